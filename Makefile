@@ -1,0 +1,52 @@
+# Everything here sets up what it needs: Python 3.11 or newer with venv, make and git are enough.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+ANJU := $(VENV)/bin/anju
+
+.PHONY: demo test check bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    a whole community on this machine, with live alerts (stop it with Ctrl-C)"
+	@echo "make test    every test, on a real database and a real broker"
+	@echo "make check   format, lint, types, import layers, rules, migrations"
+	@echo "make bench   the measurements behind the performance figures"
+	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
+	@echo "make clean   remove what the other targets made in this folder"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Anju needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "==> Python environment in $(VENV)"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.7'
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: $(READY)
+	@$(ANJU) up --demo
+
+test: $(READY)
+	@$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal
+
+check: $(READY)
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(ANJU) rules check
+	@$(VENV)/bin/squawk store/migrations/*.sql
+
+bench: $(READY)
+	@$(VENV)/bin/python -m benchmarks
+
+lock:
+	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet 'uv>=0.7'; }
+	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .anju .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Evidence that each item of the renovation plan works: criteria, coverage, reports."""

@@ -1,0 +1,206 @@
+"""A report as a JSON document: stable names, codes in English, words for people in Chinese.
+
+Its only times are those of the window and of the evidence, never that of its making, and its only numbers are whole
+ones (shares are decimal text). So its canonical text (keys sorted, no spaces, UTF-8) is the same wherever it is made.
+`docs/acceptance.md` lists the fields.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from acceptance.coverage import Cell, CellState, Matrix
+from acceptance.criterion import MeasuredCriterion, Medium
+from acceptance.figure import Figure
+from acceptance.labels import DEMO_NOTICE
+from acceptance.plan_items import PlanClass
+from acceptance.result import DeviceFigure, ItemResult, Report, Result, Verdict
+from acceptance.wording import method
+from store.evidence import Community, Household, RegisteredDevice, Window
+from store.registry import compose_place
+
+SCHEMA = "anju.verification/1"
+
+LOCAL_TIME = ZoneInfo("Asia/Shanghai")
+
+Document = dict[str, Any]
+
+
+def canonical_text(document: Mapping[str, Any]) -> bytes:
+    """The bytes that are hashed; `jq -jcS` writes the same."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical text, in hexadecimal."""
+    return hashlib.sha256(canonical_text(document)).hexdigest()
+
+
+def document(report: Report) -> Document:
+    """All of a report but the instant it was made."""
+    return {
+        "schema": SCHEMA,
+        "demo": report.demo,
+        "notice": DEMO_NOTICE if report.demo else None,
+        "outcome": report.outcome.value,
+        "community": _community(report.community),
+        "window": _window(report.window),
+        "criteria_version": report.criteria_version,
+        "classes": [_class(plan_class, report.items) for plan_class in PlanClass],
+        "items": [_item(item, demo=report.demo) for item in report.items],
+        "results": [_result(result, demo=report.demo) for result in report.results],
+        "coverage": _coverage(report.matrix),
+        "devices": [_device(device) for device in report.devices],
+        "excluded": [{**_device(device), "reason": "simulated"} for device in report.excluded],
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(LOCAL_TIME).isoformat(timespec="seconds")
+
+
+def _window(window: Window) -> Document:
+    return {"start": _time(window.start), "end": _time(window.end)}
+
+
+def _community(community: Community) -> Document:
+    return {
+        "id": community.id,
+        "name": community.name,
+        "banner": community.banner,
+        "street": community.street,
+        "property_company": community.property_company,
+        "built_year": community.built_year,
+        "stage": community.stage,
+        "started_on": community.started_on.isoformat() if community.started_on else None,
+        "planned_finish": community.planned_finish.isoformat() if community.planned_finish else None,
+    }
+
+
+def _class(plan_class: PlanClass, items: Iterable[ItemResult]) -> Document:
+    verdicts = Counter(item.verdict for item in items if item.item.plan_class is plan_class)
+    return {"class": plan_class.value, "items": verdicts.total(), **{each.value: verdicts[each] for each in Verdict}}
+
+
+def _item(result: ItemResult, *, demo: bool) -> Document:
+    item = result.item
+    return {
+        "id": item.id,
+        "class": item.plan_class.value,
+        "title": item.title,
+        "content": item.content,
+        "source": item.source,
+        "method": item.method.value,
+        "verdict": result.verdict.value,
+        "devices": result.devices,
+        "demo": demo,
+    }
+
+
+def _result(result: Result, *, demo: bool) -> Document:
+    criterion = result.criterion
+    sentence, unit = method(criterion.measure)
+    return {
+        "criterion": criterion.id,
+        "plan_items": list(criterion.plan_items),
+        "title": criterion.title,
+        "method": sentence,
+        "unit": unit,
+        "basis": criterion.basis.value,
+        "source": criterion.source,
+        "verdict": result.verdict.value,
+        "reason": result.reason.value if result.reason else None,
+        "counted": result.counted,
+        "demo": demo,
+        "target": _target(criterion) if isinstance(criterion, MeasuredCriterion) else None,
+        "figure": _figure(result.figure) if result.figure else None,
+        "devices": result.devices,
+        "simulated_devices": result.simulated_devices,
+        "shortfalls": [_device_figure(each) for each in result.shortfalls],
+        "silence": _window(result.silence) if result.silence else None,
+    }
+
+
+def _target(criterion: MeasuredCriterion) -> Document:
+    return {
+        "at_least": str(criterion.target.at_least),
+        "minimum_window_s": int(criterion.target.window.total_seconds()),
+        "minimum_sample": criterion.target.minimum_sample,
+    }
+
+
+def _figure(figure: Figure) -> Document:
+    return {
+        "k": figure.passed,
+        "n": figure.total,
+        "units": figure.units,
+        "share": str(figure.share),
+        "lower_bound": str(figure.lower_bound),
+    }
+
+
+def _device_figure(figure: DeviceFigure) -> Document:
+    return {
+        "device": figure.device.name,
+        "kind": figure.device.kind,
+        "place": _place(figure.device),
+        "k": figure.passed,
+        "n": figure.total,
+        "last_at": _time(figure.last_at) if figure.last_at else None,
+        "gap": _window(figure.gap) if figure.gap else None,
+    }
+
+
+def _device(device: RegisteredDevice) -> Document:
+    return {
+        "device": device.name,
+        "kind": device.kind,
+        "place": _place(device),
+        "gateway": device.gateway,
+        "plan_item": device.plan_item,
+        "serial": device.serial,
+        "installed_on": device.installed_on.isoformat() if device.installed_on else None,
+        "simulated": device.simulated,
+    }
+
+
+def _place(where: RegisteredDevice | Household) -> str:
+    return compose_place(where.building, where.unit, where.room)
+
+
+def _coverage(matrix: Matrix) -> Document:
+    return {
+        "media": {medium.value: _medium(matrix, medium) for medium in Medium},
+        "households": [
+            {
+                "building": household.building,
+                "unit": household.unit,
+                "room": household.room,
+                "cells": {medium.value: _cell(cell) for medium, cell in cells.items()},
+            }
+            for household, cells in matrix.cells.items()
+        ],
+        "shared_meters": [
+            {"medium": each.medium.value, "serial": each.serial, "meters": list(each.meters)} for each in matrix.shared
+        ],
+        "several_meters": [
+            {"place": _place(household), "medium": medium.value, "meters": list(meters)}
+            for household, medium, meters in matrix.several_meters
+        ],
+        "unplaced_meters": list(matrix.unplaced),
+    }
+
+
+def _medium(matrix: Matrix, medium: Medium) -> Document:
+    """Households by state; `silent` is the part of the missing that has a meter, though none that works."""
+    states = Counter(matrix.states(medium))
+    missing = (cells[medium] for cells in matrix.cells.values() if cells[medium].state is CellState.MISSING)
+    return {**{state.value: states[state] for state in CellState}, "silent": sum(bool(cell.meters) for cell in missing)}
+
+
+def _cell(cell: Cell) -> Document:
+    return {"state": cell.state.value, "meters": list(cell.meters)}

@@ -1,0 +1,119 @@
+"""Count k of n for a measure, from evidence: pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from acceptance.coverage import CellState, Matrix
+from acceptance.criterion import Coverage, EventDelivery, Measured, OnlineRate, ReadSuccess
+from acceptance.result import DeviceFigure
+from devices.catalogue import KIND_BY_NAME
+from store.evidence import (
+    Clock,
+    DeliveryQuestion,
+    Evidence,
+    RegisteredDevice,
+    SlotAnswer,
+    SlotQuestion,
+    Window,
+)
+
+_SILENT_PERIODS = 3
+"""A silence that all devices of a kind share is worth a word from here on; one lost message each is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """k of n before it is judged, how many independent units it comes from, and each device's part of it."""
+
+    passed: int
+    total: int
+    units: int
+    of_devices: tuple[DeviceFigure, ...] = ()
+    silence: Window | None = None
+
+
+def slot_question(measure: Coverage | ReadSuccess | OnlineRate) -> SlotQuestion:
+    """What a measure asks of the telemetry.
+
+    A late reading is a reading, so registers go by the device's clock; being online is being heard, by ours.
+    """
+    period = KIND_BY_NAME[measure.kind].reporting_period
+    if isinstance(measure, OnlineRate):
+        return SlotQuestion(measure.kind, Clock.ARRIVAL, period)
+    return SlotQuestion(measure.kind, Clock.DEVICE, period, measure.register)
+
+
+def delivery_question(measure: EventDelivery) -> DeliveryQuestion:
+    """What a measure asks of the events."""
+    return DeliveryQuestion(measure.kind, measure.events, measure.limit)
+
+
+def count(measure: Measured, evidence: Evidence, devices: Collection[RegisteredDevice], matrix: Matrix) -> Count:
+    """Count over the admitted devices of the measure's kind."""
+    match measure:
+        case Coverage():
+            return _count_households(measure, matrix)
+        case ReadSuccess() | OnlineRate():
+            question = slot_question(measure)
+            return _count_slots(question, evidence.window, _by_device(evidence.slots[question]), devices)
+        case EventDelivery():
+            return _count_events(delivery_question(measure), evidence, devices)
+
+
+def working_meters(measure: Coverage, evidence: Evidence) -> frozenset[int]:
+    """The ids of the meters whose latest reading is fresh enough at the end of the window."""
+    oldest = evidence.window.end - measure.fresh
+    return frozenset(each.device_id for each in evidence.slots[slot_question(measure)] if each.last_at >= oldest)
+
+
+def _count_households(measure: Coverage, matrix: Matrix) -> Count:
+    """The exempt leave the denominator; the report lists them."""
+    states = [state for state in matrix.states(measure.medium) if state is not CellState.EXEMPT]
+    return Count(sum(state.covered for state in states), len(states), len(states))
+
+
+def _by_device(answers: Collection[SlotAnswer]) -> dict[int, SlotAnswer]:
+    return {answer.device_id: answer for answer in answers}
+
+
+def _count_slots(
+    question: SlotQuestion, window: Window, answers: Mapping[int, SlotAnswer], devices: Collection[RegisteredDevice]
+) -> Count:
+    slots = window.length // question.period
+    figures = tuple(_slots_of(device, answers.get(device.id), window, slots) for device in devices)
+    return Count(
+        sum(each.passed for each in figures),
+        slots * len(devices),
+        len(devices),
+        figures,
+        _common_silence(figures, _SILENT_PERIODS * question.period),
+    )
+
+
+def _slots_of(device: RegisteredDevice, answer: SlotAnswer | None, window: Window, slots: int) -> DeviceFigure:
+    """A device that was never heard has one gap, the whole window."""
+    if answer is None:
+        return DeviceFigure(device, 0, slots, None, window)
+    gap = Window(max(answer.gap_start, window.start), min(answer.gap_end, window.end))
+    return DeviceFigure(device, min(answer.filled, slots), slots, answer.last_at, gap)
+
+
+def _common_silence(figures: Collection[DeviceFigure], shortest: timedelta) -> Window | None:
+    """The part that the longest gaps of all devices share: it points at the network or at us, not at a device."""
+    gaps = [each.gap for each in figures if each.gap is not None]
+    if len(gaps) < 2:
+        return None
+    start, end = max(gap.start for gap in gaps), min(gap.end for gap in gaps)
+    return Window(start, end) if end - start > shortest else None
+
+
+def _count_events(question: DeliveryQuestion, evidence: Evidence, devices: Collection[RegisteredDevice]) -> Count:
+    answers = {answer.device_id: answer for answer in evidence.deliveries[question]}
+    figures = tuple(
+        DeviceFigure(device, answers[device.id].in_time, answers[device.id].total)
+        for device in devices
+        if device.id in answers
+    )
+    total = sum(each.total for each in figures)
+    return Count(sum(each.passed for each in figures), total, total, figures)

@@ -1,0 +1,59 @@
+"""Make a verification: read the evidence, judge it, keep the result."""
+
+from datetime import UTC, datetime
+from uuid import NAMESPACE_URL, uuid5
+
+from acceptance.document import digest, document
+from acceptance.result import Report
+from acceptance.verify import questions, verify
+from store.database import Connection
+from store.evidence import StoredResult, StoredVerification, Window, read_evidence, save_verification
+
+
+def run_verification(
+    connection: Connection,
+    community: str,
+    start: datetime,
+    end: datetime,
+    *,
+    include_simulated: bool,
+    generated_at: datetime,
+) -> Report:
+    """Verify a community over `start` (included) to `end`, and save the result with the caller's transaction.
+
+    It must be the first thing that its transaction does, because all evidence is read in one snapshot.
+
+    Raises:
+        WindowError: a time without offset, or an end that is not after the start.
+        UnknownCommunityError: no such community.
+        DatabaseUnavailableError: the database is away.
+    """
+    evidence = read_evidence(connection, community, Window(start, end), questions())
+    report = verify(evidence, include_simulated=include_simulated, generated_at=generated_at)
+    save_verification(connection, stored(report))
+    return report
+
+
+def stored(report: Report) -> StoredVerification:
+    """The form that is kept. Its id is derived, so that saving one report twice makes one row."""
+    content = document(report)
+    sha256 = digest(content)
+    return StoredVerification(
+        uuid5(NAMESPACE_URL, f"anju:verification:{sha256}:{report.generated_at.astimezone(UTC).isoformat()}"),
+        report.community.id,
+        report.window,
+        report.generated_at,
+        report.criteria_version,
+        report.outcome,
+        sha256,
+        content,
+        tuple(
+            StoredResult(
+                result.criterion.id,
+                result.verdict,
+                result.figure.passed if result.figure else None,
+                result.figure.total if result.figure else None,
+            )
+            for result in sorted(report.results, key=lambda result: result.criterion.id)
+        ),
+    )

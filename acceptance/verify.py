@@ -1,0 +1,154 @@
+"""Judge the criteria on evidence: pure, and the same for the same evidence in any order of its rows."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from types import MappingProxyType
+
+from acceptance.coverage import Matrix, Records, coverage_matrix
+from acceptance.criteria import CRITERIA, CRITERIA_VERSION, MEASURED, SLOT_TOLERANCE
+from acceptance.criterion import Coverage, Criterion, EventDelivery, ManualCriterion, MeasuredCriterion
+from acceptance.figure import Figure
+from acceptance.measure import Count, count, delivery_question, slot_question, working_meters
+from acceptance.order import PlaceOrder, place_order
+from acceptance.plan_items import PLAN_ITEMS, PlanItem
+from acceptance.result import DeviceFigure, ItemResult, Outcome, Reason, Report, Result, Verdict
+from store.evidence import Evidence, Questions, RegisteredDevice
+
+NO_RECORDS: Records = MappingProxyType({})
+
+_WORST_FIRST = (Verdict.FAIL, Verdict.INSUFFICIENT_DATA, Verdict.MANUAL, Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every criterion is judged on."""
+
+    evidence: Evidence
+    admitted: tuple[RegisteredDevice, ...]
+    matrix: Matrix
+    is_over: bool
+
+
+def questions() -> Questions:
+    """What the criteria ask of a community's telemetry and events."""
+    measures = [criterion.measure for criterion in MEASURED]
+    return Questions(
+        frozenset(slot_question(each) for each in measures if not isinstance(each, EventDelivery)),
+        frozenset(delivery_question(each) for each in measures if isinstance(each, EventDelivery)),
+        SLOT_TOLERANCE,
+    )
+
+
+def verify(
+    evidence: Evidence, *, include_simulated: bool, generated_at: datetime, records: Records = NO_RECORDS
+) -> Report:
+    """Judge every criterion over the evidence's window.
+
+    Args:
+        evidence: the answers to `questions()`.
+        include_simulated: let simulated devices take part; the report is then a demonstration. Otherwise they are
+            left out and listed.
+        generated_at: when the report is made. All that follows from it is whether the window is over.
+        records: what a person recorded of a household, instead of a meter's readings.
+    """
+    devices = sorted(evidence.devices, key=_device_order)
+    admitted = tuple(device for device in devices if include_simulated or not device.simulated)
+    excluded = tuple(device for device in devices if device.simulated and not include_simulated)
+    matrix = _matrix(evidence, admitted, records)
+    case = _Case(evidence, admitted, matrix, is_over=evidence.window.end <= generated_at)
+    results = tuple(_result(criterion, case) for criterion in CRITERIA)
+    demo = any(device.simulated for device in admitted)
+    return Report(
+        evidence.community,
+        evidence.window,
+        generated_at,
+        CRITERIA_VERSION,
+        Outcome.DEMO if demo else _outcome(results),
+        demo,
+        tuple(_item_result(item, results, admitted) for item in PLAN_ITEMS),
+        results,
+        matrix,
+        admitted,
+        excluded,
+    )
+
+
+def _device_order(device: RegisteredDevice) -> tuple[str, PlaceOrder]:
+    return device.kind, place_order(device.building, device.unit, device.room, device.name)
+
+
+def _matrix(evidence: Evidence, admitted: Collection[RegisteredDevice], records: Records) -> Matrix:
+    measures = [criterion.measure for criterion in MEASURED if isinstance(criterion.measure, Coverage)]
+    working = {measure: working_meters(measure, evidence) for measure in measures}
+    return coverage_matrix(evidence.households, admitted, working, records)
+
+
+def _result(criterion: Criterion, case: _Case) -> Result:
+    if isinstance(criterion, ManualCriterion):
+        return Result(criterion, Verdict.MANUAL)
+    kind = criterion.measure.kind
+    devices = tuple(device for device in case.admitted if device.kind == kind)
+    counted = count(criterion.measure, case.evidence, devices, case.matrix)
+    figure = Figure(counted.passed, counted.total, counted.units) if counted.total else None
+    reason = _insufficiency(criterion, case, counted, bool(devices))
+    return Result(
+        criterion,
+        _verdict(criterion, figure, reason),
+        counted=criterion.required or any(device.kind == kind for device in case.evidence.devices),
+        reason=reason,
+        figure=figure,
+        devices=len(devices),
+        simulated_devices=sum(device.simulated for device in devices),
+        shortfalls=_shortfalls(criterion, counted),
+        silence=counted.silence,
+    )
+
+
+def _verdict(criterion: MeasuredCriterion, figure: Figure | None, reason: Reason | None) -> Verdict:
+    if figure is None or reason is not None:
+        return Verdict.INSUFFICIENT_DATA
+    return Verdict.PASS if figure.reaches(criterion.target.at_least) else Verdict.FAIL
+
+
+def _insufficiency(criterion: MeasuredCriterion, case: _Case, counted: Count, has_devices: bool) -> Reason | None:
+    """Why nothing can be concluded, or None. Households that a person recorded need no device."""
+    if not case.is_over:
+        return Reason.WINDOW_OPEN
+    if case.evidence.window.length < criterion.target.window:
+        return Reason.WINDOW_SHORT
+    if not has_devices and counted.passed == 0:
+        return Reason.NO_DEVICES
+    if isinstance(criterion.measure, Coverage) and counted.total == 0:
+        return Reason.NO_HOUSEHOLDS
+    return Reason.SAMPLE_SMALL if counted.total < criterion.target.minimum_sample else None
+
+
+def _shortfalls(criterion: MeasuredCriterion, counted: Count) -> tuple[DeviceFigure, ...]:
+    """Sorted by share; devices of one share stay in the order of their places."""
+    below = [
+        (Fraction(each.passed, each.total), each)
+        for each in counted.of_devices
+        if each.total and Fraction(each.passed, each.total) < Fraction(criterion.target.at_least)
+    ]
+    return tuple(each for _, each in sorted(below, key=lambda pair: pair[0]))
+
+
+def _outcome(results: Iterable[Result]) -> Outcome:
+    verdicts = {result.verdict for result in results if result.counted}
+    if Verdict.FAIL in verdicts:
+        return Outcome.FAIL
+    return Outcome.PASS if verdicts == {Verdict.PASS} else Outcome.INSUFFICIENT_DATA
+
+
+def _item_result(item: PlanItem, results: Iterable[Result], admitted: Iterable[RegisteredDevice]) -> ItemResult:
+    """A device belongs to the item it is bound to; one without a binding to every item its kind is evidence for."""
+    verdicts = {
+        result.verdict
+        for result in results
+        if item.id in result.criterion.plan_items and (result.counted or result.verdict is Verdict.MANUAL)
+    }
+    devices = sum(device.plan_item == item.id if device.plan_item else device.kind in item.kinds for device in admitted)
+    worst = next((verdict for verdict in _WORST_FIRST if verdict in verdicts), Verdict.INSUFFICIENT_DATA)
+    return ItemResult(item, worst, devices)

@@ -1,0 +1,59 @@
+"""Chinese sentences about measures, spans and shares."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from acceptance.criterion import Coverage, EventDelivery, Inspection, OnlineRate, ReadSuccess
+from devices.catalogue import KIND_BY_NAME
+
+_UNITS = ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒"))
+
+
+class Method(NamedTuple):
+    """How a figure is counted, and what is counted in it; a person's criterion counts nothing."""
+
+    sentence: str
+    unit: str
+
+
+def span(length: timedelta) -> str:
+    """In whole units, the largest first: `1天6小时`; nothing below a second."""
+    seconds = int(length.total_seconds())
+    parts = []
+    for size, name in _UNITS:
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number}{name}")
+    return "".join(parts) or "0秒"
+
+
+def percent(share: Decimal | str) -> str:
+    """A target from 0 to 1 as a percentage without superfluous zeros, such as `98.5 %`."""
+    return f"{(Decimal(share) * 100).normalize():f} %"
+
+
+def measured_percent(share: Decimal | str) -> str:
+    """A measured share from 0 to 1 as a percentage, to the hundredth."""
+    return f"{Decimal(share) * 100:.2f} %"
+
+
+def method(measure: Coverage | ReadSuccess | OnlineRate | EventDelivery | Inspection) -> Method:
+    """How a measure is counted, for people who have to judge the figure."""
+    match measure:
+        case Coverage(fresh=fresh):
+            return Method(
+                f"本户智能表在时段结束前{span(fresh)}内有读数的住户（含有人工凭证的出户表）÷登记住户（不含豁免）", "户"
+            )
+        case ReadSuccess(kind=kind):
+            return Method(f"有读数的上报周期÷应有的上报周期（每{_period(kind)}一个），迟到的读数计入", "次")
+        case OnlineRate(kind=kind):
+            return Method(f"收到过消息的上报周期÷全部上报周期（每{_period(kind)}一个），以本系统收到的时间为准", "周期")
+        case EventDelivery(limit=limit):
+            return Method(f"发生后{span(limit)}内送达的事件÷已收到的事件；从未送达的须核对现场测试记录", "件")
+        case Inspection(requirement=requirement):
+            return Method(requirement, "")
+
+
+def _period(kind: str) -> str:
+    return span(KIND_BY_NAME[kind].reporting_period)

@@ -1,0 +1,1 @@
+"""The HTTP API. Routes translate and delegate; they judge nothing."""

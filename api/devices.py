@@ -1,0 +1,99 @@
+"""Routes of devices: the registry, the last state, and what they reported."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from api.models import Connection, Device, DeviceDetail, Event
+from api.paging import Cursor, Page, PageQuery
+from api.parameters import CommunityId, DeviceName, Instant, Store
+from api.problems import UnknownProblem, answers
+from store import devices, events
+from store.database import Connection as DatabaseConnection
+from store.devices import DeviceFilter, DeviceRow
+
+router = APIRouter(prefix="/devices", tags=["devices 设备"])
+_devices_cursor = Cursor("devices", tuple[str, str])
+_events_cursor = Cursor("events", tuple[datetime, str, str])
+
+
+class UnknownDeviceProblem(UnknownProblem):
+    """The path names no device."""
+
+    def __init__(self) -> None:
+        """Say where the devices are listed."""
+        super().__init__("There is no such device in that community; GET /api/v1/devices lists them.")
+
+
+class DevicesQuery(PageQuery):
+    """What devices to list."""
+
+    community: str | None = Field(None, description="The id of a community.")
+    kind: str | None = Field(None, description="A device kind, such as `water_meter`.")
+    building: str | None = Field(None, description="A building as it is registered.")
+    connection: Connection | None = Field(None, description="What the device says of itself.")
+    simulated: bool | None = Field(None, description="Only simulated devices, or only real ones.")
+
+
+class EventsQuery(PageQuery):
+    """What events to list."""
+
+    start: Instant | None = Field(None, description="From this instant on.")
+    end: Instant | None = Field(None, description="Before this instant.")
+    event: str | None = Field(None, description="Only events of this name.")
+
+
+def known_device(connection: DatabaseConnection, community: str, device: str) -> DeviceRow:
+    """The device that a path names.
+
+    Raises:
+        UnknownDeviceProblem: there is none.
+    """
+    row = devices.find_device(connection, community, device)
+    if row is None:
+        raise UnknownDeviceProblem
+    return row
+
+
+@router.get("", summary="List devices")
+def list_devices(store: Store, query: Annotated[DevicesQuery, Query()]) -> Page[Device]:
+    """Devices in the order of community and device; filters are joined by and."""
+    wanted = DeviceFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    after = _devices_cursor.decode(query.cursor)
+    with store.connection() as connection:
+        rows = devices.list_devices(connection, wanted, after, query.limit + 1)
+    return Page[Device].of(rows, query.limit, Device.of, lambda row: _devices_cursor.encode((row.community, row.name)))
+
+
+@router.get("/{community}/{device}", summary="Read a device", responses=answers(UnknownDeviceProblem()))
+def read_device(store: Store, community: CommunityId, device: DeviceName) -> DeviceDetail:
+    """A device with the newest value of each field, with unit and Chinese label."""
+    with store.connection() as connection:
+        return DeviceDetail.of(known_device(connection, community, device))
+
+
+@router.get("/{community}/{device}/events", summary="List a device's events", responses=answers(UnknownDeviceProblem()))
+def list_events(
+    store: Store, community: CommunityId, device: DeviceName, query: Annotated[EventsQuery, Query()]
+) -> Page[Event]:
+    """What the device reported, newest first, with its coming online and going offline."""
+    before = _events_cursor.decode(query.cursor)
+    with store.connection() as connection:
+        owner = known_device(connection, community, device)
+        rows = events.list_events(
+            connection,
+            owner.id,
+            start=query.start,
+            end=query.end,
+            event=query.event,
+            before=before,
+            limit=query.limit + 1,
+        )
+    return Page[Event].of(
+        rows,
+        query.limit,
+        lambda row: Event.of(owner, row),
+        lambda row: _events_cursor.encode((row.ts, row.event, row.id)),
+    )

@@ -1,0 +1,60 @@
+"""Whether the service lives, whether it can work, and how it does: for machines, without a key."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel
+
+from api.parameters import Store
+from api.problems import NotReadyProblem, answers
+from store.database import DatabaseUnavailableError
+from store.readiness import missing_schema
+
+router = APIRouter(tags=["operation 运行"])
+
+
+class Health(BaseModel):
+    """The answer of a service that lives."""
+
+    status: str = "ok"
+    version: str
+
+
+def _registry(request: Request) -> CollectorRegistry:
+    registry = request.app.state.registry
+    assert isinstance(registry, CollectorRegistry)  # noqa: S101
+    return registry
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz(request: Request) -> Health:
+    """Answer as long as the process runs, whatever its surroundings do."""
+    return Health(version=request.app.version)
+
+
+@router.get(
+    "/readyz",
+    summary="Can it do its work?",
+    responses=answers(NotReadyProblem("...", reasons=["table ... is missing"])),
+)
+def readyz(request: Request, store: Store) -> Health:
+    """Ask the database, and compare its schema with what this version works with."""
+    try:
+        with store.connection() as connection:
+            missing = missing_schema(connection)
+    except DatabaseUnavailableError:
+        raise NotReadyProblem("The database does not answer.", reasons=["the database does not answer"]) from None
+    if missing:
+        raise NotReadyProblem(
+            "The database lacks part of the schema; run `anju migrate`.",
+            reasons=[f"{name} is missing" for name in missing],
+        )
+    return Health(version=request.app.version)
+
+
+@router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=PlainTextResponse)
+def metrics(registry: Annotated[CollectorRegistry, Depends(_registry)]) -> Response:
+    """Counts and times only: nothing in it tells of a person or a household."""
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

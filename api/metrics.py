@@ -1,0 +1,100 @@
+"""Metrics of the API itself, and what the database counts at the moment it is asked."""
+
+import time
+from collections.abc import Iterator, Mapping
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from store.alerts import count_open
+from store.database import Database, DatabaseUnavailableError
+from store.devices import count_by_connection
+
+_log = structlog.get_logger("api.access")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Observer:
+    """ASGI middleware that counts and logs every request by the template of its route.
+
+    The path is logged without its query, which may carry what does not belong in a log. The time is that until the
+    answer begins, so that a stream counts like any other answer.
+    """
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, templates: Mapping[str, str]) -> None:
+        """Register the metrics; `templates` are the whole paths of the operations, by their names."""
+        self._app = app
+        self._templates = templates
+        labels = ("method", "route", "status")
+        self._requests = Counter("anju_http_requests", "Requests answered.", labels, registry=registry)
+        self._seconds = Histogram(
+            "anju_http_request_seconds", "Time until an answer begins.", ("method", "route"), registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and watch its answer begin."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        answered = False
+
+        async def watch(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = True
+                self._record(scope, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            # What nobody foresaw is answered outside of every middleware.
+            if not answered:
+                self._record(scope, 500, time.perf_counter() - began)
+            raise
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = self._template(scope)
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+        _log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
+
+    def _template(self, scope: Scope) -> str:
+        """Paths themselves would make a series for each device; a route knows only its part of the template."""
+        route = scope.get("route")
+        return self._templates.get(route.name, route.path) if route else "unmatched"
+
+
+class DatabaseCollector:
+    """Counts open alerts and devices whenever the metrics are read; without the database only that it is away."""
+
+    def __init__(self, database: Database) -> None:
+        """Count in this database."""
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges of the moment."""
+        up = GaugeMetricFamily("anju_database_up", "Whether the database answers.")
+        try:
+            with self._database.connection() as connection:
+                open_alerts, devices = count_open(connection), count_by_connection(connection)
+        except DatabaseUnavailableError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield _gauge("anju_open_alerts", "Alerts that have not ended.", "severity", open_alerts)
+        yield _gauge("anju_devices", "Registered devices by what they say of themselves.", "connection", devices)
+
+
+def _gauge(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

@@ -1,0 +1,336 @@
+"""What the API answers: explicit, typed, every time in UTC, every label in Chinese.
+
+Everything that tells of a device says whether that device is `simulated`.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.labels import ATTENTION, CONNECTION, PROCESS, SEVERITY, event_label, kind_label, value_label
+from devices.catalogue import KIND_BY_NAME
+from devices.kind import Choice, Counter, Flag, Gauge
+from devices.kind import Field as KindField
+from rules.attention import Attention
+from rules.rule import Severity
+from store.alerts import AlertRow, StoredTransition
+from store.communities import CommunityRow, DeviceCount
+from store.devices import DeviceRow
+from store.events import StoredEvent
+from store.registry import compose_place
+from store.telemetry import Aggregate, Point
+
+Process = Literal["active", "recovering", "latched", "ended"]
+Connection = Literal["online", "offline", "unknown"]
+
+Simulated = Annotated[bool, Field(description="Made by a simulator; never evidence.")]
+Value = float | bool | str
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Community(_Answer):
+    """A renovated residential community (小区)."""
+
+    id: str = Field(examples=["jinhe-yuan"])
+    name: str = Field(description="Chinese name.", examples=["金河苑"])
+    banner: str = Field(description="旗区", examples=["东胜区"])
+    street: str = Field(description="街道", examples=["林荫街道"])
+    property_company: str | None = Field(description="物业公司")
+    built_year: int | None
+    subsidised: bool | None = Field(description="Whether the renovation is subsidised (是否享受补助).")
+    stage: str | None = Field(description="储备, 新开工, 在建 or 竣工.")
+    started_on: date | None
+    planned_finish: date | None
+    latitude: float | None = Field(description="Degrees north.")
+    longitude: float | None = Field(description="Degrees east.")
+
+
+class KindCount(_Answer):
+    """The devices of one kind in a community; `simulated` and `online` are parts of `total`."""
+
+    kind: str = Field(examples=["water_meter"])
+    kind_zh: str = Field(examples=["水表"])
+    total: int
+    simulated: int
+    online: int
+
+
+class CommunityDetail(Community):
+    """A community with what stands in it and what is open."""
+
+    households: int
+    devices: list[KindCount]
+    open_alerts: dict[Severity, int] = Field(description="Alerts that have not ended, by severity.")
+
+    @classmethod
+    def of(
+        cls, row: CommunityRow, households: int, devices: list[DeviceCount], open_alerts: Mapping[str, int]
+    ) -> "CommunityDetail":
+        """Put the facts of a community together."""
+        kinds = [
+            {"kind_zh": kind_label(each.kind), "kind": each.kind, "total": each.total, "simulated": each.simulated,
+             "online": each.online}
+            for each in devices
+        ]  # fmt: skip
+        facts = Community.model_validate(row).model_dump()
+        return cls.model_validate({**facts, "households": households, "devices": kinds, "open_alerts": open_alerts})
+
+
+class Device(_Answer):
+    """A registered device. What was measured, when it was heard, and what it says of itself are three facts."""
+
+    community: str
+    device: str = Field(examples=["b03-u2-0501-water"])
+    kind: str = Field(examples=["water_meter"])
+    kind_zh: str = Field(examples=["水表"])
+    place: str = Field(description="Building, unit and room as people say them.", examples=["3号楼 2单元 501"])
+    building: str
+    unit: str
+    room: str
+    gateway: str | None = Field(description="The gateway it reports through, if any.")
+    plan_item: str | None = Field(description="The item of the renovation plan that it is evidence for.")
+    serial: str | None
+    installed_on: date | None
+    simulated: Simulated
+    connection: Connection = Field(description="What the device says of itself; unknown before it said anything.")
+    connection_zh: str = Field(examples=["在线"])
+    connection_at: datetime | None = Field(description="Since when, by the device's clock.")
+    last_seen: datetime | None = Field(description="When anything last arrived from it, by the server's clock.")
+    last_ts: datetime | None = Field(description="The time of its newest sample, by the device's clock.")
+
+    @classmethod
+    def of(cls, row: DeviceRow) -> "Device":
+        """Translate a row."""
+        return cls.model_validate(_device_facts(row))
+
+
+class LastValue(_Answer):
+    """The newest value of a field."""
+
+    field: str = Field(examples=["volume_m3"])
+    value: Value
+    value_zh: str | None = Field(description="The value in Chinese, where it is a state and not a number.")
+    unit: str | None = Field(examples=["m³"])
+    zh: str = Field(examples=["累计用水量"])
+    en: str
+
+
+class DeviceDetail(Device):
+    """A device with the newest value of each of its fields."""
+
+    values: list[LastValue]
+
+    @classmethod
+    def of(cls, row: DeviceRow) -> "DeviceDetail":
+        """Translate a row; values of fields that this version's catalogue lacks are left out."""
+        kind = KIND_BY_NAME.get(row.kind)
+        values = [
+            {**_field_facts(field), "field": field.name, "value": value, "value_zh": value_label(field, value)}
+            for field in (kind.fields if kind else ())
+            if (value := row.last_values.get(field.name)) is not None
+        ]
+        return cls.model_validate({**_device_facts(row), "values": values})
+
+
+class FieldInfo(_Answer):
+    """What a field of a series means."""
+
+    name: str = Field(examples=["volume_m3"])
+    type: Literal["gauge", "counter", "flag", "choice"] = Field(
+        description="A gauge goes up and down, a counter only grows, a flag holds or not, a choice is a named state."
+    )
+    unit: str | None
+    zh: str
+    en: str
+    choices: dict[str, str] | None = Field(description="The states of a choice with their Chinese labels.")
+
+    @classmethod
+    def of(cls, field: KindField) -> "FieldInfo":
+        """Translate the definition of a field."""
+        choices = field.choices if isinstance(field, Choice) else None
+        return cls.model_validate({**_field_facts(field), "name": field.name, "choices": choices})
+
+
+class SeriesPoint(_Answer):
+    """The values at one instant."""
+
+    ts: datetime = Field(description="The reading's time by the device's clock, or the beginning of the bucket.")
+    received_at: datetime | None = Field(description="When a reading arrived; null for a bucket.")
+    values: dict[str, Value | None] = Field(
+        description="By field, in the field's unit. Null: the bucket has readings, but none that tells the aggregate.",
+        examples=[{"volume_m3": 132.407}],
+    )
+
+
+class Series(_Answer):
+    """Readings of one device, newest first, or buckets, oldest first."""
+
+    community: str
+    device: str
+    kind: str
+    kind_zh: str
+    simulated: Simulated
+    fields: list[FieldInfo]
+    bucket: str | None = Field(description="The width of the buckets; null for readings as they came.")
+    aggregate: Aggregate | None
+    items: list[SeriesPoint]
+    next_cursor: str | None = Field(description="Leads to older readings; null when there are none, and for buckets.")
+
+    @classmethod
+    def of(
+        cls,
+        row: DeviceRow,
+        fields: list[KindField],
+        points: list[Point],
+        *,
+        bucket: str | None = None,
+        aggregate: Aggregate | None = None,
+        next_cursor: str | None = None,
+    ) -> "Series":
+        """Put a device's series together."""
+        return cls(
+            community=row.community,
+            device=row.name,
+            kind=row.kind,
+            kind_zh=kind_label(row.kind),
+            simulated=row.simulated,
+            fields=[FieldInfo.of(field) for field in fields],
+            bucket=bucket,
+            aggregate=aggregate,
+            items=[SeriesPoint.model_validate(point) for point in points],
+            next_cursor=next_cursor,
+        )
+
+
+class Event(_Answer):
+    """Something that a device reported. Plates and door users are hashes and masked forms."""
+
+    ts: datetime = Field(description="When it happened, by the device's clock.")
+    received_at: datetime
+    event: str = Field(examples=["door_forced"])
+    zh: str = Field(examples=["强行开门"])
+    id: str = Field(description="The device's own id of the event; empty where it gives none.")
+    data: dict[str, Value]
+    simulated: Simulated
+
+    @classmethod
+    def of(cls, device: DeviceRow, row: StoredEvent) -> "Event":
+        """Translate a row."""
+        facts = {name: getattr(row, name) for name in StoredEvent.__slots__}
+        return cls.model_validate({**facts, "zh": event_label(device.kind, row.event), "simulated": device.simulated})
+
+
+class Transition(_Answer):
+    """A step of an alert: of its condition (`process`), or of the people who see to it (`attention`)."""
+
+    id: int
+    axis: Literal["process", "attention"]
+    from_state: str
+    to_state: str
+    to_state_zh: str
+    at: datetime = Field(description="When it happened.")
+    decided_at: datetime = Field(description="When it was decided.")
+    reason: str
+    rule_version: str
+    actor: str | None = Field(description="Who did it; null where a rule decided.")
+    comment: str | None
+    inputs: dict[str, Any] = Field(description="What a rule decided by: values, times, limits, delays.")
+
+    @classmethod
+    def of(cls, row: StoredTransition) -> "Transition":
+        """Translate a row."""
+        words = PROCESS if row.axis == "process" else ATTENTION
+        facts = {name: getattr(row, name) for name in StoredTransition.__slots__}
+        return cls.model_validate({**facts, "to_state_zh": words.get(row.to_state, row.to_state)})
+
+
+class Alert(_Answer):
+    """One occurrence of a rule. Whether its condition holds, and who sees to it, are two facts."""
+
+    id: UUID
+    rule: str = Field(examples=["voltage_high"])
+    rule_version: str
+    severity: Severity
+    severity_zh: str = Field(examples=["一般"])
+    title: str = Field(examples=["电压过高"])
+    message: str
+    advice: str
+    community: str | None = Field(description="Null for an alert about Anju itself.")
+    device: str | None = Field(description="Null for an alert about Anju itself.")
+    place: str = Field(examples=["3号楼 2单元 501"])
+    kind: str
+    kind_zh: str
+    process: Process
+    process_zh: str = Field(examples=["发生中"])
+    attention: Attention
+    attention_zh: str = Field(examples=["未确认"])
+    assignee: str | None
+    opened_at: datetime = Field(description="When the condition began.")
+    raised_at: datetime = Field(description="When it was decided to be an alert.")
+    ended_at: datetime | None
+    simulated: Simulated
+
+    @classmethod
+    def of(cls, row: AlertRow) -> "Alert":
+        """Translate a row."""
+        return cls.model_validate(_alert_facts(row))
+
+
+class AlertDetail(Alert):
+    """An alert with every step it took."""
+
+    transitions: list[Transition]
+
+    @classmethod
+    def with_steps(cls, row: AlertRow, steps: list[StoredTransition]) -> "AlertDetail":
+        """Translate a row and its steps."""
+        return cls.model_validate({**_alert_facts(row), "transitions": [Transition.of(step) for step in steps]})
+
+
+class AlertStep(_Answer):
+    """What the stream sends: a step, and its alert as it stands now."""
+
+    transition: Transition
+    alert: Alert
+
+
+def _device_facts(row: DeviceRow) -> dict[str, Any]:
+    connection = row.connection or "unknown"
+    return {
+        **{name: getattr(row, name) for name in DeviceRow.__slots__},
+        "device": row.name,
+        "kind_zh": kind_label(row.kind),
+        "place": compose_place(row.building, row.unit, row.room),
+        "connection": connection,
+        "connection_zh": CONNECTION[connection],
+    }
+
+
+def _alert_facts(row: AlertRow) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in AlertRow.__slots__},
+        "kind_zh": kind_label(row.kind),
+        "place": compose_place(row.building or "", row.unit or "", row.room or ""),
+        "severity_zh": SEVERITY[row.severity],
+        "process_zh": PROCESS[row.process],
+        "attention_zh": ATTENTION[row.attention],
+    }
+
+
+def _field_facts(field: KindField) -> dict[str, Any]:
+    match field:
+        case Gauge():
+            shape = "gauge"
+        case Counter():
+            shape = "counter"
+        case Flag():
+            shape = "flag"
+        case Choice():
+            shape = "choice"
+    return {"type": shape, "unit": getattr(field, "unit", None), "zh": field.zh, "en": field.en}

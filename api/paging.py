@@ -1,0 +1,76 @@
+"""Lists in pages, and the opaque cursors that lead from one page to the next.
+
+A cursor is the key of the last item of a page: what is inserted or removed meanwhile makes no other item appear
+twice or vanish.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from api.problems import InvalidProblem
+
+Row = TypeVar("Row")
+Item = TypeVar("Item")
+Key = TypeVar("Key")
+
+
+class PageQuery(BaseModel):
+    """The query of a list; one that the list does not know is refused, for it would be ignored without a word."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(100, ge=1, le=1000, description="How many items at most.")
+    cursor: str | None = Field(
+        None, max_length=1024, description="`next_cursor` of the page before, for the one that follows it."
+    )
+
+
+class Page(BaseModel, Generic[Item]):
+    """A page of a list."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(description="Leads to the next page; null on the last one.")
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Row], limit: int, translate: Callable[[Row], Item], cursor: Callable[[Row], str]
+    ) -> Self:
+        """Make a page of rows that were read with one more than the limit, to see whether another page follows."""
+        shown, more = rows[:limit], len(rows) > limit
+        return cls(items=[translate(row) for row in shown], next_cursor=cursor(shown[-1]) if more else None)
+
+
+class Cursor(Generic[Key]):
+    """Writes and reads the cursors of one list, whose items are ordered by keys of one shape."""
+
+    def __init__(self, name: str, shape: type[Key]) -> None:
+        """Keep cursors of lists with different names apart."""
+        self._adapter: TypeAdapter[tuple[str, Key]] = TypeAdapter(tuple[str, shape])  # type: ignore[valid-type]
+        self._name = name
+
+    def encode(self, key: Key) -> str:
+        """The cursor that leads beyond the item of that key."""
+        return base64.urlsafe_b64encode(self._adapter.dump_json((self._name, key))).decode().rstrip("=")
+
+    def decode(self, text: str | None) -> Key | None:
+        """The key in a cursor; None stands for the first page.
+
+        Raises:
+            InvalidProblem: it is no cursor of this list.
+        """
+        if text is None:
+            return None
+        try:
+            content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            name, key = self._adapter.validate_json(content)
+        except (binascii.Error, ValidationError, ValueError):
+            name = None
+        if name != self._name:
+            raise InvalidProblem(
+                (["query", "cursor"], "is no cursor of this list; leave it out to start again", "cursor_invalid")
+            )
+        return key

@@ -1,0 +1,71 @@
+"""What several routes take from the request."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from pydantic import AfterValidator, AwareDatetime
+
+from store.database import Database
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _within_reason(instant: datetime) -> datetime:
+    if not _EARLIEST <= instant < _LATEST:
+        raise ValueError("an instant lies in the years 2000 to 2199")
+    return instant
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reason)]
+"""RFC 3339 with an offset, such as `2026-11-22T08:00:00+08:00` (write `%2B` for the plus in a URL) or `...Z`."""
+
+CommunityId = Annotated[str, Path(description="The id of a community (小区).", examples=["jinhe-yuan"])]
+DeviceName = Annotated[str, Path(description="The id of a device in its community.", examples=["b03-u2-0501-water"])]
+
+
+def _database(request: Request) -> Database:
+    database = request.app.state.database
+    assert isinstance(database, Database)  # noqa: S101
+    return database
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+Store = Annotated[Database, Depends(_database)]
+Now = Annotated[datetime, Depends(_now)]
+
+_WIDTH = re.compile(r"([1-9][0-9]{0,3})(mo|m|h|d|w)")
+_UNITS = {
+    "m": ("minutes", timedelta(minutes=1)),
+    "h": ("hours", timedelta(hours=1)),
+    "d": ("days", timedelta(days=1)),
+    "w": ("weeks", timedelta(weeks=1)),
+    "mo": ("months", timedelta(days=28)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BucketWidth:
+    """The width of a bucket: as PostgreSQL reads it, and how long it lasts at least."""
+
+    interval: str
+    shortest: timedelta
+
+    @classmethod
+    def parse(cls, text: str) -> "BucketWidth":
+        """Read a width such as `15m`, `1h`, `1d`, `1w` or `1mo`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        match = _WIDTH.fullmatch(text)
+        if match is None:
+            raise ValueError("a bucket is a number with m, h, d, w or mo, such as 15m, 1h, 1d, 1w or 1mo")
+        number, (unit, duration) = int(match[1]), _UNITS[match[2]]
+        return cls(f"{number} {unit}", number * duration)

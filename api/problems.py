@@ -1,0 +1,122 @@
+"""Every error as problem details (RFC 9457): what happened and what to do, and nothing of the inside."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi_problem.error import ConflictProblem, NotFoundProblem, StatusProblem, UnauthorisedProblem
+from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
+from rfc9457.openapi import problem_response
+
+from store.database import DatabaseUnavailableError, UnusableDataError
+
+_log = structlog.get_logger(__name__)
+
+RETRY_AFTER_S = 5
+Responses = dict[int | str, dict[str, Any]]
+
+
+class KeyRefusedProblem(UnauthorisedProblem):
+    """The request carries no API key, or a wrong one."""
+
+    title = "API key missing or wrong"
+    type_ = "key-refused"
+
+    def __init__(self) -> None:
+        """Say how to send the key."""
+        super().__init__(
+            "Send the API key in the header Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+
+class UnknownProblem(NotFoundProblem):
+    """What the path names does not exist."""
+
+    title = "Not found"
+    type_ = "not-found"
+
+
+class RefusedProblem(ConflictProblem):
+    """The action does not fit the state that the alert is in."""
+
+    title = "Not possible in this state"
+    type_ = "state-conflict"
+
+
+class InvalidProblem(StatusProblem):
+    """A parameter or the body can't be used."""
+
+    title = "Request not valid"
+    type_ = "request-invalid"
+    status = 422
+
+    def __init__(self, *errors: tuple[Sequence[str | int], str, str]) -> None:
+        """Take each error as its location, such as ("query", "limit"), its sentence, and its kind in one word."""
+        super().__init__(
+            "; ".join(f"{' '.join(map(str, location))}: {message}" for location, message, _ in errors),
+            errors=[{"loc": list(location), "msg": message, "type": kind} for location, message, kind in errors],
+        )
+
+
+class UnavailableProblem(StatusProblem):
+    """The database does not answer."""
+
+    title = "Database not available"
+    type_ = "database-unavailable"
+    status = 503
+
+    def __init__(self, detail: str = "The database does not answer at the moment; try again later.") -> None:
+        """Say when to try again."""
+        super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+class NotReadyProblem(StatusProblem):
+    """The service runs but can't do its work yet."""
+
+    title = "Not ready"
+    type_ = "not-ready"
+    status = 503
+
+
+class InternalProblem(StatusProblem):
+    """A mistake of Anju's own."""
+
+    title = "Internal error"
+    type_ = "internal-error"
+    status = 500
+
+    def __init__(self, _hidden: str) -> None:
+        """Keep what went wrong out of the answer: it stands in the log."""
+        super().__init__("Anju made a mistake; its log says which.")
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of the application with problem details, and describe them so in its OpenAPI document."""
+    handler = new_exception_handler(
+        unhandled_wrappers={"default": InternalProblem},
+        handlers={DatabaseUnavailableError: _unavailable, UnusableDataError: _unusable},
+        request_validation_handler=_invalid,
+    )
+    add_exception_handler(app, handler, generic_swagger_defaults=False)
+    app.add_exception_handler(DatabaseUnavailableError, handler)
+    app.add_exception_handler(UnusableDataError, handler)
+
+
+def answers(*problems: StatusProblem) -> Responses:
+    """The entries of an operation's `responses` in the OpenAPI document for the problems it may answer with."""
+    return {problem.status: problem_response(problem.title, [problem.marshal()]) for problem in problems}
+
+
+def _unavailable(_handler: ExceptionHandler, _request: Request, error: Exception) -> UnavailableProblem:
+    _log.warning("database not available", error=str(error))
+    return UnavailableProblem()
+
+
+def _unusable(_handler: ExceptionHandler, _request: Request, _error: Exception) -> InvalidProblem:
+    return InvalidProblem((["request"], "holds a value that the database can't take", "value_error"))
+
+
+def _invalid(_handler: ExceptionHandler, _request: Request, error: RequestValidationError) -> InvalidProblem:
+    return InvalidProblem(*((problem["loc"], problem["msg"], problem["type"]) for problem in error.errors()))

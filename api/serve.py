@@ -1,0 +1,79 @@
+"""The API as a process: uvicorn, and an end that waits for answers but not for streams."""
+
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import ApiSettings, create_app
+from store.database import Database
+
+_GRACE_S = 5
+
+
+def serve(database_url: str, host: str, port: int, api_key: str) -> None:
+    """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
+
+    The database need not be there yet: `/readyz` tells when it is. Logs go to structlog as the caller configured it,
+    those of the libraries too.
+
+    Args:
+        database_url: `postgresql://user:secret@host:port/database`.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one, which the log names.
+        api_key: what clients send as bearer key.
+
+    Raises:
+        ValueError: the API key is empty.
+        SystemExit: the address is taken.
+    """
+    logging.basicConfig(level=logging.INFO, handlers=[_ToStructlog()])
+    logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
+    database = Database(database_url, application_name="anju api")
+    try:
+        _Server(create_app(database, ApiSettings(api_key=api_key, version=version("anju"))), host, port).run()
+    finally:
+        database.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but streams end first, and the process goes on when the serving has ended."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        config = uvicorn.Config(
+            app, host=host, port=port, log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )  # fmt: skip
+        super().__init__(config)
+        self._feed_of = app.state
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn waits for every connection before it tells the application to stop: the streams would hold it."""
+        self._feed_of.feed.close()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn would raise the signal again once it has served, and end the process before it has cleaned up."""
+        signals = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _ToStructlog(logging.Handler):
+    """Hands the records of libraries to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
+        )

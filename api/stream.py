@@ -1,0 +1,91 @@
+"""The stream of alerts, as server-sent events that resume where a client left off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.feed import AlertFeed
+from api.models import Alert, AlertStep, Transition
+from api.parameters import Store
+from api.problems import Responses
+from rules.rule import Severity
+from store import alerts
+from store.alerts import Step
+from store.database import Database, DatabaseUnavailableError
+
+_log = structlog.get_logger(__name__)
+
+_BATCH = 200
+_RETRY_S = 1.0
+_RECONNECT_MS = 2000
+_HIGHEST = 2**63 - 1
+
+router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
+
+
+_EVENTS: Responses = {200: {"description": "The data of each event `alert`.", "model": AlertStep}}
+
+
+def _feed(request: Request) -> AlertFeed:
+    feed = request.app.state.feed
+    assert isinstance(feed, AlertFeed)  # noqa: S101
+    return feed
+
+
+def _beginning(
+    store: Store,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=_HIGHEST, description="The last event received: the stream goes on after it.")
+    ] = None,
+) -> int:
+    """The number after which to send. One that this database never gave counts as its newest."""
+    with store.connection() as connection:
+        newest = alerts.newest_transition(connection)
+    return newest if last_event_id is None else min(last_event_id, newest)
+
+
+@router.get("/stream", summary="Follow alerts", response_class=EventSourceResponse, responses=_EVENTS)
+async def stream(
+    store: Store,
+    feed: Annotated[AlertFeed, Depends(_feed)],
+    beginning: Annotated[int, Depends(_beginning)],
+    community: Annotated[str | None, Query(description="Only alerts of this community.")] = None,
+    severity: Annotated[list[Severity] | None, Query(description="Only alerts of these severities.")] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Every step of every alert as an event `alert`, from now on or after `Last-Event-ID`: none lost, none twice.
+
+    The data of an event is an `AlertStep`, its id the number of the transition. The stream begins with an id and no
+    event, so that a client which resumes before the first event misses nothing either. Comments keep an idle
+    connection open. When the database is away the stream waits for it.
+    """
+    seen = beginning
+    yield ServerSentEvent(id=str(seen), retry=_RECONNECT_MS)
+    while (newest := await feed.beyond(seen)) is not None:
+        try:
+            steps = await run_in_threadpool(_read, store, seen, newest, community, severity)
+        except DatabaseUnavailableError as error:
+            _log.warning("an alert stream waits for the database", error=str(error))
+            await asyncio.sleep(_RETRY_S)
+            continue
+        for step in steps:
+            yield _event(step)
+        seen = steps[-1].transition.id if len(steps) == _BATCH else newest
+
+
+def _read(
+    store: Database, after: int, up_to: int, community: str | None, severity: list[Severity] | None
+) -> list[Step]:
+    with store.connection() as connection:
+        return alerts.read_steps(
+            connection, after=after, up_to=up_to, community=community, severity=severity, limit=_BATCH
+        )
+
+
+def _event(step: Step) -> ServerSentEvent:
+    content = AlertStep(transition=Transition.of(step.transition), alert=Alert.of(step.alert))
+    return ServerSentEvent(id=str(step.transition.id), event="alert", data=content)

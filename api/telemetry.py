@@ -1,0 +1,133 @@
+"""The route of a device's series, raw or in buckets."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from api.devices import UnknownDeviceProblem, known_device
+from api.models import Series
+from api.paging import Cursor, PageQuery
+from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Now, Store
+from api.problems import InvalidProblem, answers
+from devices.catalogue import KIND_BY_NAME
+from devices.kind import DeviceKind
+from devices.kind import Field as KindField
+from store import telemetry
+from store.database import Connection
+from store.devices import DeviceRow
+from store.telemetry import Aggregate
+
+MAX_BUCKETS = 5000
+_DEFAULT_SPAN = timedelta(days=1)
+_cursor = Cursor("telemetry", datetime)
+
+router = APIRouter(prefix="/devices", tags=["devices 设备"])
+
+
+class SeriesQuery(PageQuery):
+    """What of a series to read."""
+
+    start: Instant | None = Field(None, description="From this instant on. In buckets by default a day before `end`.")
+    end: Instant | None = Field(None, description="Before this instant. In buckets by default now.")
+    field: list[str] | None = Field(None, description="Fields of the kind, by default all; exactly one in buckets.")
+    bucket: str | None = Field(
+        None, description="Width of the buckets: `15m`, `1h`, `1d`, `1w`, `1mo`, by the clocks of Shanghai."
+    )
+    aggregate: Aggregate | None = Field(
+        None, description="What a bucket tells. `increase`: the sum of a counter's rises, without falls and glitches."
+    )
+
+
+@router.get(
+    "/{community}/{device}/telemetry", summary="Read a device's series", responses=answers(UnknownDeviceProblem())
+)
+def read_series(
+    store: Store, now: Now, community: CommunityId, device: DeviceName, query: Annotated[SeriesQuery, Query()]
+) -> Series:
+    """Readings as they came, newest first, in pages; or, with `bucket` and `aggregate`, one value a bucket.
+
+    A bucket without readings is left out. `increase` counts the rises between consecutive readings, in the bucket of
+    the later one. A fall (reset, replacement, rollover) counts nothing, and a single reading that leaves the line
+    between two neighbours that agree with each other is passed over.
+    """
+    if (query.bucket is None) != (query.aggregate is None):
+        raise _invalid("bucket", "bucket and aggregate belong together; give none for the readings as they came")
+    with store.connection() as connection:
+        row = known_device(connection, community, device)
+        fields = _known_fields(KIND_BY_NAME[row.kind], query.field)
+        if query.bucket is None or query.aggregate is None:
+            return _raw(connection, row, fields, query)
+        return _buckets(connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=now)
+
+
+def _raw(connection: Connection, row: DeviceRow, fields: list[KindField], query: SeriesQuery) -> Series:
+    points = telemetry.read_points(
+        connection,
+        row.kind,
+        row.id,
+        [field.name for field in fields],
+        start=query.start,
+        end=query.end,
+        before=_cursor.decode(query.cursor),
+        limit=query.limit + 1,
+    )
+    shown = points[: query.limit]
+    more = len(points) > query.limit
+    return Series.of(row, fields, shown, next_cursor=_cursor.encode(shown[-1].ts) if more else None)
+
+
+def _buckets(
+    connection: Connection,
+    row: DeviceRow,
+    fields: list[KindField],
+    query: SeriesQuery,
+    *,
+    bucket: str,
+    aggregate: Aggregate,
+    now: datetime,
+) -> Series:
+    if query.cursor is not None:
+        raise _invalid("cursor", "buckets come in one answer, without pages")
+    if len(fields) != 1:
+        raise _invalid("field", f"buckets are of one field: name one of {_names(fields)}")
+    allowed = telemetry.allowed_aggregates(fields[0])
+    if aggregate not in allowed:
+        raise _invalid("aggregate", f"{fields[0].name} can be aggregated by {', '.join(allowed)}")
+    end = query.end or now
+    start = query.start or end - _DEFAULT_SPAN
+    if start >= end:
+        raise _invalid("end", "end must be later than start")
+    width = _width(bucket)
+    if (end - start) / width.shortest > MAX_BUCKETS:
+        raise _invalid("bucket", f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range")
+    points = telemetry.read_buckets(
+        connection, row.kind, row.id, fields[0], aggregate, start=start, end=end, width=width.interval
+    )
+    return Series.of(row, fields, points, bucket=bucket, aggregate=aggregate)
+
+
+def _known_fields(kind: DeviceKind, names: list[str] | None) -> list[KindField]:
+    if names is None:
+        return list(kind.fields)
+    known = {field.name: field for field in kind.fields}
+    if not known.keys() >= set(names):
+        raise _invalid("field", f"{kind.name} has the fields {_names(kind.fields)}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _width(text: str) -> BucketWidth:
+    try:
+        return BucketWidth.parse(text)
+    except ValueError as error:
+        raise _invalid("bucket", str(error)) from None
+
+
+def _names(fields: Iterable[KindField]) -> str:
+    return ", ".join(field.name for field in fields)
+
+
+def _invalid(parameter: str, message: str) -> InvalidProblem:
+    return InvalidProblem((["query", parameter], message, "value_error"))

@@ -1,0 +1,1 @@
+"""Settings, the `anju` command, and the wiring of the parts."""

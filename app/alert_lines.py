@@ -1,0 +1,51 @@
+"""Alerts as lines on a terminal, printed as they happen."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from store.alerts import Step, follow_transitions, newest_transition, read_steps
+from store.database import DatabaseUnavailableError, connect, translated_errors
+
+_CITY = ZoneInfo("Asia/Shanghai")
+_SEVERITY = {"info": "提示", "warning": "一般", "major": "重要", "critical": "紧急"}
+_HAPPENED = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已处理"}
+_RECENT = timedelta(minutes=10)
+_AT_ONCE = 1000
+
+
+def print_alerts(database_url: str, say: Callable[[str], None], stop: threading.Event) -> None:
+    """Print what happens to alerts from now on, until `stop`; history that is being loaded is left out."""
+    seen: int | None = None
+    while not stop.is_set():
+        try:
+            with translated_errors(), closing(connect(database_url, application_name="anju up")) as connection:
+                seen = newest_transition(connection) if seen is None else seen
+                connection.commit()
+                for newest in follow_transitions(connection):
+                    steps = read_steps(
+                        connection, after=seen, up_to=newest, community=None, severity=None, limit=_AT_ONCE
+                    )
+                    connection.commit()
+                    for step in steps:
+                        if line := alert_line(step, datetime.now(UTC)):
+                            say(line)
+                    seen = steps[-1].transition.id if len(steps) == _AT_ONCE else newest
+                    if stop.is_set():
+                        return
+        except DatabaseUnavailableError:
+            stop.wait(1)
+
+
+def alert_line(step: Step, now: datetime) -> str | None:
+    """One line for a person; None for what need not be told."""
+    transition, alert = step.transition, step.alert
+    happened = _HAPPENED.get(transition.to_state)
+    if transition.axis != "process" or happened is None or now - transition.at > _RECENT:
+        return None
+    at = f"{transition.at.astimezone(_CITY):%H:%M:%S}"
+    simulated = "（模拟）" if alert.simulated else ""
+    words = alert.message if transition.to_state == "active" else f"{alert.device or ''} {alert.title}".strip()
+    return f"{at} [{_SEVERITY[alert.severity]}] {happened}{simulated} {alert.community or '平台'}：{words}"

@@ -1,0 +1,61 @@
+"""`anju import` and `anju secrets`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acceptance.plan_items import PLAN_ITEM_IDS
+from app.output import Exit, fail, say, say_json
+from app.settings import Settings
+from store.database import connect, translated_errors
+from store.import_csv import import_files, summary
+from store.import_rows import ImportRefusedError
+from store.secrets import UnknownUsernameError, rotate_secret
+
+secrets = typer.Typer(help="The secrets that devices log in with.", no_args_is_help=True)
+
+
+def import_(
+    communities: Annotated[Path | None, typer.Option(help="CSV of communities")] = None,
+    households: Annotated[Path | None, typer.Option(help="CSV of households")] = None,
+    devices: Annotated[Path | None, typer.Option(help="CSV of devices")] = None,
+    secrets_out: Annotated[Path | None, typer.Option(help="a new file for the secrets of new devices")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+) -> None:
+    """Import the registry from CSV: everything, or nothing and every reason why not (exit code 1).
+
+    Example: anju import --communities xiaoqu.csv --households zhuhu.csv --devices shebei.csv --secrets-out secrets.csv
+    """
+    if not (communities or households or devices):
+        raise fail("nothing to import: give --communities, --households or --devices", Exit.USAGE)
+    try:
+        with connect(Settings.load().need("database_url"), application_name="anju import") as connection:
+            count = import_files(
+                connection, communities, households, devices, known_plan_items=PLAN_ITEM_IDS, secrets_out=secrets_out
+            )
+    except ImportRefusedError as error:
+        raise fail(str(error), Exit.REFUSED) from None
+    if as_json:
+        say_json(asdict(count))
+    else:
+        say(summary(count))
+
+
+@secrets.command()
+def rotate(username: Annotated[str, typer.Argument(help="community/kind/device")]) -> None:
+    """Give a device a new secret and print it, this once; the old one stops working.
+
+    Example: anju secrets rotate yangguang/water_meter/b01-u1-0101-water
+    """
+    try:
+        with (
+            translated_errors(),
+            connect(Settings.load().need("database_url"), application_name="anju secrets") as connection,
+        ):
+            secret = rotate_secret(connection, username)
+    except UnknownUsernameError as error:
+        raise fail(str(error), Exit.REFUSED) from None
+    say(f"{username},{secret}")

@@ -1,0 +1,164 @@
+"""`anju simulate` and `anju replay`: devices without hardware."""
+
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.serve import stop_on_signals
+from app.output import Exit, fail, say, say_json
+from app.settings import Settings
+from app.simulation import SEED, register, register_communities
+from devices.device import Device
+from rules.duration import parse_duration
+from simulators import replay as recordings
+from simulators.faults import Fault, FaultError, parse_fault
+from simulators.fleet import Fleet
+from simulators.publisher import Publisher, PublisherError
+from simulators.replay import ReplayError
+from simulators.run import run
+from simulators.town import SITES, Site
+from store.database import Connection, connect, translated_errors
+from store.device_state import newest_reading
+from store.registry import load_devices
+
+
+def simulate(
+    *,
+    community: Annotated[list[str] | None, typer.Option(help="only these communities; by default all")] = None,
+    households: Annotated[
+        int, typer.Option("--register", min=0, help="first register the communities, with so many households")
+    ] = 0,
+    history: Annotated[
+        str, typer.Option(help="how far back to begin where nothing is stored: 0s, 90m, 24h, 7d")
+    ] = "0s",
+    duration: Annotated[str | None, typer.Option(help="how long to go on after now; by default until Ctrl-C")] = None,
+    speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 does not wait at all")] = 1,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same readings")] = SEED,
+    fault: Annotated[
+        list[str] | None, typer.Option(help=r"inject a fault: KIND:DEVICE@START\[/DURATION], see docs/simulators.md")
+    ] = None,
+) -> None:
+    """Send what the simulated devices of the registry would send, through the real broker.
+
+    Begins where the stored readings of these devices end, at most --history ago. Needs ANJU_DATABASE_URL and
+    ANJU_PUBLISH_MQTT_URL.
+
+    Example: anju simulate --community linyin-xiaoqu --register 120 --history 24h --fault leak:b01-u1-0101-water@+30s
+    """
+    settings, now = Settings.load(), datetime.now(UTC)
+    try:
+        back, ahead = parse_duration(history), parse_duration(duration) if duration else None
+        faults = [parse_fault(text, now) for text in fault or ()]
+    except ValueError as error:
+        raise fail(str(error), Exit.USAGE) from None
+    with closing(connect(settings.need("database_url"), application_name="anju simulate")) as connection:
+        connection.autocommit = True
+        with translated_errors():
+            if households:
+                register_communities(
+                    connection, [_site(name) for name in community or [SITES[0].community]], households
+                )
+            devices = _simulated(connection, community)
+            newest = newest_reading(connection, [device.id for device in devices])
+    if not devices:
+        raise fail("the registry has no such simulated device: register some with --register 120", Exit.REFUSED)
+    start = max(now - back, newest + timedelta(milliseconds=1)) if newest else now - back
+    sent = _send(
+        settings,
+        devices,
+        seed=seed,
+        faults=faults,
+        start=start,
+        until=now + ahead if ahead is not None else None,
+        speed=speed,
+    )
+    say(f"sent {sent} messages of {len(devices)} devices")
+
+
+def replay(
+    recording: Annotated[Path, typer.Argument(help="the recording, .csv or .zip")],
+    batch: Annotated[int, typer.Option(min=1, max=2000, help="readings a message")] = 1,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+) -> None:
+    """Register the meters of a recording (DAIAD trial A) and send every reading through the real broker.
+
+    Says what the recording holds, so that it can be compared with what is stored: rows = distinct + duplicates.
+
+    Example: anju replay ../shared/data/daiad-swm-trial-a.zip --batch 100
+    """
+    settings = Settings.load()
+    try:
+        rows = list(recordings.read_daiad(recording))
+        with closing(connect(settings.need("database_url"), application_name="anju replay")) as connection:
+            register(connection, recordings.plan_rows(rows))
+        with Publisher(settings.need("publish_mqtt_url")) as publisher:
+            for message in recordings.messages(rows, batch):
+                publisher.publish(message.topic, message.payload)
+            publisher.flush(600)
+    except ReplayError as error:
+        raise fail(str(error), Exit.REFUSED) from None
+    except PublisherError as error:
+        raise fail(str(error), Exit.UNAVAILABLE) from None
+    count = recordings.summarise(rows)
+    if as_json:
+        say_json({"messages": publisher.acknowledged, **{name: getattr(count, name) for name in count.__slots__}})
+        return
+    say(f"{recordings.SOURCE}")
+    say(f"sent {count.rows} readings of {count.devices} meters in {publisher.acknowledged} messages")
+    say(
+        f"{count.distinct} distinct (device, ts), {count.duplicates_same} duplicates with the same value, "
+        f"{count.duplicates_other} with another one (the first stands)"
+    )
+    if count.repeated_hour:
+        say(
+            f"{count.repeated_hour} readings are of the second pass of the hour that summer time ends with: "
+            "their local times look like duplicates, their instants are not"
+        )
+
+
+def _site(community: str) -> Site:
+    found = next((site for site in SITES if site.community == community), None)
+    return found or Site(community, community, SITES[0].banner, SITES[0].street)
+
+
+def _simulated(connection: Connection, communities: list[str] | None) -> list[Device]:
+    return [
+        device
+        for device in load_devices(connection)
+        if device.simulated and (not communities or device.community in communities)
+    ]
+
+
+def _send(
+    settings: Settings,
+    devices: list[Device],
+    *,
+    seed: int,
+    faults: list[Fault],
+    start: datetime,
+    until: datetime | None,
+    speed: float,
+) -> int:
+    stop = stop_on_signals()
+    try:
+        fleet = Fleet(devices, seed, faults)
+        with Publisher(settings.need("publish_mqtt_url")) as publisher:
+            return run(
+                fleet,
+                publisher,
+                start=start,
+                until=until,
+                speed=speed,
+                now=lambda: datetime.now(UTC),
+                sleep=time.sleep,
+                stop=stop.is_set,
+            )
+    except (FaultError, ValueError) as error:
+        raise fail(str(error), Exit.USAGE) from None
+    except PublisherError as error:
+        raise fail(str(error), Exit.UNAVAILABLE) from None

@@ -1,0 +1,156 @@
+"""`anju up`: all of Anju on this machine, in the foreground."""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.alert_lines import print_alerts
+from app.commands.serve import stop_on_signals
+from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
+from app.output import say
+from app.parts import always_ready, anju_part, api_ready, ingest_ready
+from app.settings import Settings, SettingsError
+from local.home import Home
+from local.ports import is_free
+from local.services import prepare_services
+from local.supervisor import Supervisor
+from store.migrate import migrate
+
+_READY_S = 120
+Progress = Callable[[str], None]
+
+
+def up(
+    data_dir: Annotated[Path, typer.Option(help="where everything is kept")] = Path(".anju"),
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="add two simulated communities and faults")] = False,
+) -> None:
+    """Run everything on this machine until Ctrl-C: database, broker, ingest, API and worker.
+
+    Servers that the settings name are used; otherwise private ones are started. When all is ready, one line begins
+    with `ready:`, and the settings in force are in DATA_DIR/anju.env.
+
+    Example: anju up --demo
+    """
+    given, began = Settings.given(), time.monotonic()
+
+    def progress(text: str) -> None:
+        say(f"[{time.monotonic() - began:5.1f} s] {text}")
+
+    if demo and given.mqtt_url:
+        given.need("publish_mqtt_url")
+    stop = stop_on_signals()
+    with Home(data_dir) as home, Supervisor(home, progress) as supervisor:
+        http_port = _http_port(given, home)
+        settings = _start_servers(given, home, supervisor, progress)
+        progress("bringing the database to this version")
+        migrate(settings["ANJU_DATABASE_URL"])
+        api_url = _start_anju(given, settings, home, supervisor, progress, http_port=http_port)
+        _write_settings(data_dir / "anju.env", settings)
+        say(
+            f"ready: API {api_url}/api/v1, its documentation {api_url}/docs, key {settings['ANJU_API_KEY']}, "
+            f"settings {data_dir / 'anju.env'}"
+        )
+        printing = threading.Thread(target=print_alerts, args=(settings["ANJU_DATABASE_URL"], say, stop), daemon=True)
+        printing.start()
+        if demo:
+            _start_demo(settings, supervisor, progress)
+        supervisor.watch(stop)
+        progress("stopping")
+
+
+def _start_servers(given: Settings, home: Home, supervisor: Supervisor, progress: Progress) -> dict[str, str]:
+    """The settings of the servers: those that were given, and private ones started in place of the others."""
+    settings = {
+        f"ANJU_{name.upper()}": given.need(name)
+        for name in ("database_url", "mqtt_url", "publish_mqtt_url")
+        if getattr(given, name)
+    }
+    if {"ANJU_DATABASE_URL", "ANJU_MQTT_URL"} <= settings.keys():
+        return settings
+    database, broker = prepare_services(home, progress)
+    if "ANJU_DATABASE_URL" not in settings:
+        progress("starting PostgreSQL with TimescaleDB")
+        supervisor.start(database.part(), _READY_S)
+        settings["ANJU_DATABASE_URL"] = database.url
+    if "ANJU_MQTT_URL" not in settings:
+        progress("starting NATS Server")
+        supervisor.start(broker.part(), _READY_S)
+        settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
+    return settings
+
+
+def _start_anju(
+    given: Settings,
+    settings: dict[str, str],
+    home: Home,
+    supervisor: Supervisor,
+    progress: Progress,
+    *,
+    http_port: int,
+) -> str:
+    """Start ingest, API and worker, completing the settings; where the API is."""
+    for name in ("api_key", "secret_key"):
+        settings[f"ANJU_{name.upper()}"] = given.need(name) if getattr(given, name) else _kept(home.path / name)
+    if given.retention_days:
+        settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
+    if given.rules_dir:
+        settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
+    metrics_port = home.ports.claim("metrics", given.metrics_port or 9100)
+    settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
+    api_url = f"http://{_reachable(given.http_host)}:{http_port}"
+    progress("starting ingest, API and worker")
+    with_metrics = {**settings, "ANJU_METRICS_PORT": str(metrics_port), "ANJU_HTTP_HOST": "127.0.0.1"}
+    supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ingest_ready(metrics_port)), _READY_S)
+    supervisor.start(anju_part("api", ("api",), settings, api_ready(api_url)), _READY_S)
+    supervisor.start(anju_part("worker", ("worker",), settings, always_ready))
+    return api_url
+
+
+def _http_port(given: Settings, home: Home) -> int:
+    """The port that a person asked for, or else one that is free.
+
+    Raises:
+        SettingsError: the one asked for is taken.
+    """
+    if "http_port" not in given.model_fields_set or given.http_port == 0:
+        return home.ports.claim("http", 8000)
+    if not is_free(given.http_port):
+        raise SettingsError(f"ANJU_HTTP_PORT={given.http_port} is in use by another program: end it, or choose another")
+    return given.http_port
+
+
+def _reachable(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`, which may stand for every address."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - recognised here, not listened on
+
+
+def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Progress) -> None:
+    register_demo(settings["ANJU_DATABASE_URL"])
+    names = "、".join(f"{site.name}（{site.community}）" for site in COMMUNITIES)
+    progress(f"演示：{names} 开始上报，先补 {HISTORY} 历史数据，随后两分钟内依次发生 {len(FAULTS)} 个故障")
+    options = [argument for site in COMMUNITIES for argument in ("--community", site.community)]
+    options += [argument for fault in FAULTS for argument in ("--fault", fault)]
+    arguments = ("simulate", "--history", HISTORY, *options)
+    supervisor.start(anju_part("simulators", arguments, settings, always_ready))
+
+
+def _kept(path: Path) -> str:
+    """A key made once and kept, readable by this user only."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def _write_settings(path: Path, settings: dict[str, str]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(f"{key}={value}\n" for key, value in sorted(settings.items()))

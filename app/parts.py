@@ -1,0 +1,54 @@
+"""The parts that `anju up` keeps running, each a process of its own, with how to tell that it is ready."""
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from local.errors import LocalError
+from local.process import Part
+
+_TIMEOUT_S = 2.0
+
+
+def anju_part(name: str, arguments: tuple[str, ...], settings: Mapping[str, str], ready: Callable[[], None]) -> Part:
+    """A subcommand of `anju` with exactly these settings."""
+    others = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
+    argv = (str(Path(sys.executable).with_name("anju")), *arguments)
+    return Part(name=name, argv=argv, env={**others, **settings}, check_ready=ready)
+
+
+def ingest_ready(port: int) -> Callable[[], None]:
+    """Ready when its session with the broker stands: what is published from then on is kept for it."""
+
+    def check() -> None:
+        if "anju_ingest_subscribed 1.0" not in _get(f"http://127.0.0.1:{port}/metrics"):
+            raise LocalError("ingest has not subscribed at the broker yet.")
+
+    return check
+
+
+def api_ready(url: str) -> Callable[[], None]:
+    """Ready when it says so."""
+
+    def check() -> None:
+        _get(f"{url}/readyz")
+
+    return check
+
+
+def always_ready() -> None:
+    """For a part that serves nobody."""
+
+
+def _get(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise LocalError(f"{url} answers {error}") from error
+    except OSError as error:
+        raise LocalError(f"{url} does not answer: {error}") from error

@@ -1,0 +1,126 @@
+"""Settings: from the environment, from `.env`, or from secret files, every key with the prefix `ANJU_`."""
+
+import os
+import re
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+from devices.broker_url import BrokerUrl
+
+SECRETS_DIR = Path("/run/secrets")
+RUNNING = Path(".anju/anju.env")
+"""Where `anju up` writes the settings of what it runs, unless it is given another data directory."""
+
+_PREFIX = "ANJU_"
+# Stricter than the driver, whose own complaint would quote the password.
+_DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
+# Read by local/ and by the tests themselves: they choose servers, not how Anju behaves.
+_OTHER_KEYS = ("ANJU_LOCAL_", "ANJU_TEST_", "ANJU_DEBIAN_MIRROR")
+
+
+class SettingsError(Exception):
+    """A setting is unknown, missing or wrong; the message says which and what to do. It quotes no value."""
+
+
+class Settings(BaseSettings):
+    """What a running Anju needs to know. URLs and keys are secret: they print as stars."""
+
+    # What else stands in `.env` is somebody else's; unknown keys of ours are refused by `_read`.
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = Field(None, description="postgresql://user:secret@host:port/database")
+    mqtt_url: SecretStr | None = Field(None, description="mqtt:// or mqtts://, the account that ingest reads with")
+    publish_mqtt_url: SecretStr | None = Field(
+        None, description="an account that may publish for every device: simulators and replay only"
+    )
+    http_host: str = Field("127.0.0.1", description="the address the API listens on")
+    http_port: int = Field(8000, ge=0, le=65535, description="the port the API listens on; 0 takes a free one")
+    metrics_port: int = Field(0, ge=0, le=65535, description="the port of ingest's own metrics; 0 turns them off")
+    api_key: SecretStr | None = Field(None, min_length=16, description="a first admin key for the API")
+    secret_key: SecretStr | None = Field(
+        None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"
+    )
+    rules_dir: Path | None = Field(None, description="a folder of rule files instead of the ones that come with Anju")
+    retention_days: int | None = Field(
+        None, ge=30, description="drop raw telemetry and events after so many days; unset keeps everything"
+    )
+    grafana_url: str | None = Field(None, description="where `anju grafana apply` finds Grafana")
+    grafana_token: SecretStr | None = Field(None, description="a Grafana service account token")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not _DATABASE_URL.fullmatch(url.get_secret_value()):
+            raise ValueError("must be postgresql://user:secret@host:port/database, with % written as %25")
+        return url
+
+    @field_validator("mqtt_url", "publish_mqtt_url")
+    @classmethod
+    def _is_broker_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url:
+            BrokerUrl.parse(url.get_secret_value())
+        return url
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings in force. Where there are none at all, those of the `anju up` of this folder are taken.
+
+        Raises:
+            SettingsError: an unknown `ANJU_` key, or a value that can't be used.
+        """
+        file = Path(".env")
+        return cls._read(RUNNING if RUNNING.exists() and not cls._keys(file) else file)
+
+    @classmethod
+    def given(cls) -> Self:
+        """The settings that a person has given, in the environment or in `.env`.
+
+        Raises:
+            SettingsError: an unknown `ANJU_` key, or a value that can't be used.
+        """
+        return cls._read(Path(".env"))
+
+    @classmethod
+    def _read(cls, file: Path) -> Self:
+        known = {f"{_PREFIX}{name.upper()}" for name in cls.model_fields}
+        if unknown := sorted(cls._keys(file) - known):
+            raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        try:
+            return cls(_env_file=file, _secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None)
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from None
+
+    @classmethod
+    def _keys(cls, file: Path) -> set[str]:
+        """The keys of ours in the environment and in the file, which need not exist."""
+        in_file = DotEnvSettingsSource(cls, env_file=file).env_vars
+        return set(filter(_is_ours, (*os.environ, *map(str.upper, in_file))))
+
+    def need(self, name: str) -> str:
+        """The text of a setting that a command can't do without.
+
+        Raises:
+            SettingsError: it is not set.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise SettingsError(
+                f"{_PREFIX}{name.upper()} is not set: {type(self).model_fields[name].description}. "
+                "`anju up` writes all of them to <data-dir>/anju.env"
+            )
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _is_ours(key: str) -> bool:
+    return key.startswith(_PREFIX) and not key.startswith(_OTHER_KEYS)
+
+
+def _explain(error: ValidationError) -> str:
+    """One line a problem, without the value: it may be a secret."""
+    return "; ".join(
+        f"{_PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )

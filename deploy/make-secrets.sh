@@ -1,0 +1,44 @@
+#!/bin/sh
+# Make every secret that docker-compose.yml asks for, once: sh deploy/make-secrets.sh [FOLDER]
+#
+# FOLDER is deploy/secrets by default. Only its owner may enter it. The files inside are readable for everybody all the
+# same, because Docker shows each of them, and no other, to the unprivileged user of the container that needs it.
+set -eu
+
+folder=${1:-$(dirname "$0")/secrets}
+if [ -e "$folder" ]; then
+    echo "$folder is there already, and the database keeps the password it was made with: nothing was changed." >&2
+    echo "docs/deploy.md says how to change a single secret." >&2
+    exit 1
+fi
+
+# 256 bits from the kernel, as hexadecimal: safe in a URL, in a quoted word and on a keyboard.
+random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
+
+umask 077
+new=$(mktemp -d "$folder.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+
+database=$(random)
+ingest=$(random)
+publisher=$(random)
+reader=$(random)
+
+put() { printf '%s\n' "$2" >"$new/$1"; }
+put postgres_password "$database"
+put anju_database_url "postgresql://anju:$database@database:5432/anju"
+put anju_mqtt_url "mqtt://ingest:$ingest@broker:1883"
+put anju_publish_mqtt_url "mqtt://publisher:$publisher@broker:1883"
+put anju_api_key "$(random)"
+put anju_secret_key "$(random)"
+put grafana_admin_password "$(random)"
+put grafana_database_password "$(random)"
+put nats_accounts "INGEST_PASSWORD: \"$ingest\"
+PUBLISHER_PASSWORD: \"$publisher\"
+READER_PASSWORD: \"$reader\"
+STORE_KEY: \"$(random)\""
+
+chmod 444 "$new"/*
+mv "$new" "$folder"
+trap - EXIT
+echo "Secrets are in $folder. Keep a copy in a safe place: the database and the broker's store open with nothing else."

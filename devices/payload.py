@@ -1,0 +1,263 @@
+"""Bytes on a topic to readings, events, connection states, or rejections with a reason. Pure and total.
+
+Whatever arrives, `decode` returns; it never raises. One bad item of an array rejects that item only. The layout
+of the payloads is the outside surface described in `docs/mqtt.md`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from devices.catalogue import KIND_BY_NAME
+from devices.device import Device
+from devices.kind import DeviceKind
+from devices.privacy import Pseudonymiser
+from devices.schema import Fault, Reason, Value, event_data, telemetry_values
+from devices.timestamp import TimestampError, parse_timestamp
+from devices.topic import Channel, Topic, TopicError, parse_topic
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+KEPT_BYTES = 4096
+_KEPT_TOPIC = 512
+MAX_CLOCK_AHEAD = timedelta(minutes=5)
+
+
+class Reading(NamedTuple):
+    """The values a device measured at one instant; `ts` is the device's time, in UTC."""
+
+    device: Device
+    ts: datetime
+    values: Mapping[str, Value]
+
+
+class Occurrence(NamedTuple):
+    """An event that happened at a device; `id` is empty where the device gives none."""
+
+    device: Device
+    ts: datetime
+    event: str
+    id: str
+    data: Mapping[str, Value]
+
+
+class ConnectionState(StrEnum):
+    """Whether a device says it is connected; a last will says `offline` for it."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Connection(NamedTuple):
+    """A connection state; `ts` is None in a last will, which is written before the connection is lost."""
+
+    device: Device
+    ts: datetime | None
+    state: ConnectionState
+
+
+class Rejection(NamedTuple):
+    """What could not be used, and why.
+
+    `payload` is what may be kept of it: its first 4 KiB, or empty where it could carry a person's data.
+    `size` is the length of the whole, in bytes. `device` is the registered one, where it is known.
+    """
+
+    topic: str
+    reason: Reason
+    detail: str
+    payload: bytes
+    size: int
+    device: Device | None
+
+
+Decoded = Reading | Occurrence | Connection | Rejection
+FindDevice = Callable[[str, str], Device | None]
+
+
+class _RefusedError(Exception):
+    """Carries a fault from where it is found to where it becomes a `Rejection`."""
+
+    def __init__(self, reason: Reason, detail: str, device: Device | None = None) -> None:
+        super().__init__(detail)
+        self.fault = Fault(reason, detail)
+        self.device = device
+
+
+def decode(
+    topic: str, payload: bytes, received_at: datetime, find_device: FindDevice, pseudonymiser: Pseudonymiser
+) -> list[Decoded]:
+    """Decode one message.
+
+    Args:
+        topic: the MQTT topic.
+        payload: the bytes of the message.
+        received_at: when the message arrived, an aware datetime.
+        find_device: the registry: (community, device) to a device, or None.
+        pseudonymiser: hashes plates and door users.
+
+    Returns:
+        One entry an item of the message, in the order of the items.
+    """
+    try:
+        address = _address(topic)
+    except TopicError as error:
+        return [
+            Rejection(
+                topic[:_KEPT_TOPIC].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+                Reason.BAD_TOPIC,
+                str(error),
+                b"",
+                len(payload),
+                None,
+            )
+        ]
+    try:
+        device = _sender(address, find_device)
+        items = _items(address, payload)
+    except _RefusedError as refused:
+        kinds = {address.kind, refused.device.kind if refused.device else address.kind}
+        kept = payload[:KEPT_BYTES] if all(map(_tells_nothing_personal, kinds)) else b""
+        return [Rejection(topic, *refused.fault, kept, len(payload), refused.device)]
+    one = _ItemDecoder(topic, address, device, received_at, find_device, pseudonymiser)
+    return [one.decode(item, len(payload)) for item in items]
+
+
+def _address(topic: str) -> Topic:
+    address = parse_topic(topic)
+    if address.kind not in KIND_BY_NAME:
+        raise TopicError(f"there is no device kind of that name; known: {', '.join(KIND_BY_NAME)}")
+    return address
+
+
+def _sender(address: Topic, find_device: FindDevice) -> Device:
+    device = find_device(address.community, address.device)
+    if device is None:
+        raise _RefusedError(Reason.UNKNOWN_DEVICE, "no such device in this community; import it first")
+    if device.kind != address.kind:
+        raise _RefusedError(Reason.WRONG_KIND, f"the device is registered as {device.kind}", device)
+    return device
+
+
+def _tells_nothing_personal(kind: str) -> bool:
+    """Whether a payload of that kind may be kept unread; a gateway may speak for doors and gates."""
+    return kind != "gateway" and not KIND_BY_NAME[kind].personal
+
+
+def _items(address: Topic, payload: bytes) -> list[object]:
+    """The items of a payload: the elements of an array, or the one object."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise _RefusedError(Reason.TOO_LARGE, f"a payload may have {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        content = from_json(payload, allow_inf_nan=True, cache_strings="keys")
+    except ValueError as error:
+        raise _RefusedError(Reason.BAD_JSON, str(error)) from None
+    if isinstance(content, list) and address.channel is not Channel.STATUS:
+        if not content:
+            raise _RefusedError(Reason.BAD_JSON, "the array is empty")
+        return content
+    return [content]
+
+
+class _ItemDecoder(NamedTuple):
+    """Decodes the items of one message."""
+
+    topic: str
+    address: Topic
+    sender: Device
+    received_at: datetime
+    find_device: FindDevice
+    pseudonymiser: Pseudonymiser
+
+    def decode(self, item: object, size: int) -> Decoded:
+        try:
+            device, content = self._subject(item)
+            match self.address.channel:
+                case Channel.TELEMETRY:
+                    return self._reading(device, content)
+                case Channel.EVENT:
+                    return self._occurrence(device, content)
+                case Channel.STATUS:
+                    return self._connection(device, content)
+        except _RefusedError as refused:
+            return Rejection(
+                self.topic, *refused.fault, _kept(refused.device, item), size, refused.device or self.sender
+            )
+
+    def _subject(self, item: object) -> tuple[Device, dict[str, Any]]:
+        """The device an item is about, and the rest of the item: the sender, or the gateway's child it names."""
+        if not isinstance(item, dict):
+            raise _RefusedError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
+        if self.sender.kind != "gateway" or ("kind" not in item and "device" not in item):
+            return self.sender, item
+        name, kind = item.get("device"), item.get("kind")
+        child = self.find_device(self.sender.community, name) if isinstance(name, str) else None
+        if child is None or child.gateway != self.sender.name:
+            raise _RefusedError(Reason.UNKNOWN_DEVICE, "the item's device is not registered behind this gateway")
+        if child.kind != kind:
+            raise _RefusedError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
+        return child, {key: value for key, value in item.items() if key not in {"kind", "device"}}
+
+    def _reading(self, device: Device, item: dict[str, Any]) -> Reading:
+        _only(item, ("ts", "values", "seq"), device)
+        ts = self._timestamp(item, device)
+        seq = item.get("seq")
+        if seq is not None and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
+            raise _RefusedError(Reason.IMPOSSIBLE_VALUE, "seq must be a whole number from 0", device)
+        values = telemetry_values(device.kind, item.get("values"))
+        if isinstance(values, Fault):
+            raise _RefusedError(*values, device)
+        return Reading(device, ts, values)
+
+    def _occurrence(self, device: Device, item: dict[str, Any]) -> Occurrence:
+        _only(item, ("ts", "event", "id", "data"), device)
+        ts = self._timestamp(item, device)
+        name = item.get("event")
+        event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
+        if event is None:
+            raise _RefusedError(Reason.UNKNOWN_EVENT, _known_events(KIND_BY_NAME[device.kind]), device)
+        identifier = item.get("id", "")
+        if not isinstance(identifier, str) or len(identifier) > 64 or not identifier.isprintable():
+            raise _RefusedError(Reason.IMPOSSIBLE_VALUE, "id must be printable text of at most 64 characters", device)
+        data = event_data(device.kind, event, item.get("data"), self.pseudonymiser)
+        if isinstance(data, Fault):
+            raise _RefusedError(*data, device)
+        return Occurrence(device, ts, event.name, identifier, data)
+
+    def _connection(self, device: Device, item: dict[str, Any]) -> Connection:
+        _only(item, ("ts", "state"), device)
+        ts = self._timestamp(item, device) if "ts" in item else None
+        state = item.get("state")
+        if state not in tuple(ConnectionState):
+            raise _RefusedError(Reason.IMPOSSIBLE_VALUE, "state must be online or offline", device)
+        return Connection(device, ts, ConnectionState(state))
+
+    def _timestamp(self, item: dict[str, Any], device: Device) -> datetime:
+        if "ts" not in item:
+            raise _RefusedError(Reason.MISSING_TIMESTAMP, "ts is required: epoch milliseconds or RFC 3339", device)
+        try:
+            ts = parse_timestamp(item["ts"])
+        except TimestampError as error:
+            raise _RefusedError(Reason.BAD_TIMESTAMP, str(error), device) from None
+        if ts - self.received_at > MAX_CLOCK_AHEAD:
+            raise _RefusedError(Reason.FUTURE_TIMESTAMP, "ts is over 5 minutes ahead: check the device's clock", device)
+        return ts
+
+
+def _kept(device: Device | None, item: object) -> bytes:
+    """What may be kept of a rejected item: nothing where it may carry a person's data."""
+    if device is None or not _tells_nothing_personal(device.kind):
+        return b""
+    return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:KEPT_BYTES]
+
+
+def _only(item: dict[str, Any], known: tuple[str, ...], device: Device) -> None:
+    if not item.keys() <= set(known):
+        raise _RefusedError(Reason.UNKNOWN_FIELD, f"an item may have {', '.join(known)}", device)
+
+
+def _known_events(kind: DeviceKind) -> str:
+    return f"{kind.name} knows the events {', '.join(event.name for event in kind.events)}"

@@ -1,0 +1,42 @@
+"""Timestamps of the outside surface: epoch milliseconds, or RFC 3339 with an offset."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+class TimestampError(ValueError):
+    """A timestamp that can't be used; the message says what is expected."""
+
+
+def parse_timestamp(value: object) -> datetime:
+    """The instant in UTC, to the microsecond.
+
+    Raises:
+        TimestampError: neither form, or before the year 2000, which only a lost clock says.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TimestampError("ts must be whole epoch milliseconds or RFC 3339 text with an offset")
+    ts = _from_epoch_ms(value) if isinstance(value, int) else _from_text(value)
+    if ts < EARLIEST:
+        raise TimestampError("ts is before the year 2000: seconds instead of milliseconds, or a lost clock?")
+    return ts
+
+
+def _from_epoch_ms(value: int) -> datetime:
+    if not 0 <= value <= _LATEST_MS:
+        raise TimestampError("ts is no possible number of milliseconds since 1970")
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+def _from_text(value: str) -> datetime:
+    if not _RFC3339.fullmatch(value):
+        raise TimestampError("ts must be RFC 3339 with an offset, such as 2026-11-22T08:00:00+08:00")
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise TimestampError("ts is no date and time that exists") from None

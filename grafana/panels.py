@@ -1,0 +1,265 @@
+"""The panels that the pages are put together from, each with its query."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from devices.kind import Choice, Counter, DeviceKind, Flag, Gauge
+from grafana import queries
+from grafana.datasource import REFERENCE
+from grafana.labels import ATTENTION, CONNECTION, PROCESS, SEVERITY, SIMULATED, Label
+from grafana.sdk import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    Builder,
+    Dataquery,
+    DynamicConfigValue,
+    FieldColor,
+    FieldColorModeId,
+    GraphDrawStyle,
+    LegendDisplayMode,
+    LegendPlacement,
+    ReduceDataOptions,
+    StackingConfig,
+    StackingMode,
+    StateTimelinePanel,
+    StatPanel,
+    TablePanel,
+    Threshold,
+    ThresholdsConfig,
+    TimeSeriesPanel,
+    TooltipDisplayMode,
+    ValueMap,
+    ValueMappingResult,
+    VisibilityMode,
+    VizLegendOptions,
+    VizTooltipOptions,
+)
+from grafana.units import grafana_unit
+
+# Every device comes online and goes offline; no kind defines these events itself.
+_CONNECTION_EVENTS = {"online": Label("上线", "green"), "offline": Label("离线", "red")}
+_STATE_COLOURS = ("green", "blue", "orange", "purple", "yellow", "semi-dark-blue", "light-green", "dark-purple", "red")
+
+
+@dataclass(frozen=True)
+class SqlQuery(Dataquery, Builder[Dataquery]):
+    """A query of the PostgreSQL data source, whose model the SDK does not have."""
+
+    sql: str
+    format: Literal["time_series", "table"]
+
+    def build(self) -> Dataquery:
+        """The query is its own model."""
+        return self
+
+    def to_json(self) -> dict[str, object]:
+        """The query as the data source's own editor stores it."""
+        return {
+            "datasource": REFERENCE,
+            "editorMode": "code",
+            "format": self.format,
+            "rawQuery": True,
+            "rawSql": self.sql,
+            "refId": "A",
+        }
+
+
+def open_alerts_panel() -> StatPanel:
+    """The open alerts, one number a severity."""
+    panel = _stat("未结束的告警", queries.open_alerts())
+    for label in SEVERITY.values():
+        steps = [Threshold(color="green"), Threshold(value=1, color=label.colour)]
+        panel = panel.override_by_name(
+            label.text, [DynamicConfigValue("thresholds", ThresholdsConfig().steps(steps).build())]
+        )
+    return panel
+
+
+def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
+    """The newest alerts, of one kind or of all."""
+    panel = _table("告警", queries.alerts(kind)).description(
+        "所选时间内发生的告警，以及所有尚未结束的告警（最多 200 条）。"
+    )
+    panel = _coloured(panel, {"级别": SEVERITY, "状态": PROCESS, "处理": ATTENTION, "模拟": SIMULATED})
+    return _wide(panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "建议": 320, "模拟": 60})
+
+
+def fleet_stat(kind: DeviceKind) -> StatPanel:
+    """How the devices of one kind are doing now."""
+    panel = _stat(f"{kind.zh}现状", queries.fleet([kind])).description(_FLEET_DESCRIPTION)
+    return _warn_of_absence(panel)
+
+
+def fleet_table(kinds: Iterable[DeviceKind]) -> TablePanel:
+    """How the devices are doing now, one row a kind."""
+    return _table("设备现状", queries.fleet(kinds)).description(_FLEET_DESCRIPTION)
+
+
+def silent_devices_panel() -> TablePanel:
+    """The devices that no longer report."""
+    panel = _table("静默设备", queries.silent_devices()).description(
+        f"曾经上报、但已超过 {queries.SILENT_PERIODS} 个上报周期没有新数据的设备，静默最久的在前（最多 200 台）。"
+    )
+    panel = panel.override_by_name("静默时长", [DynamicConfigValue("unit", "s")])
+    return _coloured(panel, {"连接": CONNECTION, "模拟": SIMULATED})
+
+
+def readings_panel() -> TimeSeriesPanel:
+    """The readings a minute, by kind, over the last hour at most: counting raw rows of a whole city is not cheap."""
+    panel = _series("每分钟读数", queries.readings_per_minute(), timedelta(minutes=1))
+    return panel.description("按设备的测量时间统计，最近 1 小时。").time_from("1h").unit("none").fill_opacity(10)
+
+
+def rejections_panel() -> TimeSeriesPanel:
+    """The rejected items, by reason."""
+    panel = _bars("被拒收的数据", queries.rejections(), timedelta(hours=1))
+    return panel.description("按原因统计，每小时一格；主题里没有已知小区的也计算在内。").unit("none").decimals(0)
+
+
+def gauge_panel(kind: DeviceKind, field: Gauge) -> TimeSeriesPanel:
+    """A gauge over time."""
+    panel = _series(field.zh, queries.gauge(kind, field), kind.reporting_period)
+    return panel.unit(grafana_unit(field.unit)).description(f"{field.name}：每格的平均值。")
+
+
+def increase_panel(kind: DeviceKind, field: Counter) -> TimeSeriesPanel:
+    """The growth of a counter over time."""
+    panel = _bars(f"{field.zh}（增量）", queries.increase(kind, field), kind.reporting_period)
+    return panel.unit(grafana_unit(field.unit)).description(
+        f"{field.name}：每格内的增加量；示数回退（清零或翻转）不计。"
+    )
+
+
+def state_panel(kind: DeviceKind, field: Flag | Choice) -> StateTimelinePanel:
+    """The states over time, a gap where nothing was reported."""
+    return (
+        StateTimelinePanel()
+        .title(field.zh)
+        .description(f"{field.name}：每格最后的状态；空白表示没有上报。")
+        .datasource(REFERENCE)
+        .with_target(SqlQuery(queries.state(kind, field), "time_series"))
+        .interval(_interval(kind.reporting_period))
+        .span_nulls(_bridged_ms(kind.reporting_period))
+        .mappings([_value_map(_state_labels(field))])
+        .show_value(VisibilityMode.AUTO)
+        .legend(_legend())
+        .color_scheme(FieldColor().mode(FieldColorModeId.FIXED).fixed_color("text"))
+    )
+
+
+def events_panel(kind: DeviceKind) -> TablePanel:
+    """The newest events of the chosen devices."""
+    panel = _table("事件", queries.events(kind)).description("所选设备在所选时间内的事件（最多 200 条）。")
+    named = _CONNECTION_EVENTS | {event.name: Label(event.zh, "text") for event in kind.events}
+    return _wide(_coloured(panel, {"事件": named}), {"时间": 160, "收到时间": 160, "事件": 160})
+
+
+_FLEET_DESCRIPTION = (
+    f"静默：超过 {queries.SILENT_PERIODS} 个上报周期没有新数据。"
+    "在线、离线只统计自己报告连接状态的设备；经网关上报的设备没有自己的连接。"
+)
+
+
+def _stat(title: str, sql: str) -> StatPanel:
+    return (
+        StatPanel()
+        .title(title)
+        .datasource(REFERENCE)
+        .with_target(SqlQuery(sql, "table"))
+        .color_mode(BigValueColorMode.VALUE)
+        .graph_mode(BigValueGraphMode.NONE)
+        .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]).fields("/^(?!类型$)/").values(False))
+        .thresholds(ThresholdsConfig().steps([Threshold(color="text")]))
+    )
+
+
+def _warn_of_absence(panel: StatPanel) -> StatPanel:
+    warning = ThresholdsConfig().steps([Threshold(color="green"), Threshold(value=1, color="orange")]).build()
+    for column in ("静默", "从未上报", "离线"):
+        panel = panel.override_by_name(column, [DynamicConfigValue("thresholds", warning)])
+    return panel
+
+
+def _table(title: str, sql: str) -> TablePanel:
+    return TablePanel().title(title).datasource(REFERENCE).with_target(SqlQuery(sql, "table")).filterable(True)
+
+
+def _series(title: str, sql: str, period: timedelta) -> TimeSeriesPanel:
+    return (
+        TimeSeriesPanel()
+        .title(title)
+        .datasource(REFERENCE)
+        .with_target(SqlQuery(sql, "time_series"))
+        .interval(_interval(period))
+        .span_nulls(_bridged_ms(period))
+        .legend(_legend())
+        .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
+    )
+
+
+def _bars(title: str, sql: str, period: timedelta) -> TimeSeriesPanel:
+    return (
+        _series(title, sql, period)
+        .span_nulls(False)
+        .draw_style(GraphDrawStyle.BARS)
+        .fill_opacity(70)
+        .stacking(StackingConfig().mode(StackingMode.NORMAL))
+    )
+
+
+def _legend() -> VizLegendOptions:
+    return (
+        VizLegendOptions()
+        .show_legend(True)
+        .display_mode(LegendDisplayMode.LIST)
+        .placement(LegendPlacement.BOTTOM)
+    )  # fmt: skip
+
+
+def _interval(period: timedelta) -> str:
+    """No interval is shorter than the reporting period: it would be empty as often as not."""
+    return f"{period.total_seconds():.0f}s"
+
+
+def _bridged_ms(period: timedelta) -> int:
+    """A gap up to the silence limit is drawn through, a longer one is shown."""
+    return int(period / timedelta(milliseconds=1)) * queries.SILENT_PERIODS
+
+
+def _state_labels(field: Flag | Choice) -> dict[str, Label]:
+    """The labels of the numbers that `queries.state` gives."""
+    if isinstance(field, Flag):
+        return {"0": Label("否", "text"), "1": Label("是", "blue")}
+    return {
+        str(position): Label(label, _STATE_COLOURS[(position - 1) % len(_STATE_COLOURS)])
+        for position, label in enumerate(field.choices.values(), start=1)
+    }
+
+
+def _value_map(labels: Mapping[str, Label]) -> ValueMap:
+    return ValueMap(
+        {
+            value: ValueMappingResult(text=label.text, color=label.colour, index=index)
+            for index, (value, label) in enumerate(labels.items())
+        }
+    )
+
+
+def _coloured(panel: TablePanel, columns: Mapping[str, Mapping[str, Label]]) -> TablePanel:
+    for column, labels in columns.items():
+        panel = panel.override_by_name(
+            column,
+            [
+                DynamicConfigValue("mappings", [_value_map(labels)]),
+                DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+            ],
+        )
+    return panel
+
+
+def _wide(panel: TablePanel, widths: Mapping[str, int]) -> TablePanel:
+    for column, width in widths.items():
+        panel = panel.override_by_name(column, [DynamicConfigValue("custom.width", width)])
+    return panel

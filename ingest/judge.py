@@ -1,0 +1,170 @@
+"""The rules engine between what is stored: restored from rows, shown what is new, its results turned into rows."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from devices.payload import Occurrence, Reading
+from ingest.batch import Fresh
+from ingest.devices_in_memory import DevicesInMemory
+from rules.engine import DeviceMemory, Engine
+from rules.machine import InstanceState
+from rules.pipeline import PIPELINE
+from rules.rule import Phase, RulePack
+from rules.sample import Sample
+from rules.transition import Transition
+from store import rule_state as rows
+from store.database import Connection
+from store.device_state import load_memories
+from store.transitions import TransitionRow, insert_transitions, lock_transitions
+
+PIPELINE_ID = 0
+_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
+
+
+class Judge:
+    """One engine over all devices, and the database's record of what it decides."""
+
+    def __init__(self, pack: RulePack, devices: DevicesInMemory, now: datetime) -> None:
+        self._engine = Engine(pack, now, devices.by_id)
+        self._devices = devices
+
+    def restore(self, connection: Connection, now: datetime) -> None:
+        """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
+        states = [_state(row) for row in rows.load_rule_states(connection)]
+        memories = [DeviceMemory(*memory) for memory in load_memories(connection)]
+        self._save(connection, self._engine.restore(states, memories, now))
+
+    def judge(self, connection: Connection, items: Iterable[Fresh], now: datetime) -> list[Transition]:
+        """Show the rules what is new, in order of arrival, and store what they decide."""
+        transitions: list[Transition] = []
+        for item in items:
+            transitions += self._engine.judge(_sample(item), item.decoded.device.kind, now)
+        self._save(connection, transitions)
+        return transitions
+
+    def tick(self, connection: Connection, now: datetime, *, live: bool) -> list[Transition]:
+        """Let time pass, carry out what people decided, and judge ingest itself by the same rules."""
+        behind = Sample(PIPELINE_ID, now, now, {"behind": not live})
+        transitions = self._engine.judge(behind, PIPELINE.name, now)
+        for command in rows.take_commands(connection):
+            transitions += self._engine.close(command.rule, command.device_id, now, command.actor)
+        transitions += self._engine.tick(now, live)
+        self._save(connection, transitions)
+        return transitions
+
+    def remembered(self, device_id: int) -> DeviceMemory | None:
+        """What is remembered of a device; None if nothing of it was ever judged."""
+        return self._engine.remembered(device_id)
+
+    def _save(self, connection: Connection, transitions: list[Transition]) -> None:
+        changes = self._engine.drain_changes()
+        if changes.saved:
+            rows.save_rule_states(connection, [_state_row(state) for state in changes.saved])
+        if changes.deleted:
+            rows.delete_rule_states(connection, changes.deleted)
+        if not transitions:
+            return
+        lock_transitions(connection)
+        for transition in transitions:
+            self._save_occurrence(connection, transition)
+        insert_transitions(connection, [_transition_row(transition) for transition in transitions])
+
+    def _save_occurrence(self, connection: Connection, transition: Transition) -> None:
+        """One by one, in order: an occurrence may be raised, end and be followed by the next in one batch."""
+        if transition.occurrence_id is None:
+            return
+        if transition.to_phase is Phase.ACTIVE and transition.from_phase not in _OPEN:
+            rows.raise_alert(connection, self._occurrence(transition.occurrence_id, transition))
+        else:
+            still_open = transition.to_phase in _OPEN
+            process = transition.to_phase.value if still_open else "ended"
+            rows.progress_alert(connection, transition.occurrence_id, process, None if still_open else transition.at)
+
+    def _occurrence(self, alert_id: UUID, transition: Transition) -> rows.OccurrenceRow:
+        device = self._devices.by_id(transition.device_id)
+        return rows.OccurrenceRow(
+            id=alert_id,
+            rule=transition.rule,
+            rule_version=transition.rule_version,
+            device_id=_device_number(transition),
+            sequence=transition.sequence,
+            community=device.community or None,
+            kind=device.kind,
+            severity=transition.severity,
+            title=transition.title,
+            message=transition.message,
+            advice=transition.advice,
+            opened_at=transition.at,
+            raised_at=transition.decided_at,
+            simulated=device.simulated,
+        )
+
+
+def _device_number(transition: Transition) -> int | None:
+    return None if transition.device_id == PIPELINE_ID else transition.device_id
+
+
+def _sample(item: Fresh) -> Sample:
+    match item.decoded:
+        case Reading(device, ts, values):
+            return Sample(device.id, ts, item.received_at, values)
+        case Occurrence(device, ts, event, _, data):
+            return Sample(device.id, ts, item.received_at, {}, event, data)
+
+
+def _transition_row(transition: Transition) -> TransitionRow:
+    return TransitionRow(
+        alert_id=transition.occurrence_id,
+        rule=transition.rule,
+        rule_version=transition.rule_version,
+        device_id=_device_number(transition),
+        sequence=transition.sequence,
+        axis="process",
+        from_state=transition.from_phase,
+        to_state=transition.to_phase,
+        at=transition.at,
+        decided_at=transition.decided_at,
+        reason=transition.reason,
+        inputs=transition.inputs,
+    )
+
+
+def _state_row(state: InstanceState) -> rows.RuleStateRow:
+    memory = {
+        "verdict": state.verdict,
+        "last_ts": state.last_ts and state.last_ts.isoformat(),
+        "opened_at": state.opened_at and state.opened_at.isoformat(),
+        "inputs": state.inputs,
+    }
+    return rows.RuleStateRow(
+        state.rule,
+        state.device_id,
+        state.rule_version,
+        state.phase,
+        state.since,
+        state.deadline,
+        state.sequence,
+        memory,
+    )
+
+
+def _state(row: rows.RuleStateRow) -> InstanceState:
+    return InstanceState(
+        rule=row.rule,
+        rule_version=row.rule_version,
+        device_id=row.device_id,
+        phase=Phase(row.phase),
+        since=row.since,
+        deadline=row.deadline,
+        verdict=row.memory["verdict"],
+        last_ts=_instant(row.memory["last_ts"]),
+        sequence=row.sequence,
+        opened_at=_instant(row.memory["opened_at"]),
+        inputs=row.memory["inputs"],
+    )
+
+
+def _instant(text: Any) -> datetime | None:  # noqa: ANN401
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,77 @@
+"""One batch, one transaction: what came is stored, what is new is judged, and what follows is stored with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from devices.payload import Rejection
+from ingest.batch import Batch, last_seen
+from ingest.judge import Judge
+from ingest.receiver import Message
+from ingest.rejection_limit import RejectionLimit
+from rules.engine import DeviceMemory
+from rules.transition import Transition
+from store.database import Connection, translated_errors
+from store.device_state import StateChange, save_states
+from store.occurrences import insert_events, record_connections
+from store.readings import Outcome, insert_readings
+from store.rejections import RejectionRow, insert_rejections
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a batch."""
+
+    readings: Mapping[str, Outcome]
+    new_events: int
+    transitions: list[Transition]
+
+
+def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: RejectionLimit, now: datetime) -> Written:
+    """Store and judge a batch, all of it or nothing.
+
+    Raises:
+        DatabaseUnavailableError: nothing is known to be stored; the judge no longer agrees with the database.
+        UnusableDataError: the database refuses a value; nothing is stored, and the judge no longer agrees with it.
+    """
+    with translated_errors(), connection.transaction():
+        readings = insert_readings(connection, batch.readings) if batch.readings else {}
+        new_events = insert_events(connection, batch.events) if batch.events else frozenset()
+        if batch.connections:
+            record_connections(connection, batch.connections)
+        if batch.rejections:
+            insert_rejections(connection, [_rejection_row(*rejected, limit) for rejected in batch.rejections])
+        fresh = list(batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events))
+        transitions = judge.judge(connection, fresh, now)
+        save_states(connection, _state_changes(batch, judge, {item.decoded.device.id for item in fresh}))
+    return Written(readings, len(new_events), transitions)
+
+
+def _state_changes(batch: Batch, judge: Judge, judged: set[int]) -> list[StateChange]:
+    """A device of which only duplicates or its connection came was heard, and nothing else of it has changed."""
+    return [
+        _state_change(device_id, seen, judge.remembered(device_id) if device_id in judged else None)
+        for device_id, seen in sorted(last_seen(batch).items())
+    ]
+
+
+def _state_change(device_id: int, seen: datetime, memory: DeviceMemory | None) -> StateChange:
+    if memory is None:
+        return StateChange(device_id, seen, last_fresh=None, last_ts=None, values={}, event_ts={})
+    return StateChange(device_id, seen, memory.last_arrival, memory.last_ts, memory.values, memory.event_ts)
+
+
+def _rejection_row(message: Message, rejection: Rejection, limit: RejectionLimit) -> RejectionRow:
+    device = rejection.device
+    return RejectionRow(
+        topic=rejection.topic,
+        reason=rejection.reason,
+        detail=rejection.detail,
+        payload=rejection.payload,
+        size=rejection.size,
+        device_id=device.id if device else None,
+        community=device.community if device else "",
+        kind=device.kind if device else "",
+        received_at=message.received_at,
+        kept=limit.allows(rejection.topic, message.received_at),
+    )

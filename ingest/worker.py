@@ -1,0 +1,232 @@
+"""The loop of ingest: receive, decode, write and judge, acknowledge.
+
+One thread, one batch at a time. Nothing is acknowledged before its transaction has committed; when the database is
+away the batch stays in hand, the receiver's buffer fills and then stops reading, and the broker keeps the rest.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from devices.payload import Reading, Rejection
+from devices.privacy import Pseudonymiser
+from devices.schema import Reason
+from ingest import metrics
+from ingest.batch import Batch, decode_batch, has_unknown_device
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.pulse import Pulse
+from ingest.receiver import Message, Receiver
+from ingest.rejection_limit import RejectionLimit
+from ingest.transaction import Written, write_batch
+from rules.rule import RulePack
+from rules.transition import Transition
+from store.database import Connection, DatabaseUnavailableError, connect, translated_errors
+from store.ownership import own_partition
+
+log = structlog.get_logger()
+
+CLIENT_ID = "anju-ingest-0"
+TOPIC_FILTER = "anju/v1/#"
+_BATCH_S = 0.1
+_TICK_S = 1.0
+_QUIET_S = 0.05
+_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """What ingest works with. `report` is told of every transition that was stored."""
+
+    database_url: str
+    mqtt_url: str
+    secret_key: bytes
+    pack: RulePack
+    report: Callable[[list[Transition]], None] = lambda _: None
+
+
+class Worker:
+    """Owns the session with the broker and the state of every device."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        """Prepare; nothing is connected yet.
+
+        Raises:
+            ValueError: the broker's URL or the secret key can't be used.
+        """
+        self._settings = settings
+        self._receiver = Receiver(settings.mqtt_url, client_id=CLIENT_ID, topic_filter=TOPIC_FILTER)
+        self._pseudonymiser = Pseudonymiser(settings.secret_key)
+        self._pulse = Pulse()
+        self._limit = RejectionLimit()
+        self._in_hand: list[Message] = []
+        self._away = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; the batch in hand is finished first if the database allows it."""
+        while not stop.is_set():
+            try:
+                with closing(connect(self._settings.database_url, application_name="anju ingest")) as connection:
+                    connection.autocommit = True
+                    if self._becomes_owner(connection, stop):
+                        self._serve(connection, stop)
+            except DatabaseUnavailableError as error:
+                self._lose_database(error)
+                self._wait(stop)
+        self._receiver.close()
+
+    def _lose_database(self, error: DatabaseUnavailableError) -> None:
+        metrics.DATABASE_FAILURES.inc()
+        metrics.LIVE.set(0)
+        if not self._away:
+            log.warning("the database is away, trying every second", error=str(error), in_hand=len(self._in_hand))
+        self._away = True
+
+    def _wait(self, stop: threading.Event) -> None:
+        """Keep the session with the broker alive for a while, if it stands."""
+        until = time.monotonic() + _RETRY_S
+        while not stop.is_set() and (remaining := until - time.monotonic()) > 0:
+            self._receiver.keep(min(remaining, _BATCH_S))
+            self._pulse.subscription(_now(), stands=False)
+
+    def _becomes_owner(self, connection: Connection, stop: threading.Event) -> bool:
+        """Wait for the partition; False when it is time to stop first. Only its owner may connect to the broker."""
+        if not own_partition(connection, partition=0):
+            log.warning("another ingest is at work on this database, waiting for it to end")
+            while not stop.is_set() and not own_partition(connection, partition=0):
+                self._wait(stop)
+        return not stop.is_set()
+
+    def _serve(self, connection: Connection, stop: threading.Event) -> None:
+        session = self._restored(connection)
+        next_tick = time.monotonic()
+        while not stop.is_set():
+            if not self._in_hand:
+                self._in_hand = self._collect()
+            if self._in_hand:
+                session = self._process(session, self._in_hand)
+                self._receiver.acknowledge(self._in_hand)
+                self._in_hand = []
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + _TICK_S
+                self._tick(session)
+
+    def _restored(self, connection: Connection) -> "_Session":
+        devices = DevicesInMemory()
+        judge = Judge(self._settings.pack, devices, _now())
+        with translated_errors(), connection.transaction():
+            devices.refresh(connection)
+            judge.restore(connection, _now())
+        if self._away:
+            log.info("the database is back", in_hand=len(self._in_hand))
+            self._away = False
+        return _Session(connection, devices, judge)
+
+    def _collect(self) -> list[Message]:
+        """What has arrived: a batch closes when it is full, or a tenth of a second after its first message."""
+        if not self._receiver.buffered and not self._receiver.poll(_QUIET_S) and self._receiver.subscribed:
+            self._pulse.quiet(_now())
+        until = time.monotonic() + _BATCH_S
+        while self._receiver.buffered and not self._receiver.has_a_batch and (left := until - time.monotonic()) > 0:
+            self._receiver.poll(left)
+        metrics.BUFFERED.set(self._receiver.buffered)
+        return self._receiver.take()
+
+    def _process(self, session: "_Session", messages: list[Message]) -> "_Session":
+        """Write a batch. One that fails for what is in it is split until the message that makes it fail is alone."""
+        began = time.monotonic()
+        batch = self._decode(session, messages)
+        try:
+            written = write_batch(session.connection, batch, session.judge, self._limit, _now())
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:
+            # Whatever it is that nobody foresaw: one message must not stop all that follow it.
+            log.exception("a batch can't be written", messages=len(messages))
+            session = self._restored(session.connection)
+            if len(messages) == 1:
+                return self._reject(session, messages[0], f"{type(error).__name__}: {error}")
+            half = len(messages) // 2
+            return self._process(self._process(session, messages[:half]), messages[half:])
+        self._note(messages, batch, written, time.monotonic() - began)
+        return session
+
+    def _decode(self, session: "_Session", messages: list[Message]) -> Batch:
+        """Decode; a device that is not known may have been imported a moment ago."""
+        batch = decode_batch(messages, session.devices.find, self._pseudonymiser)
+        if has_unknown_device(batch) and _refreshed(session):
+            batch = decode_batch(messages, session.devices.find, self._pseudonymiser)
+        return batch
+
+    def _reject(self, session: "_Session", message: Message, error: str) -> "_Session":
+        detail = f"it can't be written: {error}"
+        rejection = Rejection(message.topic, Reason.IMPOSSIBLE_VALUE, detail, b"", len(message.payload), None)
+        batch = Batch(rejections=[(message, rejection)])
+        self._note([message], batch, write_batch(session.connection, batch, session.judge, self._limit, _now()), 0)
+        return session
+
+    def _tick(self, session: "_Session") -> None:
+        now = _now()
+        self._pulse.subscription(now, stands=self._receiver.subscribed)
+        live = self._pulse.live(now)
+        metrics.SUBSCRIBED.set(self._receiver.subscribed)
+        metrics.LIVE.set(live)
+        _refreshed(session)
+        with translated_errors(), session.connection.transaction():
+            transitions = session.judge.tick(session.connection, now, live=live)
+        self._tell(transitions)
+
+    def _note(self, messages: list[Message], batch: Batch, written: Written, seconds: float) -> None:
+        self._pulse.lags(_now(), _lags_s(batch))
+        metrics.BATCH_MESSAGES.observe(len(messages))
+        metrics.BATCH_SECONDS.observe(seconds)
+        redelivered = sum(message.redelivered for message in messages)
+        metrics.MESSAGES.labels("yes").inc(redelivered)
+        metrics.MESSAGES.labels("no").inc(len(messages) - redelivered)
+        for outcome in written.readings.values():
+            metrics.ITEMS.labels("stored").inc(len(outcome.new))
+            metrics.ITEMS.labels("merged").inc(outcome.merged)
+            metrics.ITEMS.labels("duplicate").inc(outcome.duplicates)
+        metrics.ITEMS.labels("stored").inc(written.new_events)
+        metrics.ITEMS.labels("duplicate").inc(len(batch.events) - written.new_events)
+        metrics.ITEMS.labels("connection").inc(len(batch.connections))
+        for _, rejection in batch.rejections:
+            metrics.REJECTIONS.labels(rejection.reason).inc()
+        self._tell(written.transitions)
+
+    def _tell(self, transitions: list[Transition]) -> None:
+        for transition in transitions:
+            metrics.TRANSITIONS.labels(transition.to_phase).inc()
+        if transitions:
+            self._settings.report(transitions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """One connection to the database, and what is known from it."""
+
+    connection: Connection
+    devices: DevicesInMemory
+    judge: Judge
+
+
+def _refreshed(session: _Session) -> bool:
+    with translated_errors():
+        return session.devices.refresh(session.connection)
+
+
+def _lags_s(batch: Batch) -> list[float]:
+    return [
+        (item.message.received_at - item.decoded.ts).total_seconds()
+        for item in batch.items
+        if isinstance(item.decoded, Reading)
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Private PostgreSQL + TimescaleDB and NATS for a machine without Docker."""

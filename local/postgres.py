@@ -1,0 +1,183 @@
+"""A PostgreSQL server with TimescaleDB for one data directory."""
+
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from local.binaries import Binaries
+from local.errors import LocalError
+from local.prefix import SETTING as PREFIX_SETTING
+from local.process import Part
+from local.secret import kept_secret
+from local.users import User, as_seen_from_inside, private_directory
+
+PREFERRED_PORT = 15432  # beside, not instead of, a server of the machine's own on 5432
+ROLE = "anju"
+DATABASE = "anju"
+
+# TimescaleDB keeps one worker for each database that has the extension, and the tests make many.
+# Durability stays at PostgreSQL's defaults (fsync, synchronous_commit, full_page_writes): that a stored message
+# survives kill -9 rests on them.
+CONFIGURATION = """\
+# Written by Anju at every start. Settings of your own: ALTER SYSTEM, which wins over this file.
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
+max_connections = 200
+shared_buffers = '256MB'
+work_mem = '16MB'
+maintenance_work_mem = '128MB'
+effective_cache_size = '1GB'
+max_wal_size = '2GB'
+max_locks_per_transaction = 512
+max_worker_processes = 48
+jit = off
+shared_preload_libraries = 'timescaledb'
+timescaledb.telemetry_level = off
+timescaledb.max_background_workers = 32
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] %q%u@%d '
+"""
+ACCESS = """\
+# Written by Anju at every start: passwords only, this machine only.
+host all all 127.0.0.1/32 scram-sha-256
+"""
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """The server's settings; `prepare` makes them so on disk, `part` is the program to run.
+
+    `data_dir` holds `cluster/` (PGDATA) and `password`. Role `anju` owns database `anju` and may create roles and
+    databases, but is no superuser, because row-level security does not bind superusers.
+    """
+
+    binaries: Binaries
+    data_dir: Path
+    port: int
+    user: User | None
+    password: str
+
+    @property
+    def url(self) -> str:
+        """Where Anju's database is, with the password."""
+        return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def cluster(self) -> Path:
+        """PGDATA."""
+        return self.data_dir / "cluster"
+
+    def prepare(self) -> None:
+        """Make the cluster when there is none, and write its configuration.
+
+        Raises:
+            LocalError: initdb failed, or the cluster was made by another major version.
+        """
+        if not self.cluster.exists():
+            self._initdb()
+        private_directory(self.cluster, self.user)
+        made_by = (self.cluster / "PG_VERSION").read_text().strip()
+        if made_by != str(self.binaries.postgres_major):
+            raise LocalError(
+                f"{self.cluster} was made by PostgreSQL {made_by}, and the server found here is "
+                f"{self.binaries.postgres_major}. Choose another data directory, or dump and restore the database."
+            )
+        (self.cluster / "postgresql.conf").write_text(CONFIGURATION.format(port=self.port))
+        (self.cluster / "pg_hba.conf").write_text(ACCESS)
+
+    def command(self) -> tuple[str, ...]:
+        """The server's argv, to be started in `cluster`."""
+        return (str(self.binaries.postgres), "-D", str(as_seen_from_inside(self.cluster, self.user)))
+
+    def part(self) -> Part:
+        """The server as a part to run; ready means that role, database and extension are there."""
+        return Part(
+            name="postgres",
+            argv=self.command(),
+            check_ready=self.check_ready,
+            cwd=self.cluster,
+            env=ENVIRONMENT,
+            user=self.user,
+            stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown: it does not wait for clients to leave
+            # PostgreSQL takes the number in it for a server that runs while the killed one is still to be reaped.
+            stale_file=self.cluster / "postmaster.pid",
+        )
+
+    def check_ready(self) -> None:
+        """Create role, database and extension where missing; raises LocalError while the server refuses."""
+        try:
+            with self._connect("postgres", "postgres") as connection:
+                _create_role_and_database(connection, self.password)
+            with self._connect(DATABASE, ROLE) as connection:
+                connection.execute("create extension if not exists timescaledb")
+        except psycopg.OperationalError as error:
+            raise LocalError(f"PostgreSQL on port {self.port} does not answer: {error}") from error
+
+    def _connect(self, database: str, role: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            dbname=database,
+            user=role,
+            password=self.password,
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def _initdb(self) -> None:
+        draft = self.data_dir / "cluster.new"  # an interrupted initdb leaves this one, never half a cluster
+        if draft.exists():
+            shutil.rmtree(draft)
+        private_directory(draft, self.user)
+        # The builtin provider (from 17 on) orders and classifies text alike on every host; 16 has only the C library's.
+        builtin = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        locale = builtin if self.binaries.postgres_major >= 17 else ("--locale=C.UTF-8",)
+        try:
+            result = subprocess.run(  # noqa: S603 - the argv is a list and ours
+                [
+                    str(self.binaries.initdb),
+                    *("-D", str(as_seen_from_inside(draft, self.user))),
+                    *("--username=postgres", "--pwfile=../password", "--auth=scram-sha-256", "--encoding=UTF8"),
+                    *locale,
+                ],
+                cwd=draft,
+                env=ENVIRONMENT,
+                user=self.user.uid if self.user else None,
+                group=self.user.gid if self.user else None,
+                extra_groups=[] if self.user else None,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            raise LocalError(
+                f"{self.binaries.initdb} cannot be run as user {self.user.name if self.user else 'you'}: "
+                f"{error.strerror}. Set {PREFIX_SETTING} to a folder that this user can reach."
+            ) from error
+        if result.returncode != 0:
+            raise LocalError(f"initdb could not make a database in {self.cluster}:\n{result.stdout}{result.stderr}")
+        draft.rename(self.cluster)
+
+
+def open_postgres(binaries: Binaries, data_dir: Path, port: int, user: User | None) -> Postgres:
+    """The server of `data_dir`, with the password kept there (made now when there is none)."""
+    password = kept_secret(private_directory(data_dir, user) / "password", user)
+    return Postgres(binaries, data_dir, port, user, password)
+
+
+def _create_role_and_database(connection: psycopg.Connection, password: str) -> None:
+    role, database = sql.Identifier(ROLE), sql.Identifier(DATABASE)
+    if not connection.execute("select from pg_roles where rolname = %s", [ROLE]).rowcount:
+        connection.execute(
+            sql.SQL("create role {} login createdb createrole password {}").format(role, sql.Literal(password))
+        )
+    if not connection.execute("select from pg_database where datname = %s", [DATABASE]).rowcount:
+        connection.execute(sql.SQL("create database {} owner {}").format(database, role))

@@ -1,0 +1,100 @@
+"""Keep the parts of `anju up` running: start in order, start again what dies, stop in reverse order."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from local.errors import LocalError
+from local.home import Home
+from local.process import Part, Process
+
+FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 3.0  # a part that died is started again within 5 s, whatever its history
+STEADY_AFTER_S = 30.0
+CHECK_EVERY_S = 0.2
+
+
+def restart_delay_s(deaths: int) -> float:
+    """Seconds to wait before the next start of a part that has died `deaths` (>= 1) times in quick succession."""
+    return min(FIRST_DELAY_S * 2.0 ** min(deaths - 1, 16), LONGEST_DELAY_S)
+
+
+@dataclass
+class _Watched:
+    process: Process
+    started_at: float = field(default_factory=time.monotonic)
+    deaths: int = 0
+    start_again_at: float | None = None
+
+
+class Supervisor:
+    """The running parts of one data directory; on leaving its `with` block everything is stopped.
+
+    Use it from one thread, the main one: the parts' lives are tied to the thread that starts them.
+    """
+
+    def __init__(self, home: Home, progress: Callable[[str], None]) -> None:
+        self._home = home
+        self._progress = progress
+        self._watched: list[_Watched] = []
+        self._stops = ExitStack()
+
+    def start(self, part: Part, timeout_s: float = 60) -> Process:
+        """Start a part after those before it, wait until it is ready, and keep it running from now on.
+
+        Raises:
+            LocalError: it ended, or was not ready in time.
+        """
+        process = Process(part, self._home)
+        self._watched.append(_Watched(process))
+        self._stops.callback(process.stop)
+        process.start(timeout_s)
+        return process
+
+    def watch(self, stop: threading.Event) -> None:
+        """Start again what dies, until `stop` is set."""
+        while not stop.wait(CHECK_EVERY_S):
+            for watched in self._watched:
+                self._look_after(watched, time.monotonic())
+
+    def stop(self) -> None:
+        """Stop all parts, the one started last first."""
+        self._watched.clear()
+        self._stops.close()
+
+    def _look_after(self, watched: _Watched, now: float) -> None:
+        process = watched.process
+        if process.alive():
+            return
+        if watched.start_again_at is None:
+            watched.deaths = 1 if now - watched.started_at > STEADY_AFTER_S else watched.deaths + 1
+            delay_s = restart_delay_s(watched.deaths)
+            watched.start_again_at = now + delay_s
+            self._progress(
+                f"{process.part.name} {process.how_it_ended()}; starting it again in {delay_s:g} s "
+                f"(its log: {process.log_file})"
+            )
+        elif now >= watched.start_again_at:
+            self._start_again(watched, now)
+
+    def _start_again(self, watched: _Watched, now: float) -> None:
+        try:
+            watched.process.spawn()
+        except (LocalError, OSError) as error:
+            watched.start_again_at = now + LONGEST_DELAY_S
+            self._progress(f"{watched.process.part.name} cannot be started, next attempt soon: {error}")
+        else:
+            watched.start_again_at = None
+            watched.started_at = now
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

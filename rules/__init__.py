@@ -1,0 +1,1 @@
+"""Maintenance rules: definitions, checking, conditions and the state machine. Pure."""

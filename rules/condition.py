@@ -1,0 +1,202 @@
+"""Conditions: the closed vocabulary of `when` and `until`, and what each says of one telemetry sample.
+
+A verdict is TRUE (`True`), FALSE (`False`) or UNKNOWN (`None`), combined by Kleene's strong logic. A comparison is one
+function here and one line in `COMPARISONS`; what rule files may write about it stands in `rules.grammar`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rules.duration import spell
+
+Value = float | bool | str
+Verdict = bool | None
+Test = Callable[[Mapping[str, Value]], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A field against a limit; `how` is a key of `COMPARISONS`, `limit` one value or, for `outside`, two numbers."""
+
+    field: str
+    how: str
+    limit: Value | tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Happens:
+    """Any of these events."""
+
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No fresh sample for so many reporting periods, and `jitter` on top."""
+
+    periods: int
+    period: timedelta
+    jitter: timedelta
+
+    @property
+    def after(self) -> timedelta:
+        """How long after the last arrival a device counts as silent."""
+        return self.periods * self.period + self.jitter
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds."""
+
+    parts: "tuple[Condition, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """At least one part holds."""
+
+    parts: "tuple[Condition, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Condition"
+
+
+Condition = Compare | Happens | Silent | All | Any | Not
+
+
+def _above(field: str, limit: float) -> Test:
+    def test(values: Mapping[str, Value]) -> Verdict:
+        value = values.get(field)
+        return None if value is None else value > limit  # type: ignore[operator]
+
+    return test
+
+
+def _below(field: str, limit: float) -> Test:
+    def test(values: Mapping[str, Value]) -> Verdict:
+        value = values.get(field)
+        return None if value is None else value < limit  # type: ignore[operator]
+
+    return test
+
+
+def _equals(field: str, limit: Value) -> Test:
+    def test(values: Mapping[str, Value]) -> Verdict:
+        value = values.get(field)
+        return None if value is None else value == limit
+
+    return test
+
+
+def _outside(field: str, limit: tuple[float, float]) -> Test:
+    low, high = limit
+
+    def test(values: Mapping[str, Value]) -> Verdict:
+        value = values.get(field)
+        return None if value is None else not low <= value <= high  # type: ignore[operator]
+
+    return test
+
+
+COMPARISONS: Mapping[str, Callable[..., Test]] = {
+    "above": _above,
+    "below": _below,
+    "equals": _equals,
+    "outside": _outside,
+}
+
+
+def negate(verdict: Verdict) -> Verdict:
+    """TRUE for FALSE and FALSE for TRUE; UNKNOWN stays UNKNOWN."""
+    return None if verdict is None else not verdict
+
+
+def _every(tests: tuple[Test, ...]) -> Test:
+    def test(values: Mapping[str, Value]) -> Verdict:
+        verdict: Verdict = True
+        for part in tests:
+            one = part(values)
+            if one is False:
+                return False
+            if one is None:
+                verdict = None
+        return verdict
+
+    return test
+
+
+def _some(tests: tuple[Test, ...]) -> Test:
+    def test(values: Mapping[str, Value]) -> Verdict:
+        verdict: Verdict = False
+        for part in tests:
+            one = part(values)
+            if one is True:
+                return True
+            if one is None:
+                verdict = None
+        return verdict
+
+    return test
+
+
+def compile_test(condition: Condition) -> Test:
+    """Makes the function that judges the values of one telemetry sample, to be called for every message.
+
+    An event is an instant of its own, so on telemetry the part of a condition that waits for one is FALSE.
+    """
+    match condition:
+        case Compare(field, how, limit):
+            return COMPARISONS[how](field, limit)
+        case All(parts):
+            return _every(tuple(map(compile_test, parts)))
+        case Any(parts):
+            return _some(tuple(map(compile_test, parts)))
+        case Not(part):
+            inner = compile_test(part)
+            return lambda values: negate(inner(values))
+        case Happens() | Silent():
+            return lambda _: False
+
+
+def as_json(condition: Condition) -> dict[str, object]:
+    """The condition in the words of a rule file, with numbers and durations spelled in one way only."""
+    match condition:
+        case Compare(field, how, limit):
+            return {"field": field, how: list(limit) if isinstance(limit, tuple) else limit}
+        case Happens(events):
+            return {"event": list(events)}
+        case Silent(periods, period, jitter):
+            return {"silent": {"periods": periods, "period": spell(period), "jitter": spell(jitter)}}
+        case All(parts):
+            return {"all": [as_json(part) for part in parts]}
+        case Any(parts):
+            return {"any": [as_json(part) for part in parts]}
+        case Not(part):
+            return {"not": as_json(part)}
+
+
+def leaves(condition: Condition) -> tuple[Compare | Happens | Silent, ...]:
+    """The parts that are not combinations, in the order in which they are written."""
+    match condition:
+        case All(parts) | Any(parts):
+            return tuple(leaf for part in parts for leaf in leaves(part))
+        case Not(part):
+            return leaves(part)
+        case _:
+            return (condition,)
+
+
+def fields_of(condition: Condition) -> tuple[str, ...]:
+    """The fields that the condition reads, each once."""
+    return tuple(dict.fromkeys(leaf.field for leaf in leaves(condition) if isinstance(leaf, Compare)))
+
+
+def events_of(condition: Condition) -> tuple[str, ...]:
+    """The events that the condition waits for, each once."""
+    happens = (leaf for leaf in leaves(condition) if isinstance(leaf, Happens))
+    return tuple(dict.fromkeys(event for leaf in happens for event in leaf.events))

@@ -1,0 +1,160 @@
+"""Reads one rule as its file defines it, and says everything that is wrong with it."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from typing import TypeVar
+
+from devices.kind import DeviceKind
+from rules.condition import Condition, Silent, fields_of
+from rules.consistency import contradictions
+from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
+from rules.duration import spell
+from rules.grammar import read_condition, read_duration
+from rules.rule import Rule, Severity, Step, Unknown
+from rules.steps import read_example
+from rules.text import allowed_placeholders, placeholders
+
+_KEYS = (
+    "name",
+    "kind",
+    "scope",
+    "severity",
+    "when",
+    "until",
+    "on_delay",
+    "off_delay",
+    "gap",
+    "unknown",
+    "latch",
+    "title",
+    "message",
+    "advice",
+    "examples",
+)
+_REQUIRED = ("name", "kind", "severity", "when", "title", "message", "advice", "examples")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def read_rule(item: Item, kind: DeviceKind, notes: Notes) -> Rule | None:
+    """Reads one rule of the kind; None after noting all that is wrong with it."""
+    before = len(notes.problems)
+    keys = as_mapping(item, _KEYS, notes, "a rule")
+    if keys is None:
+        return None
+    for key in _REQUIRED:
+        if key not in keys:
+            notes.add(item.line, f"`{key}` is missing: add it to the rule")
+    _read_kind_and_scope(keys, kind, notes)
+    when = read_condition(keys["when"], kind, notes) if "when" in keys else None
+    read = partial(
+        Rule,
+        name=_read_name(keys, notes),
+        kind=kind.name,
+        severity=_read_word(keys, "severity", Severity.WARNING, notes),
+        until=read_condition(keys["until"], kind, notes) if "until" in keys else None,
+        on_delay=_read_delay(keys, "on_delay", timedelta(), notes),
+        off_delay=_read_delay(keys, "off_delay", timedelta(), notes),
+        allowed_gap=_read_delay(keys, "gap", 2 * kind.reporting_period, notes),
+        unknown=_read_word(keys, "unknown", Unknown.HOLD, notes),
+        latch=_read_latch(keys, notes),
+        title=_read_text(keys, "title", kind, when, notes),
+        message=_read_text(keys, "message", kind, when, notes),
+        advice=_read_text(keys, "advice", kind, when, notes),
+        examples=_read_examples(keys, kind, notes),
+        source=f"{notes.file}:{item.line}",
+    )
+    if when is None or len(notes.problems) > before:
+        return None
+    rule = read(when=when)
+    _check_timing(rule, kind, keys, notes)
+    for key, contradiction in contradictions(rule.when, rule.until, kind):
+        notes.add(keys[key].line, contradiction)
+    return rule if len(notes.problems) == before else None
+
+
+def _read_name(keys: Mapping[str, Item], notes: Notes) -> str:
+    item = keys.get("name")
+    if item is None:
+        return ""
+    if not isinstance(item.plain, str) or not _NAME.fullmatch(item.plain):
+        notes.add(item.line, f"`name` is lower-case letters, digits and _, such as voltage_high, not {describe(item)}")
+    return str(item.plain)
+
+
+def _read_kind_and_scope(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> None:
+    named, scope = keys.get("kind"), keys.get("scope")
+    if named and named.plain != kind.name:
+        notes.add(named.line, f"`kind` must be `{kind.name}` as the file is named, not {describe(named)}")
+    if scope and scope.plain != "device":
+        notes.add(scope.line, f"`scope` can only be `device` for now, not {describe(scope)}: leave it out")
+
+
+def _read_word(keys: Mapping[str, Item], key: str, default: Word, notes: Notes) -> Word:
+    item = keys.get(key)
+    if item is None:
+        return default
+    words = {word.value: word for word in type(default)}
+    if isinstance(item.plain, str) and item.plain in words:
+        return words[item.plain]
+    notes.add(item.line, f"`{key}` cannot be {describe(item)}{nearest(str(item.plain), words)}")
+    return default
+
+
+def _read_delay(keys: Mapping[str, Item], key: str, default: timedelta, notes: Notes) -> timedelta:
+    delay = read_duration(keys[key], notes) if key in keys else None
+    return default if delay is None else delay
+
+
+def _read_latch(keys: Mapping[str, Item], notes: Notes) -> bool:
+    item = keys.get("latch")
+    if item and not isinstance(item.plain, bool):
+        notes.add(item.line, f"`latch` is true or false, not {describe(item)}")
+    return bool(item and item.plain)
+
+
+def _read_text(keys: Mapping[str, Item], key: str, kind: DeviceKind, when: Condition | None, notes: Notes) -> str:
+    item = keys.get(key)
+    if item is None:
+        return ""
+    if not isinstance(item.plain, str) or not item.plain.strip():
+        notes.add(item.line, f"`{key}` must be a text, not {describe(item)}")
+        return ""
+    try:
+        names = placeholders(item.plain)
+    except ValueError as error:
+        notes.add(item.line, f"`{key}` has braces that cannot be read ({error}): write {{device}}")
+        return ""
+    if when is not None:
+        allowed = allowed_placeholders(kind, when)
+        for name in dict.fromkeys(name for name in names if name not in allowed):
+            notes.add(item.line, f"`{key}` cannot quote {{{name}}}{nearest(name, allowed)}")
+    return item.plain
+
+
+def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> tuple[tuple[Step, ...], ...]:
+    if "examples" not in keys:
+        return ()
+    return tuple(read_example(item, kind, notes) for item in as_list(keys["examples"], notes, "`examples`"))
+
+
+def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes: Notes) -> None:
+    if rule.until and (rule.silence or isinstance(rule.until, Silent)):
+        notes.add(keys["until"].line, "only `when` can be `silent`, and it ends with the next sample: drop `until`")
+    if rule.momentary and rule.on_delay:
+        notes.add(keys["on_delay"].line, "an event is over at once and outlasts no `on_delay`: add `until`")
+    elif rule.momentary and not rule.off_delay and not rule.latch:
+        notes.add(keys["when"].line, "an event is over at once: add `until`, `off_delay` or `latch: true`")
+    if not fields_of(rule.when) and not (rule.until and fields_of(rule.until)):
+        for key in ("gap", "unknown"):
+            if key in keys:
+                notes.add(keys[key].line, f"`{key}` is about measured values and this rule has none: drop it")
+    if rule.allowed_gap < kind.reporting_period:
+        period = spell(kind.reporting_period)
+        notes.add(
+            keys["gap"].line, f"`gap` is shorter than the reporting period: nothing could last; at least {period}"
+        )

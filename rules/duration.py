@@ -1,0 +1,38 @@
+"""Durations: as rule files write them (`90s`, `10m`, `2h`, `1d`), and as people read them in Chinese."""
+
+import re
+from datetime import timedelta
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_CHINESE = ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒"))
+_NOTATION = re.compile(r"(0|[1-9][0-9]{0,6})([smhd])")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Reads one whole number and its unit.
+
+    Raises:
+        ValueError: The text is anything else.
+    """
+    match = _NOTATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no duration: write a whole number and a unit, such as 90s, 10m, 2h or 1d")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def spell(duration: timedelta) -> str:
+    """Writes whole seconds in the largest unit that divides them, so that equal durations are spelled alike."""
+    seconds = int(duration.total_seconds())
+    unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}" if seconds else "0s"
+
+
+def in_chinese(duration: timedelta) -> str:
+    """Writes the two largest units, such as `1 小时 30 分钟`; what is smaller does not help the reader."""
+    seconds = max(0, int(duration.total_seconds()))
+    words = []
+    for size, name in _CHINESE:
+        count, seconds = divmod(seconds, size)
+        if count:
+            words.append(f"{count} {name}")
+    return " ".join(words[:2]) or "0 秒"

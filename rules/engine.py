@@ -1,0 +1,306 @@
+"""Runs every rule on every device: routes samples to instances, and keeps their timers.
+
+The engine holds the state in memory and does no I/O. Its owner judges the samples of a batch, ticks it about once a
+second, and stores transitions and `drain_changes()` in the transaction of the samples; where that transaction fails,
+he makes a new engine and restores it from what is stored. It starts frozen: until the first live tick nothing ripens
+by the clock, and nobody counts as silent.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from devices.device import Device
+from rules.condition import Value, Verdict
+from rules.machine import Close, Given, InstanceState, Judged, Reason, Tick, reset, step
+from rules.plan import Plan, plan
+from rules.rule import Phase, Rule, RulePack
+from rules.sample import Sample
+from rules.transition import Transition, describe_sample, tell, tell_gone
+
+_NO_STATES: Mapping[str, InstanceState] = {}
+_NO_RULES = plan(())
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """What is remembered of a device beside its instances.
+
+    `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
+    each event, and `values` the last known value of each field.
+    """
+
+    device_id: int
+    last_ts: datetime | None = None
+    last_arrival: datetime | None = None
+    event_ts: Mapping[str, datetime] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+class Changes(NamedTuple):
+    """What to store: instance states to write, and the (rule, device id) of those to delete."""
+
+    saved: list[InstanceState]
+    deleted: list[tuple[str, int]]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """A `DeviceMemory` in the making, updated in place for every message."""
+
+    last_ts: datetime | None = None
+    last_arrival: datetime | None = None
+    event_ts: dict[str, datetime] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+
+
+class _Alarm(NamedTuple):
+    """An entry of the heap: at `due`, look after an instance because of its timer or because of its silence."""
+
+    due: datetime
+    device_id: int
+    rule: str
+    silence: bool
+
+
+class Engine:
+    """All instances of a rule pack.
+
+    Args:
+        pack: The rules in force.
+        now: The time of the start; nobody counts as silent for what came before.
+        devices: Finds a registered device by its id, for the words and ids of transitions.
+    """
+
+    def __init__(self, pack: RulePack, now: datetime, devices: Callable[[int], Device]) -> None:
+        self._rules = {rule.name: rule for rule in pack.rules}
+        self._plans: dict[str, Plan] = {kind: plan(pack.of_kind(kind)) for kind in {r.kind for r in pack.rules}}
+        self._devices = devices
+        self._frozen = True
+        self._thawed_at = now
+        self._ticked_at = now
+        self._alarms: list[_Alarm] = []
+        self._memories: dict[int, _Memory] = {}
+        self._states: dict[int, dict[str, InstanceState]] = {}
+        self._changed: set[tuple[str, int]] = set()
+
+    def judge(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
+        """Judges one new sample of a device of that kind; `now` is the time of the decision.
+
+        Telemetry that is not newer than what was judged of the device, and an event that is not newer than the last
+        one of its name, change nothing.
+        """
+        rules = self._plans.get(kind_name, _NO_RULES)
+        memory = self._memories.get(sample.device_id)
+        if memory is None:
+            memory = self._memories[sample.device_id] = _Memory()
+        if sample.event is not None:
+            return self._judge_event(sample, sample.event, rules, memory, now)
+        if memory.last_ts is not None and sample.ts <= memory.last_ts:
+            return []
+        transitions = self._judge_telemetry(sample, rules, memory, now)
+        if rules.silences and sample.received_at - sample.ts <= rules.freshness:
+            transitions += self._arrive(sample, rules, memory, now)
+        memory.last_ts = sample.ts
+        memory.values.update(sample.values)
+        return transitions
+
+    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+        transitions: list[Transition] = []
+        device_id, values = sample.device_id, sample.values
+        states = self._states.get(device_id, _NO_STATES)
+        for name, when, judge in rules.telemetry:
+            state = states.get(name)
+            if state is not None and state.deadline is not None:
+                transitions += self._come_to(sample.ts, state, judge.rule, now)
+                state = states.get(name)
+            verdict: Verdict
+            if state is None or state.phase is Phase.NORMAL:
+                if when is None or when(values) is not True:
+                    continue
+                verdict = True
+            else:
+                test = judge.pending if state.phase is Phase.PENDING else judge.holding
+                if test is None:
+                    continue
+                verdict = test(values)
+                if not (verdict or judge.ends or state.phase is Phase.PENDING):
+                    continue
+            told = describe_sample(judge.rule, sample, memory.values)
+            given = Judged(sample.ts, verdict, Reason.CONDITION, told)
+            transitions += self._advance(judge.rule, device_id, given, now)
+        return transitions
+
+    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+        concerned = rules.events.get(event, ())
+        seen = memory.event_ts.get(event)
+        if not concerned or (seen is not None and sample.ts <= seen):
+            return []
+        transitions: list[Transition] = []
+        for rule in concerned:
+            newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
+            if sample.ts < newest:
+                continue
+            state = self.instance(rule.name, sample.device_id)
+            if state is not None:
+                transitions += self._come_to(sample.ts, state, rule, now)
+            told = describe_sample(rule, sample, memory.values)
+            given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
+            transitions += self._advance(rule, sample.device_id, given, now)
+        memory.event_ts[event] = sample.ts
+        return transitions
+
+    def _arrive(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+        transitions: list[Transition] = []
+        states = self._states.get(sample.device_id, _NO_STATES)
+        for rule, silent in rules.silences:
+            state = states.get(rule.name)
+            if state is not None and state.verdict:
+                if sample.received_at - sample.ts > silent.after:
+                    continue
+                told = describe_sample(rule, sample, memory.values)
+                given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
+                transitions += self._advance(rule, sample.device_id, given, now)
+            elif memory.last_arrival is not None:
+                continue
+            self._wake(sample.received_at + silent.after, sample.device_id, rule.name, silence=True)
+        memory.last_arrival = sample.received_at
+        return transitions
+
+    def tick(self, now: datetime, live: bool) -> list[Transition]:
+        """Lets time come to `now`: timers run out, and devices that have not been heard of become silent.
+
+        Args:
+            now: The current time, not before that of any earlier tick.
+            live: Whether everything that was received until now has been judged. While it is not, because ingestion is
+                behind or the broker away, timers and absence stand still, and absence then counts from the thaw on.
+        """
+        if not live:
+            self._frozen = True
+            return []
+        if self._frozen:
+            self._frozen, self._thawed_at = False, now
+        self._ticked_at = now
+        transitions: list[Transition] = []
+        while self._alarms and self._alarms[0].due <= now:
+            alarm = heappop(self._alarms)
+            rule, device_id = self._rules[alarm.rule], alarm.device_id
+            if alarm.silence:
+                transitions += self._look_for_silence(rule, device_id, now)
+            else:
+                transitions += self._advance(rule, device_id, Tick(now), now)
+        return transitions
+
+    def _look_for_silence(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
+        memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
+        silent_already = state is not None and state.verdict
+        if rule.silence is None or memory is None or memory.last_arrival is None or silent_already:
+            return []
+        due = max(memory.last_arrival, self._thawed_at) + rule.silence.after
+        if due > now:
+            self._wake(due, device_id, rule.name, silence=True)
+            return []
+        last_ts = memory.last_ts or memory.last_arrival
+        heard = Sample(device_id, last_ts, memory.last_arrival, {})
+        given = Judged(due, True, Reason.SILENCE, describe_sample(rule, heard, memory.values))
+        return self._advance(rule, device_id, given, now)
+
+    def _wake(self, due: datetime, device_id: int, rule: str, *, silence: bool = False) -> None:
+        heappush(self._alarms, _Alarm(due, device_id, rule, silence))
+
+    def close(self, rule_name: str, device_id: int, now: datetime, actor: str) -> list[Transition]:
+        """Ends the open occurrence because `actor` says so; empty where none is open (any more)."""
+        rule = self._rules.get(rule_name)
+        if rule is None:
+            return []
+        closed = self._advance(rule, device_id, Close(now), now)
+        return [replace(told, inputs={**told.inputs, "resolved_by": actor}) for told in closed]
+
+    def _come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
+        """Lets event time come to `ts` for one instance, before a sample of that time is judged."""
+        if state.deadline is None or state.deadline > ts:
+            return []
+        return self._advance(rule, state.device_id, Tick(ts), now)
+
+    def _advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+        states = self._states.get(device_id, _NO_STATES)
+        before = states.get(rule.name) or InstanceState(rule.name, rule.version, device_id)
+        after, moves = step(rule, before, given)
+        if after is before:
+            return []
+        self._keep(after)
+        # A deadline that a tick has already found unfulfilled is looked at again, now that there is news.
+        if after.deadline and (after.deadline != before.deadline or after.deadline <= self._ticked_at):
+            self._wake(after.deadline, device_id, rule.name)
+        if not moves:
+            return []
+        device = self._devices(device_id)
+        return [tell(rule, move, device, now) for move in moves]
+
+    def _keep(self, state: InstanceState) -> None:
+        self._changed.add((state.rule, state.device_id))
+        states = self._states.setdefault(state.device_id, {})
+        states[state.rule] = state
+        if state.phase is Phase.NORMAL and not state.sequence:
+            del states[state.rule]
+            if not states:
+                del self._states[state.device_id]
+
+    def restore(
+        self, states: Iterable[InstanceState], memories: Iterable[DeviceMemory], now: datetime
+    ) -> list[Transition]:
+        """Takes over what was stored, at a start or after a reload.
+
+        The state of a rule that is gone, or whose logic has another version, returns to normal, and an occurrence that
+        was open ends with the reason `rule_changed`. How many occurrences there were is kept, so that ids never recur.
+        """
+        transitions: list[Transition] = []
+        for state in states:
+            rule = self._rules.get(state.rule)
+            if rule and rule.version == state.rule_version:
+                self._states.setdefault(state.device_id, {})[state.rule] = state
+                if state.deadline:
+                    self._wake(state.deadline, state.device_id, state.rule)
+                continue
+            kept, moves = reset(state, rule.version if rule else state.rule_version, now)
+            self._keep(kept)
+            for move in moves:
+                device = self._devices(state.device_id)
+                transitions.append(tell(rule, move, device, now) if rule else tell_gone(move, device, now))
+        for memory in memories:
+            self._remember(memory)
+        return transitions
+
+    def _remember(self, memory: DeviceMemory) -> None:
+        device_id, arrival = memory.device_id, memory.last_arrival
+        self._memories[device_id] = _Memory(memory.last_ts, arrival, dict(memory.event_ts), dict(memory.values))
+        rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
+        if arrival is None:
+            return
+        for rule, silent in rules.silences:
+            self._wake(arrival + silent.after, device_id, rule.name, silence=True)
+
+    def remembered(self, device_id: int) -> DeviceMemory | None:
+        """What to store of a device so that `restore` can go on from here; None if it was never seen."""
+        memory = self._memories.get(device_id)
+        if memory is None:
+            return None
+        return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, dict(memory.event_ts), dict(memory.values))
+
+    def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
+        """Where a rule stands on a device; None where it is normal and always was."""
+        return self._states.get(device_id, _NO_STATES).get(rule_name)
+
+    def forget(self, device_id: int) -> None:
+        """Drops all that is known of a retired device; close its open occurrences first, to have them recorded."""
+        self._memories.pop(device_id, None)
+        for rule in self._states.pop(device_id, {}):
+            self._changed.add((rule, device_id))
+
+    def drain_changes(self) -> Changes:
+        """The instance states that changed since the last call, in the order of rule and device."""
+        keys, self._changed = sorted(self._changed), set()
+        found = [(key, self.instance(*key)) for key in keys]
+        return Changes([state for _, state in found if state], [key for key, state in found if state is None])

@@ -1,0 +1,77 @@
+"""What the rules of one device kind want to see, compiled once so that judging a message is a few calls."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
+from rules.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A rule and its tests on telemetry; a test is None where telemetry has nothing to say.
+
+    `when` opens from normal, `pending` sustains the wait for `on_delay`, and `holding` is asked while an occurrence is
+    open or muted. Where only events end it (`ends` is false), telemetry can confirm the condition but not end it.
+    """
+
+    rule: Rule
+    when: Test | None
+    pending: Test | None
+    holding: Test | None
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rules of one kind, by what they wait for; `freshness` is the oldest a sample may be to count as arrival."""
+
+    telemetry: tuple[tuple[str, Test | None, Judge], ...]
+    events: Mapping[str, tuple[Rule, ...]]
+    silences: tuple[tuple[Rule, Silent], ...]
+    freshness: timedelta
+
+
+def plan(rules: Iterable[Rule]) -> Plan:
+    """Sorts the rules of one kind by what they wait for, in their order."""
+    rules = tuple(rules)
+    judges = (_judge(rule) for rule in rules)
+    events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
+    silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
+    return Plan(
+        telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
+        events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
+        silences=silences,
+        freshness=max((silent.after for _, silent in silences), default=timedelta()),
+    )
+
+
+def _judge(rule: Rule) -> Judge:
+    when = _on_telemetry(rule.when)
+    until = _on_telemetry(rule.until) if rule.until else None
+    unended = until and _negated(until)
+    if rule.until is None:
+        holding = when
+    elif when and unended:
+        holding = _either(when, unended)
+    else:
+        holding = when or unended
+    return Judge(rule, when, when or unended, holding, ends=rule.until is None or until is not None)
+
+
+def _on_telemetry(condition: Condition) -> Test | None:
+    return compile_test(condition) if fields_of(condition) else None
+
+
+def _negated(test: Test) -> Test:
+    return lambda values: negate(test(values))
+
+
+def _either(when: Test, unended: Test) -> Test:
+    """TRUE while `when` itself is: an end that an author drew too wide must not make an alert flap."""
+
+    def test(values: Mapping[str, Value]) -> Verdict:
+        return True if when(values) else unended(values)
+
+    return test

@@ -1,0 +1,70 @@
+"""A fleet of simulated devices: all their messages in order of time, the same for the same seed."""
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from devices.device import Device
+from simulators.chance import Chance
+from simulators.faults import Fault, check_faults
+from simulators.message import Message
+from simulators.model import Subject
+from simulators.sender import Sender
+from simulators.unit import Unit
+
+
+class Fleet:
+    """Simulates devices; what it sends between two instants depends on the devices, the seed and the faults alone.
+
+    So history may be made in one run or in several, by one process or by another, and continues where it ended.
+    """
+
+    def __init__(self, devices: Sequence[Device], seed: int, faults: Iterable[Fault] = ()) -> None:
+        """Make the models; no time passes yet.
+
+        Raises:
+            FaultError: a fault concerns none of the devices, or one that it cannot happen to.
+        """
+        injected = tuple(faults)
+        check_faults(injected, devices)
+        subjects = [_subject(device, seed, injected) for device in devices]
+        children: dict[tuple[str, str], list[Subject]] = defaultdict(list)
+        for subject in subjects:
+            if subject.device.gateway:
+                children[subject.device.community, subject.device.gateway].append(subject)
+        self._senders = [
+            _sender(subject, tuple(children.pop((subject.device.community, subject.device.name), ())))
+            for subject in subjects
+            if not subject.device.gateway
+        ]
+        if children:
+            (community, gateway), _ = children.popitem()
+            raise ValueError(f"devices of {community} report through {gateway}, which is not in the fleet: add it")
+
+    def messages(self, start: datetime, end: datetime | None) -> Iterator[Message]:
+        """Every message from `start` up to, not including, `end`, in order; without an end it goes on for ever.
+
+        Args:
+            start: an aware datetime, from 2020 on.
+            end: an aware datetime, or None.
+        """
+        begin, stop = start.timestamp(), math.inf if end is None else end.timestamp()
+        return heapq.merge(*(sender.messages(begin, stop) for sender in self._senders))
+
+    def statuses(self, at: datetime) -> Iterator[Message]:
+        """The retained connection state of every device that has a connection of its own, as it is at an instant."""
+        return (sender.status(at.timestamp()) for sender in self._senders)
+
+
+def _subject(device: Device, seed: int, faults: Iterable[Fault]) -> Subject:
+    own = tuple(fault for fault in faults if fault.concerns(device))
+    return Subject(device, seed, Chance.of(seed, device.community, device.name), own)
+
+
+def _sender(subject: Subject, children: tuple[Subject, ...]) -> Sender:
+    # The children of a gateway come in one order, whatever the order of the fleet.
+    ordered = tuple(sorted(children, key=lambda child: child.device.name))
+    whole = Subject(subject.device, subject.seed, subject.chance, subject.faults, ordered)
+    return Sender(Unit(whole), [Unit(child) for child in ordered], subject.faults)

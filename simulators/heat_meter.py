@@ -1,0 +1,101 @@
+"""A heat meter at the entrance of a building unit: heat by outdoor temperature, in the heating season only."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from simulators.cell import battery_v
+from simulators.clock import HOUR_S, split
+from simulators.course import Course, Pulse, superpose
+from simulators.ledger import DailySum, Ledger, Register, Supply, stops
+from simulators.model import Happening, Subject, Values
+from simulators.weather import heating_need_k, heating_sum, outdoor_c
+
+PERIOD_S = 3_600
+_LOSS_KW_K = 1.1
+_WATER_KWH_M3_K = 1.163
+
+
+def simulate(subject: Subject) -> "HeatMeter":
+    """A meter of a unit of about a dozen flats; how well the unit is insulated differs."""
+    return HeatMeter(subject)
+
+
+class HeatMeter:
+    """Heat and flow follow the hourly temperature; heat is flow times the spread of supply and return."""
+
+    def __init__(self, subject: Subject) -> None:
+        """Prepare heat, flow and their registers."""
+        self._subject = subject
+        loss_kw_k = _LOSS_KW_K * (0.7 + 0.6 * subject.chance.number(-1))
+        self._heat = _supply(subject, _heat_sum(subject.seed), _unit_heat, loss_kw_k)
+        self._flow = _supply(subject, _flow_sum(subject.seed), _unit_flow, loss_kw_k)
+        self._energy, self._volume = (
+            Register(
+                supply.total,
+                steps=100,
+                stops=stops(subject.all("meter_stuck")),
+                resets=[fault.start_s for fault in subject.all("meter_reset")],
+            )
+            for supply in (self._heat, self._flow)
+        )
+
+    def values(self, at: float) -> Values:
+        """Both registers, power, flow and the two temperatures."""
+        wobble = self._subject.chance.wobble(int(at))
+        day, second = split(at)
+        need_k = heating_need_k(self._subject.seed, day)[int(second // HOUR_S)]
+        resting_c = max(outdoor_c(self._subject.seed, at), 12.0)
+        supply_c = _supply_c(need_k) if need_k else resting_c
+        return {
+            "energy_kwh": self._energy.read(at),
+            "volume_m3": self._volume.read(at),
+            "power_kw": round(self._heat.rate(at), 2),
+            "flow_m3_h": round(self._flow.rate(at), 3),
+            "supply_c": round(supply_c + 0.3 * wobble[0], 1),
+            "return_c": round(supply_c - (_spread_k(need_k) if need_k else 0) + 0.3 * wobble[1], 1),
+            "battery_v": battery_v(self._subject, at, wobble[2]),
+        }
+
+    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+        """An empty battery."""
+        for fault in self._subject.all("battery_low"):
+            if start <= fault.start_s < end:
+                yield Happening(fault.start_s, "battery_low", alarm=True)
+
+
+def _supply_c(need_k: float) -> float:
+    """The supply temperature that the substation sets for the weather, in degrees Celsius."""
+    return 34 + 0.9 * need_k
+
+
+def _spread_k(need_k: float) -> float:
+    """How much colder the water returns, in kelvin."""
+    return 5 + 0.25 * need_k
+
+
+def _unit_heat(need_k: float) -> float:
+    """Power for each kW/K of heat loss, in kW."""
+    return need_k
+
+
+def _unit_flow(need_k: float) -> float:
+    """Flow for each kW/K of heat loss, in m3/h."""
+    return need_k / (_WATER_KWH_M3_K * _spread_k(need_k))
+
+
+@lru_cache(maxsize=4)
+def _heat_sum(seed: int) -> DailySum:
+    return heating_sum(seed, _unit_heat)
+
+
+@lru_cache(maxsize=4)
+def _flow_sum(seed: int) -> DailySum:
+    return heating_sum(seed, _unit_flow)
+
+
+def _supply(subject: Subject, expected: DailySum, unit_rate: Callable[[float], float], scale: float) -> Supply:
+    def plan(day: int) -> Course:
+        needs = heating_need_k(subject.seed, day)
+        return superpose(Pulse(hour * HOUR_S, (hour + 1) * HOUR_S, unit_rate(need)) for hour, need in enumerate(needs))
+
+    return Supply(plan, Ledger(expected, scale, 0.0, subject.chance))

@@ -1,0 +1,128 @@
+"""Registers that can be read at any instant without having lived through the time before it.
+
+The value at the start of every day is known from the day alone: what was to be expected since the first day,
+plus a deviation of that day. The day's use is the difference of two such values, and its course is planned to add up
+to exactly that. So history made in one run or in two, today or tomorrow, is the same history.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from simulators.chance import Chance
+from simulators.clock import FIRST_DAY, split
+from simulators.course import Course
+from simulators.faults import Fault
+
+
+class DailySum:
+    """What adds up from the first day to the start of each day; `of_day` gives one day's part, in units."""
+
+    def __init__(self, of_day: Callable[[int], float]) -> None:
+        self._of_day = of_day
+        self._sums = [0.0]
+
+    def until(self, day: int) -> float:
+        """The sum of all days before `day`, in units.
+
+        Raises:
+            ValueError: the day is before the first one.
+        """
+        if day < FIRST_DAY:
+            raise ValueError("nothing is simulated before 2020-01-01: choose a later start")
+        while len(self._sums) <= day - FIRST_DAY:
+            self._sums.append(self._sums[-1] + self._of_day(FIRST_DAY + len(self._sums) - 1))
+        return self._sums[day - FIRST_DAY]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The value of a register at the start of every day, in its own unit.
+
+    `scale` turns the expectation into the register's unit; `wander` is how far the value may lie above it, in the
+    expectation's unit. Wander must be less than every day's expectation, or the register would fall.
+    """
+
+    expected: DailySum
+    scale: float
+    wander: float
+    chance: Chance
+
+    def at(self, day: int) -> float:
+        """The value at the start of the day."""
+        return self.scale * (self.expected.until(day) + self.wander * self.chance.number(day))
+
+    def of(self, day: int) -> float:
+        """What the day adds."""
+        return self.at(day + 1) - self.at(day)
+
+
+class Supply:
+    """A rate and its total at any instant, planned day by day; the rate is in units an hour."""
+
+    def __init__(self, plan: Callable[[int], Course], ledger: Ledger, begins_h: float = 0) -> None:
+        """Keep the plan of a day, which is scaled to what the ledger says the day adds."""
+        self._course = lru_cache(maxsize=4)(lambda day: plan(day).scaled_to(ledger.of(day)))
+        self._ledger = ledger
+        self._begins_h = begins_h
+
+    def rate(self, at: float) -> float:
+        """The rate at an instant, in units an hour."""
+        day, second = split(at, self._begins_h)
+        return self._course(day).rate(second)
+
+    def total(self, at: float) -> float:
+        """All that has flowed since the first day, in units."""
+        day, second = split(at, self._begins_h)
+        return self._ledger.at(day) + self._course(day).total(second)
+
+
+class Stop(NamedTuple):
+    """A time in which a register stands still; both in seconds since the epoch."""
+
+    start: float
+    end: float
+
+
+def stops(faults: Iterable[Fault]) -> tuple[Stop, ...]:
+    """The times that faults last, with those that overlap made one, so that nothing is missed twice."""
+    return merged(Stop(fault.start_s, fault.end_s) for fault in faults)
+
+
+def merged(spans: Iterable[Stop]) -> tuple[Stop, ...]:
+    """The same times without overlaps, in order."""
+    apart: list[Stop] = []
+    for stop in sorted(spans):
+        if apart and stop.start <= apart[-1].end:
+            apart[-1] = Stop(apart[-1].start, max(apart[-1].end, stop.end))
+        else:
+            apart.append(stop)
+    return tuple(apart)
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What a device shows of a total: it stands still during stops, begins at 0 after resets, and has a resolution.
+
+    `steps` is how many steps of the last digit make one unit.
+    """
+
+    total: Callable[[float], float]
+    steps: int
+    stops: Sequence[Stop] = ()
+    resets: Sequence[float] = ()
+
+    def read(self, at: float) -> float:
+        """The value shown at an instant, in units."""
+        passed = self._counted(at)
+        reset = max((reset for reset in self.resets if reset <= at), default=None)
+        if reset is not None:
+            passed -= self._counted(reset)
+        # The nudge keeps a value that is exactly on a digit from falling below it by a rounding error.
+        return math.floor(passed * self.steps + 1e-6) / self.steps
+
+    def _counted(self, at: float) -> float:
+        missed = sum(self.total(min(at, stop.end)) - self.total(stop.start) for stop in self.stops if at > stop.start)
+        return self.total(at) - missed

@@ -1,0 +1,59 @@
+"""Countable traffic through a door or a gate: how many a day, and at which moments."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from simulators.chance import Chance
+from simulators.clock import HOUR_S, split, start_of
+from simulators.ledger import Ledger
+
+
+class Passage(NamedTuple):
+    """One passage: its number since the first day, and when it begins in seconds since the epoch."""
+
+    number: int
+    at: float
+
+
+class Traffic:
+    """Passages that are planned day by day; each has its slot, so that no two overlap."""
+
+    def __init__(self, ledger: Ledger, hours: Callable[[int], tuple[int, ...]], chance: Chance, slot_s: int) -> None:
+        """Keep the plan.
+
+        `hours` weighs the hours of a day; each passage has a slot of `slot_s` seconds and begins in its first quarter.
+        """
+        self._ledger = ledger
+        self._hours = hours
+        self._chance = chance
+        self._slot_s = slot_s
+        self._planned = lru_cache(maxsize=4)(self._plan)
+
+    def before(self, day: int) -> int:
+        """How many passages there were before a day."""
+        return int(self._ledger.at(day))
+
+    def count(self, at: float) -> int:
+        """How many passages there were up to an instant, the one that begins then included."""
+        day, second = split(at)
+        return self.before(day) + bisect_right(self._planned(day), second)
+
+    def between(self, start: float, end: float) -> Iterator[Passage]:
+        """The passages that begin from `start` up to, not including, `end`, in order."""
+        first_day, last_day = split(start)[0], split(end)[0]
+        for day in range(first_day, last_day + 1):
+            midnight, planned = start_of(day), self._planned(day)
+            for i in range(bisect_left(planned, start - midnight), bisect_left(planned, end - midnight)):
+                yield Passage(self.before(day) + i, midnight + planned[i])
+
+    def _plan(self, day: int) -> tuple[float, ...]:
+        generator = self._chance.generator(day)
+        slots_an_hour = HOUR_S // self._slot_s
+        count = min(self.before(day + 1) - self.before(day), 12 * slots_an_hour)
+        taken: set[int] = set()
+        while len(taken) < count:
+            (hour,) = generator.choices(range(24), self._hours(day))
+            taken.add(hour * slots_an_hour + generator.randrange(slots_an_hour))
+        return tuple((slot + generator.random() / 4) * self._slot_s for slot in sorted(taken))

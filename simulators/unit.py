@@ -1,0 +1,121 @@
+"""One simulated device on its reporting schedule: which items it hands over, and when."""
+
+import math
+from collections.abc import Iterator
+from importlib import import_module
+from typing import NamedTuple, cast
+
+from devices.topic import Channel
+from simulators.faults import Fault, silent
+from simulators.message import to_json
+from simulators.model import Happening, Model, Subject
+
+# A power of two keeps the grid exact in floating point, so no slot falls between two windows.
+_TICKS_S = 1024
+
+
+class Delivery(NamedTuple):
+    """One JSON item and the instant (seconds since the epoch) at which the device hands it over."""
+
+    at: float
+    channel: Channel
+    item: str
+
+
+class Unit:
+    """A device and the model of its kind, found by the kind's name among the simulators.
+
+    Telemetry falls on a fixed grid: the device's own phase within its period. So what a unit hands over between two
+    instants depends on them alone.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        """Make the model and choose the phase."""
+        module = import_module(f"simulators.{subject.device.kind}")
+        self.device = subject.device
+        self.period_s: int = module.PERIOD_S
+        self.phase_s = math.floor(subject.chance.number(-100) * self.period_s * _TICKS_S) / _TICKS_S
+        self._model = cast(Model, module.simulate(subject))
+        self._faults = subject.faults
+        self._drifts = subject.all("clock_drift")
+        self._holds = subject.all("late_batch")
+        self._repeats = subject.all("duplicates")
+        self._address = f'"kind":"{self.device.kind}","device":"{self.device.name}",' if self.device.gateway else ""
+
+    @property
+    def eventful(self) -> bool:
+        """Whether it may hand over anything besides its telemetry on the grid."""
+        return bool(self._faults) or not self.device.gateway
+
+    def deliveries(self, start: float, end: float) -> list[Delivery]:
+        """What is handed over from `start` up to, not including, `end`, in order."""
+        found = [
+            Delivery(at, Channel.TELEMETRY, self._reading(at)) for at in self._slots(start, end) if self._on_time(at)
+        ]
+        if self.eventful:
+            found += self._events(start, end)
+            for fault in self._holds:
+                if start <= fault.end_s < end:
+                    late = (at for at in self._slots(fault.start_s, fault.end_s) if not self._silent(at))
+                    found += (Delivery(fault.end_s, Channel.TELEMETRY, self._reading(at)) for at in late)
+            for fault in self._repeats:
+                found += self._again(fault, start, end)
+            found.sort()
+        return found
+
+    def _slots(self, start: float, end: float) -> Iterator[float]:
+        """The instants of the grid from `start` up to, not including, `end`."""
+        slot = math.ceil((start - self.phase_s) / self.period_s)
+        while (at := slot * self.period_s + self.phase_s) < end:
+            if at >= start:
+                yield at
+            slot += 1
+
+    def _silent(self, at: float) -> bool:
+        return bool(self._faults) and silent(self.device, self._faults, at)
+
+    def _on_time(self, at: float) -> bool:
+        return not self._faults or not (self._silent(at) or any(fault.active(at) for fault in self._holds))
+
+    def _again(self, fault: Fault, start: float, end: float) -> Iterator[Delivery]:
+        """The second copies of what was handed over during a fault that repeats everything."""
+        delay = fault.parameter("repeat_after_s")
+        first, last = max(start - delay, fault.start_s), min(end - delay, fault.end_s)
+        for at in self._slots(first, last):
+            if self._on_time(at):
+                yield Delivery(at + delay, Channel.TELEMETRY, self._reading(at))
+        for event in self._events(first, last):
+            yield event._replace(at=event.at + delay)
+
+    def _events(self, start: float, end: float) -> Iterator[Delivery]:
+        """What happens, and the values that go with an alarm.
+
+        A device falls silent after its last word, so what happens at the very start of the silence is still sent.
+        """
+        for happening in self._model.happenings(start, end):
+            at = happening.at
+            if any(fault.silences(self.device) and fault.start_s < at < fault.end_s for fault in self._faults):
+                continue
+            yield Delivery(at, Channel.EVENT, self._event(happening))
+            if happening.alarm:
+                yield Delivery(at, Channel.TELEMETRY, self._report(at))
+
+    def _reading(self, at: float) -> str:
+        """The telemetry of a slot; `seq` counts the slots, so it goes on where an earlier run ended."""
+        slot = round((at - self.phase_s) / self.period_s)
+        return f'{{{self._address}"ts":{self._clock_ms(at)},"values":{to_json(self._model.values(at))},"seq":{slot}}}'
+
+    def _report(self, at: float) -> str:
+        """Telemetry outside the schedule."""
+        return f'{{{self._address}"ts":{self._clock_ms(at)},"values":{to_json(self._model.values(at))}}}'
+
+    def _event(self, happening: Happening) -> str:
+        identifier = f"{happening.event}-{round(happening.at * 1000)}"
+        data = to_json(dict(happening.data))
+        head = f'{{{self._address}"id":"{identifier}","ts":{self._clock_ms(happening.at)}'
+        return f'{head},"event":"{happening.event}","data":{data}}}'
+
+    def _clock_ms(self, at: float) -> int:
+        """What the device's own clock shows, in milliseconds since the epoch."""
+        drift = sum(fault.parameter("offset_s") for fault in self._drifts if fault.active(at))
+        return round((at + drift) * 1000)

@@ -1,0 +1,109 @@
+"""A household water meter: taps, showers and cisterns behind it, leaks and bursts."""
+
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+
+from simulators.cell import battery_v, signal_dbm
+from simulators.chance import Chance
+from simulators.clock import hour_of, is_weekend, split
+from simulators.course import Course, Pulse, superpose
+from simulators.faults import Fault
+from simulators.household import Household, household_of
+from simulators.ledger import DailySum, Ledger, Register, Supply, stops
+from simulators.model import Happening, Subject, Values
+from simulators.weather import season
+
+PERIOD_S = 3_600
+_STATIC_MPA = 0.34
+_LITRES_A_PERSON = 75
+# What is drawn: litres, flow in m3/h, and how often a person does it a day.
+_DRAWS = ((6.0, 0.40, 5), (2.0, 0.30, 7), (38.0, 0.50, 0.5), (9.0, 0.45, 1.5))
+
+
+def simulate(subject: Subject) -> "WaterMeter":
+    """A meter whose flow is what the people of its flat draw, plus what escapes."""
+    return WaterMeter(subject)
+
+
+class WaterMeter:
+    """Volume is the integral of the flow, shown to the litre."""
+
+    def __init__(self, subject: Subject) -> None:
+        """Prepare the draws and the register."""
+        self._subject = subject
+        home = household_of(subject.device, subject.seed)
+        use_m3 = home.activity * home.people * _LITRES_A_PERSON / 1000
+        ledger = Ledger(_expectation(), use_m3, 0.5, subject.chance)
+        draw_chance = Chance.of(subject.chance.key, "draws")
+        self._draws = Supply(lambda day: _plan(home, day, draw_chance.generator(day)), ledger)
+        self._escapes = subject.all("leak") + subject.all("burst")
+        self._stuck = subject.all("meter_stuck")
+        self._volume = Register(
+            self._total_m3,
+            steps=1000,
+            stops=stops(self._stuck),
+            resets=[fault.start_s for fault in subject.all("meter_reset")],
+        )
+
+    def values(self, at: float) -> Values:
+        """The register, the flow, and the state of the pipe."""
+        wobble = self._subject.chance.wobble(int(at))
+        flow = self._flow_m3_h(at)
+        burst_drop = 0.12 if self._subject.now("burst", at) else 0.0
+        rush = 0.03 if 6.5 <= hour_of(at) < 8 or 18 <= hour_of(at) < 21 else 0.0
+        stands_still = any(fault.active(at) for fault in self._stuck)
+        return {
+            "volume_m3": self._volume.read(at),
+            "volume_reverse_m3": 0.0,
+            "flow_m3_h": 0.0 if stands_still else round(flow, 3),
+            "water_temperature_c": round(10.5 + 5.5 * season(split(at)[0]) + 0.4 * wobble[0], 1),
+            "pressure_mpa": round(_STATIC_MPA - rush - 0.02 * min(flow, 1) - burst_drop + 0.006 * wobble[1], 3),
+            "valve_state": "open",
+            "battery_v": battery_v(self._subject, at, wobble[2]),
+            "signal_dbm": signal_dbm(self._subject, wobble[3]),
+        }
+
+    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+        """Leaks and bursts that last long enough to be noticed, and an empty battery."""
+        for happening in self._alarms():
+            if start <= happening.at < end:
+                yield happening
+
+    def _alarms(self) -> Iterator[Happening]:
+        for fault in self._escapes:
+            noticed = fault.start_s + fault.parameter("detect_after_s")
+            if noticed < fault.end_s:
+                event = "leak_detected" if fault.kind == "leak" else "burst_detected"
+                yield Happening(noticed, event, alarm=True)
+                if fault.kind == "leak":
+                    yield Happening(fault.end_s, "leak_cleared", alarm=True)
+        for fault in self._subject.all("battery_low"):
+            yield Happening(fault.start_s, "battery_low", alarm=True)
+
+    def _flow_m3_h(self, at: float) -> float:
+        return self._draws.rate(at) + sum(_escaping(fault) for fault in self._escapes if fault.active(at))
+
+    def _total_m3(self, at: float) -> float:
+        escaped = sum(_escaping(fault) * fault.lasted_s(at) / 3600 for fault in self._escapes)
+        return self._draws.total(at) + escaped
+
+
+def _escaping(fault: Fault) -> float:
+    return fault.parameter("flow_m3_h")
+
+
+@lru_cache(maxsize=1)
+def _expectation() -> DailySum:
+    """The expected use of days, near 1: more at weekends and in summer."""
+    return DailySum(lambda day: (1.15 if is_weekend(day) else 0.95) * (1 + 0.1 * season(day)))
+
+
+def _plan(home: Household, day: int, generator: random.Random) -> Course:
+    """The draws of a day in m3/h."""
+    pulses = []
+    for litres, flow, often in _DRAWS:
+        for _ in range(max(1, round(often * home.people * generator.uniform(0.7, 1.3)))):
+            begin = home.moment_s(day, generator)
+            pulses.append(Pulse(begin, begin + litres * generator.uniform(0.6, 1.4) / flow * 3.6, flow))
+    return superpose(pulses)

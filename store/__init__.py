@@ -1,0 +1,1 @@
+"""Every line of SQL: migrations, registry, telemetry, events, alerts, evidence."""

@@ -1,0 +1,90 @@
+"""Communities as people read them, with what stands and what is open in each."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from psycopg.rows import class_row
+
+from store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class CommunityRow:
+    """A community of the registry."""
+
+    id: str
+    name: str
+    banner: str
+    street: str
+    property_company: str | None
+    built_year: int | None
+    subsidised: bool | None
+    stage: str | None
+    started_on: date | None
+    planned_finish: date | None
+    latitude: float | None
+    longitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCount:
+    """How many devices of a kind a community has; `simulated` and `online` are parts of `total`."""
+
+    kind: str
+    total: int
+    simulated: int
+    online: int
+
+
+def list_communities(connection: Connection, after: str | None, limit: int) -> list[CommunityRow]:
+    """At most `limit` communities in the order of their ids, from the first one beyond `after`."""
+    with connection.cursor(row_factory=class_row(CommunityRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT id, name, banner, street, property_company, built_year, subsidised, stage, started_on,
+                   planned_finish, latitude, longitude
+            FROM community
+            WHERE %(after)s::text IS NULL OR id > %(after)s
+            ORDER BY id
+            LIMIT %(limit)s
+            """,
+            {"after": after, "limit": limit},
+        ).fetchall()
+
+
+def find_community(connection: Connection, community: str) -> CommunityRow | None:
+    """The community of that id, or None."""
+    with connection.cursor(row_factory=class_row(CommunityRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT id, name, banner, street, property_company, built_year, subsidised, stage, started_on,
+                   planned_finish, latitude, longitude
+            FROM community
+            WHERE id = %s
+            """,
+            (community,),
+        ).fetchone()
+
+
+def count_households(connection: Connection, community: str) -> int:
+    """How many households the registry has in a community."""
+    row = connection.execute("SELECT count(*) FROM household WHERE community = %s", (community,)).fetchone()
+    return row[0] if row else 0
+
+
+def count_devices(connection: Connection, community: str) -> list[DeviceCount]:
+    """The devices of a community by kind, in the order of the kinds' names."""
+    with connection.cursor(row_factory=class_row(DeviceCount)) as cursor:
+        return cursor.execute(
+            """
+            SELECT device.kind,
+                   count(*) AS total,
+                   count(*) FILTER (WHERE device.simulated) AS simulated,
+                   count(*) FILTER (WHERE state.connection = 'online') AS online
+            FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+            WHERE device.community = %s
+            GROUP BY device.kind
+            ORDER BY device.kind
+            """,
+            (community,),
+        ).fetchall()

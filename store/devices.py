@@ -1,0 +1,102 @@
+"""Registered devices with the last that is known of each, as people read them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from psycopg.rows import class_row
+
+from store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device and its state.
+
+    `last_ts` is the device's time of its newest sample, `last_seen` the arrival of anything from it, `connection`
+    what it says of itself since `connection_at`; all are None, and `last_values` is empty, before it was ever heard.
+    """
+
+    id: int
+    community: str
+    name: str
+    kind: str
+    building: str
+    unit: str
+    room: str
+    gateway: str | None
+    plan_item: str | None
+    serial: str | None
+    installed_on: date | None
+    simulated: bool
+    last_ts: datetime | None
+    last_values: Mapping[str, float | bool | str]
+    last_seen: datetime | None
+    connection: str | None
+    connection_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """What devices to list; None lets everything pass. `connection` is `online`, `offline` or `unknown`."""
+
+    community: str | None = None
+    kind: str | None = None
+    building: str | None = None
+    connection: str | None = None
+    simulated: bool | None = None
+
+
+def list_devices(
+    connection: Connection, wanted: DeviceFilter, after: tuple[str, str] | None, limit: int
+) -> list[DeviceRow]:
+    """At most `limit` devices in the order of (community, name), from the first one beyond `after`."""
+    after_community, after_name = after or (None, None)
+    with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
+                   device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
+                   state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
+                   state.connection, state.connection_at
+            FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+            WHERE (%(community)s::text IS NULL OR device.community = %(community)s)
+              AND (%(kind)s::text IS NULL OR device.kind = %(kind)s)
+              AND (%(building)s::text IS NULL OR device.building = %(building)s)
+              AND (%(connection)s::text IS NULL OR coalesce(state.connection, 'unknown') = %(connection)s)
+              AND (%(simulated)s::boolean IS NULL OR device.simulated = %(simulated)s)
+              AND (%(after_name)s::text IS NULL
+                   OR (device.community, device.name) > (%(after_community)s::text, %(after_name)s::text))
+            ORDER BY device.community, device.name
+            LIMIT %(limit)s
+            """,
+            {**asdict(wanted), "after_community": after_community, "after_name": after_name, "limit": limit},
+        ).fetchall()
+
+
+def find_device(connection: Connection, community: str, name: str) -> DeviceRow | None:
+    """The device of that name in a community, or None."""
+    with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
+        return cursor.execute(
+            """
+            SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
+                   device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
+                   state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
+                   state.connection, state.connection_at
+            FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+            WHERE device.community = %s AND device.name = %s
+            """,
+            (community, name),
+        ).fetchone()
+
+
+def count_by_connection(connection: Connection) -> dict[str, int]:
+    """How many registered devices are `online`, `offline` or `unknown` (they never said)."""
+    rows = connection.execute(
+        """
+        SELECT coalesce(state.connection, 'unknown'), count(*)
+        FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+        GROUP BY 1
+        """
+    ).fetchall()
+    return {"online": 0, "offline": 0, "unknown": 0} | dict(rows)

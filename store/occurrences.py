@@ -1,0 +1,80 @@
+"""Events that devices report, and their connection states, each once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from store.database import Connection
+
+
+class EventRow(NamedTuple):
+    """One event to be stored; its key is (device, ts, event, id)."""
+
+    device_id: int
+    ts: datetime
+    received_at: datetime
+    event: str
+    id: str
+    data: Mapping[str, float | bool | str]
+
+
+EventKey = tuple[int, datetime, str, str]
+
+
+class ConnectionRow(NamedTuple):
+    """A connection state to be stored; `at` is None where nobody knows when it began (a redelivered last will)."""
+
+    device_id: int
+    at: datetime | None
+    received_at: datetime
+    state: str
+
+
+def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset[EventKey]:
+    """Store events inside the caller's transaction; the keys of those that were not stored before come back."""
+    inserted = connection.execute(
+        """
+        INSERT INTO event (device_id, ts, received_at, event, id, data)
+        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::jsonb[])
+        ON CONFLICT DO NOTHING
+        RETURNING device_id, ts, event, id
+        """,
+        (
+            [row.device_id for row in rows],
+            [row.ts for row in rows],
+            [row.received_at for row in rows],
+            [row.event for row in rows],
+            [row.id for row in rows],
+            [json.dumps(dict(row.data), ensure_ascii=False) for row in rows],
+        ),
+    ).fetchall()
+    return frozenset((device_id, ts, event, identifier) for device_id, ts, event, identifier in inserted)
+
+
+def record_connections(connection: Connection, rows: Sequence[ConnectionRow]) -> None:
+    """Keep each device's connection state, and each change of it as an event `online` or `offline`.
+
+    Only a change is written, and none that is older than the stored one, so a redelivery changes nothing. A last
+    will carries no time: one that is redelivered gets the time of the stored state, which keeps the order of what
+    follows it in the queue.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            WITH changed AS (
+                INSERT INTO device_state AS state (device_id, last_seen, connection, connection_at)
+                VALUES (%(device_id)s, %(received_at)s, %(state)s, coalesce(%(at)s, %(received_at)s))
+                ON CONFLICT (device_id) DO UPDATE
+                SET connection = excluded.connection,
+                    connection_at = coalesce(%(at)s, state.connection_at, excluded.connection_at)
+                WHERE state.connection IS DISTINCT FROM excluded.connection
+                  AND (state.connection_at IS NULL OR coalesce(%(at)s, state.connection_at) >= state.connection_at)
+                RETURNING device_id, connection, connection_at
+            )
+            INSERT INTO event (device_id, ts, received_at, event, id, data)
+            SELECT device_id, connection_at, %(received_at)s, connection, '', '{}' FROM changed
+            ON CONFLICT DO NOTHING
+            """,
+            [row._asdict() for row in rows],
+        )

@@ -1,0 +1,66 @@
+"""What could not be used: kept with its reason, and counted."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from store.database import Connection
+
+
+class RejectionRow(NamedTuple):
+    """Something rejected. `payload` is what may be kept of it; `kept` is False where only the count is."""
+
+    topic: str
+    reason: str
+    detail: str
+    payload: bytes
+    size: int
+    device_id: int | None
+    community: str
+    kind: str
+    received_at: datetime
+    kept: bool
+
+    @property
+    def digest(self) -> bytes:
+        """Tells two rejections of a topic apart. It is made of what is kept, so it can give away nothing else."""
+        content = b"\0".join((self.detail.encode(), str(self.size).encode(), self.payload))
+        return hashlib.sha256(content).digest()
+
+
+def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> None:
+    """Keep and count rejections, inside the caller's transaction."""
+    _count(connection, rows)
+    kept = [row for row in rows if row.kept]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO rejection AS stored
+                (topic, reason, digest, detail, payload, size, device_id, first_received_at, last_received_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (topic, reason, digest) DO UPDATE
+            SET times = stored.times + 1,
+                last_received_at = greatest(stored.last_received_at, excluded.last_received_at)
+            """,
+            [
+                (r.topic, r.reason, r.digest, r.detail, r.payload, r.size, r.device_id, r.received_at, r.received_at)
+                for r in kept
+            ],
+        )
+
+
+def _count(connection: Connection, rows: Sequence[RejectionRow]) -> None:
+    counts = Counter(
+        (row.received_at.replace(minute=0, second=0, microsecond=0), row.community, row.kind, row.reason)
+        for row in rows
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO rejection_count AS stored (hour, community, kind, reason, count) VALUES (%s, %s, %s, %s, %s)
+            ON CONFLICT (hour, community, kind, reason) DO UPDATE SET count = stored.count + excluded.count
+            """,
+            [(*key, count) for key, count in counts.items()],
+        )

@@ -1,0 +1,25 @@
+"""What is thrown away in time: raw telemetry and events by whole chunks, rejections by row."""
+
+from datetime import datetime, timedelta
+
+from devices.catalogue import KINDS
+from store.database import Connection
+from store.telemetry_schema import table_name
+
+_REJECTIONS = timedelta(days=90)
+
+
+def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) -> int:
+    """Drop the chunks that hold nothing younger than `keep` (None: none of them), and old rejections.
+
+    Alerts, their transitions and verifications stay: evidence outlives the raw data. Returns how many chunks went.
+    """
+    connection.execute("DELETE FROM rejection WHERE last_received_at < %s", (now - _REJECTIONS,))
+    if keep is None:
+        return 0
+    connection.execute("DELETE FROM rejection_count WHERE hour < %s", (now - keep,))
+    dropped = 0
+    for table in (*(table_name(kind.name) for kind in KINDS), "event"):
+        chunks = connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s)", (table, now - keep))
+        dropped += len(chunks.fetchall())
+    return dropped

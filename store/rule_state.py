@@ -1,0 +1,103 @@
+"""The durable state of the rules, the occurrences they raise, and what people decide about them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from store.database import Connection
+
+
+class RuleStateRow(NamedTuple):
+    """The state of one instance of a rule; `memory` is what the engine keeps besides the columns."""
+
+    rule: str
+    device_id: int
+    rule_version: str
+    phase: str
+    since: datetime | None
+    deadline: datetime | None
+    sequence: int
+    memory: Mapping[str, Any]
+
+
+class OccurrenceRow(NamedTuple):
+    """An alert as it is raised. `device_id` and `community` are None for an alert about Anju itself."""
+
+    id: UUID
+    rule: str
+    rule_version: str
+    device_id: int | None
+    sequence: int
+    community: str | None
+    kind: str
+    severity: str
+    title: str
+    message: str
+    advice: str
+    opened_at: datetime
+    raised_at: datetime
+    simulated: bool
+
+
+class Command(NamedTuple):
+    """What a person decided, for the owner of the rule's state to carry out."""
+
+    rule: str
+    device_id: int
+    command: str
+    actor: str
+
+
+def save_rule_states(connection: Connection, rows: Sequence[RuleStateRow]) -> None:
+    """Write the states that changed, inside the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO rule_state (rule, device_id, rule_version, phase, since, deadline, sequence, memory)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (rule, device_id) DO UPDATE SET
+                rule_version = excluded.rule_version, phase = excluded.phase, since = excluded.since,
+                deadline = excluded.deadline, sequence = excluded.sequence, memory = excluded.memory
+            """,
+            [(*row[:-1], json.dumps(row.memory, ensure_ascii=False)) for row in rows],
+        )
+
+
+def delete_rule_states(connection: Connection, keys: Sequence[tuple[str, int]]) -> None:
+    """Forget instances that are normal and never raised anything, or whose rule is gone."""
+    with connection.cursor() as cursor:
+        cursor.executemany("DELETE FROM rule_state WHERE rule = %s AND device_id = %s", keys)
+
+
+def load_rule_states(connection: Connection) -> Iterator[RuleStateRow]:
+    """Every stored instance."""
+    rows = connection.execute(
+        "SELECT rule, device_id, rule_version, phase, since, deadline, sequence, memory FROM rule_state"
+    )
+    for row in rows:
+        yield RuleStateRow(*row)
+
+
+def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
+    """Open an occurrence, inside the caller's transaction. The database holds the law of one open an instance."""
+    connection.execute(
+        """
+        INSERT INTO alert (id, rule, rule_version, device_id, sequence, community, kind, severity, title, message,
+                           advice, opened_at, raised_at, simulated, process)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
+        """,
+        row,
+    )
+
+
+def progress_alert(connection: Connection, alert_id: UUID, process: str, ended_at: datetime | None) -> None:
+    """Move a raised alert along the process axis; `ended_at` is given when it ends."""
+    connection.execute("UPDATE alert SET process = %s, ended_at = %s WHERE id = %s", (process, ended_at, alert_id))
+
+
+def take_commands(connection: Connection) -> list[Command]:
+    """Take the commands that wait, oldest first; they are gone once the caller's transaction commits."""
+    rows = connection.execute("DELETE FROM rule_command RETURNING id, rule, device_id, command, actor").fetchall()
+    return [Command(*row[1:]) for row in sorted(rows)]

@@ -1,0 +1,59 @@
+"""The hypertables `telemetry_<kind>`, made and extended from the catalogue of device kinds."""
+
+from psycopg import sql
+
+from devices.catalogue import KINDS
+from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
+from store.database import Connection
+
+_CHUNK = "7 days"
+
+
+def table_name(kind: str) -> str:
+    """The table that holds the telemetry of a kind."""
+    return f"telemetry_{kind}"
+
+
+def column_type(field: Field) -> str:
+    """The PostgreSQL type of a field's column."""
+    match field:
+        case Gauge() | Counter():
+            return "double precision"
+        case Flag():
+            return "boolean"
+        case Choice():
+            return "text"
+
+
+def apply(connection: Connection) -> None:
+    """Create what is missing: a table for a new kind, a column for a new field. Nothing is ever dropped."""
+    for kind in KINDS:
+        _create(connection, kind)
+        for field in kind.fields:
+            connection.execute(
+                sql.SQL("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {type}").format(
+                    table=sql.Identifier(table_name(kind.name)),
+                    column=sql.Identifier(field.name),
+                    type=sql.SQL(column_type(field)),
+                )
+            )
+
+
+def _create(connection: Connection, kind: DeviceKind) -> None:
+    """Unique (ts, device_id) would be faster to fill, but a device's series is what everybody reads."""
+    name = table_name(kind.name)
+    connection.execute(
+        sql.SQL(
+            """
+            CREATE TABLE IF NOT EXISTS {table} (
+                device_id bigint NOT NULL,
+                ts timestamptz NOT NULL,
+                received_at timestamptz NOT NULL,
+                UNIQUE (device_id, ts)
+            )
+            """
+        ).format(table=sql.Identifier(name))
+    )
+    connection.execute(
+        "SELECT create_hypertable(%s::regclass, by_range('ts', %s::interval), if_not_exists => true)", (name, _CHUNK)
+    )

@@ -1,0 +1,37 @@
+"""Every command tells how to use it."""
+
+import pytest
+import typer
+
+from app.cli import app
+from cli import anju
+
+
+def names(command, *path):
+    """The commands that do something, each with the groups it stands in."""
+    if not hasattr(command, "commands"):
+        return [path]
+    return [name for child, below in command.commands.items() for name in names(below, *path, child)]
+
+
+COMMANDS = names(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_has_an_example(command, tmp_path):
+    done = anju(*command, "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    example = " ".join(done.stdout.split()).partition("Example: ")[2]
+    assert f"anju {' '.join(command)}" in example
+
+
+def test_anju_alone_lists_its_commands_and_where_to_begin(tmp_path):
+    done = anju(cwd=tmp_path)
+    assert "anju up --demo" in done.stdout
+    assert all(f" {command[0]} " in done.stdout for command in COMMANDS)
+
+
+def test_an_option_that_does_not_exist_is_wrong_usage(tmp_path):
+    done = anju("verify", "yangguang", "--dyas", "7", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--dyas" in done.stderr

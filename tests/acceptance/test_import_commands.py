@@ -1,0 +1,131 @@
+"""`anju import` and `anju secrets`, for whoever registers a community."""
+
+import hashlib
+import json
+import stat
+import uuid
+
+import pytest
+
+from cli import anju
+from running import query
+
+
+@pytest.fixture
+def community():
+    return f"yangguang-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def files(community, tmp_path):
+    """The three files of a community, as options of `anju import`."""
+    contents = {
+        "communities": f"community,name,banner,street\n{community},阳光小区,东胜区,公园街道\n",
+        "households": f"community,building,unit,room\n{community},3,2,501\n{community},3,2,502\n",
+        "devices": f"community,device,kind,building,unit,room,plan_item,simulated\n"
+        f"{community},w501,water_meter,3,2,501,basic.metering.water,否\n"
+        f"{community},cam1,camera,,,,basic.video,是\n",
+    }
+    options = []
+    for name, text in contents.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+        options += [f"--{name}", tmp_path / f"{name}.csv"]
+    return options
+
+
+def registered(house, community):
+    return query(house.database_url, "SELECT name, simulated FROM device WHERE community = %s ORDER BY 1", community)
+
+
+def test_an_import_registers_a_community_and_writes_the_secrets_for_its_owner_alone(house, community, files, tmp_path):
+    secrets = tmp_path / "secrets.csv"
+    done = house.anju("import", *files, "--secrets-out", secrets)
+    assert done.returncode == 0, done.stderr
+    assert "设备：新增 2" in done.stdout
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    issued = dict(line.split(",") for line in secrets.read_text().splitlines())
+    assert set(issued) == {f"{community}/water_meter/w501", f"{community}/camera/cam1"}
+    assert not any(secret in done.stdout + done.stderr for secret in issued.values())
+    shown = house.get("/devices", community=community)["items"]
+    assert {(each["device"], each["simulated"]) for each in shown} == {("w501", False), ("cam1", True)}
+
+
+def test_a_second_import_of_the_same_files_changes_nothing(house, community, files, tmp_path):
+    secrets = tmp_path / "secrets.csv"
+    house.anju("import", *files, "--secrets-out", secrets)
+    before = secrets.read_bytes()
+    again = json.loads(house.anju("import", *files, "--secrets-out", secrets, "--json").stdout)
+    counts = [again[table] for table in ("communities", "households", "devices")]
+    assert [(each["created"], each["changed"]) for each in counts] == [(0, 0)] * 3
+    assert [each["unchanged"] for each in counts] == [1, 2, 2]
+    assert secrets.read_bytes() == before
+
+
+def test_a_file_saved_by_a_chinese_spreadsheet_is_read(house, community, files, tmp_path):
+    file = tmp_path / "communities.csv"
+    file.write_bytes(file.read_text().encode("gb18030"))
+    assert house.anju("import", *files).returncode == 0
+    assert house.get(f"/communities/{community}")["name"] == "阳光小区"
+
+
+BAD_LINES = {
+    "device": ("坏,water_meter,3,2,501,,否", "小写字母"),
+    "kind": ("w502,water_metre,3,2,502,,否", "water_meter"),
+    "plan_item": ("w502,water_meter,3,2,502,basic.metering.watr,否", "basic.metering.water"),
+    "simulated": ("w502,water_meter,3,2,502,,也许", "否"),
+}
+
+
+@pytest.mark.parametrize("column", BAD_LINES)
+def test_one_bad_line_refuses_everything_and_says_where_and_what(house, community, files, tmp_path, column):
+    line, expected = BAD_LINES[column]
+    with (tmp_path / "devices.csv").open("a") as devices:
+        devices.write(f"{community},{line}\n")
+    done = house.anju("import", *files, "--secrets-out", tmp_path / "secrets.csv")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    problem = next(text for text in done.stderr.splitlines() if "devices.csv" in text)
+    assert f"第 4 行（line 4） {column} 列：" in problem
+    assert expected in problem
+    assert registered(house, community) == []
+    assert not (tmp_path / "secrets.csv").exists()
+
+
+def test_secrets_that_were_written_before_are_never_overwritten(house, community, files, tmp_path):
+    secrets = tmp_path / "secrets.csv"
+    secrets.write_text("from another import\n")
+    done = house.anju("import", *files, "--secrets-out", secrets)
+    assert done.returncode == 1
+    assert "密钥文件已存在" in done.stderr
+    assert secrets.read_text() == "from another import\n"
+    assert registered(house, community) == []
+
+
+def test_a_file_that_is_not_there_is_named(house, tmp_path):
+    done = house.anju("import", "--devices", tmp_path / "shebei.csv")
+    assert done.returncode == 1
+    assert "shebei.csv" in done.stderr
+
+
+def test_an_import_of_nothing_is_wrong_usage(tmp_path):
+    assert anju("import", cwd=tmp_path).returncode == 2
+
+
+def test_a_rotated_secret_takes_the_place_of_the_old_one(house, community, files, tmp_path):
+    house.anju("import", *files, "--secrets-out", tmp_path / "secrets.csv")
+    username = f"{community}/water_meter/w501"
+    done = house.anju("secrets", "rotate", username)
+    assert done.returncode == 0, done.stderr
+    printed, secret = done.stdout.strip().split(",")
+    assert printed == username
+    assert secret not in (tmp_path / "secrets.csv").read_text()
+    [(stored,)] = query(
+        house.database_url, "SELECT secret_hash FROM device WHERE community = %s AND name = 'w501'", community
+    )
+    assert stored == hashlib.sha256(secret.encode()).hexdigest()
+
+
+def test_a_secret_of_nobody_cannot_be_rotated(house):
+    done = house.anju("secrets", "rotate", "yangguang/water_meter/nobody")
+    assert done.returncode == 1
+    assert "no device logs in as 'yangguang/water_meter/nobody'" in done.stderr

@@ -1,0 +1,96 @@
+"""`anju up` beside others, on servers of one's own, and after a crash."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from cli import anju, processes_of, running_up
+from local.services import start_services
+from running import query
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """A database and a broker that somebody else runs."""
+    with start_services(tmp_path_factory.mktemp("servers"), print) as servers:
+        yield servers
+
+
+@pytest.fixture
+def settings(servers):
+    return {
+        "ANJU_DATABASE_URL": servers.database_url,
+        "ANJU_MQTT_URL": servers.mqtt_url,
+        "ANJU_PUBLISH_MQTT_URL": servers.publish_mqtt_url,
+        "ANJU_API_KEY": "chosen-by-the-operator",
+        "ANJU_RETENTION_DAYS": "400",
+    }
+
+
+def test_two_run_side_by_side_and_know_nothing_of_each_other(house, demo):
+    assert house.secrets.isdisjoint(demo.secrets)
+    addresses = [
+        {key: value for key, value in up.settings.items() if "URL" in key or "PORT" in key} for up in (house, demo)
+    ]
+    assert set(addresses[0].values()).isdisjoint(addresses[1].values())
+    demo_communities = {each["id"] for each in demo.get("/communities")["items"]}
+    assert demo_communities.isdisjoint(each["id"] for each in house.get("/communities")["items"])
+
+
+def test_a_folder_in_use_is_refused_and_the_one_who_uses_it_goes_on(house, tmp_path):
+    done = anju("up", "--data-dir", house.data_dir, cwd=tmp_path)
+    assert done.returncode == 4
+    assert f"in use by another Anju (process {house.process.pid})" in done.stderr
+    assert "--data-dir" in done.stderr
+    assert house.anju("doctor").returncode == 0
+
+
+def test_servers_that_the_settings_name_are_used_and_none_are_started(servers, settings, tmp_path):
+    with running_up(tmp_path, **settings) as up:
+        assert {key: up.settings[key] for key in settings} == settings
+        assert up.key == settings["ANJU_API_KEY"]
+        assert {file.stem for file in (up.data_dir / "run").glob("*.pid")} == {"ingest", "api", "worker"}
+        assert not (up.data_dir / "postgres").exists()
+        assert not (up.data_dir / "broker").exists()
+        assert up.anju("doctor").returncode == 0
+        assert up.stop(signal.SIGTERM) == 0
+        assert processes_of(up.data_dir) == []
+    assert servers.postgres.alive()
+    assert servers.broker.alive()
+
+
+def test_a_demo_on_a_broker_without_an_account_to_publish_is_refused_before_anything_starts(settings, tmp_path):
+    del settings["ANJU_PUBLISH_MQTT_URL"]
+    done = anju("up", "--demo", cwd=tmp_path, **settings)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ANJU_PUBLISH_MQTT_URL is not set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    done = anju("up", "--data-dir", tmp_path / "file", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "--data-dir" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_after_a_crash_of_everything_the_next_start_has_what_was_there(tmp_path):
+    with running_up(tmp_path) as up:
+        (tmp_path / "communities.csv").write_text("community,name,banner,street\nyangguang,阳光小区,东胜区,公园街道\n")
+        assert up.anju("import", "--communities", "communities.csv").returncode == 0
+        secrets = up.secrets
+        for pid in {up.process.pid, *processes_of(Path(up.data_dir))}:
+            with suppress(ProcessLookupError):  # a part may have ended with its supervisor
+                os.kill(pid, signal.SIGKILL)
+        up.process.wait(20)
+        began = time.monotonic()
+        up.start()
+        assert time.monotonic() - began < 30
+        assert up.secrets == secrets
+        assert query(up.database_url, "SELECT name FROM community") == [("阳光小区",)]

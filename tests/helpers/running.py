@@ -1,0 +1,147 @@
+"""What the tests of ingest share: a registry, `anju ingest` as a process, and looking until something is so."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from devices.broker_url import BrokerUrl
+from ingest.worker import CLIENT_ID
+from simulators.publisher import Publisher
+from store.database import connect
+from store.import_csv import import_rows
+from store.migrate import migrate
+
+ANJU = Path(sys.executable).with_name("anju")
+SECRET_KEY = "a secret key for the tests"
+
+
+def epoch_ms(moment=None):
+    return round((time.time() if moment is None else moment) * 1000)
+
+
+def reading(ts, **values):
+    return json.dumps({"ts": ts, "values": values}).encode()
+
+
+def event(ts, name, **more):
+    return json.dumps({"ts": ts, "event": name, **more}).encode()
+
+
+def register(url, community, devices):
+    """Migrate, and register a community with devices given as (name, kind) or (name, kind, gateway)."""
+    migrate(url)
+    rows = [
+        {"community": community, "device": name, "kind": kind, "gateway": "".join(gateway)}
+        for name, kind, *gateway in devices
+    ]
+    gateways = [row for row in rows if row["kind"] == "gateway"]
+    others = [row for row in rows if row["kind"] != "gateway"]
+    place = {"community": community, "name": "阳光小区", "banner": "东胜区", "street": "公园街道"}
+    with closing(connect(url, application_name="test")) as connection:
+        connection.autocommit = True
+        import_rows(connection, [place], [], gateways + others, known_plan_items=())
+
+
+def forget_session(servers, *, subscribe=True):
+    """Drop what earlier tests left in the broker, retained messages included, and open ingest's session anew."""
+    left = _open_session(servers.mqtt_url, clean=True, subscribe=True)
+    with Publisher(servers.publish_mqtt_url) as out:
+        for topic in left:
+            out.publish(topic, b"", retain=True)
+    _open_session(servers.mqtt_url, clean=False, subscribe=subscribe)
+
+
+def _open_session(mqtt_url, *, clean, subscribe):
+    """Connect as ingest and leave again; the topics of the retained messages that came meanwhile."""
+    address = BrokerUrl.parse(mqtt_url)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, clean_session=clean)
+    client.username_pw_set(address.username, address.password)
+    done, retained = [], set()
+    client.on_message = lambda _client, _data, message: message.retain and retained.add(message.topic)
+    client.on_subscribe = lambda *_: done.append(True)
+    client.on_connect = lambda client, *_: client.subscribe("anju/v1/#", qos=1) if subscribe else done.append(True)
+    client.connect(address.host, address.port)
+    until = time.monotonic() + 10
+    while not done and time.monotonic() < until:
+        client.loop(0.1)
+    assert done
+    settled = time.monotonic() + 0.5
+    while clean and time.monotonic() < settled:
+        client.loop(0.1)
+    client.disconnect()
+    client.loop(0.1)
+    return retained
+
+
+class Ingest:
+    """`anju ingest` as an operator runs it."""
+
+    def __init__(self, database_url, mqtt_url, log):
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("ANJU_")},
+            "ANJU_DATABASE_URL": database_url,
+            "ANJU_MQTT_URL": mqtt_url,
+            "ANJU_SECRET_KEY": SECRET_KEY,
+        }
+        self.log = log
+        self.process = None
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([ANJU, "ingest"], env=self._environment, stdout=log, stderr=log)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextmanager
+def running_ingest(database_url, mqtt_url, tmp_path):
+    ingest = Ingest(database_url, mqtt_url, tmp_path / "ingest.log")
+    ingest.start()
+    try:
+        yield ingest
+    finally:
+        if ingest.process.poll() is None:
+            ingest.kill()
+
+
+def query(url, statement, *parameters):
+    with psycopg.connect(url) as connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def eventually(look, *, timeout_s=30):
+    """What `look` returns once it is true; the last answer is in the failure."""
+    until = time.monotonic() + timeout_s
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < until, f"not within {timeout_s} s; last seen: {found!r}"
+        time.sleep(0.1)
+
+
+def steady(look, *, for_s=2.0, timeout_s=120):
+    """What `look` returns once it has been the same for a while and nothing more comes."""
+    until, since, last = time.monotonic() + timeout_s, time.monotonic(), look()
+    while time.monotonic() - since < for_s:
+        assert time.monotonic() < until, f"still changing after {timeout_s} s; last seen: {last!r}"
+        time.sleep(0.2)
+        found = look()
+        if found != last:
+            since, last = time.monotonic(), found
+    return last

@@ -1,0 +1,257 @@
+"""The API as a process over a real database, and what tests put into that database."""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+
+from store import alerts
+from store.database import Connection, connect
+from store.migrate import migrate
+from store.occurrences import EventRow, insert_events
+from store.readings import ReadingRow, insert_readings
+from store.registry import Rows, set_registry
+from store.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.transitions import TransitionRow, insert_transitions, lock_transitions
+
+KEY = "a-key-that-only-the-tests-know"
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
+
+_SERVE = """
+import os
+from app.logging import configure_logging
+from api.serve import serve
+
+configure_logging()
+serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"])
+"""
+
+
+class Server:
+    """A running API, a client that holds its key, and its log so far."""
+
+    def __init__(self, database_url: str, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.key = KEY
+        self._log = log
+        environment = {**os.environ, "URL": database_url, "PORT": str(port), "KEY": KEY}
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE], env=environment, stdout=output, stderr=output
+            )
+        self.client = httpx.Client(
+            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {KEY}"}, timeout=20
+        )
+        wait_until(self._answers, 60)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        try:
+            return httpx.get(f"{self.url}/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        return self.client.get(path, params=query)
+
+    def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, **query).raise_for_status().json()
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def stop(self) -> int:
+        self.client.close()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+class Town:
+    """A community of its own in the database, and the devices, readings, events and alerts it is given."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.id = f"town-{uuid.uuid4().hex[:12]}"
+        self.connection = connection
+        self._numbers = itertools.count(1)
+        self.register(communities=Rows(("id", "name", "banner", "street"), [(self.id, "金河苑", "东胜区", "林荫街道")]))
+
+    def register(self, communities: Rows = Rows(), households: Rows = Rows(), devices: Rows = Rows()) -> None:  # noqa: B008
+        set_registry(self.connection, communities, households, devices)
+        self.connection.commit()
+
+    def device(self, name: str, kind: str, **columns: Any) -> int:
+        facts = {"community": self.id, "name": name, "kind": kind, **columns}
+        self.register(devices=Rows(tuple(facts), [tuple(facts.values())]))
+        row = self.connection.execute(
+            "SELECT id FROM device WHERE community = %s AND name = %s", (self.id, name)
+        ).fetchone()
+        assert row is not None
+        self.connection.commit()
+        return int(row[0])
+
+    def readings(self, kind: str, device_id: int, series: dict[datetime, dict[str, float | bool | str]]) -> None:
+        rows = [ReadingRow(device_id, ts, ts + timedelta(seconds=1), values) for ts, values in series.items()]
+        insert_readings(self.connection, {kind: rows})
+        self.connection.commit()
+
+    def event(self, device_id: int, ts: datetime, event: str, identifier: str = "", **data: Any) -> None:
+        insert_events(self.connection, [EventRow(device_id, ts, ts, event, identifier, data)])
+        self.connection.commit()
+
+    def alert(
+        self,
+        device_id: int | None = None,
+        *,
+        severity: str = "warning",
+        kind: str = "electricity_meter",
+        opened_at: datetime = NOON,
+        community: str | None = "",
+    ) -> UUID:
+        """Raise an alert as ingest does: the occurrence and its first transition in one transaction."""
+        alert_id, sequence = uuid.uuid4(), next(self._numbers)
+        rule = f"rule_{alert_id.hex}"
+        row = OccurrenceRow(
+            id=alert_id, rule=rule, rule_version="v1", device_id=device_id, sequence=sequence,
+            community=self.id if community == "" else community, kind=kind, severity=severity, title="电压过高",
+            message="电压 245 V", advice="检查变压器分接头", opened_at=opened_at, raised_at=opened_at, simulated=False,
+        )  # fmt: skip
+        lock_transitions(self.connection)
+        raise_alert(self.connection, row)
+        insert_transitions(self.connection, [self.step(row, "normal", "active")])
+        self.connection.commit()
+        return alert_id
+
+    def end(self, alert_id: UUID, at: datetime) -> None:
+        progress_alert(self.connection, alert_id, "ended", at)
+        self.connection.commit()
+
+    def comment(self, connection: Connection, alert_id: UUID, *, pause_s: float) -> None:
+        """Write one more step of an alert on that connection, and hold the transaction open for a while."""
+        row = alerts.claim_alert(connection, alert_id)
+        assert row is not None
+        alerts.record_attention(
+            connection, row, row.attention, reason="comment", actor="test", comment=None, now=row.raised_at
+        )
+        time.sleep(pause_s)
+        connection.commit()
+
+    @staticmethod
+    def step(row: OccurrenceRow, before: str, after: str) -> TransitionRow:
+        return TransitionRow(
+            alert_id=row.id, rule=row.rule, rule_version=row.rule_version, device_id=row.device_id,
+            sequence=row.sequence, axis="process", from_state=before, to_state=after, at=row.opened_at,
+            decided_at=row.raised_at, reason="condition", inputs={"values": {"voltage_v": 245}},
+        )  # fmt: skip
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+@contextmanager
+def migrated_database(server_url: str) -> Iterator[str]:
+    """A database of its own on that server, dropped at the end, even if the server was killed meanwhile."""
+    name = f"api_{uuid.uuid4().hex}"
+    url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    _administer(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        migrate(url)
+        yield url
+    finally:
+        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _administer(server_url: str, command: sql.Composed) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(command)
+
+
+@pytest.fixture(scope="session")
+def api_database(services: Any) -> Iterator[str]:
+    """A migrated database that the tests of the API share; each works in a community of its own."""
+    with migrated_database(services.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def mortal_database(local_services: Any) -> Iterator[str]:
+    """A migrated database on the server that tests may kill; they leave it running."""
+    with migrated_database(local_services.database_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def api(api_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The API over the shared database."""
+    server = Server(api_database, tmp_path_factory.mktemp("api") / "log")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_api(tmp_path: Path) -> Iterator[Callable[[str], Server]]:
+    """Starts an API of the test's own over a database."""
+    started: list[Server] = []
+
+    def start(database_url: str) -> Server:
+        started.append(Server(database_url, tmp_path / f"log{len(started)}"))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@contextmanager
+def _town(database_url: str) -> Iterator[Town]:
+    with connect(database_url, application_name="test") as connection:
+        yield Town(connection)
+
+
+@pytest.fixture(scope="session")
+def town_in() -> Callable[[str], AbstractContextManager[Town]]:
+    """Founds a community in a database."""
+    return _town
+
+
+@pytest.fixture(scope="session")
+def found_town(api_database: str) -> Callable[[], AbstractContextManager[Town]]:
+    """Founds communities in the shared database, one for each example of a property."""
+    return lambda: _town(api_database)
+
+
+@pytest.fixture
+def town(api_database: str) -> Iterator[Town]:
+    """A community of the test's own in the shared database."""
+    with _town(api_database) as town:
+        yield town

@@ -1,0 +1,156 @@
+"""Alerts: finding them, and what people do about them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
+HOUR = timedelta(hours=1)
+
+
+def commands(town: Any, alert: UUID) -> list[tuple[Any, ...]]:
+    rows = town.connection.execute(
+        """
+        SELECT rule_command.device_id, rule_command.command, rule_command.actor
+        FROM rule_command JOIN alert ON alert.rule = rule_command.rule WHERE alert.id = %s
+        """,
+        (alert,),
+    ).fetchall()
+    town.connection.commit()
+    return rows
+
+
+def test_an_alert_is_read_with_every_step_and_its_inputs(api: Any, town: Any) -> None:
+    meter = town.device("meter", "electricity_meter", building="3", unit="2", room="501")
+    alert = town.alert(meter, severity="major")
+
+    found = api.get(f"/alerts/{alert}").raise_for_status().json()
+
+    assert (found["device"], found["place"], found["kind_zh"]) == ("meter", "3号楼 2单元 501", "电表")
+    assert (found["severity"], found["severity_zh"]) == ("major", "重要")
+    assert (found["process"], found["process_zh"]) == ("active", "发生中")
+    assert (found["attention"], found["attention_zh"]) == ("unacknowledged", "未确认")
+    assert (found["title"], found["simulated"]) == ("电压过高", False)
+    [step] = found["transitions"]
+    assert (step["axis"], step["from_state"], step["to_state"], step["to_state_zh"]) == (
+        "process", "normal", "active", "发生中",
+    )  # fmt: skip
+    assert step["inputs"] == {"values": {"voltage_v": 245}}
+
+
+def test_an_alert_about_anju_itself_belongs_to_no_device(api: Any, town: Any) -> None:
+    alert = town.alert(kind="pipeline", community=None)
+    found = api.get(f"/alerts/{alert}").raise_for_status().json()
+    assert (found["community"], found["device"], found["place"], found["kind_zh"]) == (None, None, "", "数据接入")
+
+
+def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, town: Any) -> None:
+    old = town.alert(severity="info", opened_at=NOON)
+    new = town.alert(severity="critical", opened_at=NOON + HOUR, kind="water_meter")
+    ended = town.alert(severity="major", opened_at=NOON + 2 * HOUR)
+    town.end(ended, NOON + 3 * HOUR)
+    api.client.post(f"/alerts/{new}/acknowledge").raise_for_status()
+    town.connection.execute("UPDATE alert SET assignee = '王师傅' WHERE id = %s", (old,))
+    town.connection.commit()
+
+    def found(**query: Any) -> list[UUID]:
+        return [UUID(item["id"]) for item in api.items("/alerts", community=town.id, **query)]
+
+    assert found() == [ended, new, old]
+    assert found(state="open") == [new, old]
+    assert found(state="ended") == [ended]
+    assert found(state=["ended", "active"]) == [ended, new, old]
+    assert found(attention="acknowledged") == [new]
+    assert found(severity=["info", "critical"]) == [new, old]
+    assert found(kind="water_meter") == [new]
+    assert found(assignee="王师傅") == [old]
+    assert found(since=(NOON + HOUR).isoformat()) == [ended, new]
+    assert found(state="open", severity="info") == [old]
+
+
+@settings(deadline=None, max_examples=15)
+@given(opened=st.lists(st.integers(0, 2), max_size=9), size=st.integers(1, 10))
+def test_paging_gives_each_alert_once_though_many_opened_at_one_instant(
+    api: Any, found_town: Any, opened: list[int], size: int
+) -> None:
+    with found_town() as town:
+        raised = {town.alert(opened_at=NOON + hour * HOUR) for hour in opened}
+        listed = api.items("/alerts", community=town.id, limit=size)
+    assert [item["opened_at"] for item in listed] == sorted((item["opened_at"] for item in listed), reverse=True)
+    assert len(listed) == len(raised)
+    assert {UUID(item["id"]) for item in listed} == raised
+
+
+def test_acknowledging_is_written_down_with_who_and_why(api: Any, town: Any) -> None:
+    alert = town.alert(town.device("meter", "electricity_meter"))
+
+    found = api.client.post(f"/alerts/{alert}/acknowledge", json={"comment": "已派人查看"}).raise_for_status().json()
+
+    assert (found["attention"], found["attention_zh"]) == ("acknowledged", "已确认")
+    assert found["process"] == "active"
+    step = found["transitions"][-1]
+    assert (step["axis"], step["from_state"], step["to_state"]) == ("attention", "unacknowledged", "acknowledged")
+    assert (step["actor"], step["comment"], step["reason"]) == ("api", "已派人查看", "acknowledge")
+    assert commands(town, alert) == []
+
+
+def test_resolving_an_open_alert_orders_its_end(api: Any, town: Any) -> None:
+    meter = town.device("meter", "electricity_meter")
+    alert = town.alert(meter)
+    found = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
+    assert found["attention"] == "resolved"
+    assert commands(town, alert) == [(meter, "close", "api")]
+
+
+def test_resolving_an_alert_about_anju_itself_orders_the_end_of_device_0(api: Any, town: Any) -> None:
+    alert = town.alert(kind="pipeline", community=None)
+    api.client.post(f"/alerts/{alert}/resolve").raise_for_status()
+    assert commands(town, alert) == [(0, "close", "api")]
+
+
+def test_resolving_an_ended_alert_orders_nothing(api: Any, town: Any) -> None:
+    alert = town.alert()
+    town.end(alert, NOON)
+    api.client.post(f"/alerts/{alert}/resolve").raise_for_status()
+    assert commands(town, alert) == []
+
+
+def test_what_the_state_does_not_allow_is_refused_in_chinese_and_changes_nothing(api: Any, town: Any) -> None:
+    alert = town.alert()
+    before = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
+    answer = api.client.post(f"/alerts/{alert}/acknowledge")
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "已解决" in answer.json()["detail"]
+    assert api.get(f"/alerts/{alert}").json() == before
+
+
+def test_of_many_who_acknowledge_at_once_one_does(api: Any, town: Any) -> None:
+    alert = town.alert()
+    with ThreadPoolExecutor(8) as people:
+        answers = list(people.map(lambda _: api.client.post(f"/alerts/{alert}/acknowledge").status_code, range(16)))
+    assert sorted(answers) == [200] + [409] * 15
+    assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [{"comment": "长" * 2001}, {"note": "x"}, {"comment": 5}, {"comment": "\x00"}, "text", [1]]
+)
+def test_a_body_that_cannot_be_used_is_refused_and_changes_nothing(api: Any, town: Any, body: Any) -> None:
+    alert = town.alert()
+    answer = api.client.post(f"/alerts/{alert}/acknowledge", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "request-invalid"
+    assert api.get(f"/alerts/{alert}").json()["attention"] == "unacknowledged"
+
+
+def test_an_unknown_alert_is_not_found(api: Any) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert api.get(f"/alerts/{unknown}").status_code == 404
+    assert api.client.post(f"/alerts/{unknown}/resolve").status_code == 404
+    assert api.get("/alerts/7").status_code == 422

@@ -1,0 +1,241 @@
+"""The API as something that is operated: keys, errors, readiness, metrics, logs, and a database that dies."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.app import ApiSettings, create_app
+from store.database import Database, connect
+from store.migrate import migrate
+from store.occurrences import ConnectionRow, record_connections
+
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.1)
+
+
+NO_KEY = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer 密"}]
+)
+@pytest.mark.parametrize("path", ["communities", "devices/a/b?limit=x", "alerts/stream", "alerts/7"])
+def test_without_the_key_nothing_is_told(api: Any, path: str, header: dict[str, str]) -> None:
+    sent = {name: value.encode() for name, value in header.items()}
+    answer = httpx.get(f"{api.url}/api/v1/{path}", headers=sent)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "key-refused"
+
+
+@pytest.mark.parametrize("path", NO_KEY)
+def test_machines_that_watch_need_no_key(api: Any, path: str) -> None:
+    assert httpx.get(api.url + path).status_code == 200
+
+
+def test_an_empty_key_is_refused_at_start() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none", application_name="test")
+    try:
+        with pytest.raises(ValueError, match="ANJU_API_KEY"):
+            create_app(database, ApiSettings(api_key="", version="1"))
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/alerts", 405)])
+def test_what_no_route_serves_is_a_problem_too(api: Any, method: str, path: str, status: int) -> None:
+    answer = api.client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+def test_a_mistake_of_our_own_tells_nothing_of_the_inside(
+    mortal_database: str, start_api: Callable[[str], Any]
+) -> None:
+    api = start_api(mortal_database)
+    with connect(mortal_database, application_name="test") as connection:
+        connection.execute("ALTER TABLE community ALTER COLUMN built_year TYPE text USING 'old'")
+        connection.execute(
+            "INSERT INTO community (id, name, banner, street, built_year) VALUES ('a', '甲', '东胜区', '街道', 'old')"
+        )
+    answer = api.get("/communities")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "internal-error",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "Anju made a mistake; its log says which.",
+    }
+    eventually(lambda: "built_year" in api.log())
+    counted = 'anju_http_requests_total{method="GET",route="/api/v1/communities",status="500"} 1.0'
+    assert counted in httpx.get(f"{api.url}/metrics").text
+
+
+def test_a_database_of_another_version_is_told_as_unavailable(
+    mortal_database: str, start_api: Callable[[str], Any]
+) -> None:
+    api = start_api(mortal_database)
+    with connect(mortal_database, application_name="test") as connection:
+        connection.execute("ALTER TABLE community RENAME TO elsewhere")
+    answer = api.get("/communities")
+    assert answer.status_code == 503
+    assert "elsewhere" not in answer.text
+    assert "does not exist" not in answer.text
+
+
+def test_a_value_that_the_database_cannot_take_is_the_callers_mistake(api: Any) -> None:
+    answer = api.client.get("/devices?community=%00")
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "request-invalid"
+
+
+def test_a_database_without_its_schema_is_not_ready(database_url: str, start_api: Callable[[str], Any]) -> None:
+    api = start_api(database_url)
+    answer = httpx.get(f"{api.url}/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == ["every migration is missing"]
+    assert "anju migrate" in answer.json()["detail"]
+
+    migrate(database_url)
+    assert httpx.get(f"{api.url}/readyz").status_code == 200
+
+    with connect(database_url, application_name="test") as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE version = '20261122000003'")
+        connection.execute("DROP TABLE telemetry_camera")
+    reasons = httpx.get(f"{api.url}/readyz").json()["reasons"]
+    assert reasons == ["migration 20261122000003 is missing", "table telemetry_camera is missing"]
+
+
+def test_while_the_database_is_dead_the_api_says_so_and_afterwards_it_works_again(
+    mortal_database: str, local_services: Any, start_api: Callable[[str], Any]
+) -> None:
+    api = start_api(mortal_database)
+    api.get("/alerts").raise_for_status()
+    local_services.postgres.kill()
+
+    answer = api.get("/alerts")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "5"
+    assert answer.json()["type"] == "database-unavailable"
+    assert httpx.get(f"{api.url}/healthz").status_code == 200
+    assert httpx.get(f"{api.url}/readyz", timeout=20).json()["reasons"] == ["the database does not answer"]
+    assert "anju_database_up 0.0" in httpx.get(f"{api.url}/metrics", timeout=20).text
+
+    local_services.postgres.start()
+    eventually(lambda: api.get("/alerts").status_code == 200)
+    assert httpx.get(f"{api.url}/readyz").status_code == 200
+
+
+def test_an_api_that_starts_before_its_database_waits_for_it(
+    mortal_database: str, local_services: Any, start_api: Callable[[str], Any]
+) -> None:
+    local_services.postgres.kill()
+    try:
+        api = start_api(mortal_database)
+        assert httpx.get(f"{api.url}/readyz", timeout=20).status_code == 503
+    finally:
+        local_services.postgres.start()
+    eventually(lambda: api.get("/alerts").status_code == 200)
+
+
+def test_metrics_count_requests_by_route_and_the_state_of_the_town(
+    mortal_database: str, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+) -> None:
+    api = start_api(mortal_database)
+    with town_in(mortal_database) as town:
+        meter = town.device("meter", "electricity_meter")
+        town.device("new", "water_meter")
+        record_connections(town.connection, [ConnectionRow(meter, NOON, NOON, "online")])
+        town.alert(meter, severity="critical")
+    for name in ("meter", "new", "absent"):
+        api.get(f"/devices/{town.id}/{name}")
+    api.get("/nowhere")
+
+    found = httpx.get(f"{api.url}/metrics").text.splitlines()
+
+    route = 'method="GET",route="/api/v1/devices/{community}/{device}"'
+    assert f'anju_http_requests_total{{{route},status="200"}} 2.0' in found
+    assert f'anju_http_requests_total{{{route},status="404"}} 1.0' in found
+    assert f"anju_http_request_seconds_count{{{route}}} 3.0" in found
+    assert 'anju_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in found
+    assert 'anju_open_alerts{severity="critical"} 1.0' in found
+    assert 'anju_open_alerts{severity="info"} 0.0' in found
+    assert 'anju_devices{connection="online"} 1.0' in found
+    assert 'anju_devices{connection="unknown"} 1.0' in found
+    assert town.id not in "".join(found)
+
+
+def test_the_log_is_json_and_holds_neither_key_nor_query(api: Any) -> None:
+    api.get("/devices", community="a-place-that-nobody-should-read")
+    lines = [json.loads(line) for line in api.log().split("\n") if line]
+    [request] = [line for line in lines if line.get("path") == "/api/v1/devices" and line["status"] == 200][-1:]
+    assert request["method"] == "GET"
+    assert request["milliseconds"] > 0
+    assert api.key not in api.log()
+    assert "a-place-that-nobody-should-read" not in api.log()
+    assert "postgresql://" not in api.log()
+
+
+def test_every_operation_is_described_with_its_errors(api: Any) -> None:
+    document = httpx.get(f"{api.url}/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert operation["tags"]
+            if path.startswith("/api/v1"):
+                assert operation["security"] == [{"HTTPBearer": []}]
+                assert {"200", "401", "422", "503"} <= operation["responses"].keys()
+            for status, answer in operation["responses"].items():
+                if status != "200":
+                    assert list(answer["content"]) == ["application/problem+json"]
+
+
+anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_whatever_is_asked_the_answer_is_one_that_is_described(api: Any, data: st.DataObject) -> None:
+    paths = httpx.get(f"{api.url}/openapi.json").json()["paths"]
+    path = data.draw(st.sampled_from([path for path in paths if path.startswith("/api/v1") and "stream" not in path]))
+    method, operation = data.draw(st.sampled_from(list(paths[path].items())))
+    places = {
+        parameter["name"]: quote(data.draw(anything.filter(lambda text: text.strip("./"))), safe="")
+        for parameter in operation["parameters"]
+        if parameter["in"] == "path"
+    }
+    optional = [parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"]
+    query = data.draw(st.dictionaries(st.sampled_from(optional), anything | st.integers().map(str))) if optional else {}
+    answer = api.client.request(method, api.url + path.format(**places), params=query)
+    assert str(answer.status_code) in operation["responses"]
+    if answer.status_code != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code
+
+
+def test_the_page_to_try_the_api_out_loads_nothing_from_elsewhere(api: Any) -> None:
+    page = httpx.get(f"{api.url}/docs").text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(sources) >= 2
+    for source in sources:
+        assert source.startswith("/")
+        assert httpx.get(api.url + source).status_code == 200

@@ -1,0 +1,219 @@
+"""The stream of alerts: none lost, none twice, whatever ends and resumes it."""
+
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from store.database import connect
+from store.migrate import migrate
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One block of the stream."""
+
+    id: int | None = None
+    event: str | None = None
+    data: Any = None
+    comment: str | None = None
+
+
+@contextmanager
+def listening(api: Any, last: int | None = None, **query: Any) -> Iterator[Iterator[Message]]:
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    with api.client.stream("GET", "/alerts/stream", params=query, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield messages(answer.iter_lines())
+
+
+def messages(lines: Iterator[str]) -> Iterator[Message]:
+    block: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            block[name or "comment"] = value
+        elif block:
+            data = json.loads(block["data"]) if "data" in block else None
+            yield Message(int(block["id"]) if "id" in block else None, block.get("event"), data, block.get("comment"))
+            block = {}
+
+
+def events(stream: Iterator[Message]) -> Iterator[Message]:
+    return (message for message in stream if message.event == "alert")
+
+
+def stored(town: Any) -> list[int]:
+    rows = town.connection.execute(
+        "SELECT t.id FROM alert_transition t JOIN alert a ON a.id = t.alert_id WHERE a.community = %s ORDER BY t.id",
+        (town.id,),
+    ).fetchall()
+    town.connection.commit()
+    return [row[0] for row in rows]
+
+
+def test_an_alert_arrives_as_it_is_raised(api: Any, town: Any) -> None:
+    with listening(api, community=town.id) as stream:
+        assert next(stream).id is not None
+        raised = time.monotonic()
+        alert = town.alert(town.device("meter", "electricity_meter"), severity="major")
+        message = next(events(stream))
+        took = time.monotonic() - raised
+    assert UUID(message.data["alert"]["id"]) == alert
+    assert message.data["alert"]["device"] == "meter"
+    assert message.data["transition"]["to_state"] == "active"
+    assert message.data["transition"]["id"] == message.id
+    assert took < 0.9  # sooner than the poll of the safety net: the notification has worked
+
+
+def test_what_people_do_arrives_too(api: Any, town: Any) -> None:
+    alert = town.alert()
+    with listening(api, community=town.id) as stream:
+        next(stream)
+        api.client.post(f"/alerts/{alert}/acknowledge").raise_for_status()
+        message = next(events(stream))
+    assert message.data["transition"]["axis"] == "attention"
+    assert message.data["alert"]["attention"] == "acknowledged"
+
+
+def test_a_stream_that_was_cut_before_its_first_event_resumes_without_loss(api: Any, town: Any) -> None:
+    with listening(api, community=town.id) as stream:
+        beginning = next(stream).id
+    alert = town.alert()
+    with listening(api, last=beginning, community=town.id) as stream:
+        assert UUID(next(events(stream)).data["alert"]["id"]) == alert
+
+
+def test_a_resumed_stream_sends_what_happened_since_and_nothing_twice(api: Any, town: Any) -> None:
+    first, second, third = (town.alert() for _ in range(3))
+    with listening(api, last=0, community=town.id) as stream:
+        seen = events(stream)
+        assert UUID(next(seen).data["alert"]["id"]) == first
+        message = next(seen)
+        assert UUID(message.data["alert"]["id"]) == second
+    with listening(api, last=message.id, community=town.id) as stream:
+        assert UUID(next(events(stream)).data["alert"]["id"]) == third
+
+
+def test_a_number_that_was_never_given_counts_as_the_newest(api: Any, town: Any) -> None:
+    with listening(api, last=2**62, community=town.id) as stream:
+        next(stream)
+        alert = town.alert()
+        assert UUID(next(events(stream)).data["alert"]["id"]) == alert
+
+
+@pytest.mark.parametrize("last", ["-1", "x", str(2**63)])
+def test_what_is_no_number_is_refused_before_the_stream_begins(api: Any, last: str) -> None:
+    answer = api.client.get("/alerts/stream", headers={"Last-Event-ID": last})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_filters_hold_in_the_stream(api: Any, town: Any, found_town: Callable[[], Any]) -> None:
+    with found_town() as elsewhere, listening(api, community=town.id, severity=["major", "critical"]) as stream:
+        next(stream)
+        town.alert(severity="warning")
+        elsewhere.alert(severity="critical")
+        wanted = [town.alert(severity="major"), town.alert(severity="critical")]
+        seen = events(stream)
+        assert [UUID(next(seen).data["alert"]["id"]) for _ in wanted] == wanted
+
+
+def test_more_than_fits_in_one_reading_arrives_whole(api: Any, town: Any) -> None:
+    for _ in range(450):
+        town.alert()
+    expected = stored(town)
+    with listening(api, last=expected[0] - 1, community=town.id) as stream:
+        seen = events(stream)
+        assert [next(seen).id for _ in expected] == expected
+
+
+def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing(
+    api: Any, town: Any, api_database: str
+) -> None:
+    """Four writers hold their transactions open for a while; the reader reconnects at random points."""
+    chance = random.Random(7)
+    alerts = [town.alert() for _ in range(4)]
+    beginning = stored(town)[-1]
+
+    def write(alert: UUID) -> None:
+        with connect(api_database, application_name="writer") as connection:
+            for _ in range(25):
+                town.comment(connection, alert, pause_s=chance.random() / 50)
+
+    writers = [threading.Thread(target=write, args=(alert,)) for alert in alerts]
+    for writer in writers:
+        writer.start()
+    seen = [beginning]
+    while len(seen) <= 100:
+        with listening(api, last=seen[-1], community=town.id) as stream:
+            for message in events(stream):
+                assert message.id is not None
+                seen.append(message.id)
+                if chance.random() < 0.1 or len(seen) > 100:
+                    break
+    for writer in writers:
+        writer.join()
+    assert seen[1:] == [number for number in stored(town) if number > beginning]
+
+
+def test_an_end_of_the_api_ends_its_streams_at_once(api_database: str, start_api: Callable[[str], Any]) -> None:
+    api = start_api(api_database)
+    with listening(api) as stream:
+        next(stream)
+        began = time.monotonic()
+        api.process.send_signal(signal.SIGTERM)
+        assert list(events(stream)) == []
+        assert api.process.wait(10) == 0
+    assert time.monotonic() - began < 3
+    with pytest.raises(httpx.ConnectError):
+        api.get("/alerts")
+
+
+def test_streams_work_though_the_schema_came_after_the_api(
+    database_url: str, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+) -> None:
+    api = start_api(database_url)
+    eventually_logged(api, "anju migrate")
+    migrate(database_url)
+    with listening(api) as stream, town_in(database_url) as town:
+        next(stream)
+        alert = town.alert()
+        assert UUID(next(events(stream)).data["alert"]["id"]) == alert
+
+
+def eventually_logged(api: Any, text: str) -> None:
+    deadline = time.monotonic() + 15
+    while text not in api.log():
+        assert time.monotonic() < deadline, api.log()
+        time.sleep(0.1)
+
+
+def test_a_stream_survives_the_death_of_its_database(
+    mortal_database: str, local_services: Any, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+) -> None:
+    api = start_api(mortal_database)
+    with listening(api) as stream:
+        next(stream)
+        with town_in(mortal_database) as town:
+            before = town.alert()
+        seen = events(stream)
+        assert UUID(next(seen).data["alert"]["id"]) == before
+        local_services.postgres.kill()
+        assert api.get("/alerts").status_code == 503
+        local_services.postgres.start()
+        with town_in(mortal_database) as town:
+            after = town.alert()
+        assert UUID(next(seen).data["alert"]["id"]) == after

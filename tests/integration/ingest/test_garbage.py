@@ -1,0 +1,124 @@
+"""Whatever arrives, ingest counts it under its reason, keeps the good items, and goes on."""
+
+import json
+import time
+
+import psycopg
+import pytest
+
+from running import epoch_ms, event, eventually, query, reading, register, running_ingest, steady
+from simulators.publisher import Publisher
+
+COMMUNITY = "laji"
+TOPIC = f"anju/v1/{COMMUNITY}/water_meter/w1"
+
+
+@pytest.fixture
+def published(services, database_url, session, tmp_path):
+    """A function that publishes (topic, payload) pairs and waits until ingest has dealt with all of them."""
+    register(database_url, COMMUNITY, [("w1", "water_meter"), ("gate", "vehicle_gate")])
+    register(database_url, "other", [("w7", "water_meter")])
+
+    def publish(pairs):
+        with running_ingest(database_url, services.mqtt_url, tmp_path), Publisher(services.publish_mqtt_url) as out:
+            for topic, payload in pairs:
+                out.publish(topic, payload)
+            out.publish(f"{TOPIC}/event", event(epoch_ms(), "cover_opened"))
+            out.flush(30)
+            eventually(lambda: query(database_url, "SELECT 1 FROM event WHERE event = 'cover_opened'"))
+            steady(lambda: query(database_url, "SELECT sum(count) FROM rejection_count"), for_s=0.5)
+
+    return publish
+
+
+def reasons(url):
+    return dict(query(url, "SELECT reason, sum(count)::int FROM rejection_count GROUP BY reason"))
+
+
+def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_goes_on(published, database_url):
+    now = epoch_ms()
+    good = {"ts": now, "values": {"volume_m3": 1.5}}
+    garbage = [
+        (f"{TOPIC}/telemetry", b'{"ts": 17953', "bad_json"),
+        (f"{TOPIC}/telemetry", b"\xff\xfe\xfd", "bad_json"),
+        (f"{TOPIC}/telemetry", b"[" * 250_000, "bad_json"),
+        (f"{TOPIC}/telemetry", b"[" * 1_000_000, "too_large"),
+        (f"{TOPIC}/telemetry", reading(now, volume_m3=float("nan")), "impossible_value"),
+        (f"{TOPIC}/telemetry", reading(now, volume_m3="twelve"), "impossible_value"),
+        (f"{TOPIC}/telemetry", reading(now, power_w=3), "unknown_field"),
+        (f"{TOPIC}/telemetry", reading(0, volume_m3=1), "bad_timestamp"),
+        (f"{TOPIC}/telemetry", reading(4_102_444_800_000, volume_m3=1), "future_timestamp"),
+        (f"{TOPIC}/telemetry", b'{"values": {"volume_m3": 1}}', "missing_timestamp"),
+        (f"{TOPIC}/event", event(now, "exploded"), "unknown_event"),
+        (f"anju/v1/{COMMUNITY}/water_meter/nobody/telemetry", reading(now, volume_m3=1), "unknown_device"),
+        (f"anju/v1/{COMMUNITY}/water_meter/w7/telemetry", reading(now, volume_m3=1), "unknown_device"),
+        (f"anju/v1/{COMMUNITY}/gas_meter/w1/telemetry", reading(now, volume_m3=1), "wrong_kind"),
+        (f"anju/v1/{COMMUNITY}/water_meter/W1/telemetry", reading(now, volume_m3=1), "bad_topic"),
+        ("anju/v1/somewhere", b"{}", "bad_topic"),
+    ]
+    expected = {}
+    for _, _, reason in garbage:
+        expected[reason] = expected.get(reason, 0) + 1
+    mixed = json.dumps([good, {**good, "ts": now - 1, "values": {"volume_m3": -1}}, {**good, "ts": now - 2}]).encode()
+    expected["impossible_value"] += 1
+    published([(topic, payload) for topic, payload, _ in garbage] + [(f"{TOPIC}/telemetry", mixed)])
+    assert reasons(database_url) == expected
+    assert query(database_url, "SELECT count(*) FROM telemetry_water_meter") == [(2,)]
+    kept = query(database_url, "SELECT reason, length(payload) <= 4096, detail <> '' FROM rejection")
+    assert {reason for reason, *_ in kept} == set(expected)
+    assert all(short and told for _, short, told in kept)
+
+
+def test_one_topic_keeps_twenty_rejections_an_hour_and_counts_them_all(published, database_url):
+    published([(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)])
+    assert reasons(database_url) == {"bad_timestamp": 50}
+    (kept,) = query(database_url, "SELECT count(*) FROM rejection")[0]
+    assert kept in {20, 40}  # 40 when the hour turned in between
+
+
+def test_a_rejected_gate_message_leaves_no_plate_in_the_database(published, database_url):
+    plate = "蒙KA1234"
+    passed = {"ts": 1, "event": "vehicle_passed", "data": {"plate": plate}}
+    gate = f"anju/v1/{COMMUNITY}/vehicle_gate/gate/event"
+    published(
+        [
+            (gate, json.dumps(passed, ensure_ascii=False).encode()),
+            (gate, json.dumps({**passed, "ts": epoch_ms()}).encode()),
+            (gate, plate.encode()),
+            (f"anju/v1/{COMMUNITY}/vehicle_gate/unknown/event", json.dumps(passed, ensure_ascii=False).encode()),
+        ]
+    )
+    rejected = query(database_url, "SELECT topic, detail, payload FROM rejection")
+    assert len(rejected) == 3
+    assert all(payload == b"" for *_, payload in rejected)
+    ((data,),) = query(database_url, "SELECT data FROM event WHERE event = 'vehicle_passed'")
+    assert data["plate_masked"] == "蒙K·A**34"
+    assert set(data) == {"plate_masked", "plate_hash"}
+
+
+def test_a_device_that_was_imported_a_moment_ago_is_known(services, database_url, ingest):
+    register(database_url, COMMUNITY, [("w1", "water_meter")])
+    with Publisher(services.publish_mqtt_url) as out:
+        for n in range(5):
+            register(database_url, COMMUNITY, [(f"new{n}", "water_meter")])
+            out.publish(f"anju/v1/{COMMUNITY}/water_meter/new{n}/telemetry", reading(epoch_ms(), volume_m3=n))
+            time.sleep(0.3)
+        out.flush(10)
+    eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter HAVING count(*) = 5"))
+    assert reasons(database_url) == {}
+
+
+def test_a_message_that_the_database_refuses_is_rejected_alone(services, database_url, ingest):
+    register(database_url, COMMUNITY, [("w1", "water_meter")])
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE telemetry_water_meter ADD CHECK (volume_m3 <> 666)")
+    now = epoch_ms()
+    with Publisher(services.publish_mqtt_url) as out:
+        for n in range(600, 700):
+            out.publish(f"{TOPIC}/telemetry", reading(now + n, volume_m3=n))
+        out.flush(10)
+    eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter HAVING count(*) = 99"))
+    assert eventually(lambda: reasons(database_url)) == {"impossible_value": 1}
+    ((topic, detail),) = query(database_url, "SELECT topic, detail FROM rejection")
+    assert topic == f"{TOPIC}/telemetry"
+    assert "check constraint" in detail

@@ -1,0 +1,247 @@
+"""Verifications against a real database: what its queries count, and what is kept."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from psycopg import sql
+
+from acceptance.document import canonical_text, digest, document
+from acceptance.result import Outcome, Reason, Verdict
+from acceptance.run import run_verification, stored
+from store.database import Connection, connect
+from store.evidence import UnknownCommunityError, Window, WindowError, find_verification, save_verification
+from store.migrate import migrate
+
+START = datetime(2026, 11, 14, 16, tzinfo=UTC)
+END = START + timedelta(days=7)
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A migrated database with one community of four flats."""
+    migrate(database_url)
+    with connect(database_url, application_name="test") as opened:
+        opened.execute("INSERT INTO community (id, name, banner, street) VALUES ('c', '某小区', '东胜区', '某街道')")
+        opened.execute("INSERT INTO community (id, name, banner, street) VALUES ('other', '别处', '东胜区', '某街道')")
+        for room in ("101", "102", "201", "202"):
+            opened.execute(
+                "INSERT INTO household (community, building, unit, room) VALUES ('c', '1', '1', %s)", (room,)
+            )
+        opened.commit()
+        yield opened
+
+
+def add_device(connection, name, kind, room="", *, community="c", simulated=False, serial=None):
+    row = connection.execute(
+        """
+        INSERT INTO device (community, name, kind, building, unit, room, simulated, serial)
+        VALUES (%s, %s, %s, '1', %s, %s, %s, %s) RETURNING id
+        """,
+        (community, name, kind, "1" if room else "", room, simulated, serial),
+    ).fetchone()
+    return row[0]
+
+
+def add_readings(connection, device, kind, field, times, *, delay=SECOND):
+    """Register readings at these times, each received `delay` after it was taken."""
+    statement = sql.SQL(
+        "INSERT INTO {table} (device_id, ts, received_at, {field}) VALUES (%s, %s, %s, 1) ON CONFLICT DO NOTHING"
+    ).format(table=sql.Identifier(f"telemetry_{kind}"), field=sql.Identifier(field))
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, [(device, at, at + delay) for at in times])
+
+
+def every(period, *, count, first=timedelta(0), without=()):
+    return [START + first + number * period for number in range(count) if number not in without]
+
+
+def add_water_meter(connection, room, **options):
+    meter = add_device(connection, f"water-{room}", "water_meter", room)
+    add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168, **options))
+
+
+def add_event(connection, device, event, at, delay, *, identifier=""):
+    connection.execute(
+        "INSERT INTO event (device_id, ts, received_at, event, id, data) VALUES (%s, %s, %s, %s, %s, '{}')",
+        (device, at, at + delay, event, identifier),
+    )
+
+
+def verified(connection, *, include_simulated=False, start=START, end=END, generated_at=END):
+    """Judge what has been inserted, by criterion."""
+    connection.commit()
+    report = run_verification(
+        connection, "c", start, end, include_simulated=include_simulated, generated_at=generated_at
+    )
+    return report, {each.criterion.id: each for each in report.results}
+
+
+def k_of_n(result):
+    return result.figure.passed, result.figure.total
+
+
+def test_every_expected_reading_is_counted_once(connection):
+    for room in ("101", "102", "201"):
+        add_water_meter(connection, room)
+    add_water_meter(connection, "202", without=range(40, 50))
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (4 * 168 - 10, 4 * 168)
+    assert results["water.read_success"].verdict is Verdict.PASS
+    (shortfall,) = results["water.read_success"].shortfalls
+    assert (shortfall.device.name, shortfall.passed, shortfall.total) == ("water-202", 158, 168)
+    assert shortfall.gap == Window(START + 39 * HOUR, START + 50 * HOUR)
+    assert shortfall.last_at == START + 167 * HOUR
+
+
+def test_a_clock_that_jitters_around_the_full_hour_loses_no_reading(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    times = [at + (-2 * SECOND if number % 2 else SECOND) for number, at in enumerate(every(HOUR, count=168))]
+    add_readings(connection, meter, "water_meter", "volume_m3", times)
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (168, 168)
+
+
+def test_many_readings_in_one_period_make_up_for_no_other(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    add_readings(connection, meter, "water_meter", "volume_m3", every(MINUTE, count=600, first=5 * MINUTE))
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (11, 168)
+
+
+def test_one_reading_on_the_edge_of_two_periods_counts_once(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    add_readings(connection, meter, "water_meter", "volume_m3", [START + 10 * HOUR])
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (1, 168)
+
+
+def test_a_message_without_the_register_is_no_reading(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    add_readings(connection, meter, "water_meter", "battery_v", every(HOUR, count=168))
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (0, 168)
+    assert k_of_n(results["water.coverage"]) == (0, 4)
+
+
+def test_readings_outside_the_window_and_of_other_communities_do_not_count(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    stranger = add_device(connection, "water-101", "water_meter", "101", community="other")
+    add_readings(connection, meter, "water_meter", "volume_m3", [START - HOUR, END + HOUR])
+    add_readings(connection, stranger, "water_meter", "volume_m3", every(HOUR, count=168))
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (0, 168)
+
+
+def test_a_late_reading_is_a_reading_but_a_late_heartbeat_is_not_being_online(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    camera = add_device(connection, "camera-1", "camera")
+    add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168), delay=5 * HOUR)
+    add_readings(connection, camera, "camera", "image_quality", every(MINUTE, count=600), delay=SECOND)
+    batch = every(MINUTE, count=600, first=600 * MINUTE)
+    for at in batch:
+        add_readings(connection, camera, "camera", "image_quality", [at], delay=START + 1200 * MINUTE - at)
+    _, results = verified(connection)
+    assert k_of_n(results["water.read_success"]) == (168, 168)
+    assert k_of_n(results["video.online"]) == (601, 7 * 1440)
+
+
+def test_coverage_counts_registered_households_and_names_the_silent(connection):
+    add_water_meter(connection, "101")
+    add_water_meter(connection, "102", without=range(140, 168))
+    add_device(connection, "water-201", "water_meter", "201")
+    report, results = verified(connection)
+    assert k_of_n(results["water.coverage"]) == (1, 4)
+    assert results["water.coverage"].verdict is Verdict.FAIL
+    assert document(report)["coverage"]["media"]["water"] == {
+        "smart": 1, "moved_out": 0, "missing": 3, "exempt": 0, "shared": 0, "silent": 2,
+    }  # fmt: skip
+    assert results["gas.coverage"].reason is Reason.NO_DEVICES
+
+
+def test_one_meter_registered_for_two_flats_covers_neither(connection):
+    for room in ("101", "102"):
+        meter = add_device(connection, f"water-{room}", "water_meter", room, serial="SN-1")
+        add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168))
+    report, results = verified(connection)
+    assert k_of_n(results["water.coverage"]) == (0, 4)
+    assert document(report)["coverage"]["shared_meters"] == [
+        {"medium": "water", "serial": "SN-1", "meters": ["water-101", "water-102"]}
+    ]
+
+
+def test_an_event_counts_as_delivered_within_the_limit_only(connection):
+    door = add_device(connection, "door-1", "access_control")
+    for number in range(40):
+        delay = {0: 5 * SECOND, 1: 5.001 * SECOND, 2: -6 * SECOND}.get(number, SECOND)
+        add_event(connection, door, "unlocked", START + number * MINUTE, delay)
+    add_event(connection, door, "tamper_cleared", START, HOUR)
+    _, results = verified(connection)
+    assert k_of_n(results["access.event_delivery"]) == (38, 40)
+    assert results["access.event_delivery"].verdict is Verdict.FAIL
+
+
+def test_two_events_of_one_instant_are_two(connection):
+    gas = add_device(connection, "gas-101", "gas_meter", "101")
+    for identifier in ("a", "b"):
+        add_event(connection, gas, "gas_leak", START + HOUR, SECOND, identifier=identifier)
+    _, results = verified(connection)
+    assert k_of_n(results["gas.leak_delivery"]) == (2, 2)
+
+
+def test_simulated_devices_are_left_out_unless_a_demonstration_is_asked_for(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101", simulated=True)
+    add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168))
+    report, results = verified(connection)
+    assert results["water.read_success"].reason is Reason.NO_DEVICES
+    assert [device.name for device in report.excluded] == ["water-101"]
+    demonstration, results = verified(connection, include_simulated=True)
+    assert k_of_n(results["water.read_success"]) == (168, 168)
+    assert demonstration.outcome is Outcome.DEMO
+
+
+def test_the_same_data_give_the_same_bytes(connection):
+    for room in ("101", "102"):
+        add_water_meter(connection, room)
+    first, _ = verified(connection)
+    second, _ = verified(connection, generated_at=END + HOUR)
+    assert canonical_text(document(first)) == canonical_text(document(second))
+
+
+def test_a_verification_is_kept_and_read_back_as_it_was(connection):
+    add_water_meter(connection, "101")
+    report, _ = verified(connection)
+    expected = stored(report)
+    save_verification(connection, expected)
+    connection.commit()
+    found = find_verification(connection, expected.id)
+    assert found == expected
+    assert digest(found.report) == found.sha256
+    assert connection.execute("SELECT count(*) FROM verification").fetchone() == (1,)
+
+
+def test_a_verification_outlives_its_raw_data(connection):
+    add_water_meter(connection, "101")
+    report, _ = verified(connection)
+    connection.execute("TRUNCATE telemetry_water_meter")
+    connection.commit()
+    assert find_verification(connection, stored(report).id) == stored(report)
+
+
+def test_a_verification_that_was_never_made_is_not_found(connection):
+    assert find_verification(connection, UUID(int=0)) is None
+
+
+def test_an_unknown_community_is_refused_by_name(connection):
+    with pytest.raises(UnknownCommunityError, match="no-such-place"):
+        run_verification(connection, "no-such-place", START, END, include_simulated=False, generated_at=END)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(END, START), (START, START), (START.replace(tzinfo=None), END.replace(tzinfo=None))]
+)
+def test_what_is_no_window_is_refused(connection, start, end):
+    with pytest.raises(WindowError, match="a window"):
+        run_verification(connection, "c", start, end, include_simulated=False, generated_at=END)

@@ -1,0 +1,162 @@
+"""What docker-compose.yml starts, tried without Docker: the broker's configuration, the script for Grafana's role."""
+
+import os
+import queue
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+import psycopg
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from local.binaries import find_binaries
+from local.services import Services
+from store.migrate import migrate
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+TOPIC = "anju/v1/jia-yuan/camera/gate/telemetry"
+PAYLOAD = b'{"ts": 1795381246721, "values": {"temperature_c": 21.25}}'
+WAIT_S = 10
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running broker of the shipped configuration."""
+
+    port: int
+    secrets: Path
+    store: Path
+
+    def password(self, account: str) -> str:
+        text = (self.secrets / "nats_accounts").read_text(encoding="utf-8")
+        found = re.search(rf'{account.upper()}_PASSWORD: "(\w+)"', text)
+        assert found
+        return found[1]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    subprocess.run(["/bin/sh", str(DEPLOY / "make-secrets.sh"), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
+    """Only ports and folders differ from the container."""
+    port, monitoring = free_port(), free_port()
+    text = (DEPLOY / "nats" / "nats.conf").read_text(encoding="utf-8")
+    for old, new in (
+        ("0.0.0.0:1883", f"127.0.0.1:{port}"), ("127.0.0.1:4222", "127.0.0.1:-1"), (":8222", f":{monitoring}"),
+        ("store_dir: /data", f'store_dir: "{tmp_path / "data"}"'), ("accounts.conf", "secrets/nats_accounts"),
+    ):  # fmt: skip
+        assert old in text
+        text = text.replace(old, new)
+    configuration = tmp_path / "nats.conf"
+    configuration.write_text(text, encoding="utf-8")
+    command = [str(find_binaries(print).nats_server), "-c", str(configuration)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{monitoring}/healthz")
+            yield Broker(port, secrets, tmp_path / "data")
+        finally:
+            process.terminate()
+
+
+def wait_until_healthy(url: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - http, on this machine
+        except OSError:
+            assert time.monotonic() < deadline, f"{url} is not healthy"
+            time.sleep(0.05)
+        else:
+            return
+
+
+class Client:
+    """An MQTT client with a session that outlives its connection."""
+
+    def __init__(self, broker: Broker, user: str | None, password: str | None, client_id: str) -> None:
+        self.answer: queue.Queue[ReasonCode] = queue.Queue()
+        self.granted: queue.Queue[list[ReasonCode]] = queue.Queue()
+        self.messages: queue.Queue[bytes] = queue.Queue()
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
+        self.client.username_pw_set(user, password)
+        self.client.on_connect = lambda _client, _data, _flags, code, _properties: self.answer.put(code)
+        self.client.on_subscribe = lambda _client, _data, _id, codes, _properties: self.granted.put(codes)
+        self.client.on_message = lambda _client, _data, message: self.messages.put(message.payload)
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.loop_start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def test_a_message_waits_encrypted_for_the_ingest_that_is_away(broker: Broker) -> None:
+    with Client(broker, "ingest", broker.password("ingest"), "ingest") as ingest:
+        assert not ingest.answer.get(timeout=WAIT_S).is_failure
+        ingest.client.subscribe("anju/v1/#", qos=1)
+        assert not ingest.granted.get(timeout=WAIT_S)[0].is_failure
+    with Client(broker, "publisher", broker.password("publisher"), "publisher") as publisher:
+        assert not publisher.answer.get(timeout=WAIT_S).is_failure
+        publisher.client.publish(TOPIC, PAYLOAD, qos=1).wait_for_publish(WAIT_S)
+    stored = [path.read_bytes() for path in broker.store.rglob("*.blk")]
+    assert sum(map(len, stored)) > len(PAYLOAD)
+    assert not any(b"temperature_c" in content for content in stored)
+    with Client(broker, "ingest", broker.password("ingest"), "ingest") as ingest:
+        assert ingest.messages.get(timeout=WAIT_S) == PAYLOAD
+
+
+@pytest.mark.parametrize(("user", "password"), [(None, None), ("ingest", "guessed"), ("admin", "")])
+def test_nobody_enters_without_a_secret(broker: Broker, user: str | None, password: str | None) -> None:
+    with Client(broker, user, password, "stranger") as client:
+        assert client.answer.get(timeout=WAIT_S).is_failure
+
+
+@pytest.mark.skipif("ANJU_TEST_DATABASE_URL" in os.environ, reason="would change a role of a server that is not ours")
+def test_grafana_logs_in_with_its_secret_and_only_reads(local_services: Services, secrets: Path) -> None:
+    binaries = find_binaries(print)
+    assert binaries.psql is not None
+    url = urlsplit(local_services.database_url)
+    migrate(local_services.database_url)
+    (secrets / "postgres_password").unlink()
+    (secrets / "postgres_password").write_text(url.password or "", encoding="utf-8")
+    environment = {
+        "PATH": f"{binaries.psql.parent}:/usr/bin:/bin", "SECRETS_DIR": str(secrets), "PGHOST": url.hostname or "",
+        "PGPORT": str(url.port), "PGUSER": url.username or "", "PGDATABASE": url.path.lstrip("/"),
+    }  # fmt: skip
+    script = ["/bin/sh", str(DEPLOY / "postgres" / "grafana-role.sh")]
+    for _ in range(2):
+        subprocess.run(script, check=True, env=environment, capture_output=True)
+    password = (secrets / "grafana_database_password").read_text(encoding="utf-8").strip()
+    reader = url._replace(netloc=f"anju_grafana:{password}@{url.hostname}:{url.port}").geturl()
+    with psycopg.connect(reader, autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM telemetry_camera").fetchone() == (0,)
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("30s",)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("CREATE TABLE mine ()")
+        connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM telemetry_camera")

@@ -1,0 +1,201 @@
+import queue
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from local.services import Services
+
+TOPIC = "anju/v1/east/water_meter/{device}/telemetry"
+
+
+def dialled(url: str, client_id: str, *, clean: bool) -> mqtt.Client:
+    """A client that has asked the broker to let it in and listens to nothing yet."""
+    address = urlsplit(url)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
+    if address.username:
+        client.username_pw_set(address.username, address.password)
+    client.connect(str(address.hostname), address.port or 1883)
+    return client
+
+
+class Client:
+    """A real MQTT client whose connection, subscriptions and messages can be waited for."""
+
+    def __init__(self, url: str, client_id: str, *, clean: bool = True) -> None:
+        self.connected: queue.Queue[str] = queue.Queue()
+        self.granted: queue.Queue[str] = queue.Queue()
+        self.messages: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
+        self.paho = dialled(url, client_id, clean=clean)
+        self.paho.on_connect = lambda client, data, flags, reason, properties: self.connected.put(str(reason))
+        self.paho.on_subscribe = lambda client, data, mid, reasons, properties: self.granted.put(str(reasons[0]))
+        self.paho.on_message = lambda client, data, message: self.messages.put(message)
+        self.paho.loop_start()
+
+    def subscribe(self, topic: str) -> str:
+        self.paho.subscribe(topic, qos=1)
+        return self.granted.get(timeout=10)
+
+    def publish(self, topic: str, payload: str) -> None:
+        self.paho.publish(topic, payload, qos=1).wait_for_publish(10)
+
+    def flood(self, topic: str, payloads: Iterable[str]) -> None:
+        for message in [self.paho.publish(topic, payload, qos=1) for payload in payloads]:
+            message.wait_for_publish(30)
+            assert message.is_published(), "the broker has not acknowledged"
+
+    def lacking(self, payloads: Iterable[str]) -> set[str]:
+        """What of `payloads` has not come although nothing has for longer than the broker's ack_wait."""
+        expected = set(payloads)
+        try:
+            while expected:
+                expected.discard(self.messages.get(timeout=15).payload.decode())
+        except queue.Empty:
+            pass
+        return expected
+
+    def received(self, count: int) -> list[str]:
+        return [self.messages.get(timeout=10).payload.decode() for _ in range(count)]
+
+
+@contextmanager
+def connected(url: str, client_id: str, *, clean: bool = True) -> Iterator[Client]:
+    client = Client(url, client_id, clean=clean)
+    try:
+        assert client.connected.get(timeout=10) == "Success"
+        yield client
+    finally:
+        client.paho.disconnect()
+        client.paho.loop_stop()
+
+
+def cut_off(url: str, client_id: str) -> bool:
+    """Let a session connect and vanish while the broker is pushing to it; whether there was anything to push."""
+    client = dialled(url, client_id, clean=False)
+    with client.socket() as connection, connection.makefile("rb") as stream:
+        connection.settimeout(2)
+        try:
+            stream.read(1024)
+        except TimeoutError:
+            return False
+    return True
+
+
+def refusal(url: str) -> str:
+    client = Client(url, "stranger")
+    try:
+        return client.connected.get(timeout=10)
+    finally:
+        client.paho.disconnect()
+        client.paho.loop_stop()
+
+
+def test_a_client_without_a_name_is_refused(local_services: Services):
+    address = urlsplit(local_services.mqtt_url)
+    assert refusal(f"mqtt://127.0.0.1:{address.port}") == "Not authorized"
+
+
+def test_a_client_with_a_wrong_secret_is_refused(local_services: Services):
+    address = urlsplit(local_services.mqtt_url)
+    assert refusal(f"mqtt://ingest:guessed@127.0.0.1:{address.port}") == "Not authorized"
+
+
+def test_what_the_publisher_sends_reaches_ingest_and_reader(local_services: Services):
+    topic = TOPIC.format(device="reaches")
+    with (
+        connected(local_services.mqtt_url, "reaches-ingest") as ingest,
+        connected(local_services.read_mqtt_url, "reaches-reader") as reader,
+        connected(local_services.publish_mqtt_url, "reaches-publisher") as publisher,
+    ):
+        assert [client.subscribe("anju/v1/#") for client in (ingest, reader)] == ["Granted QoS 1"] * 2
+        for n in range(20):
+            publisher.publish(topic, str(n))
+        assert ingest.received(20) == reader.received(20) == [str(n) for n in range(20)]
+
+
+def test_the_publisher_may_not_read(local_services: Services):
+    with connected(local_services.publish_mqtt_url, "curious") as publisher:
+        assert publisher.subscribe("anju/v1/#") == "Unspecified error"
+
+
+@pytest.mark.parametrize("topic", ["#", "$SYS/#", "$MQTT/sub/#", "$JS/#", "other/#", "+/v1/#"])
+@pytest.mark.parametrize("account", ["mqtt_url", "read_mqtt_url"])
+def test_ingest_and_reader_may_read_nothing_outside_anju(local_services: Services, account: str, topic: str):
+    with connected(getattr(local_services, account), "curious") as client:
+        assert client.subscribe(topic) == "Unspecified error"
+
+
+@pytest.mark.parametrize("account", ["mqtt_url", "read_mqtt_url"])
+def test_ingest_and_reader_may_not_publish(local_services: Services, account: str):
+    topic = TOPIC.format(device=f"silent-{account}")
+    with (
+        connected(local_services.read_mqtt_url, "listener") as listener,
+        connected(getattr(local_services, account), "intruder") as intruder,
+        connected(local_services.publish_mqtt_url, "entitled") as entitled,
+    ):
+        listener.subscribe(topic)
+        intruder.publish(topic, "forbidden")
+        entitled.publish(topic, "allowed")
+        assert listener.received(1) == ["allowed"]
+
+
+def test_accounts_are_for_mqtt_only(local_services: Services):
+    secret = urlsplit(local_services.publish_mqtt_url).password
+    port = httpx.get(f"{local_services.monitoring_url}/varz").json()["port"]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, connection.makefile("rwb") as lines:
+        assert lines.readline().startswith(b"INFO")
+        lines.write(f'CONNECT {{"user":"publisher","pass":"{secret}","verbose":true}}\r\n'.encode())
+        lines.flush()
+        assert lines.readline().startswith(b"-ERR 'Authorization Violation'")
+
+
+def test_an_acknowledged_message_survives_kill_9_of_the_broker(local_services: Services):
+    topic = TOPIC.format(device="survivor")
+    with connected(local_services.mqtt_url, "absent-ingest", clean=False) as ingest:
+        assert ingest.subscribe(topic) == "Granted QoS 1"
+    with connected(local_services.publish_mqtt_url, "kill-publisher") as publisher:
+        for n in range(500):
+            publisher.publish(topic, str(n))
+        local_services.broker.kill()
+    local_services.broker.start()
+    with connected(local_services.mqtt_url, "absent-ingest", clean=False) as ingest:
+        assert ingest.received(500) == [str(n) for n in range(500)]
+    with connected(local_services.mqtt_url, "absent-ingest"):
+        pass  # a clean session ends the persistent one
+
+
+def test_no_acknowledged_message_is_lost_when_sessions_vanish_while_the_broker_pushes(local_services: Services):
+    # NATS Server 2.10.27 fails here: it gives up what it could not deliver because the connection had just ended
+    # (docs/decisions/0005). One cut in two or three hits it, so several sessions are cut several times.
+    topic, sent, sessions = TOPIC.format(device="cut"), [str(n) for n in range(5000)], [f"cut-{n}" for n in range(4)]
+    for session in sessions:
+        with connected(local_services.mqtt_url, session, clean=False) as client:
+            assert client.subscribe(topic) == "Granted QoS 1"
+    with connected(local_services.publish_mqtt_url, "cut-publisher") as publisher:
+        publisher.flood(topic, sent)
+    for session in sessions:
+        assert cut_off(local_services.mqtt_url, session)
+        while cut_off(local_services.mqtt_url, session):
+            pass
+    with ExitStack() as stack:
+        url = local_services.mqtt_url
+        for client in [stack.enter_context(connected(url, session, clean=False)) for session in sessions]:
+            assert client.lacking(sent) == set()
+    for session in sessions:
+        with connected(local_services.mqtt_url, session):
+            pass  # a clean session ends the persistent one
+
+
+def test_the_broker_starts_again_at_once_after_kill_9(local_services: Services):
+    local_services.broker.kill()
+    assert not local_services.broker.alive()
+    began = time.monotonic()
+    local_services.broker.start()
+    assert time.monotonic() - began < 5
+    assert httpx.get(f"{local_services.monitoring_url}/healthz").json() == {"status": "ok"}

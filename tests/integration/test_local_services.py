@@ -1,0 +1,223 @@
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from local.binaries import find_binaries
+from local.errors import LocalError
+from local.home import Home
+from local.process import Process
+from local.services import Services, prepare_services, start_services
+from local.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[2]
+
+
+def owner(process: Process) -> str:
+    return pwd.getpwuid(Path(f"/proc/{process.pid}").stat().st_uid).pw_name
+
+
+def runs(pid: int) -> bool:
+    """Whether the process runs; one that has ended may wait for init to take note of it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def rows(url: str, query: str) -> list[tuple]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_database_is_timescaledb_in_its_apache_edition(local_services: Services):
+    assert rows(local_services.database_url, "select extname from pg_extension where extname = 'timescaledb'")
+    assert rows(local_services.database_url, "show timescaledb.license") == [("apache",)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("jit", "off"),
+        ("timescaledb.telemetry_level", "off"),
+        ("fsync", "on"),
+        ("synchronous_commit", "on"),
+        ("full_page_writes", "on"),
+        ("listen_addresses", "127.0.0.1"),
+        ("timezone", "UTC"),
+        ("server_encoding", "UTF8"),
+    ],
+)
+def test_the_database_runs_with_our_settings(local_services: Services, setting: str, value: str):
+    assert rows(local_services.database_url, f"show {setting}") == [(value,)]
+
+
+def test_chinese_text_is_text(local_services: Services):
+    assert rows(local_services.database_url, r"select '安居' ~ '^\w+$', lower('ÄÖ')") == [(True, "äö")]
+
+
+def test_our_role_is_bound_by_row_level_security(local_services: Services):
+    query = "select rolsuper, rolbypassrls from pg_roles where rolname = current_user"
+    assert rows(local_services.database_url, query) == [(False, False)]
+
+
+def test_a_wrong_password_is_refused(local_services: Services):
+    url = local_services.database_url.replace("anju:", "anju:x")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(url)
+
+
+def test_each_test_gets_an_empty_database_of_its_own(database_url: str, local_services: Services):
+    assert rows(database_url, "select current_database()") != rows(
+        local_services.database_url, "select current_database()"
+    )
+    assert rows(database_url, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
+    assert rows(database_url, "select count(*) from pg_extension where extname = 'timescaledb'") == [(1,)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
+def test_as_root_the_servers_run_as_an_unprivileged_user(local_services: Services):
+    assert [owner(local_services.postgres), owner(local_services.broker)] == ["nobody", "nobody"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
+def test_as_root_the_data_directory_may_stand_where_the_unprivileged_user_cannot_walk(tmp_path: Path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with start_services(closed / "data", print) as services:
+        assert rows(services.database_url, "select 1") == [(1,)]
+
+
+def test_secrets_are_readable_by_their_user_only(tmp_path: Path):
+    with start_services(tmp_path, print):
+        files = [*tmp_path.rglob("*password"), *tmp_path.rglob("broker.conf")]
+    assert len(files) == 5
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_second_start_keeps_urls_and_data(tmp_path: Path):
+    with start_services(tmp_path, print) as first, psycopg.connect(first.database_url) as connection:
+        connection.execute("create table kept as select 42 as answer")
+        connection.commit()
+    with start_services(tmp_path, print) as second:
+        assert (second.database_url, second.mqtt_url) == (first.database_url, first.mqtt_url)
+        assert rows(second.database_url, "select answer from kept") == [(42,)]
+
+
+def test_two_data_directories_run_side_by_side(tmp_path: Path, local_services: Services):
+    with start_services(tmp_path / "other", print) as other:
+        assert other.database_url != local_services.database_url
+        assert rows(other.database_url, "select 1") == rows(local_services.database_url, "select 1")
+
+
+def test_a_data_directory_has_one_owner_at_a_time(tmp_path: Path):
+    with start_services(tmp_path, print) as services:
+        with pytest.raises(LocalError, match=rf"in use by another Anju \(process {os.getpid()}\)"):
+            start_services(tmp_path, print)
+        assert services.postgres.alive()
+
+
+def test_what_was_committed_survives_kill_9_of_the_database(database_url: str, local_services: Services):
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("create table kept (n int)")
+        for n in range(200):
+            connection.execute("insert into kept values (%s)", [n])
+        local_services.postgres.kill()
+    local_services.postgres.start()
+    assert rows(database_url, "select count(*), sum(n) from kept") == [(200, 19900)]
+
+
+def test_a_backend_that_outlives_the_killed_database_does_not_block_its_restart(local_services: Services):
+    with psycopg.connect(local_services.database_url, autocommit=True) as connection:
+        backend = connection.info.backend_pid
+
+        def spin() -> None:
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("do $$ begin loop perform 1; end loop; end $$")
+
+        busy = threading.Thread(target=spin)
+        busy.start()
+        time.sleep(0.3)
+        local_services.postgres.kill()
+        assert runs(backend)
+        local_services.postgres.start()
+        busy.join(10)
+        assert not busy.is_alive()
+    assert not runs(backend)
+    assert rows(local_services.database_url, "select 1") == [(1,)]
+
+
+def test_after_a_failed_start_nothing_is_left_running(tmp_path: Path):
+    with start_services(tmp_path, print):
+        pass
+    (tmp_path / "postgres" / "cluster" / "global" / "pg_control").unlink()
+    with pytest.raises(LocalError, match=r"postgres ended with status .*(?s:.*)pg_control"):
+        start_services(tmp_path, print)
+    assert list((tmp_path / "run").glob("*.pid")) == []
+
+
+def test_a_cluster_of_another_major_version_is_left_alone_and_named(tmp_path: Path):
+    with start_services(tmp_path, print):
+        pass
+    (tmp_path / "postgres" / "cluster" / "PG_VERSION").write_text("12\n")
+    with pytest.raises(LocalError, match="was made by PostgreSQL 12"):
+        start_services(tmp_path, print)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
+def test_servers_that_the_unprivileged_user_cannot_reach_are_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "servers").symlink_to(find_binaries(print).postgres.parents[5])
+    monkeypatch.setenv("ANJU_LOCAL_PREFIX", str(closed / "servers"))
+    with pytest.raises(LocalError, match=r"cannot be run as user nobody: Permission denied.*ANJU_LOCAL_PREFIX"):
+        start_services(tmp_path / "data", print)
+
+
+def test_a_data_directory_that_cannot_be_one_is_an_error_that_says_why(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalError, match=r"cannot hold Anju's data \(Not a directory"):
+        start_services(tmp_path / "file" / "data", print)
+
+
+def test_a_killed_database_under_supervision_answers_again_within_five_seconds(tmp_path: Path):
+    with Home(tmp_path) as home, Supervisor(home, print) as supervisor:
+        parts = [service.part() for service in prepare_services(home, print)]
+        database, _ = [supervisor.start(part) for part in parts]
+        stop = threading.Event()
+        killer = threading.Timer(0.3, lambda: os.kill(database.pid, signal.SIGKILL))
+        ending = threading.Timer(5.3, stop.set)
+        killer.start()
+        ending.start()
+        first = database.pid
+        supervisor.watch(stop)
+        assert database.pid != first
+        parts[0].check_ready()
+
+
+def test_after_kill_9_of_everything_at_once_the_next_start_keeps_urls_and_data(tmp_path: Path):
+    code = (
+        "import sys, time; from pathlib import Path; from local.services import start_services\n"
+        "services = start_services(Path(sys.argv[1]), lambda line: None)\n"
+        "print(services.database_url, flush=True); time.sleep(1000)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner_process:
+        assert owner_process.stdout is not None
+        url = owner_process.stdout.readline().strip()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("create table kept as select 42 as answer")
+        owner_process.kill()
+    with start_services(tmp_path, print) as services:
+        assert services.database_url == url
+        assert rows(url, "select answer from kept") == [(42,)]

@@ -1,0 +1,63 @@
+"""What the simulators plan goes through the real import, and comes out as the fleet it was planned as."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from acceptance.plan_items import PLAN_ITEMS
+from simulators.fleet import Fleet
+from simulators.replay import plan_rows, read_daiad
+from simulators.town import SITES, CommunityPlan, plan_community
+from store.import_csv import import_files, import_rows
+from store.migrate import migrate
+from store.registry import load_devices
+
+RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
+KNOWN = {item.id for item in PLAN_ITEMS}
+
+
+def imported(connection: psycopg.Connection, plan: CommunityPlan):
+    return import_rows(connection, [plan.community], plan.households, plan.devices, known_plan_items=KNOWN)
+
+
+@pytest.fixture
+def connection(database_url: str):
+    migrate(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def test_every_site_can_be_imported_and_again_changes_nothing(connection: psycopg.Connection):
+    for number, site in enumerate(SITES):
+        plan = plan_community(*site, 30 + 40 * number, seed=number)
+        first, again = imported(connection, plan), imported(connection, plan)
+        assert (first.communities.created, first.households.created) == (1, len(plan.households))
+        assert first.devices.created == again.devices.unchanged == len(plan.devices)
+
+
+def test_the_csv_files_of_a_plan_can_be_imported(connection: psycopg.Connection, tmp_path: Path):
+    plan = plan_community(*SITES[0], 40, seed=1)
+    plan.write_csv(tmp_path)
+    files = [tmp_path / f"{name}.csv" for name in ("communities", "households", "devices")]
+    assert import_files(connection, *files, known_plan_items=KNOWN).devices.created == len(plan.devices)
+
+
+def test_the_registered_devices_say_what_the_planned_ones_say(connection: psycopg.Connection):
+    plan = plan_community(*SITES[0], 40, seed=1)
+    imported(connection, plan)
+    registered = load_devices(connection)
+    assert all(device.simulated for device in registered)
+    start = datetime(2026, 1, 10, tzinfo=UTC)
+    window = (start, start + timedelta(hours=1))
+    assert list(Fleet(registered, 7).messages(*window)) == list(Fleet(plan.fleet(), 7).messages(*window))
+
+
+@pytest.mark.recorded_data
+@pytest.mark.skipif(not RECORDING.exists(), reason="the recorded readings are not beside the repository")
+def test_recorded_meters_are_registered_as_real_ones(connection: psycopg.Connection):
+    imported(connection, plan_rows(read_daiad(RECORDING)))
+    registered = load_devices(connection)
+    assert len(registered) == 92
+    assert not any(device.simulated for device in registered)

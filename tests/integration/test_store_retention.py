@@ -1,0 +1,57 @@
+"""What is thrown away in time, and what is not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from store.database import connect
+from store.migrate import migrate
+from store.occurrences import EventRow, insert_events
+from store.readings import ReadingRow, insert_readings
+from store.rejections import RejectionRow, insert_rejections
+from store.retention import drop_expired
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+AGES = (1, 50, 400)
+
+
+@pytest.fixture
+def connection(database_url):
+    migrate(database_url)
+    with connect(database_url, application_name="test") as connection:
+        connection.autocommit = True
+        for days in AGES:
+            at = NOW - timedelta(days=days)
+            insert_readings(connection, {"water_meter": [ReadingRow(1, at, at, {"volume_m3": 1.0})]})
+            insert_events(connection, [EventRow(1, at, at, "cover_opened", "", {})])
+            insert_rejections(
+                connection, [RejectionRow("t", "bad_json", str(days), b"", 1, None, "", "", at, kept=True)]
+            )
+        yield connection
+
+
+def ages(connection, statement):
+    return sorted((NOW - at).days for (at,) in connection.execute(statement))
+
+
+def left(connection):
+    return (
+        ages(connection, "SELECT ts FROM telemetry_water_meter"),
+        ages(connection, "SELECT ts FROM event"),
+        ages(connection, "SELECT last_received_at FROM rejection"),
+    )
+
+
+def test_without_a_limit_everything_but_old_rejections_stays(connection):
+    assert drop_expired(connection, NOW, None) == 0
+    assert left(connection) == ([1, 50, 400], [1, 50, 400], [1, 50])
+
+
+def test_what_is_older_than_the_limit_goes_by_whole_chunks(connection):
+    assert drop_expired(connection, NOW, timedelta(days=100)) == 2
+    assert left(connection) == ([1, 50], [1, 50], [1, 50])
+
+
+def test_a_second_time_there_is_nothing_to_drop(connection):
+    drop_expired(connection, NOW, timedelta(days=100))
+    assert drop_expired(connection, NOW, timedelta(days=100)) == 0

@@ -1,0 +1,142 @@
+"""A small world for the tests of the rules: one electricity meter, a minute as the unit of time, no clock."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from devices.device import Device
+from devices.electricity_meter import ELECTRICITY_METER
+from rules.condition import Compare, Happens, Silent
+from rules.engine import DeviceMemory, Engine
+from rules.rule import Rule, RulePack, Severity
+from rules.sample import Sample
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DEVICE = Device(7, "dongsheng-1", "e-101", ELECTRICITY_METER.name, place="3 号楼 2 单元 101")
+
+HIGH = Compare("voltage_v", "above", 242.0)
+LOW_AGAIN = Compare("voltage_v", "below", 238.0)
+LOST = Happens(("power_lost",))
+RESTORED = Happens(("power_restored",))
+COVER = Happens(("cover_opened",))
+MISSING = None
+
+
+def minutes(count):
+    return timedelta(minutes=count)
+
+
+def at(minute):
+    return START + minutes(minute)
+
+
+def rule(**changed):
+    """A voltage rule that waits 10 minutes to open and 5 to end, with at most 2 minutes between samples."""
+    plain = {
+        "name": "voltage_high",
+        "kind": ELECTRICITY_METER.name,
+        "severity": Severity.WARNING,
+        "when": HIGH,
+        "until": LOW_AGAIN,
+        "on_delay": minutes(10),
+        "off_delay": minutes(5),
+        "allowed_gap": minutes(2),
+        "title": "电压过高",
+        "message": "{place} {device}：{voltage_v} V",
+        "advice": "检查零线",
+    }
+    return Rule(**(plain | changed))
+
+
+def event_rule(**changed):
+    """A rule that an event opens at once, with no other end than the one given."""
+    plain = {
+        "name": "power_lost",
+        "when": LOST,
+        "until": None,
+        "on_delay": timedelta(),
+        "off_delay": timedelta(),
+        "message": "{device}",
+    }
+    return rule(**(plain | changed))
+
+
+def silent_rule(**changed):
+    """Silent after three periods of 15 minutes and 5 minutes of jitter: 50 minutes."""
+    plain = {
+        "name": "meter_silent",
+        "when": Silent(3, minutes(15), minutes(5)),
+        "until": None,
+        "on_delay": timedelta(),
+        "off_delay": timedelta(),
+        "message": "{device} 已 {silent_for} 没有数据",
+    }
+    return rule(**(plain | changed))
+
+
+def telemetry(minute, device_id=DEVICE.id, delay=0, **values):
+    """A sample of `minute` that arrives `delay` minutes later; a value of None is missing from it."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return Sample(device_id, at(minute), at(minute + delay), given)
+
+
+def volts(minute, value, **changed):
+    return telemetry(minute, voltage_v=value, **changed)
+
+
+def event(minute, name, **data):
+    return Sample(DEVICE.id, at(minute), at(minute), {}, name, data)
+
+
+class World:
+    """An engine with the rules given, and the record of what it has decided."""
+
+    def __init__(self, *rules):
+        self.pack = RulePack(tuple(rules))
+        self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_))
+        self.transitions = []
+        self.stored = {}
+
+    def judge(self, *samples):
+        found = []
+        for sample in samples:
+            found += self.engine.judge(sample, ELECTRICITY_METER.name, sample.received_at)
+        return self._record(found)
+
+    def tick(self, minute, *, live=True):
+        return self._record(self.engine.tick(at(minute), live=live))
+
+    def close(self, minute, name="voltage_high"):
+        return self._record(self.engine.close(name, DEVICE.id, at(minute), "li"))
+
+    def phase(self, name="voltage_high"):
+        state = self.engine.instance(name, DEVICE.id)
+        return state.phase.value if state else "normal"
+
+    def restart(self, *rules, minute=0):
+        """Begins anew, with other rules if any are given, from what a database would have kept."""
+        states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
+        memory = self.engine.remembered(DEVICE.id) or DeviceMemory(DEVICE.id)
+        self.pack = RulePack(tuple(rules)) if rules else self.pack
+        self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_))
+        return self._record(self.engine.restore(states, [memory], at(minute)))
+
+    def _record(self, found):
+        changes = self.engine.drain_changes()
+        for state in changes.saved:
+            self.stored[state.rule, state.device_id] = (replace(state, inputs={}), json.dumps(state.inputs))
+        for key in changes.deleted:
+            self.stored.pop(key, None)
+        self.transitions += found
+        return found
+
+
+def path(transitions):
+    """The phases gone through, as one readable line: `normal pending active`."""
+    names = [name for told in transitions for name in (told.from_phase.value, told.to_phase.value)]
+    return " ".join([*names[:1], *names[1::2]])
+
+
+def outcome(transitions):
+    """What must be the same however the decisions came about: everything but when they were made."""
+    return [replace(told, decided_at=START) for told in transitions]

@@ -1,0 +1,299 @@
+"""Judging evidence: verdicts, what they may never do, and that the order of rows has no meaning."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acceptance.coverage import CellState
+from acceptance.criteria import MEASURED
+from acceptance.criterion import Coverage, EventDelivery, Medium
+from acceptance.document import canonical_text, document
+from acceptance.measure import slot_question
+from acceptance.result import Outcome, Reason, Verdict
+from acceptance.verify import questions, verify
+from store.evidence import Community, DeliveryAnswer, Evidence, Household, RegisteredDevice, SlotAnswer, Window
+
+START = datetime(2026, 11, 14, 16, tzinfo=UTC)
+WINDOW = Window(START, START + timedelta(days=7))
+METERS = ("water_meter", "electricity_meter", "gas_meter")
+OTHERS = tuple(sorted({each.measure.kind for each in MEASURED} - set(METERS)))
+
+
+def slots_of(question, window=WINDOW):
+    return window.length // question.period
+
+
+def heard(device_id, question, filled, window=WINDOW):
+    return SlotAnswer(
+        device_id, filled, window.end - timedelta(minutes=1), window.start, window.start + question.period
+    )
+
+
+def evidence(*, households=2, without=(), simulated=(), window=WINDOW, filled=None, in_time=40):
+    """A community in which everything works: a meter a household and medium, two devices of every other kind."""
+    flats = [Household("1", "1", str(101 + number)) for number in range(households)]
+    places = [(kind, flat) for kind in METERS for flat in flats]
+    places += [(kind, Household("", "", "")) for kind in OTHERS for _ in range(2)]
+    devices = [
+        RegisteredDevice(number, f"d{number}", kind, flat.building, flat.unit, flat.room, simulated=kind in simulated)
+        for number, (kind, flat) in enumerate(places, 1)
+        if kind not in without
+    ]
+    asked = questions()
+    slots = {
+        each: tuple(
+            heard(device.id, each, slots_of(each, window) if filled is None else filled, window)
+            for device in devices
+            if device.kind == each.kind
+        )
+        for each in asked.slots
+    }
+    deliveries = {
+        each: tuple(DeliveryAnswer(device.id, 40, in_time) for device in devices if device.kind == each.kind)
+        for each in asked.deliveries
+    }
+    return Evidence(window, Community("c", "某小区", "东胜区", "街道"), tuple(flats), tuple(devices), slots, deliveries)
+
+
+def judge(found, *, include_simulated=False, generated_at=WINDOW.end, **options):
+    return verify(found, include_simulated=include_simulated, generated_at=generated_at, **options)
+
+
+def measured(report):
+    return {each.criterion.id: each for each in report.results if each.verdict is not Verdict.MANUAL}
+
+
+def verdicts(report):
+    return {name: each.verdict for name, each in measured(report).items()}
+
+
+def test_a_community_in_which_everything_works_passes():
+    report = judge(evidence(households=6))
+    assert set(verdicts(report).values()) == {Verdict.PASS}
+    assert report.outcome is Outcome.PASS
+    assert all(each.counted and each.figure.passed == each.figure.total for each in measured(report).values())
+
+
+def test_expected_readings_are_the_periods_of_the_window_for_every_device():
+    report = judge(evidence(households=6))
+    assert measured(report)["electricity.read_success"].figure.total == 6 * 7 * 96
+    assert measured(report)["water.read_success"].figure.total == 6 * 7 * 24
+    assert measured(report)["video.online"].figure.total == 2 * 7 * 1440
+
+
+def test_no_evidence_at_all_passes_nothing():
+    bare = evidence(without=METERS + OTHERS)
+    report = judge(bare)
+    assert set(verdicts(report).values()) == {Verdict.INSUFFICIENT_DATA}
+    assert {each.reason for each in measured(report).values()} == {Reason.NO_DEVICES}
+    assert report.outcome is Outcome.INSUFFICIENT_DATA
+
+
+def test_devices_that_were_never_heard_fail():
+    found = evidence(households=6)
+    silent = replace(found, slots=dict.fromkeys(found.slots, ()))
+    report = judge(silent)
+    assert verdicts(report)["water.coverage"] is Verdict.FAIL
+    assert verdicts(report)["water.read_success"] is Verdict.FAIL
+    assert measured(report)["water.read_success"].figure.passed == 0
+    assert len(measured(report)["water.read_success"].shortfalls) == 6
+    assert report.outcome is Outcome.FAIL
+
+
+def test_alarms_that_were_never_sent_are_insufficient_data():
+    found = evidence(households=6)
+    report = judge(replace(found, deliveries=dict.fromkeys(found.deliveries, ())))
+    assert measured(report)["gas.leak_delivery"].reason is Reason.SAMPLE_SMALL
+    assert report.outcome is Outcome.INSUFFICIENT_DATA
+
+
+def test_a_window_that_is_not_over_proves_nothing():
+    report = judge(evidence(households=6), generated_at=WINDOW.end - timedelta(seconds=1))
+    assert {each.reason for each in measured(report).values()} == {Reason.WINDOW_OPEN}
+
+
+def test_a_window_shorter_than_the_criterion_asks_proves_nothing():
+    short = Window(START, START + timedelta(days=2))
+    report = judge(evidence(households=40, window=short), generated_at=short.end)
+    assert measured(report)["water.read_success"].reason is Reason.WINDOW_SHORT
+    assert verdicts(report)["water.coverage"] is Verdict.PASS
+
+
+def test_a_small_sample_proves_nothing():
+    report = judge(evidence(households=2))
+    assert measured(report)["water.read_success"].reason is Reason.SAMPLE_SMALL
+    assert measured(report)["water.read_success"].figure.total == 2 * 7 * 24
+
+
+def test_what_no_community_needs_and_nobody_installed_does_not_count():
+    report = judge(evidence(households=6, without=("ev_charger", "camera")))
+    assert not measured(report)["charging_car.online"].counted
+    assert measured(report)["video.online"].counted
+    assert report.outcome is Outcome.INSUFFICIENT_DATA
+    assert judge(evidence(households=6, without=("ev_charger",))).outcome is Outcome.PASS
+
+
+def test_simulated_devices_are_excluded_listed_and_prove_nothing():
+    report = judge(evidence(households=6, simulated=METERS + OTHERS))
+    assert len(report.excluded) == len(evidence(households=6).devices)
+    assert report.devices == ()
+    assert set(verdicts(report).values()) == {Verdict.INSUFFICIENT_DATA}
+    assert not report.demo
+
+
+def test_a_simulated_optional_device_counts_as_missing_evidence():
+    report = judge(evidence(households=6, simulated=("ev_charger",)))
+    assert measured(report)["charging_car.online"].counted
+    assert report.outcome is Outcome.INSUFFICIENT_DATA
+
+
+def test_one_simulated_device_makes_a_demonstration_of_the_whole():
+    found = evidence(households=6, simulated=("ev_charger",))
+    report = judge(found, include_simulated=True)
+    assert set(verdicts(report).values()) == {Verdict.PASS}
+    assert report.outcome is Outcome.DEMO
+    assert measured(report)["charging_car.online"].simulated_devices == 2
+    rows = document(report)["results"] + document(report)["items"]
+    assert all(row["demo"] for row in rows)
+
+
+def test_including_simulated_devices_where_there_are_none_changes_nothing():
+    found = evidence(households=6)
+    assert canonical_text(document(judge(found, include_simulated=True))) == canonical_text(document(judge(found)))
+
+
+def test_a_meter_that_died_before_the_last_day_covers_nobody():
+    found = evidence(households=6)
+    question = next(each for each in found.slots if each.kind == "water_meter")
+    first, *others = found.slots[question]
+    dead = replace(first, last_at=WINDOW.end - timedelta(days=1, seconds=1))
+    report = judge(replace(found, slots={**found.slots, question: (dead, *others)}))
+    assert measured(report)["water.coverage"].figure.passed == 5
+    assert report.matrix.states(Medium.WATER).count(CellState.MISSING) == 1
+
+
+def test_exempt_households_leave_the_denominator_and_recorded_ones_count():
+    found = evidence(households=6, without=("gas_meter",))
+    records = {(flat, Medium.GAS): CellState.MOVED_OUT for flat in found.households[:5]}
+    records[found.households[5], Medium.GAS] = CellState.EXEMPT
+    result = measured(judge(found, records=records))["gas.coverage"]
+    assert (result.figure.passed, result.figure.total) == (5, 5)
+    assert result.verdict is Verdict.PASS
+
+
+def test_a_silence_that_all_devices_share_is_shown():
+    found = evidence(households=6)
+    question = next(each for each in found.slots if each.kind == "camera")
+    noon, one = WINDOW.start + timedelta(hours=12), timedelta(minutes=1)
+    answers = tuple(
+        replace(each, gap_start=noon - number * one, gap_end=noon + 30 * one - number * one)
+        for number, each in enumerate(found.slots[question])
+    )
+    report = judge(replace(found, slots={**found.slots, question: answers}))
+    assert measured(report)["video.online"].silence == Window(noon, noon + 29 * one)
+    assert measured(report)["access.online"].silence is None
+
+
+def test_an_item_takes_the_worst_verdict_of_its_criteria():
+    found = evidence(households=6, in_time=20)
+    items = {each.item.id: each for each in judge(found).items}
+    assert items["basic.access"].verdict is Verdict.FAIL
+    assert items["basic.roads"].verdict is Verdict.MANUAL
+    assert items["basic.metering.water"].devices == 6 + 2
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Evidence:
+    """The working community with arbitrary counts, within what the store can answer."""
+    found = evidence(households=6)
+    slots = {
+        question: tuple(
+            replace(each, filled=draw(st.integers(0, slots_of(question)), label=question.kind))
+            for each in rows
+            if draw(st.booleans())
+        )
+        for question, rows in found.slots.items()
+    }
+    deliveries = {
+        question: tuple(DeliveryAnswer(each.device_id, 40, draw(st.integers(0, 40))) for each in rows)
+        for question, rows in found.deliveries.items()
+    }
+    return replace(found, slots=slots, deliveries=deliveries)
+
+
+@given(answers(), st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_no_byte(found, random):
+    def shuffled(rows):
+        return tuple(random.sample(rows, len(rows)))
+
+    other = Evidence(
+        found.window,
+        found.community,
+        shuffled(found.households),
+        shuffled(found.devices),
+        dict(shuffled([(question, shuffled(rows)) for question, rows in found.slots.items()])),
+        dict(shuffled([(question, shuffled(rows)) for question, rows in found.deliveries.items()])),
+    )
+    assert canonical_text(document(judge(found))) == canonical_text(document(judge(other)))
+
+
+@given(answers(), st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_when_it_is_made_changes_no_byte_once_the_window_is_over(found, later):
+    assert canonical_text(document(judge(found))) == canonical_text(
+        document(judge(found, generated_at=WINDOW.end + later))
+    )
+
+
+@given(answers(), st.data())
+def test_more_success_never_turns_a_pass_into_anything_else(found, data):
+    slots = {
+        question: tuple(replace(each, filled=data.draw(st.integers(each.filled, slots_of(question)))) for each in rows)
+        for question, rows in found.slots.items()
+    }
+    deliveries = {
+        question: tuple(replace(each, in_time=data.draw(st.integers(each.in_time, each.total))) for each in rows)
+        for question, rows in found.deliveries.items()
+    }
+    before, after = judge(found), judge(replace(found, slots=slots, deliveries=deliveries))
+    for name, verdict in verdicts(before).items():
+        assert verdict is not Verdict.PASS or verdicts(after)[name] is Verdict.PASS
+
+
+@given(answers())
+def test_one_more_device_heard_never_turns_a_pass_into_anything_else(found):
+    full = evidence(households=6)
+    slots = {
+        question: rows
+        + tuple(each for each in full.slots[question] if each.device_id not in {r.device_id for r in rows})
+        for question, rows in found.slots.items()
+    }
+    before, after = verdicts(judge(found)), verdicts(judge(replace(found, slots=slots)))
+    assert all(after[name] is Verdict.PASS for name, verdict in before.items() if verdict is Verdict.PASS)
+
+
+@given(answers())
+def test_a_verdict_is_what_its_figure_says(found):
+    for result in measured(judge(found)).values():
+        assert 0 <= result.figure.passed <= result.figure.total
+        reached = result.figure.passed / result.figure.total >= float(result.criterion.target.at_least)
+        assert (result.verdict is Verdict.PASS) == (reached and result.reason is None)
+        assert sum(each.passed for each in result.shortfalls) <= result.figure.passed
+
+
+@given(answers(), st.sampled_from([each for each in MEASURED if not isinstance(each.measure, EventDelivery)]))
+def test_evidence_taken_away_never_makes_a_pass(found, criterion):
+    question = slot_question(criterion.measure)
+    result = measured(judge(replace(found, slots={**found.slots, question: ()})))[criterion.id]
+    assert result.verdict is not Verdict.PASS
+
+
+@pytest.mark.parametrize("kind", METERS)
+def test_the_denominator_of_coverage_is_the_registered_households(kind):
+    found = evidence(households=6)
+    fewer = replace(found, devices=tuple(each for each in found.devices if each.kind != kind or each.id % 2))
+    medium = next(each for each in MEASURED if isinstance(each.measure, Coverage) and each.measure.kind == kind)
+    figure = measured(judge(fewer))[medium.id].figure
+    assert (figure.passed, figure.total) == (3, 6)

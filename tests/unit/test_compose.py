@@ -1,0 +1,299 @@
+"""docker-compose.yml, the images and the secrets, held against the settings and commands that they are for."""
+
+import inspect
+import os
+import re
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import typer
+import yaml
+
+from app.cli import app
+from app.settings import Settings
+from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
+from local.binaries import OLDEST_NATS
+from local.broker import CONFIGURATION, READ, WRITE, Account
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ANJU = [name for name, service in SERVICES.items() if service["image"].startswith("anju:")]
+ONCE = [name for name, service in SERVICES.items() if service["restart"] == "no"]
+DOCKERFILES = (ROOT / "Dockerfile", ROOT / "deploy" / "nats" / "Dockerfile")
+NATS_CONFIGURATION = (ROOT / "deploy" / "nats" / "nats.conf").read_text(encoding="utf-8")
+FIELDS = {f"anju_{name}" for name in Settings.model_fields}
+# A tag that says which release it is: at least two numbers.
+PINNED = re.compile(r":v?\d+\.\d+[\w.-]*$")
+
+every_service = pytest.mark.parametrize("name", SERVICES)
+every_anju_service = pytest.mark.parametrize("name", ANJU)
+
+
+def secrets(name: str) -> dict[str, str]:
+    """Each secret of a service and the path under which its container finds it."""
+    listed = SERVICES[name].get("secrets", [])
+    named = [item if isinstance(item, dict) else {"source": item} for item in listed]
+    return {item["source"]: item.get("target", f"/run/secrets/{item['source']}") for item in named}
+
+
+def run_command(name: str) -> Any:
+    """The function behind the `anju` command of a service."""
+    group = typer.main.get_command(app)
+    for word in SERVICES[name]["command"]:
+        if not hasattr(group, "commands"):
+            break
+        assert word in group.commands, f"{name} runs `anju {word}`, which does not exist"
+        group = group.commands[word]
+    return inspect.unwrap(group.callback)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Secrets as deploy/make-secrets.sh makes them."""
+    folder = tmp_path_factory.mktemp("deploy") / "secrets"
+    subprocess.run(["/bin/sh", str(ROOT / "deploy" / "make-secrets.sh"), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+def content(made: Path, name: str) -> str:
+    return (made / name).read_text(encoding="utf-8").strip()
+
+
+def test_every_part_of_an_installation_is_there() -> None:
+    assert set(SERVICES) == {
+        "database", "broker", "migrate", "grafana-role", "dashboards", "ingest", "api", "worker", "grafana",
+    }  # fmt: skip
+
+
+@every_service
+def test_every_setting_that_is_given_is_one_that_anju_knows(name: str) -> None:
+    given = {key.lower() for key in SERVICES[name].get("environment", {}) if key.startswith("ANJU_")}
+    given |= {secret for secret in secrets(name) if secret.startswith("anju_")}
+    assert given <= FIELDS
+
+
+def test_the_settings_of_the_image_are_ones_that_anju_knows() -> None:
+    text = DOCKERFILES[0].read_text(encoding="utf-8")
+    found = set(re.findall(r"ANJU_[A-Z_]+(?==)", text))
+    assert found
+    assert {name.lower() for name in found} <= FIELDS
+
+
+@every_anju_service
+def test_every_setting_that_a_command_needs_is_given_to_its_service(name: str) -> None:
+    needed = set(re.findall(r'need\("(\w+)"\)', inspect.getsource(run_command(name))))
+    given = {secret.removeprefix("anju_") for secret in secrets(name)}
+    given |= {key.removeprefix("ANJU_").lower() for key in SERVICES[name].get("environment", {})}
+    assert needed <= given, f"{name} lacks {needed - given}"
+    unused = {item for item in given if item not in needed and item != "metrics_port"}
+    assert not unused, f"{name} is given {unused} and has no use for it"
+
+
+def test_a_setting_never_stands_in_an_environment_when_it_is_secret() -> None:
+    secret = {f"ANJU_{name.upper()}" for name, field in Settings.model_fields.items() if "Secret" in str(field)}
+    assert "ANJU_DATABASE_URL" in secret
+    for service in SERVICES.values():
+        environment = service.get("environment", {})
+        assert not secret & set(environment)
+        assert not [key for key in environment if key.endswith("PASSWORD")]
+
+
+@every_service
+def test_every_image_is_pinned(name: str) -> None:
+    assert PINNED.search(SERVICES[name]["image"]), SERVICES[name]["image"]
+
+
+def test_the_images_that_we_build_stand_on_pinned_ones() -> None:
+    for file in DOCKERFILES:
+        text = file.read_text(encoding="utf-8")
+        for name, value in re.findall(r"^ARG (\w+)=(\S+)", text, re.MULTILINE):
+            text = text.replace(f"${{{name}}}", value)
+        bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+        assert bases
+        assert all(PINNED.search(base) for base in bases), bases
+
+
+def test_the_tags_of_our_images_say_what_is_in_them() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert {SERVICES[name]["image"] for name in ANJU} == {f"anju:{version}"}
+    (base,) = re.findall(r"^FROM nats:([\d.]+)-alpine", DOCKERFILES[1].read_text(encoding="utf-8"), re.MULTILINE)
+    assert SERVICES["broker"]["image"] == f"anju-broker:{base}"
+
+
+def test_no_image_of_ours_ends_as_root() -> None:
+    for file in DOCKERFILES:
+        users = re.findall(r"^USER (\S+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+        assert users, f"{file} never leaves root"
+        assert users[-1].split(":")[0] not in {"root", "0"}
+
+
+@every_service
+def test_no_service_runs_as_root_or_may_become_it(name: str) -> None:
+    service = SERVICES[name]
+    assert "build" in service or not str(service["user"]).startswith(("0", "root"))
+    assert service.get("user", "built").split(":")[0] not in {"0", "root"}
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert service["read_only"] is True
+
+
+@every_service
+def test_every_service_has_a_memory_limit_and_bounded_logs(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+    assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
+
+
+@every_service
+def test_what_runs_for_ever_restarts_and_is_watched(name: str) -> None:
+    service = SERVICES[name]
+    if name in ONCE:
+        assert service["healthcheck"] == {"disable": True}
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_only_what_ends_by_itself_runs_once() -> None:
+    assert set(ONCE) == {"migrate", "grafana-role", "dashboards"}
+
+
+@every_service
+def test_a_service_waits_for_what_it_needs_and_for_the_right_thing(name: str) -> None:
+    for other, wait in SERVICES[name].get("depends_on", {}).items():
+        expected = "service_completed_successfully" if other in ONCE else "service_healthy"
+        assert wait["condition"] == expected, f"{name} waits for {other}"
+
+
+def test_nothing_reads_the_tables_before_they_are_made() -> None:
+    for name in ("ingest", "api", "worker", "grafana-role"):
+        assert "migrate" in SERVICES[name]["depends_on"]
+
+
+def test_every_volume_network_and_secret_is_declared_and_used() -> None:
+    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount for mount in mounts if "/" not in mount} == set(COMPOSE["volumes"])
+    assert {network for service in SERVICES.values() for network in service.get("networks", [])} == set(
+        COMPOSE["networks"]
+    )
+    assert {secret for name in SERVICES for secret in secrets(name)} == set(COMPOSE["secrets"])
+    for mount in mounts:
+        assert "/" not in mount or (ROOT / mount).is_dir()
+
+
+def test_no_port_is_open_to_the_world_unless_the_operator_says_so() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 3
+    example = (ROOT / "deploy" / "compose.env.example").read_text(encoding="utf-8")
+    for port in ports:
+        variable, default = re.match(r"\$\{(\w+):-(.+?)\}:\d+$", port).groups()
+        assert default.startswith("127.0.0.1:")
+        assert f"{variable}={default}" in example
+        assert not variable.startswith("ANJU_"), "anju refuses unknown keys with its own prefix"
+
+
+def test_the_database_is_reached_from_inside_only() -> None:
+    assert COMPOSE["networks"]["backend"]["internal"] is True
+    assert SERVICES["database"]["networks"] == ["backend"]
+    assert "ports" not in SERVICES["database"]
+
+
+def test_each_secret_file_is_made_and_fits_the_others(made: Path) -> None:
+    for name, declared in COMPOSE["secrets"].items():
+        assert declared["file"] == f"deploy/secrets/{name}"
+        assert content(made, name)
+    database = urlsplit(content(made, "anju_database_url"))
+    assert (database.hostname, database.port) == ("database", 5432)
+    assert database.password == content(made, "postgres_password")
+    environment = SERVICES["database"]["environment"]
+    assert (database.username, database.path) == (environment["POSTGRES_USER"], f"/{environment['POSTGRES_DB']}")
+    accounts = dict(re.findall(r'^(\w+): "(\w+)"$', content(made, "nats_accounts"), re.MULTILINE))
+    for url, account in (("anju_mqtt_url", "ingest"), ("anju_publish_mqtt_url", "publisher")):
+        found = urlsplit(content(made, url))
+        assert (found.hostname, found.port, found.username) == ("broker", 1883, account)
+        assert found.password == accounts[f"{account.upper()}_PASSWORD"]
+    assert set(re.findall(r"\$([A-Z_]+)\b", NATS_CONFIGURATION)) - {"MQTT"} == set(accounts)
+
+
+def test_the_settings_take_the_secrets_as_they_are_made(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in [key for key in os.environ if key.startswith("ANJU_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.chdir(made)
+    monkeypatch.setattr("app.settings.SECRETS_DIR", made)
+    settings = Settings.load()
+    for name in ("database_url", "mqtt_url", "publish_mqtt_url", "api_key", "secret_key"):
+        assert settings.need(name) == content(made, f"anju_{name}")
+
+
+def test_secrets_are_long_different_and_closed_to_other_users_of_the_host(made: Path) -> None:
+    texts = " ".join(path.read_text(encoding="utf-8") for path in made.iterdir())
+    found = re.findall(r"\b[0-9a-f]{64}\b", texts)
+    assert len(set(found)) == 9
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+
+
+def test_secrets_are_never_overwritten(made: Path) -> None:
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    again = subprocess.run(
+        ["/bin/sh", str(ROOT / "deploy" / "make-secrets.sh"), str(made)], check=False, capture_output=True, text=True
+    )
+    assert again.returncode == 1
+    assert "nothing was changed" in again.stderr
+    assert before == {path.name: path.read_bytes() for path in made.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [Account("ingest", "", read=READ), Account("publisher", "", write=WRITE), Account("reader", "", read=READ)],
+    ids=lambda account: account.name,
+)
+def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(account: Account) -> None:
+    line = account.rendered().replace('"password": ""', f'"password": ${account.name.upper()}_PASSWORD')
+    assert line in NATS_CONFIGURATION
+
+
+def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> None:
+    for limit in ("ack_wait", "max_ack_pending"):
+        found = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in (NATS_CONFIGURATION, CONFIGURATION)]
+        assert len(found[0]) == 1
+        assert found[0] == found[1]
+
+
+def test_the_broker_is_none_that_can_lose_what_it_acknowledged() -> None:
+    base = re.search(r"^FROM nats:(\d+)\.(\d+)", DOCKERFILES[1].read_text(encoding="utf-8"), re.MULTILINE)
+    assert base
+    assert (int(base[1]), int(base[2])) >= OLDEST_NATS
+
+
+def test_grafana_finds_what_the_export_says() -> None:
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
+    exported = SERVICES["dashboards"]["command"][-1]
+    assert mounts["provisioning"] == PROVISIONING_FOLDER
+    assert SERVICES["dashboards"]["volumes"] == [f"provisioning:{exported}"]
+    reference = re.fullmatch(r"\$__file\{(.+)\}", COMPOSE_DATASOURCE.password)
+    assert reference
+    assert reference[1] in secrets("grafana").values()
+    assert COMPOSE_DATASOURCE.host in SERVICES
+    assert COMPOSE_DATASOURCE.database == SERVICES["database"]["environment"]["POSTGRES_DB"]
+    granted = (ROOT / "deploy" / "postgres" / "grafana-reader.sql").read_text(encoding="utf-8")
+    assert f"CREATE ROLE {COMPOSE_DATASOURCE.user} " in granted
+
+
+def test_the_image_is_made_of_every_package_and_of_nothing_secret() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    taken = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert "*" in lines
+    assert taken == packages | {"pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+
+
+def test_the_image_installs_by_hash() -> None:
+    installs = re.findall(r"^RUN .*uv pip install (.+)$", DOCKERFILES[0].read_text(encoding="utf-8"), re.MULTILINE)
+    assert any("--require-hashes" in line and "requirements.lock" in line for line in installs)
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)

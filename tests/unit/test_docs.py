@@ -1,0 +1,189 @@
+"""What README and docs name exists, and what an operator needs is named in docs/operations.md."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from api import alerts, communities, devices, stream
+from app.cli import app
+from app.output import Exit
+from app.rule_files import rules_folder
+from app.settings import Settings
+from devices.schema import Reason
+from local.apt import MIRROR_SETTING
+from local.prefix import SETTING as PREFIX_SETTING
+from local.users import SETTING as USER_SETTING
+from rules.loader import load_rules
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+READMES = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")]
+SETTINGS = {f"ANJU_{name.upper()}" for name in Settings.model_fields}
+VARIABLES = {MIRROR_SETTING, PREFIX_SETTING, USER_SETTING, "ANJU_TEST_DATABASE_URL"}
+CODE = re.compile(r"```[a-z]*\n(.*?)```|(?m:^ {4}([^\n]+)$)|`([^`\n]+)`", re.DOTALL)
+# Made while Anju runs or is installed, so that no clone has them.
+GENERATED = ("deploy/secrets/", "deploy/compose.env")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def code(page: Path) -> Iterator[str]:
+    """The lines of every code block, and the code within sentences; continued lines are one."""
+    for match in CODE.finditer(page.read_text(encoding="utf-8").replace("\\\n", " ")):
+        yield from next(filter(None, match.groups()), "").splitlines()
+
+
+def headings(page: Path) -> list[str]:
+    """The headings as a link names them."""
+    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text(encoding="utf-8"))
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def commands(group: typer.core.TyperGroup, before: str = "") -> dict[str, set[str]]:
+    """Every command with its options."""
+    found: dict[str, set[str]] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            found |= commands(command, f"{before}{name} ")
+        else:
+            options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+            found[f"{before}{name}"] = options | {"--help"}
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(app))
+GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
+
+
+def called(line: str) -> list[str] | None:
+    """The words behind `anju` where a line is a call of it."""
+    line = line.split("#", maxsplit=1)[0].strip()
+    match = re.fullmatch(r"(?:[A-Z_]+=\S+ +)*(?:\.venv/bin/)?anju +(.+)", line)
+    return match[1].split() if match else None
+
+
+@every_page
+def test_a_relative_link_leads_to_a_file_and_its_heading(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text(encoding="utf-8"))
+    targets = [(page.parent / path if path else page, anchor) for path, anchor in links]
+    assert [str(target) for target, _ in targets if not target.exists()] == []
+    assert [f"{target}#{anchor}" for target, anchor in targets if anchor and anchor not in headings(target)] == []
+
+
+@every_page
+def test_a_command_and_its_options_exist(page: Path) -> None:
+    for line in code(page):
+        words = called(line)
+        if words is None or not re.fullmatch(r"[a-z]+", words[0]):
+            continue
+        name = " ".join(words[:2]) if words[0] in GROUPS else words[0]
+        assert name in COMMANDS, line
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", line)) <= COMMANDS[name], line
+
+
+@every_page
+def test_a_make_target_exists(page: Path) -> None:
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    named = {match[1] for line in code(page) if (match := re.match(r"\s*make ([a-z]+)", line))}
+    assert named <= targets
+
+
+@every_page
+def test_a_setting_exists(page: Path) -> None:
+    named = set(re.findall(r"\bANJU_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
+    assert named <= SETTINGS | VARIABLES
+
+
+@every_page
+def test_a_file_of_the_repository_exists(page: Path) -> None:
+    named = {
+        match[0]
+        for line in code(page)
+        for match in re.finditer(r"(?<![\w./<-])[a-z]+/[\w./-]+\.(?:py|md|yaml|yml|sql|sh|conf|example)\b", line)
+        if (ROOT / match[0].split("/")[0]).is_dir()
+    }
+    assert [path for path in sorted(named) if not path.startswith(GENERATED) and not (ROOT / path).exists()] == []
+
+
+def test_a_route_of_the_readme_exists() -> None:
+    routers = (communities.router, devices.router, alerts.router, stream.router)
+    routes = {re.sub(r"\{\w+\}", "ID", route.path) for router in routers for route in router.routes}
+    named = {path for text in READMES for path in re.findall(r"\$API(/[\w/]+)", text)}
+    assert named
+    assert {re.sub(r"[A-Z]+_ID", "ID", path) for path in named} <= routes
+
+
+def test_every_command_is_in_the_operations_guide() -> None:
+    assert [name for name in COMMANDS if f"`anju {name}`" not in OPERATIONS] == []
+
+
+def test_every_setting_and_variable_is_in_the_operations_guide() -> None:
+    assert [name for name in sorted(SETTINGS | VARIABLES) if f"| `{name}` |" not in OPERATIONS] == []
+
+
+def test_the_operations_guide_gives_the_default_of_a_setting() -> None:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | str):
+            row = re.search(rf"(?m)^\| `ANJU_{name.upper()}` \|.*$", OPERATIONS)
+            assert row
+            assert f"| `{field.default}` |" in row[0]
+
+
+def test_every_exit_code_is_in_the_operations_guide() -> None:
+    assert [code for code in Exit if not re.search(rf"(?m)^\| {code.value} \|", OPERATIONS)] == []
+
+
+def test_the_operations_guide_names_the_metrics_that_there_are_and_no_others() -> None:
+    sources = [ROOT / "ingest" / "metrics.py", ROOT / "api" / "metrics.py"]
+    shown = {name for source in sources for name in re.findall(r'"(anju_[a-z_]+)"', source.read_text(encoding="utf-8"))}
+    section = OPERATIONS.split("\n## Metrics")[1].split("\n## ")[0]
+    named = {name.removesuffix("_total") for name in re.findall(r"\banju_[a-z_]+", section)}
+    assert named == shown
+
+
+@pytest.mark.parametrize("page", ["operations.md", "mqtt.md"])
+def test_every_reason_of_a_rejection_is_explained(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"`{reason}`" not in text] == []
+
+
+def test_a_rule_that_a_guide_names_exists() -> None:
+    rules = {rule.name for rule in load_rules(rules_folder(None)).rules}
+    guides = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("guide-*.md")]
+    prefixes = "|".join(sorted({re.escape(rule.split("_")[0]) for rule in rules}))
+    endings = "|".join(sorted({re.escape(rule.rsplit("_", maxsplit=1)[-1]) for rule in rules}))
+    named = {
+        name for text in (*guides, OPERATIONS) for name in re.findall(rf"`((?:{prefixes})_\w*(?:{endings}))`", text)
+    }
+    assert "pipeline_behind" in named
+    assert named - {kind for kind in named if (ROOT / "devices" / f"{kind}.py").exists()} <= rules
+
+
+def test_both_readmes_have_the_same_sections_commands_and_pages() -> None:
+    english, chinese = (
+        {
+            "levels": re.findall(r"(?m)^(#+) ", text),
+            "blocks": re.findall(r"```sh\n(.*?)```", text, re.DOTALL),
+            "folders": re.findall(r"(?m)^\| `(\w+/)`", text),
+            "pages": {link.replace(".zh.md", ".md") for link in re.findall(r"\]\(([^)]+)\)", text)},
+        }
+        for text in READMES
+    )
+    assert english == chinese
+
+
+def test_the_index_of_the_documentation_lists_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md"]
+    assert [page for page in pages if f"]({page})" not in index] == []
+
+
+def test_what_the_operations_guide_links_at_its_top_is_every_section_in_order() -> None:
+    listed = re.findall(r"(?m)^- \[.+\]\(#(.+)\)$", OPERATIONS)
+    sections = re.findall(r"(?m)^## (.+)$", OPERATIONS)
+    names = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in sections]
+    assert listed == names

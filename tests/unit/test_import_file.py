@@ -1,0 +1,163 @@
+"""Reading import files as spreadsheets write them."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from store.import_columns import COMMUNITIES, DEVICES, HOUSEHOLDS
+from store.import_file import read_sheet
+from store.import_rows import ImportRefusedError, Problem, Sheet, read_table, sheet_of
+
+HOUSEHOLD_HEADER = "community,building,unit,room\n"
+
+# What a cell can bring through a file unchanged: no blanks at the ends, nothing that only one encoding knows.
+cells = st.text(st.characters(codec="gb18030", exclude_categories=["Cs", "Cc"]), max_size=12).map(str.strip)
+named = st.lists(cells, min_size=4, max_size=4).filter(any)
+on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def written(path: Path, rows: list[list[str]], encoding: str = "utf-8", ending: str = "\r\n") -> Path:
+    text = io.StringIO()
+    csv.writer(text, lineterminator=ending).writerows(rows)
+    path.write_bytes(text.getvalue().encode(encoding))
+    return path
+
+
+def problems_of(path: Path, content: bytes | str) -> list[Problem]:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_sheet(path)[1]
+
+
+@on_disk
+@given(
+    rows=st.lists(named, max_size=8),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig"]),
+    ending=st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_a_spreadsheet_writes_is_read_back(tmp_path: Path, rows, encoding, ending):
+    header = ["community", "building", "unit", "room"]
+    sheet, problems = read_sheet(written(tmp_path / "h.csv", [header, *rows], encoding, ending))
+    assert problems == []
+    assert sheet.columns == tuple(header)
+    assert sheet.rows == rows
+
+
+@on_disk
+@given(st.binary(max_size=300))
+def test_any_bytes_give_a_sheet_or_a_problem(tmp_path: Path, content: bytes):
+    path = tmp_path / "any.csv"
+    path.write_bytes(content)
+    sheet, problems = read_sheet(path)
+    assert sheet.columns or problems
+    assert all(len(row) == len(sheet.columns) for row in sheet.rows)
+
+
+@on_disk
+@given(order=st.permutations(["community", "device", "kind", "building", "serial", "simulated"]))
+def test_the_order_of_the_columns_never_matters(tmp_path: Path, order: list[str]):
+    rows = [
+        {"community": "c1", "device": "d1", "kind": "gateway", "building": "3", "serial": "", "simulated": "是"},
+        {"community": "c1", "device": "D2", "kind": "meter", "building": "甲", "serial": "S1", "simulated": "?"},
+    ]
+    sheet, _ = read_sheet(written(tmp_path / "d.csv", [order, *([row[name] for name in order] for row in rows)]))
+    table, problems = read_table(DEVICES, sheet)
+    straight, expected = read_table(
+        DEVICES, Sheet("d.csv", tuple(rows[0]), [2, 3], [list(row.values()) for row in rows])
+    )
+    assert list(table.records()) == list(straight.records())
+    assert problems == expected
+    assert len(problems) == 3
+
+
+def test_gb18030_from_a_chinese_spreadsheet_is_recognised(tmp_path: Path):
+    rows = [["community", "name", "banner", "street"], ["yangguang", "阳光小区", "东胜区", "天骄街道"]]
+    sheet, problems = read_sheet(written(tmp_path / "c.csv", rows, "gb18030"))
+    assert (sheet.rows, problems) == ([rows[1]], [])
+
+
+def test_damaged_utf8_is_not_taken_for_gb18030(tmp_path: Path):
+    lines = ["community,name", "a,阳光", "b,花园", "c,绿地"]
+    content = "\n".join(lines).encode().replace("园".encode(), b"\xe5\x9ba")
+    assert content.decode("gb18030") != "\n".join(lines)
+    (problem,) = problems_of(tmp_path / "c.csv", content)
+    assert problem.line == 3
+    assert "可能已损坏" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("community;building;unit;room\nc1;1;1;101\n", "分号"),
+        ("community\tbuilding\tunit\troom\nc1\t1\t1\t101\n", "制表符"),
+        ("community，building，unit，room\n", "中文逗号"),
+        (b"PK\x03\x04...", "Excel"),
+        ("community,building".encode("utf-16"), "UTF-16"),
+        (b"community\n\xff\xff\xff", "GB18030"),
+        ("", "空的"),
+        ("\n,,\n", "空的"),
+        ('community,building\nc1,"1\nc2,2\n', "双引号"),
+    ],
+)
+def test_a_file_of_another_form_is_named_for_what_it_is(tmp_path: Path, content, expected: str):
+    (problem,) = problems_of(tmp_path / "x.csv", content)
+    assert expected in problem.message
+
+
+def test_a_missing_file_is_a_problem(tmp_path: Path):
+    sheet, (problem,) = read_sheet(tmp_path / "nowhere.csv")
+    assert sheet.columns == ()
+    assert problem.file == "nowhere.csv"
+
+
+def test_empty_lines_and_cells_left_over_at_the_edge_are_passed_over(tmp_path: Path):
+    path = tmp_path / "h.csv"
+    path.write_text("community,building,unit,room,,\n\nc1,1,1,101,,\n,,,,,\n  \nc1,1,1,102\n")
+    sheet, problems = read_sheet(path)
+    assert problems == []
+    assert sheet.rows == [["c1", "1", "1", "101"], ["c1", "1", "1", "102"]]
+    assert sheet.lines == [3, 6]
+
+
+def test_a_line_with_too_few_or_too_many_cells_is_named(tmp_path: Path):
+    problems = problems_of(tmp_path / "h.csv", HOUSEHOLD_HEADER + "c1,1,1\nc1,1,1,101\nc1,1,1,1,01\n")
+    assert [(problem.line, problem.message[:6]) for problem in problems] == [(2, "有 3 个单"), (4, "有 5 个单")]
+
+
+def test_a_line_is_counted_from_where_it_begins(tmp_path: Path):
+    path = tmp_path / "h.csv"
+    path.write_text(HOUSEHOLD_HEADER + 'c1,"a\nb",1,101\nC2,1,1,101\n')
+    _, problems = read_table(HOUSEHOLDS, read_sheet(path)[0])
+    assert [(problem.line, problem.column) for problem in problems] == [(4, "community"), (2, "building")]
+
+
+def test_an_unknown_column_is_refused_with_the_nearest_one():
+    _, (problem,) = read_table(COMMUNITIES, Sheet("c.csv", ("community", "name", "banner", "Street", "street")))
+    assert (problem.line, problem.column) == (1, "Street")
+    assert problem.message.endswith("是否应为 street？")
+
+
+def test_missing_and_repeated_columns_are_refused():
+    _, problems = read_table(HOUSEHOLDS, Sheet("h.csv", ("community", "building", "unit", "unit")))
+    assert [(problem.column, problem.line) for problem in problems] == [("unit", 1), ("room", 1)]
+
+
+def test_a_program_may_hand_in_values_instead_of_text():
+    sheet = sheet_of(
+        DEVICES, [{"community": "c1", "simulated": True, "serial": None}, {"community": "c2", "room": 501}]
+    )
+    assert sheet.columns == ("community", "simulated", "serial", "room")
+    assert sheet.rows == [["c1", "True", "", ""], ["c2", "", "", "501"]]
+
+
+def test_a_refusal_shows_two_hundred_problems_and_counts_the_rest():
+    error = ImportRefusedError([Problem("d.csv", line, "kind", "不能为空") for line in range(2, 252)])
+    shown = str(error).splitlines()
+    assert len(error.problems) == 250
+    assert shown[0].startswith("导入被拒绝，未写入任何数据：共 250 个问题")
+    assert shown[1] == "d.csv 第 2 行（line 2） kind 列：不能为空"
+    assert len(shown) == 202
+    assert "另外 50 个问题" in shown[-1]

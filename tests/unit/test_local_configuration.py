@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.binaries import Binaries
+from local.broker import READ, Account, Nats
+from local.errors import LocalError
+from local.postgres import Postgres
+from local.supervisor import LONGEST_DELAY_S, restart_delay_s
+from local.users import User, as_seen_from_inside, service_user
+
+BINARIES = Binaries(Path("/b/initdb"), Path("/b/postgres"), 17, None, None, Path("/b/nats-server"))
+NOBODY = User("nobody", 65534, 65534)
+
+
+def broker(user: User | None = None) -> Nats:
+    accounts = {"ingest": Account("ingest", "i", read=READ), "publisher": Account("publisher", "p", write=("a.>",))}
+    return Nats(BINARIES, Path("/d/broker"), 1883, 8222, user, reader=Account("reader", "r"), **accounts)
+
+
+def test_an_account_without_subjects_may_do_nothing():
+    permissions = json.loads(Account("idle", "x").rendered())["permissions"]
+    assert permissions == {"publish": {"deny": ">"}, "subscribe": {"deny": ">"}}
+
+
+def test_no_account_may_use_the_brokers_own_protocol():
+    assert json.loads(Account("any", "x").rendered())["allowed_connection_types"] == ["MQTT"]
+
+
+def test_the_broker_listens_on_this_machine_only():
+    listeners = [part for part in broker().configuration().split('"') if part.count(":") == 1 and part[-1].isdigit()]
+    assert {part.split(":")[0] for part in listeners} == {"127.0.0.1"}
+    assert len(listeners) == 3
+
+
+def test_urls_carry_account_and_port():
+    assert broker().ingest_url == "mqtt://ingest:i@127.0.0.1:1883"
+    assert broker().publish_url == "mqtt://publisher:p@127.0.0.1:1883"
+    assert broker().read_url == "mqtt://reader:r@127.0.0.1:1883"
+    postgres = Postgres(BINARIES, Path("/d/postgres"), 15432, None, "s")
+    assert postgres.url == "postgresql://anju:s@127.0.0.1:15432/anju"
+
+
+def test_a_service_of_an_unprivileged_user_reaches_its_data_without_walking_there():
+    assert as_seen_from_inside(Path("/root/d"), NOBODY) == Path("/proc/self/cwd")
+    assert '"/proc/self/cwd/jetstream"' in broker(NOBODY).configuration()
+
+
+@given(deaths=st.integers(1, 10_000))
+def test_a_part_that_keeps_dying_is_started_ever_later_but_within_bounds(deaths: int):
+    assert 0 < restart_delay_s(deaths) <= restart_delay_s(deaths + 1) <= LONGEST_DELAY_S < 5
+
+
+def test_a_user_that_does_not_exist_is_an_error_that_names_the_setting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(LocalError, match=r"no user 'no-such-user'.*Set ANJU_LOCAL_USER"):
+        service_user({"ANJU_LOCAL_USER": "no-such-user"})
+
+
+def test_root_is_not_an_unprivileged_user(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(LocalError, match="is root"):
+        service_user({"ANJU_LOCAL_USER": "root"})
+
+
+def test_a_process_without_roots_rights_stays_who_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert service_user({"ANJU_LOCAL_USER": "no-such-user"}) is None

@@ -1,0 +1,45 @@
+"""Who is on an alert: which actions lead where, and what a person is told who tries another."""
+
+import pytest
+
+from rules.attention import Action, Attention, AttentionError, attend
+from rules.rule import RulesError
+
+
+def go(*actions, state=Attention.UNACKNOWLEDGED):
+    for action in actions:
+        state = attend(state, action)
+    return state
+
+
+def test_an_alert_goes_from_hand_to_hand_until_it_is_closed():
+    course = (Action.ACKNOWLEDGE, Action.ASSIGN, Action.START, Action.RESOLVE, Action.CLOSE)
+    reached = [go(*course[:count]) for count in range(1, 6)]
+    assert reached == ["acknowledged", "assigned", "in_progress", "resolved", "closed"]
+
+
+@pytest.mark.parametrize("action", [Action.ACKNOWLEDGE, Action.ASSIGN, Action.START, Action.RESOLVE])
+def test_steps_may_be_left_out(action):
+    assert go(action) != Attention.UNACKNOWLEDGED
+
+
+def test_an_assigned_alert_may_be_assigned_to_somebody_else():
+    assert go(Action.ASSIGN, Action.ASSIGN) == go(Action.START, Action.ASSIGN) == Attention.ASSIGNED
+
+
+def test_what_nobody_has_seen_cannot_be_closed():
+    with pytest.raises(AttentionError):
+        go(Action.CLOSE)
+
+
+def test_a_resolved_alert_cannot_be_acknowledged_and_the_person_is_told_why():
+    with pytest.raises(AttentionError) as refused:
+        go(Action.RESOLVE, Action.ACKNOWLEDGE)
+    assert str(refused.value) == "报警已解决，不能再“确认”；可以“关闭”。"
+    assert isinstance(refused.value, RulesError)
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_nothing_reopens_a_closed_alert(action):
+    with pytest.raises(AttentionError, match="新的报警"):
+        attend(Attention.CLOSED, action)

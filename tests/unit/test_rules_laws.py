@@ -1,0 +1,186 @@
+"""What holds for every rule and every course of events."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.condition import Any, Compare
+from rules.rule import Phase, Unknown
+from tests.unit.rules_fixtures.world import (
+    COVER,
+    DEVICE,
+    HIGH,
+    LOST,
+    LOW_AGAIN,
+    MISSING,
+    RESTORED,
+    World,
+    at,
+    event,
+    minutes,
+    outcome,
+    rule,
+    volts,
+)
+
+OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
+END = 10_000
+
+delays = st.sampled_from([0, 1, 3, 5]).map(minutes)
+measured_ends = st.sampled_from([None, LOW_AGAIN])
+field_rules = st.builds(
+    rule,
+    until=measured_ends,
+    on_delay=delays,
+    off_delay=delays,
+    unknown=st.sampled_from(Unknown),
+    latch=st.booleans(),
+)
+event_rules = st.one_of(
+    st.builds(rule, when=st.just(LOST), until=st.sampled_from([RESTORED, LOW_AGAIN, Any((RESTORED, LOW_AGAIN))]),
+              on_delay=delays, off_delay=delays, latch=st.booleans()),
+    st.builds(rule, when=st.just(COVER), until=st.none(), on_delay=st.just(minutes(0)), off_delay=delays,
+              latch=st.booleans()),
+    st.builds(rule, when=st.just(HIGH), until=st.sampled_from([RESTORED, Any((RESTORED, LOW_AGAIN))]),
+              on_delay=delays, off_delay=delays, latch=st.booleans()),
+    st.builds(rule, when=st.just(Any((LOST, HIGH, Compare("relay_closed", "equals", False)))), until=measured_ends,
+              on_delay=delays, off_delay=delays, latch=st.booleans()),
+)  # fmt: skip
+rules = st.one_of(field_rules, event_rules)
+
+readings = st.sampled_from([245.0, 245.0, 245.0, 240.0, 230.0, 230.0, MISSING])
+happenings = st.sampled_from(["power_lost", "power_restored", "cover_opened"])
+anything = st.one_of(readings, readings, happenings)
+gaps = st.sampled_from([0.5, 1, 1, 1, 2, 2.5, 7])
+
+
+@st.composite
+def courses(draw, contents=anything):
+    """Samples in the order of time: readings mostly, and the events that the rules know."""
+    minute, samples = 0.0, []
+    for gap, content in draw(st.lists(st.tuples(gaps, contents), max_size=25)):
+        minute += gap
+        samples.append(event(minute, content) if isinstance(content, str) else volts(minute, content))
+    return samples
+
+
+def minute_of(sample):
+    return (sample.ts - at(0)) / minutes(1)
+
+
+def run(one_rule, samples):
+    world = World(one_rule)
+    world.judge(*samples)
+    world.tick(END)
+    return outcome(world.transitions)
+
+
+@given(rules, courses(), st.one_of(st.just(range(60)), st.sets(st.integers(0, 60))))
+def test_ticks_inserted_anywhere_change_no_transition(one_rule, samples, ticks):
+    world = World(one_rule)
+    for minute, _, sample in sorted(
+        [*((minute_of(s), 1, s) for s in samples), *((tick, 0, None) for tick in ticks)], key=lambda entry: entry[:2]
+    ):
+        if sample:
+            world.judge(sample)
+        else:
+            world.tick(minute)
+    world.tick(END)
+    assert outcome(world.transitions) == run(one_rule, samples)
+
+
+@given(rules, courses(), st.data())
+def test_duplicates_and_older_samples_change_nothing(one_rule, samples, data):
+    world = World(one_rule)
+    for count, sample in enumerate(samples, 1):
+        world.judge(sample)
+        stored = dict(world.stored)
+        for again in data.draw(st.lists(st.sampled_from(samples[:count]), max_size=3)):
+            assert world.judge(again) == []
+        assert world.stored == stored
+
+
+@given(rules, courses(), st.sets(st.integers(0, 25)))
+def test_stopping_and_restoring_anywhere_gives_the_same_transitions(one_rule, samples, stops):
+    world = World(one_rule)
+    for count, sample in enumerate(samples):
+        if count in stops:
+            assert world.restart(minute=minute_of(sample)) == []
+        world.judge(sample)
+    world.restart(minute=END)
+    world.tick(END)
+    assert outcome(world.transitions) == run(one_rule, samples)
+
+
+@given(rules, courses(), st.sets(st.integers(0, 25)))
+def test_at_most_one_occurrence_is_open_and_none_comes_twice(one_rule, samples, closed_at):
+    world = World(one_rule)
+    for count, sample in enumerate(samples):
+        world.judge(sample)
+        if count in closed_at:
+            world.close(minute_of(sample))
+    opened = [told for told in world.transitions if told.to_phase in OPEN and told.from_phase not in OPEN]
+    assert [told.sequence for told in opened] == list(range(1, len(opened) + 1))
+    assert len({told.occurrence_id for told in opened}) == len(opened)
+    for before, after in pairwise(world.transitions):
+        assert before.to_phase is after.from_phase
+        if before.to_phase in OPEN:
+            assert after.occurrence_id == before.occurrence_id
+
+
+@given(field_rules, courses(), courses(st.just(MISSING)))
+def test_unknown_ends_no_alert(one_rule, samples, unknowns):
+    world = World(one_rule)
+    last = minute_of(samples[-1]) if samples else 0
+    world.judge(*samples, *(volts(last + minute, 245) for minute in range(1, 10)))
+    assert world.phase() == "active"
+    world.judge(*(volts(last + 10 + minute_of(sample), MISSING) for sample in unknowns))
+    world.tick(END)
+    assert world.phase() == "active"
+
+
+@given(field_rules, courses(readings))
+def test_an_alert_opens_only_after_uninterrupted_evidence_for_the_whole_delay(one_rule, samples):
+    held = {sample.ts: sample.values["voltage_v"] > 242 for sample in samples if sample.values}
+    for told in run(one_rule, samples):
+        if told.to_phase is not Phase.ACTIVE or told.from_phase not in {Phase.NORMAL, Phase.PENDING}:
+            continue
+        begin = told.at
+        for ts in sorted((ts for ts in held if ts <= told.at), reverse=True):
+            # A sample at the deadline itself comes after the timer.
+            if not held[ts] and ts < told.at:
+                break
+            if begin - ts > one_rule.allowed_gap:
+                break
+            begin = ts if held[ts] else begin
+        assert told.at - begin >= one_rule.on_delay
+
+
+@given(rules, st.permutations(range(12)), st.data())
+def test_an_occurrence_never_moves_back_in_time_whatever_the_order_of_arrival(one_rule, order, data):
+    world = World(one_rule)
+    for minute in order:
+        content = data.draw(st.one_of(readings, happenings))
+        world.judge(event(minute, content) if isinstance(content, str) else volts(minute, content))
+        if data.draw(st.booleans()):
+            world.tick(minute + 20)
+    times = [told.at for told in world.transitions if told.occurrence_id]
+    assert times == sorted(times)
+
+
+@settings(max_examples=25)
+@given(rules, courses())
+def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, samples):
+    world = World(one_rule)
+    world.judge(*(sample._replace(device_id=id_) for sample in samples for id_ in (DEVICE.id, 8, 9)))
+    world.tick(END)
+    by_device = [
+        [
+            (told.from_phase, told.to_phase, told.at, told.sequence)
+            for told in world.transitions
+            if told.device_id == id_
+        ]
+        for id_ in (DEVICE.id, 8, 9)
+    ]
+    assert by_device[0] == by_device[1] == by_device[2]

@@ -1,0 +1,188 @@
+"""Rule files: everything that is wrong with them is said, by file and line; what is right becomes a pack."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from devices.catalogue import KINDS
+from rules.check import check_folder, main
+from rules.condition import Compare, Silent
+from rules.loader import RuleFileError, load_rules
+from rules.rule import RulesError, Severity, Unknown
+from tests.unit.rules_fixtures.world import minutes, rule
+
+BAD = sorted((Path(__file__).parent / "rules_fixtures" / "bad").iterdir())
+DEFINITIONS = Path(__file__).parents[2] / "rules" / "definitions"
+
+FULL = """
+- name: voltage_high
+  kind: electricity_meter
+  severity: major
+  when: {field: voltage_v, above: 242}
+  until: {field: voltage_v, below: 238}
+  on_delay: 30m
+  off_delay: 1h
+  gap: 20m
+  unknown: pause
+  latch: true
+  title: 电压过高
+  message: "{place} {device}：电压 {voltage_v} V"
+  advice: 检查零线
+  examples:
+    - - {at: 0s, voltage_v: 245, then: pending}
+      - {at: 15m, voltage_v: 245, then: pending}
+      - {at: 30m, voltage_v: 245, then: active}
+      - {at: 45m, voltage_v: 230, then: recovering}
+      - {at: 60m, voltage_v: 230}
+      - {at: 75m, voltage_v: 230}
+      - {at: 90m, voltage_v: 230}
+      - {at: 105m, then: latched}
+"""
+SILENT = """
+- name: meter_silent
+  kind: electricity_meter
+  severity: info
+  when: {silent: {periods: 2}}
+  title: 没有数据
+  message: "{device} 已 {silent_for} 没有数据"
+  advice: 检查通信
+  examples: [[{at: 0s, arrives: true}, {at: 31m, then: normal}, {at: 32m, then: active},
+              {at: 40m, arrives: true, then: normal}]]
+"""
+
+
+def write(folder, text, name="electricity_meter.yaml"):
+    (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("case", BAD, ids=[case.name for case in BAD])
+def test_a_bad_rule_file_is_refused_with_line_and_remedy(case):
+    with pytest.raises(RuleFileError) as refused:
+        load_rules(case)
+    expected = (case / "expected.txt").read_text("utf-8").splitlines()
+    assert [str(problem) for problem in refused.value.problems] == expected
+    assert str(refused.value).splitlines()[1:] == expected
+
+
+def test_there_are_bad_files_enough_to_mean_something():
+    assert len(BAD) >= 25
+    assert all((case / "expected.txt").stat().st_size for case in BAD)
+
+
+def test_every_word_of_a_rule_is_read(tmp_path):
+    (read,) = load_rules(write(tmp_path, FULL)).rules
+    assert read.examples[0][3].values == {"voltage_v": 230.0}
+    expected = rule(
+        severity=Severity.MAJOR,
+        on_delay=minutes(30),
+        off_delay=minutes(60),
+        allowed_gap=minutes(20),
+        unknown=Unknown.PAUSE,
+        latch=True,
+        message="{place} {device}：电压 {voltage_v} V",
+        source="electricity_meter.yaml:2",
+    )
+    assert replace(read, examples=()) == expected
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    (read,) = load_rules(write(tmp_path, SILENT)).rules
+    assert read.when == Silent(2, minutes(15), minutes(1.5))
+    assert (read.until, read.on_delay, read.off_delay) == (None, timedelta(), timedelta())
+    assert (read.scope, read.unknown, read.latch) == ("device", Unknown.HOLD, False)
+    assert read.allowed_gap == minutes(30)
+
+
+def test_rules_of_several_files_make_one_pack(tmp_path):
+    write(tmp_path, FULL + SILENT)
+    pipeline = (DEFINITIONS / "pipeline.yaml").read_text("utf-8")
+    pack = load_rules(write(tmp_path, pipeline, "pipeline.yaml"))
+    assert [one.name for one in pack.rules] == ["voltage_high", "meter_silent", "pipeline_behind"]
+    assert [one.name for one in pack.of_kind("electricity_meter")] == ["voltage_high", "meter_silent"]
+
+
+def test_the_problems_of_all_files_are_reported_together(tmp_path):
+    write(tmp_path, FULL.replace("major", "loud"))
+    write(
+        tmp_path, SILENT.replace("electricity_meter", "gas_meter").replace("title: 没有数据\n  ", ""), "gas_meter.yaml"
+    )
+    write(tmp_path, FULL.replace("electricity_meter", "water_meter"), "water_meter.yaml")
+    files = {problem.file for problem in check_folder(tmp_path).problems}
+    assert files == {"electricity_meter.yaml", "gas_meter.yaml", "water_meter.yaml"}
+
+
+def test_a_name_is_used_once_in_the_whole_pack(tmp_path):
+    write(tmp_path, FULL + SILENT)
+    gas = (
+        SILENT.replace("electricity_meter", "gas_meter").replace("31m", "2h").replace("32m", "3h").replace("40m", "4h")
+    )
+    (problem,) = check_folder(write(tmp_path, gas, "gas_meter.yaml")).problems
+    assert str(problem) == (
+        "gas_meter.yaml:2: `meter_silent` is already the name of the rule in electricity_meter.yaml:25: choose another"
+    )
+
+
+@pytest.mark.parametrize("folder", ["", "nowhere"])
+def test_a_folder_without_rule_files_is_an_error(tmp_path, folder):
+    with pytest.raises(RulesError, match="no rule file here: name a folder that has"):
+        load_rules(tmp_path / folder)
+
+
+def test_other_words_and_another_severity_keep_the_version():
+    changed = replace(rule(), title="别的", message="别的", advice="别的", severity=Severity.CRITICAL, source="x:9")
+    assert changed.version == rule().version
+
+
+@pytest.mark.parametrize(
+    "logic",
+    [
+        {"when": Compare("voltage_v", "above", 243.0)},
+        {"until": None},
+        {"on_delay": minutes(9)},
+        {"off_delay": minutes(9)},
+        {"allowed_gap": minutes(9)},
+        {"unknown": Unknown.RESET},
+        {"latch": True},
+        {"kind": "gas_meter"},
+    ],
+    ids=lambda logic: next(iter(logic)),
+)
+def test_other_logic_is_another_version(logic):
+    assert rule(**logic).version != rule().version
+
+
+def test_numbers_that_are_equal_make_the_same_version(tmp_path):
+    (first,) = load_rules(write(tmp_path, FULL)).rules
+    (second,) = load_rules(write(tmp_path, FULL.replace("242", "242.0").replace("1h", "60m"))).rules
+    assert first.version == second.version
+
+
+def test_the_rules_that_anju_comes_with_are_sound_and_cover_every_kind():
+    report = check_folder(DEFINITIONS)
+    assert report.problems == ()
+    assert all(report.rules[kind.name] >= 3 for kind in KINDS)
+    assert report.rules["pipeline"] == 1
+
+
+def test_checking_a_folder_prints_what_is_wrong_and_says_so_by_its_exit_code(capsys):
+    assert main([str(BAD[0])]) == 1
+    assert capsys.readouterr().err == (BAD[0] / "expected.txt").read_text("utf-8")
+    assert main([str(DEFINITIONS)]) == 0
+    assert "pipeline: 1 rules" in capsys.readouterr().out
+    assert main([]) == 2
+
+
+def test_the_check_runs_as_a_program():
+    run = subprocess.run(
+        [sys.executable, "-m", "rules.check", str(DEFINITIONS)],
+        cwd=DEFINITIONS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")

@@ -1,0 +1,207 @@
+"""Silence: absence on the arrival clock, and its freeze while our own pipeline is behind."""
+
+from dataclasses import replace
+
+from rules.engine import DeviceMemory
+from rules.machine import Reason
+from tests.unit.rules_fixtures.world import (
+    DEVICE,
+    World,
+    at,
+    event,
+    minutes,
+    path,
+    silent_rule,
+    volts,
+)
+
+NAME = "meter_silent"
+
+
+def a_heard_world(**changed):
+    world = World(silent_rule(**changed))
+    world.tick(0)
+    world.judge(volts(0, 230))
+    return world
+
+
+def test_a_device_is_silent_after_its_periods_and_the_jitter():
+    world = a_heard_world()
+    assert world.tick(49) == []
+    (activated,) = world.tick(50)
+    assert (path([activated]), activated.at, activated.reason) == ("normal active", at(50), Reason.SILENCE)
+    assert activated.message == "e-101 已 50 分钟 没有数据"
+
+
+def test_the_time_of_silence_does_not_depend_on_the_tick_that_finds_it():
+    world = a_heard_world()
+    (activated,) = world.tick(300)
+    assert (activated.at, activated.decided_at) == (at(50), at(300))
+
+
+def test_every_arrival_puts_silence_off():
+    world = a_heard_world()
+    for minute in range(15, 300, 15):
+        world.judge(volts(minute, 230))
+        world.tick(minute + 14)
+    assert world.transitions == []
+    assert world.tick(285 + 50)[0].at == at(285 + 50)
+
+
+def test_a_fresh_sample_ends_silence():
+    world = a_heard_world()
+    world.tick(60)
+    (ended,) = world.judge(volts(61, 230))
+    assert (path([ended]), ended.at, ended.reason) == ("active normal", at(61), Reason.ARRIVAL)
+    assert world.tick(61 + 50)[0].to_phase == "active"
+
+
+def test_a_late_backfill_ends_no_silence():
+    world = a_heard_world()
+    world.tick(120)
+    assert world.judge(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45))) == []
+    assert world.phase(NAME) == "active"
+    world.judge(volts(120, 230, delay=5))
+    assert world.phase(NAME) == "normal"
+
+
+def test_an_older_sample_is_no_arrival():
+    world = a_heard_world()
+    world.judge(volts(10, 230))
+    world.judge(volts(5, 230, delay=40))
+    assert world.tick(60)[0].at == at(60)
+
+
+def test_events_are_no_arrival_because_the_period_is_that_of_telemetry():
+    world = a_heard_world()
+    world.judge(event(40, "power_lost"))
+    world.tick(50)
+    assert world.phase(NAME) == "active"
+
+
+def test_a_device_never_seen_is_not_silent():
+    world = World(silent_rule())
+    world.tick(0)
+    assert world.tick(10_000) == []
+
+
+def test_before_the_first_live_tick_nobody_is_silent():
+    world = World(silent_rule())
+    world.judge(volts(0, 230))
+    assert world.tick(300, live=False) == []
+    assert world.tick(301) == []
+    assert world.tick(350) == []
+    assert world.tick(351)[0].at == at(351)
+
+
+def test_while_our_own_pipeline_is_behind_nobody_becomes_silent():
+    world = a_heard_world()
+    world.tick(40, live=False)
+    assert world.tick(200, live=False) == []
+
+
+def test_after_a_thaw_absence_counts_from_the_thaw():
+    world = a_heard_world()
+    world.tick(40, live=False)
+    world.tick(200)
+    assert world.tick(249) == []
+    assert world.tick(250)[0].at == at(250)
+
+
+def test_a_device_that_was_heard_after_the_thaw_counts_from_then():
+    world = a_heard_world()
+    world.tick(40, live=False)
+    world.tick(200)
+    world.judge(volts(210, 230))
+    assert world.tick(259) == []
+    assert world.tick(260)[0].at == at(260)
+
+
+def test_a_freeze_does_not_end_a_silence_that_was_there_before():
+    world = a_heard_world()
+    world.tick(60)
+    world.tick(70, live=False)
+    world.tick(200)
+    assert path(world.transitions) == "normal active"
+
+
+def test_a_restored_device_that_stays_away_becomes_silent_after_the_thaw():
+    world = a_heard_world()
+    world.restart(minute=30)
+    assert world.tick(60) == []
+    assert world.tick(110)[0].at == at(110)
+
+
+def test_a_restored_silence_is_not_raised_again_and_ends_with_an_arrival():
+    world = a_heard_world()
+    world.tick(60)
+    world.restart(minute=70)
+    stored = dict(world.stored)
+    assert world.tick(71) == world.tick(400) == []
+    assert world.stored == stored
+    world.judge(volts(401, 230))
+    assert path(world.transitions) == "normal active normal"
+
+
+def test_silence_may_have_to_last_and_presence_too():
+    world = a_heard_world(on_delay=minutes(10), off_delay=minutes(20))
+    world.tick(50)
+    assert world.phase(NAME) == "pending"
+    assert world.tick(60)[0].at == at(60)
+    world.judge(volts(70, 230))
+    assert world.phase(NAME) == "recovering"
+    world.tick(90)
+    assert world.transitions[-1].at == at(90)
+    assert world.phase(NAME) == "normal"
+
+
+def test_a_device_that_falls_silent_again_while_recovering_is_still_in_the_same_occurrence():
+    world = a_heard_world(off_delay=minutes(60))
+    world.tick(50)
+    world.judge(volts(60, 230))
+    world.tick(300)
+    assert path(world.transitions) == "normal active recovering active"
+    assert world.transitions[-1].at == at(110)
+
+
+def test_a_frozen_wait_does_not_ripen_when_the_device_comes_back():
+    world = a_heard_world(on_delay=minutes(10))
+    world.tick(50)
+    world.tick(51, live=False)
+    world.judge(volts(90, 230))
+    assert path(world.transitions) == "normal pending normal"
+
+
+def test_a_silence_closed_by_hand_is_muted_until_the_device_is_heard():
+    world = a_heard_world()
+    world.tick(60)
+    world.close(61, NAME)
+    assert world.tick(400) == []
+    world.judge(volts(401, 230))
+    assert path(world.transitions) == "normal active muted normal"
+    assert world.tick(451)[0].sequence == 2
+
+
+def test_each_of_two_silent_rules_keeps_its_own_patience():
+    strict, patient = silent_rule(), silent_rule(name="meter_gone", when=replace(silent_rule().when, periods=30))
+    world = World(strict, patient)
+    world.tick(0)
+    world.judge(volts(0, 230))
+    assert [told.rule for told in world.tick(500)] == [NAME, "meter_gone"]
+    world.judge(volts(440, 230, delay=100))
+    assert (world.phase(NAME), world.phase("meter_gone")) == ("active", "normal")
+
+
+def test_a_forgotten_device_is_not_silent():
+    world = a_heard_world()
+    world.engine.forget(DEVICE.id)
+    assert world.tick(300) == []
+    assert world.engine.remembered(DEVICE.id) is None
+
+
+def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
+    world = World(silent_rule())
+    world.judge(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
+    assert world.engine.remembered(DEVICE.id) == DeviceMemory(
+        DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
+    )

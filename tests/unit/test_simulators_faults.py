@@ -1,0 +1,371 @@
+"""Every fault can be seen from outside, in what a real device would send."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from devices.device import Device
+from devices.payload import Connection, Occurrence, Reading, Rejection, decode
+from devices.privacy import Pseudonymiser
+from devices.schema import Reason
+from simulators.faults import FAULTS, Fault, FaultError, parse_fault
+from simulators.fleet import Fleet
+from simulators.town import plan_community
+
+NOW = datetime(2026, 1, 10, 10, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+PSEUDONYMISER = Pseudonymiser(b"a key for tests only")
+TOWN = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).fleet()
+BY_NAME = {device.name: device for device in TOWN}
+GATEWAY = "b01-gateway"
+WATER, POWER, GAS = (f"b01-u1-0101-{what}" for what in ("water", "electricity", "gas"))
+
+
+def sent(fault, start=NOW - 3 * timedelta(hours=1), end=NOW + 4 * timedelta(hours=1)):
+    return list(Fleet(TOWN, 1, [fault]).messages(start, end))
+
+
+def decoded(messages, device):
+    """(when it arrived, what it says) of everything about one device."""
+    return [
+        (message.at, item)
+        for message in messages
+        for item in decode(message.topic, message.payload, message.at, lambda _, name: BY_NAME.get(name), PSEUDONYMISER)
+        if item.device is not None and item.device.name == device
+    ]
+
+
+def events(messages, device):
+    return [(item.event, item.ts) for _, item in decoded(messages, device) if isinstance(item, Occurrence)]
+
+
+def series(messages, device, field):
+    """(ts, value), in order of ts."""
+    return sorted((item.ts, item.values[field]) for _, item in decoded(messages, device) if isinstance(item, Reading))
+
+
+def during(found, fault):
+    return [value for ts, value in found if fault.start <= ts < fault.end]
+
+
+def lasting(kind, device, minutes=60, **parameters):
+    return Fault(kind, device, NOW, NOW + minutes * MINUTE, parameters)
+
+
+def test_everything_that_faulty_devices_send_is_decoded():
+    faults = [
+        Fault(kind.name, device.name, NOW, NOW + 40 * MINUTE)
+        for kind in FAULTS.values()
+        if kind.name != "clock_drift"
+        for device in [next(device for device in TOWN if device.kind in kind.devices)]
+    ]
+    fleet = Fleet(TOWN, 1, faults)
+    messages = [*fleet.statuses(NOW), *fleet.messages(NOW - timedelta(hours=1), NOW + timedelta(hours=2))]
+    rejected = [
+        item
+        for message in messages
+        for item in decode(message.topic, message.payload, message.at, lambda _, name: BY_NAME.get(name), PSEUDONYMISER)
+        if isinstance(item, Rejection)
+    ]
+    assert len(messages) > 1000
+    assert rejected == []
+
+
+def test_a_leak_keeps_the_flow_above_zero_and_is_reported_after_a_while():
+    fault = lasting("leak", WATER, minutes=120, flow_m3_h=0.05, detect_after_s=90)
+    messages = sent(fault)
+    found = events(messages, WATER)
+    assert found == [("leak_detected", NOW + timedelta(seconds=90)), ("leak_cleared", fault.end)]
+    flows = during(series(messages, WATER, "flow_m3_h"), fault)
+    assert len(flows) >= 3
+    assert min(flows) >= 0.05
+
+
+def test_what_leaks_is_counted():
+    fault = lasting("leak", WATER, minutes=120, flow_m3_h=0.05)
+    healthy = list(Fleet(TOWN, 1).messages(NOW, NOW + timedelta(hours=4)))
+    with_leak, without = series(sent(fault), WATER, "volume_m3")[-1], series(healthy, WATER, "volume_m3")[-1]
+    assert with_leak[1] - without[1] == pytest.approx(0.1, abs=0.002)
+
+
+def test_a_leak_that_ends_before_it_is_noticed_raises_nothing():
+    assert events(sent(lasting("leak", WATER, minutes=1, detect_after_s=120)), WATER) == []
+
+
+def test_a_burst_is_reported_with_its_flow_at_once():
+    fault = lasting("burst", WATER)
+    messages = sent(fault)
+    assert events(messages, WATER) == [("burst_detected", NOW + timedelta(seconds=10))]
+    assert min(during(series(messages, WATER, "flow_m3_h"), fault)) >= 4
+    arrived = [at for at, item in decoded(messages, WATER) if isinstance(item, Occurrence)]
+    assert arrived == [NOW + timedelta(seconds=10)]
+
+
+@pytest.mark.parametrize(("device", "field"), [(WATER, "volume_m3"), (POWER, "energy_kwh"), (GAS, "volume_m3")])
+def test_a_stuck_meter_stands_still_and_goes_on_from_there(device, field):
+    fault = Fault("meter_stuck", device, NOW, NOW + timedelta(hours=10))
+    messages = sent(fault, end=NOW + timedelta(hours=30))
+    found = series(messages, device, field)
+    assert len(set(during(found, fault))) == 1
+    assert found[-1][1] > during(found, fault)[0]
+    assert [value for _, value in found] == sorted(value for _, value in found)
+
+
+@pytest.mark.parametrize(("device", "field"), [(WATER, "volume_m3"), (POWER, "energy_kwh"), (GAS, "volume_m3")])
+def test_a_meter_that_was_reset_begins_at_zero(device, field):
+    found = series(sent(Fault("meter_reset", device, NOW)), device, field)
+    before, after = [v for ts, v in found if ts < NOW], [v for ts, v in found if ts >= NOW]
+    assert after[0] < 5 < before[-1]
+    assert after == sorted(after)
+
+
+def test_a_clock_that_runs_ahead_dates_readings_into_the_future():
+    fault = lasting("clock_drift", "b01-u1-camera", offset_s=900)
+    rejected = [(at, item) for at, item in decoded(sent(fault), "b01-u1-camera") if isinstance(item, Rejection)]
+    assert {item.reason for _, item in rejected} == {Reason.FUTURE_TIMESTAMP}
+    assert len(rejected) == 60
+    assert all(fault.start <= at < fault.end for at, _ in rejected)
+
+
+def test_a_clock_that_is_a_little_off_is_told_by_its_offset():
+    fault = lasting("clock_drift", GATEWAY, offset_s=120)
+    messages = sent(fault)
+    shown = [value for ts, value in series(messages, GATEWAY, "clock_offset_s") if abs(value) > 60]
+    assert len(shown) == 60
+
+
+def test_a_gateway_without_uplink_is_silent_with_its_children_and_then_sends_everything():
+    fault = lasting("gateway_outage", GATEWAY, minutes=45)
+    messages, healthy = sent(fault), list(Fleet(TOWN, 1).messages(NOW - timedelta(hours=3), NOW + timedelta(hours=4)))
+    of_gateway = [message for message in messages if message.topic.split("/")[4] == GATEWAY]
+    silent = [message for message in of_gateway if fault.start <= message.at < fault.end]
+    assert [message.payload for message in silent] == [b'{"state":"offline"}']
+    back = next(message for message in of_gateway if message.at == fault.end)
+    assert back.retain
+    assert json.loads(back.payload)["state"] == "online"
+    for device in (WATER, POWER):
+        assert [ts for ts, _ in series(messages, device, "signal_dbm" if device == WATER else "power_w")] == [
+            ts for ts, _ in series(healthy, device, "signal_dbm" if device == WATER else "power_w")
+        ]
+    late = [at - item.ts for at, item in decoded(messages, POWER) if isinstance(item, Reading)]
+    assert max(late) > 30 * MINUTE
+
+
+def test_a_gateway_that_stays_away_sends_nothing_any_more():
+    messages = sent(Fault("gateway_outage", GATEWAY, NOW))
+    after = [message for message in messages if message.topic.split("/")[4] == GATEWAY and message.at >= NOW]
+    assert [message.payload for message in after] == [b'{"state":"offline"}']
+
+
+def test_a_forced_door_is_reported_and_stands_open():
+    fault = lasting("door_forced", "b01-u1-door", minutes=5)
+    messages = sent(fault)
+    assert ("door_forced", NOW) in events(messages, "b01-u1-door")
+    assert set(during(series(messages, "b01-u1-door", "door_open"), fault)) == {True}
+    assert ("door_closed", fault.end) in events(messages, "b01-u1-door")
+    unlocks = during(series(messages, "b01-u1-door", "unlocks"), fault)
+    assert len(set(unlocks)) == 1
+
+
+def test_a_door_held_open_is_reported_after_its_time():
+    fault = lasting("door_held_open", "b01-u1-door", minutes=5, hold_s=40)
+    found = events(sent(fault), "b01-u1-door")
+    assert ("door_opened", NOW) in found
+    assert ("door_held_open", NOW + timedelta(seconds=40)) in found
+
+
+def test_a_ground_fault_stops_the_charger_and_its_session():
+    evening = datetime(2026, 1, 9, 4, tzinfo=UTC)
+    quiet = list(Fleet(TOWN, 1).messages(evening, evening + timedelta(days=1)))
+    charging = [ts for ts, status in series(quiet, "ev-01", "status") if status == "charging"][30]
+    fault = Fault("charger_fault", "ev-01", charging, charging + 20 * MINUTE)
+    messages = sent(fault, evening, evening + timedelta(days=1))
+    found = dict(events(messages, "ev-01"))
+    assert found["ground_fault"] == charging
+    assert found["fault_cleared"] == fault.end
+    assert set(during(series(messages, "ev-01", "status"), fault)) == {"faulted"}
+    assert set(during(series(messages, "ev-01", "power_kw"), fault)) == {0}
+    stops = [item for _, item in decoded(messages, "ev-01") if isinstance(item, Occurrence)]
+    reasons = [item.data["reason"] for item in stops if item.event == "session_stopped" and item.ts == charging]
+    assert reasons == ["ground_fault"]
+    energy = [value for _, value in series(messages, "ev-01", "energy_kwh")]
+    assert energy == sorted(energy)
+
+
+def test_an_overheating_ebike_battery_gets_hot_and_is_reported():
+    fault = lasting("ebike_over_temperature", "ebike-01", minutes=10, peak_c=90, port=4)
+    messages = sent(fault)
+    over = [item for _, item in decoded(messages, "ebike-01") if isinstance(item, Occurrence) and item.ts == NOW]
+    assert [(item.event, item.data) for item in over] == [("over_temperature", {"port": 4})]
+    hottest = max(during(series(messages, "ebike-01", "battery_temperature_c"), fault))
+    assert hottest == 90
+    assert ("fault_cleared", fault.end) in events(messages, "ebike-01")
+
+
+def test_a_camera_that_is_offline_says_nothing_and_its_will_speaks_for_it():
+    camera = "b01-u1-camera"
+    fault = lasting("camera_offline", camera, minutes=20)
+    found = [(at, item) for at, item in decoded(sent(fault), camera) if fault.start <= at <= fault.end]
+    states = [(at, item.state) for at, item in found if isinstance(item, Connection)]
+    assert states == [(fault.start, "offline"), (fault.end, "online")]
+    assert not [item for at, item in found if isinstance(item, Reading) and at < fault.end]
+
+
+def test_the_state_at_the_start_knows_who_is_offline():
+    fleet = Fleet(TOWN, 1, [lasting("camera_offline", "b01-u1-camera")])
+    states = {
+        message.topic.split("/")[4]: json.loads(message.payload)["state"] for message in fleet.statuses(NOW + MINUTE)
+    }
+    assert states.pop("b01-u1-camera") == "offline"
+    assert set(states.values()) == {"online"}
+    assert WATER not in states
+
+
+@pytest.mark.parametrize(("device", "field"), [(WATER, "battery_v"), ("b01-u1-door", "backup_battery_v")])
+def test_a_low_battery_shows_in_its_voltage(device, field):
+    fault = lasting("battery_low", device, minutes=120)
+    found = series(sent(fault), device, field)
+    healthy = [value for ts, value in found if ts < NOW]
+    assert max(during(found, fault)) < 0.9 * min(healthy)
+
+
+def test_a_meter_reports_its_low_battery():
+    assert events(sent(lasting("battery_low", WATER)), WATER) == [("battery_low", NOW)]
+
+
+def test_nothing_passes_a_stuck_barrier():
+    fault = lasting("barrier_stuck", "gate-01", minutes=30)
+    messages = sent(fault)
+    assert set(during(series(messages, "gate-01", "barrier_state"), fault)) == {"stuck"}
+    found = [(event, ts) for event, ts in events(messages, "gate-01") if fault.start <= ts <= fault.end]
+    assert found == [("barrier_stuck", fault.start), ("barrier_restored", fault.end)]
+    assert len(set(during(series(messages, "gate-01", "passes"), fault))) == 1
+
+
+def test_a_gas_leak_closes_the_valve_and_stops_the_flow():
+    fault = lasting("gas_leak", GAS, minutes=120)
+    messages = sent(fault)
+    assert [event for event, _ in events(messages, GAS)] == [
+        "gas_leak",
+        "valve_closed",
+        "gas_leak_cleared",
+        "valve_opened",
+    ]
+    assert set(during(series(messages, GAS, "flow_m3_h"), fault)) == {0}
+    assert during(series(messages, GAS, "valve_state"), fault)[1:] == ["closed"] * 3
+
+
+def test_a_high_voltage_is_measured():
+    fault = lasting("voltage_high", POWER, voltage_v=250)
+    assert during(series(sent(fault), POWER, "voltage_v"), fault) == pytest.approx([250] * 4, abs=0.5)
+
+
+def test_a_meter_without_mains_says_so_and_falls_silent():
+    fault = lasting("power_lost", POWER)
+    messages = sent(fault)
+    assert events(messages, POWER) == [("power_lost", fault.start), ("power_restored", fault.end)]
+    assert during(series(messages, POWER, "energy_kwh"), fault) == []
+    online = [value for ts, value in series(messages, GATEWAY, "children_online") if fault.start <= ts < fault.end]
+    assert set(online) == {36}
+
+
+def test_a_door_without_mains_drains_its_battery():
+    fault = lasting("power_lost", "b01-u1-door", minutes=120)
+    messages = sent(fault)
+    assert set(during(series(messages, "b01-u1-door", "mains_ok"), fault)) == {False}
+    battery = during(series(messages, "b01-u1-door", "backup_battery_v"), fault)
+    assert battery[-1] < battery[0] - 0.2
+
+
+@pytest.mark.parametrize("device", [POWER, "b01-u1-camera"])
+def test_a_late_batch_comes_at_the_end_with_the_times_of_its_readings(device):
+    fault = lasting("late_batch", device)
+    messages = sent(fault)
+    healthy = list(Fleet(TOWN, 1).messages(NOW - timedelta(hours=3), NOW + timedelta(hours=4)))
+    field = "power_w" if device == POWER else "image_quality"
+    assert series(messages, device, field) == series(healthy, device, field)
+    kept = [
+        at for at, item in decoded(messages, device) if isinstance(item, Reading) and fault.start <= item.ts < fault.end
+    ]
+    assert len(kept) in {4, 60}
+    assert all(fault.end <= at <= fault.end + MINUTE for at in kept)
+
+
+@pytest.mark.parametrize("device", [POWER, "b01-u1-camera", "b01-u1-door"])
+def test_duplicates_repeat_everything_unchanged(device):
+    fault = lasting("duplicates", device)
+    found = [item for _, item in decoded(sent(fault), device) if fault.start <= item.ts < fault.end]
+    assert found
+    assert all(found.count(item) == 2 for item in found)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_changes_nothing_before_it_starts(kind):
+    device = next(device for device in TOWN if device.kind in FAULTS[kind].devices)
+    window = (NOW - timedelta(hours=1), NOW)
+    faulty = list(Fleet(TOWN, 1, [Fault(kind, device.name, NOW, NOW + 10 * MINUTE)]).messages(*window))
+    assert faulty == list(Fleet(TOWN, 1).messages(*window))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_run_that_is_cut_inside_a_fault_says_the_same(kind):
+    device = next(device for device in TOWN if device.kind in FAULTS[kind].devices)
+    faults = [Fault(kind, device.name, NOW, NOW + 20 * MINUTE)]
+    start, end = NOW - 10 * MINUTE, NOW + 40 * MINUTE
+    whole = list(Fleet(TOWN, 1, faults).messages(start, end))
+    for cut in (NOW, NOW + 7 * MINUTE, NOW + 20 * MINUTE, NOW + 20 * MINUTE + timedelta(seconds=1.2)):
+        parts = [*Fleet(TOWN, 1, faults).messages(start, cut), *Fleet(TOWN, 1, faults).messages(cut, end)]
+        assert parts == whole
+
+
+def test_a_fault_of_one_community_leaves_the_same_name_elsewhere_alone():
+    west = [Device(900, "west", "b01-u1-camera", "camera")]
+    fault = lasting("camera_offline", "east/b01-u1-camera")
+    fleet = Fleet([*TOWN, *west], 1, [fault])
+    silent = {
+        message.topic.split("/")[2]
+        for message in fleet.messages(NOW, NOW + MINUTE)
+        if "b01-u1-camera" in message.topic and message.topic.endswith("telemetry")
+    }
+    assert silent == {"west"}
+
+
+def test_a_fault_is_read_from_one_line():
+    assert parse_fault("leak:b03-u2-0501-water@+30s/10m", NOW) == Fault(
+        "leak", "b03-u2-0501-water", NOW + timedelta(seconds=30), NOW + timedelta(seconds=630)
+    )
+    assert parse_fault("leak:east/w@-2h,flow_m3_h=0.05", NOW) == Fault(
+        "leak", "east/w", NOW - timedelta(hours=2), None, {"flow_m3_h": 0.05}
+    )
+    assert parse_fault("gas_leak:g@2026-01-10T18:00:00+08:00/500ms", NOW).end == NOW + timedelta(milliseconds=500)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "kind:device@start"),
+        ("leak", "kind:device@start"),
+        ("leak:w", "kind:device@start"),
+        ("leak:@+1s", "kind:device@start"),
+        ("flood:w@+1s", "no fault 'flood'; known: leak"),
+        ("leak:w@soon", "not a start"),
+        ("leak:w@+1", "not a duration"),
+        ("leak:w@+1s/", "not a duration"),
+        ("leak:w@+1s/0s", "end after it starts"),
+        ("leak:w@2026-01-10T18:00:00", "offset from UTC"),
+        ("leak:w@+1s,colour=3", "no parameter 'colour'; it has: flow_m3_h"),
+        ("leak:w@+1s,flow_m3_h=much", "name=number"),
+        ("leak:w@+1s,flow_m3_h=nan", "name=number"),
+    ],
+)
+def test_a_line_that_is_no_fault_is_refused_with_what_to_write(text, complaint):
+    with pytest.raises(FaultError, match=complaint):
+        parse_fault(text, NOW)
+
+
+def test_a_fault_must_concern_a_device_it_can_happen_to():
+    with pytest.raises(FaultError, match="no simulated device is called 'nobody'"):
+        Fleet(TOWN, 1, [lasting("leak", "nobody")])
+    with pytest.raises(FaultError, match="leak cannot happen to ev-01, a ev_charger; it happens to water_meter"):
+        Fleet(TOWN, 1, [lasting("leak", "ev-01")])

@@ -1,0 +1,101 @@
+"""The pace at which a fleet's messages are sent."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from devices.device import Device
+from simulators.fleet import Fleet
+from simulators.run import run
+
+FLEET = Fleet([Device(1, "east", "camera-1", "camera"), Device(2, "east", "gate-1", "vehicle_gate")], 1)
+NOW = datetime(2026, 1, 10, 4, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that passes only while somebody sleeps, and a record of what was sent when."""
+
+    def __init__(self):
+        self.time = NOW
+        self.sent = []
+        self.full = 0
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        assert 0 < seconds <= 1
+        self.time += timedelta(seconds=seconds)
+
+    def publish(self, topic, payload, *, retain=False, timeout_s=None):
+        if self.full:
+            self.full -= 1
+            self.time += timedelta(seconds=timeout_s)
+            return False
+        self.sent.append((self.time, topic, payload))
+        return True
+
+    def run(self, start, until, speed, stop=lambda: False):
+        return run(FLEET, self, start=start, until=until, speed=speed, now=self.now, sleep=self.sleep, stop=stop)
+
+
+def expected(start, until):
+    return [*FLEET.statuses(start), *FLEET.messages(start, until)]
+
+
+def test_history_goes_out_at_once_and_then_every_message_at_its_instant():
+    clock, start, until = Clock(), NOW - timedelta(hours=2), NOW + timedelta(minutes=10)
+    messages = expected(start, until)
+    assert clock.run(start, until, 1) == len(messages)
+    assert [(topic, payload) for _, topic, payload in clock.sent] == [(m.topic, m.payload) for m in messages]
+    for message, (at, _, _) in zip(messages, clock.sent, strict=True):
+        assert max(NOW, message.at) <= at <= max(NOW, message.at) + timedelta(microseconds=1)
+
+
+def test_a_faster_pace_plays_history_and_then_goes_on_in_real_time():
+    clock, start, until = Clock(), NOW - timedelta(hours=1), NOW + timedelta(minutes=10)
+    messages = expected(start, until)
+    clock.run(start, until, 60)
+    for message, (at, _, _) in zip(messages, clock.sent, strict=True):
+        due = max(message.at, NOW + (message.at - start) / 60)
+        assert abs(at - due) <= timedelta(microseconds=1)
+    assert clock.sent[-1][0] - NOW > timedelta(minutes=9)
+
+
+@pytest.mark.parametrize("speed", [None, 0])
+def test_without_a_pace_all_goes_at_once_up_to_now(speed):
+    clock, start = Clock(), NOW - timedelta(hours=1)
+    assert clock.run(start, None, speed) == len(expected(start, NOW))
+    assert {at for at, _, _ in clock.sent} == {NOW}
+
+
+def test_without_a_pace_the_future_is_sent_too_when_it_is_asked_for():
+    clock, until = Clock(), NOW + timedelta(hours=1)
+    assert clock.run(NOW, until, None) == len(expected(NOW, until))
+
+
+def test_a_live_run_without_an_end_stops_when_it_is_told_to():
+    clock = Clock()
+    clock.run(NOW, None, 1, stop=lambda: clock.time >= NOW + timedelta(minutes=5))
+    assert NOW + timedelta(minutes=4) < clock.sent[-1][0] <= NOW + timedelta(minutes=5)
+    assert clock.time < NOW + timedelta(minutes=5, seconds=2)
+
+
+def test_an_outlet_that_is_full_is_asked_again_with_the_same_message():
+    clock, start = Clock(), NOW - timedelta(hours=1)
+    clock.full = 7
+    clock.run(start, NOW, None)
+    assert [payload for _, _, payload in clock.sent] == [message.payload for message in expected(start, NOW)]
+
+
+def test_an_outlet_that_stays_full_does_not_keep_a_run_from_stopping():
+    clock = Clock()
+    clock.full = 10**9
+    assert clock.run(NOW - timedelta(hours=1), None, 1, stop=lambda: clock.time > NOW + timedelta(seconds=3)) == 0
+
+
+def test_a_negative_speed_and_a_time_without_an_offset_are_refused():
+    with pytest.raises(ValueError, match="speed"):
+        Clock().run(NOW, None, -1)
+    with pytest.raises(ValueError, match="offset"):
+        Clock().run(NOW.replace(tzinfo=None), None, 1)
