@@ -51,6 +51,8 @@ def up(
         settings = _start_servers(given, home, supervisor, progress)
         progress("bringing the database to this version")
         migrate(settings["ANJU_DATABASE_URL"])
+        if demo:
+            register_demo(settings["ANJU_DATABASE_URL"])
         api_url = _start_anju(given, settings, home, supervisor, progress, http_port=http_port)
         _write_settings(data_dir / "anju.env", settings)
         say(
@@ -132,7 +134,6 @@ def _reachable(host: str) -> str:
 
 
 def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Progress) -> None:
-    register_demo(settings["ANJU_DATABASE_URL"])
     names = "、".join(f"{site.name}（{site.community}）" for site in COMMUNITIES)
     progress(f"演示：{names} 开始上报，先补 {HISTORY} 历史数据，随后两分钟内依次发生 {len(FAULTS)} 个故障")
     options = [argument for site in COMMUNITIES for argument in ("--community", site.community)]
