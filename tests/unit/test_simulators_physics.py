@@ -234,7 +234,8 @@ def test_a_gate_recognises_what_it_counts_as_recognised_and_plates_are_of_ordos(
 @settings(max_examples=10, deadline=None)
 def test_a_charging_session_goes_through_its_states_in_order_and_power_tapers(seed, start):
     charger = model("ev_charger", seed)
-    seen = [charger.values(start.timestamp() + 20 * i) for i in range(3 * 60 * 26)]
+    # Two days hold a whole one of the simulation, whenever they begin, and so at least one session to its end.
+    seen = [charger.values(start.timestamp() + 20 * i) for i in range(3 * 60 * 48)]
     allowed = {
         ("available", "preparing"),
         ("preparing", "charging"),
