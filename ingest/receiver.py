@@ -5,21 +5,21 @@ caller takes it, and a full buffer simply stops reading, so the broker keeps the
 """
 
 import select
-import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.broker_url import BrokerUrl
+from ingest.publish_socket import Publish, PublishContext, PublishSocket
 
 log = structlog.get_logger()
 
@@ -34,14 +34,16 @@ _BATCH_BYTES = 1024 * 1024
 
 
 class Message(NamedTuple):
-    """One message as it came; `packet_id` is the broker's name for it on this connection, until it is acknowledged."""
+    """One message as it came.
+
+    `packet_id` is the broker's name for it on this connection, until it is acknowledged; 0 where none is expected.
+    """
 
     topic: str
     payload: bytes
     received_at: datetime
     redelivered: bool
     packet_id: int
-    qos: int
 
 
 @dataclass(slots=True)
@@ -71,11 +73,9 @@ class Receiver:
             reconnect_on_failure=False,
         )
         self._client.username_pw_set(self._address.username, self._address.password)
-        if self._address.tls:
-            self._client.tls_set_context(ssl.create_default_context())
+        self._client.tls_set_context(PublishContext(tls=self._address.tls))
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._buffer: deque[Message] = deque()
         self._buffered_bytes = 0
@@ -89,14 +89,14 @@ class Receiver:
         if self._client.socket() is None and not self._connect(timeout_s):
             return False
         self._client.loop_misc()
-        readable = self._readable(timeout_s)
-        anything = readable
-        while readable and not self._full():
-            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                break
-            readable = self._readable(0)
         if self._client.want_write():
             self._client.loop_write()
+        anything = False
+        while (connection := self._connection()) is not None and self._readable(connection, timeout_s):
+            anything, timeout_s = True, 0
+            self._buffer_all(connection.receive())
+            while connection.concerns_paho and self._client.socket() is not None:
+                self._client.loop_read()
         return anything
 
     def keep(self, timeout_s: float) -> None:
@@ -128,28 +128,36 @@ class Receiver:
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker that these messages need not be kept; those of an ended connection it will send again."""
-        for message in messages:
-            if self._outstanding.get(message.packet_id) is message:
-                del self._outstanding[message.packet_id]
-                self._client.ack(message.packet_id, message.qos)
+        connection = self._connection()
+        if connection is None:
+            return
+        outstanding = self._outstanding
+        known = [message.packet_id for message in messages if outstanding.get(message.packet_id) is message]
+        for packet_id in known:
+            del outstanding[packet_id]
+        connection.acknowledge(known)
+        connection.flush()
 
     def close(self) -> None:
         """Say goodbye; the session and what was not acknowledged stay with the broker."""
         self._client.disconnect()
 
+    def _connection(self) -> PublishSocket | None:
+        return self._client.socket()  # type: ignore[return-value] # what our context wraps is what paho has
+
     def _full(self) -> bool:
         return len(self._buffer) >= _BUFFER_MESSAGES or self._buffered_bytes >= _BUFFER_BYTES
 
-    def _readable(self, timeout_s: float) -> bool:
-        socket: Any = self._client.socket()
-        if socket is None:
-            return False
-        if isinstance(socket, ssl.SSLSocket) and socket.pending():
+    def _readable(self, connection: PublishSocket, timeout_s: float) -> bool:
+        """Wait until there is something to read and room for it; what waits to be sent goes out meanwhile."""
+        if connection.pending() and not self._full():
             return True
-        if self._full():
-            time.sleep(timeout_s)
-            return False
-        return bool(select.select([socket], [], [], timeout_s)[0])
+        wanted = [] if self._full() else [connection]
+        unsent = [connection] if connection.has_unsent else []
+        readable, writable, _ = select.select(wanted, unsent, [], timeout_s)
+        if writable:
+            connection.flush()
+        return bool(readable)
 
     def _connect(self, timeout_s: float) -> bool:
         now = time.monotonic()
@@ -201,27 +209,27 @@ class Receiver:
         self._buffered_bytes = 0
         log.warning("the connection to the broker ended", reason=str(reason))
 
-    def _on_message(self, _: Client, __: object, message: MQTTMessage) -> None:
-        """Buffer a message, unless it is one in hand that the broker sends again because we took long.
+    def _buffer_all(self, published: list[Publish]) -> None:
+        """Buffer messages, except those in hand that the broker sends again because we took long.
 
         A packet id is acknowledged once, for the message that had it last: a second acknowledgement could be taken
         for that of the next message under the same id, which nobody has stored yet.
         """
-        received = Message(
-            _topic(message), bytes(message.payload), datetime.now(UTC), message.dup, message.mid, message.qos
-        )
-        in_hand = self._outstanding.get(message.mid)
-        if message.dup and in_hand and (in_hand.topic, in_hand.payload) == (received.topic, received.payload):
-            return
-        if message.qos > 0:
-            self._outstanding[message.mid] = received
-        self._buffered_bytes += len(received.payload)
-        self._buffer.append(received)
+        received_at, outstanding = datetime.now(UTC), self._outstanding
+        for topic, payload, packet_id, dup in published:
+            message = Message(_text(topic), payload, received_at, dup, packet_id)
+            if packet_id:
+                in_hand = outstanding.get(packet_id) if dup else None
+                if in_hand and (in_hand.topic, in_hand.payload) == (message.topic, payload):
+                    continue
+                outstanding[packet_id] = message
+            self._buffered_bytes += len(payload)
+            self._buffer.append(message)
 
 
-def _topic(message: MQTTMessage) -> str:
+def _text(topic: bytes) -> str:
     """The topic; one that is no UTF-8 becomes text that no device can have, and is rejected as such."""
     try:
-        return message.topic
+        return topic.decode()
     except UnicodeDecodeError:
         return "\N{REPLACEMENT CHARACTER}"

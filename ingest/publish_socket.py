@@ -1,0 +1,217 @@
+"""The socket between paho and the broker, which takes the PUBLISH packets out of the stream before paho sees them.
+
+paho reads a packet in four small receives, makes an object of it and sends each acknowledgement by itself: 60
+microseconds a message. Here one large receive is cut into its packets (MQTT 3.1.1, section 2.2); what is not a PUBLISH
+goes on to paho, which keeps doing all the rest of the protocol. It comes into play by public means only: paho wraps
+its connection with the TLS context it is given, and this one wraps it in a `PublishSocket`.
+"""
+
+import socket
+import ssl
+from typing import Any, NamedTuple
+
+_RECEIVE_BYTES = 256 * 1024
+_PUBLISH = 0x30
+_DUP = 0x08
+_PUBACK = b"\x40\x02"
+_LONGEST_HEADER = 5
+
+
+class Publish(NamedTuple):
+    """A PUBLISH packet; `packet_id` is the broker's name for it on this connection, 0 at QoS 0."""
+
+    topic: bytes
+    payload: bytes
+    packet_id: int
+    dup: bool
+
+
+class PublishSocket:
+    """A connection whose PUBLISH packets are for `receive`, and all other bytes for paho's `recv`."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Take over a connection that stands."""
+        self._connection = connection
+        self._unread = bytearray()
+        self._wanted = 2
+        self._for_paho = bytearray()
+        self._end: OSError | None = None
+        self._has_ended = False
+        self._unsent = bytearray()
+
+    def receive(self) -> list[Publish]:
+        """Read once what has arrived and return the PUBLISH packets that are complete by now, in order."""
+        try:
+            chunk = self._connection.recv(_RECEIVE_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return []
+        except OSError as error:
+            self._end, self._has_ended = error, True
+            return []
+        self._has_ended = not chunk
+        self._unread += chunk
+        if len(self._unread) < self._wanted:
+            return []
+        data = bytes(self._unread)
+        try:
+            published, position, self._wanted = split_packets(data, self._for_paho)
+        except MalformedPacketError as error:
+            self._end, self._has_ended = error, True
+            return []
+        del self._unread[:position]
+        return published
+
+    def acknowledge(self, packet_ids: list[int]) -> None:
+        """Queue the acknowledgements of these packets; `flush` sends them."""
+        self._unsent += b"".join([_PUBACK + packet_id.to_bytes(2, "big") for packet_id in packet_ids])
+
+    def flush(self) -> None:
+        """Send what is queued, as far as the connection takes it now; that it broke shows at the next read."""
+        try:
+            while self._unsent:
+                del self._unsent[: self._connection.send(self._unsent)]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            self._end, self._has_ended = error, True
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether `flush` has something left to send."""
+        return bool(self._unsent)
+
+    @property
+    def concerns_paho(self) -> bool:
+        """Whether paho has something to read: a packet, or the end of the connection."""
+        return bool(self._for_paho) or self._has_ended
+
+    # What follows is what paho calls.
+
+    def recv(self, size: int) -> bytes:
+        """Bytes of packets other than PUBLISH; empty at the end of the connection.
+
+        Raises:
+            BlockingIOError: there are none now.
+            OSError: the connection broke.
+        """
+        if self._for_paho:
+            taken = bytes(self._for_paho[:size])
+            del self._for_paho[:size]
+            return taken
+        if self._end:
+            raise self._end
+        if self._has_ended:
+            return b""
+        raise BlockingIOError
+
+    def send(self, data: bytes) -> int:
+        """Queue a packet behind what is queued already; always all of it, so that packets never mix."""
+        self._unsent += data
+        return len(data)
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._connection.fileno()
+
+    def pending(self) -> int:
+        """How many bytes TLS has deciphered and not handed out, which waiting on the descriptor would not tell."""
+        return self._connection.pending() if isinstance(self._connection, ssl.SSLSocket) else 0
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set how long the handshake may take."""
+        self._connection.settimeout(seconds)
+
+    def do_handshake(self) -> None:
+        """Agree on keys, where the connection is one with TLS."""
+        if isinstance(self._connection, ssl.SSLSocket):
+            self._connection.do_handshake()
+
+    def setblocking(self, blocking: bool) -> None:
+        """Choose whether a read waits."""
+        self._connection.setblocking(blocking)
+
+    def close(self) -> None:
+        """Close the connection, after a last try to send what is queued."""
+        self.flush()
+        self._connection.close()
+
+
+class MalformedPacketError(ConnectionError):
+    """The broker sends what is no MQTT 3.1.1; the connection is of no use any more."""
+
+
+def split_packets(data: bytes, others: bytearray) -> tuple[list[Publish], int, int]:
+    """Cut what was received into packets.
+
+    Args:
+        data: received bytes, from the beginning of a packet on.
+        others: gets the packets that are not PUBLISH, whole and in order.
+
+    Returns:
+        The PUBLISH packets, how many bytes are done with, and how many of those from there on are needed at least
+        before it is worth trying again.
+
+    Raises:
+        MalformedPacketError: a length that MQTT does not allow, or a PUBLISH of QoS 2 or 3, which no subscription of
+            ours asks for.
+    """
+    published: list[Publish] = []
+    position, size = 0, len(data)
+    while size - position >= 2:
+        head, length, start = data[position], data[position + 1], position + 2
+        if length & 0x80:
+            length, start = _long_length(data, position + 1)
+            if not start:
+                return published, position, size - position + 1
+        stop = start + length
+        if stop > size:
+            return published, position, stop - position
+        if head & 0xF0 == _PUBLISH:
+            published.append(_publish(data, head, start, stop))
+        else:
+            others += data[position:stop]
+        position = stop
+    return published, position, 2
+
+
+def _publish(data: bytes, head: int, start: int, stop: int) -> Publish:
+    topic = start + 2
+    body = topic + int.from_bytes(data[start:topic], "big")
+    packet_id = 0
+    if head & 0x06:
+        body += 2
+        packet_id = int.from_bytes(data[body - 2 : body], "big")
+    if body > stop or head & 0x04 or (head & 0x06 and not packet_id):
+        raise MalformedPacketError("the broker sent a PUBLISH that is no MQTT 3.1.1 of QoS 0 or 1")
+    end_of_topic = body - 2 if packet_id else body
+    return Publish(data[topic:end_of_topic], data[body:stop], packet_id, bool(head & _DUP))
+
+
+def _long_length(data: bytes, at: int) -> tuple[int, int]:
+    """The remaining length of several bytes, and where it ends; 0 where its last byte has not arrived."""
+    length = 0
+    for count, byte in enumerate(data[at : at + _LONGEST_HEADER - 1]):
+        length |= (byte & 0x7F) << 7 * count
+        if not byte & 0x80:
+            return length, at + count + 1
+    if len(data) - at >= _LONGEST_HEADER - 1:
+        raise MalformedPacketError("the broker sent a packet whose length is no MQTT")
+    return 0, 0
+
+
+class PublishContext(ssl.SSLContext):
+    """What paho takes for a TLS context: makes a `PublishSocket` of each connection, ciphered or not."""
+
+    tls: bool
+
+    def __new__(cls, *, tls: bool) -> "PublishContext":
+        """Make a context; with `tls` it trusts the certificate authorities of this machine."""
+        context = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        context.tls = tls
+        if tls:
+            context.load_default_certs()
+        return context
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as ssl has it
+        """Wrap a connection that stands."""
+        return PublishSocket(super().wrap_socket(sock, *args, **options) if self.tls else sock)
