@@ -5,7 +5,7 @@ of the payloads is the outside surface described in `docs/mqtt.md`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -18,12 +18,20 @@ from devices.kind import DeviceKind
 from devices.privacy import Pseudonymiser
 from devices.schema import Fault, Reason, Value, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
-from devices.topic import Channel, Topic, TopicError, parse_topic
+from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 KEPT_BYTES = 4096
 _KEPT_TOPIC = 512
+_TOPIC_START = PREFIX + "/"
 MAX_CLOCK_AHEAD = timedelta(minutes=5)
+_ITEM_KEYS = {
+    Channel.TELEMETRY: ("ts", "values", "seq"),
+    Channel.EVENT: ("ts", "event", "id", "data"),
+    Channel.STATUS: ("ts", "state"),
+}
+_KEYS = {channel: dict.fromkeys(keys).keys() for channel, keys in _ITEM_KEYS.items()}
+_GATEWAY_KEYS = {channel: dict.fromkeys((*keys, "kind", "device")).keys() for channel, keys in _ITEM_KEYS.items()}
 
 
 class Reading(NamedTuple):
@@ -102,28 +110,49 @@ def decode(
     Returns:
         One entry an item of the message, in the order of the items.
     """
+    sender = _sender(topic, find_device)
+    if sender is None:
+        return [_turned_away(topic, payload, find_device)]
+    device, channel = sender
+    items = _items(payload, channel)
+    if isinstance(items, Fault):
+        return [Rejection(topic, *items, _may_be_kept(payload, device.kind), len(payload), device)]
+    keys = (_GATEWAY_KEYS if device.kind == "gateway" else _KEYS)[channel]
+    latest = received_at + MAX_CLOCK_AHEAD
+    one = _ItemDecoder(topic, channel, device, keys, latest, find_device, pseudonymiser, len(payload))
+    return [one.decode(item) for item in items]
+
+
+def _sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] | None:
+    """The registered device that a topic speaks for, and what it carries; None where there is no such device.
+
+    The names of what is registered follow the rules: a topic that is made of them needs no closer look.
+    """
+    parts = topic.split("/")
+    if len(parts) != 6 or not topic.startswith(_TOPIC_START):
+        return None
+    _, _, community, kind, name, channel = parts
+    device = find_device(community, name)
+    if device is None or device.kind != kind or channel not in CHANNELS:
+        return None
+    return device, CHANNELS[channel]
+
+
+def _turned_away(topic: str, payload: bytes, find_device: FindDevice) -> Rejection:
+    """Why there is no sender. Nothing is kept of a payload on a topic that names no kind, as it may be anything."""
+    size = len(payload)
     try:
         address = _address(topic)
     except TopicError as error:
-        return [
-            Rejection(
-                topic[:_KEPT_TOPIC].replace("\0", "\N{REPLACEMENT CHARACTER}"),
-                Reason.BAD_TOPIC,
-                str(error),
-                b"",
-                len(payload),
-                None,
-            )
-        ]
-    try:
-        device = _sender(address, find_device)
-        items = _items(address, payload)
-    except _RefusedError as refused:
-        kinds = {address.kind, refused.device.kind if refused.device else address.kind}
-        kept = payload[:KEPT_BYTES] if all(map(_tells_nothing_personal, kinds)) else b""
-        return [Rejection(topic, *refused.fault, kept, len(payload), refused.device)]
-    one = _ItemDecoder(topic, address, device, received_at, find_device, pseudonymiser)
-    return [one.decode(item, len(payload)) for item in items]
+        shown = topic[:_KEPT_TOPIC].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return Rejection(shown, Reason.BAD_TOPIC, str(error), b"", size, None)
+    device = find_device(address.community, address.device)
+    if device is None:
+        kept = _may_be_kept(payload, address.kind)
+        detail = "no such device in this community; import it first"
+        return Rejection(topic, Reason.UNKNOWN_DEVICE, detail, kept, size, None)
+    kept = _may_be_kept(payload, address.kind, device.kind)
+    return Rejection(topic, Reason.WRONG_KIND, f"the device is registered as {device.kind}", kept, size, device)
 
 
 def _address(topic: str) -> Topic:
@@ -133,13 +162,9 @@ def _address(topic: str) -> Topic:
     return address
 
 
-def _sender(address: Topic, find_device: FindDevice) -> Device:
-    device = find_device(address.community, address.device)
-    if device is None:
-        raise _RefusedError(Reason.UNKNOWN_DEVICE, "no such device in this community; import it first")
-    if device.kind != address.kind:
-        raise _RefusedError(Reason.WRONG_KIND, f"the device is registered as {device.kind}", device)
-    return device
+def _may_be_kept(payload: bytes, *kinds: str) -> bytes:
+    """The beginning of a payload, or nothing where one of the kinds may have put a person's data into it."""
+    return payload[:KEPT_BYTES] if all(map(_tells_nothing_personal, kinds)) else b""
 
 
 def _tells_nothing_personal(kind: str) -> bool:
@@ -147,35 +172,35 @@ def _tells_nothing_personal(kind: str) -> bool:
     return kind != "gateway" and not KIND_BY_NAME[kind].personal
 
 
-def _items(address: Topic, payload: bytes) -> list[object]:
+def _items(payload: bytes, channel: Channel) -> list[object] | Fault:
     """The items of a payload: the elements of an array, or the one object."""
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise _RefusedError(Reason.TOO_LARGE, f"a payload may have {MAX_PAYLOAD_BYTES} bytes")
+        return Fault(Reason.TOO_LARGE, f"a payload may have {MAX_PAYLOAD_BYTES} bytes")
     try:
         content = from_json(payload, allow_inf_nan=True, cache_strings="keys")
     except ValueError as error:
-        raise _RefusedError(Reason.BAD_JSON, str(error)) from None
-    if isinstance(content, list) and address.channel is not Channel.STATUS:
-        if not content:
-            raise _RefusedError(Reason.BAD_JSON, "the array is empty")
-        return content
-    return [content]
+        return Fault(Reason.BAD_JSON, str(error))
+    if not isinstance(content, list) or channel is Channel.STATUS:
+        return [content]
+    return content or Fault(Reason.BAD_JSON, "the array is empty")
 
 
 class _ItemDecoder(NamedTuple):
-    """Decodes the items of one message."""
+    """Decodes the items of one message. An item may have `keys`, and a timestamp up to `latest`."""
 
     topic: str
-    address: Topic
+    channel: Channel
     sender: Device
-    received_at: datetime
+    keys: KeysView[str]
+    latest: datetime
     find_device: FindDevice
     pseudonymiser: Pseudonymiser
+    size: int
 
-    def decode(self, item: object, size: int) -> Decoded:
+    def decode(self, item: object) -> Decoded:
         try:
             device, content = self._subject(item)
-            match self.address.channel:
+            match self.channel:
                 case Channel.TELEMETRY:
                     return self._reading(device, content)
                 case Channel.EVENT:
@@ -183,26 +208,30 @@ class _ItemDecoder(NamedTuple):
                 case Channel.STATUS:
                     return self._connection(device, content)
         except _RefusedError as refused:
-            return Rejection(
-                self.topic, *refused.fault, _kept(refused.device, item), size, refused.device or self.sender
-            )
+            kept = _kept(refused.device, item)
+            return Rejection(self.topic, *refused.fault, kept, self.size, refused.device or self.sender)
 
     def _subject(self, item: object) -> tuple[Device, dict[str, Any]]:
-        """The device an item is about, and the rest of the item: the sender, or the gateway's child it names."""
+        """The device an item is about, and the item, which has no key that this channel does not know."""
         if not isinstance(item, dict):
             raise _RefusedError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
-        if self.sender.kind != "gateway" or ("kind" not in item and "device" not in item):
-            return self.sender, item
-        name, kind = item.get("device"), item.get("kind")
+        device = self.sender
+        if device.kind == "gateway" and ("kind" in item or "device" in item):
+            device = self._child(item.get("device"), item.get("kind"))
+        if not item.keys() <= self.keys:
+            raise _RefusedError(Reason.UNKNOWN_FIELD, f"an item may have {', '.join(self.keys)}", device)
+        return device, item
+
+    def _child(self, name: object, kind: object) -> Device:
+        """The device of that name and kind behind the gateway that sends."""
         child = self.find_device(self.sender.community, name) if isinstance(name, str) else None
         if child is None or child.gateway != self.sender.name:
             raise _RefusedError(Reason.UNKNOWN_DEVICE, "the item's device is not registered behind this gateway")
         if child.kind != kind:
             raise _RefusedError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
-        return child, {key: value for key, value in item.items() if key not in {"kind", "device"}}
+        return child
 
     def _reading(self, device: Device, item: dict[str, Any]) -> Reading:
-        _only(item, ("ts", "values", "seq"), device)
         ts = self._timestamp(item, device)
         seq = item.get("seq")
         if seq is not None and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
@@ -213,7 +242,6 @@ class _ItemDecoder(NamedTuple):
         return Reading(device, ts, values)
 
     def _occurrence(self, device: Device, item: dict[str, Any]) -> Occurrence:
-        _only(item, ("ts", "event", "id", "data"), device)
         ts = self._timestamp(item, device)
         name = item.get("event")
         event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
@@ -228,7 +256,6 @@ class _ItemDecoder(NamedTuple):
         return Occurrence(device, ts, event.name, identifier, data)
 
     def _connection(self, device: Device, item: dict[str, Any]) -> Connection:
-        _only(item, ("ts", "state"), device)
         ts = self._timestamp(item, device) if "ts" in item else None
         state = item.get("state")
         if state not in tuple(ConnectionState):
@@ -242,7 +269,7 @@ class _ItemDecoder(NamedTuple):
             ts = parse_timestamp(item["ts"])
         except TimestampError as error:
             raise _RefusedError(Reason.BAD_TIMESTAMP, str(error), device) from None
-        if ts - self.received_at > MAX_CLOCK_AHEAD:
+        if ts > self.latest:
             raise _RefusedError(Reason.FUTURE_TIMESTAMP, "ts is over 5 minutes ahead: check the device's clock", device)
         return ts
 
@@ -252,11 +279,6 @@ def _kept(device: Device | None, item: object) -> bytes:
     if device is None or not _tells_nothing_personal(device.kind):
         return b""
     return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:KEPT_BYTES]
-
-
-def _only(item: dict[str, Any], known: tuple[str, ...], device: Device) -> None:
-    if not item.keys() <= set(known):
-        raise _RefusedError(Reason.UNKNOWN_FIELD, f"an item may have {', '.join(known)}", device)
 
 
 def _known_events(kind: DeviceKind) -> str:

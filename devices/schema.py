@@ -3,7 +3,6 @@
 Pydantic's core does the checking: bounds, types, unknown names. What comes out is a plain dict.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -43,10 +42,7 @@ class Fault(NamedTuple):
 
 def telemetry_values(kind: str, content: object) -> dict[str, Value] | Fault:
     """The measured values, without the nulls a device sends for what it could not measure."""
-    values = _checked(_TELEMETRY[kind], content, "values")
-    if isinstance(values, dict) and not values:
-        return Fault(Reason.IMPOSSIBLE_VALUE, "values holds no value")
-    return values
+    return _checked(_TELEMETRY[kind], content, "values") or Fault(Reason.IMPOSSIBLE_VALUE, "values holds no value")
 
 
 def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudonymiser) -> dict[str, Value] | Fault:
@@ -64,10 +60,12 @@ def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudony
 
 def _checked(validator: SchemaValidator, content: object, where: str) -> dict[str, Value] | Fault:
     try:
-        checked: Mapping[str, Value | None] = validator.validate_python(content)
+        checked: dict[str, Value] = validator.validate_python(content)
     except ValidationError as error:
         return _fault(error, where)
-    return {name: value for name, value in checked.items() if value is not None}
+    if None in checked.values():
+        return {name: value for name, value in checked.items() if value is not None}
+    return checked
 
 
 def _fault(error: ValidationError, where: str) -> Fault:

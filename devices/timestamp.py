@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
@@ -19,18 +20,15 @@ def parse_timestamp(value: object) -> datetime:
     Raises:
         TimestampError: neither form, or before the year 2000, which only a lost clock says.
     """
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TimestampError("ts must be whole epoch milliseconds or RFC 3339 text with an offset")
-    ts = _from_epoch_ms(value) if isinstance(value, int) else _from_text(value)
+    if isinstance(value, str):
+        ts = _from_text(value)
+    elif type(value) is int and 0 <= value <= _LATEST_MS:
+        ts = _EPOCH + value * _MILLISECOND
+    else:
+        raise TimestampError("ts must be whole epoch milliseconds since 1970 or RFC 3339 text with an offset")
     if ts < EARLIEST:
         raise TimestampError("ts is before the year 2000: seconds instead of milliseconds, or a lost clock?")
     return ts
-
-
-def _from_epoch_ms(value: int) -> datetime:
-    if not 0 <= value <= _LATEST_MS:
-        raise TimestampError("ts is no possible number of milliseconds since 1970")
-    return _EPOCH + timedelta(milliseconds=value)
 
 
 def _from_text(value: str) -> datetime:

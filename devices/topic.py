@@ -32,7 +32,7 @@ class TopicError(ValueError):
     """A topic that does not follow the rules; the message says which part and why."""
 
 
-_CHANNELS = {channel.value: channel for channel in Channel}
+CHANNELS = {channel.value: channel for channel in Channel}
 _PARTS_IN_PREFIX = PREFIX.count("/") + 1
 
 
@@ -49,6 +49,6 @@ def parse_topic(text: str) -> Topic:
     for part, value in (("community", community), ("kind", kind), ("device", device)):
         if not IDENTIFIER.fullmatch(value):
             raise TopicError(f"{part} must match {IDENTIFIER.pattern}")
-    if channel not in _CHANNELS:
-        raise TopicError(f"the channel must be one of {', '.join(_CHANNELS)}")
-    return Topic(community, kind, device, _CHANNELS[channel])
+    if channel not in CHANNELS:
+        raise TopicError(f"the channel must be one of {', '.join(CHANNELS)}")
+    return Topic(community, kind, device, CHANNELS[channel])
