@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +17,6 @@ from local.errors import LocalError
 
 SUITE = "trixie"
 NATS_SUITE = "forky"  # SUITE's nats-server can lose what it acknowledged; docs/decisions/0005 tells
-PACKAGES = ("postgresql-17-timescaledb", "nats-server")
 # Dependencies of the packages' scripts, of query compilation (which Anju switches off) and of other languages: half
 # of the download, none of it run here.
 LEFT_OUT = re.compile(
@@ -154,7 +153,7 @@ def why_apt_failed(output: str, mirror: str) -> str:
             f"{mirror} could not be reached, or has no {SUITE} or no {NATS_SUITE}. "
             f"Check the network and apt's proxy settings, or name another Debian mirror in {MIRROR_SETTING}."
         )
-    return f"apt could not fetch {', '.join(PACKAGES)} from {mirror}."
+    return f"apt could not fetch the packages from {mirror}."
 
 
 def require_tools(keyring: Path = KEYRING) -> None:
@@ -172,7 +171,7 @@ def require_tools(keyring: Path = KEYRING) -> None:
         )
 
 
-def fetch(folder: Path, mirror: str, arch: Architecture) -> list[Path]:
+def fetch(packages: Sequence[str], folder: Path, mirror: str, arch: Architecture) -> list[Path]:
     """Download the packages and what they depend on into `folder`/debs, verified; the paths of the files.
 
     Raises:
@@ -194,7 +193,7 @@ def fetch(folder: Path, mirror: str, arch: Architecture) -> list[Path]:
         return _run(["apt-get", "-q", "-c", str(configuration), *arguments], debs, mirror)
 
     apt_get("update")
-    names = resolved(apt_get("--simulate", "install", *PACKAGES))
+    names = resolved(apt_get("--simulate", "install", *packages))
     apt_get("download", *names)
     return sorted(debs.glob("*.deb"))
 

@@ -10,32 +10,31 @@ from pathlib import Path
 
 from local.apt import ADVICE
 from local.errors import LocalError
-from local.prefix import NATS_SERVER, POSTGRES_BIN, POSTGRES_MAJOR, ensure_prefix
+from local.prefix import (
+    MOSQUITTO,
+    MOSQUITTO_SERVER,
+    NATS_SERVER,
+    POSTGRES_BIN,
+    POSTGRES_MAJOR,
+    SERVERS,
+    Bundle,
+    ensure_prefix,
+)
 
 OLDEST_POSTGRES = 16
 OLDEST_NATS = (2, 12)  # older ones can lose what they acknowledged: docs/decisions/0005
 
 
 @dataclass(frozen=True, slots=True)
-class Binaries:
-    """The programs that local services are run with."""
+class PostgresPrograms:
+    """A PostgreSQL with TimescaleDB: the folder of its programs, and its major version."""
 
-    initdb: Path
-    postgres: Path
-    postgres_major: int
-    psql: Path | None
-    pg_dump: Path | None
-    nats_server: Path
-
-
-@dataclass(frozen=True, slots=True)
-class _PostgresPrograms:
     folder: Path
     major: int
 
 
-def find_binaries(progress: Callable[[str], None]) -> Binaries:
-    """The servers of this machine, or those of the private prefix, which is fetched the first time.
+def find_postgres(progress: Callable[[str], None]) -> PostgresPrograms:
+    """PostgreSQL of this machine, or that of the private prefix, which is fetched the first time.
 
     Args:
         progress: gets a line in plain English for each step that takes long.
@@ -43,24 +42,20 @@ def find_binaries(progress: Callable[[str], None]) -> Binaries:
     Raises:
         LocalError: neither is to be had; says what is missing, and names Docker Compose.
     """
-    if sys.platform != "linux":
-        raise LocalError(f"Local services run on Linux, and this is {sys.platform}. {ADVICE}")
-    postgres, nats_server = host_postgres(_pg_configs()), host_nats_server()
-    if postgres is None or nats_server is None:
-        prefix = ensure_prefix(progress)
-        postgres = postgres or _PostgresPrograms(prefix / POSTGRES_BIN, POSTGRES_MAJOR)
-        nats_server = nats_server or prefix / NATS_SERVER
-    return Binaries(
-        initdb=postgres.folder / "initdb",
-        postgres=postgres.folder / "postgres",
-        postgres_major=postgres.major,
-        psql=_if_there(postgres.folder / "psql"),
-        pg_dump=_if_there(postgres.folder / "pg_dump"),
-        nats_server=nats_server,
-    )
+    return host_postgres(_pg_configs()) or PostgresPrograms(_prefix(SERVERS, progress) / POSTGRES_BIN, POSTGRES_MAJOR)
 
 
-def host_postgres(pg_configs: Iterable[Path]) -> _PostgresPrograms | None:
+def find_nats_server(progress: Callable[[str], None]) -> Path:
+    """NATS Server, as `find_postgres` finds PostgreSQL."""
+    return host_nats_server() or _prefix(SERVERS, progress) / NATS_SERVER
+
+
+def find_mosquitto(progress: Callable[[str], None]) -> Path:
+    """Mosquitto of Debian 13, always from a private prefix of its own; `mosquitto_sub` is in its `usr/bin`."""
+    return _prefix(MOSQUITTO, progress) / MOSQUITTO_SERVER
+
+
+def host_postgres(pg_configs: Iterable[Path]) -> PostgresPrograms | None:
     """The newest PostgreSQL among those that these `pg_config` programs describe which has what Anju needs.
 
     That is: version 16 or newer, the server programs, and the files of the TimescaleDB extension.
@@ -90,7 +85,7 @@ def _describe(pg_config: Path) -> dict[str, str]:
     return {name: value for name, _, value in lines}
 
 
-def _usable(description: dict[str, str]) -> _PostgresPrograms | None:
+def _usable(description: dict[str, str]) -> PostgresPrograms | None:
     version = re.match(r"PostgreSQL (\d+)", description.get("VERSION", ""))
     if version is None or int(version[1]) < OLDEST_POSTGRES:
         return None
@@ -101,11 +96,13 @@ def _usable(description: dict[str, str]) -> _PostgresPrograms | None:
         Path(description["SHAREDIR"], "extension", "timescaledb.control"),
         Path(description["PKGLIBDIR"], "timescaledb.so"),
     )
-    return _PostgresPrograms(folder, int(version[1])) if all(path.exists() for path in needed) else None
+    return PostgresPrograms(folder, int(version[1])) if all(path.exists() for path in needed) else None
 
 
-def _if_there(program: Path) -> Path | None:
-    return program if program.exists() else None
+def _prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
+    if sys.platform != "linux":
+        raise LocalError(f"Local services run on Linux, and this is {sys.platform}. {ADVICE}")
+    return ensure_prefix(bundle, progress)
 
 
 def _output(command: list[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from local.binaries import Binaries
+from local.binaries import PostgresPrograms
 from local.errors import LocalError
 from local.prefix import SETTING as PREFIX_SETTING
 from local.process import Part
@@ -59,7 +59,7 @@ class Postgres:
     databases, but is no superuser, because row-level security does not bind superusers.
     """
 
-    binaries: Binaries
+    programs: PostgresPrograms
     data_dir: Path
     port: int
     user: User | None
@@ -85,17 +85,17 @@ class Postgres:
             self._initdb()
         private_directory(self.cluster, self.user)
         made_by = (self.cluster / "PG_VERSION").read_text().strip()
-        if made_by != str(self.binaries.postgres_major):
+        if made_by != str(self.programs.major):
             raise LocalError(
                 f"{self.cluster} was made by PostgreSQL {made_by}, and the server found here is "
-                f"{self.binaries.postgres_major}. Choose another data directory, or dump and restore the database."
+                f"{self.programs.major}. Choose another data directory, or dump and restore the database."
             )
         (self.cluster / "postgresql.conf").write_text(CONFIGURATION.format(port=self.port))
         (self.cluster / "pg_hba.conf").write_text(ACCESS)
 
     def command(self) -> tuple[str, ...]:
         """The server's argv, to be started in `cluster`."""
-        return (str(self.binaries.postgres), "-D", str(as_seen_from_inside(self.cluster, self.user)))
+        return (str(self.programs.folder / "postgres"), "-D", str(as_seen_from_inside(self.cluster, self.user)))
 
     def part(self) -> Part:
         """The server as a part to run; ready means that role, database and extension are there."""
@@ -139,11 +139,11 @@ class Postgres:
         private_directory(draft, self.user)
         # The builtin provider (from 17 on) orders and classifies text alike on every host; 16 has only the C library's.
         builtin = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-        locale = builtin if self.binaries.postgres_major >= 17 else ("--locale=C.UTF-8",)
+        locale = builtin if self.programs.major >= 17 else ("--locale=C.UTF-8",)
         try:
             result = subprocess.run(  # noqa: S603 - the argv is a list and ours
                 [
-                    str(self.binaries.initdb),
+                    str(self.programs.folder / "initdb"),
                     *("-D", str(as_seen_from_inside(draft, self.user))),
                     *("--username=postgres", "--pwfile=../password", "--auth=scram-sha-256", "--encoding=UTF8"),
                     *locale,
@@ -159,7 +159,7 @@ class Postgres:
             )
         except OSError as error:
             raise LocalError(
-                f"{self.binaries.initdb} cannot be run as user {self.user.name if self.user else 'you'}: "
+                f"{self.programs.folder}/initdb cannot be run as user {self.user.name if self.user else 'you'}: "
                 f"{error.strerror}. Set {PREFIX_SETTING} to a folder that this user can reach."
             ) from error
         if result.returncode != 0:
@@ -167,10 +167,10 @@ class Postgres:
         draft.rename(self.cluster)
 
 
-def open_postgres(binaries: Binaries, data_dir: Path, port: int, user: User | None) -> Postgres:
+def open_postgres(programs: PostgresPrograms, data_dir: Path, port: int, user: User | None) -> Postgres:
     """The server of `data_dir`, with the password kept there (made now when there is none)."""
     password = kept_secret(private_directory(data_dir, user) / "password", user)
-    return Postgres(binaries, data_dir, port, user, password)
+    return Postgres(programs, data_dir, port, user, password)
 
 
 def _create_role_and_database(connection: psycopg.Connection, password: str) -> None:

@@ -10,6 +10,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from local.apt import ADVICE, SUITE, Architecture, architecture, chosen_mirror, fetch, require_tools, unpack
@@ -20,11 +21,42 @@ SETTING = "ANJU_LOCAL_PREFIX"
 RECIPE = 2  # raise it when a prefix made by an older Anju must not be used
 POSTGRES_MAJOR = 17
 POSTGRES_BIN = f"usr/lib/postgresql/{POSTGRES_MAJOR}/bin"
-WRAPPED = tuple(f"{POSTGRES_BIN}/{name}" for name in ("initdb", "postgres", "psql", "pg_dump", "pg_restore"))
 NATS_SERVER = "usr/sbin/nats-server"
+MOSQUITTO_SERVER = "usr/sbin/mosquitto"
 REAL = "usr/libexec/anju"
 NOT_NEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", f"usr/lib/postgresql/{POSTGRES_MAJOR}/lib/bitcode")
 ZONE = Path("/usr/share/zoneinfo/Asia/Shanghai")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Debian packages that stand in one prefix.
+
+    Attributes:
+        suffix: what its folder's name ends in.
+        packages: their names; what they depend on comes with them.
+        programs: those that are started, as paths relative to the prefix.
+        download: what is fetched, in words and MB.
+    """
+
+    suffix: str
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+    download: str
+
+
+SERVERS = Bundle(
+    "",
+    (f"postgresql-{POSTGRES_MAJOR}-timescaledb", "nats-server"),
+    (*(f"{POSTGRES_BIN}/{name}" for name in ("initdb", "postgres", "psql", "pg_dump", "pg_restore")), NATS_SERVER),
+    f"PostgreSQL {POSTGRES_MAJOR}, TimescaleDB and NATS Server: 71 MB",
+)
+MOSQUITTO = Bundle(
+    "-mosquitto",
+    ("mosquitto", "mosquitto-clients"),
+    (MOSQUITTO_SERVER, "usr/bin/mosquitto_sub"),
+    "Mosquitto: 24 MB",
+)
 
 
 def prefix_path(arch: Architecture, environ: Mapping[str, str] = os.environ, *, root: bool | None = None) -> Path:
@@ -52,19 +84,19 @@ def wrapper(program: str, arch: Architecture) -> str:
     )
 
 
-def build(target: Path, arch: Architecture, mirror: str) -> None:
-    """Fetch and unpack the servers into the empty folder `target` and put the wrappers in place.
+def build(bundle: Bundle, target: Path, arch: Architecture, mirror: str) -> None:
+    """Fetch and unpack the packages into the empty folder `target` and put the wrappers in place.
 
     Raises:
         LocalError: see `local.apt.fetch`.
     """
     downloads = target / "apt"
     downloads.mkdir()
-    unpack(fetch(downloads, mirror, arch), target)
+    unpack(fetch(bundle.packages, downloads, mirror, arch), target)
     for folder_name in ("apt", *NOT_NEEDED):
         shutil.rmtree(target / folder_name, ignore_errors=True)
     (target / REAL).mkdir(parents=True)
-    for program in (*WRAPPED, NATS_SERVER):
+    for program in bundle.programs:
         script = target / program
         script.rename(target / REAL / script.name)
         script.write_text(wrapper(program, arch))
@@ -94,20 +126,21 @@ def build_once(target: Path, build_into: Callable[[Path], None]) -> None:
         raise LocalError(f"{error.filename} cannot be written; set {SETTING} to a folder that can.") from error
 
 
-def ensure_prefix(progress: Callable[[str], None]) -> Path:
-    """The prefix with the servers, fetched now if this is the first time.
+def ensure_prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
+    """The prefix with the bundle, fetched now if this is the first time.
 
     Raises:
         LocalError: the machine lacks something or the download failed; says what, and names Docker Compose.
     """
     arch = architecture(platform.machine())
-    target = prefix_path(arch)
+    servers = prefix_path(arch)
+    target = servers.with_name(servers.name + bundle.suffix)
     if not target.exists():
         require_tools()
         mirror = chosen_mirror()
-        progress(f"fetching PostgreSQL {POSTGRES_MAJOR}, TimescaleDB and NATS Server from {mirror}: 71 MB, once")
-        build_once(target, lambda folder: build(folder, arch, mirror))
-        progress(f"the servers are in {target}")
+        progress(f"fetching from {mirror}, once: {bundle.download}")
+        build_once(target, lambda folder: build(bundle, folder, arch, mirror))
+        progress(f"now in {target}")
     if not ZONE.exists():
         raise LocalError(f"{ZONE} is missing, and PostgreSQL needs it. Install the package tzdata. {ADVICE}")
     return target

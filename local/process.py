@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,6 +154,18 @@ class Process:
     def _log_end(self, lines: int = 8) -> str:
         tail = self.log_file.read_text(errors="replace").splitlines()[-lines:] if self.log_file.exists() else []
         return "\n".join([f"The end of {self.log_file}:", *(f"    {line}" for line in tail)])
+
+
+def start_together(processes: Sequence[Process], timeout_s: float = 60) -> None:
+    """Start parts that need each other to become ready, and return when all are.
+
+    Raises:
+        LocalError: one ended, or was not ready within `timeout_s` seconds.
+    """
+    for process in processes:
+        process.spawn()
+    for process in processes:
+        process.wait_ready(timeout_s)
 
 
 def end_leftovers(pid_file: Path, stop_signal: signal.Signals) -> None:

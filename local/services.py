@@ -4,43 +4,64 @@ import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local import broker, postgres
-from local.binaries import find_binaries
-from local.broker import Nats, open_nats
+from local import postgres
+from local.binaries import find_postgres
+from local.brokers.broker import Broker, Place
+from local.brokers.mosquitto import open_mosquitto
+from local.brokers.nats import open_nats
+from local.brokers.nats_cluster import open_nats_cluster
 from local.home import Home
 from local.postgres import Postgres, open_postgres
-from local.process import Process, end_leftovers
+from local.process import Process, end_leftovers, start_together
 from local.users import service_user
 
 
-def prepare_services(home: Home, progress: Callable[[str], None]) -> tuple[Postgres, Nats]:
-    """Make the home's database and broker ready to start; `part()` of each is what a supervisor runs.
+class BrokerName(StrEnum):
+    """The brokers that Anju can run; NATS is the one that it ships."""
+
+    NATS = "nats"
+    NATS_CLUSTER = "nats-cluster"
+    MOSQUITTO = "mosquitto"
+
+
+_OPEN = {
+    BrokerName.NATS: open_nats,
+    BrokerName.NATS_CLUSTER: open_nats_cluster,
+    BrokerName.MOSQUITTO: open_mosquitto,
+}
+
+
+def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
+    """Make the home's database ready to start; `part()` is what a supervisor runs.
 
     Raises:
-        LocalError: the servers cannot be had, or the home cannot be used; says what to do.
+        LocalError: the server cannot be had, or the home cannot be used; says what to do.
     """
-    binaries = find_binaries(progress)
-    user = service_user()
-    # First what a killed predecessor left, so that its ports are free for us again.
+    programs, user = find_postgres(progress), service_user()
+    # First what a killed predecessor left, so that its port is free for us again.
     end_leftovers(home.pid_file("postgres"), signal.SIGINT)
-    end_leftovers(home.pid_file("broker"), signal.SIGTERM)
-    database = open_postgres(
-        binaries, home.path / "postgres", home.ports.claim("postgres", postgres.PREFERRED_PORT), user
-    )
-    mqtt = open_nats(
-        binaries,
-        home.path / "broker",
-        home.ports.claim("mqtt", broker.PREFERRED_MQTT_PORT),
-        home.ports.claim("monitoring", broker.PREFERRED_MONITORING_PORT),
-        user,
-    )
+    port = home.ports.claim("postgres", postgres.PREFERRED_PORT)
+    database = open_postgres(programs, home.path / "postgres", port, user)
     database.prepare()
-    mqtt.prepare()
-    return database, mqtt
+    return database
+
+
+def prepare_broker(
+    home: Home, progress: Callable[[str], None], name: BrokerName = BrokerName.NATS, *, partitions: int = 1
+) -> Broker:
+    """Make the home's broker ready to start; `parts` is what a supervisor runs, together.
+
+    Raises:
+        LocalError: the broker cannot be had or cannot do with so many partitions; says what to do.
+    """
+    for leftover in home.pid_file("broker").parent.glob("broker*.pid"):
+        end_leftovers(leftover, signal.SIGTERM)
+    return _OPEN[name](Place(home.path / "broker", home.ports, service_user(), partitions, progress))
 
 
 @dataclass(frozen=True)
@@ -53,8 +74,13 @@ class Services:
     read_mqtt_url: str
     monitoring_url: str
     postgres: Process
-    broker: Process
+    nodes: tuple[Process, ...]
     _stops: ExitStack
+
+    @property
+    def broker(self) -> Process:
+        """The broker, or the first node of it."""
+        return self.nodes[0]
 
     def stop(self) -> None:
         """Stop both and give up the data directory."""
@@ -69,7 +95,9 @@ class Services:
         self.stop()
 
 
-def start_services(data_dir: Path, progress: Callable[[str], None]) -> Services:
+def start_services(
+    data_dir: Path, progress: Callable[[str], None], name: BrokerName = BrokerName.NATS, *, partitions: int = 1
+) -> Services:
     """Start a database and a broker whose data lives in `data_dir`, and return when both are ready.
 
     Raises:
@@ -77,20 +105,19 @@ def start_services(data_dir: Path, progress: Callable[[str], None]) -> Services:
     """
     with ExitStack() as stack:
         home = stack.enter_context(Home(data_dir))
-        database, mqtt = prepare_services(home, progress)
-        processes = []
-        for part in (database.part(), mqtt.part()):
-            process = Process(part, home)
+        database = prepare_database(home, progress)
+        broker = prepare_broker(home, progress, name, partitions=partitions)
+        processes = [Process(part, home) for part in (database.part(), *broker.parts)]
+        for process in processes:
             stack.callback(process.stop)
-            process.start()
-            processes.append(process)
+        start_together(processes)
         return Services(
             database_url=database.url,
-            mqtt_url=mqtt.ingest_url,
-            publish_mqtt_url=mqtt.publish_url,
-            read_mqtt_url=mqtt.read_url,
-            monitoring_url=mqtt.monitoring_url,
+            mqtt_url=broker.ingest_url,
+            publish_mqtt_url=broker.publish_url,
+            read_mqtt_url=broker.read_url,
+            monitoring_url=broker.monitoring_url,
             postgres=processes[0],
-            broker=processes[1],
+            nodes=tuple(processes[1:]),
             _stops=stack.pop_all(),
         )

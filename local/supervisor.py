@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Self
 
 from local.errors import LocalError
 from local.home import Home
-from local.process import Part, Process
+from local.process import Part, Process, start_together
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 3.0  # a part that died is started again within 5 s, whatever its history
@@ -49,11 +49,16 @@ class Supervisor:
         Raises:
             LocalError: it ended, or was not ready in time.
         """
-        process = Process(part, self._home)
-        self._watched.append(_Watched(process))
-        self._stops.callback(process.stop)
-        process.start(timeout_s)
-        return process
+        return self.start_together((part,), timeout_s)[0]
+
+    def start_together(self, parts: Sequence[Part], timeout_s: float = 60) -> list[Process]:
+        """The same for parts that need each other to become ready."""
+        processes = [Process(part, self._home) for part in parts]
+        for process in processes:
+            self._watched.append(_Watched(process))
+            self._stops.callback(process.stop)
+        start_together(processes, timeout_s)
+        return processes
 
     def watch(self, stop: threading.Event) -> None:
         """Start again what dies, until `stop` is set."""

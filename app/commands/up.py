@@ -18,7 +18,7 @@ from app.parts import always_ready, anju_part, api_ready, ingest_ready
 from app.settings import Settings, SettingsError
 from local.home import Home
 from local.ports import is_free
-from local.services import prepare_services
+from local.services import BrokerName, prepare_broker, prepare_database
 from local.supervisor import Supervisor
 from store.migrate import migrate
 
@@ -30,6 +30,7 @@ def up(
     data_dir: Annotated[Path, typer.Option(help="where everything is kept")] = Path(".anju"),
     *,
     demo: Annotated[bool, typer.Option("--demo", help="add two simulated communities and faults")] = False,
+    broker: Annotated[BrokerName, typer.Option(help="the private broker to start")] = BrokerName.NATS,
 ) -> None:
     """Run everything on this machine until Ctrl-C: database, broker, ingest, API and worker.
 
@@ -48,7 +49,7 @@ def up(
     stop = stop_on_signals()
     with Home(data_dir) as home, Supervisor(home, progress) as supervisor:
         http_port = _http_port(given, home)
-        settings = _start_servers(given, home, supervisor, progress)
+        settings = _start_servers(given, broker, home, supervisor, progress)
         progress("bringing the database to this version")
         migrate(settings["ANJU_DATABASE_URL"])
         if demo:
@@ -67,23 +68,24 @@ def up(
         progress("stopping")
 
 
-def _start_servers(given: Settings, home: Home, supervisor: Supervisor, progress: Progress) -> dict[str, str]:
+def _start_servers(
+    given: Settings, broker_name: BrokerName, home: Home, supervisor: Supervisor, progress: Progress
+) -> dict[str, str]:
     """The settings of the servers: those that were given, and private ones started in place of the others."""
     settings = {
         f"ANJU_{name.upper()}": given.need(name)
         for name in ("database_url", "mqtt_url", "publish_mqtt_url")
         if getattr(given, name)
     }
-    if {"ANJU_DATABASE_URL", "ANJU_MQTT_URL"} <= settings.keys():
-        return settings
-    database, broker = prepare_services(home, progress)
     if "ANJU_DATABASE_URL" not in settings:
+        database = prepare_database(home, progress)
         progress("starting PostgreSQL with TimescaleDB")
         supervisor.start(database.part(), _READY_S)
         settings["ANJU_DATABASE_URL"] = database.url
     if "ANJU_MQTT_URL" not in settings:
-        progress("starting NATS Server")
-        supervisor.start(broker.part(), _READY_S)
+        broker = prepare_broker(home, progress, broker_name)
+        progress(f"starting {broker.title}")
+        supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
     return settings
 

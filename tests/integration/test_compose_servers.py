@@ -19,7 +19,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from local.binaries import find_binaries
+from local.binaries import find_nats_server, find_postgres
 from local.services import Services
 from store.migrate import migrate
 
@@ -70,7 +70,7 @@ def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
         text = text.replace(old, new)
     configuration = tmp_path / "nats.conf"
     configuration.write_text(text, encoding="utf-8")
-    command = [str(find_binaries(print).nats_server), "-c", str(configuration)]
+    command = [str(find_nats_server(print)), "-c", str(configuration)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until_healthy(f"http://127.0.0.1:{monitoring}/healthz")
@@ -137,14 +137,14 @@ def test_nobody_enters_without_a_secret(broker: Broker, user: str | None, passwo
 
 @pytest.mark.skipif("ANJU_TEST_DATABASE_URL" in os.environ, reason="would change a role of a server that is not ours")
 def test_grafana_logs_in_with_its_secret_and_only_reads(local_services: Services, secrets: Path) -> None:
-    binaries = find_binaries(print)
-    assert binaries.psql is not None
+    programs = find_postgres(print).folder
+    assert (programs / "psql").exists()
     url = urlsplit(local_services.database_url)
     migrate(local_services.database_url)
     (secrets / "postgres_password").unlink()
     (secrets / "postgres_password").write_text(url.password or "", encoding="utf-8")
     environment = {
-        "PATH": f"{binaries.psql.parent}:/usr/bin:/bin", "SECRETS_DIR": str(secrets), "PGHOST": url.hostname or "",
+        "PATH": f"{programs}:/usr/bin:/bin", "SECRETS_DIR": str(secrets), "PGHOST": url.hostname or "",
         "PGPORT": str(url.port), "PGUSER": url.username or "", "PGDATABASE": url.path.lstrip("/"),
     }  # fmt: skip
     script = ["/bin/sh", str(DEPLOY / "postgres" / "grafana-role.sh")]

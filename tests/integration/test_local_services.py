@@ -11,11 +11,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.binaries import find_binaries
+from local.binaries import find_postgres
 from local.errors import LocalError
 from local.home import Home
 from local.process import Process
-from local.services import Services, prepare_services, start_services
+from local.services import Services, prepare_broker, prepare_database, start_services
 from local.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -178,7 +178,7 @@ def test_servers_that_the_unprivileged_user_cannot_reach_are_an_error_that_says_
 ):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    (closed / "servers").symlink_to(find_binaries(print).postgres.parents[5])
+    (closed / "servers").symlink_to(find_postgres(print).folder.parents[4])
     monkeypatch.setenv("ANJU_LOCAL_PREFIX", str(closed / "servers"))
     with pytest.raises(LocalError, match=r"cannot be run as user nobody: Permission denied.*ANJU_LOCAL_PREFIX"):
         start_services(tmp_path / "data", print)
@@ -192,8 +192,8 @@ def test_a_data_directory_that_cannot_be_one_is_an_error_that_says_why(tmp_path:
 
 def test_a_killed_database_under_supervision_answers_again_within_five_seconds(tmp_path: Path):
     with Home(tmp_path) as home, Supervisor(home, print) as supervisor:
-        parts = [service.part() for service in prepare_services(home, print)]
-        database, _ = [supervisor.start(part) for part in parts]
+        parts = [prepare_database(home, print).part(), *prepare_broker(home, print).parts]
+        database, _ = supervisor.start_together(parts)
         stop = threading.Event()
         killer = threading.Timer(0.3, lambda: os.kill(database.pid, signal.SIGKILL))
         ending = threading.Timer(5.3, stop.set)

@@ -18,7 +18,8 @@ from app.cli import app
 from app.settings import Settings
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
 from local.binaries import OLDEST_NATS
-from local.broker import CONFIGURATION, READ, WRITE, Account
+from local.brokers.broker import TOPICS, Account
+from local.brokers.nats import CONFIGURATION, user_line
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -249,11 +250,11 @@ def test_secrets_are_never_overwritten(made: Path) -> None:
 
 @pytest.mark.parametrize(
     "account",
-    [Account("ingest", "", read=READ), Account("publisher", "", write=WRITE), Account("reader", "", read=READ)],
+    [Account("ingest", "", read=TOPICS), Account("publisher", "", write=TOPICS), Account("reader", "", read=TOPICS)],
     ids=lambda account: account.name,
 )
 def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(account: Account) -> None:
-    line = account.rendered().replace('"password": ""', f'"password": ${account.name.upper()}_PASSWORD')
+    line = user_line(account).replace('"password": ""', f'"password": ${account.name.upper()}_PASSWORD')
     assert line in NATS_CONFIGURATION
 
 

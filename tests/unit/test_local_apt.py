@@ -142,7 +142,7 @@ def test_compilers_script_languages_and_system_programs_are_left_out_of_the_down
         ("E: Failed to fetch http://m/debian  Temporary failure resolving 'm'", "ANJU_DEBIAN_MIRROR"),
         ("E: Failed to fetch http://m/debian  404  Not Found\nE: The repository is not signed.", "has no trixie"),
         ("E: Release file for http://m/InRelease is expired (invalid since 16d 15h).", "clock is wrong"),
-        ("E: Unable to locate package nats-server", "nats-server"),
+        ("E: Unable to locate package nats-server", "could not fetch the packages from http://m/debian"),
     ],
 )
 def test_a_failure_of_apt_is_explained(output: str, advice: str):

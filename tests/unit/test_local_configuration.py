@@ -1,52 +1,77 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.binaries import Binaries
-from local.broker import READ, Account, Nats
+from local.binaries import PostgresPrograms
+from local.brokers.broker import TOPICS, Account, Accounts, Broker, Place
+from local.brokers.mosquitto import open_mosquitto
+from local.brokers.nats import Node, configuration, user_line
 from local.errors import LocalError
+from local.ports import Ports
 from local.postgres import Postgres
 from local.supervisor import LONGEST_DELAY_S, restart_delay_s
 from local.users import User, as_seen_from_inside, service_user
 
-BINARIES = Binaries(Path("/b/initdb"), Path("/b/postgres"), 17, None, None, Path("/b/nats-server"))
 NOBODY = User("nobody", 65534, 65534)
+ACCOUNTS = Accounts(
+    ingest=Account("ingest", "i", read=TOPICS),
+    publisher=Account("publisher", "p", write=TOPICS),
+    reader=Account("reader", "r", read=TOPICS),
+)
+NODE = Node("broker", "anju", Path("/d/broker"), 1883, 8222)
 
 
-def broker(user: User | None = None) -> Nats:
-    accounts = {"ingest": Account("ingest", "i", read=READ), "publisher": Account("publisher", "p", write=("a.>",))}
-    return Nats(BINARIES, Path("/d/broker"), 1883, 8222, user, reader=Account("reader", "r"), **accounts)
+def nats(user: User | None = None, *, partitions: int = 1, replicas: int = 1) -> str:
+    place = Place(Path("/d/broker"), Ports(Path("/d")), user, partitions, print)
+    return configuration(replace(NODE, replicas=replicas), ACCOUNTS, place)
 
 
 def test_an_account_without_subjects_may_do_nothing():
-    permissions = json.loads(Account("idle", "x").rendered())["permissions"]
+    permissions = json.loads(user_line(Account("idle", "x")))["permissions"]
     assert permissions == {"publish": {"deny": ">"}, "subscribe": {"deny": ">"}}
 
 
 def test_no_account_may_use_the_brokers_own_protocol():
-    assert json.loads(Account("any", "x").rendered())["allowed_connection_types"] == ["MQTT"]
+    assert json.loads(user_line(Account("any", "x")))["allowed_connection_types"] == ["MQTT"]
 
 
 def test_the_broker_listens_on_this_machine_only():
-    listeners = [part for part in broker().configuration().split('"') if part.count(":") == 1 and part[-1].isdigit()]
+    listeners = [part for part in nats().split('"') if part.count(":") == 1 and part[-1].isdigit()]
     assert {part.split(":")[0] for part in listeners} == {"127.0.0.1"}
     assert len(listeners) == 3
 
 
 def test_urls_carry_account_and_port():
-    assert broker().ingest_url == "mqtt://ingest:i@127.0.0.1:1883"
-    assert broker().publish_url == "mqtt://publisher:p@127.0.0.1:1883"
-    assert broker().read_url == "mqtt://reader:r@127.0.0.1:1883"
-    postgres = Postgres(BINARIES, Path("/d/postgres"), 15432, None, "s")
+    broker = Broker("NATS Server", ACCOUNTS, (1883,), ())
+    assert broker.ingest_url == "mqtt://ingest:i@127.0.0.1:1883"
+    assert broker.publish_url == "mqtt://publisher:p@127.0.0.1:1883"
+    assert broker.read_url == "mqtt://reader:r@127.0.0.1:1883"
+    postgres = Postgres(PostgresPrograms(Path("/b"), 17), Path("/d/postgres"), 15432, None, "s")
     assert postgres.url == "postgresql://anju:s@127.0.0.1:15432/anju"
+
+
+def test_the_url_of_several_nodes_names_them_all():
+    broker = Broker("three", ACCOUNTS, (1883, 1884, 1885), ())
+    assert broker.read_url == "mqtt://reader:r@127.0.0.1:1883,127.0.0.1:1884,127.0.0.1:1885"
+
+
+def test_one_partition_needs_no_mapping_and_several_map_by_community():
+    assert "mappings {  }" in nats()
+    assert '"anju.p.{{partition(4,1)}}.{{wildcard(1)}}.>"' in nats(partitions=4)
+
+
+def test_a_broker_that_cannot_map_refuses_partitions():
+    with pytest.raises(LocalError, match="Mosquitto cannot map communities to 4 partitions: set ANJU_PARTITIONS=1"):
+        open_mosquitto(Place(Path("/d/broker"), Ports(Path("/d")), None, 4, print))
 
 
 def test_a_service_of_an_unprivileged_user_reaches_its_data_without_walking_there():
     assert as_seen_from_inside(Path("/root/d"), NOBODY) == Path("/proc/self/cwd")
-    assert '"/proc/self/cwd/jetstream"' in broker(NOBODY).configuration()
+    assert '"/proc/self/cwd/jetstream"' in nats(NOBODY)
 
 
 @given(deaths=st.integers(1, 10_000))

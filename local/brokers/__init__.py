@@ -1,0 +1,1 @@
+"""The brokers that Anju can run, one file each."""

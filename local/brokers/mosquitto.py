@@ -1,0 +1,88 @@
+"""Mosquitto, to compare with: it acknowledges a message before it stores it."""
+
+import base64
+import hashlib
+import secrets
+import socket
+from functools import partial
+
+from local.binaries import find_mosquitto
+from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Broker, Place, open_accounts
+from local.errors import LocalError
+from local.process import Part
+from local.users import private_directory, write_private
+
+# What stands here and why:
+#   autosave_interval    seconds between two copies of everything to disk, the shortest that it knows: what came since
+#                        the last one is lost with kill -9. `autosave_on_changes` copies everything for each message.
+#   max_queued_messages  0 is no limit; with its default it drops acknowledged messages once 1,000 wait for a session.
+#   max_inflight_messages  as many as NATS Server is allowed.
+CONFIGURATION = """\
+# Written by Anju at every start.
+listener {port} 127.0.0.1
+allow_anonymous false
+password_file passwords
+acl_file access
+persistence true
+persistence_location store/
+autosave_interval 1
+max_queued_messages 0
+max_queued_bytes 0
+max_inflight_messages 30000
+connection_messages false
+log_dest stderr
+"""
+HASH_ROUNDS = 101  # what mosquitto_passwd takes; the passwords are random, so no more is gained by more
+
+
+def open_mosquitto(place: Place) -> Broker:
+    """One Mosquitto.
+
+    Raises:
+        LocalError: it cannot be fetched, or it is asked for partitions; says what to do.
+    """
+    place.need_one_partition("Mosquitto")
+    accounts = open_accounts(place)
+    port = place.ports.claim("mqtt", PREFERRED_MQTT_PORT)
+    program = find_mosquitto(place.progress)
+    folder = private_directory(place.folder / "mosquitto", place.user)
+    private_directory(folder / "store", place.user)
+    for name, text in (
+        ("mosquitto.conf", CONFIGURATION.format(port=port)),
+        (
+            "passwords",
+            "".join(f"{account.name}:{hashed(account.password, secrets.token_bytes(12))}\n" for account in accounts),
+        ),
+        ("access", "\n".join(map(access, accounts))),
+    ):
+        write_private(folder / name, text, place.user)
+    part = Part(
+        name="broker",
+        argv=(str(program), "-c", "mosquitto.conf"),
+        check_ready=partial(_check_ready, port),
+        cwd=folder,
+        env={},
+        user=place.user,
+    )
+    return Broker("Mosquitto", accounts, (port,), (part,))
+
+
+def hashed(password: str, salt: bytes) -> str:
+    """The password as Mosquitto's password file holds it: PBKDF2 with SHA-512."""
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, HASH_ROUNDS)
+    return f"$7${HASH_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+
+
+def access(account: Account) -> str:
+    """The account's paragraph of the access list; what is not allowed is acknowledged or granted, and not delivered."""
+    write = [f"topic write {topic}\n" for topic in account.write]
+    read = [f"topic read {topic}\n" for topic in account.read]
+    return "".join((f"user {account.name}\n", *write, *read))
+
+
+def _check_ready(port: int) -> None:
+    """Return when the listener is open, which is after the store is read; raises LocalError until then."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError as error:
+        raise LocalError(f"Mosquitto does not answer on port {port}: {error}") from error

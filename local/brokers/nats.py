@@ -1,0 +1,156 @@
+"""NATS Server with JetStream and its MQTT listener: the broker that Anju ships."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from local.binaries import find_nats_server
+from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Accounts, Broker, Place, open_accounts
+from local.errors import LocalError
+from local.process import Part
+from local.users import User, as_seen_from_inside, private_directory, write_private
+
+PREFERRED_MONITORING_PORT = 8222
+
+# What stands here and why (subjects are MQTT topics with "." for "/"):
+#   listen              NATS's own protocol cannot be switched off; any free port, and no account may use it.
+#   max_ack_pending     messages in flight to a session. A session may have 65,535 in all and a filter that ends in "#"
+#                       takes two consumers; more makes SUBSCRIBE fail.
+#   ack_wait            a message not acknowledged for so long is sent again, and only then: also to a session that
+#                       reconnects. So this is how long an alert can be late after a crash of ingest. What is merely
+#                       waiting its turn there is sent again, too, and ingest knows it by its packet id.
+#   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
+#                       survives the power cut too and costs most of the throughput.
+#   max_payload         stays at its default of 1 MB.
+CONFIGURATION = """\
+# Written by Anju at every start.
+server_name: {name}
+listen: "127.0.0.1:-1"
+http: "127.0.0.1:{monitoring_port}"
+jetstream {{ store_dir: {store_dir}, sync_interval: "{sync_interval}" }}
+mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas} }}
+mappings {{ {mappings} }}
+authorization {{ users: [
+{users}
+] }}
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One NATS Server; `folder` holds its configuration and `jetstream/`. `part` names its process.
+
+    It keeps `replicas` copies of every message, each on another node.
+    """
+
+    part: str
+    name: str
+    folder: Path
+    mqtt_port: int
+    monitoring_port: int
+    replicas: int = 1
+
+    @property
+    def monitoring_url(self) -> str:
+        """HTTP monitoring: `/healthz`, `/jsz?consumers=1` with the depth of each queue."""
+        return f"http://127.0.0.1:{self.monitoring_port}"
+
+
+def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
+    """One NATS Server.
+
+    Raises:
+        LocalError: there is no NATS Server to be had; says what to do.
+    """
+    accounts = open_accounts(place)
+    node = Node(
+        "broker",
+        "anju",
+        place.folder,
+        place.ports.claim("mqtt", PREFERRED_MQTT_PORT),
+        place.ports.claim("monitoring", PREFERRED_MONITORING_PORT),
+    )
+    text = configuration(node, accounts, place, sync_interval=sync_interval)
+    part = prepared(node, text, find_nats_server(place.progress), place.user)
+    return Broker("NATS Server", accounts, (node.mqtt_port,), (part,), node.monitoring_url)
+
+
+def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval: str = "2m") -> str:
+    """The text of `broker.conf`, which carries the passwords."""
+    return CONFIGURATION.format(
+        name=node.name,
+        monitoring_port=node.monitoring_port,
+        store_dir=json.dumps(str(as_seen_from_inside(node.folder, place.user) / "jetstream")),
+        sync_interval=sync_interval,
+        mqtt_port=node.mqtt_port,
+        replicas=node.replicas,
+        mappings=mappings(place.partitions),
+        users="\n".join(f"  {user_line(account)}" for account in accounts),
+    )
+
+
+def mappings(partitions: int) -> str:
+    """What a community's messages are published as: below the number of its partition, when there are several.
+
+    Last wills and retained messages are mapped too, and permissions are checked on the subject that comes out.
+    """
+    if partitions == 1:
+        return ""
+    return f'"anju.v1.*.>": "anju.p.{{{{partition({partitions},1)}}}}.{{{{wildcard(1)}}}}.>"'
+
+
+def user_line(account: Account) -> str:
+    """The account as one line of the configuration.
+
+    "anju/v1/#" matches its parent too. The broker delivers QoS 1 to a session below $MQTT.sub (2.14 and newer allow it
+    unasked) and refuses a client's own SUBSCRIBE to it.
+    """
+    write = [_subject(topic) for topic in account.write]
+    read = [subject for topic in account.read for subject in (_subject(topic).removesuffix(".>"), _subject(topic))]
+    return json.dumps(
+        {
+            "user": account.name,
+            "password": account.password,
+            "allowed_connection_types": ["MQTT"],
+            "permissions": {
+                "publish": {"allow": write} if write else {"deny": ">"},
+                "subscribe": {"allow": [*read, "$MQTT.sub.>"]} if read else {"deny": ">"},
+            },
+        }
+    )
+
+
+def prepared(node: Node, text: str, program: Path, user: User | None) -> Part:
+    """Write the node's configuration, for the service's user only; the part to run."""
+    private_directory(node.folder, user)
+    private_directory(node.folder / "jetstream", user)
+    write_private(node.folder / "broker.conf", text, user)
+    return Part(
+        name=node.part,
+        argv=(str(program), "-c", "broker.conf"),
+        check_ready=partial(_check_ready, node),
+        cwd=node.folder,
+        env={},
+        user=user,
+    )
+
+
+def _subject(topic: str) -> str:
+    """A topic filter as NATS writes it."""
+    return topic.replace("/", ".").replace("#", ">")
+
+
+def _check_ready(node: Node) -> None:
+    """Return when the store is recovered and all listeners are open; raises LocalError until then."""
+    try:
+        urllib.request.urlopen(f"{node.monitoring_url}/healthz", timeout=2).close()  # noqa: S310 - http, 127.0.0.1
+        socket.create_connection(("127.0.0.1", node.mqtt_port), timeout=2).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise LocalError(f"NATS Server reports that it is not ready: {error}") from error
+    except OSError as error:  # urllib's other errors among them
+        raise LocalError(f"NATS Server does not report itself healthy on {node.monitoring_url}: {error}") from error
