@@ -1,30 +1,41 @@
 """The registry as ingest needs it: every device by its topic and by its number, read again when it has changed."""
 
 from devices.device import Device
+from ingest.partition import Partition
 from rules.pipeline import PIPELINE
 from store.database import Connection
-from store.registry import load_devices, registry_version
+from store.registry import load_communities, load_devices, registry_version
 
-PIPELINE_DEVICE = Device(id=0, community="", name="ingest", kind=PIPELINE.name, place="平台")
-"""Ingest itself, so that the rules can judge it; numbers of real devices begin at 1."""
+
+def pipeline_device(number: int) -> Device:
+    """The ingest of a partition as a device, so that the rules can judge it.
+
+    Its number is the partition's with the sign turned: numbers of real devices begin at 1.
+    """
+    partition = -number
+    name, place = (f"ingest-{partition}", f"平台 分区 {partition}") if partition else ("ingest", "平台")
+    return Device(id=number, community="", name=name, kind=PIPELINE.name, place=place)
 
 
 class DevicesInMemory:
-    """A snapshot of the registry, and the version it shows."""
+    """A snapshot of the registry of one partition, and the version it shows."""
 
-    def __init__(self) -> None:
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
         self._by_name: dict[tuple[str, str], Device] = {}
         self._by_id: dict[int, Device] = {}
         self._version = -1
+        self.communities: list[str] = []
 
     def refresh(self, connection: Connection) -> bool:
         """Read the registry if it has changed since; whether it had."""
         version = registry_version(connection)
         if version == self._version:
             return False
-        devices = load_devices(connection)
+        self.communities = [name for name in load_communities(connection) if self._partition.has(name)]
+        devices = load_devices(connection, self.communities)
         self._by_name = {(device.community, device.name): device for device in devices}
-        self._by_id = {device.id: device for device in (PIPELINE_DEVICE, *devices)}
+        self._by_id = {device.id: device for device in devices}
         self._version = version
         return True
 
@@ -33,5 +44,14 @@ class DevicesInMemory:
         return self._by_name.get((community, name))
 
     def by_id(self, device_id: int) -> Device:
-        """The device of that number, which must be registered."""
-        return self._by_id[device_id]
+        """The device of that number, which must be of this partition."""
+        return self._by_id[device_id] if device_id > 0 else pipeline_device(device_id)
+
+    def has(self, device_id: int) -> bool:
+        """Whether the device of that number is of this partition.
+
+        What remains of a partition that there is no more, when they have become fewer, is looked after by another.
+        """
+        if device_id > 0:
+            return device_id in self._by_id
+        return -device_id % self._partition.count == self._partition.number

@@ -8,6 +8,7 @@ from uuid import UUID
 from devices.payload import Occurrence, Reading
 from ingest.batch import Fresh
 from ingest.devices_in_memory import DevicesInMemory
+from ingest.partition import Partition
 from rules.engine import DeviceMemory, Engine
 from rules.machine import InstanceState
 from rules.pipeline import PIPELINE
@@ -19,21 +20,24 @@ from store.database import Connection
 from store.device_state import load_memories
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
-PIPELINE_ID = 0
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
 class Judge:
-    """One engine over all devices, and the database's record of what it decides."""
+    """One engine over all devices of a partition, and the database's record of what it decides."""
 
-    def __init__(self, pack: RulePack, devices: DevicesInMemory, now: datetime) -> None:
+    def __init__(self, pack: RulePack, devices: DevicesInMemory, partition: Partition, now: datetime) -> None:
         self._engine = Engine(pack, now, devices.by_id)
         self._devices = devices
+        self._pipelines = {-partition.number}
 
     def restore(self, connection: Connection, now: datetime) -> None:
         """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
-        states = [_state(row) for row in rows.load_rule_states(connection)]
-        memories = [DeviceMemory(*memory) for memory in load_memories(connection)]
+        communities = self._devices.communities
+        stored = rows.load_rule_states(connection, communities)
+        states = [_state(row) for row in stored if self._devices.has(row.device_id)]
+        memories = [DeviceMemory(*memory) for memory in load_memories(connection, communities)]
+        self._pipelines |= {state.device_id for state in states if state.device_id <= 0}
         self._save(connection, self._engine.restore(states, memories, now))
 
     def judge(self, connection: Connection, items: Iterable[Fresh], now: datetime) -> list[Transition]:
@@ -46,10 +50,15 @@ class Judge:
 
     def tick(self, connection: Connection, now: datetime, *, live: bool) -> list[Transition]:
         """Let time pass, carry out what people decided, and judge ingest itself by the same rules."""
-        behind = Sample(PIPELINE_ID, now, now, {"behind": not live})
-        transitions = self._engine.judge(behind, PIPELINE.name, now)
-        for command in rows.take_commands(connection):
+        transitions: list[Transition] = []
+        for number in sorted(self._pipelines):
+            behind = Sample(number, now, now, {"behind": not live})
+            transitions += self._engine.judge(behind, PIPELINE.name, now)
+        commands = [each for each in rows.waiting_commands(connection) if self._devices.has(each.device_id)]
+        for command in commands:
             transitions += self._engine.close(command.rule, command.device_id, now, command.actor)
+        if commands:
+            rows.delete_commands(connection, [command.id for command in commands])
         transitions += self._engine.tick(now, live)
         self._save(connection, transitions)
         return transitions
@@ -89,6 +98,7 @@ class Judge:
             rule=transition.rule,
             rule_version=transition.rule_version,
             device_id=_device_number(transition),
+            partition=max(0, -transition.device_id),
             sequence=transition.sequence,
             community=device.community or None,
             kind=device.kind,
@@ -103,7 +113,7 @@ class Judge:
 
 
 def _device_number(transition: Transition) -> int | None:
-    return None if transition.device_id == PIPELINE_ID else transition.device_id
+    return transition.device_id if transition.device_id > 0 else None
 
 
 def _sample(item: Fresh) -> Sample:

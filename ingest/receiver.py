@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.broker_url import BrokerUrl
+from ingest.partition import Partition, outside_topic
 from ingest.publish_socket import Publish, PublishContext, PublishSocket
 
 log = structlog.get_logger()
@@ -59,15 +60,16 @@ class _Backoff:
 
 
 class Receiver:
-    """Receives what the filter matches, under a client id that the broker knows the session by."""
+    """Receives what is published for a partition, under the client id that the broker knows its session by."""
 
-    def __init__(self, url: str, *, client_id: str, topic_filter: str) -> None:
+    def __init__(self, url: str, partition: Partition) -> None:
         """Prepare the client; the connection is made by the first `poll`."""
         self._address = BrokerUrl.parse(url)
-        self._filter = topic_filter
+        self._filter = partition.topic_filter
+        self._outside_topic = outside_topic(partition)
         self._client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=client_id,
+            client_id=partition.client_id,
             clean_session=False,
             manual_ack=True,
             reconnect_on_failure=False,
@@ -217,7 +219,7 @@ class Receiver:
         """
         received_at, outstanding = datetime.now(UTC), self._outstanding
         for topic, payload, packet_id, dup in published:
-            message = Message(_text(topic), payload, received_at, dup, packet_id)
+            message = Message(self._outside_topic(_text(topic)), payload, received_at, dup, packet_id)
             if packet_id:
                 in_hand = outstanding.get(packet_id) if dup else None
                 if in_hand and (in_hand.topic, in_hand.payload) == (message.topic, payload):

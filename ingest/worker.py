@@ -4,6 +4,8 @@ One thread, one batch at a time. Nothing is acknowledged before its transaction 
 away the batch stays in hand, the receiver's buffer fills and then stops reading, and the broker keeps the rest.
 """
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -20,19 +22,18 @@ from ingest import metrics
 from ingest.batch import Batch, decode_batch, has_unknown_device
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.judge import Judge
+from ingest.partition import EVERYTHING, Partition
 from ingest.pulse import Pulse
 from ingest.receiver import Message, Receiver
 from ingest.rejection_limit import RejectionLimit
 from ingest.transaction import Written, write_batch
 from rules.rule import RulePack
 from rules.transition import Transition
-from store.database import Connection, DatabaseUnavailableError, connect, translated_errors
-from store.ownership import own_partition
+from store.database import Connection, DatabaseUnavailableError, translated_errors
+from store.ownership import Report, agree_on_count, connect_for_locks, own_partition, report_owner
 
 log = structlog.get_logger()
 
-CLIENT_ID = "anju-ingest-0"
-TOPIC_FILTER = "anju/v1/#"
 _BATCH_S = 0.1
 _TICK_S = 1.0
 _QUIET_S = 0.05
@@ -47,11 +48,12 @@ class IngestSettings:
     mqtt_url: str
     secret_key: bytes
     pack: RulePack
+    partition: Partition = EVERYTHING
     report: Callable[[list[Transition]], None] = lambda _: None
 
 
 class Worker:
-    """Owns the session with the broker and the state of every device."""
+    """Owns a partition: its session with the broker and the state of its devices."""
 
     def __init__(self, settings: IngestSettings) -> None:
         """Prepare; nothing is connected yet.
@@ -60,7 +62,8 @@ class Worker:
             ValueError: the broker's URL or the secret key can't be used.
         """
         self._settings = settings
-        self._receiver = Receiver(settings.mqtt_url, client_id=CLIENT_ID, topic_filter=TOPIC_FILTER)
+        self._partition = settings.partition
+        self._receiver = Receiver(settings.mqtt_url, settings.partition)
         self._pseudonymiser = Pseudonymiser(settings.secret_key)
         self._pulse = Pulse()
         self._limit = RejectionLimit()
@@ -68,13 +71,23 @@ class Worker:
         self._away = False
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; the batch in hand is finished first if the database allows it."""
+        """Work until `stop` is set; the batch in hand is finished first if the database allows it.
+
+        Where another owns the partition, the only one of one waits for it. One of several returns: whoever started it
+        looks for another.
+
+        Raises:
+            PartitionCountError: the communities are divided into more or fewer partitions.
+        """
         while not stop.is_set():
             try:
-                with closing(connect(self._settings.database_url, application_name="anju ingest")) as connection:
-                    connection.autocommit = True
-                    if self._becomes_owner(connection, stop):
-                        self._serve(connection, stop)
+                with closing(connect_for_locks(self._settings.database_url, application_name="anju ingest")) as session:
+                    if not self._becomes_owner(session, stop):
+                        break
+                    self._serve(session, stop)
+                    # Before the lock goes with the connection: the next owner has the session with the broker alone.
+                    self._receiver.close()
+                    return
             except DatabaseUnavailableError as error:
                 self._lose_database(error)
                 self._wait(stop)
@@ -95,12 +108,17 @@ class Worker:
             self._pulse.subscription(_now(), stands=False)
 
     def _becomes_owner(self, connection: Connection, stop: threading.Event) -> bool:
-        """Wait for the partition; False when it is time to stop first. Only its owner may connect to the broker."""
-        if not own_partition(connection, partition=0):
-            log.warning("another ingest is at work on this database, waiting for it to end")
-            while not stop.is_set() and not own_partition(connection, partition=0):
-                self._wait(stop)
-        return not stop.is_set()
+        """Whether the partition is ours. Only its owner may connect to the broker."""
+        number, count = self._partition.number, self._partition.count
+        owned = own_partition(connection, partition=number)
+        if not owned:
+            log.warning("another ingest is at work on this partition", partition=number)
+        while not owned and count == 1 and not stop.is_set():
+            self._wait(stop)
+            owned = own_partition(connection, partition=number)
+        if owned:
+            agree_on_count(connection, count)
+        return owned and not stop.is_set()
 
     def _serve(self, connection: Connection, stop: threading.Event) -> None:
         session = self._restored(connection)
@@ -117,15 +135,15 @@ class Worker:
                 self._tick(session)
 
     def _restored(self, connection: Connection) -> "_Session":
-        devices = DevicesInMemory()
-        judge = Judge(self._settings.pack, devices, _now())
+        devices = DevicesInMemory(self._partition)
+        judge = Judge(self._settings.pack, devices, self._partition, _now())
         with translated_errors(), connection.transaction():
             devices.refresh(connection)
             judge.restore(connection, _now())
         if self._away:
             log.info("the database is back", in_hand=len(self._in_hand))
             self._away = False
-        return _Session(connection, devices, judge)
+        return _Session(connection, devices, judge, _now())
 
     def _collect(self) -> list[Message]:
         """What has arrived: a batch closes when it is full, or a tenth of a second after its first message."""
@@ -179,7 +197,20 @@ class Worker:
         _refreshed(session)
         with translated_errors(), session.connection.transaction():
             transitions = session.judge.tick(session.connection, now, live=live)
+            report_owner(session.connection, self._report(session, now, live=live))
         self._tell(transitions)
+
+    def _report(self, session: "_Session", now: datetime, *, live: bool) -> Report:
+        return Report(
+            partition=self._partition.number,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            owner_since=session.since,
+            committed_at=now,
+            live=live,
+            present_at=self._pulse.seen_present_at,
+            buffered=self._receiver.buffered,
+        )
 
     def _note(self, messages: list[Message], batch: Batch, written: Written, seconds: float) -> None:
         self._pulse.lags(_now(), _lags_s(batch))
@@ -213,6 +244,7 @@ class _Session:
     connection: Connection
     devices: DevicesInMemory
     judge: Judge
+    since: datetime
 
 
 def _refreshed(session: _Session) -> bool:

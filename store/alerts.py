@@ -13,7 +13,6 @@ from store.database import ALERT_CHANNEL, Connection, DatabaseUnavailableError
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
 _POLL_S = 1.0
-_OF_ANJU_ITSELF = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +199,11 @@ def record_attention(
 def order_close(connection: Connection, alert: AlertRow, *, actor: str, now: datetime) -> None:
     """Ask the owner of the rule's state to end a claimed alert."""
     connection.execute(
-        "INSERT INTO rule_command (rule, device_id, command, actor, given_at) VALUES (%s, %s, 'close', %s, %s)",
-        (alert.rule, _OF_ANJU_ITSELF if alert.device_id is None else alert.device_id, actor, now),
+        """
+        INSERT INTO rule_command (rule, device_id, command, actor, given_at)
+        SELECT rule, coalesce(device_id, -partition), 'close', %s, %s FROM alert WHERE id = %s
+        """,
+        (actor, now, alert.id),
     )
 
 

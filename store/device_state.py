@@ -62,9 +62,16 @@ def save_states(connection: Connection, changes: Sequence[StateChange]) -> None:
     )
 
 
-def load_memories(connection: Connection) -> Iterator[Memory]:
-    """What is remembered of every device that has ever sent anything."""
-    rows = connection.execute("SELECT device_id, last_ts, last_fresh, event_ts, last_values FROM device_state")
+def load_memories(connection: Connection, communities: list[str]) -> Iterator[Memory]:
+    """What is remembered of every device of these communities that has ever sent anything."""
+    rows = connection.execute(
+        """
+        SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values
+        FROM device_state AS state JOIN device ON device.id = state.device_id
+        WHERE device.community = ANY (%s)
+        """,
+        (communities,),
+    )
     for device_id, last_ts, last_fresh, event_ts, values in rows:
         yield Memory(
             device_id, last_ts, last_fresh, {n: datetime.fromisoformat(ts) for n, ts in event_ts.items()}, values

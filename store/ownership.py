@@ -1,18 +1,66 @@
 """Who works on a partition of the communities: one worker at any time, held by a lock in the database.
 
-The lock belongs to the connection and goes with it, however that ends; a successor gets it only when the server has
-ended the predecessor's session, so a commit that was under way is visible to it.
+The lock belongs to the session that the owner also writes with, and goes with it, however that ends. The server undoes
+what a session had not committed before it lets its locks go, so whoever gets the lock next sees every commit of its
+predecessor, and the predecessor can make no other: docs/decisions/0006-partitions.md.
 """
 
-from store.database import Connection, translated_errors
+from dataclasses import dataclass
+from datetime import datetime
 
-_LOCK_CLASS = 0x414E4A55  # "ANJU": keeps these locks apart from others in the same database
+from store.database import Connection, StoreError, connect, translated_errors
+
+# They keep these locks apart from others in the same database: "ANJU" for owners, "ANJM" for members.
+_OWNER_CLASS = 0x414E4A55
+_MEMBER_CLASS = 0x414E4A4D
+
+
+class PartitionCountError(StoreError):
+    """An ingest was started for another number of partitions than there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the owner of a partition says of itself.
+
+    `committed_at` is its last commit, at most a second old while it works. `present_at` is when it had last worked off
+    all that was waiting, None if that never was; `live` whether it still has. `buffered` counts the messages in memory.
+    """
+
+    partition: int
+    host: str
+    pid: int
+    owner_since: datetime
+    committed_at: datetime
+    live: bool
+    present_at: datetime | None
+    buffered: int
+
+
+def connect_for_locks(url: str, *, application_name: str) -> Connection:
+    """A connection in autocommit mode whose locks are free at the latest ten seconds after its machine has vanished.
+
+    Raises:
+        DatabaseUnavailableError: nobody answers, or the credentials are refused.
+    """
+    connection = connect(url, application_name=application_name)
+    connection.autocommit = True
+    with translated_errors():
+        # The server's side of the connection: idle, sending, and in the middle of a statement.
+        connection.execute(
+            """
+            SELECT set_config('tcp_keepalives_idle', '3', false), set_config('tcp_keepalives_interval', '2', false),
+                   set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '9s', false),
+                   set_config('client_connection_check_interval', '1s', false)
+            """
+        )
+    return connection
 
 
 def own_partition(connection: Connection, *, partition: int) -> bool:
     """Try to become the owner of a partition for as long as the connection lasts."""
     with translated_errors():
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_CLASS, partition)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER_CLASS, partition)).fetchone()
     return row is not None and bool(row[0])
 
 
@@ -27,6 +75,90 @@ def partition_owners(connection: Connection) -> dict[int, str]:
               AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             ORDER BY 1
             """,
-            (_LOCK_CLASS,),
+            (_OWNER_CLASS,),
         ).fetchall()
     return {int(partition): str(address) for partition, address in rows}
+
+
+def become_member(connection: Connection) -> None:
+    """Count as one of those who share the partitions, for as long as the connection lasts."""
+    with translated_errors():
+        connection.execute("SELECT pg_advisory_lock(%s, pg_backend_pid())", (_MEMBER_CLASS,))
+
+
+def count_members(connection: Connection) -> int:
+    """How many share the partitions."""
+    with translated_errors():
+        row = connection.execute(
+            """
+            SELECT count(*) FROM pg_locks
+            WHERE locktype = 'advisory' AND classid = %s AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """,
+            (_MEMBER_CLASS,),
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def stored_count(connection: Connection) -> int | None:
+    """How many partitions there are; None before the first ingest."""
+    with translated_errors():
+        row = connection.execute("SELECT count FROM partitioning").fetchone()
+    return None if row is None else int(row[0])
+
+
+def agree_on_count(connection: Connection, count: int) -> None:
+    """Make sure that there are so many partitions; the first ingest of a database decides it.
+
+    An owner asks after it has got its lock: from then on the count can't change, because that takes every lock.
+
+    Raises:
+        PartitionCountError: there are more or fewer.
+    """
+    with translated_errors():
+        connection.execute("INSERT INTO partitioning (count) VALUES (%s) ON CONFLICT DO NOTHING", (count,))
+    stored = stored_count(connection)
+    if stored != count:
+        raise PartitionCountError(
+            f"the communities are divided into {stored} partitions, and this ingest was started for {count}. Set "
+            f'ANJU_PARTITIONS={stored}, or follow "Changing the number of partitions" in docs/operations.md: '
+            "all partitions have to be drained first"
+        )
+
+
+def change_count(connection: Connection, count: int) -> None:
+    """Divide the communities anew. The caller owns every partition that there was and will be."""
+    with translated_errors(), connection.transaction():
+        connection.execute("UPDATE partitioning SET count = %s", (count,))
+        connection.execute("DELETE FROM partition_report")
+
+
+def report_owner(connection: Connection, report: Report) -> None:
+    """Write down what an owner says of itself, inside the caller's transaction."""
+    connection.execute(
+        """
+        INSERT INTO partition_report AS stored
+            (partition, host, pid, owner_since, committed_at, live, present_at, buffered)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (partition) DO UPDATE SET
+            host = excluded.host, pid = excluded.pid, owner_since = excluded.owner_since,
+            committed_at = excluded.committed_at, live = excluded.live, buffered = excluded.buffered,
+            present_at = coalesce(excluded.present_at, stored.present_at)
+        """,
+        (
+            report.partition, report.host, report.pid, report.owner_since, report.committed_at, report.live,
+            report.present_at, report.buffered,
+        ),
+    )  # fmt: skip
+
+
+def read_reports(connection: Connection) -> dict[int, Report]:
+    """What the present or last owner of each partition has said of itself."""
+    with translated_errors():
+        rows = connection.execute(
+            """
+            SELECT partition, host, pid, owner_since, committed_at, live, present_at, buffered FROM partition_report
+            """
+        ).fetchall()
+    names = Report.__slots__
+    return {row[0]: Report(**dict(zip(names, row, strict=True))) for row in rows}

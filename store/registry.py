@@ -60,10 +60,20 @@ def registry_version(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def load_devices(connection: Connection) -> list[Device]:
-    """Every registered device, by its number."""
+def load_communities(connection: Connection) -> list[str]:
+    """The ids of all communities."""
+    return [row[0] for row in connection.execute("SELECT id FROM community ORDER BY id")]
+
+
+def load_devices(connection: Connection, communities: list[str] | None = None) -> list[Device]:
+    """The registered devices of some communities, or all of them, by their numbers."""
     rows = connection.execute(
-        "SELECT id, community, name, kind, gateway, building, unit, room, simulated FROM device ORDER BY id"
+        """
+        SELECT id, community, name, kind, gateway, building, unit, room, simulated FROM device
+        WHERE %(communities)s::text[] IS NULL OR community = ANY (%(communities)s)
+        ORDER BY id
+        """,
+        {"communities": communities},
     )
     return [
         Device(number, community, name, kind, gateway, compose_place(building, unit, room), simulated)

@@ -23,12 +23,17 @@ class RuleStateRow(NamedTuple):
 
 
 class OccurrenceRow(NamedTuple):
-    """An alert as it is raised. `device_id` and `community` are None for an alert about Anju itself."""
+    """An alert as it is raised.
+
+    `device_id` and `community` are None for an alert about Anju itself, whose `partition` it then is; that of a device
+    has 0 there.
+    """
 
     id: UUID
     rule: str
     rule_version: str
     device_id: int | None
+    partition: int
     sequence: int
     community: str | None
     kind: str
@@ -42,8 +47,12 @@ class OccurrenceRow(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What a person decided, for the owner of the rule's state to carry out."""
+    """What a person decided, for the owner of the rule's state to carry out.
 
+    `device_id` is that of a device, or the partition of Anju itself with the sign turned: 0, -1, -2, ...
+    """
+
+    id: int
     rule: str
     device_id: int
     command: str
@@ -71,10 +80,16 @@ def delete_rule_states(connection: Connection, keys: Sequence[tuple[str, int]]) 
         cursor.executemany("DELETE FROM rule_state WHERE rule = %s AND device_id = %s", keys)
 
 
-def load_rule_states(connection: Connection) -> Iterator[RuleStateRow]:
-    """Every stored instance."""
+def load_rule_states(connection: Connection, communities: list[str]) -> Iterator[RuleStateRow]:
+    """Every stored instance on a device of these communities, and all on Anju itself (no `device_id` above 0)."""
     rows = connection.execute(
-        "SELECT rule, device_id, rule_version, phase, since, deadline, sequence, memory FROM rule_state"
+        """
+        SELECT state.rule, state.device_id, state.rule_version, state.phase, state.since, state.deadline,
+               state.sequence, state.memory
+        FROM rule_state AS state LEFT JOIN device ON device.id = state.device_id
+        WHERE state.device_id <= 0 OR device.community = ANY (%s)
+        """,
+        (communities,),
     )
     for row in rows:
         yield RuleStateRow(*row)
@@ -84,9 +99,9 @@ def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
     """Open an occurrence, inside the caller's transaction. The database holds the law of one open an instance."""
     connection.execute(
         """
-        INSERT INTO alert (id, rule, rule_version, device_id, sequence, community, kind, severity, title, message,
-                           advice, opened_at, raised_at, simulated, process)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
+        INSERT INTO alert (id, rule, rule_version, device_id, partition, sequence, community, kind, severity,
+                           title, message, advice, opened_at, raised_at, simulated, process)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
         """,
         row,
     )
@@ -97,7 +112,12 @@ def progress_alert(connection: Connection, alert_id: UUID, process: str, ended_a
     connection.execute("UPDATE alert SET process = %s, ended_at = %s WHERE id = %s", (process, ended_at, alert_id))
 
 
-def take_commands(connection: Connection) -> list[Command]:
-    """Take the commands that wait, oldest first; they are gone once the caller's transaction commits."""
-    rows = connection.execute("DELETE FROM rule_command RETURNING id, rule, device_id, command, actor").fetchall()
-    return [Command(*row[1:]) for row in sorted(rows)]
+def waiting_commands(connection: Connection) -> list[Command]:
+    """The commands that wait, for whichever owner, oldest first."""
+    rows = connection.execute("SELECT id, rule, device_id, command, actor FROM rule_command ORDER BY id")
+    return [Command(*row) for row in rows]
+
+
+def delete_commands(connection: Connection, ids: list[int]) -> None:
+    """Drop the commands that are carried out in the caller's transaction."""
+    connection.execute("DELETE FROM rule_command WHERE id = ANY (%s)", (ids,))

@@ -14,7 +14,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_url import BrokerUrl
-from ingest.worker import CLIENT_ID
+from ingest.partition import EVERYTHING
 from simulators.publisher import Publisher
 from store.database import connect
 from store.import_csv import import_rows
@@ -63,7 +63,7 @@ def forget_session(servers, *, subscribe=True):
 def _open_session(mqtt_url, *, clean, subscribe):
     """Connect as ingest and leave again; the topics of the retained messages that came meanwhile."""
     address = BrokerUrl.parse(mqtt_url)
-    client = Client(CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, clean_session=clean)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=EVERYTHING.client_id, clean_session=clean)
     client.username_pw_set(address.username, address.password)
     done, retained = [], set()
     client.on_message = lambda _client, _data, message: message.retain and retained.add(message.topic)
@@ -85,12 +85,13 @@ def _open_session(mqtt_url, *, clean, subscribe):
 class Ingest:
     """`anju ingest` as an operator runs it."""
 
-    def __init__(self, database_url, mqtt_url, log):
+    def __init__(self, database_url, mqtt_url, log, **environment):
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANJU_")},
             "ANJU_DATABASE_URL": database_url,
             "ANJU_MQTT_URL": mqtt_url,
             "ANJU_SECRET_KEY": SECRET_KEY,
+            **environment,
         }
         self.log = log
         self.process = None
@@ -109,8 +110,8 @@ class Ingest:
 
 
 @contextmanager
-def running_ingest(database_url, mqtt_url, tmp_path):
-    ingest = Ingest(database_url, mqtt_url, tmp_path / "ingest.log")
+def running_ingest(database_url, mqtt_url, tmp_path, **environment):
+    ingest = Ingest(database_url, mqtt_url, tmp_path / "ingest.log", **environment)
     ingest.start()
     try:
         yield ingest
