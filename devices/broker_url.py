@@ -1,7 +1,11 @@
-"""The address of an MQTT broker with the account to use there: `mqtt://user:secret@host:port` or `mqtts://`."""
+"""Where an MQTT broker is and with which account: `mqtt://user:secret@host:port`, or `mqtts://` for TLS.
+
+A broker of several nodes is written with all of them, `mqtt://user:secret@host1:port1,host2:port2`.
+A client may use any.
+"""
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 _DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
@@ -11,12 +15,21 @@ class BrokerUrlError(ValueError):
     """The URL can't be used; the message quotes none of it, because it holds a secret."""
 
 
+class Address(NamedTuple):
+    """One node of the broker."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
     """Where the broker is and who connects; the secret does not show in its text."""
 
-    host: str
-    port: int
+    addresses: tuple[Address, ...]
     tls: bool
     username: str
     password: str = field(repr=False)
@@ -26,15 +39,40 @@ class BrokerUrl:
         """Take a URL apart.
 
         Raises:
-            BrokerUrlError: the scheme, the host or the account is missing or wrong.
+            BrokerUrlError: the scheme, a host or the account is missing or wrong.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in _DEFAULT_PORT:
+        scheme, _, rest = url.partition("://")
+        if scheme not in _DEFAULT_PORT:
             raise BrokerUrlError("the broker's URL must begin with mqtt:// or mqtts://")
-        if not parts.hostname or not parts.username or not parts.password:
+        account, _, nodes = rest.removesuffix("/").rpartition("@")
+        username, _, password = account.partition(":")
+        if not username or not password:
             raise BrokerUrlError("the broker's URL must be mqtt://user:secret@host:port")
-        try:
-            port = parts.port or _DEFAULT_PORT[parts.scheme]
-        except ValueError:
-            raise BrokerUrlError("the port in the broker's URL must be a number up to 65535") from None
-        return cls(parts.hostname, port, parts.scheme == "mqtts", unquote(parts.username), unquote(parts.password))
+        addresses = tuple(_address(node, _DEFAULT_PORT[scheme]) for node in nodes.split(","))
+        return cls(addresses, scheme == "mqtts", unquote(username), unquote(password))
+
+    @property
+    def host(self) -> str:
+        """The host of the first node."""
+        return self.addresses[0].host
+
+    @property
+    def port(self) -> int:
+        """The port of the first node."""
+        return self.addresses[0].port
+
+    def __str__(self) -> str:
+        return f"{self.username} at {', '.join(map(str, self.addresses))}"
+
+
+def _address(text: str, default_port: int) -> Address:
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port or default_port
+    except ValueError:
+        raise BrokerUrlError("a port in the broker's URL must be a number up to 65535") from None
+    if not host or parts.netloc != text or parts.username:
+        raise BrokerUrlError(
+            "the broker's URL must be mqtt://user:secret@host:port, for several nodes host:port,host:port"
+        )
+    return Address(host, port)

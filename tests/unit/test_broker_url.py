@@ -1,0 +1,58 @@
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices.broker_url import Address, BrokerUrl, BrokerUrlError
+
+addresses = st.builds(
+    Address, st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,3})?", fullmatch=True), st.integers(1, 65535)
+)
+texts = st.text(st.characters(codec="utf-8"), min_size=1)
+
+
+@given(nodes=st.lists(addresses, min_size=1, max_size=5), tls=st.booleans(), username=texts, password=texts)
+def test_every_node_and_the_account_are_read_back(nodes: list[Address], tls: bool, username: str, password: str):
+    account = f"{quote(username, safe='')}:{quote(password, safe='')}"
+    url = f"mqtt{'s' * tls}://{account}@{','.join(map(str, nodes))}"
+    found = BrokerUrl.parse(url)
+    assert found == BrokerUrl(tuple(nodes), tls, username, password)
+    assert (found.host, found.port) == nodes[0]
+
+
+def test_a_port_that_is_left_out_is_the_one_of_the_scheme():
+    assert BrokerUrl.parse("mqtt://u:s@a,b:1").addresses == (("a", 1883), ("b", 1))
+    assert BrokerUrl.parse("mqtts://u:s@a").addresses == (("a", 8883),)
+
+
+def test_a_node_may_be_an_ipv6_address():
+    assert BrokerUrl.parse("mqtt://u:s@[::1]:1884,[::2]").addresses == (("::1", 1884), ("::2", 1883))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "",
+            "http://u:s3cret@a",
+            "mqtt://a:1883",
+            "mqtt://u@a",
+            "mqtt://u:@a",
+            "mqtt://:s3cret@a",
+            "mqtt://u:s3cret@",
+        ),
+        *("mqtt://u:s3cret@a:99999", "mqtt://u:s3cret@a:port", "mqtt://u:s3cret@a,", "mqtt://u:s3cret@a,,b"),
+        *("mqtt://u:s3cret@a/topic", "mqtt://u:s3cret@a?x=1", "mqtt://u:s3cret@[::1"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_without_showing_the_secret(url: str):
+    with pytest.raises(BrokerUrlError) as caught:
+        BrokerUrl.parse(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_secret_shows_in_no_text():
+    url = BrokerUrl.parse("mqtt://ingest:s3cret@a,b")
+    assert str(url) == "ingest at a:1883, b:1883"
+    assert "s3cret" not in repr(url)
