@@ -7,7 +7,7 @@ import time
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from devices.broker_url import BrokerUrl
+from devices.broker_url import Address, BrokerUrl
 
 _TIMEOUT_S = 5.0
 
@@ -17,31 +17,40 @@ class BrokerUnavailableError(Exception):
 
 
 def probe_broker(url: str) -> None:
-    """Log in and out again, under a client id of its own.
+    """Log in and out again, under a client id of its own, at the first node that answers.
 
     Raises:
-        BrokerUnavailableError: nobody answers within five seconds, or the account is refused.
+        BrokerUnavailableError: no node answers within five seconds, or the account is refused.
     """
-    address = BrokerUrl.parse(url)
+    broker = BrokerUrl.parse(url)
+    silent = []
+    for address in broker.addresses:
+        try:
+            answer = _log_in(broker, address)
+        except OSError as error:
+            silent.append(f"the broker at {address} can't be reached: {error}")
+        else:
+            if answer:
+                raise BrokerUnavailableError(f"the broker refuses the account {broker.username}: {answer}")
+            return
+    raise BrokerUnavailableError("; ".join(silent))
+
+
+def _log_in(broker: BrokerUrl, address: Address) -> str:
+    """Why a node refuses the account; empty when it takes it. Raises OSError when it does not answer."""
     answers: list[str] = []
     client = Client(CallbackAPIVersion.VERSION2, client_id=f"anju-probe-{socket.gethostname()}"[:23].replace(".", "-"))
-    client.username_pw_set(address.username, address.password)
-    if address.tls:
+    client.username_pw_set(broker.username, broker.password)
+    if broker.tls:
         client.tls_set_context(ssl.create_default_context())
     client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(
         str(reason) if reason.is_failure else ""
     )
-    try:
-        client.connect(address.host, address.port)
-    except OSError as error:
-        raise BrokerUnavailableError(
-            f"the broker at {address.host}:{address.port} can't be reached: {error}"
-        ) from error
+    client.connect(*address)
     until = time.monotonic() + _TIMEOUT_S
     while not answers and time.monotonic() < until:
         client.loop(0.1)
     client.disconnect()
     if not answers:
-        raise BrokerUnavailableError(f"the broker at {address.host}:{address.port} does not answer")
-    if answers[0]:
-        raise BrokerUnavailableError(f"the broker refuses the account {address.username}: {answers[0]}")
+        raise TimeoutError(f"no answer within {_TIMEOUT_S:g} s")
+    return answers[0]

@@ -1,9 +1,11 @@
 """Sends messages to a broker so that each is acknowledged, across lost connections and a broker that is killed.
 
 MQTT 3.1.1 with QoS 1 through paho, whose thread sends again after a reconnection what was not acknowledged. So a
-message may arrive twice, but none is lost: receivers tell copies by their natural key.
+message may arrive twice, but none is lost: receivers tell copies by their natural key. Where the URL names several
+nodes of the broker, each new connection goes to the next one.
 """
 
+import itertools
 import ssl
 import threading
 import uuid
@@ -20,7 +22,7 @@ from devices.broker_url import BrokerUrl
 
 log = structlog.get_logger()
 
-_KEEPALIVE_S = 30
+_KEEPALIVE_S = 10  # a node that was cut off is given up after at most twice as long
 _CONNECT_S = 10.0
 _FLUSH_S = 60.0
 _LONGEST_BACKOFF_S = 10
@@ -40,7 +42,7 @@ class Publisher:
         """Prepare the client without connecting.
 
         Args:
-            url: `mqtt://user:secret@host:port`, or `mqtts://` for TLS.
+            url: `mqtt://user:secret@host:port`, or `mqtts://` for TLS; several nodes as `host1:port1,host2:port2`.
             client_id: how the broker knows this client; by default a new one.
             window: how many messages may wait for their acknowledgement; paho walks through all of them for each one
                 that is acknowledged, so more is slower.
@@ -49,7 +51,8 @@ class Publisher:
             BrokerUrlError: the URL can't be used.
         """
         self._address = BrokerUrl.parse(url)
-        self._broker = f"the broker at {self._address.host}:{self._address.port}"
+        self._nodes = itertools.cycle(self._address.addresses)
+        self._broker = f"the broker at {', '.join(map(str, self._address.addresses))}"
         self._window = window
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id or f"anju-publisher-{uuid.uuid4().hex}")
         self._client.username_pw_set(self._address.username, self._address.password)
@@ -59,6 +62,7 @@ class Publisher:
         self._client.max_inflight_messages = window
         self._client.reconnect_delay_set(1, _LONGEST_BACKOFF_S)
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = lambda *_: self._turn_to_next_node()
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._changed = threading.Condition()
@@ -138,16 +142,12 @@ class Publisher:
         Raises:
             PublisherError: the broker can't be reached, or refuses the account.
         """
-        try:
-            self._client.connect(self._address.host, self._address.port, _KEEPALIVE_S)
-        except OSError as error:
-            raise PublisherError(
-                f"{self._broker} can't be reached ({error}): start the broker or check the URL"
-            ) from error
+        self._dial()
         self._client.loop_start()
         with self._changed:
-            answered = self._changed.wait_for(lambda: self._connected or self._refusal, _CONNECT_S)
-            refusal = self._refusal if answered else f"no answer within {_CONNECT_S:g} s"
+            patience_s = _CONNECT_S * len(self._address.addresses)
+            answered = self._changed.wait_for(lambda: self._connected or self._refusal, patience_s)
+            refusal = self._refusal if answered else f"no answer within {patience_s:g} s"
         if not self._connected:
             self.close()
             raise PublisherError(f"{self._broker} refuses the connection ({refusal}): check user and secret in the URL")
@@ -162,6 +162,26 @@ class Publisher:
                 self.flush(_FLUSH_S)
         finally:
             self.close()
+
+    def _dial(self) -> None:
+        """Connect to the first node that can be reached."""
+        failures = []
+        for host, port in itertools.islice(self._nodes, len(self._address.addresses)):
+            try:
+                self._client.connect(host, port, _KEEPALIVE_S)
+            except OSError as error:
+                failures.append(str(error))
+            else:
+                return
+        raise PublisherError(
+            f"{self._broker} can't be reached ({'; '.join(failures)}): start the broker or check the URL"
+        )
+
+    def _turn_to_next_node(self) -> None:
+        """Let paho's next attempt go there; a client that was told to end stays ended."""
+        with self._changed:
+            if not self._closed:
+                self._client.connect_async(*next(self._nodes), _KEEPALIVE_S)
 
     def _may_send(self) -> bool:
         return self._closed or (self._connected and self._sent - self._acknowledged < self._window)
@@ -183,6 +203,7 @@ class Publisher:
             was_connected, self._connected = self._connected, False
         if was_connected and not self._closed:
             log.warning("the broker's connection is lost, reconnecting", broker=self._broker, reason=str(reason))
+        self._turn_to_next_node()
 
     def _on_publish(self, _: Client, __: object, ___: int, ____: ReasonCode, _____: Properties | None) -> None:
         with self._changed:
