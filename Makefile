@@ -4,12 +4,13 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test chaos check bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a whole community on this machine, with live alerts (stop it with Ctrl-C)"
 	@echo "make test    every test, on a real database and a real broker"
+	@echo "make chaos   every fault, with a table of what became of the messages (half an hour)"
 	@echo "make check   format, lint, types, import layers, rules, migrations"
 	@echo "make bench   the measurements behind the performance figures"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
@@ -31,6 +32,10 @@ demo: $(READY)
 
 test: $(READY)
 	@$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal
+
+# Smaller, or again: make chaos CHAOS="--chaos-seconds 60 --chaos-backlog 50000 --randomly-seed 42"
+chaos: $(READY)
+	@$(VENV)/bin/python -m pytest tests/chaos -m "" --randomly-dont-reorganize $(CHAOS)
 
 check: $(READY)
 	@$(VENV)/bin/ruff format --check .

@@ -1,0 +1,186 @@
+"""Was anything lost or doubled? Judged from what a publisher was acknowledged and what the tables hold, and no more.
+
+It shares no code with ingest. From topics and payloads it reckons, in words of its own, what must be there:
+
+- a good reading stands under its device and time with each of its values (of two values for one field, either);
+- an event stands once under its device, time, name and id, and has raised the one alert that it stands for;
+- what can't be used stands in `rejection`, with its topic and its content;
+- nothing else stands there, and every alert has come to its state step by step, each step once.
+
+A good item that was rejected, as a wrong clock makes happen, is not lost, but counted apart. The oracle knows only
+what the workload sends: water meters, their volume and pressure, and the events that each raise one alert for good.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import psycopg
+
+ALERT_OF_EVENT = {
+    "leak_detected": "water_leak",
+    "burst_detected": "water_burst",
+    "reverse_flow": "water_reverse_flow",
+    "frozen": "water_frozen",
+    "battery_low": "water_battery_low",
+    "magnetic_interference": "water_tampered",
+}
+_POSSIBLE = {"volume_m3": (0.0, 100_000.0), "pressure_mpa": (0.0, 2.5)}
+_STATEMENTS = {
+    "readings": """
+        SELECT device.community, device.name, round(extract(epoch FROM ts) * 1000)::bigint, volume_m3, pressure_mpa
+        FROM telemetry_water_meter JOIN device ON device.id = device_id
+        """,
+    "events": """
+        SELECT device.community, device.name, round(extract(epoch FROM ts) * 1000)::bigint, event, event.id
+        FROM event JOIN device ON device.id = device_id WHERE event NOT IN ('online', 'offline')
+        """,
+    "alerts": "SELECT device.community, device.name, rule FROM alert JOIN device ON device.id = device_id",
+    "steps": """
+        SELECT alert.id, alert.process, step.from_state, step.to_state
+        FROM alert LEFT JOIN alert_transition AS step ON step.alert_id = alert.id AND step.axis = 'process'
+        ORDER BY step.id
+        """,
+}
+
+
+class Item(NamedTuple):
+    """One item of a message, as its topic and its canonical text."""
+
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must be in the tables, each with the items that say so."""
+
+    readings: Mapping[tuple[str, str, int], Mapping[str, dict[float, Item]]]
+    events: Mapping[tuple[str, str, int, str, str], Item]
+    alerts: Mapping[tuple[str, str, str], Item]
+    refused: set[Item]
+
+    @property
+    def rows(self) -> tuple[int, int, int]:
+        """How many readings, events and alerts."""
+        return len(self.readings), len(self.events), len(self.alerts)
+
+
+@dataclass
+class Verdict:
+    """What became of the acknowledged messages; `lost` and `doubled` name each finding in words."""
+
+    acknowledged: int = 0
+    stored: int = 0
+    rejected: int = 0
+    good_but_rejected: set[Item] = field(default_factory=set)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+
+
+def expected(messages: Iterable[tuple[str, bytes]]) -> Expected:
+    """Reckon what messages, as pairs of topic and payload, must have led to."""
+    found = Expected(defaultdict(lambda: defaultdict(dict)), {}, {}, set())
+    for topic, payload in messages:
+        try:
+            content = json.loads(payload)
+        except ValueError:
+            found.refused.add(Item(topic, payload.decode()))
+            continue
+        for item in content if isinstance(content, list) else [content]:
+            _expect(found, Item(topic, _canonical(item)), item)
+    return found
+
+
+def _expect(found: Expected, item: Item, content: dict[str, Any]) -> None:
+    _, _, community, _, name, channel = item.topic.split("/")
+    if channel == "event":
+        found.events[community, name, content["ts"], content["event"], content["id"]] = item
+        found.alerts[community, name, ALERT_OF_EVENT[content["event"]]] = item
+    elif channel == "telemetry":
+        values = content["values"]
+        if all(low <= values.get(field, low) <= high for field, (low, high) in _POSSIBLE.items()):
+            for field_name, value in values.items():
+                found.readings[community, name, content["ts"]][field_name][value] = item
+        else:
+            found.refused.add(item)
+
+
+def judge(connection: psycopg.Connection, messages: Sequence[tuple[str, bytes]]) -> Verdict:
+    """Compare acknowledged messages, as pairs of topic and payload, with the tables."""
+    must, verdict = expected(messages), Verdict(acknowledged=len(messages))
+    rejected = {
+        Item(topic, _canonical_text(bytes(payload)))
+        for topic, payload in connection.execute("SELECT topic, payload FROM rejection")
+    }
+    ((counted,),) = connection.execute("SELECT coalesce(sum(count), 0) FROM rejection_count")
+    _judge_readings(connection.execute(_STATEMENTS["readings"]), must, rejected, verdict)
+    for name, keys in (("events", must.events), ("alerts", must.alerts)):
+        _judge_keys(name, Counter(connection.execute(_STATEMENTS[name])), keys, rejected, verdict)
+    _judge_steps(connection.execute(_STATEMENTS["steps"]), verdict)
+    verdict.rejected = len(must.refused & rejected)
+    verdict.lost += [f"neither stored nor rejected: {item}" for item in must.refused - rejected]
+    verdict.lost += [f"only {counted} rejections are counted"] * (counted < len(rejected))
+    verdict.doubled += [f"rejected, but never sent: {i}" for i in rejected - must.refused - verdict.good_but_rejected]
+    return verdict
+
+
+def _judge_readings(rows: Iterable[tuple[Any, ...]], must: Expected, rejected: set[Item], verdict: Verdict) -> None:
+    unseen = dict(must.readings)
+    for community, name, ts, *stored in rows:
+        verdict.stored += 1
+        sent = unseen.pop((community, name, ts), {})
+        for field_name, value in zip(_POSSIBLE, stored, strict=True):
+            where = f"{field_name} of {name} at {ts}"
+            if value is None and field_name in sent:
+                verdict.lost.append(where)
+            elif value is not None and value not in sent.get(field_name, ()):
+                verdict.doubled.append(f"{where} is {value}, and nobody sent that, or it is there twice")
+    for key, sent in unseen.items():
+        _miss("reading", key, {item for values in sent.values() for item in values.values()}, rejected, verdict)
+
+
+def _judge_keys(
+    name: str, stored: Counter[Any], must: Mapping[Any, Item], rejected: set[Item], verdict: Verdict
+) -> None:
+    verdict.stored += stored.total() if name == "events" else 0
+    for key in must.keys() - stored.keys():
+        _miss(name, key, {must[key]}, rejected, verdict)
+    verdict.doubled += [f"{name}: {key}" for key, times in stored.items() if times > 1 or key not in must]
+
+
+def _miss(name: str, key: object, items: set[Item], rejected: set[Item], verdict: Verdict) -> None:
+    """Nothing is lost of what was rejected, but it is told apart."""
+    if items <= rejected:
+        verdict.good_but_rejected |= items
+    else:
+        verdict.lost.append(f"{name}: {key}")
+
+
+def _judge_steps(rows: Iterable[tuple[Any, ...]], verdict: Verdict) -> None:
+    """Each step starts where the one before it led, and the last one led to where the alert is."""
+    walked: dict[tuple[object, str], list[tuple[str, str]]] = defaultdict(list)
+    for alert, process, *step in rows:
+        walked[alert, process].append((step[0], step[1]))
+    for (alert, process), steps in walked.items():
+        for before, after in pairwise(steps):
+            if after == before:
+                verdict.doubled.append(f"a step of alert {alert}: {steps}")
+            elif after[0] != before[1]:
+                verdict.lost.append(f"a step of alert {alert}: {steps}")
+        if steps[-1][1] != ("normal" if process == "ended" else process):
+            verdict.lost.append(f"the last step of alert {alert}, which is {process}: {steps}")
+
+
+def _canonical_text(payload: bytes) -> str:
+    try:
+        return _canonical(json.loads(payload))
+    except ValueError:
+        return payload.decode(errors="replace")
+
+
+def _canonical(content: object) -> str:
+    return json.dumps(content, sort_keys=True)

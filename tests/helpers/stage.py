@@ -1,0 +1,143 @@
+"""Where faults are played: database, broker and ingest of one test's own, a load, and the oracle at the end."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import psycopg
+
+import workload
+from local.services import Services
+from logged_publisher import Load, LoggedPublisher
+from oracle import Verdict, expected, judge
+from running import Ingest, epoch_ms, eventually, forget_session, query, register
+
+RATE = 500
+_COUNTS = """
+    SELECT (SELECT count(*) FROM telemetry_water_meter),
+           (SELECT count(*) FROM event WHERE event NOT IN ('online', 'offline')),
+           (SELECT count(*) FROM alert WHERE device_id IS NOT NULL)
+    """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One line of the summary: what a fault did to what the broker had acknowledged."""
+
+    fault: str
+    sent: int
+    acknowledged: int
+    stored: int
+    rejected: int
+    lost: int
+    doubled: int
+    recovery_s: float
+
+
+@dataclass
+class Stage:
+    """The parts, what was published on them so far, and when the fault was over (on the monotonic clock)."""
+
+    services: Services
+    ingest: Ingest
+    database_url: str
+    record: Callable[[str, object], None]
+    publishers: list[LoggedPublisher] = field(default_factory=list)
+    over_at: float = 0.0
+
+    @property
+    def acknowledged(self) -> list[tuple[str, bytes]]:
+        return [(topic, payload) for publisher in self.publishers for topic, payload, _ in publisher.log]
+
+    def stored(self) -> tuple[int, ...]:
+        """How many readings, events and alerts there are."""
+        return query(self.database_url, _COUNTS)[0]
+
+    def publisher(self, *, rate: float | None = RATE, total: int | None = None, ahead_ms: int = 0) -> LoggedPublisher:
+        """Start publishing, by devices whose clocks are `ahead_ms` ahead; numbers go on where the last one ended."""
+        first, step_ms = sum(publisher.sent for publisher in self.publishers), 1000 / rate if rate else 1.0
+        began = epoch_ms() - first * step_ms - (0 if rate else (total or 0)) + ahead_ms
+
+        def message(n: int) -> tuple[str, bytes]:
+            return workload.message(first + n, began, step_ms)
+
+        publisher = LoggedPublisher(self.services.publish_mqtt_url, Load(message, rate, total))
+        self.publishers.append(publisher)
+        publisher.start()
+        return publisher
+
+    @contextmanager
+    def load(self, rate: float = RATE, **options: int) -> Iterator[LoggedPublisher]:
+        """A load that flows when the block begins, and for 2 s after it ends, which is when the fault is over."""
+        publisher = self.publisher(rate=rate, **options)
+        try:
+            before = self.stored()[0]
+            eventually(lambda: self.stored()[0] > before + rate)
+            yield publisher
+            self.over_at = time.monotonic()
+            time.sleep(2)
+        finally:
+            publisher.finish()
+
+    def waiting_at_the_broker(self) -> int:
+        """Messages that the broker holds for ingest, delivered or not."""
+        found = httpx.get(f"{self.services.monitoring_url}/jsz", params={"accounts": True, "consumers": True}).json()
+        streams = [stream for account in found["account_details"] for stream in account.get("stream_detail", ())]
+        consumers = [c for s in streams if s["name"] == "$MQTT_msgs" for c in s.get("consumer_detail") or ()]
+        return sum(consumer["num_pending"] + consumer["num_ack_pending"] for consumer in consumers)
+
+    def must_be_whole(self, fault: str, *, timeout_s: float = 120) -> Verdict:
+        """Wait until the broker's queue is empty, tell how long that took, and have the oracle judge."""
+        messages = self.acknowledged
+        recovered_at = self._settled(expected(messages).rows, timeout_s)
+        with psycopg.connect(self.database_url) as connection:
+            verdict = judge(connection, messages)
+        outcome = Outcome(
+            fault,
+            sent=sum(publisher.sent for publisher in self.publishers),
+            acknowledged=verdict.acknowledged,
+            stored=verdict.stored,
+            rejected=verdict.rejected + len(verdict.good_but_rejected),
+            lost=len(verdict.lost),
+            doubled=len(verdict.doubled),
+            recovery_s=round(max(recovered_at - self.over_at, 0), 1),
+        )
+        self.record("outcome", vars(outcome))
+        assert self.ingest.process.poll() is None, f"ingest has ended: {self.ingest.log.read_text()[-2000:]}"
+        assert verdict.acknowledged == outcome.sent
+        assert not verdict.lost, verdict.lost[:10]
+        assert not verdict.doubled, verdict.doubled[:10]
+        return verdict
+
+    def _settled(self, complete: tuple[int, ...], timeout_s: float) -> float:
+        """When the tables last changed, or were complete, once the broker holds nothing more that could change them."""
+        until, stored, changed_at = time.monotonic() + timeout_s, None, time.monotonic()
+        while stored != complete or self.waiting_at_the_broker():
+            assert time.monotonic() < until, (
+                f"not whole after {timeout_s} s: {stored} of {complete}, {self.waiting_at_the_broker()} wait; "
+                f"the log of ingest ends: {self.ingest.log.read_text()[-2000:]}"
+            )
+            before, stored = stored, self.stored()
+            changed_at = time.monotonic() if stored != before else changed_at
+            if stored == before and not self.waiting_at_the_broker():
+                break
+            time.sleep(0.3)
+        return changed_at
+
+
+@contextmanager
+def staged(services, ingest: Ingest, record) -> Iterator[Stage]:
+    """A stage with its meters registered, the session open, and ingest started; everything is ended after it."""
+    register(services.database_url, workload.COMMUNITY, workload.devices())
+    forget_session(services)
+    stage = Stage(services, ingest, services.database_url, record)
+    try:
+        ingest.start()
+        yield stage
+    finally:
+        for publisher in stage.publishers:
+            publisher.give_up()
+        if ingest.process.poll() is None:
+            ingest.kill()
