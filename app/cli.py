@@ -7,6 +7,7 @@ import typer
 from app.commands import serve
 from app.commands.dashboards import grafana
 from app.commands.doctor import doctor
+from app.commands.ingest import ingest
 from app.commands.registry import import_, secrets
 from app.commands.rules import rules
 from app.commands.simulate import replay, simulate
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up)
-for command in (serve.migrate, serve.ingest, serve.api, serve.worker):
+for command in (serve.migrate, ingest, serve.api, serve.worker):
     app.command()(command)
 app.command("import")(import_)
 app.command()(simulate)

@@ -1,6 +1,7 @@
 """The parts that `anju up` keeps running, each a process of its own, with how to tell that it is ready."""
 
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -20,12 +21,14 @@ def anju_part(name: str, arguments: tuple[str, ...], settings: Mapping[str, str]
     return Part(name=name, argv=argv, env={**others, **settings}, check_ready=ready)
 
 
-def ingest_ready(port: int) -> Callable[[], None]:
-    """Ready when its session with the broker stands: what is published from then on is kept for it."""
+def ingest_ready(port: int, partitions: int) -> Callable[[], None]:
+    """Ready when every session with the broker stands: what is published from then on is kept for it."""
 
     def check() -> None:
-        if "anju_ingest_subscribed 1.0" not in _get(f"http://127.0.0.1:{port}/metrics"):
-            raise LocalError("ingest has not subscribed at the broker yet.")
+        metrics = _get(f"http://127.0.0.1:{port}/metrics")
+        standing = len(re.findall(r"(?m)^anju_ingest_subscribed\{.*\} 1\.0$", metrics))
+        if standing < partitions:
+            raise LocalError(f"ingest has subscribed to {standing} of {partitions} partitions at the broker.")
 
     return check
 

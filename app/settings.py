@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", description="the address the API listens on")
     http_port: int = Field(8000, ge=0, le=65535, description="the port the API listens on; 0 takes a free one")
     metrics_port: int = Field(0, ge=0, le=65535, description="the port of ingest's own metrics; 0 turns them off")
+    partitions: int = Field(
+        1, ge=1, le=1024, description="how many partitions the communities are divided into, as the broker maps them"
+    )
     api_key: SecretStr | None = Field(None, min_length=16, description="a first admin key for the API")
     secret_key: SecretStr | None = Field(
         None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"

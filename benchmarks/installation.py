@@ -68,7 +68,7 @@ def _wait_until_subscribed(port: int) -> None:
     while time.monotonic() < until:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
-                if "anju_ingest_subscribed 1.0" in answer.read().decode():
+                if 'anju_ingest_subscribed{partition="0"} 1.0' in answer.read().decode():
                     return
         except (urllib.error.URLError, OSError):
             pass

@@ -1,4 +1,8 @@
-"""What an operator can see of ingest: Prometheus metrics, served on a port of its own."""
+"""What an operator can see of ingest: Prometheus metrics, served on a port of its own.
+
+With several partitions each worker writes its own to a file of the folder that PROMETHEUS_MULTIPROC_DIR names, and the
+process that started them serves the sum. What can't be added has the partition as a label.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -12,7 +16,13 @@ BATCH_MESSAGES = Histogram(
 BATCH_SECONDS = Histogram(
     "anju_batch_seconds", "From taking a batch to its commit", buckets=(0.005, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 )
-BUFFERED = Gauge("anju_buffered_messages", "Messages received and not yet taken")
-SUBSCRIBED = Gauge("anju_ingest_subscribed", "1 while the session with the broker stands")
-LIVE = Gauge("anju_ingest_live", "1 while ingest sees the present, 0 while it is catching up or cut off")
 DATABASE_FAILURES = Counter("anju_database_failures", "Transactions that failed because the database was not available")
+
+
+def _of_partition(name: str, text: str) -> Gauge:
+    return Gauge(name, text, ["partition"], multiprocess_mode="livemostrecent")
+
+
+BUFFERED = _of_partition("anju_buffered_messages", "Messages received and not yet taken")
+SUBSCRIBED = _of_partition("anju_ingest_subscribed", "1 while the session with the broker stands")
+LIVE = _of_partition("anju_ingest_live", "1 while ingest sees the present, 0 while it is catching up or cut off")

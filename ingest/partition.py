@@ -1,7 +1,8 @@
 """One of the partitions that the communities are divided into: its session with the broker, and what belongs to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from devices.partition import partition_of
 from devices.topic import PREFIX
@@ -54,6 +55,21 @@ def outside_topic(partition: Partition) -> Callable[[str], str]:
     return turned_back
 
 
-def fair_share(count: int, members: int) -> int:
-    """How many of `count` partitions each of `members` (>= 1) supervisors may hold, so that together they hold all."""
-    return -(-count // members)
+class Choice(NamedTuple):
+    """The partitions that a member of several is to take, and those it holds and is to let go of."""
+
+    take: list[int]
+    let_go: list[int]
+
+
+def choose(count: int, held: Collection[int], owned: Collection[int], rank: int, members: int) -> Choice:
+    """What the member with this rank, from 0 on, takes of the free partitions, and lets go of those it holds.
+
+    A fair share is as many as let all members together hold every partition. Each member begins to take at another
+    place, so that they do not run after the same ones.
+    """
+    share = -(-count // members)
+    preferred = [(rank * share + step) % count for step in range(count)]
+    held_in_order = [number for number in preferred if number in held]
+    free = [number for number in preferred if number not in held and number not in owned]
+    return Choice(free[: max(0, share - len(held_in_order))], held_in_order[share:])

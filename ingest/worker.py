@@ -95,7 +95,7 @@ class Worker:
 
     def _lose_database(self, error: DatabaseUnavailableError) -> None:
         metrics.DATABASE_FAILURES.inc()
-        metrics.LIVE.set(0)
+        metrics.LIVE.labels(self._partition.number).set(0)
         if not self._away:
             log.warning("the database is away, trying every second", error=str(error), in_hand=len(self._in_hand))
         self._away = True
@@ -152,7 +152,7 @@ class Worker:
         until = time.monotonic() + _BATCH_S
         while self._receiver.buffered and not self._receiver.has_a_batch and (left := until - time.monotonic()) > 0:
             self._receiver.poll(left)
-        metrics.BUFFERED.set(self._receiver.buffered)
+        metrics.BUFFERED.labels(self._partition.number).set(self._receiver.buffered)
         return self._receiver.take()
 
     def _process(self, session: "_Session", messages: list[Message]) -> "_Session":
@@ -192,8 +192,8 @@ class Worker:
         now = _now()
         self._pulse.subscription(now, stands=self._receiver.subscribed)
         live = self._pulse.live(now)
-        metrics.SUBSCRIBED.set(self._receiver.subscribed)
-        metrics.LIVE.set(live)
+        metrics.SUBSCRIBED.labels(self._partition.number).set(self._receiver.subscribed)
+        metrics.LIVE.labels(self._partition.number).set(live)
         _refreshed(session)
         with translated_errors(), session.connection.transaction():
             transitions = session.judge.tick(session.connection, now, live=live)

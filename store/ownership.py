@@ -37,6 +37,16 @@ class Report:
     buffered: int
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """A partition as seen from outside; `address` is where its owner is connected from, if it has one."""
+
+    partition: int
+    owned: bool
+    address: str
+    report: Report | None
+
+
 def connect_for_locks(url: str, *, application_name: str) -> Connection:
     """A connection in autocommit mode whose locks are free at the latest ten seconds after its machine has vanished.
 
@@ -86,18 +96,18 @@ def become_member(connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_lock(%s, pg_backend_pid())", (_MEMBER_CLASS,))
 
 
-def count_members(connection: Connection) -> int:
-    """How many share the partitions."""
+def rank_among_members(connection: Connection) -> tuple[int, int]:
+    """Which of those who share the partitions we are, from 0 on, and how many they are."""
     with translated_errors():
         row = connection.execute(
             """
-            SELECT count(*) FROM pg_locks
+            SELECT count(*) FILTER (WHERE pid < pg_backend_pid()), count(*) FROM pg_locks
             WHERE locktype = 'advisory' AND classid = %s AND granted
               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             """,
             (_MEMBER_CLASS,),
         ).fetchone()
-    return int(row[0]) if row else 0
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def stored_count(connection: Connection) -> int | None:
@@ -152,13 +162,14 @@ def report_owner(connection: Connection, report: Report) -> None:
     )  # fmt: skip
 
 
-def read_reports(connection: Connection) -> dict[int, Report]:
-    """What the present or last owner of each partition has said of itself."""
+def partition_states(connection: Connection) -> list[PartitionState]:
+    """Every partition in the order of the numbers: whether it has an owner, and what that or the last one reported."""
+    owners, count = partition_owners(connection), stored_count(connection)
     with translated_errors():
         rows = connection.execute(
             """
             SELECT partition, host, pid, owner_since, committed_at, live, present_at, buffered FROM partition_report
             """
         ).fetchall()
-    names = Report.__slots__
-    return {row[0]: Report(**dict(zip(names, row, strict=True))) for row in rows}
+    reports = {row[0]: Report(**dict(zip(Report.__slots__, row, strict=True))) for row in rows}
+    return [PartitionState(n, n in owners, owners.get(n, ""), reports.get(n)) for n in range(count or 1)]

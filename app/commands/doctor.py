@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
 
@@ -13,17 +14,21 @@ from app.settings import Settings
 from ingest.probe import BrokerUnavailableError, probe_broker
 from rules.loader import RuleFileError, load_rules
 from store.database import DatabaseUnavailableError, connect
-from store.ownership import partition_owners
+from store.ownership import PartitionState, partition_states
 from store.readiness import missing_schema
+
+_SILENT_S = 15.0
+_REPORTED = ("host", "pid", "owner_since", "committed_at", "present_at", "buffered")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at; `figures` are for programs."""
 
     name: str
     good: bool
     detail: str
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False) -> None:
@@ -35,7 +40,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="answer in JS
     checks: tuple[Callable[[Settings], list[Finding]], ...] = (_database, _broker, _rules)
     findings = [finding for check in checks for finding in check(settings)]
     if as_json:
-        say_json([asdict(finding) for finding in findings])
+        say_json([_flat(finding) for finding in findings])
     else:
         for finding in findings:
             say(f"{'ok  ' if finding.good else 'BAD '} {finding.name}: {finding.detail}")
@@ -43,20 +48,64 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="answer in JS
         raise fail("", Exit.REFUSED)
 
 
+def _flat(finding: Finding) -> dict[str, Any]:
+    told = asdict(finding)
+    figures: dict[str, Any] = told.pop("figures")
+    return {**told, **figures}
+
+
 def _database(settings: Settings) -> list[Finding]:
     try:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             missing = missing_schema(connection)
-            owners = partition_owners(connection)
+            partitions = [] if missing else partition_states(connection)
     except DatabaseUnavailableError as error:
         return [Finding("database", good=False, detail=str(error))]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
-    work = "at work" if owners else "nobody receives: start `anju ingest`"
     return [
         Finding("database", good=True, detail="answers"),
         Finding("schema", not missing, schema),
-        Finding("ingest", bool(owners), work),
+        *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
     ]
+
+
+def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
+    """Who owns a partition, and how far behind it is."""
+    name = f"ingest {state.partition}" if count > 1 else "ingest"
+    report = state.report
+    behind = _seconds(now, report.present_at) if report and not (state.owned and report.live) else 0.0
+    figures = {
+        "partition": state.partition,
+        "partitions": count,
+        "owned": state.owned,
+        "live": state.owned and report is not None and report.live,
+        "behind_s": behind,
+        **({name: getattr(report, name) for name in _REPORTED} if report else {}),
+    }
+    if not state.owned:
+        option = f" --partitions {count}" if count > 1 else ""
+        last = (
+            f", {_how_far(behind)}, last at work on {report.host} at {report.committed_at:%F %T %Z}" if report else ""
+        )
+        return Finding(name, False, f"nobody receives{last}: start `anju ingest{option}`, or read its log", figures)
+    if report is None:
+        return Finding(name, True, f"at work on {state.address}, not yet reported", figures)
+    who = f"at work on {report.host}, process {report.pid}, since {report.owner_since:%F %T %Z}"
+    silence_s = (now - report.committed_at).total_seconds()
+    if silence_s > _SILENT_S:
+        advice = "it is stuck or its machine is: look at its log, end the process"
+        return Finding(name, False, f"{who}, no commit for {silence_s:.0f} s: {advice}", figures)
+    return Finding(name, True, f"{who}, {_how_far(behind)}, {report.buffered} messages in memory", figures)
+
+
+def _seconds(now: datetime, then: datetime | None) -> float | None:
+    return None if then is None else round(max(0.0, (now - then).total_seconds()), 1)
+
+
+def _how_far(behind_s: float | None) -> str:
+    if behind_s is None:
+        return "behind since its first start"
+    return f"{behind_s:.0f} s behind" if behind_s else "up to date"
 
 
 def _broker(settings: Settings) -> list[Finding]:

@@ -1,16 +1,12 @@
-"""`anju migrate`, `ingest`, `api` and `worker`: the processes of an installation."""
+"""`anju migrate`, `api` and `worker`: the processes of an installation beside ingest."""
 
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from prometheus_client import start_http_server
 
-from app.rule_files import rules_folder
 from app.settings import Settings
-from ingest.worker import IngestSettings, Worker
-from rules.loader import load_rules
 from store.database import DatabaseUnavailableError, connect, translated_errors
 from store.migrate import migrate as migrate_database
 from store.retention import drop_expired
@@ -26,25 +22,6 @@ def migrate() -> None:
     Example: ANJU_DATABASE_URL=postgresql://anju:secret@db/anju anju migrate
     """
     migrate_database(Settings.load().need("database_url"))
-
-
-def ingest() -> None:
-    """Receive from the broker, store, judge and raise alerts, until SIGTERM.
-
-    Needs ANJU_DATABASE_URL, ANJU_MQTT_URL and ANJU_SECRET_KEY. Example: anju ingest
-    """
-    settings = Settings.load()
-    worker = Worker(
-        IngestSettings(
-            database_url=settings.need("database_url"),
-            mqtt_url=settings.need("mqtt_url"),
-            secret_key=settings.need("secret_key").encode(),
-            pack=load_rules(rules_folder(settings.rules_dir)),
-        )
-    )
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr=settings.http_host)
-    worker.run(stop_on_signals())
 
 
 def api() -> None:

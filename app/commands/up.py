@@ -83,7 +83,7 @@ def _start_servers(
         supervisor.start(database.part(), _READY_S)
         settings["ANJU_DATABASE_URL"] = database.url
     if "ANJU_MQTT_URL" not in settings:
-        broker = prepare_broker(home, progress, broker_name)
+        broker = prepare_broker(home, progress, broker_name, partitions=given.partitions)
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
@@ -106,12 +106,14 @@ def _start_anju(
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
     if given.rules_dir:
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
+    settings["ANJU_PARTITIONS"] = str(given.partitions)
     metrics_port = home.ports.claim("metrics", given.metrics_port or 9100)
     settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
     api_url = f"http://{_reachable(given.http_host)}:{http_port}"
     progress("starting ingest, API and worker")
     with_metrics = {**settings, "ANJU_METRICS_PORT": str(metrics_port), "ANJU_HTTP_HOST": "127.0.0.1"}
-    supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ingest_ready(metrics_port)), _READY_S)
+    ready = ingest_ready(metrics_port, given.partitions)
+    supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ready), _READY_S)
     supervisor.start(anju_part("api", ("api",), settings, api_ready(api_url)), _READY_S)
     supervisor.start(anju_part("worker", ("worker",), settings, always_ready))
     return api_url

@@ -19,7 +19,7 @@ from app.settings import Settings
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
 from local.binaries import OLDEST_NATS
 from local.brokers.broker import TOPICS, Account
-from local.brokers.nats import CONFIGURATION, user_line
+from local.brokers.nats import CONFIGURATION, mappings, user_line
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -92,7 +92,7 @@ def test_every_setting_that_a_command_needs_is_given_to_its_service(name: str) -
     given = {secret.removeprefix("anju_") for secret in secrets(name)}
     given |= {key.removeprefix("ANJU_").lower() for key in SERVICES[name].get("environment", {})}
     assert needed <= given, f"{name} lacks {needed - given}"
-    unused = {item for item in given if item not in needed and item != "metrics_port"}
+    unused = {item for item in given if item not in needed and item not in {"metrics_port", "partitions"}}
     assert not unused, f"{name} is given {unused} and has no use for it"
 
 
@@ -256,6 +256,10 @@ def test_secrets_are_never_overwritten(made: Path) -> None:
 def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(account: Account) -> None:
     line = user_line(account).replace('"password": ""', f'"password": ${account.name.upper()}_PASSWORD')
     assert line in NATS_CONFIGURATION
+
+
+def test_the_mapping_to_partitions_that_is_offered_is_that_of_one_machine_without_docker() -> None:
+    assert f"# mappings {{ {mappings(4)} }}" in NATS_CONFIGURATION.splitlines()
 
 
 def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> None:

@@ -1,0 +1,103 @@
+"""The workers of one `anju ingest` with several partitions: a process for each that it has taken.
+
+Any number of them, on any number of machines, share the partitions: each counts itself as a member, sees in the
+database who the members are and what has an owner, takes what is free up to its fair share, and lets go of the rest.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from prometheus_client.multiprocess import mark_process_dead
+
+from ingest.partition import choose
+from local.process import LAUNCHER
+from store.database import Connection, DatabaseUnavailableError
+from store.ownership import agree_on_count, become_member, connect_for_locks, partition_owners, rank_among_members
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S = 1.0
+_PAUSE_S = 2.0
+_LONGEST_BATCH_S = 20.0
+
+
+@dataclass
+class Crew:
+    """The workers by their partitions. `environment` is theirs, `metrics_dir` the folder of their metrics in it.
+
+    Use it from one thread, the main one: Linux ties the lives of the workers to the thread that starts them. They get
+    SIGTERM when it ends, however it does.
+    """
+
+    count: int
+    environment: Mapping[str, str]
+    metrics_dir: Path
+    _workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _not_before: dict[int, float] = field(default_factory=dict)
+
+    def run(self, database_url: str, stop: threading.Event) -> None:
+        """Share the partitions with the other members until `stop` is set; all batches in hand are finished then.
+
+        Raises:
+            PartitionCountError: the communities are divided into more or fewer partitions.
+        """
+        try:
+            while not stop.is_set():
+                try:
+                    with closing(connect_for_locks(database_url, application_name="anju ingest crew")) as connection:
+                        become_member(connection)
+                        self._share(connection, stop)
+                except DatabaseUnavailableError:
+                    # The workers go on by themselves, and say what is wrong.
+                    stop.wait(_LOOK_EVERY_S)
+        finally:
+            self._end()
+
+    def _share(self, connection: Connection, stop: threading.Event) -> None:
+        while not stop.is_set():
+            agree_on_count(connection, self.count)
+            self._bury(time.monotonic())
+            rank, members = rank_among_members(connection)
+            chosen = choose(self.count, self._workers, partition_owners(connection), rank, members)
+            for number in chosen.let_go:
+                self._workers[number].terminate()
+            for number in chosen.take:
+                if time.monotonic() >= self._not_before.get(number, 0):
+                    self._start(number)
+            stop.wait(_LOOK_EVERY_S)
+
+    def _start(self, number: int) -> None:
+        anju = str(Path(sys.executable).with_name("anju"))
+        command = (anju, "ingest", "--partitions", str(self.count), "--partition", str(number))
+        launcher = (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal.SIGTERM)), "-", "-")
+        self._workers[number] = subprocess.Popen([*launcher, *command], env=self.environment)  # noqa: S603
+        log.info("started a worker", partition=number, pid=self._workers[number].pid)
+
+    def _bury(self, now: float) -> None:
+        """Forget the workers that have ended; what nobody owns is taken again after a pause."""
+        for number, worker in list(self._workers.items()):
+            if worker.poll() is not None:
+                log.info("a worker ended", partition=number, pid=worker.pid, status=worker.returncode)
+                mark_process_dead(worker.pid, str(self.metrics_dir))  # type: ignore[no-untyped-call]
+                self._not_before[number] = now + _PAUSE_S
+                del self._workers[number]
+
+    def _end(self) -> None:
+        for worker in self._workers.values():
+            worker.terminate()
+        until = time.monotonic() + _LONGEST_BATCH_S
+        for worker in self._workers.values():
+            try:
+                worker.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
