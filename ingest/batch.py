@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from devices.payload import Connection, Decoded, FindDevice, Occurrence, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
@@ -13,16 +15,14 @@ from store.occurrences import ConnectionRow, EventKey, EventRow
 from store.readings import Key, ReadingRow
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One decoded item of a message."""
 
     message: Message
     decoded: Decoded
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(NamedTuple):
     """A reading or an event that was not stored before."""
 
     decoded: Reading | Occurrence
@@ -39,23 +39,29 @@ class Batch:
     connections: list[ConnectionRow] = field(default_factory=list)
     rejections: list[tuple[Message, Rejection]] = field(default_factory=list)
 
-    def fresh(self, new_readings: Mapping[str, frozenset[Key]], new_events: frozenset[EventKey]) -> Iterator[Fresh]:
+    def fresh(
+        self, new_readings: Mapping[str, AbstractSet[Key] | None], new_events: AbstractSet[EventKey]
+    ) -> Iterator[Fresh]:
         """The readings and events that were not stored before, each once, in order of arrival.
 
         Two readings of one device and time are one row; it is the first that counts, whichever batches they came in.
+        Where `new_readings` has None for a kind, all of them are new and of keys of their own.
         """
         seen: set[Key | EventKey] = set()
-        for item in self.items:
-            match item.decoded:
-                case Reading(device, ts) if (device.id, ts) in new_readings[device.kind]:
+        for message, decoded in self.items:
+            match decoded:
+                case Reading(device, ts):
+                    new: AbstractSet[Key | EventKey] | None = new_readings[device.kind]
                     key: Key | EventKey = (device.id, ts)
-                case Occurrence(device, ts, event, identifier) if (device.id, ts, event, identifier) in new_events:
-                    key = (device.id, ts, event, identifier)
+                case Occurrence(device, ts, event, identifier):
+                    new, key = new_events, (device.id, ts, event, identifier)
                 case _:
                     continue
-            if key not in seen:
+            if new is not None:
+                if key in seen or key not in new:
+                    continue
                 seen.add(key)
-                yield Fresh(item.decoded, item.message.received_at)
+            yield Fresh(decoded, message.received_at)
 
 
 def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonymiser: Pseudonymiser) -> Batch:
@@ -89,8 +95,6 @@ def has_unknown_device(batch: Batch) -> bool:
 
 def last_seen(batch: Batch) -> dict[int, datetime]:
     """When each device of the batch was heard last."""
-    seen: dict[int, datetime] = {}
-    for item in batch.items:
-        if not isinstance(item.decoded, Rejection):
-            seen[item.decoded.device.id] = item.message.received_at
-    return seen
+    return {
+        decoded.device.id: message.received_at for message, decoded in batch.items if not isinstance(decoded, Rejection)
+    }

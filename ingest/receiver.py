@@ -30,7 +30,7 @@ _BUFFER_MESSAGES = 60_000
 _BUFFER_BYTES = 64 * 1024 * 1024
 # A transaction may take long enough to be worth its cost, but not so long that the broker sends again what waits: one
 # message can hold two thousand readings.
-_BATCH_MESSAGES = 2_000
+_BATCH_MESSAGES = 10_000
 _BATCH_BYTES = 1024 * 1024
 
 

@@ -43,7 +43,7 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
             insert_rejections(connection, [_rejection_row(*rejected, limit) for rejected in batch.rejections])
         fresh = list(batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events))
         transitions = judge.judge(connection, fresh, now)
-        save_states(connection, _state_changes(batch, judge, {item.decoded.device.id for item in fresh}))
+        save_states(connection, _state_changes(batch, judge, {decoded.device.id for decoded, _ in fresh}))
     return Written(readings, len(new_events), transitions)
 
 

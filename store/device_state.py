@@ -1,9 +1,10 @@
 """What is remembered of each device between messages."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from store.database import Connection
 
@@ -36,30 +37,36 @@ class Memory(NamedTuple):
     values: Mapping[str, Value]
 
 
-def save_states(connection: Connection, changes: Sequence[StateChange]) -> None:
+def save_states(connection: Connection, changes: Iterable[StateChange]) -> None:
     """Bring the devices' rows up to date, inside the caller's transaction; a device may stand in it once."""
     connection.execute(
         """
+        CREATE TEMPORARY TABLE IF NOT EXISTS incoming_state (
+            device_id bigint, last_seen timestamptz, last_fresh timestamptz, last_ts timestamptz, last_values text,
+            event_ts text
+        ) ON COMMIT DELETE ROWS
+        """
+    )
+    with connection.cursor() as cursor, cursor.copy("COPY incoming_state FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(["int8", "timestamptz", "timestamptz", "timestamptz", "text", "text"])
+        for device_id, last_seen, last_fresh, last_ts, values, event_ts in changes:
+            copy.write_row((device_id, last_seen, last_fresh, last_ts, _json(values), _json(event_ts)))
+    connection.execute(
+        """
         INSERT INTO device_state AS state (device_id, last_seen, last_fresh, last_ts, last_values, event_ts)
-        SELECT * FROM unnest(
-            %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::jsonb[], %s::jsonb[]
-        )
+        SELECT device_id, last_seen, last_fresh, last_ts, last_values::jsonb, event_ts::jsonb FROM incoming_state
         ON CONFLICT (device_id) DO UPDATE SET
             last_seen = greatest(state.last_seen, excluded.last_seen),
             last_fresh = greatest(state.last_fresh, excluded.last_fresh),
             last_ts = greatest(state.last_ts, excluded.last_ts),
             last_values = state.last_values || excluded.last_values,
             event_ts = state.event_ts || excluded.event_ts
-        """,
-        (
-            [change.device_id for change in changes],
-            [change.last_seen for change in changes],
-            [change.last_fresh for change in changes],
-            [change.last_ts for change in changes],
-            [json.dumps(dict(change.values), ensure_ascii=False) for change in changes],
-            [json.dumps({name: ts.isoformat() for name, ts in change.event_ts.items()}) for change in changes],
-        ),
+        """
     )
+
+
+def _json(values: Mapping[str, object]) -> str:
+    return to_json(values).decode() if values else "{}"
 
 
 def load_memories(connection: Connection, communities: list[str]) -> Iterator[Memory]:

@@ -32,9 +32,13 @@ Key = tuple[int, datetime]
 
 
 class Outcome(NamedTuple):
-    """What became of the readings of one kind. `new` are the keys that were not stored before."""
+    """What became of the readings of one kind.
 
-    new: frozenset[Key]
+    `new` are the keys that were not stored before; None where every reading was new and no two had the same key.
+    """
+
+    new: frozenset[Key] | None
+    stored: int
     merged: int
     duplicates: int
 
@@ -42,22 +46,15 @@ class Outcome(NamedTuple):
 def insert_readings(connection: Connection, batch: Mapping[str, Sequence[ReadingRow]]) -> dict[str, Outcome]:
     """Store the readings of a batch, grouped by kind, inside the caller's transaction.
 
-    Every reading ends as new, merged (it added a field to a stored row) or duplicate (it added nothing).
+    Every reading ends as stored, merged (it added a field to a stored row) or duplicate (it added nothing).
     """
-    unique = {kind: _merge_within(rows) for kind, rows in batch.items()}
     try:
         with connection.transaction():
-            for kind, rows in unique.items():
+            for kind, rows in batch.items():
                 _copy(connection, KIND_BY_NAME[kind], sql.Identifier(table_name(kind)), rows)
     except errors.UniqueViolation:
-        return {
-            kind: _insert_staged(connection, KIND_BY_NAME[kind], rows, len(batch[kind]))
-            for kind, rows in unique.items()
-        }
-    return {
-        kind: Outcome(frozenset(_keys(rows)), merged=0, duplicates=len(batch[kind]) - len(rows))
-        for kind, rows in unique.items()
-    }
+        return {kind: _insert_staged(connection, KIND_BY_NAME[kind], rows) for kind, rows in batch.items()}
+    return {kind: Outcome(None, len(rows), merged=0, duplicates=0) for kind, rows in batch.items()}
 
 
 def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
@@ -68,10 +65,6 @@ def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
         first = merged.get(key)
         merged[key] = row if first is None else first._replace(values={**row.values, **first.values})
     return list(merged.values())
-
-
-def _keys(rows: Sequence[ReadingRow]) -> list[Key]:
-    return [(row.device_id, row.ts) for row in rows]
 
 
 def _copy(connection: Connection, kind: DeviceKind, table: sql.Identifier, rows: Sequence[ReadingRow]) -> None:
@@ -95,7 +88,8 @@ def _binary_type(field: Field) -> str:
             return "text"
 
 
-def _insert_staged(connection: Connection, kind: DeviceKind, rows: Sequence[ReadingRow], received: int) -> Outcome:
+def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[ReadingRow]) -> Outcome:
+    rows = _merge_within(received)
     table, staging = sql.Identifier(table_name(kind.name)), sql.Identifier(f"incoming_{kind.name}")
     connection.execute(
         sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS").format(staging, table)
@@ -113,7 +107,7 @@ def _insert_staged(connection: Connection, kind: DeviceKind, rows: Sequence[Read
         ).format(table, staging, names=names)
     ).fetchall()
     new = frozenset((device_id, ts) for device_id, ts in inserted)
-    return Outcome(new, merged, duplicates=received - len(new) - merged)
+    return Outcome(new, len(new), merged, duplicates=len(received) - len(new) - merged)
 
 
 def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:
