@@ -1,67 +1,62 @@
 """A batch of messages, decoded and sorted into what the store takes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from devices.payload import Connection, Decoded, FindDevice, Occurrence, Reading, Rejection, decode
+from devices.payload import Decoded, FindDevice, Occurrence, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
+from rules.sample import Sample
 from store.occurrences import ConnectionRow, EventKey, EventRow
 from store.readings import Key, ReadingRow
 
 
-class Item(NamedTuple):
-    """One decoded item of a message."""
+class Candidate(NamedTuple):
+    """What the rules are to see, if it was not stored before; `event_id` is the device's own for an event, or empty."""
 
-    message: Message
-    decoded: Decoded
-
-
-class Fresh(NamedTuple):
-    """A reading or an event that was not stored before."""
-
-    decoded: Reading | Occurrence
-    received_at: datetime
+    kind: str
+    sample: Sample
+    event_id: str = ""
 
 
 @dataclass(slots=True)
 class Batch:
-    """The items of some messages in order of arrival, sorted by where they go."""
+    """What some messages hold, in order of arrival, sorted by where it goes; `last_seen` is by device."""
 
-    items: list[Item] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
     readings: dict[str, list[ReadingRow]] = field(default_factory=lambda: defaultdict(list))
     events: list[EventRow] = field(default_factory=list)
     connections: list[ConnectionRow] = field(default_factory=list)
     rejections: list[tuple[Message, Rejection]] = field(default_factory=list)
+    last_seen: dict[int, datetime] = field(default_factory=dict)
 
     def fresh(
         self, new_readings: Mapping[str, AbstractSet[Key] | None], new_events: AbstractSet[EventKey]
-    ) -> Iterator[Fresh]:
+    ) -> list[Candidate]:
         """The readings and events that were not stored before, each once, in order of arrival.
 
         Two readings of one device and time are one row; it is the first that counts, whichever batches they came in.
         Where `new_readings` has None for a kind, all of them are new and of keys of their own.
         """
+        if not self.events and all(new is None for new in new_readings.values()):
+            return self.candidates
+        fresh: list[Candidate] = []
         seen: set[Key | EventKey] = set()
-        for message, decoded in self.items:
-            match decoded:
-                case Reading(device, ts):
-                    new: AbstractSet[Key | EventKey] | None = new_readings[device.kind]
-                    key: Key | EventKey = (device.id, ts)
-                case Occurrence(device, ts, event, identifier):
-                    new, key = new_events, (device.id, ts, event, identifier)
-                case _:
-                    continue
-            if new is not None:
-                if key in seen or key not in new:
-                    continue
+        for candidate in self.candidates:
+            kind, sample, event_id = candidate
+            key: Key | EventKey = (sample.device_id, sample.ts)
+            new: AbstractSet[Key | EventKey] | None = new_readings.get(kind)
+            if sample.event is not None:
+                key, new = (sample.device_id, sample.ts, sample.event, event_id), new_events
+            if new is None or (key in new and key not in seen):
                 seen.add(key)
-            yield Fresh(decoded, message.received_at)
+                fresh.append(candidate)
+        return fresh
 
 
 def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonymiser: Pseudonymiser) -> Batch:
@@ -75,26 +70,24 @@ def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonym
 
 def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
     received_at = message.received_at
-    batch.items.append(Item(message, decoded))
-    match decoded:
-        case Reading(device, ts, values):
-            batch.readings[device.kind].append(ReadingRow(device.id, ts, received_at, values))
-        case Occurrence(device, ts, event, identifier, data):
-            batch.events.append(EventRow(device.id, ts, received_at, event, identifier, data))
-        case Connection(device, ts, state):
-            at = ts if ts is not None or message.redelivered else received_at
-            batch.connections.append(ConnectionRow(device.id, at, received_at, state))
-        case Rejection():
-            batch.rejections.append((message, decoded))
+    if isinstance(decoded, Rejection):
+        batch.rejections.append((message, decoded))
+        return
+    device = decoded.device
+    batch.last_seen[device.id] = received_at
+    if isinstance(decoded, Reading):
+        _, ts, values = decoded
+        batch.readings[device.kind].append(ReadingRow(device.id, ts, received_at, values))
+        batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, values)))
+    elif isinstance(decoded, Occurrence):
+        _, ts, event, event_id, data = decoded
+        batch.events.append(EventRow(device.id, ts, received_at, event, event_id, data))
+        batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, {}, event, data), event_id))
+    else:
+        at = decoded.ts if decoded.ts is not None or message.redelivered else received_at
+        batch.connections.append(ConnectionRow(device.id, at, received_at, decoded.state))
 
 
 def has_unknown_device(batch: Batch) -> bool:
     """Whether a device was not in the registry that the batch was decoded with."""
     return any(rejection.reason is Reason.UNKNOWN_DEVICE for _, rejection in batch.rejections)
-
-
-def last_seen(batch: Batch) -> dict[int, datetime]:
-    """When each device of the batch was heard last."""
-    return {
-        decoded.device.id: message.received_at for message, decoded in batch.items if not isinstance(decoded, Rejection)
-    }

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from devices.payload import Occurrence, Reading
-from ingest.batch import Fresh
+from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.partition import Partition
 from rules.engine import DeviceMemory, Engine
@@ -40,11 +39,11 @@ class Judge:
         self._pipelines |= {state.device_id for state in states if state.device_id <= 0}
         self._save(connection, self._engine.restore(states, memories, now))
 
-    def judge(self, connection: Connection, items: Iterable[Fresh], now: datetime) -> list[Transition]:
+    def judge(self, connection: Connection, candidates: Iterable[Candidate], now: datetime) -> list[Transition]:
         """Show the rules what is new, in order of arrival, and store what they decide."""
         transitions: list[Transition] = []
-        for item in items:
-            transitions += self._engine.judge(_sample(item), item.decoded.device.kind, now)
+        for kind, sample, _ in candidates:
+            transitions += self._engine.judge(sample, kind, now)
         self._save(connection, transitions)
         return transitions
 
@@ -114,14 +113,6 @@ class Judge:
 
 def _device_number(transition: Transition) -> int | None:
     return transition.device_id if transition.device_id > 0 else None
-
-
-def _sample(item: Fresh) -> Sample:
-    match item.decoded:
-        case Reading(device, ts, values):
-            return Sample(device.id, ts, item.received_at, values)
-        case Occurrence(device, ts, event, _, data):
-            return Sample(device.id, ts, item.received_at, {}, event, data)
 
 
 def _transition_row(transition: Transition) -> TransitionRow:

@@ -1,15 +1,14 @@
 """One batch, one transaction: what came is stored, what is new is judged, and what follows is stored with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from devices.payload import Rejection
-from ingest.batch import Batch, last_seen
+from ingest.batch import Batch
 from ingest.judge import Judge
 from ingest.receiver import Message
 from ingest.rejection_limit import RejectionLimit
-from rules.engine import DeviceMemory
 from rules.transition import Transition
 from store.database import Connection, translated_errors
 from store.device_state import StateChange, save_states
@@ -41,24 +40,21 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
             record_connections(connection, batch.connections)
         if batch.rejections:
             insert_rejections(connection, [_rejection_row(*rejected, limit) for rejected in batch.rejections])
-        fresh = list(batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events))
+        fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = judge.judge(connection, fresh, now)
-        save_states(connection, _state_changes(batch, judge, {decoded.device.id for decoded, _ in fresh}))
+        judged = {sample.device_id for _, sample, _ in fresh}
+        save_states(connection, _state_changes(batch.last_seen, judge, judged))
     return Written(readings, len(new_events), transitions)
 
 
-def _state_changes(batch: Batch, judge: Judge, judged: set[int]) -> list[StateChange]:
+def _state_changes(last_seen: Mapping[int, datetime], judge: Judge, judged: set[int]) -> Iterator[StateChange]:
     """A device of which only duplicates or its connection came was heard, and nothing else of it has changed."""
-    return [
-        _state_change(device_id, seen, judge.remembered(device_id) if device_id in judged else None)
-        for device_id, seen in sorted(last_seen(batch).items())
-    ]
-
-
-def _state_change(device_id: int, seen: datetime, memory: DeviceMemory | None) -> StateChange:
-    if memory is None:
-        return StateChange(device_id, seen, last_fresh=None, last_ts=None, values={}, event_ts={})
-    return StateChange(device_id, seen, memory.last_arrival, memory.last_ts, memory.values, memory.event_ts)
+    for device_id, seen in sorted(last_seen.items()):
+        memory = judge.remembered(device_id) if device_id in judged else None
+        if memory is None:
+            yield StateChange(device_id, seen, last_fresh=None, last_ts=None, values={}, event_ts={})
+        else:
+            yield StateChange(device_id, seen, memory.last_arrival, memory.last_ts, memory.values, memory.event_ts)
 
 
 def _rejection_row(message: Message, rejection: Rejection, limit: RejectionLimit) -> RejectionRow:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from devices.payload import Reading, Rejection
+from devices.payload import Rejection
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest import metrics
@@ -255,10 +255,8 @@ def _refreshed(session: _Session) -> bool:
 
 def _lags_s(batch: Batch) -> list[float]:
     """How old some of the readings were when they arrived; so many tell enough of a batch of thousands."""
-    some = batch.items[:: len(batch.items) // _LAGS + 1]
-    return [
-        (message.received_at - decoded.ts).total_seconds() for message, decoded in some if isinstance(decoded, Reading)
-    ]
+    some = batch.candidates[:: len(batch.candidates) // _LAGS + 1]
+    return [(sample.received_at - sample.ts).total_seconds() for _, sample, _ in some if sample.event is None]
 
 
 def _now() -> datetime:

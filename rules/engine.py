@@ -24,9 +24,9 @@ _NO_STATES: Mapping[str, InstanceState] = {}
 _NO_RULES = plan(())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeviceMemory:
-    """What is remembered of a device beside its instances.
+    """What is remembered of a device beside its instances, brought up to date with every sample.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
     each event, and `values` the last known value of each field.
@@ -35,8 +35,8 @@ class DeviceMemory:
     device_id: int
     last_ts: datetime | None = None
     last_arrival: datetime | None = None
-    event_ts: Mapping[str, datetime] = field(default_factory=dict)
-    values: Mapping[str, Value] = field(default_factory=dict)
+    event_ts: dict[str, datetime] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
 
 
 class Changes(NamedTuple):
@@ -44,16 +44,6 @@ class Changes(NamedTuple):
 
     saved: list[InstanceState]
     deleted: list[tuple[str, int]]
-
-
-@dataclass(slots=True)
-class _Memory:
-    """A `DeviceMemory` in the making, updated in place for every message."""
-
-    last_ts: datetime | None = None
-    last_arrival: datetime | None = None
-    event_ts: dict[str, datetime] = field(default_factory=dict)
-    values: dict[str, Value] = field(default_factory=dict)
 
 
 class _Alarm(NamedTuple):
@@ -82,7 +72,7 @@ class Engine:
         self._thawed_at = now
         self._ticked_at = now
         self._alarms: list[_Alarm] = []
-        self._memories: dict[int, _Memory] = {}
+        self._memories: dict[int, DeviceMemory] = {}
         self._states: dict[int, dict[str, InstanceState]] = {}
         self._changed: set[tuple[str, int]] = set()
 
@@ -95,7 +85,7 @@ class Engine:
         rules = self._plans.get(kind_name, _NO_RULES)
         memory = self._memories.get(sample.device_id)
         if memory is None:
-            memory = self._memories[sample.device_id] = _Memory()
+            memory = self._memories[sample.device_id] = DeviceMemory(sample.device_id)
         if sample.event is not None:
             return self._judge_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
@@ -107,7 +97,7 @@ class Engine:
         memory.values.update(sample.values)
         return transitions
 
-    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: DeviceMemory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         device_id, values = sample.device_id, sample.values
         states = self._states.get(device_id, _NO_STATES)
@@ -133,7 +123,9 @@ class Engine:
             transitions += self._advance(judge.rule, device_id, given, now)
         return transitions
 
-    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+    def _judge_event(
+        self, sample: Sample, event: str, rules: Plan, memory: DeviceMemory, now: datetime
+    ) -> list[Transition]:
         concerned = rules.events.get(event, ())
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
@@ -152,7 +144,7 @@ class Engine:
         memory.event_ts[event] = sample.ts
         return transitions
 
-    def _arrive(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+    def _arrive(self, sample: Sample, rules: Plan, memory: DeviceMemory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         states = self._states.get(sample.device_id, _NO_STATES)
         for rule, silent in rules.silences:
@@ -275,7 +267,7 @@ class Engine:
 
     def _remember(self, memory: DeviceMemory) -> None:
         device_id, arrival = memory.device_id, memory.last_arrival
-        self._memories[device_id] = _Memory(memory.last_ts, arrival, dict(memory.event_ts), dict(memory.values))
+        self._memories[device_id] = memory
         rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
         if arrival is None:
             return
@@ -283,11 +275,8 @@ class Engine:
             self._wake(arrival + silent.after, device_id, rule.name, silence=True)
 
     def remembered(self, device_id: int) -> DeviceMemory | None:
-        """What to store of a device so that `restore` can go on from here; None if it was never seen."""
-        memory = self._memories.get(device_id)
-        if memory is None:
-            return None
-        return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, dict(memory.event_ts), dict(memory.values))
+        """What to store of a device so that `restore` can go on from here, to be read only; None if never seen."""
+        return self._memories.get(device_id)
 
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device; None where it is normal and always was."""

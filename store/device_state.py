@@ -33,8 +33,8 @@ class Memory(NamedTuple):
     device_id: int
     last_ts: datetime | None
     last_fresh: datetime | None
-    event_ts: Mapping[str, datetime]
-    values: Mapping[str, Value]
+    event_ts: dict[str, datetime]
+    values: dict[str, Value]
 
 
 def save_states(connection: Connection, changes: Iterable[StateChange]) -> None:
