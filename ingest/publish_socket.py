@@ -160,9 +160,13 @@ def split_packets(data: bytes, others: bytearray) -> tuple[list[Publish], int, i
     while size - position >= 2:
         head, length, start = data[position], data[position + 1], position + 2
         if length & 0x80:
-            length, start = _long_length(data, position + 1)
-            if not start:
-                return published, position, size - position + 1
+            following = data[start] if start < size else 0x80
+            if following & 0x80:
+                length, start = _long_length(data, position + 1)
+                if not start:
+                    return published, position, size - position + 1
+            else:
+                length, start = length & 0x7F | following << 7, start + 1
         stop = start + length
         if stop > size:
             return published, position, stop - position
