@@ -4,9 +4,9 @@ One thread, one batch at a time. Nothing is acknowledged before its transaction 
 away the batch stays in hand, the receiver's buffer fills and then stops reading, and the broker keeps the rest.
 """
 
+import gc
 import os
 import socket
-import gc
 import threading
 import time
 from collections.abc import Callable
