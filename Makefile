@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test chaos check bench lock clean
+.PHONY: demo test chaos fuzz check bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    every test, on a real database and a real broker"
 	@echo "make chaos   every fault, with a table of what became of the messages (half an hour)"
 	@echo "make check   format, lint, types, import layers, rules, migrations"
+	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements behind the performance figures"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean   remove what the other targets made in this folder"
@@ -44,6 +45,11 @@ check: $(READY)
 	@$(VENV)/bin/lint-imports
 	@$(ANJU) rules check
 	@$(VENV)/bin/squawk store/migrations/*.sql
+
+# An hour, going on from what the last run learned: make fuzz FUZZ="--seconds 3600 --corpus ~/anju-corpus"
+fuzz: $(READY)
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --requirements pyproject.toml --extra fuzz
+	@$(VENV)/bin/python tests/fuzz/fuzz_decoder.py $(FUZZ)
 
 bench: $(READY)
 	@$(VENV)/bin/python -m benchmarks

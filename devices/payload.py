@@ -21,6 +21,7 @@ from devices.timestamp import TimestampError, parse_timestamp
 from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_ITEMS = 8192  # more than any useful items that fit; `[1,1,1,...]` would otherwise become 131,000 rejections
 KEPT_BYTES = 4096
 _KEPT_TOPIC = 512
 _TOPIC_START = PREFIX + "/"
@@ -182,6 +183,8 @@ def _items(payload: bytes, channel: Channel) -> list[object] | Fault:
         return Fault(Reason.BAD_JSON, str(error))
     if not isinstance(content, list) or channel is Channel.STATUS:
         return [content]
+    if len(content) > MAX_ITEMS:
+        return Fault(Reason.TOO_LARGE, f"an array may have {MAX_ITEMS} items")
     return content or Fault(Reason.BAD_JSON, "the array is empty")
 
 

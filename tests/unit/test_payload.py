@@ -221,42 +221,6 @@ def test_a_rejection_keeps_no_personal_value(device, channel, content):
             assert secret not in kept
 
 
-TOPICS = st.one_of(
-    st.text(max_size=80),
-    st.builds(
-        lambda device, channel: f"anju/v1/yangguang/{device.kind}/{device.name}/{channel}",
-        st.sampled_from(list(REGISTRY.values())),
-        st.sampled_from(list(Channel)),
-    ),
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                ["ts", "values", "event", "id", "data", "kind", "device", "state", "seq", "volume_m3", "plate"]
-            )
-            | st.text(max_size=5),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=20,
-)
-
-
-@given(TOPICS, st.binary(max_size=200) | JSON.map(lambda content: json.dumps(content).encode("utf-8", "replace")))
-def test_any_bytes_on_any_topic_give_an_answer_and_never_an_exception(topic, payload):
-    decoded = decode_one(topic, payload)
-    assert decoded
-    for item in decoded:
-        assert isinstance(item, Reading | Occurrence | Connection | Rejection)
-        if isinstance(item, Rejection):
-            assert item.detail
-            assert len(item.payload) <= 4096
-
-
 @given(st.datetimes(min_value=datetime(2000, 1, 2), max_value=datetime(2026, 11, 22)))  # noqa: DTZ001
 def test_both_forms_of_a_timestamp_are_the_same_instant(moment):
     ts = moment.replace(tzinfo=UTC, microsecond=moment.microsecond // 1000 * 1000)

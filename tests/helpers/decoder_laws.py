@@ -1,0 +1,120 @@
+"""What holds for every message whatever it is: `check` asserts it, for hypothesis, for the fuzzer and its cases."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+from pydantic_core import from_json
+
+from devices.catalogue import KIND_BY_NAME, KINDS
+from devices.device import Device
+from devices.kind import Choice, Counter, Flag, Gauge, Personal
+from devices.payload import MAX_CLOCK_AHEAD, MAX_ITEMS, Connection, Occurrence, Reading, Rejection, decode
+from devices.privacy import Pseudonymiser
+from devices.schema import Reason
+from devices.timestamp import EARLIEST
+
+NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+NOW_MS = 1_795_320_000_000
+PSEUDONYMISER = Pseudonymiser(b"a key for the tests only")
+
+COMMUNITY = "yangguang"
+GATEWAY = Device(1, COMMUNITY, "g1", "gateway")
+ALONE = [Device(10 + n, COMMUNITY, f"d-{kind.name}", kind.name) for n, kind in enumerate(KINDS)]
+CHILDREN = [Device(50 + n, COMMUNITY, f"c-{kind.name}", kind.name, gateway="g1") for n, kind in enumerate(KINDS)]
+REGISTRY = {(device.community, device.name): device for device in (GATEWAY, *ALONE, *CHILDREN)}
+PERSONAL = {kind.name for kind in KINDS if kind.personal} | {"gateway"}
+
+
+def decoded(topic, payload):
+    return decode(topic, payload, NOW, lambda community, name: REGISTRY.get((community, name)), PSEUDONYMISER)
+
+
+def topic_of(device, channel):
+    return f"anju/v1/{device.community}/{device.kind}/{device.name}/{channel}"
+
+
+def check(topic, payload):
+    """Assert every law for one message."""
+    items = decoded(topic, payload)
+    assert items
+    assert len(items) <= MAX_ITEMS
+    assert items == decoded(topic, payload)
+    for item in items:
+        _speaks_for_the_sender(topic, item)
+        match item:
+            case Reading():
+                _is_possible(item)
+            case Occurrence():
+                _tells_no_person(item)
+            case Connection(ts=ts):
+                assert ts is None or _in_time(ts)
+            case Rejection():
+                _may_be_stored(item, payload)
+    _each_is_judged_by_itself(topic, payload, items)
+
+
+def _speaks_for_the_sender(topic, item):
+    if item.device is None:
+        assert item.reason in {Reason.BAD_TOPIC, Reason.UNKNOWN_DEVICE}
+        return
+    sender = REGISTRY[COMMUNITY, topic.split("/")[4]]
+    assert item.device in (sender, *(child for child in CHILDREN if child.gateway == sender.name))
+
+
+def _is_possible(reading):
+    assert _in_time(reading.ts)
+    assert reading.values
+    for name, value in reading.values.items():
+        match KIND_BY_NAME[reading.device.kind].field(name):
+            case Gauge(possible=(low, high)) | Counter(possible=(low, high)):
+                assert type(value) is float
+                assert low <= value <= high
+                assert math.isfinite(value)
+            case Flag():
+                assert type(value) is bool
+            case Choice(choices=choices):
+                assert value in choices
+            case unknown:
+                raise AssertionError(unknown)
+
+
+def _tells_no_person(occurrence):
+    assert _in_time(occurrence.ts)
+    event = KIND_BY_NAME[occurrence.device.kind].event(occurrence.event)
+    assert not {part.name for part in event.data if isinstance(part, Personal)} & occurrence.data.keys()
+    _is_text_for_a_table(json.dumps(occurrence.data, ensure_ascii=False, allow_nan=False))
+    _is_text_for_a_table(occurrence.id)
+
+
+def _may_be_stored(rejection, payload):
+    assert rejection.size == len(payload)
+    assert len(rejection.payload) <= 4096
+    assert rejection.detail
+    assert len(rejection.topic) <= 512
+    _is_text_for_a_table(rejection.detail)
+    _is_text_for_a_table(rejection.topic)
+    if rejection.device is None or rejection.device.kind in PERSONAL:
+        named = rejection.topic.split("/")[3:4]
+        assert rejection.payload == b"" or (rejection.device is None and named[0] not in PERSONAL)
+
+
+def _is_text_for_a_table(text):
+    text.encode()
+    assert "\0" not in text
+
+
+def _in_time(ts):
+    return ts.utcoffset() == timedelta(0) and EARLIEST <= ts <= NOW + MAX_CLOCK_AHEAD
+
+
+def _each_is_judged_by_itself(topic, payload, items):
+    """What becomes of an item of an array is what becomes of it alone."""
+    if len(items) > 1:
+        contents = from_json(payload, allow_inf_nan=True)
+        alone = [decoded(topic, json.dumps([content]).encode()) for content in contents]
+        assert [_unsized(item) for (item,) in alone] == [_unsized(item) for item in items]
+
+
+def _unsized(item):
+    return item._replace(size=0) if isinstance(item, Rejection) else item
