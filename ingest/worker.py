@@ -71,7 +71,7 @@ class Worker:
         self._pulse = Pulse()
         self._limit = RejectionLimit()
         self._in_hand: list[Message] = []
-        self._away = False
+        self._away = ""  # why, while it is
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the batch in hand is finished first if the database allows it.
@@ -99,9 +99,9 @@ class Worker:
     def _lose_database(self, error: DatabaseUnavailableError) -> None:
         metrics.DATABASE_FAILURES.inc()
         metrics.LIVE.labels(self._partition.number).set(0)
-        if not self._away:
+        if self._away != str(error):
             log.warning("the database is away, trying every second", error=str(error), in_hand=len(self._in_hand))
-        self._away = True
+        self._away = str(error)
 
     def _wait(self, stop: threading.Event) -> None:
         """Keep the session with the broker alive for a while, if it stands."""
@@ -146,7 +146,7 @@ class Worker:
         _spare_the_collector()
         if self._away:
             log.info("the database is back", in_hand=len(self._in_hand))
-            self._away = False
+            self._away = ""
         return _Session(connection, devices, judge, _now())
 
     def _collect(self) -> list[Message]:
