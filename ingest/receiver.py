@@ -4,6 +4,7 @@ One thread does everything, through paho's own loop functions: what was received
 caller takes it, and a full buffer simply stops reading, so the broker keeps the rest.
 """
 
+import itertools
 import select
 import time
 from collections import deque
@@ -24,7 +25,9 @@ from ingest.publish_socket import Publish, PublishContext, PublishSocket
 
 log = structlog.get_logger()
 
-_KEEPALIVE_S = 60
+# A node of the broker that is cut off is given up after at most twice as long; the broker gives us up after half as long
+# again, which no transaction should take.
+_KEEPALIVE_S = 20
 _LONGEST_BACKOFF_S = 10.0
 _BUFFER_MESSAGES = 60_000
 _BUFFER_BYTES = 64 * 1024 * 1024
@@ -65,6 +68,7 @@ class Receiver:
     def __init__(self, url: str, partition: Partition) -> None:
         """Prepare the client; the connection is made by the first `poll`."""
         self._address = BrokerUrl.parse(url)
+        self._nodes = itertools.cycle(self._address.addresses)
         self._filter = partition.topic_filter
         self._outside_topic = outside_topic(partition)
         self._client = Client(
@@ -90,15 +94,16 @@ class Receiver:
         """Read what has arrived, waiting at most `timeout_s` for it; whether anything was there to read."""
         if self._client.socket() is None and not self._connect(timeout_s):
             return False
-        self._client.loop_misc()
-        if self._client.want_write():
-            self._client.loop_write()
         anything = False
         while (connection := self._connection()) is not None and self._readable(connection, timeout_s):
             anything, timeout_s = True, 0
             self._buffer_all(connection.receive())
             while connection.concerns_paho and self._client.socket() is not None:
                 self._client.loop_read()
+        # After reading: the answer to a ping may have waited for us, not we for it.
+        self._client.loop_misc()
+        if self._client.want_write():
+            self._client.loop_write()
         return anything
 
     def keep(self, timeout_s: float) -> None:
@@ -167,7 +172,7 @@ class Receiver:
             time.sleep(min(timeout_s, self._backoff.not_before - now))
             return False
         try:
-            self._client.connect(self._address.host, self._address.port, _KEEPALIVE_S)
+            self._client.connect(*next(self._nodes), _KEEPALIVE_S)
         except OSError as error:
             self._backoff.failed(time.monotonic())
             log.warning("the broker can't be reached", broker=str(self._address), error=str(error))
