@@ -14,7 +14,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_url import BrokerUrl
-from ingest.partition import EVERYTHING
+from ingest.partition import Partition
 from simulators.publisher import Publisher
 from store.database import connect
 from store.import_csv import import_rows
@@ -51,24 +51,28 @@ def register(url, community, devices):
         import_rows(connection, [place], [], gateways + others, known_plan_items=())
 
 
-def forget_session(servers, *, subscribe=True):
-    """Drop what earlier tests left in the broker, retained messages included, and open ingest's session anew."""
-    left = _open_session(servers.mqtt_url, clean=True, subscribe=True)
+def forget_session(servers, *, subscribe=True, partitions=1):
+    """Drop what earlier tests left in the broker, retained messages included, and open ingest's sessions anew."""
+    parts = [Partition(number, partitions) for number in range(partitions)]
+    left = [topic for part in parts for topic in _open_session(servers.mqtt_url, part, clean=True, subscribe=True)]
     with Publisher(servers.publish_mqtt_url) as out:
         for topic in left:
             out.publish(topic, b"", retain=True)
-    _open_session(servers.mqtt_url, clean=False, subscribe=subscribe)
+    for part in parts:
+        _open_session(servers.mqtt_url, part, clean=False, subscribe=subscribe)
 
 
-def _open_session(mqtt_url, *, clean, subscribe):
+def _open_session(mqtt_url, partition, *, clean, subscribe):
     """Connect as ingest and leave again; the topics of the retained messages that came meanwhile."""
     address = BrokerUrl.parse(mqtt_url)
-    client = Client(CallbackAPIVersion.VERSION2, client_id=EVERYTHING.client_id, clean_session=clean)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=partition.client_id, clean_session=clean)
     client.username_pw_set(address.username, address.password)
     done, retained = [], set()
     client.on_message = lambda _client, _data, message: message.retain and retained.add(message.topic)
     client.on_subscribe = lambda *_: done.append(True)
-    client.on_connect = lambda client, *_: client.subscribe("anju/v1/#", qos=1) if subscribe else done.append(True)
+    client.on_connect = lambda client, *_: (
+        client.subscribe(partition.topic_filter, qos=1) if subscribe else done.append(True)
+    )
     client.connect(address.host, address.port)
     until = time.monotonic() + 10
     while not done and time.monotonic() < until:

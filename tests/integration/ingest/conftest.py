@@ -1,8 +1,25 @@
 """Ingest as a process of its own, between a real broker and a real database."""
 
+from contextlib import ExitStack
+from dataclasses import dataclass
+
 import pytest
 
+from local.home import Home
+from local.process import Process, start_together
+from local.services import prepare_broker
 from running import forget_session, running_ingest
+
+PARTITIONS = 4
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A broker that maps communities to four partitions, and its process."""
+
+    mqtt_url: str
+    publish_mqtt_url: str
+    broker: Process
 
 
 @pytest.fixture
@@ -16,3 +33,23 @@ def ingest(services, database_url, session, tmp_path):
     """A function that starts `anju ingest`; it is ended after the test."""
     with running_ingest(database_url, services.mqtt_url, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def mapping_broker(tmp_path_factory):
+    """A broker of our own; leave it running."""
+    with ExitStack() as stack:
+        home = stack.enter_context(Home(tmp_path_factory.mktemp("mapped")))
+        broker = prepare_broker(home, print, partitions=PARTITIONS)
+        processes = [Process(part, home) for part in broker.parts]
+        for process in processes:
+            stack.callback(process.stop)
+        start_together(processes)
+        yield Mapped(broker.ingest_url, broker.publish_url, processes[0])
+
+
+@pytest.fixture
+def mapped(mapping_broker):
+    """That broker with four empty sessions."""
+    forget_session(mapping_broker, partitions=PARTITIONS)
+    return mapping_broker

@@ -1,0 +1,224 @@
+"""A partition has one owner at any time: what the database does with the sessions of owners, in every order."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ingest.partition import Partition
+from running import epoch_ms, event, eventually, forget_session, query, reading, register, running_ingest, steady
+from simulators.publisher import Publisher
+from store.database import connect
+from store.migrate import migrate
+from store.ownership import (
+    PartitionCountError,
+    agree_on_count,
+    become_member,
+    connect_for_locks,
+    own_partition,
+    partition_owners,
+    rank_among_members,
+)
+
+COMMUNITY = "zhuren"
+METER = f"anju/v1/{COMMUNITY}/water_meter/w1"
+MIGRATION = Path(__file__).parents[3] / "store" / "migrations" / "20261125000001_partitions.sql"
+OWNER = """
+    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1095649877 AND objid = 0 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@contextmanager
+def locks(url):
+    connection = connect_for_locks(url, application_name="test")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def ends_session_of_the_owner(url):
+    """End the session of whoever owns partition 0, as an administrator would, and wait until it is gone."""
+    ((pid,),) = query(url, OWNER)
+    query(url, "SELECT pg_terminate_backend(%s, 5000)", pid)
+    return pid
+
+
+def stored(url):
+    return query(url, "SELECT (SELECT count(*) FROM telemetry_water_meter), (SELECT count(*) FROM event)")[0]
+
+
+@contextmanager
+def two_ingests(services, database_url, tmp_path):
+    """The owner, and one that waits."""
+    register(database_url, COMMUNITY, [("w1", "water_meter")])
+    forget_session(services)
+    (tmp_path / "second").mkdir()
+    with running_ingest(database_url, services.mqtt_url, tmp_path) as first:
+        eventually(lambda: b"connected to the broker" in first.log.read_bytes())
+        with running_ingest(database_url, services.mqtt_url, tmp_path / "second") as second:
+            eventually(lambda: b"another ingest is at work" in second.log.read_bytes())
+            yield first, second
+
+
+def test_a_lock_has_one_owner_and_the_next_gets_it_when_the_session_ends(database_url):
+    with locks(database_url) as first, locks(database_url) as second:
+        assert own_partition(first, partition=2)
+        assert not own_partition(second, partition=2)
+        assert own_partition(second, partition=3)
+        assert set(partition_owners(second)) == {2, 3}
+        first.close()
+        assert eventually(lambda: own_partition(second, partition=2))
+
+
+def test_what_the_owner_has_not_committed_when_its_session_ends_can_never_be_committed(database_url):
+    migrate(database_url)
+    with locks(database_url) as first, locks(database_url) as second:
+        assert own_partition(first, partition=0)
+        first.execute("BEGIN")
+        first.execute("INSERT INTO community (id, name, banner, street) VALUES ('late', '', '', '')")
+        ends_session_of_the_owner(database_url)
+        assert own_partition(second, partition=0)
+        with pytest.raises(psycopg.OperationalError):
+            first.execute("COMMIT")
+        assert second.execute("SELECT count(*) FROM community").fetchone() == (0,)
+
+
+def test_the_server_looks_often_enough_to_free_the_locks_of_a_vanished_machine_within_ten_seconds(database_url):
+    with locks(database_url) as connection:
+        (idle, interval, count, unconfirmed, check) = connection.execute(
+            """
+            SELECT current_setting('tcp_keepalives_idle')::int, current_setting('tcp_keepalives_interval')::int,
+                   current_setting('tcp_keepalives_count')::int, current_setting('tcp_user_timeout')::int,
+                   current_setting('client_connection_check_interval')::interval
+            """
+        ).fetchone()
+    # What the server's socket has, not what was asked for: zeros on one that is no TCP socket.
+    assert 0 < idle + interval * count < 10
+    assert 0 < unconfirmed < 10_000
+    assert check.total_seconds() == 1
+
+
+def test_the_first_ingest_decides_the_number_of_partitions_and_others_are_told_what_to_do(database_url):
+    migrate(database_url)
+    with locks(database_url) as connection:
+        agree_on_count(connection, 4)
+        agree_on_count(connection, 4)
+        with pytest.raises(PartitionCountError, match=r"into 4 partitions.*started for 8.*docs/operations.md"):
+            agree_on_count(connection, 8)
+
+
+def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_one(database_url, services, tmp_path):
+    """As the migration finds it: the number is not decided yet, but devices have sent."""
+    register(database_url, COMMUNITY, [("w1", "water_meter")])
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO device_state (device_id, last_seen) SELECT id, now() FROM device")
+        connection.execute(MIGRATION.read_text().split("-- migrate:down")[1])
+        connection.execute("DELETE FROM schema_migrations WHERE version = %s", (MIGRATION.name.split("_")[0],))
+    migrate(database_url)
+    assert query(database_url, "SELECT count FROM partitioning") == [(1,)]
+    with running_ingest(database_url, services.mqtt_url, tmp_path, ANJU_PARTITIONS="4") as ingest:
+        assert ingest.process.wait(20) == 1
+    assert b"divided into 1 partitions" in ingest.log.read_bytes()
+
+
+def test_members_see_each_other_and_are_gone_with_their_sessions(database_url):
+    with locks(database_url) as first, locks(database_url) as second:
+        become_member(first)
+        become_member(second)
+        assert {rank_among_members(first), rank_among_members(second)} == {(0, 2), (1, 2)}
+        first.close()
+        assert eventually(lambda: rank_among_members(second) == (0, 1))
+
+
+@pytest.mark.timeout(120)
+def test_a_session_that_ends_between_write_and_commit_has_written_nothing_and_all_comes_again(
+    services, database_url, tmp_path
+):
+    """Every commit that has touched a device waits for a lock of the test, so that its session can be ended in it."""
+    with two_ingests(services, database_url, tmp_path) as (first, _):
+        with psycopg.connect(database_url, autocommit=True) as test:
+            test.execute("SELECT pg_advisory_lock(7)")
+            test.execute(
+                """
+                CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
+                AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END'
+                """
+            )
+            test.execute(
+                """
+                CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE ON device_state
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()
+                """
+            )
+            with Publisher(services.publish_mqtt_url) as out:
+                out.publish(f"{METER}/telemetry", reading(epoch_ms(), volume_m3=1))
+                out.publish(f"{METER}/event", event(epoch_ms(), "leak_detected"))
+                out.flush(10)
+            in_commit = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock'"
+            eventually(lambda: test.execute(in_commit).fetchall())
+            ends_session_of_the_owner(database_url)
+            assert stored(database_url) == (0, 0)
+            first.kill()
+        eventually(lambda: stored(database_url) == (1, 1), timeout_s=40)
+    assert query(database_url, "SELECT count(*) FROM alert WHERE rule = 'water_leak'") == [(1,)]
+    assert query(database_url, "SELECT count(*) FROM rejection_count") == [(0,)]
+
+
+def test_who_takes_over_goes_on_from_what_was_stored_after_it_began_to_wait(services, database_url, tmp_path):
+    with two_ingests(services, database_url, tmp_path) as (first, second), Publisher(services.publish_mqtt_url) as out:
+        out.publish(f"{METER}/event", event(epoch_ms() - 60_000, "leak_detected"))
+        out.flush(10)
+        eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak'"))
+        assert b"connected to the broker" not in second.log.read_bytes()
+        first.kill()
+        out.publish(f"{METER}/event", event(epoch_ms() - 30_000, "leak_cleared"))
+        out.flush(10)
+        eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak' AND process = 'ended'"))
+    steps = "SELECT from_state, to_state FROM alert_transition WHERE rule = 'water_leak' ORDER BY id"
+    assert query(database_url, steps) == [("normal", "active"), ("active", "normal")]
+
+
+@pytest.mark.timeout(150)
+def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(services, database_url, tmp_path):
+    count, began = 6000, epoch_ms() - 3_600_000
+
+    def publish():
+        with Publisher(services.publish_mqtt_url) as out:
+            for n in range(count):
+                out.publish(f"{METER}/telemetry", reading(began + n, volume_m3=float(n)))
+                if n % 20 == 0:
+                    time.sleep(0.01)
+            out.flush(60)
+
+    publishing = threading.Thread(target=publish)
+    with two_ingests(services, database_url, tmp_path) as (first, second):
+        publishing.start()
+        eventually(lambda: stored(database_url)[0] > 500)
+        os.kill(first.process.pid, signal.SIGSTOP)
+        ended = ends_session_of_the_owner(database_url)
+        eventually(lambda: b"connected to the broker" in second.log.read_bytes())
+        owner = query(database_url, OWNER)
+        assert owner != [(ended,)]
+        os.kill(first.process.pid, signal.SIGCONT)
+        eventually(lambda: b"the database is away" in first.log.read_bytes())
+        eventually(lambda: first.log.read_bytes().count(b"another ingest is at work") == 1)
+        publishing.join()
+        eventually(lambda: stored(database_url)[0] == count, timeout_s=60)
+        steady(lambda: stored(database_url), for_s=1)
+        assert query(database_url, OWNER) == owner
+        assert first.log.read_bytes().count(b'"connected to the broker"') == 1
+
+
+def test_an_ordinary_connection_of_another_database_does_not_count(services, database_url):
+    """Locks are a database's own, and so are owners."""
+    with locks(database_url) as here, connect(services.database_url, application_name="test") as elsewhere:
+        assert own_partition(elsewhere, partition=0)
+        assert partition_owners(here) == {}
+        assert own_partition(here, partition=Partition().number)
