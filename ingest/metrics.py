@@ -16,6 +16,11 @@ BATCH_MESSAGES = Histogram(
 BATCH_SECONDS = Histogram(
     "anju_batch_seconds", "From taking a batch to its commit", buckets=(0.005, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 )
+GC_PAUSE_SECONDS = Histogram(
+    "anju_gc_pause_seconds",
+    "Collections of garbage, during which nothing else happens",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
+)
 DATABASE_FAILURES = Counter("anju_database_failures", "Transactions that failed because the database was not available")
 
 

@@ -22,6 +22,7 @@ from devices.schema import Reason
 from ingest import metrics
 from ingest.batch import Batch, decode_batch, has_unknown_device
 from ingest.devices_in_memory import DevicesInMemory
+from ingest.garbage import GarbagePauses
 from ingest.judge import Judge
 from ingest.partition import EVERYTHING, Partition
 from ingest.pulse import Pulse
@@ -69,6 +70,7 @@ class Worker:
         self._receiver = Receiver(settings.mqtt_url, settings.partition)
         self._pseudonymiser = Pseudonymiser(settings.secret_key)
         self._pulse = Pulse()
+        self._pauses = GarbagePauses()
         self._limit = RejectionLimit()
         self._in_hand: list[Message] = []
         self._away = ""  # why, while it is
@@ -82,6 +84,7 @@ class Worker:
         Raises:
             PartitionCountError: the communities are divided into more or fewer partitions.
         """
+        self._pauses.start()
         while not stop.is_set():
             try:
                 with closing(connect_for_locks(self._settings.database_url, application_name="anju ingest")) as session:
@@ -203,6 +206,7 @@ class Worker:
             transitions = session.judge.tick(session.connection, now, live=live)
             report_owner(session.connection, self._report(session, now, live=live))
         self._tell(transitions)
+        self._pauses.report()
 
     def _report(self, session: "_Session", now: datetime, *, live: bool) -> Report:
         return Report(

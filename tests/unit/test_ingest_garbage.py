@@ -1,0 +1,38 @@
+import gc
+
+import pytest
+from prometheus_client import REGISTRY
+
+from ingest.garbage import GarbagePauses
+
+
+@pytest.fixture
+def pauses():
+    pauses = GarbagePauses()
+    pauses.start()
+    yield pauses
+    gc.callbacks.pop()
+
+
+def counted():
+    return REGISTRY.get_sample_value("anju_gc_pause_seconds_count")
+
+
+def test_each_collection_counts_once(pauses):
+    gc.disable()
+    before = counted()
+    gc.collect()
+    gc.collect()
+    pauses.report()
+    pauses.report()
+    gc.enable()
+    assert counted() == before + 2
+
+
+def test_a_collection_counts_no_earlier_than_it_is_reported_because_a_metric_may_be_locked_when_it_happens(pauses):
+    gc.disable()
+    before = counted()
+    gc.collect()
+    meanwhile = counted()
+    gc.enable()
+    assert meanwhile == before
