@@ -97,7 +97,6 @@ class Judge:
             rule=transition.rule,
             rule_version=transition.rule_version,
             device_id=_device_number(transition),
-            partition=max(0, -transition.device_id),
             sequence=transition.sequence,
             community=device.community or None,
             kind=device.kind,
@@ -108,6 +107,7 @@ class Judge:
             opened_at=transition.at,
             raised_at=transition.decided_at,
             simulated=device.simulated,
+            partition=max(0, -transition.device_id),
         )
 
 

@@ -33,7 +33,6 @@ class OccurrenceRow(NamedTuple):
     rule: str
     rule_version: str
     device_id: int | None
-    partition: int
     sequence: int
     community: str | None
     kind: str
@@ -44,6 +43,7 @@ class OccurrenceRow(NamedTuple):
     opened_at: datetime
     raised_at: datetime
     simulated: bool
+    partition: int = 0
 
 
 class Command(NamedTuple):
@@ -99,8 +99,8 @@ def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
     """Open an occurrence, inside the caller's transaction. The database holds the law of one open an instance."""
     connection.execute(
         """
-        INSERT INTO alert (id, rule, rule_version, device_id, partition, sequence, community, kind, severity,
-                           title, message, advice, opened_at, raised_at, simulated, process)
+        INSERT INTO alert (id, rule, rule_version, device_id, sequence, community, kind, severity, title, message,
+                           advice, opened_at, raised_at, simulated, partition, process)
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
         """,
         row,

@@ -10,8 +10,6 @@ from local.process import Process, start_together
 from local.services import prepare_broker
 from running import forget_session, running_ingest
 
-PARTITIONS = 4
-
 
 @dataclass(frozen=True)
 class Mapped:
@@ -40,7 +38,7 @@ def mapping_broker(tmp_path_factory):
     """A broker of our own; leave it running."""
     with ExitStack() as stack:
         home = stack.enter_context(Home(tmp_path_factory.mktemp("mapped")))
-        broker = prepare_broker(home, print, partitions=PARTITIONS)
+        broker = prepare_broker(home, print, partitions=4)
         processes = [Process(part, home) for part in broker.parts]
         for process in processes:
             stack.callback(process.stop)
@@ -51,5 +49,5 @@ def mapping_broker(tmp_path_factory):
 @pytest.fixture
 def mapped(mapping_broker):
     """That broker with four empty sessions."""
-    forget_session(mapping_broker, partitions=PARTITIONS)
+    forget_session(mapping_broker, partitions=4)
     return mapping_broker

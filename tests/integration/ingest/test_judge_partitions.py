@@ -1,0 +1,85 @@
+"""The judges of several partitions on one database: each looks after its own, and after what nobody else does."""
+
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+
+from app.rule_files import rules_folder
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.partition import Partition
+from rules.loader import load_rules
+from running import query, register
+from store.alerts import claim_alert, order_close
+from store.database import connect
+from store.migrate import migrate
+
+PACK = load_rules(rules_folder(None))
+START = datetime(2026, 11, 25, 8, tzinfo=UTC)
+OPEN = "SELECT partition, id FROM alert WHERE process <> 'ended' ORDER BY partition"
+
+
+@contextmanager
+def judging(url, partition, now):
+    """A function that lets this partition's judge tick each ten seconds from `now` on, as often as told."""
+    with closing(connect(url, application_name="test")) as connection:
+        devices = DevicesInMemory(partition)
+        judge = Judge(PACK, devices, partition, now)
+        with connection.transaction():
+            devices.refresh(connection)
+            judge.restore(connection, now)
+
+        def tick(times, *, live):
+            for n in range(times):
+                with connection.transaction():
+                    judge.tick(connection, now + n * timedelta(seconds=10), live=live)
+
+        yield tick
+
+
+def test_each_partition_that_is_behind_has_an_alert_of_its_own(database_url):
+    migrate(database_url)
+    for number in range(4):
+        with judging(database_url, Partition(number, 4), START) as tick:
+            tick(4, live=False)
+    assert [partition for partition, _ in query(database_url, OPEN)] == [0, 1, 2, 3]
+
+
+def test_a_person_s_decision_is_carried_out_by_the_owner_of_the_partition_alone(database_url):
+    migrate(database_url)
+    with judging(database_url, Partition(2, 4), START) as owner, judging(database_url, Partition(0, 4), START) as other:
+        owner(4, live=False)
+        ((_, alert_id),) = query(database_url, OPEN)
+        with connect(database_url, application_name="test") as connection:
+            order_close(connection, claim_alert(connection, alert_id), actor="li", now=START)
+        other(1, live=True)
+        assert query(database_url, "SELECT device_id FROM rule_command") == [(-2,)]
+        owner(1, live=False)
+    assert query(database_url, "SELECT count(*) FROM rule_command") == [(0,)]
+    assert query(database_url, OPEN) == []
+
+
+def test_an_alert_about_a_partition_that_there_is_no_more_is_ended_by_its_heir(database_url):
+    migrate(database_url)
+    with judging(database_url, Partition(3, 4), START) as tick:
+        tick(4, live=False)
+    later = START + timedelta(hours=1)
+    with judging(database_url, Partition(0, 2), later) as tick:
+        tick(5, live=True)
+        assert [partition for partition, _ in query(database_url, OPEN)] == [3]
+    with judging(database_url, Partition(1, 2), later) as tick:
+        tick(5, live=True)
+    assert query(database_url, OPEN) == []
+
+
+def test_a_judge_knows_the_devices_of_its_own_communities_only(database_url):
+    names = [f"c{n}" for n in range(12)]
+    for name in names:
+        register(database_url, name, [("w1", "water_meter")])
+    seen = []
+    with closing(connect(database_url, application_name="test")) as connection:
+        for number in range(4):
+            devices = DevicesInMemory(Partition(number, 4))
+            devices.refresh(connection)
+            seen += [name for name in names if devices.find(name, "w1")]
+            assert all(devices.has(devices.find(name, "w1").id) for name in devices.communities)
+    assert sorted(seen) == sorted(names)

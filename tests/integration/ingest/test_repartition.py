@@ -1,0 +1,81 @@
+"""The number of partitions changes by a drain: nothing may wait in an old session, and nobody may be at work."""
+
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from cli import anju
+from local.home import Home
+from local.process import Process, start_together
+from local.services import prepare_broker
+from running import epoch_ms, eventually, query, reading, register, running_ingest
+from simulators.publisher import Publisher
+
+COMMUNITIES = [f"fenqu-{n}" for n in range(8)]
+
+
+@contextmanager
+def running_broker(home, partitions):
+    """A broker that keeps its sessions in `home`, and maps to so many partitions."""
+    with ExitStack() as stack:
+        broker = prepare_broker(home, print, partitions=partitions)
+        processes = [Process(part, home) for part in broker.parts]
+        for process in processes:
+            stack.callback(process.stop)
+        start_together(processes)
+        yield broker
+
+
+def publish(broker, ts, *, retain=False):
+    with Publisher(broker.publish_url) as out:
+        for community in COMMUNITIES:
+            out.publish(f"anju/v1/{community}/water_meter/w1/telemetry", reading(ts, volume_m3=1))
+            if retain:
+                out.publish(f"anju/v1/{community}/water_meter/w1/status", b'{"state": "offline"}', retain=True)
+        out.flush(10)
+
+
+def stored(url):
+    return query(url, "SELECT count(*) FROM telemetry_water_meter")[0][0]
+
+
+@pytest.mark.timeout(200)
+def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing_is_lost(database_url, tmp_path):
+    for community in COMMUNITIES:
+        register(database_url, community, [("w1", "water_meter")])
+    began = epoch_ms() - 60_000
+
+    def repartition(broker, count):
+        return anju(
+            "ingest", "--partitions", count, "--repartition", cwd=tmp_path, ANJU_DATABASE_URL=database_url,
+            ANJU_MQTT_URL=broker.ingest_url, ANJU_PUBLISH_MQTT_URL=broker.publish_url,
+        )  # fmt: skip
+
+    with Home(tmp_path / "home") as home:
+        with running_broker(home, 1) as broker:
+            with running_ingest(database_url, broker.ingest_url, tmp_path) as ingest:
+                eventually(lambda: b"connected to the broker" in ingest.log.read_bytes())
+                publish(broker, began, retain=True)
+                eventually(lambda: stored(database_url) == 8)
+                assert "stop all of them first" in repartition(broker, 4).stderr
+                ingest.terminate()
+                publish(broker, began + 1)
+                refused = repartition(broker, 4)
+                assert refused.returncode == 1
+                assert "messages wait in anju-ingest-0" in refused.stderr
+                # One that has the new number already does not start.
+                with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as early:
+                    assert early.process.wait(20) == 1
+                ingest.start()
+                eventually(lambda: stored(database_url) == 16, timeout_s=60)
+                ingest.terminate()
+            done = repartition(broker, 4)
+            assert done.returncode == 0, done.stderr
+            assert "8 retained states cleared" in done.stdout
+        with running_broker(home, 4) as broker:
+            # The new sessions stand already: this is kept although no ingest has started.
+            publish(broker, began + 2)
+            with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as ingest:
+                eventually(lambda: stored(database_url) == 24, timeout_s=60)
+                assert ingest.terminate() == 0
+    assert query(database_url, "SELECT count(*) FROM rejection_count") == [(0,)]
