@@ -16,6 +16,7 @@ from local.prefix import (
     NATS_SERVER,
     POSTGRES_BIN,
     POSTGRES_MAJOR,
+    RABBITMQ,
     SERVERS,
     Bundle,
     ensure_prefix,
@@ -53,6 +54,11 @@ def find_nats_server(progress: Callable[[str], None]) -> Path:
 def find_mosquitto(progress: Callable[[str], None]) -> Path:
     """Mosquitto of Debian 13, always from a private prefix of its own; `mosquitto_sub` is in its `usr/bin`."""
     return _prefix(MOSQUITTO, progress) / MOSQUITTO_SERVER
+
+
+def find_rabbitmq(progress: Callable[[str], None]) -> Path:
+    """The private prefix with RabbitMQ of Debian 13 and its Erlang."""
+    return _prefix(RABBITMQ, progress)
 
 
 def host_postgres(pg_configs: Iterable[Path]) -> PostgresPrograms | None:

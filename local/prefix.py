@@ -35,7 +35,7 @@ class Bundle:
     Attributes:
         suffix: what its folder's name ends in.
         packages: their names; what they depend on comes with them.
-        programs: those that are started, as paths relative to the prefix.
+        programs: those that are started, as paths relative to the prefix that may hold a `*` for a version.
         download: what is fetched, in words and MB.
     """
 
@@ -57,6 +57,15 @@ MOSQUITTO = Bundle(
     (MOSQUITTO_SERVER, "usr/bin/mosquitto_sub"),
     "Mosquitto: 24 MB",
 )
+RABBITMQ = Bundle(
+    "-rabbitmq",
+    ("rabbitmq-server",),
+    (
+        *(f"usr/lib/erlang/erts-*/bin/{name}" for name in ("beam.smp", "epmd", "erl_child_setup", "inet_gethost")),
+        *(f"usr/lib/erlang/lib/os_mon-*/priv/bin/{name}" for name in ("cpu_sup", "memsup")),
+    ),
+    "RabbitMQ with Erlang: 78 MB",
+)
 
 
 def prefix_path(arch: Architecture, environ: Mapping[str, str] = os.environ, *, root: bool | None = None) -> Path:
@@ -71,6 +80,12 @@ def prefix_path(arch: Architecture, environ: Mapping[str, str] = os.environ, *, 
     else:
         cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "anju" / "servers" / f"{SUITE}-{arch.name}-{RECIPE}"
+
+
+def bundle_path(bundle: Bundle, arch: Architecture) -> Path:
+    """Where the bundle's own prefix stands: beside that of the servers."""
+    servers = prefix_path(arch)
+    return servers.with_name(servers.name + bundle.suffix)
 
 
 def wrapper(program: str, arch: Architecture) -> str:
@@ -96,10 +111,9 @@ def build(bundle: Bundle, target: Path, arch: Architecture, mirror: str) -> None
     for folder_name in ("apt", *NOT_NEEDED):
         shutil.rmtree(target / folder_name, ignore_errors=True)
     (target / REAL).mkdir(parents=True)
-    for program in bundle.programs:
-        script = target / program
+    for script in (script for program in bundle.programs for script in target.glob(program)):
         script.rename(target / REAL / script.name)
-        script.write_text(wrapper(program, arch))
+        script.write_text(wrapper(str(script.relative_to(target)), arch))
         script.chmod(0o755)
 
 
@@ -133,8 +147,7 @@ def ensure_prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
         LocalError: the machine lacks something or the download failed; says what, and names Docker Compose.
     """
     arch = architecture(platform.machine())
-    servers = prefix_path(arch)
-    target = servers.with_name(servers.name + bundle.suffix)
+    target = bundle_path(bundle, arch)
     if not target.exists():
         require_tools()
         mirror = chosen_mirror()

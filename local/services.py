@@ -15,6 +15,7 @@ from local.brokers.broker import Broker, Place
 from local.brokers.mosquitto import open_mosquitto
 from local.brokers.nats import open_nats
 from local.brokers.nats_cluster import open_nats_cluster
+from local.brokers.rabbitmq import open_rabbitmq
 from local.home import Home
 from local.postgres import Postgres, open_postgres
 from local.process import Process, end_leftovers, start_together
@@ -27,12 +28,14 @@ class BrokerName(StrEnum):
     NATS = "nats"
     NATS_CLUSTER = "nats-cluster"
     MOSQUITTO = "mosquitto"
+    RABBITMQ = "rabbitmq"
 
 
 _OPEN = {
     BrokerName.NATS: open_nats,
     BrokerName.NATS_CLUSTER: open_nats_cluster,
     BrokerName.MOSQUITTO: open_mosquitto,
+    BrokerName.RABBITMQ: open_rabbitmq,
 }
 
 

@@ -1,5 +1,6 @@
 """What the brokers have in common: three accounts, the URLs to reach them with, and parts to run."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,3 +103,22 @@ def open_accounts(place: Place) -> Accounts:
         publisher=account("publisher", write=TOPICS),
         reader=account("reader", read=TOPICS),
     )
+
+
+def check_login(title: str, port: int, account: Account) -> None:
+    """Return when the broker lets the account in; raises LocalError until then.
+
+    A listener that is open says little: a broker may open it before it has read its store.
+    """
+    texts = b"".join(
+        len(text).to_bytes(2, "big") + text.encode() for text in ("anju-ready", account.name, account.password)
+    )
+    content = b"\x00\x04MQTT\x04\xc2\x00\x00" + texts  # MQTT 3.1.1, clean session, no keep-alive
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(bytes((0x10, len(content))) + content)
+            answer = connection.recv(4)
+    except OSError as error:
+        raise LocalError(f"{title} does not answer on port {port}: {error}") from error
+    if answer[3:] != b"\x00":
+        raise LocalError(f"{title} on port {port} lets nobody in yet.")

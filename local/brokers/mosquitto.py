@@ -3,12 +3,10 @@
 import base64
 import hashlib
 import secrets
-import socket
 from functools import partial
 
 from local.binaries import find_mosquitto
-from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Broker, Place, open_accounts
-from local.errors import LocalError
+from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Broker, Place, check_login, open_accounts
 from local.process import Part
 from local.users import private_directory, write_private
 
@@ -59,7 +57,7 @@ def open_mosquitto(place: Place) -> Broker:
     part = Part(
         name="broker",
         argv=(str(program), "-c", "mosquitto.conf"),
-        check_ready=partial(_check_ready, port),
+        check_ready=partial(check_login, "Mosquitto", port, accounts.reader),
         cwd=folder,
         env={},
         user=place.user,
@@ -78,11 +76,3 @@ def access(account: Account) -> str:
     write = [f"topic write {topic}\n" for topic in account.write]
     read = [f"topic read {topic}\n" for topic in account.read]
     return "".join((f"user {account.name}\n", *write, *read))
-
-
-def _check_ready(port: int) -> None:
-    """Return when the listener is open, which is after the store is read; raises LocalError until then."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except OSError as error:
-        raise LocalError(f"Mosquitto does not answer on port {port}: {error}") from error

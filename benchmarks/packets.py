@@ -1,0 +1,74 @@
+"""MQTT 3.1.1 as bytes, for measurements in which the client must cost little."""
+
+import socket
+import struct
+from collections.abc import Iterator
+
+from devices.broker_url import Address, BrokerUrl
+
+PUBACK, PUBLISH = 0x40, 0x30
+_PATIENCE_S = 10.0
+
+
+def logged_in(broker: BrokerUrl, address: Address, client_id: str, *, clean: bool) -> socket.socket:
+    """A socket whose CONNECT has been accepted, without a keep-alive.
+
+    Raises:
+        ConnectionError: the node refuses the account, or closes the connection.
+        OSError: it can't be reached, or does not answer within ten seconds.
+    """
+    connection = socket.create_connection(address, _PATIENCE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    flags = 0xC2 if clean else 0xC0
+    texts = b"".join(_text(text.encode()) for text in (client_id, broker.username, broker.password))
+    connection.sendall(_packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x00" + texts))
+    answer = connection.recv(4)
+    if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
+        connection.close()
+        raise ConnectionError(f"{address} refuses the connection: {answer.hex() or 'closed'}")
+    return connection
+
+
+def subscribe(topic_filter: str) -> bytes:
+    """SUBSCRIBE with QoS 1."""
+    return _packet(0x82, b"\x00\x01" + _text(topic_filter.encode()) + b"\x01")
+
+
+def publish(topic: bytes, payload: bytes, packet_id: int) -> bytes:
+    """PUBLISH with QoS 1."""
+    return _packet(0x32, _text(topic) + struct.pack("!H", packet_id) + payload)
+
+
+def puback(packet_id: int) -> bytes:
+    """PUBACK."""
+    return struct.pack("!BBH", PUBACK, 2, packet_id)
+
+
+def take(received: bytearray) -> Iterator[tuple[int, bytes]]:
+    """Take the whole packets off the front: the first byte without its flags, and what follows the length."""
+    start, end = 0, len(received)
+    while end - start >= 2:
+        length, at, shift = 0, start + 1, 0
+        while at < end and received[at] & 0x80:
+            length |= (received[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+        if at >= end:
+            break
+        length |= received[at] << shift
+        if at + 1 + length > end:
+            break
+        yield received[start] & 0xF0, bytes(received[at + 1 : at + 1 + length])
+        start = at + 1 + length
+    del received[:start]
+
+
+def _text(content: bytes) -> bytes:
+    return struct.pack("!H", len(content)) + content
+
+
+def _packet(first: int, content: bytes) -> bytes:
+    length, left = bytearray(), len(content)
+    while left > 127:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes((first, *length, left)) + content

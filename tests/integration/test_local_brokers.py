@@ -1,0 +1,104 @@
+"""Every broker that `anju up --broker` runs, with the accounts of NATS: who may do what, and who may not."""
+
+import platform
+import queue
+from collections.abc import Iterator
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from devices.broker_url import BrokerUrl
+from local.apt import architecture
+from local.prefix import MOSQUITTO, RABBITMQ, SERVERS, Bundle, bundle_path
+from local.process import start_together
+from local.services import BrokerName, Services, start_services
+from simulators.publisher import Publisher, PublisherError
+
+BUNDLES = {BrokerName.MOSQUITTO: MOSQUITTO, BrokerName.RABBITMQ: RABBITMQ}
+TOPIC = "anju/v1/east/water_meter/{}/telemetry"
+
+
+def is_here(bundle: Bundle) -> bool:
+    return bundle_path(bundle, architecture(platform.machine())).exists()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                not is_here(BUNDLES.get(name, SERVERS)), reason=f"not fetched: anju up --broker {name} does it"
+            ),
+        )
+        for name in BrokerName
+    ],
+)
+def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with start_services(tmp_path_factory.mktemp("services"), print, request.param) as services:
+        yield services
+
+
+class Subscriber:
+    """A session that the broker keeps for one topic; what arrives comes out of the queue."""
+
+    def __init__(self, url: str, topic: str) -> None:
+        self.arrived: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
+        self._granted: queue.Queue[bool] = queue.Queue()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, topic.replace("/", "-"), clean_session=False)
+        address = BrokerUrl.parse(url)
+        self._client.username_pw_set(address.username, address.password)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._granted.put(True)
+        self._client.on_message = lambda _client, _data, message: self.arrived.put(message)
+        self._client.connect(address.host, address.port)
+
+    def __enter__(self) -> "Subscriber":
+        self._client.loop_start()
+        assert self._granted.get(timeout=10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def test_what_is_published_while_ingest_is_away_waits_for_it(services: Services):
+    topic = TOPIC.format("waits")
+    with Subscriber(services.mqtt_url, topic):
+        pass
+    with Publisher(services.publish_mqtt_url) as publisher:
+        for number in range(2000):
+            publisher.publish(topic, b"%d" % number)
+    with Subscriber(services.mqtt_url, topic) as ingest:
+        assert [ingest.arrived.get(timeout=10).payload for _ in range(2000)] == [b"%d" % n for n in range(2000)]
+
+
+def test_a_wrong_secret_is_refused(services: Services):
+    url = services.publish_mqtt_url.replace("publisher:", "publisher:x")
+    with pytest.raises(PublisherError, match="refuses the connection"):
+        Publisher(url).__enter__()
+
+
+def test_what_ingest_publishes_reaches_nobody(services: Services):
+    topic = TOPIC.format("silent")
+    with Subscriber(services.mqtt_url, topic) as ingest:
+        forbidden = Publisher(services.mqtt_url).__enter__()
+        forbidden.publish(topic, b"forbidden")
+        forbidden.close()
+        with Publisher(services.publish_mqtt_url) as publisher:
+            publisher.publish(topic, b"allowed")
+        assert ingest.arrived.get(timeout=10).payload == b"allowed"
+
+
+def test_the_broker_keeps_what_it_stored_over_a_stop(services: Services):
+    with Subscriber(services.mqtt_url, TOPIC.format("kept")):
+        pass
+    with Publisher(services.publish_mqtt_url) as publisher:
+        publisher.publish(TOPIC.format("kept"), b"kept")
+    for node in services.nodes:
+        node.stop()
+    start_together(services.nodes)
+    with Subscriber(services.mqtt_url, TOPIC.format("kept")) as ingest:
+        assert ingest.arrived.get(timeout=10).payload == b"kept"
