@@ -1,65 +1,94 @@
-"""From the publish of the message that causes it to the alert that everybody can read, under load.
+"""From the publish of an event to the alert that everybody can read, under load: `python -m benchmarks.alert_latency`.
 
-`python -m benchmarks.alert_latency`: 1,000 messages a second for a minute on a private installation, one in fifty of
-them the event that opens an alert. Goal: 99 of 100 alerts within a second.
+    python -m benchmarks.alert_latency [RATE [SECONDS]]
+
+At RATE messages a second (by default 70 % of the highest that `benchmarks.live` finds), twenty events a second for
+SECONDS (by default 300) each open an alert of another device. Goal: 99 of 100 alerts within half a second. Ingest's
+pauses for the collection of garbage in that time are counted, too.
 """
 
 import json
-import statistics
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain, pairwise
+from statistics import quantiles
 
-from benchmarks.installation import COMMUNITY, installation
+from benchmarks import load, report
+from benchmarks.installation import Installation, ingest, installation, make_session, metric
+from benchmarks.live import DEVICES, highest_rate
+from benchmarks.traffic import KIND, community, meters, registry
 from simulators.publisher import Publisher
 from store.alerts import follow_transitions, read_steps
 from store.database import connect
 
-_RATE = 1_000
-_SECONDS = 60
-_ALERT_EVERY = 50
-_DEVICES = _RATE * _SECONDS // _ALERT_EVERY
+_SHARE = 0.7
+_ALERTS_A_SECOND = 20
+_SPANS = 5
+_LATE_S = 60
+_SETTLE_S = 4.0
 
 
-def main() -> None:
-    """Measure and print the quantiles in milliseconds."""
-    with installation(_DEVICES, "electricity_meter") as anju:
-        seen: dict[str, float] = {}
-        stop = threading.Event()
-        watching = threading.Thread(target=_watch, args=(anju.services.database_url, seen, stop))
-        watching.start()
-        sent = _publish(anju.services.publish_mqtt_url)
-        until = time.monotonic() + 30
-        while len(seen) < len(sent) and time.monotonic() < until:
-            time.sleep(0.1)
-        stop.set()
-        watching.join()
-    delays = sorted((seen[device] - at) * 1000 for device, at in sent.items() if device in seen)
-    per_mille = statistics.quantiles(delays, n=1000)
-    sys.stdout.write(
-        f"{_RATE} messages/s for {_SECONDS} s: {len(delays)} of {len(sent)} alerts seen; publish to readable alert "
-        f"p50 {per_mille[499]:.0f} ms, p99 {per_mille[989]:.0f} ms, p99.9 {per_mille[998]:.0f} ms, "
-        f"longest {delays[-1]:.0f} ms\n"
+def main(rate: float | None = None, seconds: float = 300) -> None:
+    """Measure, print, and write the quantiles into docs/performance.md."""
+    alerts = round(seconds * _ALERTS_A_SECOND)
+    with installation(chain(registry(DEVICES), _alarming(alerts))) as anju:
+        make_session(anju)
+        with ingest(anju) as pid:
+            rate = rate or _SHARE * highest_rate(anju, pid, meters(DEVICES))
+            before = _pauses(anju)
+            delays = _delays_ms(anju, rate, seconds, alerts)
+            pauses = {limit: count - before[limit] for limit, count in _pauses(anju).items()}
+    spans = [sorted(delays[n * len(delays) // _SPANS : (n + 1) * len(delays) // _SPANS]) for n in range(_SPANS)]
+    rows = [
+        (name, report.spread([quantiles(span, n=1000, method="inclusive")[at] for span in spans]))
+        for name, at in (("p50", 499), ("p99", 989), ("p99.9", 998))
+    ]
+    everything = quantiles(delays, n=1000, method="inclusive")
+    text = (
+        f"{rate:,.0f} messages a second for {seconds:,.0f} s, {len(delays)} of {alerts} alerts seen: "
+        f"p50 {everything[499]:.0f} ms, p99 {everything[989]:.0f} ms, p99.9 {everything[998]:.0f} ms, "
+        f"longest {max(delays):.0f} ms; by fifths of the time below. Collections of garbage: {_histogram(pauses)}. "
+        f"{report.machine()}.\n\n"
     )
+    head = ("publish to readable alert", "ms: median of five fifths (least to greatest)")
+    report.publish("benchmarks.alert_latency", text + report.table(head, rows))
 
 
-def _publish(url: str) -> dict[str, float]:
-    """Publish at the rate; when each device's event was handed to the client."""
+def _alarming(count: int) -> Iterator[dict[str, object]]:
+    return ({"community": community(n), "device": f"a{n}", "kind": KIND, "simulated": True} for n in range(count))
+
+
+def _delays_ms(anju: Installation, rate: float, seconds: float, alerts: int) -> list[float]:
+    """How long each alert took to be readable, in the order of the events; one that never was fails the measurement."""
+    services, seen, stop = anju.services, dict[str, float](), threading.Event()
+    watching = threading.Thread(target=_watch, args=(services.database_url, seen, stop))
+    watching.start()
+    total = round(rate * (seconds + 2 * _SETTLE_S))
+    sending = load.start(services.publish_mqtt_url, meters(DEVICES), total, rate=rate)
+    time.sleep(_SETTLE_S)
+    sent = _publish_events(services.publish_mqtt_url, alerts)
+    sending.result()
+    until = time.monotonic() + _LATE_S
+    while len(seen) < len(sent) and time.monotonic() < until:
+        time.sleep(0.1)
+    stop.set()
+    watching.join()
+    return [(seen[device] - at) * 1000 for device, at in sent.items()]
+
+
+def _publish_events(url: str, count: int) -> dict[str, float]:
+    """One event a device; when each was handed to the client."""
     sent: dict[str, float] = {}
     with Publisher(url) as publisher:
         began = time.monotonic()
-        for n in range(_RATE * _SECONDS):
-            if (wait := began + n / _RATE - time.monotonic()) > 0:
-                time.sleep(wait)
-            device = f"d{n // _ALERT_EVERY}"
-            topic, now_ms = f"anju/v1/{COMMUNITY}/electricity_meter/{device}", time.time_ns() // 1_000_000
-            if n % _ALERT_EVERY == _ALERT_EVERY - 1:
-                sent[device] = time.monotonic()
-                publisher.publish(f"{topic}/event", json.dumps({"ts": now_ms, "event": "cover_opened"}).encode())
-            else:
-                values = {"power_w": 350, "voltage_v": 220.5, "energy_kwh": n / 100}
-                publisher.publish(f"{topic}/telemetry", json.dumps({"ts": now_ms, "values": values}).encode())
+        for n in range(count):
+            time.sleep(max(0.0, began + n / _ALERTS_A_SECOND - time.monotonic()))
+            event = {"ts": time.time_ns() // 1_000_000, "event": "cover_opened"}
+            sent[f"a{n}"] = time.monotonic()
+            publisher.publish(f"anju/v1/{community(n)}/{KIND}/a{n}/event", json.dumps(event).encode())
     return sent
 
 
@@ -78,5 +107,17 @@ def _watch(url: str, seen: dict[str, float], stop: threading.Event) -> None:
                 return
 
 
+def _pauses(anju: Installation) -> dict[str, float]:
+    """How many collections of garbage were at most so many seconds long."""
+    limits = ("0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1.0", "+Inf")
+    return {limit: metric(anju, "anju_gc_pause_seconds_bucket", le=limit) for limit in limits}
+
+
+def _histogram(pauses: dict[str, float]) -> str:
+    between = [("up to 0.001 s", pauses["0.001"])]
+    between += [(f"{low} to {high} s", pauses[high] - pauses[low]) for low, high in pairwise(pauses)]
+    return ", ".join(f"{count:.0f} of {name}" for name, count in between if count) or "none"
+
+
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))

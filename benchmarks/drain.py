@@ -1,65 +1,119 @@
-"""How fast ingest drains a backlog, and what it costs: `python -m benchmarks.drain [MESSAGES]`.
+"""How fast a backlog becomes committed rows, against `mosquitto_sub | psql`: `python -m benchmarks.drain [MESSAGES]`.
 
-A backlog of QoS 1 messages of one reading each, from 5,000 devices, with every rule on. Prints the median rate of five
-runs with its spread, and the CPU of ingest per message.
+A persistent session holds QoS 1 messages of one reading each from 5,000 devices; every rule is on. The contenders take
+turns, five times, each time on a database and a broker of its own. `mosquitto_sub` gets the readings as lines that
+PostgreSQL's COPY understands, and `psql` copies them into the very table, in one transaction and without judgement.
 """
 
-import json
-import statistics
+import os
+import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
+from functools import partial
+from statistics import median
 
-from benchmarks.installation import COMMUNITY, Installation, installation
-from simulators.publisher import Publisher
-from store.database import Connection, connect
+from benchmarks import load, report
+from benchmarks.backlog import Drained, drain
+from benchmarks.installation import INGEST, installation
+from benchmarks.processes import cpu_s
+from benchmarks.traffic import comma_separated, meters, registry
+from local.binaries import find_mosquitto, find_postgres
+from local.services import Services
+from store.database import connect
 
 _RUNS = 5
 _DEVICES = 5_000
-_TICKS_A_SECOND = 100
+_OURS = "Anju"
+_PLAIN = (sys.executable, "-m", "benchmarks.plain_paho")
+_COLUMNS = "device_id, ts, energy_kwh, power_w, voltage_v, received_at"
 
 
-def main(messages: int) -> None:
-    """Measure and print."""
-    rates, costs = [], []
-    with installation(_DEVICES, "electricity_meter") as anju:
-        for run in range(_RUNS):
-            rate, cost = _run(anju, messages, time.time_ns() // 1_000_000 - 3_600_000 + run * messages)
-            rates.append(rate)
-            costs.append(cost)
-    sys.stdout.write(
-        f"{messages} messages, {_RUNS} runs: median {statistics.median(rates):,.0f} messages/s "
-        f"({min(rates):,.0f} to {max(rates):,.0f}), ingest {statistics.median(costs):.0f} CPU us a message; "
-        "the publisher works on the same cores\n"
+def main(messages: int = 500_000) -> None:
+    """Measure, print, and write the table into docs/performance.md."""
+    contenders: dict[str, Callable[[int], Drained]] = {
+        _OURS: _drain_by_ingest,
+        "Anju with paho as it comes": partial(_drain_by_ingest, command=_PLAIN),
+        "`mosquitto_sub \\| psql`, without rules": _drain_by_copy,
+    }
+    runs: dict[str, list[Drained]] = {name: [] for name in contenders}
+    for _ in range(_RUNS):
+        for name, run in contenders.items():
+            runs[name].append(run(messages))
+            sys.stderr.write(f"{name}: {runs[name][-1].rate:,.0f} messages/s\n")
+    head = (
+        "",
+        "messages/s",
+        "broker",
+        "ingest",
+        "database",
+        "CPU us a message",
+        "Anju's rate : this",
+        "this CPU : Anju's",
+    )
+    lines = [_line(name, of_one, runs[_OURS]) for name, of_one in runs.items()]
+    text = f"{messages:,} messages, {_RUNS} runs each in turns: median (least to greatest). {report.machine()}.\n\n"
+    report.publish("benchmarks.drain", text + report.table(head, lines))
+
+
+def _line(name: str, runs: list[Drained], ours: list[Drained]) -> tuple[str, ...]:
+    return (
+        name,
+        report.spread([run.rate for run in runs]),
+        *(f"{median(run.cpu_us(part) for run in runs):.1f}" for part in ("broker", "ingest", "database")),
+        report.spread([run.total_cpu_us for run in runs], 1),
+        report.spread([mine.rate / other.rate for mine, other in zip(ours, runs, strict=True)], 2),
+        report.spread([other.total_cpu_us / mine.total_cpu_us for mine, other in zip(ours, runs, strict=True)], 2),
     )
 
 
-def _run(anju: Installation, messages: int, first_ms: int) -> tuple[float, float]:
-    with closing(connect(anju.services.database_url, application_name="benchmark")) as connection:
-        connection.autocommit = True
-        before, cpu = _stored(connection), _cpu_s(anju.ingest)
-        began = time.monotonic()
-        with Publisher(anju.services.publish_mqtt_url) as publisher:
-            for n in range(messages):
-                payload = {"ts": first_ms + n // _DEVICES, "values": {"power_w": 350, "voltage_v": 220.5}}
-                topic = f"anju/v1/{COMMUNITY}/electricity_meter/d{n % _DEVICES}/telemetry"
-                publisher.publish(topic, json.dumps(payload).encode())
-        while _stored(connection) < before + messages:
-            time.sleep(0.05)
-        return messages / (time.monotonic() - began), (_cpu_s(anju.ingest) - cpu) / messages * 1e6
+def _drain_by_ingest(messages: int, command: Sequence[str] = INGEST) -> Drained:
+    with installation(registry(_DEVICES)) as anju:
+        return drain(anju, meters(_DEVICES), messages, command)
 
 
-def _stored(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM telemetry_electricity_meter").fetchone()
-    return int(row[0]) if row else 0
+def _drain_by_copy(messages: int) -> Drained:
+    with installation(()) as anju:
+        services = anju.services
+        subscribe = _mosquitto_sub(services)
+        subprocess.run([*subscribe, "-E"], check=True)  # noqa: S603 - our own arguments
+        first_ms = time.time_ns() // 1_000_000 - messages
+        load.start(services.publish_mqtt_url, comma_separated(_DEVICES), messages, first_ms=first_ms).result()
+        before, began = _servers_cpu_s(services), time.monotonic()
+        own = _clients_cpu_s()
+        _copy([*subscribe, "-C", str(messages), "-F", "%p,@Y-@m-@dT@H:@M:@S.@N@z"], services.database_url)
+        seconds = time.monotonic() - began
+        spent = {part: after - before[part] for part, after in _servers_cpu_s(services).items()}
+        with closing(connect(services.database_url, application_name="benchmark")) as connection:
+            stored = connection.execute("SELECT count(*) FROM telemetry_electricity_meter").fetchone()
+        if stored != (messages,):
+            raise AssertionError(f"{messages} messages were sent, and {stored} rows stored")
+        return Drained(messages, messages, seconds, {**spent, "ingest": _clients_cpu_s() - own})
 
 
-def _cpu_s(pid: int) -> float:
-    """User and system time of a process, in seconds (proc(5), fields 14 and 15 of stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+def _mosquitto_sub(services: Services) -> list[str]:
+    program = find_mosquitto(sys.stderr.write).parents[1] / "bin" / "mosquitto_sub"
+    return [str(program), "-L", f"{services.read_mqtt_url}/anju/v1/#", "-q", "1", "-c", "-i", "measuring"]
+
+
+def _copy(subscribe: list[str], database_url: str) -> None:
+    """Pipe the lines into the table and wait for both ends."""
+    psql = [find_postgres(sys.stderr.write).folder / "psql", database_url, "--quiet", "--command"]
+    with subprocess.Popen(subscribe, stdout=subprocess.PIPE) as source:  # noqa: S603 - our own arguments
+        statement = f"\\copy telemetry_electricity_meter ({_COLUMNS}) from pstdin csv"
+        subprocess.run([*psql, statement], stdin=source.stdout, check=True)  # noqa: S603 - our own arguments
+
+
+def _clients_cpu_s() -> float:
+    """The CPU seconds of children of this process that have ended: of programs, not of the servers, which run on."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _servers_cpu_s(services: Services) -> dict[str, float]:
+    return {"broker": cpu_s(services.broker.pid), "database": cpu_s(services.postgres.pid)}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""A backlog that a persistent session holds, drained into committed rows."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from benchmarks import load
+from benchmarks.installation import INGEST, Installation, cpu_by_part, ingest, make_session
+from benchmarks.traffic import Round
+from store.database import Connection, connect
+
+_LOOK_S = 0.05
+_STALLED_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Messages, seconds from the connection to the last commit, and CPU seconds of each part in that time."""
+
+    messages: int
+    readings: int
+    seconds: float
+    cpu_s: Mapping[str, float]
+
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self.messages / self.seconds
+
+    def cpu_us(self, part: str) -> float:
+        """CPU microseconds a message of one part."""
+        return self.cpu_s[part] / self.messages * 1e6
+
+    @property
+    def total_cpu_us(self) -> float:
+        """CPU microseconds a message of all parts."""
+        return sum(self.cpu_s.values()) / self.messages * 1e6
+
+
+def drain(anju: Installation, messages: Round, total: int, command: Sequence[str] = INGEST) -> Drained:
+    """Publish while ingest is away, then let it work until all of it is stored.
+
+    The times of the readings end at the present, so that runs in one installation must be `total` rounds apart.
+
+    Raises:
+        TimeoutError: not everything was stored within ten minutes.
+    """
+    make_session(anju)
+    first_ms = time.time_ns() // 1_000_000 - total // len(messages.messages) - 1
+    with closing(connect(anju.services.database_url, application_name="benchmark")) as connection:
+        connection.autocommit = True
+        stored_before = _stored(connection)
+        load.start(anju.services.publish_mqtt_url, messages, total, first_ms=first_ms).result()
+        last = load.last_readings(messages, total, first_ms)
+        with ingest(anju, command) as pid:
+            began, cpu = time.monotonic(), cpu_by_part(anju, pid)
+            _wait_until_stored(connection, last)
+            seconds = time.monotonic() - began
+            spent = {part: after - cpu[part] for part, after in cpu_by_part(anju, pid).items()}
+        stored = _stored(connection) - stored_before
+    if stored != total * messages.readings:
+        raise AssertionError(f"{total} messages of {messages.readings} readings were sent, and {stored} rows stored")
+    return Drained(total, stored, seconds, spent)
+
+
+def _wait_until_stored(connection: Connection, last: list[tuple[str, str, int]]) -> None:
+    """Look for the last rows only, by the unique index, so that looking costs the database next to nothing."""
+    find = "SELECT id FROM device WHERE community = %s AND name = %s"
+    numbers = [connection.execute(find, (community, name)).fetchone()[0] for community, name, _ in last]
+    times = [datetime.fromtimestamp(ms / 1000, UTC) for _, _, ms in last]
+    connection.execute("SET enable_seqscan = off")
+    until = time.monotonic() + _STALLED_S
+    while time.monotonic() < until:
+        found = connection.execute(
+            """
+            SELECT count(*) FROM unnest(%s::bigint[], %s::timestamptz[]) AS last (device_id, ts)
+            JOIN telemetry_electricity_meter USING (device_id, ts)
+            """,
+            (numbers, times),
+        ).fetchone()
+        if found == (len(last),):
+            return
+        time.sleep(_LOOK_S)
+    raise TimeoutError(f"ingest did not store everything within {_STALLED_S:g} s")
+
+
+def _stored(connection: Connection) -> int:
+    row = connection.execute("SELECT count(*) FROM telemetry_electricity_meter").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,109 @@
+"""Messages at a steady rate on the same cores: `python -m benchmarks.live [RATE [SECONDS]]`.
+
+First finds the highest rate, by steps of a tenth, at which no queue builds up within a quarter of a minute. Then holds
+the given rate (by default 15,000 messages a second for five minutes) and looks at the queue every second: what the
+broker holds and ingest has not acknowledged. 20,000 devices send one reading a message; every rule is on.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import load, report
+from benchmarks.installation import Installation, cpu_by_part, ingest, installation, make_session, metric
+from benchmarks.installation import waiting_messages as waiting
+from benchmarks.traffic import Round, meters, registry
+
+DEVICES = 20_000
+_SPANS = 5
+_SETTLE_S = 4.0
+_TRY_S = 15.0
+_FIRST_TRY = 8_000.0
+_STEP = 1.1
+_PARTS = ("broker", "ingest", "database")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the time: rows stored a second, CPU microseconds a message of each part, and the queue's samples."""
+
+    stored: float
+    cpu_us: dict[str, float]
+    queue: list[int]
+
+
+def main(rate: float = 15_000, seconds: float = 300) -> None:
+    """Measure, print, and write the table into docs/performance.md."""
+    messages = meters(DEVICES)
+    with installation(registry(DEVICES)) as anju:
+        make_session(anju)
+        with ingest(anju) as pid:
+            highest = highest_rate(anju, pid, messages)
+            spans, sent = _hold(anju, pid, messages, rate, seconds)
+    head = ("fifth of the time", "stored a second", "queue, median (least to greatest)", *_PARTS, "CPU us a message")
+    rows = [
+        (
+            str(number),
+            f"{span.stored:,.0f}",
+            report.spread(span.queue),
+            *(f"{span.cpu_us[part]:.1f}" for part in _PARTS),
+            f"{sum(span.cpu_us.values()):.1f}",
+        )
+        for number, span in enumerate(spans, 1)
+    ]
+    text = (
+        f"{rate:,.0f} messages a second for {seconds:,.0f} s: stored a second {_spread(spans)}. The load generator "
+        f"costs {sent.cpu_s / sent.messages * 1e6:.1f} CPU us a message on the same cores. Highest rate without a "
+        f"growing queue: {highest:,.0f} messages a second. {report.machine()}.\n\n"
+    )
+    report.publish("benchmarks.live", text + report.table(head, rows))
+
+
+def _spread(spans: Sequence[Span]) -> str:
+    return report.spread([span.stored for span in spans])
+
+
+def highest_rate(anju: Installation, ingest_pid: int, messages: Round) -> float:
+    """The highest rate, in messages a second, at which the queue stays below what comes in a second."""
+    rate = _FIRST_TRY
+    while True:
+        spans, _ = _hold(anju, ingest_pid, messages, rate, _TRY_S)
+        sys.stderr.write(f"{rate:,.0f} messages/s: at the end {spans[-1].queue[-1]:,} wait\n")
+        if median(spans[-1].queue) > rate:
+            return rate / _STEP
+        rate *= _STEP
+
+
+def _hold(
+    anju: Installation, ingest_pid: int, messages: Round, rate: float, seconds: float
+) -> tuple[list[Span], load.Sent]:
+    """Measure while messages come at the rate, and return when what then still waits is stored."""
+    total = round(rate * (seconds + _SETTLE_S))
+    sending = load.start(anju.services.publish_mqtt_url, messages, total, rate=rate)
+    time.sleep(_SETTLE_S)  # for the generator to compose its messages and connect
+    spans = [_span(anju, ingest_pid, seconds / _SPANS) for _ in range(_SPANS)]
+    sent = sending.result()
+    while waiting(anju):
+        time.sleep(0.1)
+    return spans, sent
+
+
+def _span(anju: Installation, ingest_pid: int, seconds: float) -> Span:
+    began, stored, cpu = time.monotonic(), _stored(anju), cpu_by_part(anju, ingest_pid)
+    queue = []
+    while (left := began + seconds - time.monotonic()) > 0:
+        time.sleep(min(1.0, left))
+        queue.append(waiting(anju))
+    took, new = time.monotonic() - began, _stored(anju) - stored
+    after = cpu_by_part(anju, ingest_pid)
+    return Span(new / took, {part: (after[part] - cpu[part]) / new * 1e6 for part in _PARTS}, queue)
+
+
+def _stored(anju: Installation) -> float:
+    return metric(anju, "anju_items_total", outcome="stored")
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:]))

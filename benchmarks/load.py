@@ -1,0 +1,149 @@
+"""A load generator that costs little: QoS 1 messages as raw MQTT 3.1.1, composed beforehand, over a few sockets.
+
+A round is one message a topic, and only the time of its readings changes from round to round. A packet identifier is
+used again in the next round, for which its acknowledgement is awaited. `start` runs it as a process of its own, so that
+its cost is told apart from that of what is measured.
+"""
+
+import math
+import multiprocessing
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import accumulate
+from uuid import uuid4
+
+from benchmarks.packets import logged_in
+from benchmarks.packets import publish as publish_packet
+from benchmarks.traffic import TIME, Round
+from devices.broker_url import BrokerUrl
+
+_CONNECTIONS = 20
+_STALLED_S = 60.0
+_PAUSE_S = 0.002
+_PACED_PAUSE_S = 0.01
+_IDENTIFIERS, _PUBACK_BYTES = 65_535, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was published: messages acknowledged, seconds that it took, and the CPU seconds of the generator."""
+
+    messages: int
+    seconds: float
+    cpu_s: float
+
+
+def start(
+    url: str, messages: Round, total: int, *, rate: float = math.inf, first_ms: int | None = None
+) -> Future[Sent]:
+    """Run `publish` in another process."""
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    future = pool.submit(publish, url, messages, total, rate, first_ms)
+    pool.shutdown(wait=False)
+    return future
+
+
+def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | None) -> Sent:
+    """Publish `total` messages and wait until each is acknowledged.
+
+    Args:
+        url: an account that may publish.
+        messages: what is sent, again and again.
+        total: how many messages.
+        rate: messages a second; infinite for as fast as the broker takes them.
+        first_ms: the time of the first round's readings, each later round being a millisecond on; None for the present.
+
+    Raises:
+        ConnectionError: the broker refuses the account, closes a connection, or acknowledges nothing for a minute.
+    """
+    lanes = [_Lane(url, messages, lane, first_ms) for lane in _lanes(messages, total)]
+    began, cpu = time.monotonic(), time.process_time()
+    heard, acknowledged = began, 0
+    pause_s = _PAUSE_S if rate == math.inf else _PACED_PAUSE_S
+    while acknowledged < total:
+        time.sleep(pause_s)
+        now = time.monotonic()
+        due = min(total, (now - began) * rate) / len(lanes)
+        for lane in lanes:
+            lane.exchange(math.ceil(due))
+        before, acknowledged = acknowledged, sum(lane.acknowledged for lane in lanes)
+        if acknowledged > before:
+            heard = now
+        elif now - heard > _STALLED_S:
+            raise ConnectionError(f"the broker acknowledged {acknowledged} of {total} messages and then no more")
+    for lane in lanes:
+        lane.socket.close()
+    return Sent(total, time.monotonic() - began, time.process_time() - cpu)
+
+
+def last_readings(messages: Round, total: int, first_ms: int) -> list[tuple[str, str, int]]:
+    """Community, device and time of the last reading on each connection: once they are stored, all are."""
+    found = []
+    for positions, count in _lanes(messages, total):
+        turn, at = divmod(count - 1, len(positions))
+        found.append((*messages.devices[positions[at]], first_ms + turn))
+    return found
+
+
+def _lanes(messages: Round, total: int) -> list[tuple[range, int]]:
+    """Which messages of the round each connection sends, and how many of the total: none twice, and each some."""
+    size = len(messages.messages)
+    count = min(_CONNECTIONS, size, total)
+    return [(range(n, size, count), total // count + (n < total % count)) for n in range(count)]
+
+
+class _Lane:
+    """One connection and the topics that it alone publishes, so that each device's messages stay in order."""
+
+    def __init__(self, url: str, messages: Round, lane: tuple[range, int], first_ms: int | None) -> None:
+        positions, self._total = lane
+        # A time of the right length holds the place, because each packet begins with its length.
+        self._place = messages.write_time(0)
+        chosen = (messages.messages[position] for position in positions)
+        # Identifiers have 16 bits, so a lane of more topics uses them again within the round.
+        frames = [
+            publish_packet(topic.encode(), payload.replace(TIME, self._place), n % _IDENTIFIERS + 1)
+            for n, (topic, payload) in enumerate(chosen)
+        ]
+        self._round = b"".join(frames)
+        self._ends = [0, *accumulate(map(len, frames))]
+        self._write_time = messages.write_time
+        self._first_ms = first_ms
+        self._composed = 0
+        self._unsent = memoryview(b"")
+        self._received_bytes = 0
+        broker = BrokerUrl.parse(url)
+        self.socket = logged_in(broker, broker.addresses[0], f"load-{uuid4().hex}", clean=True)
+        self.socket.setblocking(False)
+
+    @property
+    def acknowledged(self) -> int:
+        """How many messages the broker has acknowledged."""
+        return self._received_bytes // _PUBACK_BYTES
+
+    def exchange(self, due: int) -> None:
+        """Count what was acknowledged and send what is due, without waiting for the network."""
+        with suppress(BlockingIOError):
+            received = self.socket.recv(65536)
+            if not received:
+                raise ConnectionError("the broker has closed the connection: see its log")
+            self._received_bytes += len(received)
+        if not self._unsent:
+            self._unsent = self._compose(min(due, self._total) - self._composed)
+        if self._unsent:
+            with suppress(BlockingIOError):
+                self._unsent = self._unsent[self.socket.send(self._unsent) :]
+
+    def _compose(self, wanted: int) -> memoryview:
+        """At most so many frames, at most to the end of the round, and none whose identifier is still in use."""
+        size = len(self._ends) - 1
+        turn, position = divmod(self._composed, size)
+        count = min(wanted, min(size, _IDENTIFIERS) - (self._composed - self.acknowledged), size - position)
+        if count <= 0:
+            return memoryview(b"")
+        self._composed += count
+        ms = time.time_ns() // 1_000_000 if self._first_ms is None else self._first_ms + turn
+        frames = self._round[self._ends[position] : self._ends[position + count]]
+        return memoryview(frames.replace(self._place, self._write_time(ms)))
