@@ -5,10 +5,6 @@ import pytest
 from cli import running_up
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes more than half a minute")
-
-
 @pytest.fixture(scope="session")
 def house(tmp_path_factory):
     """`anju up` without any community but those that tests register."""
