@@ -111,7 +111,7 @@ def decode(
     Returns:
         One entry an item of the message, in the order of the items.
     """
-    sender = _sender(topic, find_device)
+    sender = find_sender(topic, find_device)
     if sender is None:
         return [_turned_away(topic, payload, find_device)]
     device, channel = sender
@@ -124,7 +124,7 @@ def decode(
     return [one.decode(item) for item in items]
 
 
-def _sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] | None:
+def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] | None:
     """The registered device that a topic speaks for, and what it carries; None where there is no such device.
 
     The names of what is registered follow the rules: a topic that is made of them needs no closer look.
@@ -145,8 +145,7 @@ def _turned_away(topic: str, payload: bytes, find_device: FindDevice) -> Rejecti
     try:
         address = _address(topic)
     except TopicError as error:
-        shown = topic[:_KEPT_TOPIC].replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return Rejection(shown, Reason.BAD_TOPIC, str(error), b"", size, None)
+        return Rejection(kept_topic(topic), Reason.BAD_TOPIC, str(error), b"", size, None)
     device = find_device(address.community, address.device)
     if device is None:
         kept = _may_be_kept(payload, address.kind)
@@ -154,6 +153,11 @@ def _turned_away(topic: str, payload: bytes, find_device: FindDevice) -> Rejecti
         return Rejection(topic, Reason.UNKNOWN_DEVICE, detail, kept, size, None)
     kept = _may_be_kept(payload, address.kind, device.kind)
     return Rejection(topic, Reason.WRONG_KIND, f"the device is registered as {device.kind}", kept, size, device)
+
+
+def kept_topic(topic: str) -> str:
+    """What is kept of a topic that may be any text."""
+    return topic[:_KEPT_TOPIC].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _address(topic: str) -> Topic:

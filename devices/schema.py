@@ -25,6 +25,7 @@ class Reason(StrEnum):
     WRONG_KIND = "wrong_kind"
     BAD_JSON = "bad_json"
     TOO_LARGE = "too_large"
+    RATE_LIMITED = "rate_limited"
     MISSING_TIMESTAMP = "missing_timestamp"
     BAD_TIMESTAMP = "bad_timestamp"
     FUTURE_TIMESTAMP = "future_timestamp"

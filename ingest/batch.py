@@ -24,6 +24,14 @@ class Candidate(NamedTuple):
     event_id: str = ""
 
 
+class Rejected(NamedTuple):
+    """A rejection, and how often it came."""
+
+    rejection: Rejection
+    received_at: datetime
+    times: int = 1
+
+
 @dataclass(slots=True)
 class Batch:
     """What some messages hold, in order of arrival, sorted by where it goes; `last_seen` is by device."""
@@ -32,7 +40,7 @@ class Batch:
     readings: dict[str, list[ReadingRow]] = field(default_factory=lambda: defaultdict(list))
     events: list[EventRow] = field(default_factory=list)
     connections: list[ConnectionRow] = field(default_factory=list)
-    rejections: list[tuple[Message, Rejection]] = field(default_factory=list)
+    rejections: list[Rejected] = field(default_factory=list)
     last_seen: dict[int, datetime] = field(default_factory=dict)
 
     def fresh(
@@ -71,7 +79,7 @@ def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonym
 def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
     received_at = message.received_at
     if isinstance(decoded, Rejection):
-        batch.rejections.append((message, decoded))
+        batch.rejections.append(Rejected(decoded, received_at))
         return
     device = decoded.device
     batch.last_seen[device.id] = received_at
@@ -90,4 +98,4 @@ def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
 
 def has_unknown_device(batch: Batch) -> bool:
     """Whether a device was not in the registry that the batch was decoded with."""
-    return any(rejection.reason is Reason.UNKNOWN_DEVICE for _, rejection in batch.rejections)
+    return any(rejected.rejection.reason is Reason.UNKNOWN_DEVICE for rejected in batch.rejections)

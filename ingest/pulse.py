@@ -24,13 +24,14 @@ class Pulse:
     def subscription(self, now: datetime, *, stands: bool) -> None:
         """Note whether the session with the broker stands."""
         if not stands:
-            self.subscribed_at = self.seen_present_at = None
+            self.subscribed_at = None
         elif self.subscribed_at is None:
             self.subscribed_at = now
 
     def quiet(self, now: datetime) -> None:
         """Note that nothing came for a moment while nothing was in hand."""
-        self.seen_present_at = now
+        if self._settled(now):
+            self.seen_present_at = now
 
     def lags(self, now: datetime, lags_s: Sequence[float]) -> None:
         """Note how old the samples of a batch were when they arrived, in seconds.
@@ -38,14 +39,22 @@ class Pulse:
         Some devices send history and some have wrong clocks, so it takes a tenth of the batch to be fresh.
         """
         fresh = sum(1 for lag in lags_s if abs(lag) < _FRESH_S)
-        if fresh > _SHARE * len(lags_s):
+        if fresh > _SHARE * len(lags_s) and self._settled(now):
             self.seen_present_at = now
 
+    def behind_s(self, now: datetime) -> float:
+        """For how many seconds the present has not been seen; 0 if it never was: nothing can have been waiting."""
+        return max(0.0, (now - self.seen_present_at).total_seconds()) if self.seen_present_at else 0.0
+
     def live(self, now: datetime) -> bool:
-        """Whether silence counts at this moment. After a connect it takes a while: the backlog comes first."""
+        """Whether silence counts at this moment: the present has just been seen, on a session that stands."""
         return (
             self.subscribed_at is not None
             and self.seen_present_at is not None
-            and now - self.subscribed_at >= SETTLING
+            and self.subscribed_at <= self.seen_present_at
             and now - self.seen_present_at <= _PRESENT_FOR
         )
+
+    def _settled(self, now: datetime) -> bool:
+        """Whether a session has stood for a while: after a connect the backlog comes first."""
+        return self.subscribed_at is not None and now - self.subscribed_at >= SETTLING

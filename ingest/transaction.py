@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from devices.payload import Rejection
-from ingest.batch import Batch
+from ingest.batch import Batch, Rejected
 from ingest.judge import Judge
-from ingest.receiver import Message
 from ingest.rejection_limit import RejectionLimit
 from rules.transition import Transition
 from store.database import Connection, translated_errors
@@ -39,7 +37,7 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
         if batch.connections:
             record_connections(connection, batch.connections)
         if batch.rejections:
-            insert_rejections(connection, [_rejection_row(*rejected, limit) for rejected in batch.rejections])
+            insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = judge.judge(connection, fresh, now)
         judged = {sample.device_id for _, sample, _ in fresh}
@@ -57,7 +55,8 @@ def _state_changes(last_seen: Mapping[int, datetime], judge: Judge, judged: set[
             yield StateChange(device_id, seen, memory.last_arrival, memory.last_ts, memory.values, memory.event_ts)
 
 
-def _rejection_row(message: Message, rejection: Rejection, limit: RejectionLimit) -> RejectionRow:
+def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:
+    rejection = rejected.rejection
     device = rejection.device
     return RejectionRow(
         topic=rejection.topic,
@@ -68,6 +67,7 @@ def _rejection_row(message: Message, rejection: Rejection, limit: RejectionLimit
         device_id=device.id if device else None,
         community=device.community if device else "",
         kind=device.kind if device else "",
-        received_at=message.received_at,
-        kept=limit.allows(rejection.topic, message.received_at),
+        received_at=rejected.received_at,
+        times=rejected.times,
+        kept=limit.allows(rejection.topic, rejected.received_at, registered=device is not None),
     )

@@ -20,7 +20,8 @@ from devices.payload import Rejection
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest import metrics
-from ingest.batch import Batch, decode_batch, has_unknown_device
+from ingest.batch import Batch, Rejected, decode_batch, has_unknown_device
+from ingest.device_limit import Admission, DeviceLimit
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.garbage import GarbagePauses
 from ingest.judge import Judge
@@ -32,7 +33,7 @@ from ingest.transaction import Written, write_batch
 from rules.rule import RulePack
 from rules.transition import Transition
 from store.database import Connection, DatabaseUnavailableError, translated_errors
-from store.ownership import Report, agree_on_count, connect_for_locks, own_partition, report_owner
+from store.ownership import Report, agree_on_count, connect_for_locks, last_present, own_partition, report_owner
 
 log = structlog.get_logger()
 
@@ -71,8 +72,10 @@ class Worker:
         self._pseudonymiser = Pseudonymiser(settings.secret_key)
         self._pulse = Pulse()
         self._pauses = GarbagePauses()
+        self._device_limit = DeviceLimit()
         self._limit = RejectionLimit()
         self._in_hand: list[Message] = []
+        self._admission = Admission([], [])
         self._away = ""  # why, while it is
 
     def run(self, stop: threading.Event) -> None:
@@ -132,8 +135,10 @@ class Worker:
         while not stop.is_set():
             if not self._in_hand:
                 self._in_hand = self._collect()
+                self._admission = self._admit(session, self._in_hand)
             if self._in_hand:
-                session = self._process(session, self._in_hand)
+                session = self._process(session, self._admission.messages)
+                self._reject(session, self._admission.rejections)
                 self._receiver.acknowledge(self._in_hand)
                 self._in_hand = []
             if time.monotonic() >= next_tick:
@@ -146,6 +151,9 @@ class Worker:
         with translated_errors(), connection.transaction():
             devices.refresh(connection)
             judge.restore(connection, _now())
+            self._pulse.seen_present_at = self._pulse.seen_present_at or last_present(
+                connection, self._partition.number
+            )
         _spare_the_collector()
         if self._away:
             log.info("the database is back", in_hand=len(self._in_hand))
@@ -162,8 +170,18 @@ class Worker:
         metrics.BUFFERED.labels(self._partition.number).set(self._receiver.buffered)
         return self._receiver.take()
 
+    def _admit(self, session: "_Session", messages: list[Message]) -> Admission:
+        """What of it is decoded. Asked once, so that a batch that is written again costs its senders nothing more."""
+        redelivered = sum(message.redelivered for message in messages)
+        metrics.MESSAGES.labels("yes").inc(redelivered)
+        metrics.MESSAGES.labels("no").inc(len(messages) - redelivered)
+        behind_s = self._pulse.behind_s(_now())
+        return self._device_limit.admit(messages, session.devices.find, time.monotonic(), behind_s)
+
     def _process(self, session: "_Session", messages: list[Message]) -> "_Session":
         """Write a batch. One that fails for what is in it is split until the message that makes it fail is alone."""
+        if not messages:
+            return session
         began = time.monotonic()
         batch = self._decode(session, messages)
         try:
@@ -175,10 +193,13 @@ class Worker:
             log.exception("a batch can't be written", messages=len(messages))
             session = self._restored(session.connection)
             if len(messages) == 1:
-                return self._reject(session, messages[0], f"{type(error).__name__}: {error}")
+                self._reject(session, [_unwritable(messages[0], error)])
+                return session
             half = len(messages) // 2
             return self._process(self._process(session, messages[:half]), messages[half:])
-        self._note(messages, batch, written, time.monotonic() - began)
+        self._note(batch, written)
+        metrics.BATCH_MESSAGES.observe(len(messages))
+        metrics.BATCH_SECONDS.observe(time.monotonic() - began)
         return session
 
     def _decode(self, session: "_Session", messages: list[Message]) -> Batch:
@@ -188,12 +209,10 @@ class Worker:
             batch = decode_batch(messages, session.devices.find, self._pseudonymiser)
         return batch
 
-    def _reject(self, session: "_Session", message: Message, error: str) -> "_Session":
-        detail = f"it can't be written: {error}"
-        rejection = Rejection(message.topic, Reason.IMPOSSIBLE_VALUE, detail, b"", len(message.payload), None)
-        batch = Batch(rejections=[(message, rejection)])
-        self._note([message], batch, write_batch(session.connection, batch, session.judge, self._limit, _now()), 0)
-        return session
+    def _reject(self, session: "_Session", rejections: list[Rejected]) -> None:
+        if rejections:
+            batch = Batch(rejections=rejections)
+            self._note(batch, write_batch(session.connection, batch, session.judge, self._limit, _now()))
 
     def _tick(self, session: "_Session") -> None:
         now = _now()
@@ -220,13 +239,8 @@ class Worker:
             buffered=self._receiver.buffered,
         )
 
-    def _note(self, messages: list[Message], batch: Batch, written: Written, seconds: float) -> None:
+    def _note(self, batch: Batch, written: Written) -> None:
         self._pulse.lags(_now(), _lags_s(batch))
-        metrics.BATCH_MESSAGES.observe(len(messages))
-        metrics.BATCH_SECONDS.observe(seconds)
-        redelivered = sum(message.redelivered for message in messages)
-        metrics.MESSAGES.labels("yes").inc(redelivered)
-        metrics.MESSAGES.labels("no").inc(len(messages) - redelivered)
         for outcome in written.readings.values():
             metrics.ITEMS.labels("stored").inc(outcome.stored)
             metrics.ITEMS.labels("merged").inc(outcome.merged)
@@ -234,8 +248,8 @@ class Worker:
         metrics.ITEMS.labels("stored").inc(written.new_events)
         metrics.ITEMS.labels("duplicate").inc(len(batch.events) - written.new_events)
         metrics.ITEMS.labels("connection").inc(len(batch.connections))
-        for _, rejection in batch.rejections:
-            metrics.REJECTIONS.labels(rejection.reason).inc()
+        for rejected in batch.rejections:
+            metrics.REJECTIONS.labels(rejected.rejection.reason).inc(rejected.times)
         self._tell(written.transitions)
 
     def _tell(self, transitions: list[Transition]) -> None:
@@ -253,6 +267,12 @@ class _Session:
     devices: DevicesInMemory
     judge: Judge
     since: datetime
+
+
+def _unwritable(message: Message, error: Exception) -> Rejected:
+    detail = f"it can't be written: {type(error).__name__}: {error}"
+    rejection = Rejection(message.topic, Reason.IMPOSSIBLE_VALUE, detail, b"", len(message.payload), None)
+    return Rejected(rejection, message.received_at)
 
 
 def _refreshed(session: _Session) -> bool:

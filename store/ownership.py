@@ -90,22 +90,27 @@ def partition_owners(connection: Connection) -> dict[int, str]:
     return {int(partition): str(address) for partition, address in rows}
 
 
-def become_member(connection: Connection) -> None:
-    """Count as one of those who share the partitions, for as long as the connection lasts."""
+def become_member(connection: Connection, *, member: int) -> bool:
+    """Try to count, for as long as the connection lasts, as one of those who share the partitions.
+
+    `member` is a number (31 bits) that the caller keeps to: while the server has not noticed yet that its last
+    connection is gone, it can't count twice.
+    """
     with translated_errors():
-        connection.execute("SELECT pg_advisory_lock(%s, pg_backend_pid())", (_MEMBER_CLASS,))
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_MEMBER_CLASS, member)).fetchone()
+    return row is not None and bool(row[0])
 
 
-def rank_among_members(connection: Connection) -> tuple[int, int]:
-    """Which of those who share the partitions we are, from 0 on, and how many they are."""
+def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int]:
+    """Which of those who share the partitions this member is, from 0 on, and how many they are."""
     with translated_errors():
         row = connection.execute(
             """
-            SELECT count(*) FILTER (WHERE pid < pg_backend_pid()), count(*) FROM pg_locks
+            SELECT count(*) FILTER (WHERE objid::bigint < %s), count(*) FROM pg_locks
             WHERE locktype = 'advisory' AND classid = %s AND granted
               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             """,
-            (_MEMBER_CLASS,),
+            (member, _MEMBER_CLASS),
         ).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
@@ -160,6 +165,12 @@ def report_owner(connection: Connection, report: Report) -> None:
             report.present_at, report.buffered,
         ),
     )  # fmt: skip
+
+
+def last_present(connection: Connection, partition: int) -> datetime | None:
+    """When an owner of the partition had last worked off all that was waiting, inside the caller's transaction."""
+    row = connection.execute("SELECT present_at FROM partition_report WHERE partition = %s", (partition,)).fetchone()
+    return row[0] if row else None
 
 
 def partition_states(connection: Connection) -> list[PartitionState]:

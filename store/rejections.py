@@ -10,7 +10,7 @@ from store.database import Connection
 
 
 class RejectionRow(NamedTuple):
-    """Something rejected. `payload` is what may be kept of it; `kept` is False where only the count is."""
+    """Something rejected, `times` over. `payload` is what may be kept; `kept` is False where only the count is."""
 
     topic: str
     reason: str
@@ -21,6 +21,7 @@ class RejectionRow(NamedTuple):
     community: str
     kind: str
     received_at: datetime
+    times: int
     kept: bool
 
     @property
@@ -38,24 +39,35 @@ def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> N
         cursor.executemany(
             """
             INSERT INTO rejection AS stored
-                (topic, reason, digest, detail, payload, size, device_id, first_received_at, last_received_at)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                (topic, reason, digest, detail, payload, size, device_id, first_received_at, last_received_at, times)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (topic, reason, digest) DO UPDATE
-            SET times = stored.times + 1,
+            SET times = stored.times + excluded.times,
                 last_received_at = greatest(stored.last_received_at, excluded.last_received_at)
             """,
             [
-                (r.topic, r.reason, r.digest, r.detail, r.payload, r.size, r.device_id, r.received_at, r.received_at)
-                for r in kept
+                (
+                    row.topic,
+                    row.reason,
+                    row.digest,
+                    row.detail,
+                    row.payload,
+                    row.size,
+                    row.device_id,
+                    row.received_at,
+                    row.received_at,
+                    row.times,
+                )
+                for row in kept
             ],
         )
 
 
 def _count(connection: Connection, rows: Sequence[RejectionRow]) -> None:
-    counts = Counter(
-        (row.received_at.replace(minute=0, second=0, microsecond=0), row.community, row.kind, row.reason)
-        for row in rows
-    )
+    counts = Counter[tuple[datetime, str, str, str]]()
+    for row in rows:
+        hour = row.received_at.replace(minute=0, second=0, microsecond=0)
+        counts[hour, row.community, row.kind, row.reason] += row.times
     with connection.cursor() as cursor:
         cursor.executemany(
             """

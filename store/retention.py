@@ -6,7 +6,8 @@ from devices.catalogue import KINDS
 from store.database import Connection
 from store.telemetry_schema import table_name
 
-_REJECTIONS = timedelta(days=90)
+_REJECTIONS = timedelta(days=30)
+_REJECTION_COUNTS = timedelta(days=400)
 
 
 def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) -> int:
@@ -15,9 +16,11 @@ def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) 
     Alerts, their transitions and verifications stay: evidence outlives the raw data. Returns how many chunks went.
     """
     connection.execute("DELETE FROM rejection WHERE last_received_at < %s", (now - _REJECTIONS,))
+    connection.execute(
+        "DELETE FROM rejection_count WHERE hour < %s", (now - min(keep or _REJECTION_COUNTS, _REJECTION_COUNTS),)
+    )
     if keep is None:
         return 0
-    connection.execute("DELETE FROM rejection_count WHERE hour < %s", (now - keep,))
     dropped = 0
     for table in (*(table_name(kind.name) for kind in KINDS), "event"):
         chunks = connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s)", (table, now - keep))

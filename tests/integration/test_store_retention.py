@@ -12,7 +12,7 @@ from store.rejections import RejectionRow, insert_rejections
 from store.retention import drop_expired
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-AGES = (1, 50, 400)
+AGES = (1, 50, 500)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def connection(database_url):
             insert_readings(connection, {"water_meter": [ReadingRow(1, at, at, {"volume_m3": 1.0})]})
             insert_events(connection, [EventRow(1, at, at, "cover_opened", "", {})])
             insert_rejections(
-                connection, [RejectionRow("t", "bad_json", str(days), b"", 1, None, "", "", at, kept=True)]
+                connection, [RejectionRow("t", "bad_json", str(days), b"", 1, None, "", "", at, times=1, kept=True)]
             )
         yield connection
 
@@ -39,17 +39,18 @@ def left(connection):
         ages(connection, "SELECT ts FROM telemetry_water_meter"),
         ages(connection, "SELECT ts FROM event"),
         ages(connection, "SELECT last_received_at FROM rejection"),
+        ages(connection, "SELECT hour FROM rejection_count"),
     )
 
 
 def test_without_a_limit_everything_but_old_rejections_stays(connection):
     assert drop_expired(connection, NOW, None) == 0
-    assert left(connection) == ([1, 50, 400], [1, 50, 400], [1, 50])
+    assert left(connection) == ([1, 50, 500], [1, 50, 500], [1], [1, 50])
 
 
 def test_what_is_older_than_the_limit_goes_by_whole_chunks(connection):
     assert drop_expired(connection, NOW, timedelta(days=100)) == 2
-    assert left(connection) == ([1, 50], [1, 50], [1, 50])
+    assert left(connection) == ([1, 50], [1, 50], [1], [1, 50])
 
 
 def test_a_second_time_there_is_nothing_to_drop(connection):

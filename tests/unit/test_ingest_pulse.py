@@ -66,3 +66,22 @@ def test_the_present_fades_when_it_is_not_seen_again():
     pulse.quiet(after(10))
     assert pulse.live(after(14))
     assert not pulse.live(after(16))
+
+
+def test_the_present_stays_known_over_an_interruption_and_a_backlog_does_not_renew_it():
+    pulse = connected_pulse()
+    assert pulse.behind_s(after(9)) == 0
+    pulse.quiet(after(10))
+    pulse.subscription(after(11), stands=False)
+    pulse.subscription(after(3600), stands=True)
+    pulse.quiet(after(3601))
+    pulse.lags(after(3605), [1800.0] * 10)
+    assert pulse.behind_s(after(3610)) == 3600
+    pulse.quiet(after(3611))
+    assert pulse.behind_s(after(3611)) == 0
+
+
+def test_a_clock_that_is_set_back_leaves_nothing_behind():
+    pulse = connected_pulse()
+    pulse.quiet(after(10))
+    assert pulse.behind_s(after(-3600)) == 0

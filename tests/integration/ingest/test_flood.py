@@ -1,0 +1,66 @@
+"""A device that floods costs itself, not the others; what it sends in excess is counted, and fills no disk."""
+
+import time
+
+from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES
+from ingest.rejection_limit import KEPT_PER_HOUR
+from running import epoch_ms, eventually, query, reading, register
+from simulators.publisher import Publisher
+
+COMMUNITY = "hongshui"
+OTHERS = 100
+FLOOD = 50_000
+
+
+def counted(url):
+    return dict(query(url, "SELECT reason, sum(count)::int FROM rejection_count GROUP BY reason"))
+
+
+def stored(url, devices):
+    statement = """
+        SELECT count(*) FROM telemetry_water_meter JOIN device ON device.id = device_id WHERE device.name LIKE %s
+    """
+    return query(url, statement, devices)[0][0]
+
+
+def test_a_flood_of_one_device_is_bounded_and_what_a_hundred_others_send_is_stored(services, database_url, ingest):
+    register(database_url, COMMUNITY, [(f"w{n}", "water_meter") for n in range(OTHERS)] + [("flood", "water_meter")])
+    topic = f"anju/v1/{COMMUNITY}/water_meter/%s/telemetry"
+    now = epoch_ms()
+    began = time.monotonic()
+    with Publisher(services.publish_mqtt_url) as out:
+        for n in range(FLOOD):
+            flood = reading(now - n, volume_m3=n, pressure_mpa=0.3).ljust(200)
+            out.publish(topic % "flood", flood)
+            if n % 10 == 0:
+                out.publish(topic % f"w{n // 10 % OTHERS}", reading(now - n, volume_m3=n))
+        out.flush(120)
+    eventually(lambda: stored(database_url, "w%") == FLOOD // 10, timeout_s=10)
+    eventually(lambda: stored(database_url, "flood") + counted(database_url).get("rate_limited", 0) == FLOOD)
+    allowed = BURST_BYTES + BYTES_PER_S * (time.monotonic() - began)
+    price = len(flood) + MESSAGE_BYTES
+    assert BURST_BYTES // price <= stored(database_url, "flood") <= allowed / price
+    assert set(counted(database_url)) == {"rate_limited"}
+    ((topic, detail, times),) = query(
+        database_url, "SELECT topic, detail, sum(times)::int FROM rejection GROUP BY 1, 2"
+    )
+    assert topic.split("/")[4] == "flood"
+    assert "8 MiB" in detail
+    assert times <= counted(database_url)["rate_limited"]
+
+
+def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services, database_url, ingest):
+    register(database_url, COMMUNITY, [("w1", "water_meter")])
+    made_up = 3 * KEPT_PER_HOUR
+    with Publisher(services.publish_mqtt_url) as out:
+        for n in range(made_up):
+            out.publish(f"anju/v1/{COMMUNITY}/water_meter/{n}-nobody/telemetry", reading(epoch_ms(), volume_m3=n))
+        out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", b"no JSON")
+        out.flush(60)
+    assert eventually(lambda: len(counted(database_url)) == 2 and counted(database_url)) == {
+        "unknown_device": made_up,
+        "bad_json": 1,
+    }
+    kept = dict(query(database_url, "SELECT reason, count(*) FROM rejection GROUP BY reason"))
+    assert kept["unknown_device"] in {KEPT_PER_HOUR, 2 * KEPT_PER_HOUR}  # twice as many when the hour turned in between
+    assert kept["bad_json"] == 1
