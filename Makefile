@@ -13,7 +13,7 @@ help:
 	@echo "make chaos   every fault, with a table of what became of the messages (half an hour)"
 	@echo "make check   format, lint, types, import layers, rules, migrations"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
-	@echo "make bench   the measurements behind the performance figures"
+	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size: hours)"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean   remove what the other targets made in this folder"
 
@@ -52,11 +52,11 @@ fuzz: $(READY)
 	@$(VENV)/bin/python tests/fuzz/fuzz_decoder.py $(FUZZ)
 
 bench: $(READY)
-	@$(VENV)/bin/python -m benchmarks
+	@$(VENV)/bin/python -m benchmarks $(if $(FULL),--full)
 
 lock:
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet 'uv>=0.7'; }
-	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	@$(VENV)/bin/uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:

@@ -1,0 +1,48 @@
+"""The memory of ingest over an hour's worth of load: `python -m benchmarks.memory [MESSAGES [DEVICES]]`.
+
+By default 400,000 registered devices and 3.6 million messages, an hour at 1,000 a second, as fast as it goes. Goal:
+under 400 MB resident, and flat.
+"""
+
+import sys
+import time
+
+from benchmarks import load, report
+from benchmarks.installation import ingest, installation, make_session, metric
+from benchmarks.processes import resident_bytes
+from benchmarks.traffic import meters, registry
+
+_TENTHS = 10
+_LOOK_S = 0.5
+_STALLED_S = 120.0
+
+
+def main(messages: int = 3_600_000, devices: int = 400_000) -> None:
+    """Measure, print, and write the table into docs/performance.md."""
+    with installation(registry(devices)) as anju:
+        make_session(anju)
+        with ingest(anju) as pid:
+            sending = load.start(anju.services.publish_mqtt_url, meters(devices), messages)
+            found, greatest = [(0.0, resident_bytes(pid))], 0
+            stored, heard = 0.0, time.monotonic()
+            while stored < messages:
+                time.sleep(_LOOK_S)
+                before, stored = stored, metric(anju, "anju_items_total", outcome="stored")
+                greatest = max(greatest, resident_bytes(pid))
+                if stored * _TENTHS >= messages * len(found):
+                    found.append((stored, resident_bytes(pid)))
+                if stored > before:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > _STALLED_S:
+                    raise TimeoutError(f"ingest has stored {stored:,.0f} of {messages:,} messages and then no more")
+            sending.result()
+    text = (
+        f"{devices:,} registered devices, {messages:,} messages: {found[0][1] / 1e6:.0f} MB when connected, "
+        f"{found[-1][1] / 1e6:.0f} MB at the end, at most {greatest / 1e6:.0f} MB. {report.machine()}.\n\n"
+    )
+    rows = [(f"{stored:,.0f}", f"{size / 1e6:.0f}") for stored, size in found]
+    report.publish("benchmarks.memory", text + report.table(("messages stored", "MB resident"), rows))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
