@@ -93,7 +93,8 @@ def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
         batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, {}, event, data), event_id))
     else:
         at = decoded.ts if decoded.ts is not None or message.redelivered else received_at
-        batch.connections.append(ConnectionRow(device.id, at, received_at, decoded.state))
+        said = decoded.ts is not None
+        batch.connections.append(ConnectionRow(device.id, at, received_at, decoded.state, said))
 
 
 def has_unknown_device(batch: Batch) -> bool:

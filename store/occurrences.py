@@ -23,12 +23,16 @@ EventKey = tuple[int, datetime, str, str]
 
 
 class ConnectionRow(NamedTuple):
-    """A connection state to be stored; `at` is None where nobody knows when it began (a redelivered last will)."""
+    """A connection state to be stored; `at` is None where nobody knows when it began (a redelivered last will).
+
+    `said` is whether the device itself gave the time; that of a last will is its arrival.
+    """
 
     device_id: int
     at: datetime | None
     received_at: datetime
     state: str
+    said: bool = True
 
 
 def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset[EventKey]:
@@ -55,21 +59,27 @@ def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset
 def record_connections(connection: Connection, rows: Sequence[ConnectionRow]) -> None:
     """Keep each device's connection state, and each change of it as an event `online` or `offline`.
 
-    Only a change is written, and none that is older than the stored one, so a redelivery changes nothing. A last
-    will carries no time: one that is redelivered gets the time of the stored state, which keeps the order of what
-    follows it in the queue.
+    Only a change is written. Times that the device gave are compared with each other alone: what it says once it is
+    back counts, even if its last will took longer to arrive. Of the same time twice, the second is a redelivery, and
+    counts only if it follows a redelivered last will, which has taken the time of the stored state.
     """
     with connection.cursor() as cursor:
         cursor.executemany(
             """
             WITH changed AS (
-                INSERT INTO device_state AS state (device_id, last_seen, connection, connection_at)
-                VALUES (%(device_id)s, %(received_at)s, %(state)s, coalesce(%(at)s, %(received_at)s))
+                INSERT INTO device_state AS state
+                    (device_id, last_seen, connection, connection_at, connection_said_at)
+                VALUES (%(device_id)s, %(received_at)s, %(state)s, coalesce(%(at)s, %(received_at)s),
+                        CASE WHEN %(said)s THEN %(at)s::timestamptz END)
                 ON CONFLICT (device_id) DO UPDATE
                 SET connection = excluded.connection,
-                    connection_at = coalesce(%(at)s, state.connection_at, excluded.connection_at)
+                    connection_at = coalesce(%(at)s, state.connection_at, excluded.connection_at),
+                    connection_said_at = coalesce(excluded.connection_said_at, state.connection_said_at)
                 WHERE state.connection IS DISTINCT FROM excluded.connection
-                  AND (state.connection_at IS NULL OR coalesce(%(at)s, state.connection_at) >= state.connection_at)
+                  AND (NOT %(said)s
+                       OR state.connection_said_at IS NULL
+                       OR %(at)s > state.connection_said_at
+                       OR (%(at)s = state.connection_said_at AND %(at)s = state.connection_at))
                 RETURNING device_id, connection, connection_at
             )
             INSERT INTO event (device_id, ts, received_at, event, id, data)

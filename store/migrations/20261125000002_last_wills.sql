@@ -1,0 +1,12 @@
+-- migrate:up
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
+-- The newest time that the device itself gave with a connection state. A last will has none: its arrival says when we
+-- learnt of it, which may be later than what the device says once it is back.
+ALTER TABLE device_state ADD COLUMN connection_said_at timestamptz;
+
+-- migrate:down
+
+ALTER TABLE device_state DROP COLUMN connection_said_at;
