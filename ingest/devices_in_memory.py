@@ -17,12 +17,15 @@ def pipeline_device(number: int) -> Device:
     return Device(id=number, community="", name=name, kind=PIPELINE.name, place=place)
 
 
+_NO_DEVICES: dict[str, Device] = {}
+
+
 class DevicesInMemory:
     """A snapshot of the registry of one partition, and the version it shows."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
-        self._by_name: dict[tuple[str, str], Device] = {}
+        self._by_name: dict[str, dict[str, Device]] = {}
         self._by_id: dict[int, Device] = {}
         self._version = -1
         self.communities: list[str] = []
@@ -34,14 +37,16 @@ class DevicesInMemory:
             return False
         self.communities = [name for name in load_communities(connection) if self._partition.has(name)]
         devices = load_devices(connection, self.communities)
-        self._by_name = {(device.community, device.name): device for device in devices}
+        self._by_name = {community: {} for community in self.communities}
+        for device in devices:
+            self._by_name[device.community][device.name] = device
         self._by_id = {device.id: device for device in devices}
         self._version = version
         return True
 
     def find(self, community: str, name: str) -> Device | None:
         """The device of that name in that community."""
-        return self._by_name.get((community, name))
+        return self._by_name.get(community, _NO_DEVICES).get(name)
 
     def by_id(self, device_id: int) -> Device:
         """The device of that number, which must be of this partition."""

@@ -62,9 +62,9 @@ class Judge:
         self._save(connection, transitions)
         return transitions
 
-    def remembered(self, device_id: int) -> DeviceMemory | None:
-        """What is remembered of a device; None if nothing of it was ever judged."""
-        return self._engine.remembered(device_id)
+    def drain_memories(self) -> list[DeviceMemory]:
+        """What has changed of the devices that were judged since the last call."""
+        return self._engine.drain_memories()
 
     def _save(self, connection: Connection, transitions: list[Transition]) -> None:
         changes = self._engine.drain_changes()

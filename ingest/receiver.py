@@ -25,8 +25,8 @@ from ingest.publish_socket import Publish, PublishContext, PublishSocket
 
 log = structlog.get_logger()
 
-# A node of the broker that is cut off is given up after at most twice as long; the broker gives us up after half as long
-# again, which no transaction should take.
+# A node of the broker that is cut off is given up after at most twice as long. The broker gives us up after half as
+# long again, which no transaction should take.
 _KEEPALIVE_S = 20
 _LONGEST_BACKOFF_S = 10.0
 _BUFFER_MESSAGES = 60_000

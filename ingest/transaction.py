@@ -1,12 +1,13 @@
 """One batch, one transaction: what came is stored, what is new is judged, and what follows is stored with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.batch import Batch, Rejected
 from ingest.judge import Judge
 from ingest.rejection_limit import RejectionLimit
+from rules.engine import DeviceMemory
 from rules.transition import Transition
 from store.database import Connection, translated_errors
 from store.device_state import StateChange, save_states
@@ -40,19 +41,16 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
             insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = judge.judge(connection, fresh, now)
-        judged = {sample.device_id for _, sample, _ in fresh}
-        save_states(connection, _state_changes(batch.last_seen, judge, judged))
+        save_states(connection, _state_changes(batch.last_seen, judge.drain_memories()))
     return Written(readings, len(new_events), transitions)
 
 
-def _state_changes(last_seen: Mapping[int, datetime], judge: Judge, judged: set[int]) -> Iterator[StateChange]:
+def _state_changes(last_seen: Mapping[int, datetime], memories: Iterable[DeviceMemory]) -> Iterator[StateChange]:
     """A device of which only duplicates or its connection came was heard, and nothing else of it has changed."""
+    judged = {memory.device_id: memory for memory in memories}
     for device_id, seen in sorted(last_seen.items()):
-        memory = judge.remembered(device_id) if device_id in judged else None
-        if memory is None:
-            yield StateChange(device_id, seen, last_fresh=None, last_ts=None, values={}, event_ts={})
-        else:
-            yield StateChange(device_id, seen, memory.last_arrival, memory.last_ts, memory.values, memory.event_ts)
+        _, last_ts, last_arrival, event_ts, values = judged.get(device_id, DeviceMemory(device_id))
+        yield StateChange(device_id, seen, last_arrival, last_ts, values, event_ts)
 
 
 def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import heappop, heappush
+from itertools import zip_longest
 from typing import NamedTuple
 
 from devices.device import Device
@@ -19,14 +20,16 @@ from rules.plan import Plan, plan
 from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
 from rules.transition import Transition, describe_sample, tell, tell_gone
+from rules.wheel import Wheel
 
 _NO_STATES: Mapping[str, InstanceState] = {}
 _NO_RULES = plan(())
+_NO_EVENTS: Mapping[str, datetime] = {}
+_NO_VALUES: Mapping[str, Value] = {}
 
 
-@dataclass(slots=True)
-class DeviceMemory:
-    """What is remembered of a device beside its instances, brought up to date with every sample.
+class DeviceMemory(NamedTuple):
+    """What is remembered of a device beside its instances.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
     each event, and `values` the last known value of each field.
@@ -35,8 +38,8 @@ class DeviceMemory:
     device_id: int
     last_ts: datetime | None = None
     last_arrival: datetime | None = None
-    event_ts: dict[str, datetime] = field(default_factory=dict)
-    values: dict[str, Value] = field(default_factory=dict)
+    event_ts: Mapping[str, datetime] = {}
+    values: Mapping[str, Value] = {}
 
 
 class Changes(NamedTuple):
@@ -44,6 +47,16 @@ class Changes(NamedTuple):
 
     saved: list[InstanceState]
     deleted: list[tuple[str, int]]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the rules' texts quote."""
+
+    last_ts: datetime | None = None
+    last_arrival: datetime | None = None
+    event_ts: Mapping[str, datetime] = field(default_factory=lambda: _NO_EVENTS)
+    quoted: tuple[Value | None, ...] = ()
 
 
 class _Alarm(NamedTuple):
@@ -72,7 +85,9 @@ class Engine:
         self._thawed_at = now
         self._ticked_at = now
         self._alarms: list[_Alarm] = []
-        self._memories: dict[int, DeviceMemory] = {}
+        self._waits = Wheel()
+        self._memories: dict[int, _Memory] = {}
+        self._heard: dict[int, Mapping[str, Value]] = {}
         self._states: dict[int, dict[str, InstanceState]] = {}
         self._changed: set[tuple[str, int]] = set()
 
@@ -85,7 +100,7 @@ class Engine:
         rules = self._plans.get(kind_name, _NO_RULES)
         memory = self._memories.get(sample.device_id)
         if memory is None:
-            memory = self._memories[sample.device_id] = DeviceMemory(sample.device_id)
+            memory = self._memories[sample.device_id] = _Memory()
         if sample.event is not None:
             return self._judge_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
@@ -94,10 +109,13 @@ class Engine:
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
-        memory.values.update(sample.values)
+        if rules.quoted:
+            memory.quoted = _latest(rules.quoted, sample.values, memory.quoted)
+        heard = self._heard.get(sample.device_id)
+        self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
         return transitions
 
-    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: DeviceMemory, now: datetime) -> list[Transition]:
+    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         device_id, values = sample.device_id, sample.values
         states = self._states.get(device_id, _NO_STATES)
@@ -118,14 +136,12 @@ class Engine:
                 verdict = test(values)
                 if not (verdict or judge.ends or state.phase is Phase.PENDING):
                     continue
-            told = describe_sample(judge.rule, sample, memory.values)
+            told = describe_sample(judge.rule, sample, _known(rules, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
             transitions += self._advance(judge.rule, device_id, given, now)
         return transitions
 
-    def _judge_event(
-        self, sample: Sample, event: str, rules: Plan, memory: DeviceMemory, now: datetime
-    ) -> list[Transition]:
+    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
         concerned = rules.events.get(event, ())
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
@@ -138,13 +154,14 @@ class Engine:
             state = self.instance(rule.name, sample.device_id)
             if state is not None:
                 transitions += self._come_to(sample.ts, state, rule, now)
-            told = describe_sample(rule, sample, memory.values)
+            told = describe_sample(rule, sample, _known(rules, memory))
             given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
             transitions += self._advance(rule, sample.device_id, given, now)
-        memory.event_ts[event] = sample.ts
+        memory.event_ts = {**memory.event_ts, event: sample.ts}
+        self._heard.setdefault(sample.device_id, _NO_VALUES)
         return transitions
 
-    def _arrive(self, sample: Sample, rules: Plan, memory: DeviceMemory, now: datetime) -> list[Transition]:
+    def _arrive(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         states = self._states.get(sample.device_id, _NO_STATES)
         for rule, silent in rules.silences:
@@ -152,12 +169,12 @@ class Engine:
             if state is not None and state.verdict:
                 if sample.received_at - sample.ts > silent.after:
                     continue
-                told = describe_sample(rule, sample, memory.values)
+                told = describe_sample(rule, sample, _known(rules, memory))
                 given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
                 transitions += self._advance(rule, sample.device_id, given, now)
             elif memory.last_arrival is not None:
                 continue
-            self._wake(sample.received_at + silent.after, sample.device_id, rule.name, silence=True)
+            self._waits.add(sample.received_at + silent.after, rule.name, sample.device_id)
         memory.last_arrival = sample.received_at
         return transitions
 
@@ -175,29 +192,40 @@ class Engine:
         if self._frozen:
             self._frozen, self._thawed_at = False, now
         self._ticked_at = now
+        for name, device_id in self._waits.take(now):
+            self._await_silence(self._rules[name], device_id, now)
         transitions: list[Transition] = []
         while self._alarms and self._alarms[0].due <= now:
             alarm = heappop(self._alarms)
             rule, device_id = self._rules[alarm.rule], alarm.device_id
             if alarm.silence:
-                transitions += self._look_for_silence(rule, device_id, now)
+                transitions += self._fall_silent(rule, device_id, now)
             else:
                 transitions += self._advance(rule, device_id, Tick(now), now)
         return transitions
 
-    def _look_for_silence(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
-        memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
-        silent_already = state is not None and state.verdict
-        if rule.silence is None or memory is None or memory.last_arrival is None or silent_already:
-            return []
-        due = max(memory.last_arrival, self._thawed_at) + rule.silence.after
-        if due > now:
+    def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
+        """Looks at the silence at once if it is due, and otherwise when it will be."""
+        due = self._silent_from(rule, device_id)
+        if due is not None and due <= now:
             self._wake(due, device_id, rule.name, silence=True)
+        elif due is not None:
+            self._waits.add(due, rule.name, device_id)
+
+    def _silent_from(self, rule: Rule, device_id: int) -> datetime | None:
+        """When a device will count as silent, or since when; None where it does already, or was never heard."""
+        memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
+        if rule.silence is None or memory is None or memory.last_arrival is None or (state and state.verdict):
+            return None
+        return max(memory.last_arrival, self._thawed_at) + rule.silence.after
+
+    def _fall_silent(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
+        memory, due = self._memories[device_id], self._silent_from(rule, device_id)
+        if due is None or memory.last_arrival is None:
             return []
-        last_ts = memory.last_ts or memory.last_arrival
-        heard = Sample(device_id, last_ts, memory.last_arrival, {})
-        given = Judged(due, True, Reason.SILENCE, describe_sample(rule, heard, memory.values))
-        return self._advance(rule, device_id, given, now)
+        heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
+        told = describe_sample(rule, heard, _known(self._plans[rule.kind], memory))
+        return self._advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
 
     def _wake(self, due: datetime, device_id: int, rule: str, *, silence: bool = False) -> None:
         heappush(self._alarms, _Alarm(due, device_id, rule, silence))
@@ -266,30 +294,41 @@ class Engine:
         return transitions
 
     def _remember(self, memory: DeviceMemory) -> None:
-        device_id, arrival = memory.device_id, memory.last_arrival
-        self._memories[device_id] = memory
+        device_id, last_ts, arrival, event_ts, values = memory
         rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
+        quoted = _latest(rules.quoted, values, ())
+        self._memories[device_id] = _Memory(last_ts, arrival, event_ts or _NO_EVENTS, quoted)
         if arrival is None:
             return
         for rule, silent in rules.silences:
-            self._wake(arrival + silent.after, device_id, rule.name, silence=True)
+            self._waits.add(max(arrival, self._thawed_at) + silent.after, rule.name, device_id)
 
-    def remembered(self, device_id: int) -> DeviceMemory | None:
-        """What to store of a device so that `restore` can go on from here, to be read only; None if never seen."""
-        return self._memories.get(device_id)
+    def drain_memories(self) -> list[DeviceMemory]:
+        """What has changed of the devices since the last call, by device; of the values those that came since."""
+        heard, self._heard = self._heard, {}
+        found = ((device_id, self._memories[device_id], heard[device_id]) for device_id in sorted(heard))
+        return [
+            DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, values)
+            for device_id, memory, values in found
+        ]
 
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device; None where it is normal and always was."""
         return self._states.get(device_id, _NO_STATES).get(rule_name)
-
-    def forget(self, device_id: int) -> None:
-        """Drops all that is known of a retired device; close its open occurrences first, to have them recorded."""
-        self._memories.pop(device_id, None)
-        for rule in self._states.pop(device_id, {}):
-            self._changed.add((rule, device_id))
 
     def drain_changes(self) -> Changes:
         """The instance states that changed since the last call, in the order of rule and device."""
         keys, self._changed = sorted(self._changed), set()
         found = [(key, self.instance(*key)) for key in keys]
         return Changes([state for _, state in found if state], [key for key, state in found if state is None])
+
+
+def _latest(
+    names: tuple[str, ...], values: Mapping[str, Value], before: tuple[Value | None, ...]
+) -> tuple[Value | None, ...]:
+    """The last known values of these fields, None where there is none; `before` may be empty."""
+    return tuple([values.get(name, known) for name, known in zip_longest(names, before)])
+
+
+def _known(rules: Plan, memory: _Memory) -> dict[str, Value]:
+    return {name: value for name, value in zip(rules.quoted, memory.quoted, strict=False) if value is not None}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
+from rules.pipeline import RULE_KINDS
 from rules.rule import Rule
 
 
@@ -25,12 +26,16 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The rules of one kind, by what they wait for; `freshness` is the oldest a sample may be to count as arrival."""
+    """The rules of one kind, by what they wait for.
+
+    `freshness` is the oldest a sample may be to count as arrival, `quoted` are the fields that some text quotes.
+    """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
     events: Mapping[str, tuple[Rule, ...]]
     silences: tuple[tuple[Rule, Silent], ...]
     freshness: timedelta
+    quoted: tuple[str, ...]
 
 
 def plan(rules: Iterable[Rule]) -> Plan:
@@ -44,6 +49,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
         silences=silences,
         freshness=max((silent.after for _, silent in silences), default=timedelta()),
+        quoted=tuple(sorted({name for rule in rules for name in rule.quoted if RULE_KINDS[rule.kind].field(name)})),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from sys import intern
 from typing import Any, NamedTuple
 
 from psycopg import sql
@@ -75,8 +76,17 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
         """,
         {"communities": communities},
     )
+    # Many devices have the same community, kind, gateway and place: one text for all of them.
     return [
-        Device(number, community, name, kind, gateway, compose_place(building, unit, room), simulated)
+        Device(
+            number,
+            intern(community),
+            name,
+            intern(kind),
+            gateway and intern(gateway),
+            intern(compose_place(building, unit, room)),
+            simulated,
+        )
         for number, community, name, kind, gateway, building, unit, room, simulated in rows
     ]
 

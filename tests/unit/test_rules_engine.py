@@ -117,7 +117,7 @@ def test_telemetry_that_is_not_newer_changes_nothing():
 def test_kinds_without_rules_are_remembered_but_not_judged():
     world = World(at_once())
     assert world.engine.judge(volts(0, 245), "gas_meter", at(0)) == []
-    assert world.engine.remembered(DEVICE.id).last_ts == at(0)
+    assert [memory.last_ts for memory in world.engine.drain_memories()] == [at(0)]
 
 
 def test_an_instance_that_was_never_more_than_pending_leaves_nothing_to_store():
@@ -210,14 +210,6 @@ def test_the_order_of_events_survives_a_restart():
     world.judge(event(5, "power_restored"))
     world.restart(minute=6)
     assert world.judge(event(4, "power_lost"), event(5, "power_restored")) == []
-
-
-def test_a_forgotten_device_is_reported_for_deletion():
-    world = World(at_once())
-    world.judge(volts(0, 245))
-    world.engine.forget(DEVICE.id)
-    assert world.engine.drain_changes().deleted == [("voltage_high", DEVICE.id)]
-    assert world.phase() == "normal"
 
 
 def test_a_frozen_engine_still_judges_what_the_samples_themselves_prove():

@@ -192,16 +192,9 @@ def test_each_of_two_silent_rules_keeps_its_own_patience():
     assert (world.phase(NAME), world.phase("meter_gone")) == ("active", "normal")
 
 
-def test_a_forgotten_device_is_not_silent():
-    world = a_heard_world()
-    world.engine.forget(DEVICE.id)
-    assert world.tick(300) == []
-    assert world.engine.remembered(DEVICE.id) is None
-
-
 def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
     world = World(silent_rule())
     world.judge(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
-    assert world.engine.remembered(DEVICE.id) == DeviceMemory(
+    assert world.memory == DeviceMemory(
         DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
     )

@@ -96,6 +96,7 @@ class World:
         self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_))
         self.transitions = []
         self.stored = {}
+        self.memory = DeviceMemory(DEVICE.id)
 
     def judge(self, *samples):
         found = []
@@ -116,10 +117,9 @@ class World:
     def restart(self, *rules, minute=0):
         """Begins anew, with other rules if any are given, from what a database would have kept."""
         states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
-        memory = self.engine.remembered(DEVICE.id) or DeviceMemory(DEVICE.id)
         self.pack = RulePack(tuple(rules)) if rules else self.pack
         self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_))
-        return self._record(self.engine.restore(states, [memory], at(minute)))
+        return self._record(self.engine.restore(states, [self.memory], at(minute)))
 
     def _record(self, found):
         changes = self.engine.drain_changes()
@@ -127,6 +127,9 @@ class World:
             self.stored[state.rule, state.device_id] = (replace(state, inputs={}), json.dumps(state.inputs))
         for key in changes.deleted:
             self.stored.pop(key, None)
+        for memory in self.engine.drain_memories():
+            if memory.device_id == DEVICE.id:
+                self.memory = memory._replace(values={**self.memory.values, **memory.values})
         self.transitions += found
         return found
 
