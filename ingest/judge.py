@@ -35,7 +35,7 @@ class Judge:
         communities = self._devices.communities
         stored = rows.load_rule_states(connection, communities)
         states = [_state(row) for row in stored if self._devices.has(row.device_id)]
-        memories = [DeviceMemory(*memory) for memory in load_memories(connection, communities)]
+        memories = (DeviceMemory(*memory) for memory in load_memories(connection, communities))
         self._pipelines |= {state.device_id for state in states if state.device_id <= 0}
         self._save(connection, self._engine.restore(states, memories, now))
 

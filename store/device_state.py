@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from store.database import Connection
 
 Value = float | bool | str
+_ROWS_AT_A_TIME = 10_000  # 400,000 rows at once would take as much memory as what is made of them
 
 
 class StateChange(NamedTuple):
@@ -70,19 +71,20 @@ def _json(values: Mapping[str, object]) -> str:
 
 
 def load_memories(connection: Connection, communities: list[str]) -> Iterator[Memory]:
-    """What is remembered of every device of these communities that has ever sent anything."""
-    rows = connection.execute(
-        """
-        SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values
-        FROM device_state AS state JOIN device ON device.id = state.device_id
-        WHERE device.community = ANY (%s)
-        """,
-        (communities,),
-    )
-    for device_id, last_ts, last_fresh, event_ts, values in rows:
-        yield Memory(
-            device_id, last_ts, last_fresh, {n: datetime.fromisoformat(ts) for n, ts in event_ts.items()}, values
+    """What is remembered of every device of these communities that has ever sent anything, in a transaction."""
+    with connection.cursor(name="memories") as cursor:
+        cursor.itersize = _ROWS_AT_A_TIME
+        cursor.execute(
+            """
+            SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values
+            FROM device_state AS state JOIN device ON device.id = state.device_id
+            WHERE device.community = ANY (%s)
+            """,
+            (communities,),
         )
+        for device_id, last_ts, last_fresh, event_ts, values in cursor:
+            events = {name: datetime.fromisoformat(ts) for name, ts in event_ts.items()}
+            yield Memory(device_id, last_ts, last_fresh, events, values)
 
 
 def newest_reading(connection: Connection, device_ids: Sequence[int]) -> datetime | None:

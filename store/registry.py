@@ -53,6 +53,7 @@ class _Table(NamedTuple):
 _COMMUNITY = _Table("community", ("id",))
 _HOUSEHOLD = _Table("household", ("community", "building", "unit", "room"))
 _DEVICE = _Table("device", ("community", "name"))
+_ROWS_AT_A_TIME = 10_000  # 400,000 rows at once would take as much memory as what is made of them
 
 
 def registry_version(connection: Connection) -> int:
@@ -68,27 +69,29 @@ def load_communities(connection: Connection) -> list[str]:
 
 def load_devices(connection: Connection, communities: list[str] | None = None) -> list[Device]:
     """The registered devices of some communities, or all of them, by their numbers."""
-    rows = connection.execute(
-        """
-        SELECT id, community, name, kind, gateway, building, unit, room, simulated FROM device
-        WHERE %(communities)s::text[] IS NULL OR community = ANY (%(communities)s)
-        ORDER BY id
-        """,
-        {"communities": communities},
-    )
-    # Many devices have the same community, kind, gateway and place: one text for all of them.
-    return [
-        Device(
-            number,
-            intern(community),
-            name,
-            intern(kind),
-            gateway and intern(gateway),
-            intern(compose_place(building, unit, room)),
-            simulated,
+    with connection.transaction(), connection.cursor(name="devices") as cursor:
+        cursor.itersize = _ROWS_AT_A_TIME
+        cursor.execute(
+            """
+            SELECT id, community, name, kind, gateway, building, unit, room, simulated FROM device
+            WHERE %(communities)s::text[] IS NULL OR community = ANY (%(communities)s)
+            ORDER BY id
+            """,
+            {"communities": communities},
         )
-        for number, community, name, kind, gateway, building, unit, room, simulated in rows
-    ]
+        # Many devices have the same community, kind, gateway and place: one text for all of them.
+        return [
+            Device(
+                number,
+                intern(community),
+                name,
+                intern(kind),
+                gateway and intern(gateway),
+                intern(compose_place(building, unit, room)),
+                simulated,
+            )
+            for number, community, name, kind, gateway, building, unit, room, simulated in cursor
+        ]
 
 
 def compose_place(building: str, unit: str, room: str) -> str:
