@@ -2,9 +2,11 @@
 
 import time
 
+import psycopg
+
 from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES
 from ingest.rejection_limit import KEPT_PER_HOUR
-from running import epoch_ms, eventually, query, reading, register
+from running import epoch_ms, eventually, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "hongshui"
@@ -47,6 +49,25 @@ def test_a_flood_of_one_device_is_bounded_and_what_a_hundred_others_send_is_stor
     assert topic.split("/")[4] == "flood"
     assert "8 MiB" in detail
     assert times <= counted(database_url)["rate_limited"]
+
+
+def test_what_waited_while_ingest_was_away_is_not_held_against_its_device(services, database_url, session, tmp_path):
+    register(database_url, COMMUNITY, [("w1", "water_meter")])
+    with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:
+        eventually(lambda: query(database_url, "SELECT 1 FROM partition_report WHERE present_at IS NOT NULL"))
+        ingest.terminate()
+        with psycopg.connect(database_url) as connection:
+            connection.execute("UPDATE partition_report SET present_at = now() - interval '1 hour'")
+        large, now = 200_000, epoch_ms()
+        waiting = 2 * BURST_BYTES // large
+        with Publisher(services.publish_mqtt_url) as out:
+            for n in range(waiting):
+                payload = reading(now - n, volume_m3=n).ljust(large)
+                out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", payload)
+            out.flush(60)
+        ingest.start()
+        eventually(lambda: stored(database_url, "w1") == waiting)
+        assert counted(database_url) == {}
 
 
 def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services, database_url, ingest):
