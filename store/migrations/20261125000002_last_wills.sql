@@ -9,4 +9,5 @@ ALTER TABLE device_state ADD COLUMN connection_said_at timestamptz;
 
 -- migrate:down
 
+-- squawk-ignore ban-drop-column
 ALTER TABLE device_state DROP COLUMN connection_said_at;
