@@ -6,9 +6,11 @@ PUBACK = 0x40
 CONNACK = 0x20
 
 
-def connect(client_id: str, username: str, password: str, *, will: tuple[str, bytes] | None = None) -> bytes:
-    """CONNECT with a clean session and no keep-alive; a will is retained and has QoS 1."""
-    flags = 0xC2 | (0x2C if will else 0)
+def connect(
+    client_id: str, username: str, password: str, *, will: tuple[str, bytes] | None = None, clean: bool = True
+) -> bytes:
+    """CONNECT without keep-alive; a will is retained and has QoS 1."""
+    flags = 0xC0 | (0x2C if will else 0) | (0x02 if clean else 0)
     texts = [client_id.encode(), *((will[0].encode(), will[1]) if will else ()), username.encode(), password.encode()]
     return _packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x00" + b"".join(map(_text, texts)))
 

@@ -13,12 +13,14 @@ what the workload sends: water meters, their volume and pressure, and the events
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import psycopg
+
+from workload import COMMUNITY
 
 ALERT_OF_EVENT = {
     "leak_detected": "water_leak",
@@ -30,6 +32,7 @@ ALERT_OF_EVENT = {
 }
 _POSSIBLE = {"volume_m3": (0.0, 100_000.0), "pressure_mpa": (0.0, 2.5)}
 _STATEMENTS = {
+    "rejections": "SELECT topic, payload FROM rejection WHERE topic LIKE %(topics)s",
     "readings": """
         SELECT device.community, device.name, round(extract(epoch FROM ts) * 1000)::bigint, volume_m3, pressure_mpa
         FROM telemetry_water_meter JOIN device ON device.id = device_id
@@ -71,9 +74,8 @@ class Expected:
 
 @dataclass
 class Verdict:
-    """What became of the acknowledged messages; `lost` and `doubled` name each finding in words."""
+    """What became of the items; `lost` and `doubled` name each finding in words."""
 
-    acknowledged: int = 0
     stored: int = 0
     rejected: int = 0
     good_but_rejected: set[Item] = field(default_factory=set)
@@ -109,12 +111,12 @@ def _expect(found: Expected, item: Item, content: dict[str, Any]) -> None:
             found.refused.add(item)
 
 
-def judge(connection: psycopg.Connection, messages: Sequence[tuple[str, bytes]]) -> Verdict:
-    """Compare acknowledged messages, as pairs of topic and payload, with the tables."""
-    must, verdict = expected(messages), Verdict(acknowledged=len(messages))
+def judge(connection: psycopg.Connection, must: Expected) -> Verdict:
+    """Compare what must be there with the tables."""
+    verdict = Verdict()
     rejected = {
         Item(topic, _canonical_text(bytes(payload)))
-        for topic, payload in connection.execute("SELECT topic, payload FROM rejection")
+        for topic, payload in connection.execute(_STATEMENTS["rejections"], {"topics": f"anju/v1/{COMMUNITY}/%"})
     }
     ((counted,),) = connection.execute("SELECT coalesce(sum(count), 0) FROM rejection_count")
     _judge_readings(connection.execute(_STATEMENTS["readings"]), must, rejected, verdict)

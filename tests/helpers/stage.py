@@ -91,13 +91,14 @@ class Stage:
     def must_be_whole(self, fault: str, *, timeout_s: float = 120) -> Verdict:
         """Wait until the broker's queue is empty, tell how long that took, and have the oracle judge."""
         messages = self.acknowledged
-        recovered_at = self._settled(expected(messages).rows, timeout_s)
+        must = expected(messages)
+        recovered_at = self._settled(must.rows, timeout_s)
         with psycopg.connect(self.database_url) as connection:
-            verdict = judge(connection, messages)
+            verdict = judge(connection, must)
         outcome = Outcome(
             fault,
             sent=sum(publisher.sent for publisher in self.publishers),
-            acknowledged=verdict.acknowledged,
+            acknowledged=len(messages),
             stored=verdict.stored,
             rejected=verdict.rejected + len(verdict.good_but_rejected),
             lost=len(verdict.lost),
@@ -106,7 +107,7 @@ class Stage:
         )
         self.record("outcome", vars(outcome))
         assert self.ingest.process.poll() is None, f"ingest has ended: {self.ingest.log.read_text()[-2000:]}"
-        assert verdict.acknowledged == outcome.sent
+        assert outcome.acknowledged == outcome.sent
         assert not verdict.lost, verdict.lost[:10]
         assert not verdict.doubled, verdict.doubled[:10]
         return verdict

@@ -1,0 +1,113 @@
+"""A database that refuses, is slow, has no room or is read-only loses and doubles nothing."""
+
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from running import eventually
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 300 MB for the database alone; ask for it before `stage`."""
+    folder = tmp_path / "data" / "postgres"
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300m", "anju", folder], check=False)  # noqa: S607
+    if mounted.returncode:
+        pytest.skip("a small disk is a tmpfs, and only root may mount one")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)  # noqa: S607
+
+
+@contextmanager
+def superuser(stage):
+    """A connection of the superuser, to another database than Anju's."""
+    address = urlsplit(stage.database_url)
+    with psycopg.connect(
+        host=address.hostname, port=address.port, user="postgres", password=address.password, dbname="postgres",
+        autocommit=True,
+    ) as connection:  # fmt: skip
+        yield connection
+
+
+def end_the_sessions_of_ingest(connection):
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'anju%'")
+
+
+def take_connections(url, others):
+    while True:
+        others.enter_context(psycopg.connect(url))
+
+
+def fill(path):
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 65536)
+
+
+def says(stage, words):
+    """Wait until ingest's log tells the operator."""
+    eventually(lambda: words in stage.ingest.log.read_text())
+
+
+def test_a_database_that_refuses_connections(stage):
+    with stage.load(), superuser(stage) as connection:
+        connection.execute("ALTER DATABASE anju ALLOW_CONNECTIONS false")
+        end_the_sessions_of_ingest(connection)
+        says(stage, "not currently accepting connections")
+        time.sleep(3)
+        connection.execute("ALTER DATABASE anju ALLOW_CONNECTIONS true")
+    stage.must_be_whole("database refuses connections")
+
+
+@pytest.mark.chaos
+def test_a_database_without_a_free_connection(stage):
+    with stage.load(), superuser(stage) as connection, ExitStack() as others:
+        end_the_sessions_of_ingest(connection)
+        with pytest.raises(psycopg.OperationalError, match=r"connection slots|too many clients"):
+            take_connections(stage.database_url, others)
+        end_the_sessions_of_ingest(connection)
+        says(stage, "connection slots")
+        time.sleep(5)
+        others.close()
+    stage.must_be_whole("database out of connections")
+
+
+@pytest.mark.chaos
+def test_a_database_that_answers_slowly(distant_stage, database_network):
+    with distant_stage.load():
+        database_network[0].delay_s = 0.3
+        time.sleep(20)
+        database_network[0].delay_s = 0
+    distant_stage.must_be_whole("database answers slowly (0.6 s a round trip)")
+
+
+@pytest.mark.chaos
+def test_a_database_whose_disk_is_full(small_disk, stage):
+    with stage.load():
+        ballast = small_disk / "ballast"
+        with pytest.raises(OSError, match="No space left"):
+            fill(ballast)
+        says(stage, "No space left on device")
+        time.sleep(5)
+        ballast.unlink()
+        if not stage.services.postgres.alive():
+            stage.services.postgres.start()
+    stage.must_be_whole("database's disk full")
+
+
+def test_a_database_that_is_read_only_after_a_fail_over(stage):
+    """It comes back as a standby, which answers and refuses to write, and is promoted later."""
+    postgres = stage.services.postgres
+    with stage.load():
+        postgres.stop()
+        (postgres.part.cwd / "standby.signal").touch()
+        postgres.spawn()
+        says(stage, "read-only transaction")
+        with superuser(stage) as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
+    stage.must_be_whole("database read-only after a fail-over")
