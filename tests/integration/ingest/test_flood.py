@@ -1,11 +1,14 @@
 """A device that floods costs itself, not the others; what it sends in excess is counted, and fills no disk."""
 
 import time
+from contextlib import closing
 
+import httpx
 import psycopg
 
 from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES
 from ingest.rejection_limit import KEPT_PER_HOUR
+from local.ports import Ports
 from running import epoch_ms, eventually, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -70,18 +73,22 @@ def test_what_waited_while_ingest_was_away_is_not_held_against_its_device(servic
         assert counted(database_url) == {}
 
 
-def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services, database_url, ingest):
+def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services, database_url, session, tmp_path):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     made_up = 3 * KEPT_PER_HOUR
-    with Publisher(services.publish_mqtt_url) as out:
+    with closing(Ports(tmp_path)) as ports:
+        port = ports.claim("metrics", 9464)
+    with (
+        running_ingest(database_url, services.mqtt_url, tmp_path, ANJU_METRICS_PORT=str(port)),
+        Publisher(services.publish_mqtt_url) as out,
+    ):
         for n in range(made_up):
             out.publish(f"anju/v1/{COMMUNITY}/water_meter/{n}-nobody/telemetry", reading(epoch_ms(), volume_m3=n))
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", b"no JSON")
         out.flush(60)
-    assert eventually(lambda: len(counted(database_url)) == 2 and counted(database_url)) == {
-        "unknown_device": made_up,
-        "bad_json": 1,
-    }
+        eventually(lambda: counted(database_url) == {"unknown_device": made_up, "bad_json": 1})
+        metric = f'anju_rejections_total{{reason="unknown_device"}} {made_up:.1f}'
+        eventually(lambda: metric in httpx.get(f"http://127.0.0.1:{port}/metrics").text)
     kept = dict(query(database_url, "SELECT reason, count(*) FROM rejection GROUP BY reason"))
     assert kept["unknown_device"] in {KEPT_PER_HOUR, 2 * KEPT_PER_HOUR}  # twice as many when the hour turned in between
     assert kept["bad_json"] == 1
