@@ -2,11 +2,14 @@
 
 import sys
 
-from benchmarks import alert_latency, drain, live, rules_engine
+from benchmarks import alert_latency, drain, gateways, growth, live, memory, rules_engine
 
-FULL = sys.argv[1:] == ["--full"]
-
-rules_engine.main()
-drain.main(500_000 if FULL else 100_000)
-live.main(15_000, 300 if FULL else 60)
-alert_latency.main(None, 300 if FULL else 60)
+if __name__ == "__main__":
+    full = sys.argv[1:] == ["--full"]
+    rules_engine.main()
+    drain.main(500_000 if full else 100_000)
+    gateways.main(2_000_000 if full else 500_000)
+    highest = live.main(15_000, 300 if full else 60)
+    alert_latency.main(alert_latency.SHARE * highest, 300 if full else 60)
+    memory.main(3_600_000 if full else 800_000)
+    growth.main(*((200_000, 100_000_000) if full else (40_000, 4_000_000)))

@@ -24,7 +24,7 @@ from simulators.publisher import Publisher
 from store.alerts import follow_transitions, read_steps
 from store.database import connect
 
-_SHARE = 0.7
+SHARE = 0.7
 _ALERTS_A_SECOND = 20
 _SPANS = 5
 _LATE_S = 60
@@ -37,7 +37,7 @@ def main(rate: float | None = None, seconds: float = 300) -> None:
     with installation(chain(registry(DEVICES), _alarming(alerts))) as anju:
         make_session(anju)
         with ingest(anju) as pid:
-            rate = rate or _SHARE * highest_rate(anju, pid, meters(DEVICES))
+            rate = rate or SHARE * highest_rate(anju, pid, meters(DEVICES))
             before = _pauses(anju)
             delays = _delays_ms(anju, rate, seconds, alerts)
             pauses = {limit: count - before[limit] for limit, count in _pauses(anju).items()}
