@@ -5,6 +5,7 @@ database who the members are and what has an owner, takes what is free up to its
 """
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ _LONGEST_BATCH_S = 20.0
 class Crew:
     """The workers by their partitions. `environment` is theirs, `metrics_dir` the folder of their metrics in it.
 
+    `member` is the number that the crew counts by among the others.
+
     Use it from one thread, the main one: Linux ties the lives of the workers to the thread that starts them. They get
     SIGTERM when it ends, however it does.
     """
@@ -41,8 +44,10 @@ class Crew:
     count: int
     environment: Mapping[str, str]
     metrics_dir: Path
+    member: int = field(default_factory=lambda: secrets.randbits(31))
     _workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _not_before: dict[int, float] = field(default_factory=dict)
+    _away: str = ""  # why, while it is
 
     def run(self, database_url: str, stop: threading.Event) -> None:
         """Share the partitions with the other members until `stop` is set; all batches in hand are finished then.
@@ -54,19 +59,26 @@ class Crew:
             while not stop.is_set():
                 try:
                     with closing(connect_for_locks(database_url, application_name="anju ingest crew")) as connection:
-                        become_member(connection)
-                        self._share(connection, stop)
-                except DatabaseUnavailableError:
-                    # The workers go on by themselves, and say what is wrong.
-                    stop.wait(_LOOK_EVERY_S)
+                        if become_member(connection, member=self.member):
+                            self._share(connection, stop)
+                except DatabaseUnavailableError as error:
+                    self._say_why(str(error))
+                stop.wait(_LOOK_EVERY_S)
         finally:
             self._end()
+
+    def _say_why(self, away: str) -> None:
+        """The workers go on by themselves meanwhile."""
+        if away != self._away:
+            log.warning("the database is away, trying every second", error=away)
+        self._away = away
 
     def _share(self, connection: Connection, stop: threading.Event) -> None:
         while not stop.is_set():
             agree_on_count(connection, self.count)
+            self._away = ""
             self._bury(time.monotonic())
-            rank, members = rank_among_members(connection)
+            rank, members = rank_among_members(connection, member=self.member)
             chosen = choose(self.count, self._workers, partition_owners(connection), rank, members)
             for number in chosen.let_go:
                 self._workers[number].terminate()

@@ -55,6 +55,13 @@ def outside_topic(partition: Partition) -> Callable[[str], str]:
     return turned_back
 
 
+def is_received(topic: str, count: int) -> bool:
+    """Whether one of `count` workers receives a topic, as the broker delivers it, and takes it for its own."""
+    if count == 1:
+        return topic.startswith(f"{PREFIX}/")
+    return any(outside_topic(Partition(number, count))(topic) != topic for number in range(count))
+
+
 class Choice(NamedTuple):
     """The partitions that a member of several is to take, and those it holds and is to let go of."""
 

@@ -1,19 +1,16 @@
-"""Whether the broker takes the account of ingest, asked without touching the session of ingest."""
+"""Whether the broker does what ingest needs of it, asked without touching a session of ingest."""
 
 import socket
-import ssl
 import time
+from contextlib import nullcontext, suppress
 
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, MQTTMessage
 
-from devices.broker_url import Address, BrokerUrl
+from devices.topic import PREFIX
+from ingest.partition import MAPPED_PREFIX, is_received
+from ingest.session import BrokerUnavailableError, connected, subscribe
 
-_TIMEOUT_S = 5.0
-
-
-class BrokerUnavailableError(Exception):
-    """The broker can't be reached, or refuses the account."""
+_LISTEN_S = 1.5
 
 
 def probe_broker(url: str) -> None:
@@ -22,35 +19,37 @@ def probe_broker(url: str) -> None:
     Raises:
         BrokerUnavailableError: no node answers within five seconds, or the account is refused.
     """
-    broker = BrokerUrl.parse(url)
-    silent = []
-    for address in broker.addresses:
-        try:
-            answer = _log_in(broker, address)
-        except OSError as error:
-            silent.append(f"the broker at {address} can't be reached: {error}")
-        else:
-            if answer:
-                raise BrokerUnavailableError(f"the broker refuses the account {broker.username}: {answer}")
-            return
-    raise BrokerUnavailableError("; ".join(silent))
+    with connected(url, _client_id(), clean=True):
+        pass
 
 
-def _log_in(broker: BrokerUrl, address: Address) -> str:
-    """Why a node refuses the account; empty when it takes it. Raises OSError when it does not answer."""
-    answers: list[str] = []
-    client = Client(CallbackAPIVersion.VERSION2, client_id=f"anju-probe-{socket.gethostname()}"[:23].replace(".", "-"))
-    client.username_pw_set(broker.username, broker.password)
-    if broker.tls:
-        client.tls_set_context(ssl.create_default_context())
-    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(
-        str(reason) if reason.is_failure else ""
-    )
-    client.connect(*address)
-    until = time.monotonic() + _TIMEOUT_S
-    while not answers and time.monotonic() < until:
-        client.loop(0.1)
-    client.disconnect()
-    if not answers:
-        raise TimeoutError(f"no answer within {_TIMEOUT_S:g} s")
-    return answers[0]
+def unreceived_topic(url: str, partitions: int) -> str | None:
+    """A topic, as the broker delivers it, on which something has just been published that no worker receives.
+
+    Then the broker maps to another number of partitions. None if all that came in a moment was in its place, if
+    anything came.
+
+    Raises:
+        BrokerUnavailableError: as above, or the account may not read what ingest has to read.
+    """
+    stray: list[str] = []
+
+    def look(_client: Client, _data: object, message: MQTTMessage) -> None:
+        # What is retained may be from a time with other partitions.
+        if not message.retain and not is_received(message.topic, partitions):
+            stray.append(message.topic)
+
+    with connected(url, _client_id(), clean=True) as client:
+        client.on_message = look
+        subscribe(client, f"{PREFIX}/#", qos=0)
+        # Where nothing is to be mapped, the account of ingest need not be allowed to read what would be.
+        with nullcontext() if partitions > 1 else suppress(BrokerUnavailableError):
+            subscribe(client, f"{MAPPED_PREFIX}/#", qos=0)
+        until = time.monotonic() + _LISTEN_S
+        while not stray and time.monotonic() < until:
+            client.loop(0.1)
+    return stray[0] if stray else None
+
+
+def _client_id() -> str:
+    return f"anju-probe-{socket.gethostname()}"[:23].replace(".", "-")

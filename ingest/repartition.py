@@ -1,20 +1,17 @@
 """Dividing the communities anew, once nothing waits in any session any more."""
 
-import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
 
-from devices.broker_url import BrokerUrl
 from ingest.partition import Partition
-from ingest.probe import BrokerUnavailableError
+from ingest.session import connected, loop_until, subscribe
 from store.database import Connection
 from store.ownership import change_count, connect_for_locks, own_partition, rank_among_members, stored_count
 
-_ANSWER_S = 5.0
+_CLEAR_S = 5.0
 # Longer than the broker waits for an acknowledgement (`ack_wait`, 10 s) before it sends a message again.
 _LISTEN_S = 13.0
 _QUIET_S = 2.0
@@ -60,7 +57,7 @@ def repartition(
 
 
 def _keep_others_out(connection: Connection, count: int) -> None:
-    _, members = rank_among_members(connection)
+    _, members = rank_among_members(connection, member=0)
     owned = [own_partition(connection, partition=number) for number in range(count)]
     if members or not all(owned):
         raise NotDrainedError("an `anju ingest` is still running on this database: stop all of them first")
@@ -70,7 +67,7 @@ def _sessions_with_messages(url: str, partitions: Sequence[Partition]) -> list[s
     """The sessions in which a message waits; it stays there, because none is acknowledged."""
     waiting: set[str] = set()
     with ExitStack() as stack:
-        clients = {p.client_id: stack.enter_context(_connected(url, p.client_id, clean=False)) for p in partitions}
+        clients = {p.client_id: stack.enter_context(connected(url, p.client_id, clean=False)) for p in partitions}
         for name, client in clients.items():
             client.on_message = lambda _client, _data, _message, name=name: waiting.add(name)
         until = time.monotonic() + _LISTEN_S
@@ -90,9 +87,9 @@ def _end_session(url: str, partition: Partition) -> set[str]:
         quiet_since = time.monotonic()
         retained.add(message.topic)
 
-    with _connected(url, partition.client_id, clean=True) as client:
+    with connected(url, partition.client_id, clean=True) as client:
         client.on_message = note
-        _subscribe(client, partition)
+        subscribe(client, partition.topic_filter)
         while time.monotonic() < quiet_since + _QUIET_S:
             client.loop(0.1)
     return retained
@@ -100,62 +97,14 @@ def _end_session(url: str, partition: Partition) -> set[str]:
 
 def _open_session(url: str, partition: Partition) -> None:
     """Make the broker keep what is published for a partition from now on."""
-    with _connected(url, partition.client_id, clean=True):
+    with connected(url, partition.client_id, clean=True):
         pass
-    with _connected(url, partition.client_id, clean=False) as client:
-        _subscribe(client, partition)
+    with connected(url, partition.client_id, clean=False) as client:
+        subscribe(client, partition.topic_filter)
 
 
 def _clear(url: str, topics: set[str]) -> None:
     """Clear what the broker retains under these topics."""
-    with _connected(url, "anju-repartition", clean=True) as client:
+    with connected(url, "anju-repartition", clean=True) as client:
         sent = [client.publish(topic, b"", qos=1, retain=True) for topic in topics]
-        _loop_until(client, lambda: all(each.is_published() for each in sent), _ANSWER_S + len(sent) / 100)
-
-
-def _subscribe(client: Client, partition: Partition) -> None:
-    answers: list[bool] = []
-    client.on_subscribe = lambda _client, _data, _id, reasons, _properties: answers.append(reasons[0].is_failure)
-    client.subscribe(partition.topic_filter, qos=1)
-    _loop_until(client, lambda: bool(answers), _ANSWER_S)
-    if answers[0]:
-        raise BrokerUnavailableError(f"the broker refuses the subscription to {partition.topic_filter}")
-
-
-@contextmanager
-def _connected(url: str, client_id: str, *, clean: bool) -> Iterator[Client]:
-    """A client that acknowledges nothing, connected for the time of the block, at the first node that answers."""
-    broker = BrokerUrl.parse(url)
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, manual_ack=True)
-    client.username_pw_set(broker.username, broker.password)
-    if broker.tls:
-        client.tls_set_context(ssl.create_default_context())
-    answers: list[bool] = []
-    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(reason.is_failure)
-    _reach(client, broker)
-    _loop_until(client, lambda: bool(answers), _ANSWER_S)
-    if answers[0]:
-        raise BrokerUnavailableError(f"the broker refuses the account {broker.username}")
-    yield client
-    client.disconnect()
-    client.loop(0.1)
-
-
-def _reach(client: Client, broker: BrokerUrl) -> None:
-    silent = []
-    for address in broker.addresses:
-        try:
-            client.connect(*address)
-        except OSError as error:
-            silent.append(f"the broker at {address} can't be reached: {error}")
-        else:
-            return
-    raise BrokerUnavailableError("; ".join(silent))
-
-
-def _loop_until(client: Client, done: Callable[[], bool], timeout_s: float) -> None:
-    until = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() > until:
-            raise BrokerUnavailableError(f"the broker has not answered within {timeout_s:.0f} s")
-        client.loop(0.1)
+        loop_until(client, lambda: all(each.is_published() for each in sent), _CLEAR_S + len(sent) / 100)

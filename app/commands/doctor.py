@@ -11,10 +11,11 @@ import typer
 from app.output import Exit, fail, say, say_json
 from app.rule_files import rules_folder
 from app.settings import Settings
-from ingest.probe import BrokerUnavailableError, probe_broker
+from ingest.probe import probe_broker, unreceived_topic
+from ingest.session import BrokerUnavailableError
 from rules.loader import RuleFileError, load_rules
 from store.database import DatabaseUnavailableError, connect
-from store.ownership import PartitionState, partition_states
+from store.ownership import PartitionState, partition_states, stored_count
 from store.readiness import missing_schema
 
 _SILENT_S = 15.0
@@ -109,11 +110,26 @@ def _how_far(behind_s: float | None) -> str:
 
 
 def _broker(settings: Settings) -> list[Finding]:
+    url = settings.need("mqtt_url")
     try:
-        probe_broker(settings.need("mqtt_url"))
+        probe_broker(url)
+        count = _partitions_in_force(settings)
+        stray = unreceived_topic(url, count) if count else None
     except BrokerUnavailableError as error:
         return [Finding("broker", good=False, detail=str(error))]
+    if stray:
+        loss = f"a message has come under {stray}, which no ingest takes: the broker has to map to {count} partition(s)"
+        return [Finding("broker", good=False, detail=f'{loss}, see "Partitions" in docs/operations.md')]
     return [Finding("broker", good=True, detail="accepts the account of ingest")]
+
+
+def _partitions_in_force(settings: Settings) -> int | None:
+    """How many there are; None where the database can't say, which is another finding."""
+    try:
+        with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
+            return stored_count(connection)
+    except DatabaseUnavailableError:
+        return None
 
 
 def _rules(settings: Settings) -> list[Finding]:

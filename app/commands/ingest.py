@@ -17,9 +17,9 @@ from app.output import Exit, fail, say
 from app.rule_files import rules_folder
 from app.settings import Settings
 from ingest.partition import Partition
-from ingest.probe import BrokerUnavailableError
 from ingest.repartition import NotDrainedError
 from ingest.repartition import repartition as change_partitions
+from ingest.session import BrokerUnavailableError
 from ingest.worker import IngestSettings, Worker
 from rules.loader import load_rules
 

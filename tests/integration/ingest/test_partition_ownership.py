@@ -128,13 +128,16 @@ def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_o
     assert b"divided into 1 partitions" in ingest.log.read_bytes()
 
 
-def test_members_see_each_other_and_are_gone_with_their_sessions(database_url):
+def test_members_see_each_other_count_once_and_are_gone_with_their_sessions(database_url):
     with locks(database_url) as first, locks(database_url) as second:
-        become_member(first)
-        become_member(second)
-        assert {rank_among_members(first), rank_among_members(second)} == {(0, 2), (1, 2)}
+        assert become_member(first, member=70)
+        assert become_member(second, member=2**31 - 1)
+        assert rank_among_members(first, member=70) == (0, 2)
+        assert rank_among_members(second, member=2**31 - 1) == (1, 2)
+        with locks(database_url) as first_again:
+            assert not become_member(first_again, member=70)
         first.close()
-        assert eventually(lambda: rank_among_members(second) == (0, 1))
+        assert eventually(lambda: rank_among_members(second, member=2**31 - 1) == (0, 1))
 
 
 @pytest.mark.timeout(120)

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cli import anju
 from devices.broker_url import BrokerUrl
 from ingest.partition import Partition, outside_topic
+from ingest.probe import unreceived_topic
 from running import SECRET_KEY, epoch_ms, event, eventually, query, reading, register, running_ingest, steady
 from simulators.publisher import Publisher
 
@@ -147,6 +148,35 @@ def test_last_wills_retained_states_and_malformed_topics_arrive_in_their_communi
         assert [topic for topic, _, _ in got] == [f"anju/p/2/{community}/too/few", mapped_status]
     with listening(mapped, "somebody-new", "anju/p/2/#") as got:
         assert eventually(lambda: got) == [(mapped_status, b'{"state":"offline"}', True)]
+
+
+@contextmanager
+def publishing(url):
+    """Something is published in every community all the time."""
+    stop = threading.Event()
+
+    def run():
+        with Publisher(url) as out:
+            while not stop.wait(0.2):
+                for n in range(40):
+                    out.publish(topic(n), b"{}")
+            out.flush(10)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def test_a_broker_that_maps_to_another_number_of_partitions_is_found(mapped, services):
+    with publishing(mapped.publish_mqtt_url):
+        assert unreceived_topic(mapped.mqtt_url, 4) is None
+        assert unreceived_topic(mapped.mqtt_url, 3).startswith("anju/p/")
+        assert unreceived_topic(mapped.mqtt_url, 1).startswith("anju/p/")
+    with publishing(services.publish_mqtt_url):
+        assert unreceived_topic(services.mqtt_url, 1) is None
+        assert unreceived_topic(services.mqtt_url, 4).startswith("anju/v1/")
 
 
 @pytest.mark.timeout(120)

@@ -1,0 +1,87 @@
+"""A short visit to a session at the broker, for who looks at it or changes it; ingest itself uses `ingest.receiver`."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from devices.broker_url import Address, BrokerUrl
+
+_ANSWER_S = 5.0
+
+
+class BrokerUnavailableError(Exception):
+    """The broker can't be reached, or refuses what it is asked."""
+
+
+@contextmanager
+def connected(url: str, client_id: str, *, clean: bool) -> Iterator[Client]:
+    """A client that acknowledges nothing, connected for the time of the block, at the first node that answers.
+
+    Raises:
+        BrokerUnavailableError: no node answers within five seconds, or the account is refused.
+    """
+    broker = BrokerUrl.parse(url)
+    client, refused = _log_in(broker, client_id, clean=clean)
+    if refused:
+        raise BrokerUnavailableError(f"the broker refuses the account {broker.username}: {refused}")
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop(0.1)
+
+
+def subscribe(client: Client, topic_filter: str, *, qos: int = 1) -> None:
+    """Subscribe, and return when the broker has granted it.
+
+    Raises:
+        BrokerUnavailableError: it refuses, or does not answer.
+    """
+    answers: list[bool] = []
+    client.on_subscribe = lambda _client, _data, _id, reasons, _properties: answers.append(reasons[0].is_failure)
+    client.subscribe(topic_filter, qos=qos)
+    loop_until(client, lambda: bool(answers))
+    if answers[0]:
+        raise BrokerUnavailableError(f"the broker refuses the subscription to {topic_filter}")
+
+
+def loop_until(client: Client, done: Callable[[], bool], timeout_s: float = _ANSWER_S) -> None:
+    """Let the client work until `done`.
+
+    Raises:
+        BrokerUnavailableError: that takes longer than `timeout_s`.
+    """
+    until = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > until:
+            raise BrokerUnavailableError(f"the broker has not answered within {timeout_s:g} s")
+        client.loop(0.1)
+
+
+def _log_in(broker: BrokerUrl, client_id: str, *, clean: bool) -> tuple[Client, str]:
+    """A client that a node has answered, and why it refuses the account; empty when it takes it."""
+    silent = []
+    for address in broker.addresses:
+        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, manual_ack=True)
+        client.username_pw_set(broker.username, broker.password)
+        if broker.tls:
+            client.tls_set_context(ssl.create_default_context())
+        try:
+            return client, _answer(client, address)
+        except (OSError, BrokerUnavailableError) as error:
+            silent.append(f"the broker at {address} can't be reached: {error}")
+    raise BrokerUnavailableError("; ".join(silent))
+
+
+def _answer(client: Client, address: Address) -> str:
+    answers: list[str] = []
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(
+        str(reason) if reason.is_failure else ""
+    )
+    client.connect(*address)
+    loop_until(client, lambda: bool(answers))
+    return answers[0]
