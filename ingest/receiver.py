@@ -29,8 +29,9 @@ log = structlog.get_logger()
 # long again, which no transaction should take.
 _KEEPALIVE_S = 20
 _LONGEST_BACKOFF_S = 10.0
-_BUFFER_MESSAGES = 60_000
-_BUFFER_BYTES = 64 * 1024 * 1024
+# Worked off in a second or two, much sooner than the broker would send again what waits.
+_BUFFER_MESSAGES = 30_000
+_BUFFER_BYTES = 8 * 1024 * 1024
 # A transaction may take long enough to be worth its cost, but not so long that the broker sends again what waits: one
 # message can hold two thousand readings.
 _BATCH_MESSAGES = 10_000

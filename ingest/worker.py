@@ -161,8 +161,12 @@ class Worker:
         return _Session(connection, devices, judge, _now())
 
     def _collect(self) -> list[Message]:
-        """What has arrived: a batch closes when it is full, or a tenth of a second after its first message."""
-        if not self._receiver.buffered and not self._receiver.poll(_QUIET_S) and self._receiver.subscribed:
+        """What has arrived: a batch closes when it is full, or a tenth of a second after its first message.
+
+        Even where a batch waits already there is a look at the connection: a broker drops whoever does not read.
+        """
+        waiting = self._receiver.buffered
+        if not self._receiver.poll(0 if waiting else _QUIET_S) and not waiting and self._receiver.subscribed:
             self._pulse.quiet(_now())
         until = time.monotonic() + _BATCH_S
         while self._receiver.buffered and not self._receiver.has_a_batch and (left := until - time.monotonic()) > 0:

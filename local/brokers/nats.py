@@ -23,6 +23,9 @@ PREFERRED_MONITORING_PORT = 8222
 #   ack_wait            a message not acknowledged for so long is sent again, and only then: also to a session that
 #                       reconnects. So this is how long an alert can be late after a crash of ingest. What is merely
 #                       waiting its turn there is sent again, too, and ingest knows it by its packet id.
+#   max_pending         what may wait to be sent to a client; one with more, or that reads nothing for write_deadline, is
+#                       dropped. What is in flight of gateways' messages, 30,000 of 5 kB, is over NATS's default of
+#                       64 MB, and ingest reads nothing while the database takes long over a batch.
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
 #                       survives the power cut too and costs most of the throughput.
 #   max_payload         stays at its default of 1 MB.
@@ -31,6 +34,8 @@ CONFIGURATION = """\
 server_name: {name}
 listen: "127.0.0.1:-1"
 http: "127.0.0.1:{monitoring_port}"
+max_pending: 256MB
+write_deadline: "60s"
 jetstream {{ store_dir: {store_dir}, sync_interval: "{sync_interval}" }}
 mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas} }}
 mappings {{ {mappings} }}

@@ -263,7 +263,7 @@ def test_the_mapping_to_partitions_that_is_offered_is_that_of_one_machine_withou
 
 
 def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> None:
-    for limit in ("ack_wait", "max_ack_pending"):
+    for limit in ("ack_wait", "max_ack_pending", "max_pending", "write_deadline"):
         found = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in (NATS_CONFIGURATION, CONFIGURATION)]
         assert len(found[0]) == 1
         assert found[0] == found[1]
