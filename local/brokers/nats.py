@@ -23,7 +23,7 @@ PREFERRED_MONITORING_PORT = 8222
 #   ack_wait            a message not acknowledged for so long is sent again, and only then: also to a session that
 #                       reconnects. So this is how long an alert can be late after a crash of ingest. What is merely
 #                       waiting its turn there is sent again, too, and ingest knows it by its packet id.
-#   max_pending         what may wait to be sent to a client; one with more, or that reads nothing for write_deadline, is
+#   max_pending         what may wait to be sent to a client; with more, or reading nothing for write_deadline, it is
 #                       dropped. What is in flight of gateways' messages, 30,000 of 5 kB, is over NATS's default of
 #                       64 MB, and ingest reads nothing while the database takes long over a batch.
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
