@@ -48,13 +48,16 @@ def insert_readings(connection: Connection, batch: Mapping[str, Sequence[Reading
 
     Every reading ends as stored, merged (it added a field to a stored row) or duplicate (it added nothing).
     """
+    # A new chunk locks its table until the commit: two workers that took the tables in different orders would each
+    # wait for the other.
+    ordered = sorted(batch.items())
     try:
         with connection.transaction():
-            for kind, rows in batch.items():
+            for kind, rows in ordered:
                 _copy(connection, KIND_BY_NAME[kind], sql.Identifier(table_name(kind)), rows)
     except errors.UniqueViolation:
-        return {kind: _insert_staged(connection, KIND_BY_NAME[kind], rows) for kind, rows in batch.items()}
-    return {kind: Outcome(None, len(rows), merged=0, duplicates=0) for kind, rows in batch.items()}
+        return {kind: _insert_staged(connection, KIND_BY_NAME[kind], rows) for kind, rows in ordered}
+    return {kind: Outcome(None, len(rows), merged=0, duplicates=0) for kind, rows in ordered}
 
 
 def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:

@@ -32,7 +32,11 @@ class RejectionRow(NamedTuple):
 
 
 def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> None:
-    """Keep and count rejections, inside the caller's transaction."""
+    """Keep and count rejections, inside the caller's transaction.
+
+    Partitions share the counts of what no device is known for. All take the rows in one order, so that no two wait for
+    each other.
+    """
     _count(connection, rows)
     kept = [row for row in rows if row.kept]
     with connection.cursor() as cursor:
@@ -74,5 +78,5 @@ def _count(connection: Connection, rows: Sequence[RejectionRow]) -> None:
             INSERT INTO rejection_count AS stored (hour, community, kind, reason, count) VALUES (%s, %s, %s, %s, %s)
             ON CONFLICT (hour, community, kind, reason) DO UPDATE SET count = stored.count + excluded.count
             """,
-            [(*key, count) for key, count in counts.items()],
+            [(*key, count) for key, count in sorted(counts.items())],
         )

@@ -1,0 +1,60 @@
+"""Workers of several partitions write at the same time; none may end up waiting for another in a circle."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from store.database import connect
+from store.migrate import migrate
+from store.readings import ReadingRow, insert_readings
+from store.rejections import RejectionRow, insert_rejections
+
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
+FIELDS = [("electricity_meter", "power_w"), ("gas_meter", "volume_m3"), ("water_meter", "volume_m3")]
+REASONS = ["bad_topic", "too_large", "unknown_device"]
+
+
+@pytest.fixture
+def together(database_url):
+    """A function that runs `write(connection, order, round)` in both orders at once, so many rounds, in step."""
+    migrate(database_url)
+    step = threading.Barrier(2)
+
+    def run(write, rounds):
+        def worker(order):
+            with closing(connect(database_url, application_name="test")) as connection:
+                for number in range(rounds):
+                    step.wait(20)
+                    with connection.transaction():
+                        write(connection, order, number)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(worker, (1, -1)))
+
+    return run
+
+
+def test_two_whose_batches_begin_new_chunks_of_the_same_tables_in_opposite_order(together):
+    def write(connection, order, number):
+        ts = NOON + number * timedelta(days=30)
+        batch = {kind: [ReadingRow(2 + order, ts, ts, {field: 1.0})] for kind, field in FIELDS[::order]}
+        assert all(outcome.stored == 1 for outcome in insert_readings(connection, batch).values())
+
+    together(write, 15)
+
+
+def test_two_that_count_the_same_rejections_in_opposite_order(together):
+    def write(connection, order, number):
+        rows = [
+            RejectionRow(
+                topic=f"worker/{order}/{number}", reason=reason, detail="", payload=b"", size=0, device_id=None,
+                community="", kind="", received_at=NOON, times=1, kept=False,
+            )
+            for reason in REASONS[::order]
+        ]  # fmt: skip
+        insert_rejections(connection, rows)
+
+    together(write, 150)
