@@ -1,0 +1,85 @@
+"""Three nodes of the broker: one may be killed at any time, and clients go to another. tests/chaos has more of it."""
+
+import threading
+import time
+
+import pytest
+
+from local.services import BrokerName, start_services
+from running import epoch_ms, event, eventually, forget_session, query, reading, register, running_ingest
+from simulators.publisher import Publisher
+
+COMMUNITY = "jiqun"
+METERS = 100
+A_SECOND = 1500
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with start_services(tmp_path / "services", print, BrokerName.NATS_CLUSTER) as services:
+        register(services.database_url, COMMUNITY, [(f"e{n}", "electricity_meter") for n in range(METERS)])
+        forget_session(services)
+        yield services
+
+
+class Traffic:
+    """Readings of all meters, and an event of each that raises an alert, until it is stopped."""
+
+    def __init__(self, url):
+        self.readings = 0
+        self._url = url
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+
+    def _publish(self):
+        began, first_ms = time.monotonic(), epoch_ms() - 600_000
+        with Publisher(self._url) as out:
+            for n in range(METERS):
+                out.publish(topic(n, "event"), event(first_ms, "cover_opened", id=str(n)))
+            while not self._stop.is_set():
+                out.publish(topic(self.readings), reading(first_ms + self.readings // METERS, power_w=350.0))
+                self.readings += 1
+                time.sleep(max(0.0, began + self.readings / A_SECOND - time.monotonic()))
+            out.flush(60)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+
+def topic(n, channel="telemetry"):
+    return f"anju/v1/{COMMUNITY}/electricity_meter/e{n % METERS}/{channel}"
+
+
+def stored(url):
+    return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)")[0]
+
+
+def goes_on(url):
+    """Wait until more is stored than now, by far."""
+    before = stored(url)[0]
+    eventually(lambda: stored(url)[0] > before + 3 * A_SECOND, timeout_s=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_node_that_is_killed_loses_and_doubles_nothing(cluster, tmp_path):
+    url = cluster.database_url
+    with running_ingest(url, cluster.mqtt_url, tmp_path):
+        with Traffic(cluster.publish_mqtt_url) as traffic:
+            goes_on(url)
+            for node in cluster.nodes[:2]:  # the first is where everybody is, the second where they go next
+                node.kill()
+                goes_on(url)
+                node.start()
+        eventually(lambda: stored(url) == (traffic.readings, METERS), timeout_s=60)
+    assert query(url, "SELECT count(*) FROM rejection_count") == [(0,)]
+    assert query(url, "SELECT count(*), count(DISTINCT device_id) FROM alert WHERE device_id IS NOT NULL") == [
+        (METERS, METERS)
+    ]
+    raised = query(url, "SELECT count(*) FROM alert_transition WHERE device_id IS NOT NULL AND to_state = 'active'")
+    assert raised == [(METERS,)]
