@@ -75,7 +75,7 @@ class Services:
     mqtt_url: str
     publish_mqtt_url: str
     read_mqtt_url: str
-    monitoring_url: str
+    monitoring_urls: tuple[str, ...]
     postgres: Process
     nodes: tuple[Process, ...]
     _stops: ExitStack
@@ -84,6 +84,11 @@ class Services:
     def broker(self) -> Process:
         """The broker, or the first node of it."""
         return self.nodes[0]
+
+    @property
+    def monitoring_url(self) -> str:
+        """Where NATS tells of itself, or its first node."""
+        return self.monitoring_urls[0]
 
     def stop(self) -> None:
         """Stop both and give up the data directory."""
@@ -119,7 +124,7 @@ def start_services(
             mqtt_url=broker.ingest_url,
             publish_mqtt_url=broker.publish_url,
             read_mqtt_url=broker.read_url,
-            monitoring_url=broker.monitoring_url,
+            monitoring_urls=broker.monitoring_urls,
             postgres=processes[0],
             nodes=tuple(processes[1:]),
             _stops=stack.pop_all(),

@@ -62,14 +62,14 @@ class Broker:
         title: its name for people.
         ports: where its nodes speak MQTT on 127.0.0.1.
         parts: its nodes, to be started together.
-        monitoring_url: the HTTP monitoring of NATS's first node (`/healthz`, `/jsz?consumers=1`), if it is NATS.
+        monitoring_urls: the HTTP monitoring of each node of NATS (`/healthz`, `/jsz?consumers=1`); others have none.
     """
 
     title: str
     accounts: Accounts
     ports: tuple[int, ...]
     parts: tuple[Part, ...]
-    monitoring_url: str = ""
+    monitoring_urls: tuple[str, ...] = ()
 
     @property
     def ingest_url(self) -> str:

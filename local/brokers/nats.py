@@ -81,7 +81,7 @@ def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
     )
     text = configuration(node, accounts, place, sync_interval=sync_interval)
     part = prepared(node, text, find_nats_server(place.progress), place.user)
-    return Broker("NATS Server", accounts, (node.mqtt_port,), (part,), node.monitoring_url)
+    return Broker("NATS Server", accounts, (node.mqtt_port,), (part,), (node.monitoring_url,))
 
 
 def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval: str = "2m") -> str:

@@ -52,4 +52,4 @@ def open_nats_cluster(place: Place) -> Broker:
         for node, port in zip(nodes, ports, strict=True)
     )
     mqtt_ports = tuple(node.mqtt_port for node in nodes)
-    return Broker("three NATS Servers", accounts, mqtt_ports, parts, nodes[0].monitoring_url)
+    return Broker("three NATS Servers", accounts, mqtt_ports, parts, tuple(node.monitoring_url for node in nodes))

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from typing import NamedTuple
 
 from devices.broker_url import BrokerUrl
@@ -41,7 +41,7 @@ class LoggedPublisher:
         self.log: list[Acknowledged] = []
         self.sent = 0
         address = BrokerUrl.parse(url)
-        self._address = (address.host, address.port)
+        self._nodes = cycle(address.addresses)
         self._username, self._password = address.username, address.password
         self._load = load
         self._waiting: dict[int, tuple[str, bytes]] = {}
@@ -73,7 +73,7 @@ class LoggedPublisher:
         attempts = count()
         while not self._done() and not self._given_up:
             try:
-                with socket.create_connection(self._address, timeout=_PATIENCE_S) as connection:
+                with socket.create_connection(next(self._nodes), timeout=_PATIENCE_S) as connection:
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._log_in(connection, f"logged-{id(self)}-{next(attempts)}")
                     self._talk(connection)
