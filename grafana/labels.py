@@ -49,4 +49,5 @@ REJECTION_REASON: dict[str, str] = {
     "unknown_field": "未知字段",
     "impossible_value": "数值不可能",
     "unknown_event": "未知事件",
+    "rate_limited": "发送过多",
 }
