@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test chaos fuzz check bench lock clean
+.PHONY: demo test chaos fuzz check bench brokers lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make check   format, lint, types, import layers, rules, migrations"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size: hours)"
+	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (an hour)"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean   remove what the other targets made in this folder"
 
@@ -53,6 +54,9 @@ fuzz: $(READY)
 
 bench: $(READY)
 	@$(VENV)/bin/python -m benchmarks $(if $(FULL),--full)
+
+brokers: $(READY)
+	@$(VENV)/bin/python -m benchmarks.brokers --write
 
 lock:
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet 'uv>=0.7'; }

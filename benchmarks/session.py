@@ -1,0 +1,81 @@
+"""A persistent MQTT session that is drained at little cost: raw packets, acknowledged in one write a receive."""
+
+import itertools
+import socket
+import struct
+import time
+
+from benchmarks.packets import PUBLISH, logged_in, puback, subscribe, take
+from devices.broker_url import BrokerUrl
+
+_RECEIVE_BYTES = 1 << 18
+_CLIENT_ID = "measuring"
+_GRANTED = bytes((0x90, 3, 0, 1, 1))
+_RETRY_S = 0.1
+_AWAY_S = 60.0
+
+
+class Session:
+    """The session for `anju/v1/#`, at whichever node of the broker answers."""
+
+    def __init__(self, url: str) -> None:
+        """Make the session; from then on the broker keeps what is published.
+
+        Raises:
+            OSError: no node answers, or the broker refuses the subscription.
+        """
+        self._broker = BrokerUrl.parse(url)
+        self._nodes = itertools.cycle(self._broker.addresses)
+        self.connect()
+        self._connection.settimeout(_AWAY_S)
+        self._connection.sendall(subscribe("anju/v1/#"))
+        answer = self._connection.recv(len(_GRANTED), socket.MSG_WAITALL)
+        if answer != _GRANTED:
+            raise ConnectionError(f"the broker refuses the subscription: {answer.hex()}")
+
+    def connect(self) -> None:
+        """Come back to the session, trying one node after the other.
+
+        Raises:
+            OSError: none has answered for a minute.
+        """
+        self._received = bytearray()
+        until = time.monotonic() + _AWAY_S
+        while True:
+            try:
+                self._connection = logged_in(self._broker, next(self._nodes), _CLIENT_ID, clean=False)
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_RETRY_S)
+            else:
+                return
+
+    def receive(self, timeout_s: float, *, acknowledge: bool = True) -> list[bytes]:
+        """The payloads that have arrived, waiting for some at most `timeout_s`.
+
+        Raises:
+            ConnectionError: the connection ended.
+        """
+        self._connection.settimeout(timeout_s)
+        try:
+            received = self._connection.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            return []
+        if not received:
+            raise ConnectionResetError("the broker has closed the connection")
+        self._received += received
+        payloads, answers = [], []
+        for kind, body in take(self._received):
+            if kind == PUBLISH:
+                (topic_bytes,) = struct.unpack_from("!H", body)
+                payloads.append(body[topic_bytes + 4 :])
+                answers.append(puback(*struct.unpack_from("!H", body, topic_bytes + 2)))
+        if acknowledge and answers:
+            self._connection.settimeout(None)
+            self._connection.sendall(b"".join(answers))
+        return payloads
+
+    def close(self) -> None:
+        """Go; the broker keeps the session."""
+        self._connection.close()
