@@ -51,3 +51,11 @@ def test_a_connection_that_only_one_side_still_believes_in(network, distant_stag
         proxy.cut()
         proxy.mend()
     distant_stage.must_be_whole(f"connection to the {side} half-open for 15 s")
+
+
+def test_a_connection_to_the_broker_that_is_never_heard_of_again(distant_stage, broker_network):
+    """Of the database's such a proxy can tell nothing: there the kernel notices, which this one acknowledges to."""
+    with distant_stage.load():
+        broker_network[0].forget()
+        time.sleep(5)
+    distant_stage.must_be_whole("connection to the broker lost without a word")

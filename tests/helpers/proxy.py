@@ -43,6 +43,10 @@ class Proxy:
         """Pass nothing on, and tell nobody."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
+    def forget(self) -> None:
+        """Pass nothing on for the connections that stand, ever again, and serve new ones, as after a power cut."""
+        self._do(self._forget())
+
     def stop(self) -> None:
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -66,6 +70,11 @@ class Proxy:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
+    async def _forget(self) -> None:
+        self._flowing.clear()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
@@ -88,10 +97,11 @@ class Proxy:
             self._open.discard(task)
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        flowing = self._flowing
         while chunk := await source.read(_CHUNK):
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
-            await self._flowing.wait()
+            await flowing.wait()
             sink.write(chunk)
             await sink.drain()
 
