@@ -10,7 +10,7 @@ ANJU := $(VENV)/bin/anju
 help:
 	@echo "make demo    a whole community on this machine, with live alerts (stop it with Ctrl-C)"
 	@echo "make test    every test, on a real database and a real broker"
-	@echo "make chaos   every fault, with a table of what became of the messages (half an hour)"
+	@echo "make chaos   every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check   format, lint, types, import layers, rules, migrations"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size: hours)"
