@@ -13,7 +13,7 @@ help:
 	@echo "make chaos   every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check   format, lint, types, import layers, rules, migrations"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
-	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size: hours)"
+	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size)"
 	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (an hour)"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean   remove what the other targets made in this folder"
