@@ -7,6 +7,7 @@ Clients are raw sockets in other processes than the brokers; only the CPU time o
 import argparse
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,8 @@ CONTENDERS = {
 def main() -> None:
     """Measure and write the tables."""
     sizes = _sizes()
+    # Ended by SIGTERM, Python would leave the brokers' stores behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     dice = random.Random(sizes.seed)  # noqa: S311 - when to kill is no secret
     rows = [_measured(CONTENDERS[name], sizes, dice) for name in sizes.brokers]
     lost, load = (table(head, part) for head, part in zip(_heads(sizes), zip(*rows, strict=True), strict=True))
