@@ -1,0 +1,113 @@
+-- migrate:up
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
+-- A maintenance window, announced or at once: alerts that match every part given are not notified while it lasts.
+-- Its id comes from whoever creates it, so that a request which is sent twice makes one window.
+CREATE TABLE silence (
+    id uuid PRIMARY KEY,
+    community text REFERENCES community (id),
+    building text CHECK (building IS NULL OR community IS NOT NULL),
+    kind text,
+    rule text,
+    device_id bigint REFERENCES device (id),
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL CHECK (ends_at > starts_at AND ends_at <= starts_at + interval '90 days'),
+    reason text NOT NULL CHECK (reason <> ''),
+    actor text NOT NULL,
+    created_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    ended_by text,
+    CHECK (num_nonnulls(community, building, kind, rule, device_id) > 0),
+    CHECK ((ended_at IS NULL) = (ended_by IS NULL))
+);
+
+CREATE INDEX silence_end ON silence (ends_at);
+
+-- Why one alert is not notified, beside the windows above. Rows are kept: one that is over has its `until`, an open one
+-- may have none.
+CREATE TABLE alert_suppression (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert_id uuid NOT NULL REFERENCES alert (id),
+    cause text NOT NULL CHECK (
+        cause IN ('shelved', 'maintenance', 'caused_by_parent', 'out_of_service', 'chattering')
+    ),
+    since timestamptz NOT NULL,
+    until timestamptz CHECK (until >= since),
+    detail text NOT NULL,
+    actor text,
+    released_by text,
+    CHECK (cause <> 'shelved' OR (until IS NOT NULL AND until <= since + interval '24 hours'))
+);
+
+CREATE INDEX alert_suppression_alert ON alert_suppression (alert_id, cause, since);
+CREATE INDEX alert_suppression_shelved ON alert_suppression (until) WHERE cause = 'shelved';
+
+-- What suppresses which alert at one moment. Who shelves an alert shelves what the same rule raises on the same device
+-- until then, not this one occurrence: else a condition that comes and goes would call again within minutes.
+CREATE FUNCTION suppression_at(moment timestamptz)
+RETURNS TABLE (alert_id uuid, cause text, since timestamptz, until timestamptz, detail text, actor text)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT own.alert_id, own.cause, own.since, own.until, own.detail, own.actor
+    FROM alert_suppression AS own
+    WHERE own.cause <> 'shelved' AND own.since <= moment AND (own.until IS NULL OR own.until > moment)
+    UNION ALL
+    SELECT again.id, shelf.cause, shelf.since, shelf.until, shelf.detail, shelf.actor
+    FROM alert_suppression AS shelf
+    JOIN alert AS shelved ON shelved.id = shelf.alert_id
+    JOIN alert AS again
+        ON again.rule = shelved.rule
+        AND coalesce(again.device_id, -again.partition) = coalesce(shelved.device_id, -shelved.partition)
+        AND again.sequence >= shelved.sequence
+    WHERE shelf.cause = 'shelved' AND shelf.since <= moment AND shelf.until > moment
+    UNION ALL
+    SELECT alert.id, 'maintenance', silence.starts_at, silence.ends_at, silence.reason, silence.actor
+    FROM silence
+    JOIN alert
+        ON (silence.community IS NULL OR silence.community = alert.community)
+        AND (silence.kind IS NULL OR silence.kind = alert.kind)
+        AND (silence.rule IS NULL OR silence.rule = alert.rule)
+        AND (silence.device_id IS NULL OR silence.device_id = alert.device_id)
+    LEFT JOIN device ON device.id = alert.device_id
+    WHERE silence.starts_at <= moment AND silence.ends_at > moment
+        AND (silence.ended_at IS NULL OR silence.ended_at > moment)
+        AND (silence.building IS NULL OR silence.building = device.building)
+$$;
+
+-- One row for each change by a person, written in the transaction of the change. `actor` is whose key or account it was,
+-- `person` whom the holder of a key that several share names. A request that is sent again is known by its key.
+CREATE TABLE audit_log (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL,
+    actor text NOT NULL,
+    person text,
+    action text NOT NULL,
+    subject text NOT NULL,
+    subject_id text NOT NULL,
+    before jsonb NOT NULL,
+    after jsonb NOT NULL,
+    request_key text
+);
+
+CREATE INDEX audit_log_subject ON audit_log (subject, subject_id, id);
+CREATE UNIQUE INDEX audit_log_request ON audit_log (actor, request_key) WHERE request_key IS NOT NULL;
+
+CREATE FUNCTION refuse_change() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are only ever added', tg_table_name;
+END
+$$;
+
+CREATE TRIGGER audit_log_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- migrate:down
+
+DROP TABLE audit_log;
+DROP FUNCTION refuse_change();
+DROP FUNCTION suppression_at(timestamptz);
+DROP TABLE alert_suppression, silence;

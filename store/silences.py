@@ -1,0 +1,138 @@
+"""Silences: maintenance windows that people announce, and what they match."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import class_row
+
+from store.database import Connection
+
+LONGEST_SILENCE = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSilence:
+    """A window to be announced. At least one part of what it matches is given; a building needs its community."""
+
+    id: UUID
+    community: str | None = None
+    building: str | None = None
+    kind: str | None = None
+    rule: str | None = None
+    device_id: int | None = None
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    actor: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceRow:
+    """A window as people read it; `device` is the name of its device. `ended_at` is when somebody ended it early."""
+
+    id: UUID
+    community: str | None
+    building: str | None
+    kind: str | None
+    rule: str | None
+    device: str | None
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    actor: str
+    created_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+
+
+SilenceKey = tuple[datetime, UUID]
+
+_SILENCE: LiteralString = """
+    SELECT silence.id, coalesce(silence.community, device.community) AS community, silence.building, silence.kind,
+           silence.rule, device.name AS device, silence.starts_at, silence.ends_at, silence.reason, silence.actor,
+           silence.created_at, silence.ended_at, silence.ended_by
+    FROM silence LEFT JOIN device ON device.id = silence.device_id
+"""
+
+
+def insert_silence(connection: Connection, silence: NewSilence) -> None:
+    """Announce a window, inside the caller's transaction.
+
+    Raises:
+        UnusableDataError: nothing to match is given, it names what does not exist, it ends before it starts, or it
+            lasts longer than `LONGEST_SILENCE` (at the edge of the store).
+    """
+    connection.execute(
+        """
+        INSERT INTO silence (id, community, building, kind, rule, device_id, starts_at, ends_at, reason, actor,
+                             created_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (
+            silence.id, silence.community, silence.building, silence.kind, silence.rule, silence.device_id,
+            silence.starts_at, silence.ends_at, silence.reason, silence.actor, silence.created_at,
+        ),
+    )  # fmt: skip
+
+
+def find_silence(connection: Connection, silence_id: UUID) -> SilenceRow | None:
+    """The window of that id, or None."""
+    with connection.cursor(row_factory=class_row(SilenceRow)) as cursor:
+        return cursor.execute(
+            sql.SQL("{silence} WHERE silence.id = %s").format(silence=sql.SQL(_SILENCE)), (silence_id,)
+        ).fetchone()
+
+
+def claim_silence(connection: Connection, silence_id: UUID) -> SilenceRow | None:
+    """The window of that id, or None; nobody else changes it until the caller's transaction ends."""
+    connection.execute("SELECT 1 FROM silence WHERE id = %s FOR UPDATE", (silence_id,))
+    return find_silence(connection, silence_id)
+
+
+def end_silence(connection: Connection, silence_id: UUID, *, at: datetime, actor: str) -> None:
+    """End a claimed window before its time."""
+    connection.execute("UPDATE silence SET ended_at = %s, ended_by = %s WHERE id = %s", (at, actor, silence_id))
+
+
+def list_silences(
+    connection: Connection,
+    *,
+    community: str | None,
+    not_over_at: datetime | None,
+    before: SilenceKey | None,
+    limit: int,
+) -> list[SilenceRow]:
+    """At most `limit` windows, the one that starts last first, from the first one beyond `before`.
+
+    Args:
+        connection: To read on.
+        community: Those that are about this community, or a device in it; None for all.
+        not_over_at: Those that last at that time, or will come; None for all.
+        before: The key (start, id) of the last one of the page before.
+        limit: How many.
+    """
+    starts_at, silence_id = before or (None, None)
+    with connection.cursor(row_factory=class_row(SilenceRow)) as cursor:
+        return cursor.execute(
+            sql.SQL(
+                """
+                {silence}
+                WHERE (%(community)s::text IS NULL OR %(community)s IN (silence.community, device.community))
+                  AND (%(not_over_at)s::timestamptz IS NULL
+                       OR (silence.ends_at > %(not_over_at)s AND coalesce(silence.ended_at > %(not_over_at)s, true)))
+                  AND (%(starts_at)s::timestamptz IS NULL
+                       OR silence.starts_at < %(starts_at)s
+                       OR (silence.starts_at = %(starts_at)s AND silence.id > %(id)s::uuid))
+                ORDER BY silence.starts_at DESC, silence.id
+                LIMIT %(limit)s
+                """
+            ).format(silence=sql.SQL(_SILENCE)),
+            {
+                "community": community, "not_over_at": not_over_at, "starts_at": starts_at, "id": silence_id,
+                "limit": limit,
+            },
+        ).fetchall()  # fmt: skip

@@ -1,0 +1,243 @@
+"""What keeps alerts from being notified: causes of their own, and the windows that match them."""
+
+import itertools
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from store.database import connect
+from store.migrate import migrate
+from store.registry import Rows, set_registry
+from store.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.silences import NewSilence, end_silence, find_silence, insert_silence
+from store.suppression import CauseName, causes_of, list_suppressed, release, suppress
+
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+KINDS = ("electricity_meter", "water_meter")
+
+
+class Estate:
+    """Two communities with a device of each kind in each of two buildings, and the alerts raised on them."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self._sequences = itertools.count(1)
+        columns = ("id", "name", "banner", "street")
+        set_registry(
+            connection,
+            Rows(columns, [(community, "金河苑", "东胜区", "林荫街道") for community in ("east", "west")]),
+            Rows(),
+            Rows(
+                ("community", "name", "kind", "building"),
+                [
+                    (community, f"{kind.partition('_')[0]}-{building}", kind, building)
+                    for community in ("east", "west")
+                    for building in ("1", "2")
+                    for kind in KINDS
+                ],
+            ),
+        )
+        self.devices = {
+            device_id: (community, building, kind)
+            for device_id, community, building, kind in connection.execute(
+                "SELECT id, community, building, kind FROM device ORDER BY id"
+            )
+        }
+
+    def alert(self, device_id=None, rule="leak"):
+        community, _, kind = self.devices.get(device_id, (None, None, "pipeline"))
+        alert_id = uuid.uuid4()
+        raise_alert(
+            self.connection,
+            OccurrenceRow(
+                id=alert_id, rule=rule, rule_version="v1", device_id=device_id, sequence=next(self._sequences),
+                community=community, kind=kind, severity="warning", title="漏水", message="", advice="",
+                opened_at=NOON, raised_at=NOON, simulated=False,
+            ),
+        )  # fmt: skip
+        return alert_id
+
+    def end(self, alert_id):
+        progress_alert(self.connection, alert_id, "ended", NOON)
+
+    def silence(self, **parts):
+        facts = {"starts_at": NOON, "ends_at": NOON + HOUR, "reason": "换表", "actor": "王师傅", "created_at": NOON}
+        silence = NewSilence(id=uuid.uuid4(), **(facts | parts))
+        insert_silence(self.connection, silence)
+        return silence.id
+
+    def causes(self, alert_id, now=NOON):
+        return [cause.name.value for cause in causes_of(self.connection, [alert_id], now).get(alert_id, ())]
+
+
+@pytest.fixture
+def estate(database_url):
+    migrate(database_url)
+    with connect(database_url, application_name="test") as connection:
+        yield Estate(connection)
+        connection.rollback()
+
+
+@pytest.fixture
+def meter(estate):
+    return next(device for device, facts in estate.devices.items() if facts == ("east", "1", "electricity_meter"))
+
+
+def test_an_alert_that_nothing_suppresses_has_no_entry(estate, meter):
+    assert causes_of(estate.connection, [estate.alert(meter)], NOON) == {}
+    assert causes_of(estate.connection, [], NOON) == {}
+
+
+def test_a_cause_holds_from_its_beginning_to_before_its_end_and_says_who_and_why(estate, meter):
+    alert = estate.alert(meter)
+    until = NOON + HOUR
+    suppress(estate.connection, [alert], CauseName.SHELVED, since=NOON, until=until, detail="等备件", actor="王师傅")
+    (cause,) = causes_of(estate.connection, [alert], NOON)[alert]
+    assert (cause.name, cause.since, cause.until) == (CauseName.SHELVED, NOON, until)
+    assert (cause.detail, cause.actor) == ("等备件", "王师傅")
+    assert [estate.causes(alert, at) for at in (NOON - SECOND, NOON, until - SECOND, until)] == [
+        [], ["shelved"], ["shelved"], [],
+    ]  # fmt: skip
+
+
+def test_several_causes_hold_side_by_side_and_each_is_released_alone(estate, meter):
+    alert = estate.alert(meter)
+    for hours, cause in enumerate((CauseName.OUT_OF_SERVICE, CauseName.CHATTERING, CauseName.CAUSED_BY_PARENT)):
+        suppress(estate.connection, [alert], cause, since=NOON + hours * HOUR, detail="三号楼网关")
+    estate.silence(kind=KINDS[0], starts_at=NOON + 3 * HOUR, ends_at=NOON + 9 * HOUR)
+    later = NOON + 4 * HOUR
+    assert estate.causes(alert, later) == ["out_of_service", "chattering", "caused_by_parent", "maintenance"]
+    assert release(estate.connection, [alert], CauseName.CHATTERING, at=later) == {alert}
+    assert release(estate.connection, [alert], CauseName.CHATTERING, at=later) == frozenset()
+    assert estate.causes(alert, later) == ["out_of_service", "caused_by_parent", "maintenance"]
+
+
+def test_two_hundred_children_are_suppressed_and_released_at_once(estate, meter):
+    alerts = {estate.alert(meter, f"rule_{number}") for number in range(200)}
+    suppress(estate.connection, alerts, CauseName.CAUSED_BY_PARENT, since=NOON, detail="网关离线")
+    assert set(list_suppressed(estate.connection, NOON)) == alerts
+    assert release(estate.connection, alerts, CauseName.CAUSED_BY_PARENT, at=NOON + HOUR) == alerts
+    assert list_suppressed(estate.connection, NOON + HOUR) == {}
+
+
+def test_the_same_suppression_said_twice_is_one_and_another_replaces_it(estate, meter):
+    alert = estate.alert(meter)
+    for minutes in (0, 1):
+        at = NOON + timedelta(minutes=minutes)
+        suppress(estate.connection, [alert], CauseName.CAUSED_BY_PARENT, since=at, detail="网关离线")
+    (cause,) = causes_of(estate.connection, [alert], NOON + HOUR)[alert]
+    assert cause.since == NOON
+    suppress(estate.connection, [alert], CauseName.CAUSED_BY_PARENT, since=NOON + HOUR, detail="三号楼停电")
+    (cause,) = causes_of(estate.connection, [alert], NOON + HOUR)[alert]
+    assert (cause.since, cause.detail) == (NOON + HOUR, "三号楼停电")
+    (before,) = causes_of(estate.connection, [alert], NOON + HOUR - SECOND)[alert]
+    assert before.detail == "网关离线"
+
+
+def test_what_is_shelved_stays_so_when_the_condition_comes_again_but_what_was_over_before_was_not(estate, meter):
+    over, shelved = estate.alert(meter), None
+    estate.end(over)
+    shelved = estate.alert(meter)
+    suppress(estate.connection, [shelved], CauseName.SHELVED, since=NOON, until=NOON + HOUR, detail="等备件")
+    estate.end(shelved)
+    again, other = estate.alert(meter), estate.alert(meter, "flood")
+    assert [estate.causes(alert) for alert in (over, again, other)] == [[], ["shelved"], []]
+    assert release(estate.connection, [again], CauseName.SHELVED, at=NOON, actor="王师傅") == {again}
+    assert estate.causes(again) == []
+
+
+def test_what_is_shelved_about_anju_itself_stays_so_too(estate):
+    shelved = estate.alert(rule="ingest_behind")
+    suppress(estate.connection, [shelved], CauseName.SHELVED, since=NOON, until=NOON + HOUR)
+    estate.end(shelved)
+    assert estate.causes(estate.alert(rule="ingest_behind")) == ["shelved"]
+
+
+@pytest.mark.parametrize("until", [None, NOON + timedelta(hours=24, seconds=1), NOON - SECOND])
+def test_no_shelving_lasts_more_than_a_day_or_ends_before_it_begins(estate, meter, until):
+    alert = estate.alert(meter)
+    with pytest.raises(psycopg.IntegrityError):
+        suppress(estate.connection, [alert], CauseName.SHELVED, since=NOON, until=until)
+
+
+def test_what_has_ended_is_not_listed_as_suppressed(estate, meter):
+    open_still, over = estate.alert(meter), estate.alert(meter, "flood")
+    suppress(estate.connection, [open_still, over], CauseName.OUT_OF_SERVICE, since=NOON)
+    estate.end(over)
+    assert set(list_suppressed(estate.connection, NOON)) == {open_still}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_window_matches_the_alerts_in_which_every_part_given_is_found(estate, data):
+    """The database against the same law in Python."""
+    subjects = st.sampled_from([None, *estate.devices])
+    chosen = data.draw(st.lists(st.tuples(subjects, st.sampled_from(["leak", "flood"])), unique=True, min_size=1))
+    parts = {
+        "community": data.draw(st.sampled_from([None, "east", "west"])),
+        "kind": data.draw(st.sampled_from([None, *KINDS, "pipeline"])),
+        "rule": data.draw(st.sampled_from([None, "leak", "flood"])),
+        "device_id": data.draw(subjects),
+    }
+    if parts["community"]:
+        parts["building"] = data.draw(st.sampled_from([None, "1", "2"]))
+    if not any(parts.values()):
+        parts["rule"] = "leak"
+    with estate.connection.transaction(force_rollback=True):
+        alerts = {estate.alert(device_id, rule): (device_id, rule) for device_id, rule in chosen}
+        estate.silence(**parts)
+        found = set(causes_of(estate.connection, list(alerts), NOON))
+    assert found == {alert for alert, subject in alerts.items() if _matches(parts, estate.devices, *subject)}
+
+
+def _matches(parts, devices, device_id, rule):
+    community, building, kind = devices.get(device_id, (None, None, "pipeline"))
+    facts = {"community": community, "building": building, "kind": kind, "rule": rule, "device_id": device_id}
+    return all(facts[name] == wanted for name, wanted in parts.items() if wanted is not None)
+
+
+def test_a_window_lasts_from_its_start_to_before_its_end_or_until_somebody_ends_it(estate, meter):
+    alert = estate.alert(meter)
+    first = estate.silence(community="east", building="1")
+    assert [estate.causes(alert, at) for at in (NOON - SECOND, NOON, NOON + HOUR - SECOND, NOON + HOUR)] == [
+        [], ["maintenance"], ["maintenance"], [],
+    ]  # fmt: skip
+    end_silence(estate.connection, first, at=NOON + HOUR / 2, actor="李经理")
+    assert estate.causes(alert, NOON + HOUR / 2 - SECOND) == ["maintenance"]
+    assert estate.causes(alert, NOON + HOUR / 2) == []
+    ended = find_silence(estate.connection, first)
+    assert ended is not None
+    assert (ended.ended_at, ended.ended_by) == (NOON + HOUR / 2, "李经理")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"building": "1"},
+        {"community": "nowhere"},
+        {"kind": "water_meter", "ends_at": NOON},
+        {"kind": "water_meter", "ends_at": NOON + timedelta(days=90, seconds=1)},
+        {"kind": "water_meter", "reason": ""},
+    ],
+)
+def test_a_window_that_cannot_be_meant_is_refused(estate, parts):
+    with pytest.raises(psycopg.IntegrityError):
+        estate.silence(**parts)
+
+
+def test_an_audit_row_is_never_changed(estate):
+    estate.connection.execute(
+        "INSERT INTO audit_log (at, actor, action, subject, subject_id, before, after) "
+        "VALUES (%s, 'api', 'acknowledge', 'alert', '1', '{}', '{}')",
+        (NOON,),
+    )
+    for change in ("UPDATE audit_log SET actor = ''", "DELETE FROM audit_log", "TRUNCATE audit_log"):
+        with pytest.raises(psycopg.errors.RaiseException), estate.connection.transaction():
+            estate.connection.execute(change)
