@@ -62,11 +62,12 @@ def render(
         elif name == "silent_for":
             parts.append(in_chinese(silent_for))
         else:
-            parts.append(_in_words(values.get(name), known[name]))
+            parts.append(in_words(values.get(name), known[name]))
     return "".join(parts).strip()
 
 
-def _in_words(value: object, field: EventField) -> str:
+def in_words(value: object, field: EventField) -> str:
+    """A value as people read it, without its unit; 未知 for None."""
     match value:
         case None:
             return _UNKNOWN

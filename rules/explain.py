@@ -1,0 +1,237 @@
+"""Why a transition came about, in Chinese sentences, from what is stored with it: values, limits, times and delays.
+
+The words come from the inputs alone and never from the rule in force: that one may have changed since.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from devices.kind import DeviceKind, Field
+from rules.condition import COMPARISONS, Verdict
+from rules.duration import in_chinese, parse_duration
+from rules.machine import Reason
+from rules.pipeline import RULE_KINDS
+from rules.rule import Phase
+from rules.text import in_words
+
+_CITY = ZoneInfo("Asia/Shanghai")
+_OPENED = {Phase.NORMAL, Phase.PENDING, Phase.MUTED}
+_COMPARED = {"above": "高于限值", "below": "低于限值", "equals": "等于"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is known of a step of the process axis once it is stored; `inputs` as in `rules.transition.Transition`."""
+
+    kind: str
+    from_phase: str
+    to_phase: str
+    at: datetime
+    reason: str
+    inputs: Mapping[str, Any]
+
+
+def explain(told: Told) -> tuple[str, ...]:
+    """The reasons of a step, one sentence each, the most telling first; times are those of the city."""
+    ended = _ENDS.get(told.reason)
+    if ended is not None and told.to_phase != Phase.ACTIVE:
+        return ended(told)
+    found = _held(told) if told.to_phase in {Phase.PENDING, Phase.ACTIVE} else _over(told)
+    return (*found, _consequence(told))
+
+
+def _consequence(told: Told) -> str:
+    match told.to_phase, told.from_phase:
+        case Phase.PENDING, _:
+            says = f"这一情况须持续{_delay(told, 'on_delay')}才会报警，从{clock(told.at)}起计时。"
+        case Phase.ACTIVE, before:
+            says = _ripened(told) if before in _OPENED else "恢复过程中情况再次出现，仍是同一次报警。"
+        case Phase.RECOVERING, _:
+            says = f"这一状态须持续{_delay(told, 'off_delay')}报警才会结束，从{clock(told.at)}起计时。"
+        case Phase.LATCHED, _:
+            says = "按规则，报警须经人工确认才会结束。"
+        case _, Phase.PENDING:
+            says = "情况没有持续到规定的时间，因此没有报警。"
+        case _, Phase.MUTED:
+            says = "情况已消失，此后再次出现会重新报警。"
+        case _:
+            says = _recovered(told)
+    return says
+
+
+def clock(at: datetime) -> str:
+    """An instant as people in the city read it, such as `7月1日 12:05:03`."""
+    local = at.astimezone(_CITY)
+    return f"{local.month}月{local.day}日 {local:%H:%M:%S}"
+
+
+def _resolved(told: Told) -> tuple[str, ...]:
+    by = told.inputs.get("resolved_by")
+    who = f"{by} 于{clock(told.at)}关闭了报警。" if by else f"报警于{clock(told.at)}人工关闭。"
+    if told.to_phase == Phase.MUTED:
+        return (who, "关闭时情况仍然存在：在系统看到它消失之前，同一问题不会再次报警。")
+    return (who,)
+
+
+def _changed(told: Told) -> tuple[str, ...]:
+    return (f"规则于{clock(told.at)}修改或停用，按旧规则发出的报警随之结束。",)
+
+
+_ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {Reason.RESOLVED: _resolved, Reason.RULE_CHANGED: _changed}
+
+
+def _ripened(told: Told) -> str:
+    delay = _duration(told.inputs.get("on_delay"))
+    if not delay or told.reason == Reason.SILENCE:
+        return f"规则不要求持续时间，{clock(told.at)}即报警。"
+    return f"自{clock(told.at - delay)}起持续满{_spelled(delay)}，{clock(told.at)}报警。"
+
+
+def _recovered(told: Told) -> str:
+    delay = _duration(told.inputs.get("off_delay"))
+    if told.reason == Reason.ARRIVAL or not delay:
+        return f"报警于{clock(told.at)}结束。"
+    return f"自{clock(told.at - delay)}起持续满{_spelled(delay)}，报警于{clock(told.at)}结束。"
+
+
+def _held(told: Told) -> tuple[str, ...]:
+    """What made the condition hold, by the sample that last did."""
+    return _judged(told, told.inputs, _limits(told, "when"))
+
+
+def _over(told: Told) -> tuple[str, ...]:
+    """What ended it, by the sample that last did; without one there is nothing to tell."""
+    cleared = told.inputs.get("cleared")
+    if not isinstance(cleared, Mapping):
+        return ()
+    if told.reason == Reason.ARRIVAL:
+        return (f"设备恢复上报，数据于{_instant(cleared.get('received_at'))}收到。",)
+    until = _limits(told, "until")
+    return _judged(told, cleared, until or {"not": _limits(told, "when")})
+
+
+def _judged(told: Told, sample: Mapping[str, Any], condition: Mapping[str, Any]) -> tuple[str, ...]:
+    values = {**_mapping(sample.get("last_known")), **_mapping(sample.get("values"))}
+    reading = _Reading(RULE_KINDS.get(told.kind), values, sample)
+    words = _worded(condition, reading)
+    return (f"{words}。",) if words else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    kind: DeviceKind | None
+    values: Mapping[str, Any]
+    sample: Mapping[str, Any]
+
+
+def _worded(condition: Mapping[str, Any], reading: _Reading) -> str:
+    """A condition and what was found of it. One that this version does not know stands in the rule file's words."""
+    for key, tell in _WORDS.items():
+        if key in condition:
+            return tell(condition, reading)
+    return json.dumps(condition, ensure_ascii=False) if condition else ""
+
+
+def _compared(condition: Mapping[str, Any], reading: _Reading) -> str:
+    name = condition["field"]
+    field, value = reading.kind.field(name) if reading.kind else None, reading.values.get(name)
+    how = next((key for key in COMPARISONS if key in condition), None)
+    if how is None:
+        return json.dumps(condition, ensure_ascii=False)
+    held = _holds(condition, reading)
+    sign = "" if held is not False else "没有"
+    found = f"{field.zh if field else name} {_quantity(value, field)}"
+    if how == "outside":
+        low, high = condition[how]
+        return f"{found}，{sign}超出 {_quantity(low, field)} 至 {_quantity(high, field)} 的范围{_measured(reading)}"
+    if how == "equals":
+        return f"{found}{_measured(reading)}" if held else f"{found}，不是{_quantity(condition[how], field)}"
+    return f"{found}，{sign}{_COMPARED[how]} {_quantity(condition[how], field)}{_measured(reading)}"
+
+
+def _holds(condition: Mapping[str, Any], reading: _Reading) -> Verdict:
+    """What a comparison said of the values; an event holds where it is what arrived. None for everything else."""
+    for how, test in COMPARISONS.items():
+        if how in condition:
+            return test(condition["field"], condition[how])(reading.values)
+    return reading.sample.get("event") in condition["event"] if "event" in condition else None
+
+
+def _happened(condition: Mapping[str, Any], reading: _Reading) -> str:
+    name = reading.sample.get("event")
+    if name is None:
+        return ""
+    event = reading.kind.event(name) if reading.kind else None
+    return f"设备报告“{event.zh if event else name}”（{_instant(reading.sample.get('ts'))}）"
+
+
+def _silent(condition: Mapping[str, Any], reading: _Reading) -> str:
+    silent = condition["silent"]
+    period, jitter = _duration(silent["period"]), _duration(silent["jitter"])
+    spare = f"加 {in_chinese(jitter)}" if jitter else ""
+    allowed = f"{silent['periods']} 个上报周期（每个 {in_chinese(period)}）{spare}"
+    return f"最后一次收到新数据是在{_instant(reading.sample.get('received_at'))}，此后超过{allowed}没有新数据"
+
+
+def _all(condition: Mapping[str, Any], reading: _Reading) -> str:
+    return "；".join(filter(None, (_worded(part, reading) for part in condition["all"])))
+
+
+def _any(condition: Mapping[str, Any], reading: _Reading) -> str:
+    """The parts that were found to hold; where none was, all of them."""
+    parts = condition["any"]
+    held = [part for part in parts if _holds(part, reading)] or parts
+    return _all({"all": held}, reading)
+
+
+def _not(condition: Mapping[str, Any], reading: _Reading) -> str:
+    return _worded(condition["not"], reading)
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any], _Reading], str]] = {
+    "field": _compared,
+    "event": _happened,
+    "silent": _silent,
+    "all": _all,
+    "any": _any,
+    "not": _not,
+}
+
+
+def _quantity(value: Any, field: Field | None) -> str:  # noqa: ANN401
+    unit = getattr(field, "unit", "1")
+    words = in_words(value, field) if field else str(value)
+    return f"{words} {unit}" if unit != "1" and value is not None else words
+
+
+def _measured(reading: _Reading) -> str:
+    at = reading.sample.get("ts")
+    return f"（{_instant(at)}测得）" if at else ""
+
+
+def _limits(told: Told, which: str) -> Mapping[str, Any]:
+    return _mapping(_mapping(told.inputs.get("limits")).get(which))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    return value if isinstance(value, Mapping) else {}
+
+
+def _duration(text: Any) -> timedelta:  # noqa: ANN401
+    return parse_duration(text) if isinstance(text, str) else timedelta()
+
+
+def _delay(told: Told, which: str) -> str:
+    return _spelled(_duration(told.inputs.get(which)))
+
+
+def _spelled(duration: timedelta) -> str:
+    return f" {in_chinese(duration)}"
+
+
+def _instant(text: Any) -> str:  # noqa: ANN401
+    return clock(datetime.fromisoformat(text)) if isinstance(text, str) else "未知时间"

@@ -1,0 +1,146 @@
+"""Why an alert came and went, in words that a property manager reads."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.rule_files import rules_folder
+from devices.device import Device
+from rules.condition import All, Any, Compare
+from rules.engine import Engine
+from rules.explain import Told, clock, explain
+from rules.loader import load_rules
+from rules.rule import RulePack
+from rules.sample import Sample
+from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, rule, silent_rule, volts
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def words(transition, kind="electricity_meter"):
+    return explain(
+        Told(
+            kind=kind, from_phase=transition.from_phase, to_phase=transition.to_phase, at=transition.at,
+            reason=transition.reason, inputs=transition.inputs,
+        )
+    )  # fmt: skip
+
+
+def last_words(world):
+    return words(world.transitions[-1])
+
+
+def test_an_alert_tells_its_value_its_limit_since_when_and_for_how_long():
+    world = World(rule(allowed_gap=minutes(5)))
+    world.judge(*(volts(minute, 245) for minute in (0, 4, 8, 10)))
+    assert last_words(world) == (
+        "电压 245 V，高于限值 242 V（1月1日 08:08:00测得）。",
+        "自1月1日 08:00:00起持续满 10 分钟，1月1日 08:10:00报警。",
+    )
+
+
+def test_what_is_pending_tells_what_it_waits_for():
+    world = World(rule())
+    world.judge(volts(0, 245))
+    assert last_words(world)[-1] == "这一情况须持续 10 分钟才会报警，从1月1日 08:00:00起计时。"
+    world.judge(volts(1, 230))
+    assert last_words(world) == (
+        "电压 230 V，低于限值 238 V（1月1日 08:01:00测得）。",
+        "情况没有持续到规定的时间，因此没有报警。",
+    )
+
+
+def test_a_recovery_tells_the_value_that_ended_it():
+    world = World(rule(on_delay=timedelta()))
+    world.judge(volts(0, 245), volts(1, 236))
+    assert last_words(world)[0] == "电压 236 V，低于限值 238 V（1月1日 08:01:00测得）。"
+    world.judge(volts(3, 235), volts(5, 235))
+    world.tick(6)
+    assert last_words(world)[-1] == "自1月1日 08:01:00起持续满 5 分钟，报警于1月1日 08:06:00结束。"
+
+
+def test_without_an_end_of_its_own_a_recovery_tells_what_no_longer_holds():
+    world = World(rule(until=None, on_delay=timedelta(), off_delay=timedelta()))
+    world.judge(volts(0, 245), volts(1, 236))
+    assert last_words(world)[0] == "电压 236 V，没有高于限值 242 V（1月1日 08:01:00测得）。"
+
+
+def test_of_alternatives_only_those_that_held_are_told_and_of_parts_all():
+    low, high = Compare("voltage_v", "below", 200), Compare("voltage_v", "outside", (210, 242))
+    world = World(rule(when=Any((low, high)), until=None, on_delay=timedelta()))
+    world.judge(volts(0, 245))
+    assert last_words(world)[0] == "电压 245 V，超出 210 V 至 242 V 的范围（1月1日 08:00:00测得）。"
+    world = World(rule(when=All((Compare("voltage_v", "above", 240), high)), until=None, on_delay=timedelta()))
+    world.judge(volts(0, 245))
+    assert last_words(world)[0].count("；") == 1
+
+
+def test_an_event_is_told_by_its_name_and_time():
+    world = World(event_rule(when=COVER, latch=True))
+    world.judge(event(0, "cover_opened"))
+    raised, latched = map(words, world.transitions)
+    assert raised == ("设备报告“开表盖”（1月1日 08:00:00）。", "规则不要求持续时间，1月1日 08:00:00即报警。")
+    assert latched[-1] == "按规则，报警须经人工确认才会结束。"
+
+
+def test_silence_is_told_by_the_last_arrival_and_what_was_allowed():
+    world = World(silent_rule())
+    world.tick(0)
+    world.judge(volts(0, 230))
+    world.tick(50)
+    assert last_words(world)[0] == (
+        "最后一次收到新数据是在1月1日 08:00:00，此后超过3 个上报周期（每个 15 分钟）加 5 分钟没有新数据。"
+    )
+    world.judge(volts(60, 230))
+    assert last_words(world) == ("设备恢复上报，数据于1月1日 09:00:00收到。", "报警于1月1日 09:00:00结束。")
+
+
+def test_a_person_who_closes_it_is_named_and_told_that_it_stays_mute():
+    world = World(rule(on_delay=timedelta()))
+    world.judge(volts(0, 245))
+    (closed,) = world.engine.close("voltage_high", 7, at(5), "王师傅")
+    assert words(closed) == (
+        "王师傅 于1月1日 08:05:00关闭了报警。",
+        "关闭时情况仍然存在：在系统看到它消失之前，同一问题不会再次报警。",
+    )
+
+
+def test_a_condition_that_this_version_does_not_know_stands_as_the_rule_file_has_it():
+    told = Told(
+        kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition",
+        inputs={"values": {"shade": 3}, "limits": {"when": {"moon": 5}, "until": None}},
+    )  # fmt: skip
+    assert explain(told)[0] == '{"moon": 5}。'
+
+
+def test_of_inputs_that_an_older_version_left_empty_the_times_are_told():
+    told = Told(kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition", inputs={})
+    assert explain(told) == ("规则不要求持续时间，1月1日 08:00:00即报警。",)
+
+
+def test_a_clock_is_that_of_the_city():
+    assert clock(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
+
+
+@pytest.mark.parametrize("shipped", load_rules(rules_folder(None)).rules, ids=lambda rule: rule.name)
+def test_every_step_of_every_shipped_rule_is_told_in_chinese(shipped):
+    for transition in played(shipped):
+        told = words(transition, shipped.kind)
+        assert told, transition
+        for sentence in told:
+            assert sentence.endswith("。")
+            assert not set(sentence) & set('{}"')
+            assert "None" not in sentence
+            assert "未知" not in sentence
+
+
+def played(shipped):
+    device = Device(1, "example", "example", shipped.kind)
+    for example in shipped.examples:
+        engine = Engine(RulePack((shipped,)), START, lambda _: device)
+        for step in example:
+            now = START + step.at
+            yield from engine.tick(now, live=True)
+            if step.arrives or step.event:
+                sample = Sample(device.id, now, now, step.values, step.event, step.data)
+                yield from engine.judge(sample, shipped.kind, now)
