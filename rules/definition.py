@@ -8,12 +8,13 @@ from functools import partial
 from typing import TypeVar
 
 from devices.kind import DeviceKind
+from rules.calendar import ALWAYS, Calendar
 from rules.condition import Condition, Silent, fields_of
 from rules.consistency import contradictions
 from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
 from rules.duration import spell
 from rules.grammar import read_condition, read_duration
-from rules.rule import Rule, Severity, Step, Unknown
+from rules.rule import OnClose, Rule, Severity, Step, Unknown
 from rules.steps import read_example
 from rules.text import allowed_placeholders, placeholders
 
@@ -29,6 +30,8 @@ _KEYS = (
     "gap",
     "unknown",
     "latch",
+    "schedule",
+    "on_close",
     "title",
     "message",
     "advice",
@@ -40,7 +43,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 Word = TypeVar("Word", bound=StrEnum)
 
 
-def read_rule(item: Item, kind: DeviceKind, notes: Notes) -> Rule | None:
+def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], notes: Notes) -> Rule | None:
     """Reads one rule of the kind; None after noting all that is wrong with it."""
     before = len(notes.problems)
     keys = as_mapping(item, _KEYS, notes, "a rule")
@@ -62,6 +65,8 @@ def read_rule(item: Item, kind: DeviceKind, notes: Notes) -> Rule | None:
         allowed_gap=_read_delay(keys, "gap", 2 * kind.reporting_period, notes),
         unknown=_read_word(keys, "unknown", Unknown.HOLD, notes),
         latch=_read_latch(keys, notes),
+        schedule=_read_schedule(keys, calendars, notes),
+        on_close=_read_word(keys, "on_close", OnClose.CLEAR, notes),
         title=_read_text(keys, "title", kind, when, notes),
         message=_read_text(keys, "message", kind, when, notes),
         advice=_read_text(keys, "advice", kind, when, notes),
@@ -115,6 +120,20 @@ def _read_latch(keys: Mapping[str, Item], notes: Notes) -> bool:
     if item and not isinstance(item.plain, bool):
         notes.add(item.line, f"`latch` is true or false, not {describe(item)}")
     return bool(item and item.plain)
+
+
+def _read_schedule(keys: Mapping[str, Item], calendars: Mapping[str, Calendar], notes: Notes) -> Calendar | None:
+    item = keys.get("schedule")
+    name = item.plain if item else ALWAYS
+    if name == ALWAYS:
+        if "on_close" in keys:
+            notes.add(
+                keys["on_close"].line, "`on_close` is for a rule that has a `schedule`, this one always holds: drop it"
+            )
+        return None
+    if item and not (isinstance(name, str) and name in calendars):
+        notes.add(item.line, f"there is no calendar {describe(item)}{nearest(str(name), (ALWAYS, *calendars))}")
+    return calendars.get(str(name))
 
 
 def _read_text(keys: Mapping[str, Item], key: str, kind: DeviceKind, when: Condition | None, notes: Notes) -> str:

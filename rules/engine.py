@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from devices.device import Device
 from rules.condition import Value, Verdict
-from rules.machine import Close, Given, InstanceState, Judged, Reason, Tick, reset, step
-from rules.plan import Plan, plan
+from rules.machine import Close, Given, InstanceState, Judged, Reason, Tick, closes_at, reset, step
+from rules.openings import Known, Openings, judge_anew, missed
+from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
 from rules.transition import Transition, describe_sample, tell, tell_gone
@@ -51,12 +52,12 @@ class Changes(NamedTuple):
 
 @dataclass(slots=True)
 class _Memory:
-    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the rules' texts quote."""
+    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the plan keeps."""
 
     last_ts: datetime | None = None
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: _NO_EVENTS)
-    quoted: tuple[Value | None, ...] = ()
+    kept: tuple[Value | None, ...] = ()
 
 
 class _Alarm(NamedTuple):
@@ -86,6 +87,7 @@ class Engine:
         self._ticked_at = now
         self._alarms: list[_Alarm] = []
         self._waits = Wheel()
+        self._openings = Openings((judge for rules in self._plans.values() for judge in rules.scheduled), now)
         self._memories: dict[int, _Memory] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
         self._states: dict[int, dict[str, InstanceState]] = {}
@@ -101,6 +103,8 @@ class Engine:
         memory = self._memories.get(sample.device_id)
         if memory is None:
             memory = self._memories[sample.device_id] = _Memory()
+            if rules.scheduled:
+                self._openings.watch(kind_name, sample.device_id)
         if sample.event is not None:
             return self._judge_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
@@ -109,19 +113,19 @@ class Engine:
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
-        if rules.quoted:
-            memory.quoted = _latest(rules.quoted, sample.values, memory.quoted)
+        if rules.kept:
+            memory.kept = _latest(rules.kept, sample.values, memory.kept)
         heard = self._heard.get(sample.device_id)
         self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
         return transitions
 
     def _judge_telemetry(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
-        transitions: list[Transition] = []
         device_id, values = sample.device_id, sample.values
+        transitions = self._pass_openings(sample, rules.scheduled, rules, memory, now) if rules.scheduled else []
         states = self._states.get(device_id, _NO_STATES)
         for name, when, judge in rules.telemetry:
             state = states.get(name)
-            if state is not None and state.deadline is not None:
+            if state is not None and (state.deadline is not None or judge.rule.schedule):
                 transitions += self._come_to(sample.ts, state, judge.rule, now)
                 state = states.get(name)
             verdict: Verdict
@@ -136,6 +140,8 @@ class Engine:
                 verdict = test(values)
                 if not (verdict or judge.ends or state.phase is Phase.PENDING):
                     continue
+            if judge.rule.schedule and not judge.rule.schedule.is_open(sample.ts):
+                continue
             told = describe_sample(judge.rule, sample, _known(rules, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
             transitions += self._advance(judge.rule, device_id, given, now)
@@ -146,7 +152,8 @@ class Engine:
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
             return []
-        transitions: list[Transition] = []
+        scheduled = [judge for judge in rules.scheduled if event in judge.rule.event_verdicts]
+        transitions = self._pass_openings(sample, scheduled, rules, memory, now) if scheduled else []
         for rule in concerned:
             newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
             if sample.ts < newest:
@@ -154,12 +161,33 @@ class Engine:
             state = self.instance(rule.name, sample.device_id)
             if state is not None:
                 transitions += self._come_to(sample.ts, state, rule, now)
+            if rule.schedule and not rule.schedule.is_open(sample.ts):
+                continue
             told = describe_sample(rule, sample, _known(rules, memory))
             given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
             transitions += self._advance(rule, sample.device_id, given, now)
         memory.event_ts = {**memory.event_ts, event: sample.ts}
         self._heard.setdefault(sample.device_id, _NO_VALUES)
         return transitions
+
+    def _pass_openings(
+        self, sample: Sample, scheduled: Iterable[Judge], rules: Plan, memory: _Memory, now: datetime
+    ) -> list[Transition]:
+        """Lets the calendars open that opened between what was known before and the sample, before it is judged."""
+        known = Known(memory.last_ts, memory.event_ts, _known(rules, memory))
+        return [
+            transition
+            for judge in scheduled
+            for opened in missed(judge, known, sample.ts)
+            for transition in self._reopen(judge, sample.device_id, known, opened, now)
+        ]
+
+    def _reopen(self, judge: Judge, device_id: int, known: Known, opened: datetime, now: datetime) -> list[Transition]:
+        state = self.instance(judge.rule.name, device_id)
+        transitions = self._come_to(opened, state, judge.rule, now) if state else []
+        state = self.instance(judge.rule.name, device_id)
+        given = judge_anew(judge, state.phase if state else Phase.NORMAL, known, opened)
+        return transitions + self._advance(judge.rule, device_id, given, now) if given else transitions
 
     def _arrive(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
@@ -195,6 +223,12 @@ class Engine:
         for name, device_id in self._waits.take(now):
             self._await_silence(self._rules[name], device_id, now)
         transitions: list[Transition] = []
+        for opened, judge, devices in self._openings.take(now):
+            rules = self._plans[judge.rule.kind]
+            for device_id in devices:
+                memory = self._memories[device_id]
+                known = Known(memory.last_ts, memory.event_ts, _known(rules, memory))
+                transitions += self._reopen(judge, device_id, known, opened, now)
         while self._alarms and self._alarms[0].due <= now:
             alarm = heappop(self._alarms)
             rule, device_id = self._rules[alarm.rule], alarm.device_id
@@ -206,21 +240,28 @@ class Engine:
 
     def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
         """Looks at the silence at once if it is due, and otherwise when it will be."""
-        due = self._silent_from(rule, device_id)
+        due = self._silent_from(rule, device_id, now)
         if due is not None and due <= now:
             self._wake(due, device_id, rule.name, silence=True)
         elif due is not None:
             self._waits.add(due, rule.name, device_id)
 
-    def _silent_from(self, rule: Rule, device_id: int) -> datetime | None:
-        """When a device will count as silent, or since when; None where it does already, or was never heard."""
+    def _silent_from(self, rule: Rule, device_id: int, now: datetime) -> datetime | None:
+        """When a device will count as silent, or since when; None where it does already, or was never heard.
+
+        Under a calendar it counts from an opening on, and what came before the last one is over.
+        """
         memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
         if rule.silence is None or memory is None or memory.last_arrival is None or (state and state.verdict):
             return None
-        return max(memory.last_arrival, self._thawed_at) + rule.silence.after
+        due = max(memory.last_arrival, self._thawed_at) + rule.silence.after
+        if rule.schedule is None:
+            return due
+        span = rule.schedule.span(now)
+        return rule.schedule.opened(max(due, span.start if span.open else span.end))
 
     def _fall_silent(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
-        memory, due = self._memories[device_id], self._silent_from(rule, device_id)
+        memory, due = self._memories[device_id], self._silent_from(rule, device_id, now)
         if due is None or memory.last_arrival is None:
             return []
         heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
@@ -240,7 +281,8 @@ class Engine:
 
     def _come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
         """Lets event time come to `ts` for one instance, before a sample of that time is judged."""
-        if state.deadline is None or state.deadline > ts:
+        closes = closes_at(rule, state) if rule.schedule else None
+        if (state.deadline is None or state.deadline > ts) and (closes is None or closes > ts):
             return []
         return self._advance(rule, state.device_id, Tick(ts), now)
 
@@ -256,8 +298,17 @@ class Engine:
             self._wake(after.deadline, device_id, rule.name)
         if not moves:
             return []
+        if rule.schedule:
+            self._await_closing(rule, after)
+            if rule.silence and after.phase is Phase.NORMAL and moves[-1].reason is Reason.SCHEDULE:
+                self._await_silence(rule, device_id, now)
         device = self._devices(device_id)
         return [tell(rule, move, device, now) for move in moves]
+
+    def _await_closing(self, rule: Rule, state: InstanceState) -> None:
+        closes = closes_at(rule, state)
+        if closes is not None:
+            self._wake(closes, state.device_id, rule.name)
 
     def _keep(self, state: InstanceState) -> None:
         self._changed.add((state.rule, state.device_id))
@@ -283,6 +334,8 @@ class Engine:
                 self._states.setdefault(state.device_id, {})[state.rule] = state
                 if state.deadline:
                     self._wake(state.deadline, state.device_id, state.rule)
+                if rule.schedule:
+                    self._await_closing(rule, state)
                 continue
             kept, moves = reset(state, rule.version if rule else state.rule_version, now)
             self._keep(kept)
@@ -296,8 +349,10 @@ class Engine:
     def _remember(self, memory: DeviceMemory) -> None:
         device_id, last_ts, arrival, event_ts, values = memory
         rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
-        quoted = _latest(rules.quoted, values, ())
-        self._memories[device_id] = _Memory(last_ts, arrival, event_ts or _NO_EVENTS, quoted)
+        kept = _latest(rules.kept, values, ())
+        self._memories[device_id] = _Memory(last_ts, arrival, event_ts or _NO_EVENTS, kept)
+        if rules.scheduled:
+            self._openings.watch(self._devices(device_id).kind, device_id)
         if arrival is None:
             return
         for rule, silent in rules.silences:
@@ -331,4 +386,4 @@ def _latest(
 
 
 def _known(rules: Plan, memory: _Memory) -> dict[str, Value]:
-    return {name: value for name, value in zip(rules.quoted, memory.quoted, strict=False) if value is not None}
+    return {name: value for name, value in zip(rules.kept, memory.kept, strict=False) if value is not None}

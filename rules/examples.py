@@ -38,11 +38,15 @@ def run_examples(rule: Rule, kind: DeviceKind) -> list[Problem]:
 
 
 def _play(rule: Rule, kind: DeviceKind, example: Iterable[Step]) -> Iterable[tuple[Step, list[Phase]]]:
-    """Each step with the phases it went through, the last of which is the one it left the rule in."""
+    """Each step with the phases it went through, the last of which is the one it left the rule in.
+
+    An example begins when the calendar of the rule is open; it may go on until it has closed.
+    """
     device = Device(1, "example", "example", kind.name)
-    engine = Engine(RulePack((rule,)), _START, lambda _: device)
+    start = rule.schedule.opened(_START) if rule.schedule else _START
+    engine = Engine(RulePack((rule,)), start, lambda _: device)
     for step in example:
-        now = _START + step.at
+        now = start + step.at
         moves = engine.tick(now, live=True)
         if step.arrives or step.event:
             sample = Sample(device.id, now, now, step.values, step.event, step.data)

@@ -1,14 +1,17 @@
 """Loads the rule files of a folder, or says everything that is wrong with them.
 
-A file `<kind>.yaml` is a list of rules for that kind of device (or for `pipeline`, our own data ingestion). The
+A file `<kind>.yaml` is a list of rules for that kind of device (or for `pipeline`, our own data ingestion), and
+`calendars.yaml`, which need not be there, adds calendars to those of `rules.calendar_file`. The
 vocabulary of conditions is in `rules.grammar`, the keys of a rule in `rules.definition`. `load_rules(folder)` gives
 the `RulePack`; it raises `RuleFileError` with every problem of every file, each with file, line and what to write
 instead. A rule is part of the pack only if its examples come out as written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from rules.calendar import Calendar
+from rules.calendar_file import FILE_NAME, read_calendars
 from rules.definition import read_rule
 from rules.document import Item, Notes, Problem, as_list, nearest, read_document
 from rules.examples import run_examples
@@ -33,19 +36,23 @@ def load_rules(folder: Path) -> RulePack:
     rules: list[Rule] = []
     problems: list[Problem] = []
     names: dict[str, str] = {}
-    paths = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
+    found = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
+    paths = [path for path in found if path.name != FILE_NAME]
     if not paths:
         raise RuleFileError([Problem(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files")])
+    notes = Notes(FILE_NAME)
+    calendars = read_calendars(folder, notes)
+    problems += notes.problems
     for path in paths:
         notes = Notes(path.name)
-        rules += _read_file(path, notes, names)
+        rules += _read_file(path, calendars, notes, names)
         problems += notes.problems
     if problems:
         raise RuleFileError(problems)
     return RulePack(tuple(rules))
 
 
-def _read_file(path: Path, notes: Notes, names: dict[str, str]) -> list[Rule]:
+def _read_file(path: Path, calendars: Mapping[str, Calendar], notes: Notes, names: dict[str, str]) -> list[Rule]:
     kind = RULE_KINDS.get(path.stem)
     if kind is None:
         notes.add(1, f"a rule file is named <kind>.yaml after a kind of device{nearest(path.stem, RULE_KINDS)}")
@@ -66,7 +73,7 @@ def _read_file(path: Path, notes: Notes, names: dict[str, str]) -> list[Rule]:
     rules = []
     for item in as_list(document, notes, "a rule file"):
         _note_name(item, notes, names)
-        rule = read_rule(item, kind, notes)
+        rule = read_rule(item, kind, calendars, notes)
         if rule:
             rules.append(rule)
             notes.problems += run_examples(rule, kind)

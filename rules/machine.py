@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rules.condition import Verdict
-from rules.rule import Phase, Rule, Unknown
+from rules.rule import OnClose, Phase, Rule, Unknown
 
 
 class Reason(StrEnum):
@@ -22,6 +22,7 @@ class Reason(StrEnum):
     EVENT = "event"
     SILENCE = "silence"
     ARRIVAL = "arrival"
+    SCHEDULE = "schedule"
     RESOLVED = "resolved"
     RULE_CHANGED = "rule_changed"
 
@@ -50,12 +51,16 @@ class InstanceState:
 
 
 class Judged(NamedTuple):
-    """A verdict on the condition at event time `ts`, and the JSON of the sample it was reached on."""
+    """A verdict on the condition at event time `ts`, and the JSON of the sample it was reached on.
+
+    `seen` is the time of that sample where it was earlier, that is where a calendar has opened since.
+    """
 
     ts: datetime
     verdict: Verdict
     reason: Reason
     sample: Mapping[str, object]
+    seen: datetime | None = None
 
 
 class Tick(NamedTuple):
@@ -91,7 +96,7 @@ def step(rule: Rule, state: InstanceState, given: Given) -> Outcome:
     """
     match given:
         case Tick(now):
-            return _run_out(rule, state, now)
+            return _pass(rule, state, now)
         case Close(now):
             return _close(state, now)
         case Judged():
@@ -143,10 +148,11 @@ def _see(rule: Rule, state: InstanceState, given: Judged) -> InstanceState:
     inputs = {name: part for name, part in state.inputs.items() if name != "cleared"}
     if not given.verdict:
         inputs["cleared"] = given.sample
-    elif not rule.set_by_event or given.reason is Reason.EVENT:
+    elif not rule.set_by_event or given.reason in {Reason.EVENT, Reason.SCHEDULE}:
         # What an event told stays in the inputs while measurements merely confirm it.
         inputs = dict(given.sample)
-    last_ts = given.ts if state.last_ts is None else max(given.ts, state.last_ts)
+    seen = given.seen or given.ts
+    last_ts = seen if state.last_ts is None else max(seen, state.last_ts)
     return replace(state, verdict=given.verdict, last_ts=last_ts, inputs=inputs)
 
 
@@ -172,6 +178,31 @@ def _sustain(rule: Rule, state: InstanceState, seen: InstanceState, given: Judge
     if given.ts >= state.deadline:
         return _complete(rule, seen, state.phase, given.ts, given.reason)
     return seen, ()
+
+
+def closes_at(rule: Rule, state: InstanceState) -> datetime | None:
+    """When the calendar of the rule closes on the instance, or None where that changes nothing."""
+    closing = {Phase.PENDING} if rule.on_close is OnClose.HOLD else {Phase.PENDING, Phase.ACTIVE, Phase.RECOVERING}
+    if rule.schedule is None or state.since is None or state.phase not in closing:
+        return None
+    span = rule.schedule.span(state.since)
+    return span.end if span.open else state.since
+
+
+def _pass(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
+    """Lets time come to `now`: the timer runs out, the calendar closes, whichever comes first."""
+    closing = closes_at(rule, state)
+    if closing is None or now < closing:
+        return _run_out(rule, state, now)
+    if state.deadline is not None and state.deadline < closing:
+        onward, moves = _run_out(rule, state, now)
+        if moves:
+            onward, more = _pass(rule, onward, now)
+            return onward, moves + more
+    unseen = replace(state, verdict=None)
+    if state.phase is Phase.PENDING:
+        return _enter(unseen, Phase.NORMAL, closing, Reason.SCHEDULE)
+    return _complete(rule, unseen, Phase.RECOVERING, closing, Reason.SCHEDULE)
 
 
 def _run_out(rule: Rule, state: InstanceState, now: datetime) -> Outcome:

@@ -28,28 +28,34 @@ class Judge:
 class Plan:
     """The rules of one kind, by what they wait for.
 
-    `freshness` is the oldest a sample may be to count as arrival, `quoted` are the fields that some text quotes.
+    `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
+    count as arrival, `kept` are the fields whose last values are remembered: those that some text quotes, and those
+    that are judged again when a calendar opens.
     """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
     events: Mapping[str, tuple[Rule, ...]]
     silences: tuple[tuple[Rule, Silent], ...]
+    scheduled: tuple[Judge, ...]
     freshness: timedelta
-    quoted: tuple[str, ...]
+    kept: tuple[str, ...]
 
 
 def plan(rules: Iterable[Rule]) -> Plan:
     """Sorts the rules of one kind by what they wait for, in their order."""
     rules = tuple(rules)
-    judges = (_judge(rule) for rule in rules)
+    judges = tuple(_judge(rule) for rule in rules)
+    scheduled = tuple(judge for judge in judges if judge.rule.schedule and not judge.rule.silence)
+    kept = {name for rule in rules for name in rule.quoted} | {name for one in scheduled for name in one.rule.judged}
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
     return Plan(
         telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
         silences=silences,
+        scheduled=scheduled,
         freshness=max((silent.after for _, silent in silences), default=timedelta()),
-        quoted=tuple(sorted({name for rule in rules for name in rule.quoted if RULE_KINDS[rule.kind].field(name)})),
+        kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from rules.calendar import Calendar
 from rules.condition import Condition, Silent, Value, as_json, events_of, fields_of
 from rules.duration import spell
 from rules.text import placeholders
@@ -35,6 +36,16 @@ class Unknown(StrEnum):
     HOLD = "hold"
     PAUSE = "pause"
     RESET = "reset"
+
+
+class OnClose(StrEnum):
+    """What becomes of an open occurrence when the calendar of its rule closes.
+
+    `clear` ends it; `hold` leaves it as it is until the calendar opens again.
+    """
+
+    CLEAR = "clear"
+    HOLD = "hold"
 
 
 class Phase(StrEnum):
@@ -69,8 +80,8 @@ class Rule:
     """One maintenance rule of one device kind.
 
     `when` opens an occurrence after `on_delay`; `until` (or, where it is None, not `when`) ends it after `off_delay`.
-    `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `source` is the file and
-    line of the definition, as `file:line`.
+    `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `schedule` is when the
+    rule is in force, None for always. `source` is the file and line of the definition, as `file:line`.
     """
 
     name: str
@@ -87,6 +98,8 @@ class Rule:
     off_delay: timedelta = timedelta()
     unknown: Unknown = Unknown.HOLD
     latch: bool = False
+    schedule: Calendar | None = None
+    on_close: OnClose = OnClose.CLEAR
     examples: tuple[tuple[Step, ...], ...] = ()
     source: str = ""
 
@@ -102,6 +115,7 @@ class Rule:
             spell(self.allowed_gap),
             self.unknown,
             self.latch,
+            *((self.schedule.as_json(), self.on_close) if self.schedule else ()),
         ]
         return hashlib.sha256(json.dumps(logic, sort_keys=True).encode()).hexdigest()[:12]
 

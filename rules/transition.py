@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from devices.device import Device
+from rules.calendar import ALWAYS
 from rules.duration import spell
 from rules.machine import Move, Reason
 from rules.pipeline import RULE_KINDS
@@ -59,7 +60,8 @@ def tell(rule: Rule, move: Move, device: Device, now: datetime) -> Transition:
         render(text, device, values, silent_for, known) for text in (rule.title, rule.message, rule.advice)
     )
     timers = {"on_delay": spell(rule.on_delay), "off_delay": spell(rule.off_delay)}
-    inputs = {**state.inputs, "limits": rule.limits, **timers, "verdict": state.verdict}
+    schedule = rule.schedule.name if rule.schedule else ALWAYS
+    inputs = {**state.inputs, "limits": rule.limits, **timers, "schedule": schedule, "verdict": state.verdict}
     return _transition(move, device, now, _Words(rule.severity, title, message, advice), inputs)
 
 

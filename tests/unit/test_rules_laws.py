@@ -1,12 +1,15 @@
 """What holds for every rule and every course of events."""
 
+from dataclasses import replace
+from datetime import time
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules.calendar import Calendar
 from rules.condition import Any, Compare
-from rules.rule import Phase, Unknown
+from rules.rule import OnClose, Phase, Unknown
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,
@@ -47,7 +50,16 @@ event_rules = st.one_of(
     st.builds(rule, when=st.just(Any((LOST, HIGH, Compare("relay_closed", "equals", False)))), until=measured_ends,
               on_delay=delays, off_delay=delays, latch=st.booleans()),
 )  # fmt: skip
-rules = st.one_of(field_rules, event_rules)
+calendars = st.sampled_from([("00:04", "00:11"), ("00:12", "00:03"), ("00:01", "00:00")]).map(
+    lambda times: Calendar("some", "某时", "UTC", times=tuple(map(time.fromisoformat, times)))
+)
+scheduled_rules = st.builds(
+    lambda one_rule, calendar, on_close: replace(one_rule, schedule=calendar, on_close=on_close),
+    st.one_of(field_rules, event_rules),
+    calendars,
+    st.sampled_from(OnClose),
+)
+rules = st.one_of(field_rules, event_rules, scheduled_rules)
 
 readings = st.sampled_from([245.0, 245.0, 245.0, 240.0, 230.0, 230.0, MISSING])
 happenings = st.sampled_from(["power_lost", "power_restored", "cover_opened"])

@@ -12,7 +12,7 @@ from devices.catalogue import KINDS
 from rules.check import check_folder, main
 from rules.condition import Compare, Silent
 from rules.loader import RuleFileError, load_rules
-from rules.rule import RulesError, Severity, Unknown
+from rules.rule import OnClose, RulesError, Severity, Unknown
 from tests.unit.rules_fixtures.world import minutes, rule
 
 BAD = sorted((Path(__file__).parent / "rules_fixtures" / "bad").iterdir())
@@ -186,3 +186,14 @@ def test_the_check_runs_as_a_program():
         check=False,
     )
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_rule_may_follow_a_calendar_that_is_shipped_or_of_the_folder(tmp_path):
+    (tmp_path / "calendars.yaml").write_text("shift: {zone: Asia/Shanghai, label: 班次, weekdays: [mon]}", "utf-8")
+    (own,) = load_rules(write(tmp_path, FULL.replace("  latch: true", "  latch: true\n  schedule: shift"))).rules
+    assert (own.schedule.label, own.on_close) == ("班次", OnClose.CLEAR)
+    held = "  latch: true\n  schedule: heating_season\n  on_close: hold"
+    (shipped,) = load_rules(write(tmp_path, FULL.replace("  latch: true", held))).rules
+    assert (shipped.schedule.label, shipped.on_close) == ("供暖季", OnClose.HOLD)
+    (always,) = load_rules(write(tmp_path, FULL.replace("  latch: true", "  latch: true\n  schedule: always"))).rules
+    assert always.schedule is None

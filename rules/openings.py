@@ -1,0 +1,103 @@
+"""What follows when the calendar of a rule opens: its condition is judged anew by what was last known of a device.
+
+Nothing new has been measured then. What was known counts as long as it would without a calendar, that is for the `gap`
+of the rule, and a delay starts with the opening.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from rules.calendar import Calendar
+from rules.condition import Value, Verdict
+from rules.machine import Judged, Reason
+from rules.plan import Judge
+from rules.rule import Phase
+
+
+class Known(NamedTuple):
+    """What was last known of a device: the newest telemetry and events, and the values that are remembered."""
+
+    last_ts: datetime | None
+    event_ts: Mapping[str, datetime]
+    values: Mapping[str, Value]
+
+
+class _Opening(NamedTuple):
+    at: datetime
+    rule: str
+    calendar: Calendar
+    judge: Judge
+
+
+class Openings:
+    """The openings that are to come, and of which devices the rules with a calendar have been shown anything.
+
+    Args:
+        scheduled: The rules with a calendar.
+        now: The time of the start. Where a calendar is open, its opening may have been missed and is looked at again.
+    """
+
+    def __init__(self, scheduled: Iterable[Judge], now: datetime) -> None:
+        self._next = []
+        self._devices: dict[str, set[int]] = defaultdict(set)
+        for judge in scheduled:
+            if judge.rule.schedule:
+                span = judge.rule.schedule.span(now)
+                opening = _Opening(span.start if span.open else span.end, judge.rule.name, judge.rule.schedule, judge)
+                self._next.append(opening)
+        heapify(self._next)
+
+    def watch(self, kind: str, device_id: int) -> None:
+        """Remembers that a device of the kind has been heard."""
+        self._devices[kind].add(device_id)
+
+    def take(self, now: datetime) -> Iterator[tuple[datetime, Judge, list[int]]]:
+        """The openings that have come, each once, with the rule and the devices that it concerns."""
+        while self._next and self._next[0].at <= now:
+            opening = heappop(self._next)
+            closed = opening.calendar.span(opening.calendar.span(opening.at).end)
+            heappush(self._next, opening._replace(at=closed.end))
+            yield opening.at, opening.judge, sorted(self._devices[opening.judge.rule.kind])
+
+
+def missed(judge: Judge, known: Known, up_to: datetime) -> Iterator[datetime]:
+    """The openings since something was last known of the device, as long as that still counts."""
+    since = _since(judge, known)
+    if judge.rule.schedule and since is not None:
+        gap = judge.rule.rising_gap
+        yield from judge.rule.schedule.openings(since, up_to if gap is None else min(up_to, since + gap))
+
+
+def judge_anew(judge: Judge, phase: Phase, known: Known, opened: datetime) -> Judged | None:
+    """The verdict of what is known at an opening; None where it says nothing."""
+    since, rule = _since(judge, known), judge.rule
+    if since is None or since >= opened or (rule.rising_gap is not None and opened - since > rule.rising_gap):
+        return None
+    verdict = _verdict(judge, phase, known, since)
+    if verdict is None:
+        return None
+    names = rule.judged | rule.quoted
+    values = {name: value for name, value in sorted(known.values.items()) if name in names}
+    told = {"ts": since.isoformat(), "values": values, "opened_at": opened.isoformat()}
+    return Judged(opened, verdict, Reason.SCHEDULE, told, seen=since)
+
+
+def _since(judge: Judge, known: Known) -> datetime | None:
+    rule = judge.rule
+    if rule.momentary:
+        return None
+    if not rule.set_by_event:
+        return known.last_ts
+    return max((known.event_ts[name] for name in rule.event_verdicts if name in known.event_ts), default=None)
+
+
+def _verdict(judge: Judge, phase: Phase, known: Known, since: datetime) -> Verdict:
+    if not judge.rule.set_by_event:
+        test = judge.when if phase is Phase.NORMAL else judge.holding
+        return test(known.values) if test else None
+    held = any(verdict and known.event_ts.get(name) == since for name, verdict in judge.rule.event_verdicts.items())
+    measured = judge.holding if known.last_ts is not None and known.last_ts > since else None
+    return held and not (measured and measured(known.values) is False)
