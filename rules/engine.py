@@ -238,6 +238,12 @@ class Engine:
                 transitions += self._advance(rule, device_id, Tick(now), now)
         return transitions
 
+    def next_due(self) -> datetime | None:
+        """The earliest time at which a tick may find something to do; None while nothing waits."""
+        waits = self._waits.next_due()
+        alarm = self._alarms[0].due if self._alarms else None
+        return min(waits, alarm) if waits and alarm else waits or alarm
+
     def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
         """Looks at the silence at once if it is due, and otherwise when it will be."""
         due = self._silent_from(rule, device_id, now)

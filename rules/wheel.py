@@ -8,7 +8,7 @@ has really come, and puts it back if not. Source: Varghese and Lauck, Hashed and
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from heapq import heappop, heappush
 
 
@@ -27,6 +27,10 @@ class Wheel:
             slot = self._slots[second] = defaultdict(lambda: array("q"))
             heappush(self._seconds, second)
         slot[name].append(number)
+
+    def next_due(self) -> datetime | None:
+        """The second in which the first is due; None while nobody waits."""
+        return datetime.fromtimestamp(self._seconds[0], UTC) if self._seconds else None
 
     def take(self, now: datetime) -> Iterator[tuple[str, int]]:
         """All whose second has begun; they wait no longer. What is added meanwhile is for the next call."""

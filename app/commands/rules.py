@@ -1,20 +1,16 @@
-"""`anju rules check` and `anju rules test`."""
-
-from pathlib import Path
-from typing import Annotated
+"""`anju rules`: check, test and backtest."""
 
 import typer
 
+from app.commands.backtest import run_backtest
 from app.output import Exit, fail, say, say_json
-from app.rule_files import rules_folder
+from app.rule_files import Folder, Json, rules_folder
 from app.settings import Settings
 from rules.check import Report, check_folder
 from rules.loader import load_rules
 
-rules = typer.Typer(help="Check and test maintenance rules.", no_args_is_help=True)
-
-Folder = Annotated[Path | None, typer.Argument(help="a folder of rule files; by default the ones in force")]
-Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
+rules = typer.Typer(help="Check maintenance rules, test them, and try them on the past.", no_args_is_help=True)
+rules.command("backtest")(run_backtest)
 
 
 @rules.command()

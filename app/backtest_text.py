@@ -1,0 +1,85 @@
+"""What a backtest found, as a person reads it on a terminal."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from app.output import say
+from app.tables import say_table
+from rules.duration import in_chinese
+from rules.goals import CITY
+from rules.rule import Severity
+from rules.summary import Summary
+
+_SEVERITY = {Severity.INFO: "提示", Severity.WARNING: "一般", Severity.MAJOR: "重要", Severity.CRITICAL: "紧急"}
+_VERDICT = {True: "ok", False: "MISSED", None: "too few"}
+_DEVICES = 10
+
+
+def say_summary(summary: Summary) -> None:
+    """Print it: what was looked at, alerts by rule, day and device, and the goals of each community."""
+    start, end = (f"{at.astimezone(CITY):%F %H:%M}" for at in (summary.start, summary.end))
+    say(f"{start} to {end}, local time: {summary.samples:,} samples of {summary.devices:,} devices")
+    say(f"{summary.rules} rules would have raised {summary.alerts:,} alerts")
+    if summary.alerts:
+        _say_rules(summary)
+        _say_days(summary)
+        _say_devices(summary)
+    for each in summary.communities:
+        say(f"\n{each.community}, {each.load.alerts:,} alerts, against the goals of ISA-18.2 for one property manager")
+        say_table(
+            ("goal", "found", "wanted", ""),
+            ((goal.name, goal.found, goal.wanted, _VERDICT[goal.met]) for goal in each.goals),
+        )
+
+
+def _say_rules(summary: Summary) -> None:
+    say("")
+    say_table(
+        ("rule", "title", "severity", "alerts", "devices", "over 24 h", "chattering", "longest"),
+        (
+            (
+                each.rule,
+                each.title,
+                _SEVERITY[each.severity],
+                f"{each.alerts:,}",
+                f"{each.devices:,}",
+                f"{each.standing:,}",
+                f"{each.chattering:,}",
+                in_chinese(timedelta(seconds=each.longest_s)),
+            )
+            for each in summary.by_rule
+        ),
+        numbers=("alerts", "devices", "over 24 h", "chattering"),
+    )
+
+
+def _say_days(summary: Summary) -> None:
+    say("")
+    names = [_SEVERITY[severity] for severity in reversed(Severity)]
+    say_table(
+        ("day", "alerts", *names, "most in 10 minutes"),
+        (
+            (
+                f"{each.day:%F}",
+                f"{each.alerts:,}",
+                *(f"{each.severities.get(severity, 0):,}" for severity in reversed(Severity)),
+                f"{each.peak:,}",
+            )
+            for each in summary.by_day
+        ),
+        numbers=("alerts", *names, "most in 10 minutes"),
+    )
+
+
+def _say_devices(summary: Summary) -> None:
+    say("")
+    say_table(("device", "alerts", "of the rules"), _devices(summary), numbers=("alerts",))
+    left = len(summary.by_device) - _DEVICES
+    if left > 0:
+        say(f"and {left:,} more devices, with fewer alerts each")
+
+
+def _devices(summary: Summary) -> Iterator[tuple[str, str, str]]:
+    for each in summary.by_device[:_DEVICES]:
+        rules = ", ".join(f"{name} {count}" if count > 1 else name for name, count in each.rules.items())
+        yield f"{each.community}/{each.device}", f"{each.alerts:,}", rules

@@ -1,0 +1,142 @@
+"""`anju rules backtest`: what a rule pack would have raised over stored history or a file."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.backtest_text import say_summary
+from app.output import Exit, fail, say_json
+from app.rule_files import Folder, Json, rules_folder
+from app.settings import Settings
+from devices.device import Device
+from rules.backtest import Arrival, Backtest, Span, backtest
+from rules.document import nearest
+from rules.goals import CITY
+from rules.history import stored_arrivals, wanted_history
+from rules.loader import load_rules
+from rules.recording import read_recording
+from rules.rule import RulePack
+from rules.summary import Summary, summarise
+from store.database import connect, translated_errors
+from store.history import read_standstills
+from store.registry import load_devices
+
+_MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
+_BEFORE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What to look at; None takes everything."""
+
+    community: list[str] | None
+    device: list[str] | None
+
+    def takes(self, device: Device) -> bool:
+        path = f"{device.community}/{device.name}"
+        return (not self.community or device.community in self.community) and (not self.device or path in self.device)
+
+
+def run_backtest(
+    folder: Folder = None,
+    *,
+    community: Annotated[list[str] | None, typer.Option(help="only this community; may be given again")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="only this device, as COMMUNITY/DEVICE; may be given again")
+    ] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="only this rule; may be given again")] = None,
+    start: Annotated[
+        datetime | None, typer.Option(formats=_MOMENT, help="local time; by default a week before the end")
+    ] = None,
+    end: Annotated[datetime | None, typer.Option(formats=_MOMENT, help="local time; by default now")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="a recording, .csv or .jsonl, instead of what is stored: see docs/backtest.md")
+    ] = None,
+    device_time: Annotated[
+        bool, typer.Option("--device-time", help="let stored samples arrive at the time their device gave: for imports")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Try rules on the past: what they would have raised, and whether that is bearable for a property manager.
+
+    Exit code: 0 every goal is met, 1 a goal is missed, 3 there is no history to try them on.
+
+    Example: anju rules backtest my-rules/ --community linyin-xiaoqu --start 2026-11-01 --end 2026-12-01
+    """
+    settings = Settings.load()
+    pack = _chosen_rules(load_rules(rules_folder(folder or settings.rules_dir)), rule)
+    choice = _Choice(community, device)
+    given = start and start.replace(tzinfo=CITY).astimezone(UTC), end and end.replace(tzinfo=CITY).astimezone(UTC)
+    found, devices = (
+        _over_file(pack, choice, file, *given)
+        if file
+        else _over_history(pack, choice, settings.need("database_url"), *given, device_time=device_time)
+    )
+    if not found.samples:
+        raise fail(
+            "nothing of these devices arrived in that time: choose another --start and --end", Exit.INSUFFICIENT_DATA
+        )
+    summary = summarise(found, pack, devices)
+    if as_json:
+        say_json(_as_json(summary, found, devices))
+    else:
+        say_summary(summary)
+    raise typer.Exit(int(Exit.DONE if summary.met else Exit.REFUSED))
+
+
+def _chosen_rules(pack: RulePack, names: Sequence[str] | None) -> RulePack:
+    known = {rule.name for rule in pack.rules}
+    for name in names or ():
+        if name not in known:
+            raise fail(f"there is no rule `{name}`{nearest(name, known)}", Exit.USAGE)
+    return RulePack(tuple(rule for rule in pack.rules if not names or rule.name in names))
+
+
+def _over_file(
+    pack: RulePack, choice: _Choice, file: Path, start: datetime | None, end: datetime | None
+) -> tuple[Backtest, Callable[[int], Device]]:
+    recording = read_recording(file)
+    arrivals = [each for each in recording.arrivals if choice.takes(recording.devices[each.sample.device_id])]
+    if not arrivals:
+        raise fail(f"{file} holds nothing of these devices", Exit.INSUFFICIENT_DATA)
+    span = Span(start or arrivals[0].sample.received_at, end or arrivals[-1].sample.received_at + timedelta(seconds=1))
+    within = [each for each in arrivals if span.start <= each.sample.received_at < span.end]
+    return backtest(pack, within, span, recording.devices.__getitem__), recording.devices.__getitem__
+
+
+def _over_history(
+    pack: RulePack,
+    choice: _Choice,
+    database_url: str,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    device_time: bool,
+) -> tuple[Backtest, Callable[[int], Device]]:
+    until = end or datetime.now(UTC)
+    span = Span(start or until - _BEFORE, until)
+    if span.start >= span.end:
+        raise fail("--start must be before --end", Exit.USAGE)
+    with closing(connect(database_url, application_name="anju rules backtest")) as connection, translated_errors():
+        devices = {device.id: device for device in load_devices(connection) if choice.takes(device)}
+        if not devices:
+            raise fail("the registry has no such device: look at --community and --device", Exit.INSUFFICIENT_DATA)
+        with connection.transaction():
+            wanted = wanted_history(pack, span, list(devices), device_time=device_time)
+            frozen = [] if device_time else [Span(*each) for each in read_standstills(connection, *span)]
+            arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
+            return backtest(pack, arrivals, span, devices.__getitem__, frozen), devices.__getitem__
+
+
+def _as_json(summary: Summary, found: Backtest, devices: Callable[[int], Device]) -> dict[str, Any]:
+    alerts = [
+        {"community": of.community, "device": of.name, **{n: v for n, v in asdict(alert).items() if n != "device_id"}}
+        for alert in found.occurrences
+        for of in (devices(alert.device_id),)
+    ]
+    return {**asdict(summary), "met": summary.met, "occurrences": alerts}

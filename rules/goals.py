@@ -1,0 +1,148 @@
+"""How heavy the alerts of a rule pack are for the people who get them, against the goals for alarm systems.
+
+The measures are those of ANSI/ISA-18.2 and EEMUA 191, for one property manager: the one of a community. Ten minutes are
+counted from each alert on for the peak, and in fixed steps for floods: a flood begins with more than ten alerts in a
+step, and lasts until a step has fewer than five.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from rules.backtest import Occurrence, Span
+from rules.rule import Severity
+
+CITY = ZoneInfo("Asia/Shanghai")
+TEN_MINUTES = timedelta(minutes=10)
+STANDING = timedelta(hours=24)
+_CHATTER = timedelta(seconds=60)
+_FLOOD_BEGINS, _FLOOD_ENDS = 10, 5
+_FEW = 20
+"""With fewer alerts their distribution over the priorities says nothing."""
+
+_SHARES = {"low": 0.80, "medium": 0.15, "high": 0.05}
+_PRIORITY = {Severity.INFO: "low", Severity.WARNING: "low", Severity.MAJOR: "medium", Severity.CRITICAL: "high"}
+_NEAR = 0.10
+
+Instance = tuple[str, int]
+"""A rule and the id of a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the alerts of a span ask of one person.
+
+    `average` is alerts in ten minutes, `peak` the most in any ten minutes, which began at `peak_at`; `flood` is the
+    share of the time in flood, `standing` the most that were open for over a day at one time, `chattering` the
+    instances that were raised three times within a minute, and `priorities` the shares of low, medium and high.
+    """
+
+    alerts: int
+    average: float
+    peak: int
+    peak_at: datetime | None
+    flood: float
+    standing: int
+    chattering: tuple[Instance, ...]
+    priorities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal, what was found and what is wanted, in words; `met` is None where there is too little to judge."""
+
+    name: str
+    found: str
+    wanted: str
+    met: bool | None
+
+
+def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
+    """Measures the alerts of one person over a span."""
+    times = sorted(alert.raised_at for alert in alerts)
+    peak, peak_at = _peak(times)
+    return Load(
+        alerts=len(times),
+        average=len(times) / max((span.end - span.start) / TEN_MINUTES, 1.0),
+        peak=peak,
+        peak_at=peak_at,
+        flood=_flood(times, span),
+        standing=_standing(alerts, span.end),
+        chattering=chattering(alerts),
+        priorities=_priorities(alerts),
+    )
+
+
+def goals_of(load: Load) -> tuple[Goal, ...]:
+    """Holds a load against the goals."""
+    spread = " / ".join(f"{100 * load.priorities.get(name, 0):.0f}" for name in _SHARES)
+    near = all(abs(load.priorities.get(name, 0) - share) <= _NEAR for name, share in _SHARES.items())
+    when = f" ({load.peak_at.astimezone(CITY):%F %H:%M})" if load.peak_at and load.peak > 1 else ""
+    return (
+        Goal("alerts in 10 minutes, average", f"{load.average:.3f}", "about 1", load.average <= 1),
+        Goal("alerts in 10 minutes, peak", f"{load.peak}{when}", "at most 10", load.peak <= _FLOOD_BEGINS),
+        Goal("time in flood", f"{100 * load.flood:.2f} %", "under 1 %", load.flood < 0.01),
+        Goal("chattering", str(len(load.chattering)), "none", not load.chattering),
+        Goal("open for over 24 hours at a time", str(load.standing), "fewer than 5", load.standing < 5),
+        Goal("low / medium / high priority, %", spread, "near 80 / 15 / 5", None if load.alerts < _FEW else near),
+    )
+
+
+def chattering(alerts: Sequence[Occurrence]) -> tuple[Instance, ...]:
+    """The instances that were raised three times within a minute."""
+    opened: dict[Instance, list[datetime]] = defaultdict(list)
+    for alert in alerts:
+        opened[alert.rule, alert.device_id].append(alert.opened_at)
+    return tuple(
+        sorted(
+            instance
+            for instance, times in opened.items()
+            if any(third - first <= _CHATTER for first, third in zip(times, times[2:], strict=False))
+        )
+    )
+
+
+def long_standing(alerts: Sequence[Occurrence], until: datetime) -> list[Occurrence]:
+    """Those that were open for over a day."""
+    return [alert for alert in alerts if alert.lasted(until) > STANDING]
+
+
+def _peak(times: Sequence[datetime]) -> tuple[int, datetime | None]:
+    """The most within ten minutes, and the first time that so many began."""
+    counted = ((bisect_left(times, first + TEN_MINUTES) - number, first) for number, first in enumerate(times))
+    return max(counted, key=lambda found: found[0], default=(0, None))
+
+
+def _flood(times: Sequence[datetime], span: Span) -> float:
+    steps = max(-((span.start - span.end) // TEN_MINUTES), 1)
+    counted = Counter((at - span.start) // TEN_MINUTES for at in times)
+    flooded, last, in_flood = 0, -1, False
+    for step in sorted(counted):
+        if in_flood and step > last + 1:
+            in_flood = False
+        in_flood = counted[step] > _FLOOD_BEGINS or (in_flood and counted[step] >= _FLOOD_ENDS)
+        flooded += in_flood
+        last = step
+    return flooded / steps
+
+
+def _standing(alerts: Sequence[Occurrence], until: datetime) -> int:
+    """The most that stood for over a day at one time."""
+    changes = [
+        change
+        for alert in long_standing(alerts, until)
+        for change in ((alert.opened_at + STANDING, 1), (min(alert.ended_at or until, until), -1))
+    ]
+    most = now = 0
+    for _, change in sorted(changes):
+        now += change
+        most = max(most, now)
+    return most
+
+
+def _priorities(alerts: Sequence[Occurrence]) -> dict[str, float]:
+    counted = Counter(_PRIORITY[alert.severity] for alert in alerts)
+    return {name: counted[name] / len(alerts) for name in _SHARES} if alerts else {}

@@ -1,0 +1,85 @@
+"""A rule pack over history: the same as live, whatever the ticks that are left out."""
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+
+from rules.backtest import Arrival, Span, backtest, replay
+from rules.engine import Engine
+from rules.rule import RulePack
+from tests.unit.rules_fixtures.world import (
+    DEVICE,
+    START,
+    at,
+    event,
+    event_rule,
+    outcome,
+    rule,
+    silent_rule,
+    telemetry,
+    volts,
+)
+from tests.unit.test_rules_laws import courses, rules
+
+KIND = DEVICE.kind
+
+
+def arrivals(samples):
+    return [Arrival(KIND, sample) for sample in samples]
+
+
+def replayed(pack, samples, end, frozen=()):
+    engine = Engine(pack, START, lambda _: DEVICE)
+    return list(replay(engine, arrivals(samples), Span(START, at(end)), frozen))
+
+
+def run(samples, *of, end=600, frozen=()):
+    found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), lambda _: DEVICE, frozen)
+    return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.occurrences]
+
+
+@settings(max_examples=25, deadline=None)
+@given(rules, courses())
+def test_history_is_judged_as_it_would_be_with_a_tick_in_every_second(one_rule, samples):
+    pack, end = RulePack((one_rule, silent_rule())), 240
+    live, found = Engine(pack, START, lambda _: DEVICE), []
+    seconds = [(START + timedelta(seconds=second), 0, None) for second in range(end * 60 + 1)]
+    for now, _, sample in sorted([*seconds, *((s.received_at, 1, s) for s in samples)], key=lambda entry: entry[:2]):
+        found += live.judge(sample, KIND, now) if sample else live.tick(now, live=True)
+    assert outcome(replayed(pack, samples, end)) == outcome(found)
+
+
+def test_a_device_that_is_not_heard_for_a_while_is_silent_even_if_nobody_else_is_heard():
+    assert run([volts(0, 230)], silent_rule()) == [("meter_silent", 50)]
+    assert run([volts(0, 230), volts(300, 230)], silent_rule()) == [("meter_silent", 50), ("meter_silent", 350)]
+
+
+def test_while_ingestion_stood_still_nobody_was_silent():
+    pause = Span(at(10), at(200))
+    assert run([volts(0, 230), volts(205, 230)], silent_rule(), end=240, frozen=[pause]) == []
+    assert run([volts(0, 230)], silent_rule(), end=260, frozen=[pause]) == [("meter_silent", 250)]
+
+
+def test_what_is_decided_only_after_the_last_sample_counts_until_the_end():
+    high = [volts(minute, 245) for minute in range(10)]
+    assert run(high, rule(), end=60) == [("voltage_high", 10)]
+    assert run(high, rule(), end=9.5) == []
+
+
+def test_an_alert_has_its_end_and_counts_what_it_was_made_of():
+    samples = [volts(minute, 245 if 5 <= minute < 20 else 230) for minute in range(40)]
+    found = backtest(RulePack((rule(),)), arrivals(samples), Span(START, at(40)), lambda _: DEVICE)
+    [alert] = found.occurrences
+    assert (alert.opened_at, alert.ended_at, alert.raised_at) == (at(15), at(25), at(15))
+    assert (found.samples, found.device_ids) == (40, {DEVICE.id})
+    assert alert.lasted(at(40)) == at(25) - at(15)
+    assert alert.lasted(at(18)) == at(18) - at(15)
+
+
+def test_late_samples_open_nothing_as_they_would_not_live():
+    late = [telemetry(minute, delay=100, voltage_v=245) for minute in range(1, 30)]
+    assert run(sorted([volts(60, 230), *late], key=lambda sample: sample.received_at), rule()) == []
+
+
+def test_an_event_is_an_alert_of_its_own():
+    assert run([event(3, "power_lost")], event_rule()) == [("power_lost", 3)]

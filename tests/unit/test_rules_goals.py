@@ -1,0 +1,80 @@
+"""How heavy alerts are for a person, against the goals of ISA-18.2 and EEMUA 191."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.backtest import Occurrence, Span
+from rules.goals import TEN_MINUTES, goals_of, load_of
+from rules.rule import Severity
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+DAY = Span(START, START + timedelta(days=1))
+
+
+def alert(minute, *, lasts=None, rule="r", device=1, severity=Severity.WARNING):
+    opened = START + timedelta(minutes=minute)
+    ended = None if lasts is None else opened + timedelta(minutes=lasts)
+    return Occurrence(uuid4(), rule, device, severity, "标题", "内容", opened, opened, ended)
+
+
+def met(load):
+    return {goal.name: goal.met for goal in goals_of(load)}
+
+
+def test_a_quiet_day_meets_every_goal():
+    assert all(goal.met is not False for goal in goals_of(load_of([], DAY)))
+
+
+def test_the_peak_is_the_most_in_any_ten_minutes_wherever_they_begin():
+    load = load_of([alert(minute, lasts=1) for minute in (5, 8, 9, 11, 14.9, 15.1)], DAY)
+    assert (load.peak, load.peak_at) == (5, START + timedelta(minutes=5))
+
+
+def test_more_than_ten_alerts_in_ten_minutes_are_a_flood_until_fewer_than_five_come():
+    storm = [alert(minute / 2, lasts=1) for minute in range(11)]
+    ebb = [alert(10 + minute, lasts=1) for minute in range(5)]
+    assert load_of(storm, DAY).flood == pytest.approx(1 / 144)
+    assert load_of(storm + ebb, DAY).flood == pytest.approx(2 / 144)
+    assert load_of(storm + ebb[:4], DAY).flood == pytest.approx(1 / 144)
+    assert load_of(ebb + storm[:5], DAY).flood == 0
+
+
+def test_the_same_instance_three_times_within_a_minute_chatters():
+    assert load_of([alert(m) for m in (1, 1.5, 2)], DAY).chattering == (("r", 1),)
+    assert load_of([alert(m) for m in (1, 1.5, 2.1)], DAY).chattering == ()
+    assert load_of([alert(1), alert(1.5), alert(2, device=2)], DAY).chattering == ()
+
+
+def test_what_is_open_for_over_a_day_stands_and_the_most_at_one_time_count():
+    span = Span(START, START + timedelta(days=10))
+    hours = 60
+    apart = [alert(0, lasts=30 * hours), alert(40 * hours, lasts=30 * hours)]
+    together = [alert(0), alert(20 * hours, lasts=50 * hours)]
+    assert load_of(apart, span).standing == 1
+    assert load_of(together, span).standing == 2
+    assert load_of([alert(0, lasts=24 * hours)], span).standing == 0
+
+
+def test_priorities_are_judged_once_there_are_enough_alerts():
+    def mixed(low, medium, high):
+        kinds = [Severity.WARNING] * low + [Severity.MAJOR] * medium + [Severity.CRITICAL] * high
+        return met(load_of([alert(30 * n, lasts=1, severity=kind) for n, kind in enumerate(kinds)], DAY))
+
+    name = "low / medium / high priority, %"
+    assert mixed(32, 6, 2)[name] is True
+    assert mixed(8, 2, 30)[name] is False
+    assert mixed(8, 1, 1)[name] is None
+
+
+@given(st.lists(st.integers(0, 1439), max_size=60))
+def test_the_peak_is_never_below_the_average_or_any_fixed_ten_minutes(minutes):
+    load = load_of([alert(minute, lasts=1) for minute in minutes], DAY)
+    fixed = [sum(1 for m in minutes if step <= m < step + 10) for step in range(0, 1440, 10)]
+    assert load.peak >= max(fixed)
+    assert load.peak >= load.average
+    assert load.average == pytest.approx(len(minutes) * (TEN_MINUTES / timedelta(days=1)))
+    assert (load.flood > 0) == any(count > 10 for count in fixed)
