@@ -1,5 +1,6 @@
 """A video camera: a picture that depends on light and weather, recordings, and now and then a lost signal."""
 
+import math
 from collections.abc import Iterator
 
 from simulators.chance import Chance
@@ -28,8 +29,8 @@ class Camera:
     def values(self, at: float) -> Values:
         """The picture, the recordings and the clock."""
         wobble = self._subject.chance.wobble(int(at))
-        outage = self._outage(split(at)[0])
-        video_ok = outage is None or not outage.start <= at < outage.end
+        today = split(at)[0]
+        video_ok = not any(lost.start <= at < lost.end for day in (today - 1, today) for lost in self._outages(day))
         dark = not 7 <= hour_of(at) < 19
         drift = self._subject.now("clock_drift", at)
         return {
@@ -45,15 +46,28 @@ class Camera:
 
     def happenings(self, start: float, end: float) -> Iterator[Happening]:
         """The signal that is lost and comes back."""
-        for day in range(split(start)[0], split(end)[0] + 1):
-            outage = self._outage(day)
-            if outage and start <= outage.start < end:
-                yield Happening(outage.start, "video_lost", alarm=True)
-            if outage and start <= outage.end < end:
-                yield Happening(outage.end, "video_restored", alarm=True)
+        for day in range(split(start)[0] - 1, split(end)[0] + 1):
+            for outage in self._outages(day):
+                if start <= outage.start < end:
+                    yield Happening(outage.start, "video_lost", alarm=True)
+                if start <= outage.end < end:
+                    yield Happening(outage.end, "video_restored", alarm=True)
+
+    def _outages(self, day: int) -> Iterator[Stop]:
+        """The losses of signal of a day: the one that chance brings, and those of a camera that flaps."""
+        rare = self._outage(day)
+        if rare:
+            yield rare
+        for fault in self._subject.all("camera_flapping"):
+            every_s, lost_s = fault.parameter("every_s"), fault.parameter("lost_s")
+            begin, end = max(start_of(day), fault.start_s), min(start_of(day + 1), fault.end_s)
+            number = math.ceil((begin - fault.start_s) / every_s)
+            while (lost := fault.start_s + number * every_s) < end:
+                yield Stop(lost, lost + lost_s)
+                number += 1
 
     def _outage(self, day: int) -> Stop | None:
-        """The outage of a day, which ends before the day does."""
+        """The rare outage of a day, which ends before the day does."""
         if self._outage_chance.number(day) * _DAYS_BETWEEN_OUTAGES >= 1:
             return None
         begin, length, _, _ = self._outage_chance.wobble(-1 - day)

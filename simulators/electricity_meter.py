@@ -9,7 +9,7 @@ from simulators.chance import Chance
 from simulators.clock import HOUR_S, hour_of, is_weekend
 from simulators.course import Course, Pulse, superpose
 from simulators.household import Household, household_of
-from simulators.ledger import DailySum, Ledger, Register, Supply, stops
+from simulators.ledger import DailySum, Ledger, Supply, metered, stops
 from simulators.model import Happening, Subject, Values
 from simulators.weather import season
 
@@ -17,6 +17,7 @@ PERIOD_S = 900
 _OPEN_CIRCUIT_V = 229.0
 _FEEDER_DROP_V = 9.0
 _SERVICE_OHM = 0.12
+_ROLLS_OVER_KWH = 1_000_000
 
 
 def simulate(subject: Subject) -> "ElectricityMeter":
@@ -35,11 +36,12 @@ class ElectricityMeter:
         ledger = Ledger(_expectation(home.works), home.activity * (2 + 1.2 * home.people), 0.3, subject.chance)
         load_chance = Chance.of(subject.chance.key, "load")
         self._load = Supply(lambda day: _plan(home, day, load_chance.generator(day)), ledger)
-        self._energy = Register(
+        self._energy = metered(
             self._load.total,
+            subject.faults,
             steps=100,
-            stops=stops(subject.all("meter_stuck") + subject.all("power_lost")),
-            resets=[fault.start_s for fault in subject.all("meter_reset")],
+            modulus=_ROLLS_OVER_KWH,
+            still=stops(subject.all("power_lost")),
         )
         # How far the flat is from the transformer, as a part of the feeder.
         self._distance = 0.3 + 0.7 * subject.chance.number(-1)
@@ -49,12 +51,12 @@ class ElectricityMeter:
         wobble = self._chance.wobble(int(at))
         power_w = self._load.rate(at) * 1000
         power_factor = 0.97 - 0.05 * math.exp(-power_w / 300) + 0.01 * wobble[0]
-        high = self._subject.now("voltage_high", at)
-        if high is None:
+        forced = self._subject.now("voltage_high", at) or self._subject.now("voltage_sag", at)
+        if forced is None:
             drop = self._distance * _FEEDER_DROP_V * _busy(hour_of(at)) + power_w / 220 * _SERVICE_OHM
             voltage = _OPEN_CIRCUIT_V - drop + 1.5 * wobble[1]
         else:
-            voltage = high.parameter("voltage_v") + 0.4 * wobble[1]
+            voltage = forced.parameter("voltage_v") + 0.4 * wobble[1]
         return {
             "energy_kwh": self._energy.read(at),
             "energy_reverse_kwh": 0.0,

@@ -9,7 +9,7 @@ from simulators.chance import Chance
 from simulators.clock import HOUR_S, is_weekend, split
 from simulators.course import Course, Pulse, superpose
 from simulators.household import Household, household_of
-from simulators.ledger import DailySum, Ledger, Register, Stop, Supply, merged
+from simulators.ledger import DailySum, Ledger, Supply, merged, metered, stops
 from simulators.model import Happening, Subject, Values
 from simulators.weather import season
 
@@ -18,6 +18,7 @@ _SUPPLY_KPA = 2.1
 _BURNER_M3_H = 0.35
 _HEATER_M3_H = 1.6
 _VALVE_ACTS_S = 2.0
+_ROLLS_OVER_M3 = 100_000
 
 
 def simulate(subject: Subject) -> "GasMeter":
@@ -35,15 +36,9 @@ class GasMeter:
         ledger = Ledger(_expectation(), home.activity * (0.15 + 0.12 * home.people), 0.4, subject.chance)
         use_chance = Chance.of(subject.chance.key, "use")
         self._use = Supply(lambda day: _plan(home, day, use_chance.generator(day)), ledger)
-        self._stops = merged(
-            Stop(fault.start_s, fault.end_s) for fault in subject.all("gas_leak") + subject.all("meter_stuck")
-        )
-        self._volume = Register(
-            self._use.total,
-            steps=1000,
-            stops=self._stops,
-            resets=[fault.start_s for fault in subject.all("meter_reset")],
-        )
+        shut = stops(subject.all("gas_leak"))
+        self._stops = merged((*shut, *stops(subject.all("meter_stuck"))))
+        self._volume = metered(self._use.total, subject.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=shut)
 
     def values(self, at: float) -> Values:
         """The register, the flow, the supply and the valve."""

@@ -1,18 +1,22 @@
 """A heat meter at the entrance of a building unit: heat by outdoor temperature, in the heating season only."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from simulators.cell import battery_v
 from simulators.clock import HOUR_S, split
 from simulators.course import Course, Pulse, superpose
-from simulators.ledger import DailySum, Ledger, Register, Supply, stops
+from simulators.faults import Fault
+from simulators.ledger import DailySum, Ledger, Supply, metered, stops
 from simulators.model import Happening, Subject, Values
 from simulators.weather import heating_need_k, heating_sum, outdoor_c
 
 PERIOD_S = 3_600
 _LOSS_KW_K = 1.1
 _WATER_KWH_M3_K = 1.163
+_ROLLS_OVER_KWH = 10_000_000
+_ROLLS_OVER_M3 = 1_000_000
 
 
 def simulate(subject: Subject) -> "HeatMeter":
@@ -29,15 +33,11 @@ class HeatMeter:
         loss_kw_k = _LOSS_KW_K * (0.7 + 0.6 * subject.chance.number(-1))
         self._heat = _supply(subject, _heat_sum(subject.seed), _unit_heat, loss_kw_k)
         self._flow = _supply(subject, _flow_sum(subject.seed), _unit_flow, loss_kw_k)
-        self._energy, self._volume = (
-            Register(
-                supply.total,
-                steps=100,
-                stops=stops(subject.all("meter_stuck")),
-                resets=[fault.start_s for fault in subject.all("meter_reset")],
-            )
-            for supply in (self._heat, self._flow)
+        self._lost = subject.all("heat_lost")
+        self._energy = metered(
+            self._heat.total, subject.faults, steps=100, modulus=_ROLLS_OVER_KWH, still=stops(self._lost)
         )
+        self._volume = metered(self._flow.total, subject.faults, steps=100, modulus=_ROLLS_OVER_M3)
 
     def values(self, at: float) -> Values:
         """Both registers, power, flow and the two temperatures."""
@@ -46,13 +46,17 @@ class HeatMeter:
         need_k = heating_need_k(self._subject.seed, day)[int(second // HOUR_S)]
         resting_c = max(outdoor_c(self._subject.seed, at), 12.0)
         supply_c = _supply_c(need_k) if need_k else resting_c
+        return_c = supply_c - (_spread_k(need_k) if need_k else 0)
+        lost = self._subject.now("heat_lost", at)
+        if lost is not None:
+            supply_c, return_c = (_cooled_c(start_c, lost, at) for start_c in (supply_c, return_c))
         return {
             "energy_kwh": self._energy.read(at),
             "volume_m3": self._volume.read(at),
-            "power_kw": round(self._heat.rate(at), 2),
+            "power_kw": 0.0 if lost else round(self._heat.rate(at), 2),
             "flow_m3_h": round(self._flow.rate(at), 3),
             "supply_c": round(supply_c + 0.3 * wobble[0], 1),
-            "return_c": round(supply_c - (_spread_k(need_k) if need_k else 0) + 0.3 * wobble[1], 1),
+            "return_c": round(return_c + 0.3 * wobble[1], 1),
             "battery_v": battery_v(self._subject, at, wobble[2]),
         }
 
@@ -71,6 +75,12 @@ def _supply_c(need_k: float) -> float:
 def _spread_k(need_k: float) -> float:
     """How much colder the water returns, in kelvin."""
     return 5 + 0.25 * need_k
+
+
+def _cooled_c(start_c: float, lost: Fault, at: float) -> float:
+    """The temperature of water that is no longer heated, in degrees Celsius."""
+    building_c = lost.parameter("building_c")
+    return building_c + (start_c - building_c) * math.exp(-lost.lasted_s(at) / lost.parameter("cools_in_s"))
 
 
 def _unit_heat(need_k: float) -> float:

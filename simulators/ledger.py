@@ -106,23 +106,50 @@ def merged(spans: Iterable[Stop]) -> tuple[Stop, ...]:
 class Register:
     """What a device shows of a total: it stands still during stops, begins at 0 after resets, and has a resolution.
 
-    `steps` is how many steps of the last digit make one unit.
+    `steps` is how many steps of the last digit make one unit. At the instants of `rollovers` it passes `modulus`, in
+    units, and goes on from 0; during glitches it reads 0.
     """
 
     total: Callable[[float], float]
     steps: int
     stops: Sequence[Stop] = ()
     resets: Sequence[float] = ()
+    glitches: Sequence[Stop] = ()
+    rollovers: Sequence[float] = ()
+    modulus: float = math.inf
 
     def read(self, at: float) -> float:
         """The value shown at an instant, in units."""
+        if any(glitch.start <= at < glitch.end for glitch in self.glitches):
+            return 0.0
         passed = self._counted(at)
         reset = max((reset for reset in self.resets if reset <= at), default=None)
         if reset is not None:
             passed -= self._counted(reset)
+        elif self.rollovers:
+            passed = (passed - self._counted(self.rollovers[0])) % self.modulus
         # The nudge keeps a value that is exactly on a digit from falling below it by a rounding error.
         return math.floor(passed * self.steps + 1e-6) / self.steps
 
     def _counted(self, at: float) -> float:
         missed = sum(self.total(min(at, stop.end)) - self.total(stop.start) for stop in self.stops if at > stop.start)
         return self.total(at) - missed
+
+
+def metered(
+    total: Callable[[float], float], faults: Sequence[Fault], *, steps: int, modulus: float, still: Sequence[Stop] = ()
+) -> Register:
+    """The register of a meter, with what its faults do to it; it stands still where it is stuck and during `still`."""
+
+    def of(kind: str) -> tuple[Fault, ...]:
+        return tuple(fault for fault in faults if fault.kind == kind)
+
+    return Register(
+        total,
+        steps,
+        stops=merged((*stops(of("meter_stuck")), *still)),
+        resets=[fault.start_s for fault in of("meter_reset")],
+        glitches=stops(of("meter_glitch")),
+        rollovers=[fault.start_s for fault in of("meter_rollover")],
+        modulus=modulus,
+    )

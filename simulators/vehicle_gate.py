@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from simulators.chance import Chance
 from simulators.clock import hour_of, is_weekend
+from simulators.faults import Fault
 from simulators.ledger import DailySum, Ledger, Register, stops
 from simulators.model import Happening, Subject, Value, Values
 from simulators.traffic import Passage, Traffic
@@ -38,7 +39,8 @@ class VehicleGate:
         self._traffic = Traffic(ledger, _hours, Chance.of(subject.chance.key, "passages"), _SLOT_S)
         self._stuck = stops(subject.all("barrier_stuck"))
         self._passes = Register(self._traffic.count, steps=1, stops=self._stuck)
-        self._recognised = Register(lambda at: _recognised_of(self._traffic.count(at)), steps=1, stops=self._stuck)
+        self._misreads = subject.all("gate_misreads")
+        self._recognised = Register(self._recognised_by, steps=1, stops=self._stuck)
 
     def values(self, at: float) -> Values:
         """The counters, the barrier and who waits."""
@@ -67,11 +69,33 @@ class VehicleGate:
             if start <= stop.end < end:
                 yield Happening(stop.end, "barrier_restored", alarm=True)
 
+    def _recognised_by(self, at: float) -> int:
+        """How many passes were recognised up to an instant: of those during a fault, a part of what otherwise is."""
+        missed = sum(
+            self._missed(fault, self._traffic.count(min(at, fault.end_s)))
+            for fault in self._misreads
+            if at > fault.start_s
+        )
+        return _recognised_of(self._traffic.count(at)) - missed
+
+    def _missed(self, fault: Fault, count: int) -> int:
+        """How many of the first passes were missed because of a fault, if all after its start are during it."""
+        first = self._traffic.count(fault.start_s)
+        read = _recognised_of(count) - _recognised_of(first)
+        return read - int(read * fault.parameter("read_percent") / 100)
+
+    def _is_missed(self, passage: Passage) -> bool:
+        return any(
+            self._missed(fault, passage.number + 1) > self._missed(fault, passage.number)
+            for fault in self._misreads
+            if fault.active(passage.at)
+        )
+
     def _pass(self, passage: Passage) -> dict[str, Value]:
         generator = self._subject.chance.generator(passage.number)
         leaves = 0.8 if hour_of(passage.at) < 10 else 0.4
         direction = "out" if generator.random() < leaves else "in"
-        if _recognised_of(passage.number + 1) == _recognised_of(passage.number):
+        if _recognised_of(passage.number + 1) == _recognised_of(passage.number) or self._is_missed(passage):
             confidence = round(generator.uniform(0.2, 0.6), 3)
             return {"direction": direction, "recognised": False, "confidence": confidence}
         plate = self._plate(generator)

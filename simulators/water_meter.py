@@ -10,13 +10,14 @@ from simulators.clock import hour_of, is_weekend, split
 from simulators.course import Course, Pulse, superpose
 from simulators.faults import Fault
 from simulators.household import Household, household_of
-from simulators.ledger import DailySum, Ledger, Register, Supply, stops
+from simulators.ledger import DailySum, Ledger, Supply, metered, stops
 from simulators.model import Happening, Subject, Values
 from simulators.weather import season
 
 PERIOD_S = 3_600
 _STATIC_MPA = 0.34
 _LITRES_A_PERSON = 75
+_ROLLS_OVER_M3 = 100_000
 # What is drawn: litres, flow in m3/h, and how often a person does it a day.
 _DRAWS = ((6.0, 0.40, 5), (2.0, 0.30, 7), (38.0, 0.50, 0.5), (9.0, 0.45, 1.5))
 
@@ -39,11 +40,9 @@ class WaterMeter:
         self._draws = Supply(lambda day: _plan(home, day, draw_chance.generator(day)), ledger)
         self._escapes = subject.all("leak") + subject.all("burst")
         self._stuck = subject.all("meter_stuck")
-        self._volume = Register(
-            self._total_m3,
-            steps=1000,
-            stops=stops(self._stuck),
-            resets=[fault.start_s for fault in subject.all("meter_reset")],
+        self._back = subject.all("reverse_flow")
+        self._volume = metered(
+            self._total_m3, subject.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=stops(self._back)
         )
 
     def values(self, at: float) -> Values:
@@ -55,7 +54,9 @@ class WaterMeter:
         stands_still = any(fault.active(at) for fault in self._stuck)
         return {
             "volume_m3": self._volume.read(at),
-            "volume_reverse_m3": 0.0,
+            "volume_reverse_m3": round(
+                sum((fault.lasted_s(at) / 3600 * _flowing(fault) for fault in self._back), 0.0), 3
+            ),
             "flow_m3_h": 0.0 if stands_still else round(flow, 3),
             "water_temperature_c": round(10.5 + 5.5 * season(split(at)[0]) + 0.4 * wobble[0], 1),
             "pressure_mpa": round(_STATIC_MPA - rush - 0.02 * min(flow, 1) - burst_drop + 0.006 * wobble[1], 3),
@@ -78,18 +79,23 @@ class WaterMeter:
                 yield Happening(noticed, event, alarm=True)
                 if fault.kind == "leak":
                     yield Happening(fault.end_s, "leak_cleared", alarm=True)
+        for fault in self._back:
+            yield Happening(fault.start_s, "reverse_flow", alarm=True)
         for fault in self._subject.all("battery_low"):
             yield Happening(fault.start_s, "battery_low", alarm=True)
 
     def _flow_m3_h(self, at: float) -> float:
-        return self._draws.rate(at) + sum(_escaping(fault) for fault in self._escapes if fault.active(at))
+        for fault in self._back:
+            if fault.active(at):
+                return -_flowing(fault)
+        return self._draws.rate(at) + sum(_flowing(fault) for fault in self._escapes if fault.active(at))
 
     def _total_m3(self, at: float) -> float:
-        escaped = sum(_escaping(fault) * fault.lasted_s(at) / 3600 for fault in self._escapes)
+        escaped = sum(_flowing(fault) * fault.lasted_s(at) / 3600 for fault in self._escapes)
         return self._draws.total(at) + escaped
 
 
-def _escaping(fault: Fault) -> float:
+def _flowing(fault: Fault) -> float:
     return fault.parameter("flow_m3_h")
 
 

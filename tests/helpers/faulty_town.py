@@ -1,0 +1,48 @@
+"""A small town whose devices can be made faulty, and what the real decoder makes of all that they send."""
+
+from datetime import UTC, datetime, timedelta
+
+from devices.payload import Occurrence, Reading, decode
+from devices.privacy import Pseudonymiser
+from simulators.faults import Fault
+from simulators.fleet import Fleet
+from simulators.town import plan_community
+
+NOW = datetime(2026, 1, 10, 10, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+PSEUDONYMISER = Pseudonymiser(b"a key for tests only")
+TOWN = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).fleet()
+BY_NAME = {device.name: device for device in TOWN}
+GATEWAY = "b01-gateway"
+WATER, POWER, GAS = (f"b01-u1-0101-{what}" for what in ("water", "electricity", "gas"))
+
+
+def sent(fault, start=NOW - 3 * timedelta(hours=1), end=NOW + 4 * timedelta(hours=1)):
+    return list(Fleet(TOWN, 1, [fault]).messages(start, end))
+
+
+def decoded(messages, device):
+    """(when it arrived, what it says) of everything about one device."""
+    return [
+        (message.at, item)
+        for message in messages
+        for item in decode(message.topic, message.payload, message.at, lambda _, name: BY_NAME.get(name), PSEUDONYMISER)
+        if item.device is not None and item.device.name == device
+    ]
+
+
+def events(messages, device):
+    return [(item.event, item.ts) for _, item in decoded(messages, device) if isinstance(item, Occurrence)]
+
+
+def series(messages, device, field):
+    """(ts, value), in order of ts."""
+    return sorted((item.ts, item.values[field]) for _, item in decoded(messages, device) if isinstance(item, Reading))
+
+
+def during(found, fault):
+    return [value for ts, value in found if fault.start <= ts < fault.end]
+
+
+def lasting(kind, device, minutes=60, **parameters):
+    return Fault(kind, device, NOW, NOW + minutes * MINUTE, parameters)

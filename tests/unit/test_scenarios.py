@@ -1,0 +1,165 @@
+"""Scenarios with known truth: everything that must be raised is, and nothing else, on the rules that come with Anju."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.loader import load_rules
+from simulators.scenarios.marks import Raised, mark, table
+from simulators.scenarios.rehearsal import rehearse
+from simulators.scenarios.scenario import ScenarioError, all_scenarios, read_scenario, scenario_of
+
+SCENARIOS = all_scenarios()
+START = datetime(2026, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+GOOD = """
+zh: 水管爆裂
+start: 2026-01-12T00:00:00+00:00
+lasts: 10h
+"""
+
+
+@pytest.fixture(scope="module")
+def pack():
+    return load_rules(Path(str(files("rules"))) / "definitions")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_precision_and_recall_are_1(scenario, pack):
+    marks = mark(scenario, rehearse(scenario, pack).raised)
+    assert marks.perfect, table([marks])
+    assert marks.precision == marks.recall == 1.0
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_scenario_is_told_in_chinese_and_expects_alerts_that_can_be(scenario, pack):
+    assert re.search(r"[\u4e00-\u9fff]", scenario.zh)
+    rules = {rule.name for rule in pack.rules}
+    devices = {device.name for device in scenario.devices}
+    for expected in scenario.expected:
+        assert expected.rule in rules
+        assert expected.device in devices or expected.rule.startswith("pipeline")
+        assert expected.raised <= (expected.ended or scenario.lasts) <= scenario.lasts
+
+
+def test_a_scenario_played_again_raises_the_same(pack):
+    assert rehearse(scenario_of("door_forced"), pack) == rehearse(scenario_of("door_forced"), pack)
+
+
+def expecting(*expected):
+    lines = [f"  - {{{', '.join(f'{key}: {value}' for key, value in one.items())}}}" for one in expected]
+    return GOOD + "\n".join(["expected:", *lines]) if expected else GOOD
+
+
+def scenario(folder, text):
+    path = folder / "made_up.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_scenario(path)
+
+
+def raised(hours, ended=None, rule="water_burst", device="meter-1"):
+    return Raised(rule, device, START + hours * HOUR, None if ended is None else START + ended * HOUR)
+
+
+def test_an_alert_in_time_is_a_hit_with_its_delay(tmp_path):
+    one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "within": "90m"}))
+    marks = mark(one, [raised(2)])
+    assert [hit.delay for hit in marks.hits] == [HOUR]
+    assert marks.perfect
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        [],
+        [raised(3)],
+        [raised(1, ended=2)],
+        [raised(1, rule="water_leak")],
+        [raised(1, device="meter-2")],
+    ],
+    ids=["none", "late", "over too soon", "another rule", "another device"],
+)
+def test_what_does_not_come_as_expected_is_missed_and_false(tmp_path, came):
+    one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h"}))
+    marks = mark(one, came)
+    assert [missed.rule for missed in marks.missed] == ["water_burst"]
+    assert list(marks.false) == came
+    assert (marks.precision, marks.recall) == (1.0 if not came else 0.0, 0.0)
+    assert "made_up: missed water_burst of meter-1" in table([marks])
+
+
+def test_an_alert_that_should_be_over_but_is_open_is_no_hit(tmp_path):
+    one = scenario(
+        tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "ended": "2h", "within": "5m"})
+    )
+    assert mark(one, [raised(1, ended=2)]).perfect
+    assert not mark(one, [raised(1)]).perfect
+    assert not mark(one, [raised(1, ended=4)]).perfect
+
+
+def test_two_alerts_never_meet_one_expectation(tmp_path):
+    one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "within": "2h"}))
+    marks = mark(one, [raised(1), raised(2)])
+    assert len(marks.hits) == len(marks.false) == 1
+    assert marks.precision == 0.5
+
+
+def test_where_nothing_is_expected_and_nothing_comes_all_is_well(tmp_path):
+    marks = mark(scenario(tmp_path, GOOD), [])
+    assert marks.precision == marks.recall == 1.0
+
+
+@given(
+    came=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)).map(lambda at: raised(at[0], device=f"m{at[1]}"))),
+    wanted=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=8),
+    order=st.randoms(use_true_random=False),
+)
+def test_every_alert_is_either_a_hit_or_false_in_whatever_order_they_come(tmp_path_factory, came, wanted, order):
+    expected = [{"rule": "water_burst", "device": f"m{number}", "raised": f"{hour}h"} for hour, number in wanted]
+    one = scenario(tmp_path_factory.getbasetemp(), expecting(*expected))
+    marks = mark(one, came)
+    assert sorted([*(hit.raised for hit in marks.hits), *marks.false]) == sorted(came)
+    assert len(marks.hits) + len(marks.missed) == len(wanted)
+    shuffled = order.sample(came, len(came))
+    assert mark(one, shuffled) == marks
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("zh: 水管爆裂", "start"),
+        (GOOD + "weather: bad", "weather"),
+        (GOOD.replace("+00:00", ""), "timezone"),
+        (GOOD.replace("10h", "long"), "duration"),
+        (GOOD + "faults: ['earthquake:b01@+1h']", "earthquake"),
+        (GOOD + "faults: ['burst:b01-u1-0101-water']", "kind:device@start"),
+        (GOOD + "expected: [{rule: water_burst, raised: 1h, until: 2h}]", "until"),
+        ("- a list", "made_up.yaml"),
+        ("zh: [", "made_up.yaml"),
+        ("", "made_up.yaml"),
+    ],
+)
+def test_a_file_that_is_no_scenario_is_refused_with_its_name_and_the_reason(tmp_path, text, told):
+    with pytest.raises(ScenarioError, match=re.escape(told)) as refused:
+        scenario(tmp_path, text)
+    assert str(refused.value).startswith("made_up.yaml")
+
+
+def test_a_scenario_that_nobody_knows_is_answered_with_those_there_are():
+    with pytest.raises(ScenarioError, match="quiet_night"):
+        scenario_of("earthquake")
+
+
+def test_a_scenario_of_some_kinds_needs_no_gateway_and_one_gateway_can_have_all_meters(tmp_path):
+    some = scenario(tmp_path, GOOD + "kinds: [water_meter]")
+    assert {device.kind for device in some.devices} == {"water_meter"}
+    assert {device.gateway for device in some.devices} == {None}
+    one = scenario(tmp_path, GOOD + "households: 65\none_gateway: true")
+    behind = [device for device in one.devices if device.gateway == "b01-gateway"]
+    assert len(behind) > 200
+    assert [device.name for device in one.devices if device.kind == "gateway"] == ["b01-gateway"]
