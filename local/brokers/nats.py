@@ -101,11 +101,13 @@ def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval
 def mappings(partitions: int) -> str:
     """What a community's messages are published as: below the number of its partition, when there are several.
 
-    Last wills and retained messages are mapped too, and permissions are checked on the subject that comes out.
+    Last wills and retained messages are mapped too, and permissions are checked on the subject that comes out. A topic
+    that ends too soon to be a device's goes the same way, so that ingest rejects it.
     """
     if partitions == 1:
         return ""
-    return f'"anju.v1.*.>": "anju.p.{{{{partition({partitions},1)}}}}.{{{{wildcard(1)}}}}.>"'
+    mapped = f"anju.p.{{{{partition({partitions},1)}}}}.{{{{wildcard(1)}}}}"
+    return f'"anju.v1": "anju.p.0", "anju.v1.*": "{mapped}", "anju.v1.*.>": "{mapped}.>"'
 
 
 def user_line(account: Account) -> str:

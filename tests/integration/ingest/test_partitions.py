@@ -150,6 +150,22 @@ def test_last_wills_retained_states_and_malformed_topics_arrive_in_their_communi
         assert eventually(lambda: got) == [(mapped_status, b'{"state":"offline"}', True)]
 
 
+@pytest.mark.timeout(120)
+def test_what_is_published_where_no_device_can_stand_is_rejected_whichever_partition_it_falls_into(
+    mapped, database_url, tmp_path
+):
+    topics = ["anju/v1", "anju/v1/", *(f"anju/v1/c{n}" for n in range(8)), "anju/v1/c0/", "anju/v1//water_meter/w1"]
+    register_all(database_url)
+    with crew(mapped, database_url, tmp_path / "a"):
+        all_at_work(database_url)
+        with Publisher(mapped.publish_mqtt_url) as out:
+            for bad in topics:
+                out.publish(bad, b"{}")
+            out.flush(10)
+        count = "SELECT sum(count) FROM rejection_count WHERE reason = 'bad_topic'"
+        eventually(lambda: query(database_url, count) == [(len(topics),)])
+
+
 @contextmanager
 def publishing(url):
     """Something is published in every community all the time."""
