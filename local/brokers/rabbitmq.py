@@ -71,7 +71,7 @@ def open_rabbitmq(place: Place) -> Broker:
         argv=("/bin/sh", "-c", START, *_command(prefix, inside, epmd_port, distribution_port)),
         check_ready=partial(check_login, "RabbitMQ", port, accounts.reader),
         cwd=folder,
-        env=_environment(prefix, inside, epmd_port),
+        env=_environment(prefix, inside, epmd_port, distribution_port),
         user=place.user,
     )
     return Broker("RabbitMQ", accounts, (port,), (part,))
@@ -141,7 +141,7 @@ def _command(prefix: Path, inside: Path, epmd_port: int, distribution_port: int)
     )
 
 
-def _environment(prefix: Path, inside: Path, epmd_port: int) -> dict[str, str]:
+def _environment(prefix: Path, inside: Path, epmd_port: int, distribution_port: int) -> dict[str, str]:
     root = prefix / "usr/lib/erlang"
     plugins = next(prefix.glob("usr/lib/rabbitmq/lib/rabbitmq_server-*")) / "plugins"
     return {
@@ -154,6 +154,8 @@ def _environment(prefix: Path, inside: Path, epmd_port: int) -> dict[str, str]:
         "ERL_LIBS": str(plugins),
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+        # For the check before the start, which does not look at what Erlang is told to listen on.
+        "RABBITMQ_DIST_PORT": str(distribution_port),
         "RABBITMQ_NODENAME": "anju@localhost",
         "RABBITMQ_HOME": str(plugins.parent),
         "RABBITMQ_PLUGINS_DIR": str(plugins),

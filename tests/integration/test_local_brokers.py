@@ -3,6 +3,7 @@
 import platform
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -10,9 +11,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_url import BrokerUrl
 from local.apt import architecture
+from local.home import Home
 from local.prefix import MOSQUITTO, RABBITMQ, SERVERS, Bundle, bundle_path
-from local.process import start_together
-from local.services import BrokerName, Services, start_services
+from local.process import Process, start_together
+from local.services import BrokerName, Services, prepare_broker, start_services
 from simulators.publisher import Publisher, PublisherError
 
 BUNDLES = {BrokerName.MOSQUITTO: MOSQUITTO, BrokerName.RABBITMQ: RABBITMQ}
@@ -35,8 +37,14 @@ def is_here(bundle: Bundle) -> bool:
         for name in BrokerName
     ],
 )
-def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    with start_services(tmp_path_factory.mktemp("services"), print, request.param) as services:
+def name(request: pytest.FixtureRequest) -> BrokerName:
+    chosen: BrokerName = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def services(name: BrokerName, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with start_services(tmp_path_factory.mktemp("services"), print, name) as services:
         yield services
 
 
@@ -102,3 +110,14 @@ def test_the_broker_keeps_what_it_stored_over_a_stop(services: Services):
     start_together(services.nodes)
     with Subscriber(services.mqtt_url, TOPIC.format("kept")) as ingest:
         assert ingest.arrived.get(timeout=10).payload == b"kept"
+
+
+def test_a_second_one_runs_beside_the_first(name: BrokerName, services: Services, tmp_path: Path):
+    with Home(tmp_path) as home:
+        nodes = [Process(part, home) for part in prepare_broker(home, print, name).parts]
+        try:
+            start_together(nodes)
+            assert all(node.alive() for node in (*nodes, *services.nodes))
+        finally:
+            for node in nodes:
+                node.stop()
