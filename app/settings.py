@@ -47,6 +47,8 @@ class Settings(BaseSettings):
         None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"
     )
     rules_dir: Path | None = Field(None, description="a folder of rule files instead of the ones that come with Anju")
+    notify_file: Path | None = Field(None, description="the file that says who is told of which alerts")
+    public_url: str | None = Field(None, description="where people open Anju in a browser, for the links in notices")
     retention_days: int | None = Field(
         None, ge=30, description="drop raw telemetry and events after so many days; unset keeps everything"
     )

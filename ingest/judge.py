@@ -17,6 +17,7 @@ from rules.transition import Transition
 from store import rule_state as rows
 from store.database import Connection
 from store.device_state import load_memories
+from store.jobs import hand_in_alerts
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
@@ -78,6 +79,8 @@ class Judge:
         for transition in transitions:
             self._save_occurrence(connection, transition)
         insert_transitions(connection, [_transition_row(transition) for transition in transitions])
+        if told := list(dict.fromkeys(t.occurrence_id for t in transitions if t.occurrence_id and _is_told(t))):
+            hand_in_alerts(connection, told)
 
     def _save_occurrence(self, connection: Connection, transition: Transition) -> None:
         """One by one, in order: an occurrence may be raised, end and be followed by the next in one batch."""
@@ -109,6 +112,11 @@ class Judge:
             simulated=device.simulated,
             partition=max(0, -transition.device_id),
         )
+
+
+def _is_told(transition: Transition) -> bool:
+    """Whether an occurrence was raised or ended by it, so that people have to be told."""
+    return (transition.from_phase in _OPEN) != (transition.to_phase in _OPEN)
 
 
 def _device_number(transition: Transition) -> int | None:

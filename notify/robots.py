@@ -1,0 +1,77 @@
+"""The group robots of WeCom, DingTalk and Feishu.
+
+apprise has all three, but what they refuse they refuse with HTTP 200 and a code in the answer (45009 of WeCom: more
+than 20 messages a minute), which apprise 2.3 takes for accepted from WeCom and DingTalk. Codes and limits are from the
+makers' pages: developer.work.weixin.qq.com/document/path/91770, open.dingtalk.com/document/robots/custom-robot-access,
+open.feishu.cn/document/client-docs/bot-v3/add-custom-bot.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from notify.errors import TemporarilyRefusedError
+from notify.post import post_json
+
+# WeCom: more than 20 messages a minute; DingTalk: the same; Feishu: more than 100 a minute.
+_TOO_MANY = frozenset({45009, 130101, 11232})
+_MINUTE_S = 60.0
+_WECOM_BYTES = 4096
+_OTHER_BYTES = 18_000
+
+
+def send_wecom(url: str, body: str) -> None:
+    """Send markdown to a WeCom group."""
+    content = {"msgtype": "markdown", "markdown": {"content": cut(body, _WECOM_BYTES)}}
+    _check(post_json(url, content), "errcode", "errmsg")
+
+
+def send_dingtalk(url: str, secret: str, title: str, body: str, now: datetime) -> None:
+    """Send markdown to a DingTalk group, signed where the robot has a secret."""
+    stamp = str(round(now.timestamp() * 1000))
+    signed = {"timestamp": stamp, "sign": _sign(secret.encode(), f"{stamp}\n{secret}".encode())} if secret else None
+    content = {"msgtype": "markdown", "markdown": {"title": title, "text": cut(body, _OTHER_BYTES)}}
+    _check(post_json(url, content, signed), "errcode", "errmsg")
+
+
+def send_feishu(url: str, secret: str, header: Mapping[str, object], body: str, now: datetime) -> None:
+    """Send a card to a Feishu group, signed where the robot has a secret."""
+    stamp = str(round(now.timestamp()))
+    signed = {"timestamp": stamp, "sign": _sign(f"{stamp}\n{secret}".encode(), b"")} if secret else {}
+    card = {
+        "header": header,
+        "elements": [{"tag": "div", "text": {"tag": "lark_md", "content": cut(body, _OTHER_BYTES)}}],
+    }
+    _check(post_json(url, {**signed, "msg_type": "interactive", "card": card}), "code", "msg")
+
+
+def cut(text: str, size: int) -> str:
+    """The text within so many bytes of UTF-8, ending in a sign that it goes on where it was longer."""
+    if len(text.encode()) <= size:
+        return text
+    return text.encode()[: size - 3].decode(errors="ignore") + "…"
+
+
+def _sign(key: bytes, text: bytes) -> str:
+    return base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+
+
+def _check(answer: bytes, code_key: str, message_key: str) -> None:
+    """Look into an answer that HTTP calls a success.
+
+    Raises:
+        TemporarilyRefusedError: it says no, or is no answer of a robot. Which codes are for ever, nobody tells.
+    """
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        told = None
+    if not isinstance(told, Mapping) or not isinstance(told.get(code_key), int):
+        raise TemporarilyRefusedError("the answer is not that of a robot")
+    code = told[code_key]
+    if code:
+        said = f"{code}: {cut(str(told.get(message_key, '')), 200)}"
+        raise TemporarilyRefusedError(said, _MINUTE_S if code in _TOO_MANY else None)

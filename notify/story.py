@@ -1,0 +1,157 @@
+"""What a message says, ready for the templates: pure, without a clock."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from notify.plan import Form, Message
+from notify.routing import CITY
+from rules.duration import in_chinese
+from rules.rule import Severity
+from store.notices import ToldAlert
+from store.registry import compose_place
+
+SEVERITY = {
+    Severity.INFO: "提示",
+    Severity.WARNING: "一般",
+    Severity.MAJOR: "重要",
+    Severity.CRITICAL: "紧急",
+}
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+_LINES = 10
+_PLATFORM = "平台"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One alert: where, what, since when, what to do."""
+
+    severity: str
+    title: str
+    place: str
+    device: str
+    message: str
+    advice: str
+    since: str
+    lasted: str
+    over: bool
+    simulated: bool
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many alerts of one cause a digest tells of."""
+
+    severity: str
+    community: str
+    title: str
+    count: int
+    over: int
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message in words; `remark` says why it comes now or to this person, `more` how many entries are left out."""
+
+    heading: str
+    severity: Severity
+    over: bool
+    remark: str
+    entries: tuple[Entry, ...]
+    tallies: tuple[Tally, ...]
+    more: int
+    form: Form
+
+
+def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, now: datetime) -> Story:
+    """Put a message into words.
+
+    Args:
+        message: Which notices are told, and how.
+        alerts: All alerts of the notices.
+        base_url: Where people look at an alert; None gives no links.
+        now: The time, for how long something has lasted.
+    """
+    worst = max((Severity(alert.severity) for alert in alerts), key=_RANK.__getitem__)
+    over = all(alert.process == "ended" for alert in alerts)
+    shown = sorted(alerts, key=lambda alert: (alert.process == "ended", -_RANK[Severity(alert.severity)]))[:_LINES]
+    grouped = message.form is Form.GROUP
+    tallies = () if grouped else _tallies(alerts)
+    return Story(
+        heading=_group_heading(alerts, worst, over=over) if grouped else _digest_heading(message.form, alerts),
+        severity=worst,
+        over=over,
+        remark=_remark(message),
+        entries=tuple(_entry(alert, base_url, now) for alert in shown) if grouped else (),
+        tallies=tallies[:_LINES],
+        more=max(0, (len(alerts) if grouped else len(tallies)) - _LINES),
+        form=message.form,
+    )
+
+
+def _group_heading(alerts: Sequence[ToldAlert], worst: Severity, *, over: bool) -> str:
+    first = alerts[0]
+    simulated = "（模拟）" if all(alert.simulated for alert in alerts) else ""
+    mark = "恢复" if over else SEVERITY[worst]
+    where = _where(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
+    return f"【{mark}】{first.title}{simulated} {where}".strip()
+
+
+def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
+    over = sum(alert.process == "ended" for alert in alerts)
+    mark = "免打扰期间汇总" if form is Form.AFTER_QUIET else "汇总"
+    parts = [f"{len(alerts) - over} 条未恢复"] if over < len(alerts) else []
+    parts += [f"{over} 条已恢复"] if over else []
+    return f"【{mark}】{'，'.join(parts)}"
+
+
+def _remark(message: Message) -> str:
+    """Why it comes now, or to this person."""
+    levels = [notice.n for notice in message.notices if notice.kind == "escalated"]
+    if message.form is Form.DIGEST:
+        return "短时间内报警较多，已合并；紧急报警仍会单独通知。"
+    if levels:
+        return f"前面通知的人没有确认，现升级通知到您（第 {max(levels)} 级）。请先确认报警，再安排处理。"
+    if any(notice.kind == "fallback" for notice in message.notices):
+        return "原定的通知渠道发送失败，改为通知到您。请转告负责人，并检查该渠道。"
+    return ""
+
+
+def _entry(alert: ToldAlert, base_url: str | None, now: datetime) -> Entry:
+    return Entry(
+        severity=SEVERITY[Severity(alert.severity)],
+        title=alert.title,
+        place=_where(alert),
+        device=alert.device,
+        message=alert.message,
+        advice=alert.advice,
+        since=_clock(alert.opened_at, now),
+        lasted=in_chinese(max(timedelta(), (alert.ended_at or now) - alert.opened_at)),
+        over=alert.process == "ended",
+        simulated=alert.simulated,
+        link=f"{base_url.rstrip('/')}/alerts/{alert.id}" if base_url else "",
+    )
+
+
+def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
+    """The causes, the gravest and most frequent first."""
+    count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
+    over = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
+    order = sorted(count, key=lambda key: (-_RANK[Severity(key[0])], -count[key], key))
+    return tuple(Tally(SEVERITY[Severity(k[0])], k[1], k[2], count[k], over[k]) for k in order)
+
+
+def _where(alert: ToldAlert) -> str:
+    return f"{_community(alert)} {compose_place(alert.building, alert.unit, alert.room)}".strip()
+
+
+def _community(alert: ToldAlert) -> str:
+    return alert.community_name or alert.community or _PLATFORM
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """The time of day, with the date unless it is today."""
+    local, today = moment.astimezone(CITY), now.astimezone(CITY).date()
+    return f"{local:%H:%M}" if local.date() == today else f"{local.month}月{local.day}日 {local:%H:%M}"

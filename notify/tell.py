@@ -1,0 +1,57 @@
+"""What the queue's job does: settles who is told of alerts that were raised or ended. Twice changes nothing."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from notify.routing import Routing
+from rules.rule import Severity
+from store.database import Connection
+from store.notices import NewNotice, ToldAlert, find_told_alerts, queue_notices, queue_recoveries
+
+# Within it the others of the same cause come too, and are told together.
+_GATHER = timedelta(seconds=5)
+# An episode that was over so long before we learnt of it is history: recorded, not told.
+_HISTORY = timedelta(minutes=10)
+# What ended so long ago needs nobody any more, even if nobody was told: the worker was away.
+_TOO_OLD = timedelta(days=1)
+_AT_ONCE = 5_000
+
+
+def settle(connection: Connection, alert_ids: Sequence[UUID], routing: Routing, now: datetime) -> None:
+    """Queue the notices that these alerts call for, inside the caller's transaction."""
+    for start in range(0, len(alert_ids), _AT_ONCE):
+        alerts = find_told_alerts(connection, alert_ids[start : start + _AT_ONCE])
+        queue_notices(connection, [notice for alert in alerts for notice in _first(alert, routing, now)], now)
+        over = [alert.id for alert in alerts if alert.ended_at]
+        if over:
+            queue_recoveries(connection, over, now, now + _GATHER)
+
+
+def escalations(alerts: Sequence[ToldAlert], routing: Routing, now: datetime) -> list[NewNotice]:
+    """What is told to others in time if nobody acknowledges alerts that somebody has just been told of."""
+    return [
+        NewNotice(alert.id, channel.name, "escalated", each.level, now + each.after)
+        for alert in alerts
+        if alert.attention == "unacknowledged" and not alert.ended_at
+        for each in routing.escalations(alert.community, Severity(alert.severity))
+        for channel in each.channels
+    ]
+
+
+def last_resorts(alerts: Sequence[ToldAlert], routing: Routing, failed: str, now: datetime) -> list[NewNotice]:
+    """What is told to the fallback, because it can't be told through the channel that failed."""
+    return [
+        NewNotice(alert.id, channel.name, "fallback", 1, now)
+        for alert in alerts
+        for channel in routing.last_resort(alert.community)
+        if channel.name != failed
+    ]
+
+
+def _first(alert: ToldAlert, routing: Routing, now: datetime) -> Iterator[NewNotice]:
+    if alert.ended_at and (alert.raised_at - alert.ended_at > _HISTORY or now - alert.ended_at > _TOO_OLD):
+        return
+    due_at = now if alert.severity == Severity.CRITICAL else now + _GATHER
+    for channel in routing.first(alert.community, Severity(alert.severity)):
+        yield NewNotice(alert.id, channel.name, "raised", 1, due_at)

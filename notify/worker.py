@@ -1,0 +1,132 @@
+"""The process that tells people and does what is scheduled: procrastinate's worker, and the dispatcher beside it."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import procrastinate
+import structlog
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job
+
+from notify.dispatch import Dispatcher
+from notify.routing_watch import RoutingWatch
+from notify.tell import settle
+from store.database import Database, DatabaseUnavailableError, translated_errors
+from store.job_queue import job_connector
+from store.jobs import TELL
+
+log = structlog.get_logger()
+
+_RETRY_S = 5.0
+_HEARTBEAT_S = 2.0
+_STALLED_S = 10.0
+_LONGEST_WAIT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the worker works with. `hourly` is what is scheduled besides; `base_url` is where people look at alerts."""
+
+    database_url: str
+    routing_file: Path | None
+    base_url: str | None
+    hourly: Callable[[], None]
+
+
+class _Again(procrastinate.BaseRetryStrategy):
+    """Every job is tried until it succeeds, for its alerts have to be told of."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision:
+        log.warning("a job failed, it is tried again", task=job.task_name, error=str(exception), attempts=job.attempts)
+        return procrastinate.RetryDecision(retry_in={"seconds": min(5 * (job.attempts + 1), _LONGEST_WAIT_S)})
+
+
+def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
+    """Work until `stop` is set. Several workers share the jobs; one of them sends.
+
+    Raises:
+        RoutingFileError: the file that says who is told can't be used.
+    """
+    watch = RoutingWatch(settings.routing_file)
+    database = Database(settings.database_url, application_name="anju worker", max_size=10)
+    dispatcher = Dispatcher(settings.database_url, database, watch.current, settings.base_url, _now)
+    sending = threading.Thread(target=dispatcher.run, args=(stop,), name="dispatcher")
+    sending.start()
+    try:
+        asyncio.run(_work(settings, database, watch, stop))
+    finally:
+        stop.set()
+        sending.join()
+        database.close()
+
+
+async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatch, stop: threading.Event) -> None:
+    """Procrastinate's worker; a new one when the database was away."""
+    stopped = asyncio.create_task(asyncio.to_thread(stop.wait))
+    try:
+        while not stop.is_set():
+            app = _jobs(settings, database, watch)
+            try:
+                with translated_errors():
+                    await asyncio.to_thread(settings.hourly)
+                    async with app.open_async():
+                        await _until(stopped, app)
+            except (ConnectorException, DatabaseUnavailableError) as error:
+                log.warning("the database is away, trying again", error=str(error.__cause__ or error))
+            await asyncio.wait({stopped}, timeout=_RETRY_S)
+    finally:
+        stop.set()
+
+
+async def _until(stopped: asyncio.Task[bool], app: procrastinate.App) -> None:
+    work = asyncio.create_task(
+        app.run_worker_async(
+            install_signal_handlers=False,
+            delete_jobs="successful",
+            fetch_job_polling_interval=_RETRY_S,
+            update_heartbeat_interval=_HEARTBEAT_S,
+            stalled_worker_timeout=_STALLED_S,
+            shutdown_graceful_timeout=_STALLED_S,
+        )
+    )
+    revive = asyncio.create_task(_revive(app))
+    await asyncio.wait({work, stopped, revive}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (work, revive):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _revive(app: procrastinate.App) -> None:
+    """Hand the jobs of a worker that has died to another."""
+    while True:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_S):
+            log.warning("the job of a worker that has died is done again", task=job.task_name)
+            await app.job_manager.retry_job(job)
+        await asyncio.sleep(_RETRY_S)
+
+
+def _jobs(settings: WorkerSettings, database: Database, watch: RoutingWatch) -> procrastinate.App:
+    app = procrastinate.App(connector=job_connector(settings.database_url))
+
+    @app.task(name=TELL, queue=TELL, retry=_Again())
+    def tell(alerts: list[str]) -> None:
+        with database.connection() as connection:
+            settle(connection, [UUID(alert) for alert in alerts], watch.current(), _now())
+
+    @app.periodic(cron="7 * * * *")
+    @app.task(name="hourly", queue="hourly", queueing_lock="hourly", pass_context=False)
+    def hourly(timestamp: int) -> None:
+        settings.hourly()
+
+    return app
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,63 @@
+-- migrate:up
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
+-- The channels that people are told through, with what became of the attempts. After failures nothing is sent before
+-- retry_at. What a channel leads to stands in the operator's file, because it is secret.
+CREATE TABLE notice_channel (
+    channel text PRIMARY KEY,
+    sent bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    dead bigint NOT NULL DEFAULT 0,
+    failures bigint NOT NULL DEFAULT 0,
+    retry_at timestamptz,
+    last_error text,
+    last_sent_at timestamptz
+);
+
+-- What was sent: how much a person has been told lately. Community and rule are empty where it told of several.
+CREATE TABLE notice_message (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    channel text NOT NULL,
+    sent_at timestamptz NOT NULL,
+    form text NOT NULL,
+    community text,
+    rule text,
+    critical boolean NOT NULL,
+    notices bigint NOT NULL
+);
+
+CREATE INDEX notice_message_recent ON notice_message (channel, sent_at);
+
+-- One row for each thing to be told through a channel, at most once: its key says what.
+CREATE TABLE notice (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert_id uuid NOT NULL REFERENCES alert (id),
+    channel text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('raised', 'escalated', 'fallback', 'resolved')),
+    n bigint NOT NULL,
+    state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sent', 'dead', 'dropped')),
+    queued_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    attempts bigint NOT NULL DEFAULT 0,
+    last_error text,
+    settled_at timestamptz,
+    message_id bigint REFERENCES notice_message (id),
+    told_over boolean NOT NULL DEFAULT false,
+    UNIQUE (alert_id, channel, kind, n)
+);
+
+COMMENT ON COLUMN notice.told_over IS 'what was sent said that it is over, so that nothing more has to be told';
+
+CREATE INDEX notice_due ON notice (channel, due_at) WHERE state = 'queued';
+CREATE INDEX notice_dead ON notice (settled_at) WHERE state = 'dead';
+
+-- Which files of the job queue's own schema have been applied.
+CREATE TABLE job_schema (
+    file text PRIMARY KEY
+);
+
+-- migrate:down
+
+DROP TABLE job_schema, notice, notice_message, notice_channel;

@@ -1,0 +1,199 @@
+"""Notices through a real database to a real receiver, in a time that the test lets pass."""
+
+import threading
+
+import pytest
+
+from notify.dispatch import Dispatcher
+from notify.routing_file import load_routing
+from notify.tell import settle
+from receiver import Answer, receiving
+from running import query
+from store.database import Database
+from store.migrate import migrate
+from store.notices import due_channels
+from telling import NOON, Clock, alert_id, end_alerts, raise_alerts, write_routing
+
+UNAVAILABLE = Answer(503)
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as receiver:
+        yield receiver
+
+
+class Telling:
+    """A dispatcher whose looks and time are those of the test."""
+
+    def __init__(self, url, database, path):
+        self.url, self.database, self.path, self.clock = url, database, path, Clock()
+        self.dispatcher = Dispatcher(url, database, lambda: load_routing(path), "https://anju.example", self.clock)
+
+    def route(self, **content):
+        write_routing(self.path, **content)
+
+    def settle(self, *numbers):
+        """What the job of the queue does."""
+        with self.database.connection() as connection:
+            settle(connection, [alert_id(number) for number in numbers], load_routing(self.path), self.clock())
+
+    def look(self, **time):
+        """Let time pass, then send what is due."""
+        self.clock.pass_(**time)
+        with self.database.connection() as connection:
+            due = due_channels(connection, self.clock())
+        for channel in due:
+            self.dispatcher.serve_channel(channel, threading.Event())
+
+    def raised(self, *numbers, **more):
+        raise_alerts(self.url, numbers, at=self.clock(), hand_in=False, **more)
+        self.settle(*numbers)
+
+    def ended(self, *numbers):
+        end_alerts(self.url, numbers, at=self.clock(), hand_in=False)
+        self.settle(*numbers)
+
+    def states(self):
+        rows = query(
+            self.url, "SELECT channel, kind, n, state, count(*) FROM notice GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3"
+        )
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+def telling(database_url, tmp_path):
+    migrate(database_url)
+    database = Database(database_url, application_name="test")
+    yield Telling(database_url, database, tmp_path / "notify.yaml")
+    database.close()
+
+
+@pytest.fixture
+def program(telling, receiver):
+    """One contact that is a program, told of everything."""
+    telling.route(
+        contacts=[{"name": "平台", "channels": {"webhook": f"{receiver.url}/hook"}}],
+        routes=[{"severity": "info", "to": "平台"}],
+    )
+    return telling
+
+
+@pytest.fixture
+def manager(telling, receiver):
+    """One contact with a WeCom robot, told of everything."""
+    telling.route(
+        contacts=[{"name": "王经理", "channels": {"wecom": f"{receiver.url}/send?key=1"}}],
+        routes=[{"severity": "info", "to": ["王经理"]}],
+    )
+    return telling
+
+
+def words(receiver):
+    return [request.content["markdown"]["content"] for request in receiver.accepted]
+
+
+def test_a_webhook_gets_what_alertmanager_would_send(program, receiver):
+    program.raised(1)
+    program.look()
+    (request,) = receiver.accepted
+    assert request.path == "/hook"
+    content = request.content
+    assert {key: content[key] for key in ("version", "status", "receiver", "truncatedAlerts")} == {
+        "version": "4", "status": "firing", "receiver": "平台", "truncatedAlerts": 0,
+    }  # fmt: skip
+    assert content["groupLabels"] == {"alertname": "gas_leak", "community": "yangguang"}
+    (alert,) = content["alerts"]
+    assert alert["status"] == "firing"
+    assert alert["startsAt"] == "2026-11-25T04:00:00Z"
+    assert alert["endsAt"] == "0001-01-01T00:00:00Z"
+    assert alert["labels"]["severity"] == "critical"
+    assert alert["generatorURL"] == f"https://anju.example/alerts/{alert_id(1)}"
+
+
+def test_an_alert_is_told_once_however_often_its_job_runs(program, receiver):
+    program.raised(1)
+    program.settle(1, 1)
+    program.look()
+    program.settle(1)
+    program.look(hours=1)
+    assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
+
+
+def test_the_end_is_told_to_whoever_was_told_of_the_beginning(program, receiver):
+    program.raised(1)
+    program.look()
+    program.clock.pass_(minutes=1)
+    program.ended(1)
+    program.look(seconds=5)
+    assert receiver.alerts() == [(alert_id(1).hex[:16], "firing"), (alert_id(1).hex[:16], "resolved")]
+
+
+def test_what_is_over_before_it_could_be_told_is_told_once_as_over(manager, receiver):
+    manager.raised(1, severity="warning")
+    manager.clock.pass_(seconds=2)
+    manager.ended(1)
+    manager.look(seconds=3)
+    manager.look(hours=1)
+    (text,) = words(receiver)
+    assert "恢复" in text
+    assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1), ("王经理/wecom", "resolved", 1, "sent", 1)]
+
+
+def test_a_receiver_that_fails_is_tried_again_and_what_it_missed_arrives_once(program, receiver):
+    receiver.answers = [UNAVAILABLE, UNAVAILABLE]
+    program.raised(1)
+    program.look()
+    program.look(seconds=1)
+    assert len(receiver.requests) == 1
+    program.look(seconds=5)
+    program.look(seconds=10)
+    program.look(hours=1)
+    assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
+    assert len(receiver.requests) == 3
+
+
+def test_a_receiver_that_asks_for_patience_is_left_alone_for_so_long(program, receiver):
+    receiver.answers = [Answer(429, headers=(("Retry-After", "90"),))]
+    program.raised(1)
+    program.look()
+    program.look(seconds=80)
+    assert len(receiver.requests) == 1
+    program.look(seconds=11)
+    assert len(receiver.accepted) == 1
+
+
+def test_a_robot_that_refuses_with_a_code_has_not_been_told(manager, receiver):
+    receiver.answers = [Answer(body=b'{"errcode": 45009, "errmsg": "api freq out of limit"}')]
+    manager.raised(1)
+    manager.look()
+    manager.look(seconds=50)
+    assert len(receiver.requests) == 1
+    manager.look(seconds=11)
+    assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1)]
+
+
+def test_a_person_reads_what_where_since_when_and_what_to_do(manager, receiver):
+    manager.raised(1)
+    manager.look(minutes=2)
+    (text,) = words(receiver)
+    assert "【紧急】检测到燃气泄漏 阳光小区" in text
+    assert "12:00 开始，已持续 2 分钟" in text
+    assert "请立即关阀" in text
+    assert f"https://anju.example/alerts/{alert_id(1)}" in text
+
+
+def test_nothing_is_told_without_a_route(telling, receiver):
+    telling.route()
+    telling.raised(1)
+    telling.look(hours=1)
+    assert telling.states() == []
+
+
+def test_a_history_that_is_loaded_late_is_told_to_nobody(program, receiver):
+    raise_alerts(program.url, [1], at=NOON, hand_in=False)
+    query(program.url, "UPDATE alert SET opened_at = opened_at - interval '1 year' RETURNING 1")
+    end_alerts(program.url, [1], at=NOON.replace(year=2025), hand_in=False)
+    program.settle(1)
+    program.look(hours=1)
+    assert receiver.requests == []

@@ -1,0 +1,168 @@
+"""`anju worker` as a process: what it tells, and what becomes of it when it is killed."""
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from receiver import Answer, mail_server, receiving
+from running import ANJU, eventually, query
+from store.migrate import migrate
+from telling import alert_id, end_alerts, raise_alerts, write_routing
+
+_SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def start_worker(url, path, log):
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
+    environment = {**kept, "ANJU_DATABASE_URL": url, "ANJU_NOTIFY_FILE": str(path)}
+    with log.open("ab") as out:
+        return subprocess.Popen([ANJU, "worker"], env=environment, stdout=out, stderr=out, cwd=log.parent)
+
+
+@contextmanager
+def running_worker(url, path, log):
+    process = start_worker(url, path, log)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def url(database_url):
+    migrate(database_url)
+    return database_url
+
+
+def webhook(tmp_path, receiver):
+    return write_routing(
+        tmp_path / "notify.yaml",
+        contacts=[{"name": "平台", "channels": {"webhook": f"{receiver.url}/hook"}}],
+        routes=[{"to": ["平台"]}],
+    )
+
+
+def sent(url):
+    return query(url, _SENT)[0][0]
+
+
+def fingerprints(receiver):
+    return Counter(fingerprint for fingerprint, _ in receiver.alerts())
+
+
+def test_an_alert_is_told_within_seconds_and_the_worker_ends_in_good_order(url, receiver, tmp_path):
+    with running_worker(url, webhook(tmp_path, receiver), tmp_path / "log") as worker:
+        raise_alerts(url, [1], at=now())
+        eventually(lambda: receiver.alerts() == [(alert_id(1).hex[:16], "firing")])
+        end_alerts(url, [1], at=now())
+        eventually(lambda: len(receiver.alerts()) == 2)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+    assert receiver.alerts()[1] == (alert_id(1).hex[:16], "resolved")
+    assert query(url, "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'tell'") == [(0,)]
+    assert receiver.url not in (tmp_path / "log").read_text()
+
+
+def test_a_worker_killed_before_it_sends_loses_nothing(url, receiver, tmp_path):
+    path, log = webhook(tmp_path, receiver), tmp_path / "log"
+    receiver.usual = Answer(503)
+    with running_worker(url, path, log) as worker:
+        raise_alerts(url, range(1, 6), at=now())
+        eventually(lambda: receiver.requests)
+        worker.kill()
+        worker.wait()
+    assert sent(url) == 0
+    receiver.usual = Answer()
+    with running_worker(url, path, log):
+        eventually(lambda: sent(url) == 5)
+    assert fingerprints(receiver) == {alert_id(number).hex[:16]: 1 for number in range(1, 6)}
+
+
+def test_a_worker_killed_between_sending_and_recording_doubles_one_message_at_most(url, receiver, tmp_path):
+    path, log = webhook(tmp_path, receiver), tmp_path / "log"
+    receiver.answers = [Answer(after_s=5)]
+    with running_worker(url, path, log) as worker:
+        raise_alerts(url, [1], at=now())
+        eventually(lambda: receiver.accepted)
+        worker.kill()
+        worker.wait()
+    assert sent(url) == 0
+    with running_worker(url, path, log):
+        eventually(lambda: sent(url) == 1)
+        raise_alerts(url, [2], at=now())
+        eventually(lambda: sent(url) == 2)
+    assert fingerprints(receiver) == {alert_id(1).hex[:16]: 2, alert_id(2).hex[:16]: 1}
+
+
+def test_a_job_that_a_killed_worker_had_begun_is_done_by_the_next(url, receiver, tmp_path):
+    raise_alerts(url, [1], at=now())
+    query(url, "UPDATE procrastinate_jobs SET status = 'doing' RETURNING 1")
+    with running_worker(url, webhook(tmp_path, receiver), tmp_path / "log"):
+        eventually(lambda: sent(url) == 1, timeout_s=40)
+
+
+def test_of_two_workers_one_sends_and_the_other_takes_over(url, receiver, tmp_path):
+    path = webhook(tmp_path, receiver)
+    with (
+        running_worker(url, path, tmp_path / "log1") as first,
+        running_worker(url, path, tmp_path / "log2"),
+    ):
+        raise_alerts(url, range(1, 50), at=now())
+        eventually(lambda: sent(url) == 49)
+        first.kill()
+        first.wait()
+        raise_alerts(url, range(50, 60), at=now())
+        eventually(lambda: sent(url) == 59, timeout_s=60)
+    assert set(fingerprints(receiver).values()) == {1}
+
+
+def test_a_changed_file_counts_and_a_broken_one_does_not(url, receiver, tmp_path):
+    path, log = write_routing(tmp_path / "notify.yaml"), tmp_path / "log"
+    with running_worker(url, path, log):
+        eventually(lambda: "nobody is told" in log.read_text())
+        webhook(tmp_path, receiver)
+        raise_alerts(url, [1], at=now())
+        eventually(lambda: sent(url) == 1)
+        path.write_text("routes: [{to: [nobody]}]", encoding="utf-8")
+        raise_alerts(url, [2], at=now())
+        eventually(lambda: sent(url) == 2)
+        assert "notify.yaml:1: no contact has the name or role `nobody`" in log.read_text()
+
+
+def test_a_letter_is_sent_again_until_the_mail_server_takes_it(url, tmp_path):
+    with mail_server() as (port, mailbox):
+        path = write_routing(
+            tmp_path / "notify.yaml",
+            contacts=[
+                {
+                    "name": "王经理",
+                    "channels": {"email": f"mailto://127.0.0.1:{port}?from=anju@example.com&to=wang@example.com"},
+                }
+            ],
+            routes=[{"to": ["王经理"]}],
+        )
+        mailbox.answers = ["451 try again later"]
+        with running_worker(url, path, tmp_path / "log"):
+            raise_alerts(url, [1], at=now())
+            eventually(lambda: mailbox.letters, timeout_s=40)
+            eventually(lambda: sent(url) == 1)
+    assert mailbox.tries == 2
+    (letter,) = mailbox.letters
+    assert letter.rcpt_tos == ["wang@example.com"]
