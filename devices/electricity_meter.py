@@ -9,8 +9,8 @@ ELECTRICITY_METER = DeviceKind(
     zh="电表",
     en="electricity meter",
     fields=(
-        Counter("energy_kwh", "kWh", 1_000_000, "正向有功电能", "active energy imported"),
-        Counter("energy_reverse_kwh", "kWh", 1_000_000, "反向有功电能", "active energy exported"),
+        Counter("energy_kwh", "kWh", 1_000_000, "正向有功电能", "active energy imported", per_hour=2_000),
+        Counter("energy_reverse_kwh", "kWh", 1_000_000, "反向有功电能", "active energy exported", per_hour=2_000),
         Gauge("power_w", "W", Interval(-30_000, 30_000), "有功功率", "active power"),
         Gauge("voltage_v", "V", Interval(0, 500), "电压", "voltage"),
         Gauge("current_a", "A", Interval(0, 120), "电流", "current"),

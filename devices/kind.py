@@ -30,13 +30,18 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A register that only grows until it rolls over to 0 at `modulus`, such as an energy register."""
+    """A register that only grows until it rolls over to 0 at `modulus`, such as an energy register.
+
+    `per_hour` is the most that it can count in an hour, master meters of a community included: a greater step is no
+    consumption, but a fault or another register.
+    """
 
     name: str
     unit: str
     modulus: float
     zh: str
     en: str
+    per_hour: float
 
     @property
     def possible(self) -> Interval:

@@ -9,8 +9,15 @@ VEHICLE_GATE = DeviceKind(
     zh="车辆道闸",
     en="vehicle gate",
     fields=(
-        Counter("passes", "次", 4_294_967_296, "通行次数", "passes"),
-        Counter("passes_recognised", "次", 4_294_967_296, "识别成功次数", "passes with the plate recognised"),
+        Counter("passes", "次", 4_294_967_296, "通行次数", "passes", per_hour=10_000),
+        Counter(
+            "passes_recognised",
+            "次",
+            4_294_967_296,
+            "识别成功次数",
+            "passes with the plate recognised",
+            per_hour=10_000,
+        ),
         Choice(
             "barrier_state",
             {"up": "抬起", "down": "落下", "moving": "运动中", "stuck": "卡滞"},

@@ -9,8 +9,8 @@ WATER_METER = DeviceKind(
     zh="水表",
     en="water meter",
     fields=(
-        Counter("volume_m3", "m³", 100_000, "累计用水量", "volume"),
-        Counter("volume_reverse_m3", "m³", 100_000, "累计反向水量", "reverse volume"),
+        Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=100),
+        Counter("volume_reverse_m3", "m³", 100_000, "累计反向水量", "reverse volume", per_hour=100),
         Gauge("flow_m3_h", "m³/h", Interval(-10, 10), "瞬时流量", "flow"),
         Gauge("water_temperature_c", "℃", Interval(-20, 100), "水温", "water temperature"),
         Gauge("pressure_mpa", "MPa", Interval(0, 2.5), "水压", "pressure"),

@@ -49,8 +49,12 @@ def _state_changes(last_seen: Mapping[int, datetime], memories: Iterable[DeviceM
     """A device of which only duplicates or its connection came was heard, and nothing else of it has changed."""
     judged = {memory.device_id: memory for memory in memories}
     for device_id, seen in sorted(last_seen.items()):
-        _, last_ts, last_arrival, event_ts, values = judged.get(device_id, DeviceMemory(device_id))
-        yield StateChange(device_id, seen, last_arrival, last_ts, values, event_ts)
+        memory = judged.get(device_id)
+        if memory is None:
+            yield StateChange(device_id, seen, None, None, {}, {})
+        else:
+            _, last_ts, last_arrival, event_ts, values, tracks = memory
+            yield StateChange(device_id, seen, last_arrival, last_ts, values, event_ts, tracks)
 
 
 def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:

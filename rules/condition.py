@@ -2,26 +2,61 @@
 
 A verdict is TRUE (`True`), FALSE (`False`) or UNKNOWN (`None`), combined by Kleene's strong logic. A comparison is one
 function here and one line in `COMPARISONS`; what rule files may write about it stands in `rules.grammar`.
+
+What depends on more than one sample is a track: a small pure state for each device, which makes one more value of the
+samples as they come. It is compared like a field of the sample, and conditions need no memory of their own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any as Anything
+from typing import Protocol
 
+from devices.kind import Flag, Gauge
 from rules.duration import spell
 
 Value = float | bool | str
 Verdict = bool | None
 Test = Callable[[Mapping[str, Value]], Verdict]
+State = Anything  # JSON and bytes that only their track understands; None before the first sample
+Observe = Callable[[State, int, Mapping[str, Value]], tuple[State, Value | None]]
+
+
+class Track(Protocol):
+    """A value that is made of many samples; rules of a kind that ask for the same one share it.
+
+    Its state is of bounded size, for there may be 400,000 of it.
+    """
+
+    @property
+    def field(self) -> Gauge | Flag:
+        """What comes of it, described like a field of the kind; its name says all that makes the track differ."""
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """The comparison of this value in the words of a rule file."""
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the state, the time in microseconds and the values of one sample.
+
+        It gives the next state and the value: None where it is not known, or where the sample says nothing of it.
+        """
+
+    def restored(self, stored: Sequence[Anything]) -> State:
+        """The state that was stored as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A field against a limit; `how` is a key of `COMPARISONS`, `limit` one value or, for `outside`, two numbers."""
+    """A field against a limit; `how` is a key of `COMPARISONS`, `limit` one value or, for `outside`, two numbers.
+
+    With a `track`, the field is the one that comes of it.
+    """
 
     field: str
     how: str
     limit: Value | tuple[float, float]
+    track: Track | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +185,7 @@ def compile_test(condition: Condition) -> Test:
     An event is an instant of its own, so on telemetry the part of a condition that waits for one is FALSE.
     """
     match condition:
-        case Compare(field, how, limit):
+        case Compare(field, how, limit, _):
             return COMPARISONS[how](field, limit)
         case All(parts):
             return _every(tuple(map(compile_test, parts)))
@@ -166,8 +201,9 @@ def compile_test(condition: Condition) -> Test:
 def as_json(condition: Condition) -> dict[str, object]:
     """The condition in the words of a rule file, with numbers and durations spelled in one way only."""
     match condition:
-        case Compare(field, how, limit):
-            return {"field": field, how: list(limit) if isinstance(limit, tuple) else limit}
+        case Compare(field, how, limit, track):
+            plain = list(limit) if isinstance(limit, tuple) else limit
+            return track.worded(how, plain) if track else {"field": field, how: plain}
         case Happens(events):
             return {"event": list(events)}
         case Silent(periods, period, jitter):
@@ -200,3 +236,8 @@ def events_of(condition: Condition) -> tuple[str, ...]:
     """The events that the condition waits for, each once."""
     happens = (leaf for leaf in leaves(condition) if isinstance(leaf, Happens))
     return tuple(dict.fromkeys(event for leaf in happens for event in leaf.events))
+
+
+def tracks_of(condition: Condition) -> dict[str, Track]:
+    """The tracks that the condition needs, by the names of their values."""
+    return {leaf.field: leaf.track for leaf in leaves(condition) if isinstance(leaf, Compare) and leaf.track}

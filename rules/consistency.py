@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise, product
 
 from devices.kind import Choice, DeviceKind, Flag
-from rules.condition import Compare, Condition, Value, as_json, compile_test, events_of, fields_of, leaves
+from rules.condition import Compare, Condition, Value, as_json, compile_test, events_of, fields_of, leaves, tracks_of
 
 
 def contradictions(when: Condition, until: Condition | None, kind: DeviceKind) -> Iterator[tuple[str, str]]:
@@ -48,7 +48,8 @@ def _cases(conditions: tuple[Condition, ...], kind: DeviceKind) -> Iterator[dict
 
 
 def _points(name: str, compared: Iterable[Compare], kind: DeviceKind) -> list[Value]:
-    field = kind.field(name)
+    tracks = {name: track for leaf in compared for name, track in tracks_of(leaf).items()}
+    field = tracks[name].field if name in tracks else kind.field(name)
     if field is None:
         raise ValueError(f"{kind.name} has no field {name}: read the condition with rules.grammar first")
     if isinstance(field, Flag):

@@ -13,10 +13,13 @@ from rules.condition import Condition, Silent, fields_of
 from rules.consistency import contradictions
 from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
 from rules.duration import spell
-from rules.grammar import read_condition, read_duration
+from rules.grammar import read_condition
+from rules.limits import read_duration
 from rules.rule import OnClose, Rule, Severity, Step, Unknown
 from rules.steps import read_example
 from rules.text import allowed_placeholders, placeholders
+from rules.track_grammar import Subject
+from rules.tracks.naming import usual_gap
 
 _KEYS = (
     "name",
@@ -53,16 +56,17 @@ def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], n
         if key not in keys:
             notes.add(item.line, f"`{key}` is missing: add it to the rule")
     _read_kind_and_scope(keys, kind, notes)
-    when = read_condition(keys["when"], kind, notes) if "when" in keys else None
+    subject = Subject(kind, _read_delay(keys, "gap", usual_gap(kind.reporting_period), notes))
+    when = read_condition(keys["when"], subject, notes) if "when" in keys else None
     read = partial(
         Rule,
         name=_read_name(keys, notes),
         kind=kind.name,
         severity=_read_word(keys, "severity", Severity.WARNING, notes),
-        until=read_condition(keys["until"], kind, notes) if "until" in keys else None,
+        until=read_condition(keys["until"], subject, notes) if "until" in keys else None,
         on_delay=_read_delay(keys, "on_delay", timedelta(), notes),
         off_delay=_read_delay(keys, "off_delay", timedelta(), notes),
-        allowed_gap=_read_delay(keys, "gap", 2 * kind.reporting_period, notes),
+        allowed_gap=subject.gap,
         unknown=_read_word(keys, "unknown", Unknown.HOLD, notes),
         latch=_read_latch(keys, notes),
         schedule=_read_schedule(keys, calendars, notes),

@@ -1,10 +1,12 @@
 """Durations: as rule files write them (`90s`, `10m`, `2h`, `1d`), and as people read them in Chinese."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _CHINESE = ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒"))
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTATION = re.compile(r"(0|[1-9][0-9]{0,6})([smhd])")
 
 
@@ -36,3 +38,8 @@ def in_chinese(duration: timedelta) -> str:
         if count:
             words.append(f"{count} {name}")
     return " ".join(words[:2]) or "0 秒"
+
+
+def microseconds(time: datetime | timedelta) -> int:
+    """A time since 1970, or a duration, in whole microseconds."""
+    return (time if isinstance(time, timedelta) else time - _EPOCH) // _MICROSECOND

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devices.device import Device
 from rules.condition import Value, Verdict
@@ -20,6 +20,7 @@ from rules.openings import Known, Openings, judge_anew, missed
 from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
+from rules.tracks.derive import States, derive, from_store, to_store
 from rules.transition import Transition, describe_sample, tell, tell_gone
 from rules.wheel import Wheel
 
@@ -33,7 +34,7 @@ class DeviceMemory(NamedTuple):
     """What is remembered of a device beside its instances.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
-    each event, and `values` the last known value of each field.
+    each event, `values` the last known value of each field, and `tracks` the state of each track, JSON and bytes.
     """
 
     device_id: int
@@ -41,6 +42,7 @@ class DeviceMemory(NamedTuple):
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = {}
     values: Mapping[str, Value] = {}
+    tracks: Mapping[str, Any] = {}
 
 
 class Changes(NamedTuple):
@@ -58,6 +60,7 @@ class _Memory:
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: _NO_EVENTS)
     kept: tuple[Value | None, ...] = ()
+    tracks: States = ()
 
 
 class _Alarm(NamedTuple):
@@ -109,7 +112,11 @@ class Engine:
             return self._judge_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
             return []
-        transitions = self._judge_telemetry(sample, rules, memory, now)
+        seen = sample
+        if rules.tracks:
+            memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, sample.values)
+            seen = sample._replace(values=values)
+        transitions = self._judge_telemetry(seen, rules, memory, now)
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
@@ -353,10 +360,11 @@ class Engine:
         return transitions
 
     def _remember(self, memory: DeviceMemory) -> None:
-        device_id, last_ts, arrival, event_ts, values = memory
+        device_id, last_ts, arrival, event_ts, values, tracks = memory
         rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
         kept = _latest(rules.kept, values, ())
-        self._memories[device_id] = _Memory(last_ts, arrival, event_ts or _NO_EVENTS, kept)
+        states = from_store(rules.tracks, tracks)
+        self._memories[device_id] = _Memory(last_ts, arrival, event_ts or _NO_EVENTS, kept, states)
         if rules.scheduled:
             self._openings.watch(self._devices(device_id).kind, device_id)
         if arrival is None:
@@ -367,11 +375,15 @@ class Engine:
     def drain_memories(self) -> list[DeviceMemory]:
         """What has changed of the devices since the last call, by device; of the values those that came since."""
         heard, self._heard = self._heard, {}
-        found = ((device_id, self._memories[device_id], heard[device_id]) for device_id in sorted(heard))
-        return [
-            DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, values)
-            for device_id, memory, values in found
-        ]
+        return [self._stored(device_id, heard[device_id]) for device_id in sorted(heard)]
+
+    def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
+        memory = self._memories[device_id]
+        last_ts, arrival, event_ts = memory.last_ts, memory.last_arrival, memory.event_ts
+        if not memory.tracks:
+            return DeviceMemory(device_id, last_ts, arrival, event_ts, heard)
+        tracks = self._plans[self._devices(device_id).kind].tracks
+        return DeviceMemory(device_id, last_ts, arrival, event_ts, heard, to_store(tracks, memory.tracks))
 
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device; None where it is normal and always was."""

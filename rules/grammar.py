@@ -1,99 +1,45 @@
 """What rule files may say in `when` and `until`: one table from the word to the function that reads it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
-from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
-from rules.condition import COMPARISONS, All, Any, Compare, Condition, Happens, Not, Silent, Value, events_of
-from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
-from rules.duration import parse_duration
+from devices.kind import DeviceKind
+from rules.condition import COMPARISONS, All, Any, Condition, Happens, Not, Silent, events_of
+from rules.document import Item, Notes, as_list, as_mapping, nearest
+from rules.limits import read_duration, read_limit
+from rules.track_grammar import Subject, read_field_name, read_over, read_rate
+from rules.tracks.window import AGGREGATES
 
 _LEAST_JITTER = timedelta(seconds=5)
 
 
-def read_condition(item: Item, kind: DeviceKind, notes: Notes) -> Condition | None:
+def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | None:
     """Reads one condition; None after noting what is wrong with it."""
-    words = (*FORMS, *COMPARISONS)
-    keys = as_mapping(item, words, notes, "a condition")
+    before = len(notes.problems)
+    keys = as_mapping(item, _WORDS, notes, "a condition")
     if keys is None:
         return None
-    forms = [word for word in FORMS if word in keys]
+    forms = [word for word in _FORMS if word in keys]
     if len(forms) != 1:
-        notes.add(item.line, f"a condition has exactly one of {_listed(FORMS)}, not {_listed(forms) or 'none'}")
+        found = _listed(forms) if forms else "none"
+        notes.add(item.line, f"a condition has exactly one of {_listed(_FORMS)}, not {found}")
         return None
-    return FORMS[forms[0]](keys, kind, notes)
+    if len(notes.problems) == before:
+        _refuse_others(keys, forms[0], notes)
+    return _FORMS[forms[0]].read(keys, subject, notes)
 
 
-def _read_field(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> Condition | None:
+def _read_field(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
     name = keys["field"]
-    field = kind.field(name.plain) if isinstance(name.plain, str) else None
-    if field is None:
-        known = (one.name for one in kind.fields)
-        notes.add(name.line, f"{kind.name} has no field `{name.plain}`{nearest(str(name.plain), known)}")
-        return None
-    hows = [how for how in COMPARISONS if how in keys]
-    if len(hows) != 1:
-        notes.add(name.line, f"`{field.name}` needs exactly one of {_listed(COMPARISONS)}")
-        return None
-    how, limit = hows[0], keys[hows[0]]
-    if how == "equals":
-        value = read_value(limit, field, notes)
-        return None if value is None else Compare(field.name, how, value)
-    if not isinstance(field, Gauge | Counter):
-        notes.add(limit.line, f"`{field.name}` is no number: write `equals` instead of `{how}`")
-        return None
-    if how == "outside":
-        return _read_outside(limit, field, notes)
-    number = _read_number(limit, field, notes)
-    return None if number is None else Compare(field.name, how, number)
+    field = read_field_name(name, subject.kind, notes)
+    return None if field is None else read_limit(keys, name.line, field, notes)
 
 
-def _read_outside(item: Item, field: Gauge | Counter, notes: Notes) -> Condition | None:
-    if not isinstance(item.plain, list) or len(item.plain) != 2:
-        notes.add(item.line, f"`outside` takes two numbers, such as [1, 2], not {describe(item)}")
-        return None
-    low, high = (_read_number(part, field, notes) for part in item.plain)
-    if low is None or high is None:
-        return None
-    if low >= high:
-        notes.add(item.line, f"`outside` takes the lower number first, not [{low:g}, {high:g}]")
-        return None
-    return Compare(field.name, "outside", (low, high))
-
-
-def _read_number(item: Item, field: Gauge | Counter, notes: Notes) -> float | None:
-    if isinstance(item.plain, bool) or not isinstance(item.plain, int | float):
-        notes.add(item.line, f"`{field.name}` is a number in {field.unit}, not {describe(item)}")
-        return None
-    low, high = field.possible
-    if not low <= item.plain <= high:
-        bounds = f"{low:g} to {high:g} {field.unit}"
-        notes.add(item.line, f"`{field.name}` can only be {bounds}: {item.plain:g} is out of its bounds")
-        return None
-    return float(item.plain)
-
-
-def read_value(item: Item, field: Field, notes: Notes) -> Value | None:
-    """Reads a value that the field can have; None after noting why it cannot."""
-    match field:
-        case Gauge() | Counter():
-            return _read_number(item, field, notes)
-        case Flag():
-            if isinstance(item.plain, bool):
-                return item.plain
-            notes.add(item.line, f"`{field.name}` is true or false, not {describe(item)}")
-        case Choice():
-            if isinstance(item.plain, str) and item.plain in field.choices:
-                return item.plain
-            notes.add(item.line, f"`{field.name}` cannot be {describe(item)}{nearest(str(item.plain), field.choices)}")
-    return None
-
-
-def _read_event(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> Condition | None:
-    _refuse_others(keys, "event", notes)
+def _read_event(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
     item = keys["event"]
     names = list(as_list(item, notes, "`event`")) if isinstance(item.plain, list) else [item]
-    events = tuple(name for name in (read_event_name(one, kind, notes) for one in names) if name)
+    events = tuple(name for name in (read_event_name(one, subject.kind, notes) for one in names) if name)
     return Happens(events) if events and len(events) == len(names) else None
 
 
@@ -106,8 +52,7 @@ def read_event_name(item: Item, kind: DeviceKind, notes: Notes) -> str | None:
     return None
 
 
-def _read_silent(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> Condition | None:
-    _refuse_others(keys, "silent", notes)
+def _read_silent(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
     inner = as_mapping(keys["silent"], ("periods", "jitter"), notes, "`silent`")
     if inner is None:
         return None
@@ -116,40 +61,29 @@ def _read_silent(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> Co
         line = (periods or keys["silent"]).line
         notes.add(line, "`silent` needs `periods`, a whole number of reporting periods from 1")
         return None
-    jitter: timedelta | None = max(_LEAST_JITTER, kind.reporting_period / 10)
+    jitter: timedelta | None = max(_LEAST_JITTER, subject.kind.reporting_period / 10)
     if "jitter" in inner:
         jitter = read_duration(inner["jitter"], notes)
-    return None if jitter is None else Silent(periods.plain, kind.reporting_period, jitter)
-
-
-def read_duration(item: Item, notes: Notes) -> timedelta | None:
-    """Reads a duration; None after noting that it is none."""
-    try:
-        return parse_duration(str(item.plain))
-    except ValueError as error:
-        notes.add(item.line, str(error))
-        return None
+    return None if jitter is None else Silent(periods.plain, subject.kind.reporting_period, jitter)
 
 
 def _read_combination(word: str, make: type[All | Any]) -> Callable[..., Condition | None]:
-    def read(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> Condition | None:
-        _refuse_others(keys, word, notes)
+    def read(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
         items = list(as_list(keys[word], notes, f"`{word}`"))
-        parts = [_read_part(item, word, kind, notes) for item in items]
+        parts = [_read_part(item, word, subject, notes) for item in items]
         found = tuple(part for part in parts if part is not None)
         return make(found) if found and len(found) == len(items) else None
 
     return read
 
 
-def _read_not(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> Condition | None:
-    _refuse_others(keys, "not", notes)
-    part = _read_part(keys["not"], "not", kind, notes)
+def _read_not(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
+    part = _read_part(keys["not"], "not", subject, notes)
     return None if part is None else Not(part)
 
 
-def _read_part(item: Item, word: str, kind: DeviceKind, notes: Notes) -> Condition | None:
-    part = read_condition(item, kind, notes)
+def _read_part(item: Item, word: str, subject: Subject, notes: Notes) -> Condition | None:
+    part = read_condition(item, subject, notes)
     if isinstance(part, Silent):
         notes.add(item.line, f"`silent` cannot stand inside `{word}`: write a rule of its own")
         return None
@@ -159,21 +93,33 @@ def _read_part(item: Item, word: str, kind: DeviceKind, notes: Notes) -> Conditi
     return part
 
 
-def _refuse_others(keys: Mapping[str, Item], word: str, notes: Notes) -> None:
-    for key in keys:
-        if key in COMPARISONS:
-            notes.add(keys[key].line, f"`{key}` needs a `field`, it says nothing about `{word}`")
+def _refuse_others(keys: Mapping[str, Item], form: str, notes: Notes) -> None:
+    for key, item in keys.items():
+        if key != form and key not in _FORMS[form].words:
+            owners = [word for word, (_, words) in _FORMS.items() if key in words]
+            notes.add(item.line, f"`{key}` needs {_listed(owners, ' or ')}, it says nothing about `{form}`")
 
 
-def _listed(words: Mapping[str, object] | list[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
+def _listed(words: Iterable[str], last: str = ", ") -> str:
+    *most, end = (f"`{word}`" for word in words)
+    return f"{', '.join(most)}{last}{end}" if most else end
 
 
-FORMS: Mapping[str, Callable[[Mapping[str, Item], DeviceKind, Notes], Condition | None]] = {
-    "field": _read_field,
-    "event": _read_event,
-    "silent": _read_silent,
-    "all": _read_combination("all", All),
-    "any": _read_combination("any", Any),
-    "not": _read_not,
+class _Form(NamedTuple):
+    """A word that makes a condition, with the function that reads it, and the words that may stand beside it."""
+
+    read: Callable[[Mapping[str, Item], Subject, Notes], Condition | None]
+    words: tuple[str, ...] = ()
+
+
+_FORMS: Mapping[str, _Form] = {
+    "field": _Form(_read_field, tuple(COMPARISONS)),
+    "rate": _Form(read_rate, ("per", *COMPARISONS)),
+    "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
+    "event": _Form(_read_event),
+    "silent": _Form(_read_silent),
+    "all": _Form(_read_combination("all", All)),
+    "any": _Form(_read_combination("any", Any)),
+    "not": _Form(_read_not),
 }
+_WORDS = tuple(dict.fromkeys(word for form, (_, words) in _FORMS.items() for word in (form, *words)))

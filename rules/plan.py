@@ -7,6 +7,7 @@ from datetime import timedelta
 from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
 from rules.pipeline import RULE_KINDS
 from rules.rule import Rule
+from rules.tracks.derive import Tracked, in_use
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Plan:
 
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
     count as arrival, `kept` are the fields whose last values are remembered: those that some text quotes, and those
-    that are judged again when a calendar opens.
+    that are judged again when a calendar opens. `tracks` is what is made of many samples, each once for all rules.
     """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
@@ -39,6 +40,7 @@ class Plan:
     scheduled: tuple[Judge, ...]
     freshness: timedelta
     kept: tuple[str, ...]
+    tracks: tuple[Tracked, ...]
 
 
 def plan(rules: Iterable[Rule]) -> Plan:
@@ -56,6 +58,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
         scheduled=scheduled,
         freshness=max((silent.after for _, silent in silences), default=timedelta()),
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
+        tracks=in_use({name: track for rule in rules for name, track in rule.tracks.items()}),
     )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from rules.calendar import Calendar
-from rules.condition import Condition, Silent, Value, as_json, events_of, fields_of
+from rules.condition import Condition, Silent, Track, Value, as_json, events_of, fields_of, tracks_of
 from rules.duration import spell
 from rules.text import placeholders
 
@@ -128,6 +128,11 @@ class Rule:
     def judged(self) -> frozenset[str]:
         """The fields that the conditions read."""
         return frozenset(fields_of(self.when) + (fields_of(self.until) if self.until else ()))
+
+    @cached_property
+    def tracks(self) -> Mapping[str, Track]:
+        """What the conditions need that is made of many samples, by the names of the values."""
+        return tracks_of(self.when) | (tracks_of(self.until) if self.until else {})
 
     @cached_property
     def quoted(self) -> frozenset[str]:

@@ -1,28 +1,82 @@
-"""Reads the examples of a rule: what arrives when, and the phase that is expected then."""
+"""Reads the examples of a rule: what arrives when, and the phase that is expected then.
 
-from collections.abc import Mapping
+A step with `every` and `for` stands for many alike, and a counter in it may rise `from` a value `by` so much a time:
+`{at: 0s, every: 1h, for: 24h, volume_m3: {from: 100, by: 0.02}, then: active}`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 from devices.kind import Choice, Counter, DeviceKind, EventField, Flag, Gauge, Personal
 from rules.condition import Value
 from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
-from rules.grammar import read_duration, read_event_name, read_value
+from rules.grammar import read_event_name
+from rules.limits import read_duration, read_number, read_span, read_value
 from rules.rule import Phase, Step
 
-_OF_THE_STEP = ("at", "then", "event", "arrives")
+_OF_THE_STEP = ("at", "every", "for", "then", "event", "arrives")
+_MOST = 10_000
 
 
 def read_example(item: Item, kind: DeviceKind, notes: Notes) -> tuple[Step, ...]:
     """Reads one example, a list of steps in the order of time."""
     before = len(notes.problems)
-    steps = tuple(_read_step(step, kind, notes) for step in as_list(item, notes, "an example"))
+    steps = tuple(step for each in as_list(item, notes, "an example") for step in _read_steps(each, kind, notes))
     for earlier, later in pairwise(steps):
         if later.at < earlier.at:
             notes.add(later.line, "the steps of an example stand in the order of time: sort them by `at`")
     if len(notes.problems) == before and not any(step.then for step in steps):
         notes.add(item.line, "an example that expects nothing shows nothing: add `then` to a step")
     return steps
+
+
+def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[Step]:
+    """The step, or all of those that it stands for; what is expected then is expected of the last."""
+    keys, times, every = item.plain, 1, timedelta()
+    if not isinstance(keys, dict) or not keys:
+        yield _read_step(item, kind, notes)
+        return
+    if "every" in keys or "for" in keys:
+        repeated = _read_repetition(keys, item.line, notes)
+        if repeated is None:
+            return
+        times, every = repeated
+    mappings = {name: value for name, value in keys.items() if isinstance(value.plain, dict)}
+    rises = {name: rise for name, value in mappings.items() if (rise := _read_rise(name, value, kind, notes))}
+    plain = {name: value for name, value in keys.items() if name not in mappings}
+    first = _read_step(Item(item.line, plain | {name: rise[0] for name, rise in rises.items()}), kind, notes)
+    for number in range(times):
+        risen = {
+            name: float(first.values[name]) + number * by for name, (_, by) in rises.items() if name in first.values
+        }
+        then = first.then if number == times - 1 else None
+        yield replace(first, at=first.at + number * every, values={**first.values, **risen}, then=then)
+
+
+def _read_repetition(keys: Mapping[str, Item], line: int, notes: Notes) -> tuple[int, timedelta] | None:
+    if "every" not in keys or "for" not in keys:
+        notes.add(line, "`every` and `for` stand together: write how often, and for how long")
+        return None
+    every, length = read_span(keys["every"], notes), read_span(keys["for"], notes)
+    if every is None or length is None:
+        return None
+    if not 1 <= length // every < _MOST:
+        notes.add(keys["for"].line, f"`for` holds `every` at least once and at most {_MOST:,} times")
+        return None
+    return length // every + 1, every
+
+
+def _read_rise(name: str, item: Item, kind: DeviceKind, notes: Notes) -> tuple[Item, float] | None:
+    """The first value of a number that rises from step to step, and by how much; None after noting what is wrong."""
+    keys = as_mapping(item, ("from", "by"), notes, f"`{name}`")
+    field = kind.field(name)
+    if keys is None or not isinstance(field, Gauge | Counter) or "from" not in keys or "by" not in keys:
+        notes.add(item.line, f"`{name}` must be one value or, for a number, such as {{from: 100, by: 0.5}}")
+        return None
+    by = read_number(keys["by"], field, notes)
+    return None if by is None else (keys["from"], by)
 
 
 def _read_step(item: Item, kind: DeviceKind, notes: Notes) -> Step:

@@ -7,9 +7,12 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices.kind import Gauge, Interval
 from rules.calendar import Calendar
 from rules.condition import Any, Compare
 from rules.rule import OnClose, Phase, Unknown
+from rules.tracks.rate import Rate
+from rules.tracks.window import Over
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,
@@ -50,16 +53,34 @@ event_rules = st.one_of(
     st.builds(rule, when=st.just(Any((LOST, HIGH, Compare("relay_closed", "equals", False)))), until=measured_ends,
               on_delay=delays, off_delay=delays, latch=st.booleans()),
 )  # fmt: skip
+VOLTAGE = Gauge("voltage_v", "V", Interval(0, 500), "电压", "voltage")
+tracks = st.sampled_from([
+    Over(VOLTAGE, "minimum", minutes(5), minutes(1), minutes(2)),
+    Over(VOLTAGE, "mean", minutes(12), minutes(1), minutes(7)),
+    Over(VOLTAGE, "count", minutes(10), minutes(1), minutes(2)),
+    Rate(VOLTAGE, minutes(1), minutes(1), minutes(2)),
+])  # fmt: skip
+limits = st.tuples(st.sampled_from(["above", "below"]), st.sampled_from([0.0, 4.0, 5.0, 235.0, 242.0]))
+track_rules = st.builds(
+    lambda track, limit, **rest: rule(when=Compare(track.field.name, *limit, track), **rest),
+    tracks,
+    limits,
+    until=measured_ends,
+    on_delay=delays,
+    off_delay=delays,
+    unknown=st.sampled_from(Unknown),
+    latch=st.booleans(),
+)
 calendars = st.sampled_from([("00:04", "00:11"), ("00:12", "00:03"), ("00:01", "00:00")]).map(
     lambda times: Calendar("some", "某时", "UTC", times=tuple(map(time.fromisoformat, times)))
 )
 scheduled_rules = st.builds(
     lambda one_rule, calendar, on_close: replace(one_rule, schedule=calendar, on_close=on_close),
-    st.one_of(field_rules, event_rules),
+    st.one_of(field_rules, event_rules, track_rules),
     calendars,
     st.sampled_from(OnClose),
 )
-rules = st.one_of(field_rules, event_rules, scheduled_rules)
+rules = st.one_of(field_rules, event_rules, track_rules, scheduled_rules)
 
 readings = st.sampled_from([245.0, 245.0, 245.0, 240.0, 230.0, 230.0, MISSING])
 happenings = st.sampled_from(["power_lost", "power_restored", "cover_opened"])
@@ -196,3 +217,14 @@ def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, s
         for id_ in (DEVICE.id, 8, 9)
     ]
     assert by_device[0] == by_device[1] == by_device[2]
+
+
+@given(tracks.filter(lambda track: getattr(track, "how", "") in {"minimum", "mean"}), courses(readings))
+def test_a_gap_never_satisfies_a_window(track, samples):
+    for told in run(rule(when=Compare(track.field.name, "above", 0.0, track), on_delay=minutes(0)), samples):
+        if told.to_phase is Phase.ACTIVE and told.from_phase is Phase.NORMAL:
+            seen = [s.ts for s in samples if s.values and s.ts <= told.at]
+            covered = [ts for ts in seen if ts >= told.at - track.length]
+            outside = [ts for ts in seen if ts <= told.at - track.length]
+            assert outside
+            assert all(later - earlier <= track.gap for earlier, later in pairwise([outside[-1], *covered]))
