@@ -105,25 +105,29 @@ def replay(
     Seconds in which nothing is due are left out, for they change nothing.
     """
     standstills = sorted(frozen)
-    tick_at = _whole_second(span.start)
+    ticked_at = _whole_second(span.start)
+    yield from engine.tick(ticked_at, _is_live(ticked_at, standstills))
+    minute = ticked_at + _MINUTE
     for kind, sample in arrivals:
-        now = sample.received_at
-        if tick_at <= now:
-            for at in _seconds_of_interest(engine, tick_at, now):
+        now, due = sample.received_at, engine.next_due()
+        if minute <= now or (due is not None and due <= now):
+            for at in _seconds_of_interest(engine, ticked_at, now):
                 yield from engine.tick(at, _is_live(at, standstills))
-            tick_at = _whole_second(now) + _SECOND
+                ticked_at = at
+            minute = ticked_at + _MINUTE
         yield from engine.judge(sample, kind, now)
-    for at in _seconds_of_interest(engine, tick_at, span.end):
+    for at in _seconds_of_interest(engine, ticked_at, span.end):
         yield from engine.tick(at, _is_live(at, standstills))
 
 
-def _seconds_of_interest(engine: Engine, first: datetime, last: datetime) -> Iterator[datetime]:
-    """The whole seconds in which something may be due, and each full minute: ingestion may stand still or go on."""
-    at = first
-    while at <= last:
-        yield at
-        due, minute = engine.next_due(), at.replace(second=0) + _MINUTE
-        at = minute if due is None else min(minute, max(at + _SECOND, _whole_second(due)))
+def _seconds_of_interest(engine: Engine, ticked_at: datetime, last: datetime) -> Iterator[datetime]:
+    """The whole seconds in which something is due, and one in each minute: ingestion may stand still or go on."""
+    while True:
+        due, minute = engine.next_due(), ticked_at + _MINUTE
+        ticked_at = minute if due is None else min(minute, max(ticked_at + _SECOND, _whole_second(due)))
+        if ticked_at > last:
+            return
+        yield ticked_at
 
 
 def _whole_second(at: datetime) -> datetime:

@@ -247,9 +247,9 @@ class Engine:
 
     def next_due(self) -> datetime | None:
         """The earliest time at which a tick may find something to do; None while nothing waits."""
-        waits = self._waits.next_due()
         alarm = self._alarms[0].due if self._alarms else None
-        return min(waits, alarm) if waits and alarm else waits or alarm
+        due = [each for each in (alarm, self._waits.next_due, self._openings.next_due) if each is not None]
+        return min(due) if due else None
 
     def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
         """Looks at the silence at once if it is due, and otherwise when it will be."""

@@ -50,6 +50,11 @@ class Openings:
                 self._next.append(opening)
         heapify(self._next)
 
+    @property
+    def next_due(self) -> datetime | None:
+        """When the first is; None where no rule has a calendar."""
+        return self._next[0].at if self._next else None
+
     def watch(self, kind: str, device_id: int) -> None:
         """Remembers that a device of the kind has been heard."""
         self._devices[kind].add(device_id)

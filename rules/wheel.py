@@ -18,6 +18,7 @@ class Wheel:
     def __init__(self) -> None:
         self._slots: dict[int, dict[str, array[int]]] = {}
         self._seconds: list[int] = []
+        self._next_due: datetime | None = None
 
     def add(self, due: datetime, name: str, number: int) -> None:
         """Let one wait until the second of `due`."""
@@ -26,17 +27,25 @@ class Wheel:
         if slot is None:
             slot = self._slots[second] = defaultdict(lambda: array("q"))
             heappush(self._seconds, second)
+            if self._seconds[0] == second:
+                self._note_next()
         slot[name].append(number)
 
+    @property
     def next_due(self) -> datetime | None:
         """The second in which the first is due; None while nobody waits."""
-        return datetime.fromtimestamp(self._seconds[0], UTC) if self._seconds else None
+        return self._next_due
+
+    def _note_next(self) -> None:
+        self._next_due = datetime.fromtimestamp(self._seconds[0], UTC) if self._seconds else None
 
     def take(self, now: datetime) -> Iterator[tuple[str, int]]:
         """All whose second has begun; they wait no longer. What is added meanwhile is for the next call."""
         begun, second = [], int(now.timestamp())
         while self._seconds and self._seconds[0] <= second:
             begun.append(self._slots.pop(heappop(self._seconds)))
+        if begun:
+            self._note_next()
         for slot in begun:
             for name, numbers in slot.items():
                 for number in numbers:
