@@ -2,11 +2,12 @@
 
 import sys
 
-from benchmarks import alert_latency, drain, gateways, growth, live, memory, rules_engine
+from benchmarks import alert_latency, backtest, drain, gateways, growth, live, memory, rules_engine
 
 if __name__ == "__main__":
     full = sys.argv[1:] == ["--full"]
     rules_engine.main()
+    backtest.main()
     drain.main(500_000 if full else 100_000)
     gateways.main(2_000_000 if full else 500_000)
     highest = live.main(15_000, 300 if full else 60)

@@ -54,6 +54,8 @@ class Wanted:
 
 def read_history(connection: Connection, wanted: Wanted) -> Iterator[HistoryRow]:
     """Read in the order of arrival, by cursors of the server, inside the caller's transaction."""
+    # A month of a thousand devices is then sorted without a detour over the disk.
+    connection.execute("SET LOCAL work_mem = '256MB'")
     streams = [_readings(connection, kind, fields, wanted) for kind, fields in wanted.fields.items()]
     streams += [_events(connection, kind, names, wanted) for kind, names in wanted.events.items() if names]
     if len(streams) == 1:
