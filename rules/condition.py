@@ -61,9 +61,10 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Happens:
-    """Any of these events."""
+    """Any of these events; with a `track`, only once that says that it has been often enough."""
 
     events: tuple[str, ...]
+    track: Track | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,8 @@ def as_json(condition: Condition) -> dict[str, object]:
         case Compare(field, how, limit, track):
             plain = list(limit) if isinstance(limit, tuple) else limit
             return track.worded(how, plain) if track else {"field": field, how: plain}
-        case Happens(events):
-            return {"event": list(events)}
+        case Happens(events, track):
+            return track.worded("equals", limit=True) if track else {"event": list(events)}
         case Silent(periods, period, jitter):
             return {"silent": {"periods": periods, "period": spell(period), "jitter": spell(jitter)}}
         case All(parts):
@@ -240,4 +241,16 @@ def events_of(condition: Condition) -> tuple[str, ...]:
 
 def tracks_of(condition: Condition) -> dict[str, Track]:
     """The tracks that the condition needs, by the names of their values."""
-    return {leaf.field: leaf.track for leaf in leaves(condition) if isinstance(leaf, Compare) and leaf.track}
+    tracks = (leaf.track for leaf in leaves(condition) if isinstance(leaf, Compare | Happens) and leaf.track)
+    return {track.field.name: track for track in tracks}
+
+
+def gates_of(condition: Condition) -> dict[str, tuple[str, ...]]:
+    """For each event that must repeat, the tracks of which one must say so; an event that counts at once has none."""
+    happens = [leaf for leaf in leaves(condition) if isinstance(leaf, Happens)]
+    at_once = {event for leaf in happens if not leaf.track for event in leaf.events}
+    return {
+        event: tuple(leaf.track.field.name for leaf in happens if leaf.track and event in leaf.events)
+        for event in events_of(condition)
+        if event not in at_once
+    }

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from devices.kind import DeviceKind
 from rules.calendar import ALWAYS, Calendar
-from rules.condition import Condition, Silent, fields_of
+from rules.condition import Condition, Silent, fields_of, gates_of
 from rules.consistency import contradictions
 from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
 from rules.duration import spell
@@ -168,6 +168,8 @@ def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> 
 def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes: Notes) -> None:
     if rule.until and (rule.silence or isinstance(rule.until, Silent)):
         notes.add(keys["until"].line, "only `when` can be `silent`, and it ends with the next sample: drop `until`")
+    if rule.until and gates_of(rule.until):
+        notes.add(keys["until"].line, "`repeats` of an event cannot end an alert: name one event, or a field")
     if rule.momentary and rule.on_delay:
         notes.add(keys["on_delay"].line, "an event is over at once and outlasts no `on_delay`: add `until`")
     elif rule.momentary and not rule.off_delay and not rule.latch:

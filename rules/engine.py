@@ -21,6 +21,7 @@ from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
 from rules.tracks.derive import States, derive, from_store, to_store
+from rules.tracks.repeats import EVENT
 from rules.transition import Transition, describe_sample, tell, tell_gone
 from rules.wheel import Wheel
 
@@ -159,11 +160,15 @@ class Engine:
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
             return []
+        derived: Mapping[str, Value] = _NO_VALUES
+        if rules.tracks:
+            memory.tracks, derived = derive(rules.tracks, memory.tracks, sample.ts, {EVENT: event})
         scheduled = [judge for judge in rules.scheduled if event in judge.rule.event_verdicts]
         transitions = self._pass_openings(sample, scheduled, rules, memory, now) if scheduled else []
         for rule in concerned:
             newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
-            if sample.ts < newest:
+            gates = rule.gates.get(event)
+            if sample.ts < newest or (gates and not any(derived.get(gate) for gate in gates)):
                 continue
             state = self.instance(rule.name, sample.device_id)
             if state is not None:

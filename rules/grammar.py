@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from devices.kind import DeviceKind
-from rules.condition import COMPARISONS, All, Any, Condition, Happens, Not, Silent, events_of
+from rules.condition import COMPARISONS, All, Any, Compare, Condition, Happens, Not, Silent, events_of, tracks_of
 from rules.document import Item, Notes, as_list, as_mapping, nearest
 from rules.limits import read_duration, read_limit
-from rules.track_grammar import Subject, read_field_name, read_over, read_rate
+from rules.track_grammar import Subject, read_field_name, read_over, read_rate, read_stays, read_times
+from rules.tracks.repeats import Repeated, Rises
 from rules.tracks.window import AGGREGATES
 
 _LEAST_JITTER = timedelta(seconds=5)
@@ -20,7 +21,7 @@ def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | No
     keys = as_mapping(item, _WORDS, notes, "a condition")
     if keys is None:
         return None
-    forms = [word for word in _FORMS if word in keys]
+    forms = [word for word in _FORMS if word in keys and not (word == "event" and "repeats" in keys)]
     if len(forms) != 1:
         found = _listed(forms) if forms else "none"
         notes.add(item.line, f"a condition has exactly one of {_listed(_FORMS)}, not {found}")
@@ -33,10 +34,30 @@ def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | No
 def _read_field(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
     name = keys["field"]
     field = read_field_name(name, subject.kind, notes)
-    return None if field is None else read_limit(keys, name.line, field, notes)
+    if field is None:
+        return None
+    return read_stays(keys, field, subject, notes) if "stays" in keys else read_limit(keys, name.line, field, notes)
 
 
-def _read_event(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
+def _read_repeats(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
+    often = read_times(keys, notes)
+    if often is None:
+        return None
+    times, within = often
+    if "of" in keys:
+        part = _read_part(keys["of"], "of", subject, notes)
+        if part is not None and tracks_of(part):
+            notes.add(keys["of"].line, "`of` is about one sample at a time: name a field, or fields in `all` and `any`")
+            return None
+        if part is None:
+            return None
+        rises = Rises(part, times, within)
+        return Compare(rises.field.name, "equals", limit=True, track=rises)
+    happens = _read_event(keys, subject, notes)
+    return happens and Happens(happens.events, Repeated(happens.events, times, within))
+
+
+def _read_event(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Happens | None:
     item = keys["event"]
     names = list(as_list(item, notes, "`event`")) if isinstance(item.plain, list) else [item]
     events = tuple(name for name in (read_event_name(one, subject.kind, notes) for one in names) if name)
@@ -113,9 +134,10 @@ class _Form(NamedTuple):
 
 
 _FORMS: Mapping[str, _Form] = {
-    "field": _Form(_read_field, tuple(COMPARISONS)),
+    "field": _Form(_read_field, (*COMPARISONS, "stays")),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
     "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
+    "repeats": _Form(_read_repeats, ("within", "event", "of")),
     "event": _Form(_read_event),
     "silent": _Form(_read_silent),
     "all": _Form(_read_combination("all", All)),

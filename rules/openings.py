@@ -92,7 +92,7 @@ def judge_anew(judge: Judge, phase: Phase, known: Known, opened: datetime) -> Ju
 
 def _since(judge: Judge, known: Known) -> datetime | None:
     rule = judge.rule
-    if rule.momentary:
+    if rule.momentary or rule.gates:
         return None
     if not rule.set_by_event:
         return known.last_ts

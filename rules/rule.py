@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from rules.calendar import Calendar
-from rules.condition import Condition, Silent, Track, Value, as_json, events_of, fields_of, tracks_of
+from rules.condition import Condition, Silent, Track, Value, as_json, events_of, fields_of, gates_of, tracks_of
 from rules.duration import spell
 from rules.text import placeholders
 
@@ -163,6 +163,11 @@ class Rule:
     def falling_gap(self) -> timedelta | None:
         """The longest gap in which the end still counts as held, or None where samples do not sustain it."""
         return self.allowed_gap if fields_of(self.until or self.when) else None
+
+    @cached_property
+    def gates(self) -> Mapping[str, tuple[str, ...]]:
+        """The tracks that say whether an event of `when` has been often enough; none for one that counts at once."""
+        return gates_of(self.when)
 
     @cached_property
     def event_verdicts(self) -> Mapping[str, bool]:

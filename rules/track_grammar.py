@@ -5,14 +5,16 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
-from rules.condition import Condition
-from rules.document import Item, Notes, nearest
+from rules.condition import COMPARISONS, Compare, Condition
+from rules.document import Item, Notes, describe, nearest
 from rules.duration import spell
 from rules.limits import read_span, read_track_limit
 from rules.tracks.rate import Rate
+from rules.tracks.unchanged import Unchanged
 from rules.tracks.window import AGGREGATES, Over
 
 _LONGEST = timedelta(days=31)
+_MOST_TIMES = 50
 
 
 class Subject(NamedTuple):
@@ -58,13 +60,48 @@ def read_over(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condi
     field = _read_aggregated(keys[hows[0]], hows[0], subject.kind, notes)
     if length is None or field is None:
         return None
-    if not subject.kind.reporting_period <= length <= _LONGEST:
-        period, longest = spell(subject.kind.reporting_period), spell(_LONGEST)
-        notes.add(item.line, f"a window is from {period} (one reading) to {longest} long, not {spell(length)}")
+    if _is_out_of_range(length, subject.kind, item, notes):
         return None
     return read_track_limit(
         keys, item.line, Over(field, hows[0], length, subject.kind.reporting_period, subject.gap), notes
     )
+
+
+def _is_out_of_range(length: timedelta, kind: DeviceKind, item: Item, notes: Notes) -> bool:
+    if kind.reporting_period <= length <= _LONGEST:
+        return False
+    period, longest = spell(kind.reporting_period), spell(_LONGEST)
+    notes.add(item.line, f"a window is from {period} (one reading) to {longest} long, not {spell(length)}")
+    return True
+
+
+def read_stays(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+    """Reads `{field: valve_state, stays: 3d}`."""
+    item = keys["stays"]
+    for how in COMPARISONS:
+        if how in keys:
+            notes.add(keys[how].line, f"`{how}` cannot stand beside `stays`: write both conditions in `all`")
+    length = read_span(item, notes)
+    if length is None or _is_out_of_range(length, subject.kind, item, notes):
+        return None
+    track = Unchanged(field, length, subject.kind.reporting_period, subject.gap)
+    return Compare(track.field.name, "equals", limit=True, track=track)
+
+
+def read_times(keys: Mapping[str, Item], notes: Notes) -> tuple[int, timedelta] | None:
+    """Reads the numbers of `{repeats: 3, within: 10m, ...}`; None after noting what is wrong with them."""
+    item, within = keys["repeats"], keys.get("within")
+    if ("event" in keys) == ("of" in keys):
+        notes.add(item.line, "`repeats` needs either `event`, the events, or `of`, a condition on fields")
+        return None
+    if isinstance(item.plain, bool) or not isinstance(item.plain, int) or not 2 <= item.plain <= _MOST_TIMES:
+        notes.add(item.line, f"`repeats` is a whole number from 2 to {_MOST_TIMES}, not {describe(item)}")
+        return None
+    if within is None:
+        notes.add(item.line, "`repeats` needs `within`, the time in which it happens so often, such as `within: 10m`")
+        return None
+    span = read_span(within, notes)
+    return None if span is None else (item.plain, span)
 
 
 def _read_aggregated(item: Item, how: str, kind: DeviceKind, notes: Notes) -> Field | None:

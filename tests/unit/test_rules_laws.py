@@ -7,11 +7,13 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.kind import Gauge, Interval
+from devices.kind import Flag, Gauge, Interval
 from rules.calendar import Calendar
-from rules.condition import Any, Compare
+from rules.condition import Any, Compare, Happens
 from rules.rule import OnClose, Phase, Unknown
 from rules.tracks.rate import Rate
+from rules.tracks.repeats import Repeated, Rises
+from rules.tracks.unchanged import Unchanged
 from rules.tracks.window import Over
 from tests.unit.rules_fixtures.world import (
     COVER,
@@ -46,6 +48,8 @@ field_rules = st.builds(
 event_rules = st.one_of(
     st.builds(rule, when=st.just(LOST), until=st.sampled_from([RESTORED, LOW_AGAIN, Any((RESTORED, LOW_AGAIN))]),
               on_delay=delays, off_delay=delays, latch=st.booleans()),
+    st.builds(rule, when=st.just(Happens(LOST.events, Repeated(LOST.events, 2, minutes(5)))), until=st.none(),
+              on_delay=st.just(minutes(0)), off_delay=delays, latch=st.booleans()),
     st.builds(rule, when=st.just(COVER), until=st.none(), on_delay=st.just(minutes(0)), off_delay=delays,
               latch=st.booleans()),
     st.builds(rule, when=st.just(HIGH), until=st.sampled_from([RESTORED, Any((RESTORED, LOW_AGAIN))]),
@@ -59,10 +63,18 @@ tracks = st.sampled_from([
     Over(VOLTAGE, "mean", minutes(12), minutes(1), minutes(7)),
     Over(VOLTAGE, "count", minutes(10), minutes(1), minutes(2)),
     Rate(VOLTAGE, minutes(1), minutes(1), minutes(2)),
+    Unchanged(VOLTAGE, minutes(3), minutes(1), minutes(2)),
+    Rises(HIGH, 2, minutes(10)),
 ])  # fmt: skip
 limits = st.tuples(st.sampled_from(["above", "below"]), st.sampled_from([0.0, 4.0, 5.0, 235.0, 242.0]))
+
+
+def limit_of(track, limit):
+    return ("equals", True) if isinstance(track.field, Flag) else limit
+
+
 track_rules = st.builds(
-    lambda track, limit, **rest: rule(when=Compare(track.field.name, *limit, track), **rest),
+    lambda track, limit, **rest: rule(when=Compare(track.field.name, *limit_of(track, limit), track), **rest),
     tracks,
     limits,
     until=measured_ends,

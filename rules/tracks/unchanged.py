@@ -1,0 +1,68 @@
+"""A value that stays as it is, such as a stuck register: `{field: valve_state, stays: 3d}`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from devices.kind import Field, Flag
+from rules.condition import Observe, State, Value
+from rules.duration import in_chinese, microseconds, spell
+from rules.tracks.naming import named_gap
+
+
+class _Since(NamedTuple):
+    """The value that was seen without a gap from `at` to `last`; `begun` if it was seen to begin then."""
+
+    value: Value
+    at: int
+    last: int
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Whether a field has kept one value for `length`.
+
+    It is known to have, once it was seen so without a `gap` in between, and known not to have since it last changed.
+    """
+
+    of: Field
+    length: timedelta
+    period: timedelta
+    gap: timedelta
+
+    @property
+    def field(self) -> Flag:
+        """Whether it has, such as `valve_state_stays_3d`."""
+        return Flag(
+            f"{self.of.name}_stays_{spell(self.length)}{named_gap(self.gap, self.period)}",
+            f"{self.of.zh} {in_chinese(self.length)}没有变化",
+            f"{self.of.en} unchanged for {spell(self.length)}",
+        )
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """As in `{field: valve_state, stays: 3d}`."""
+        return {"field": self.of.name, "stays": spell(self.length)}
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample."""
+        name, length, gap = self.of.name, microseconds(self.length), microseconds(self.gap)
+
+        def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
+            value = values.get(name)
+            if value is None:
+                return state, None
+            if state is None or at - state[2] > gap:
+                return _Since(value, at, at, begun=False), None
+            before, since, _, begun = state
+            if value != before:
+                return _Since(value, at, at, begun=True), False
+            lasted = at - since >= length
+            return _Since(before, since, at, begun), lasted if lasted or begun else None
+
+        return observe
+
+    def restored(self, stored: Sequence[Any]) -> State:
+        """The state that was stored as JSON."""
+        return _Since(*stored)

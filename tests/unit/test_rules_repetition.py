@@ -1,0 +1,158 @@
+"""What stays as it is, and what happens again and again."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from devices.kind import Choice, Counter
+from rules.condition import Any, Compare, Happens
+from rules.duration import microseconds
+from rules.tracks.repeats import EVENT, Repeated, Rises
+from rules.tracks.unchanged import Unchanged
+from tests.unit.rules_fixtures.world import COVER, LOST, World, event, event_rule, minutes, path, rule, volts
+
+VALVE = Choice("valve_state", {"open": "开", "closed": "关"}, "阀门", "valve")
+ENERGY = Counter("energy_kwh", "kWh", 1_000_000, "电能", "energy", per_hour=100)
+MINUTE = microseconds(minutes(1))
+SAG = Compare("voltage_v", "below", 198.0)
+
+
+def told(track, *course):
+    """What the track says after each (minute, values), stored and restored in between."""
+    observe, state, found = track.observer(), None, []
+    for minute, values in course:
+        state, value = observe(state, minute * MINUTE, values)
+        state = state and track.restored(from_json(to_json(state)))
+        found.append(value)
+    return found
+
+
+def stays(length, gap=2):
+    return Unchanged(VALVE, minutes(length), minutes(1), minutes(gap))
+
+
+def valve(*states):
+    return [(minute, {"valve_state": state}) for minute, state in states]
+
+
+def test_a_value_has_stayed_once_it_was_seen_so_long():
+    course = valve((0, "open"), (1, "open"), (2, "open"), (3, "open"))
+    assert told(stays(3), *course) == [None, None, None, True]
+
+
+def test_a_value_that_has_changed_has_not_stayed():
+    course = valve((0, "open"), (1, "closed"), (2, "closed"), (3, "closed"), (4, "closed"), (5, "open"))
+    assert told(stays(3), *course) == [None, False, False, False, True, False]
+
+
+def test_over_a_gap_nobody_knows_whether_a_value_has_stayed():
+    course = valve((0, "open"), (1, "closed"), (4, "closed"), (5, "closed"), (6, "closed"), (7, "closed"))
+    assert told(stays(3), *course) == [None, False, None, None, None, True]
+
+
+def test_a_sample_without_the_field_neither_keeps_nor_ends_what_stays():
+    assert told(stays(2), *valve((0, "open")), (1, {}), *valve((2, "open"))) == [None, None, True]
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from(["open", "closed"])), min_size=1, max_size=30))
+def test_what_has_stayed_was_the_same_at_every_reading_of_the_time_and_no_reading_was_missing(steps):
+    minute, course = 0, []
+    for gap, state in steps:
+        minute += gap
+        course.append((minute, state))
+    for count, found in enumerate(told(stays(5), *valve(*course)), 1):
+        if found:
+            last = course[count - 1][0]
+            first = max(minute for minute, _ in course[:count] if minute <= last - 5)
+            inside = [entry for entry in course[:count] if entry[0] >= first]
+            assert len({state for _, state in inside}) == 1
+            assert all(later[0] - earlier[0] <= 2 for earlier, later in pairwise(inside))
+
+
+def test_a_stuck_register_is_told_by_its_name():
+    track = Unchanged(ENERGY, timedelta(days=3), minutes(15), minutes(30))
+    assert (track.field.name, track.field.zh) == ("energy_kwh_stays_3d", "电能 3 天没有变化")
+
+
+def rises(times=3, within=10):
+    return Rises(SAG, times, minutes(within))
+
+
+def sags(*readings):
+    return [(minute, {"voltage_v": value}) for minute, value in readings]
+
+
+def test_a_condition_repeats_by_becoming_true_not_by_being_true():
+    assert told(rises(2), *sags((0, 230), (1, 190), (2, 190), (3, 190), (4, 230), (5, 190)))[-2:] == [False, True]
+
+
+def test_what_was_true_from_the_first_has_not_been_seen_to_become_so():
+    assert told(rises(2), *sags((0, 190), (1, 230), (2, 190), (3, 230), (4, 190)))[2:] == [False, False, True]
+
+
+def test_repetition_is_over_when_it_has_been_too_long_ago():
+    course = sags((0, 230), (1, 190), (2, 230), (3, 190), (4, 230), (11, 230), (12, 230))
+    assert told(rises(2), *course)[3:] == [True, True, True, False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["a", "b", "c"])), max_size=20))
+def test_events_repeat_by_distinct_times_whatever_their_order_and_however_often_they_come(course):
+    track = Repeated(("a", "b"), 3, minutes(10))
+    shown = [(minute, {EVENT: name}) for minute, name in course]
+    found = told(track, *shown, *shown)
+    for count in range(1, len(shown) + 1):
+        instants = sorted({minute for minute, name in course[:count] if name in {"a", "b"}})
+        enough = len(instants) >= 3 and instants[-1] - instants[-3] <= 10
+        assert bool(found[count - 1]) is (enough and course[count - 1][1] != "c")
+
+
+def often(**changed):
+    lost = Happens(LOST.events, Repeated(LOST.events, 3, minutes(10)))
+    return event_rule(**({"when": lost, "off_delay": minutes(30)} | changed))
+
+
+def losses(*at):
+    return [event(minute, "power_lost") for minute in at]
+
+
+def test_a_rule_on_a_repeated_event_waits_until_it_has_been_often_enough():
+    world = World(often())
+    assert world.judge(*losses(0, 4)) == []
+    assert path(world.judge(*losses(9))) == "normal active recovering"
+    world.tick(40)
+    assert world.phase("power_lost") == "normal"
+
+
+def test_an_event_that_is_delivered_again_has_happened_once():
+    world = World(often())
+    assert world.judge(*losses(0, 0, 4, 4, 0)) == []
+
+
+def test_events_that_are_too_far_apart_do_not_repeat():
+    world = World(often())
+    assert world.judge(*losses(0, 6, 12, 18)) == []
+
+
+def test_an_event_that_counts_at_once_needs_no_repetition():
+    world = World(often(when=Any((COVER, often().when))))
+    assert world.judge(*losses(0)) == []
+    assert path(world.judge(event(1, "cover_opened"))) == "normal active recovering"
+
+
+def test_repetition_is_counted_across_a_restart():
+    world = World(often())
+    world.judge(*losses(0, 4))
+    world.restart(minute=5)
+    assert path(world.judge(*losses(9))) == "normal active recovering"
+
+
+def test_a_voltage_that_sags_again_and_again_raises_one_alert_and_ends_by_itself():
+    track = rises(3, 20)
+    world = World(rule(when=Compare(track.field.name, "equals", True, track), until=None, on_delay=minutes(0)))
+    world.judge(*(volts(minute, 190 if minute % 4 == 1 else 230) for minute in range(12)))
+    assert path(world.transitions) == "normal active"
+    world.judge(*(volts(minute, 230) for minute in range(12, 40)))
+    assert world.phase() == "normal"
