@@ -1,5 +1,6 @@
 """The rules engine between what is stored: restored from rows, shown what is new, its results turned into rows."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -8,16 +9,18 @@ from uuid import UUID
 from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.partition import Partition
+from rules.chatter import Chatter
 from rules.engine import DeviceMemory, Engine
 from rules.machine import InstanceState
 from rules.pipeline import PIPELINE
 from rules.rule import Phase, RulePack
 from rules.sample import Sample
-from rules.transition import Transition
+from rules.transition import Suppressed, Transition
 from store import rule_state as rows
 from store.database import Connection
 from store.device_state import load_memories
 from store.jobs import hand_in_alerts
+from store.suppression import CauseName, suppress
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
@@ -78,6 +81,7 @@ class Judge:
         lock_transitions(connection)
         for transition in transitions:
             self._save_occurrence(connection, transition)
+        _suppress(connection, transitions)
         insert_transitions(connection, [_transition_row(transition) for transition in transitions])
         if told := list(dict.fromkeys(t.occurrence_id for t in transitions if t.occurrence_id and _is_told(t))):
             hand_in_alerts(connection, told)
@@ -86,7 +90,7 @@ class Judge:
         """One by one, in order: an occurrence may be raised, end and be followed by the next in one batch."""
         if transition.occurrence_id is None:
             return
-        if transition.to_phase is Phase.ACTIVE and transition.from_phase not in _OPEN:
+        if transition.raises:
             rows.raise_alert(connection, self._occurrence(transition.occurrence_id, transition))
         else:
             still_open = transition.to_phase in _OPEN
@@ -111,12 +115,23 @@ class Judge:
             raised_at=transition.decided_at,
             simulated=device.simulated,
             partition=max(0, -transition.device_id),
+            chattering=transition.chattering,
         )
 
 
 def _is_told(transition: Transition) -> bool:
     """Whether an occurrence was raised or ended by it, so that people have to be told."""
     return (transition.from_phase in _OPEN) != (transition.to_phase in _OPEN)
+
+
+def _suppress(connection: Connection, transitions: list[Transition]) -> None:
+    """Write down why nobody is notified of what was just raised, together for all with the same reason."""
+    found: defaultdict[tuple[Suppressed, datetime], list[UUID]] = defaultdict(list)
+    for transition in transitions:
+        for suppressed in transition.suppressed if transition.occurrence_id else ():
+            found[suppressed, transition.decided_at].append(transition.occurrence_id)
+    for ((cause, until, detail), since), alert_ids in found.items():
+        suppress(connection, alert_ids, CauseName(cause), since=since, until=until, detail=detail)
 
 
 def _device_number(transition: Transition) -> int | None:
@@ -146,6 +161,7 @@ def _state_row(state: InstanceState) -> rows.RuleStateRow:
         "last_ts": state.last_ts and state.last_ts.isoformat(),
         "opened_at": state.opened_at and state.opened_at.isoformat(),
         "inputs": state.inputs,
+        "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
     return rows.RuleStateRow(
         state.rule,
@@ -172,7 +188,12 @@ def _state(row: rows.RuleStateRow) -> InstanceState:
         sequence=row.sequence,
         opened_at=_instant(row.memory["opened_at"]),
         inputs=row.memory["inputs"],
+        chatter=_chatter(*row.memory.get("chatter", [0])),
     )
+
+
+def _chatter(doublings: int, *raised: str) -> Chatter:
+    return Chatter(tuple(map(datetime.fromisoformat, raised)), doublings)
 
 
 def _instant(text: Any) -> datetime | None:  # noqa: ANN401

@@ -38,10 +38,10 @@ class Told:
 def explain(told: Told) -> tuple[str, ...]:
     """The reasons of a step, one sentence each, the most telling first; times are those of the city."""
     ended = _ENDS.get(told.reason)
-    if ended is not None and told.to_phase != Phase.ACTIVE:
+    if ended is not None and told.to_phase != Phase.ACTIVE and not _opens(told):
         return ended(told)
     found = _held(told) if told.to_phase in {Phase.PENDING, Phase.ACTIVE} else _over(told)
-    return (*found, _consequence(told))
+    return (*_opening(told), *found, _consequence(told), *_chattering(told))
 
 
 def _consequence(told: Told) -> str:
@@ -81,7 +81,38 @@ def _changed(told: Told) -> tuple[str, ...]:
     return (f"规则于{clock(told.at)}修改或停用，按旧规则发出的报警随之结束。",)
 
 
-_ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {Reason.RESOLVED: _resolved, Reason.RULE_CHANGED: _changed}
+def _closed(told: Told) -> tuple[str, ...]:
+    over = "不再继续观察" if told.from_phase == Phase.PENDING else "报警随之结束"
+    return (f"规则只在{_calendar(told)}有效，这一时段于{clock(told.at)}结束，{over}。",)
+
+
+_ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {
+    Reason.RESOLVED: _resolved,
+    Reason.RULE_CHANGED: _changed,
+    Reason.SCHEDULE: _closed,
+}
+
+
+def _opens(told: Told) -> bool:
+    """Whether a calendar opened: its closing says nothing about the condition."""
+    return told.reason == Reason.SCHEDULE and told.inputs.get("verdict") is not None
+
+
+def _opening(told: Told) -> tuple[str, ...]:
+    if not _opens(told):
+        return ()
+    return (f"规则只在{_calendar(told)}有效，这一时段于{clock(told.at)}开始，按设备此前最后的数据判断。",)
+
+
+def _calendar(told: Told) -> str:
+    return f"“{_mapping(told.inputs.get('schedule')).get('label', '')}”"
+
+
+def _chattering(told: Told) -> tuple[str, ...]:
+    if "chattering" not in told.inputs:
+        return ()
+    recovery = _spelled(_duration(told.inputs.get("off_delay")))
+    return (f"同一问题在短时间内反复报警：恢复后须持续{recovery}才会结束，此后十分钟内不再逐次通知。",)
 
 
 def _ripened(told: Told) -> str:

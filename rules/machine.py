@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from rules.chatter import CALM_SO_FAR, Chatter, count, stretched
 from rules.condition import Verdict
 from rules.rule import OnClose, Phase, Rule, Unknown
 
@@ -33,8 +34,8 @@ class InstanceState:
 
     `since` is when it came into its phase and `deadline` when its timer runs out. `verdict` is the latest one, and
     `last_ts` the event time of the latest that was not UNKNOWN. `sequence` counts the occurrences, of which one is
-    open since `opened_at` or none is. `inputs` is JSON: the latest sample that held the condition and, as `cleared`,
-    the latest that did not.
+    open since `opened_at` or none is, and `chatter` how often of late. `inputs` is JSON: the latest sample that held
+    the condition and, as `cleared`, the latest that did not.
     """
 
     rule: str
@@ -47,6 +48,7 @@ class InstanceState:
     last_ts: datetime | None = None
     sequence: int = 0
     opened_at: datetime | None = None
+    chatter: Chatter = CALM_SO_FAR
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -158,7 +160,7 @@ def _see(rule: Rule, state: InstanceState, given: Judged) -> InstanceState:
 
 def _start(rule: Rule, seen: InstanceState, given: Judged, waiting: Phase) -> Outcome:
     """Starts the timer of the phase `waiting`, or does without where the rule has no delay."""
-    delay = _delay(rule, waiting)
+    delay = delay_of(rule, seen, waiting)
     if not delay:
         return _complete(rule, seen, waiting, given.ts, given.reason)
     return _enter(seen, waiting, given.ts, given.reason, delay)
@@ -170,7 +172,7 @@ def _sustain(rule: Rule, state: InstanceState, seen: InstanceState, given: Judge
     if state.deadline is None or state.last_ts is None:
         raise ValueError(f"{state.rule} on device {state.device_id} is {state.phase} without a timer: restore it anew")
     if gap is not None and given.ts - state.last_ts > gap:
-        return replace(seen, since=given.ts, deadline=given.ts + _delay(rule, state.phase)), ()
+        return replace(seen, since=given.ts, deadline=given.ts + delay_of(rule, state, state.phase)), ()
     if state.verdict is not None:
         return seen, ()
     if rule.unknown is Unknown.PAUSE:
@@ -219,7 +221,8 @@ def _run_out(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
 def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, reason: Reason) -> Outcome:
     """Enters the phase behind `waiting`, that is behind pending or behind recovering."""
     if waiting is Phase.PENDING:
-        opened = replace(state, sequence=state.sequence + 1, opened_at=_not_before(state, at))
+        at = _not_before(state, at)
+        opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=count(state.chatter, at))
         return _enter(opened, Phase.ACTIVE, at, reason)
     return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
 
@@ -258,8 +261,9 @@ def _not_before(state: InstanceState, at: datetime) -> datetime:
     return at if state.since is None else max(at, state.since)
 
 
-def _delay(rule: Rule, waiting: Phase) -> timedelta:
-    return rule.on_delay if waiting is Phase.PENDING else rule.off_delay
+def delay_of(rule: Rule, state: InstanceState, waiting: Phase) -> timedelta:
+    """How long the instance stays in the phase `waiting`, pending or recovering."""
+    return rule.on_delay if waiting is Phase.PENDING else stretched(rule.off_delay, state.chatter)
 
 
 def _gap(rule: Rule, waiting: Phase) -> timedelta | None:

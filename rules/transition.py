@@ -1,15 +1,16 @@
 """A change of phase as it is stored and told: with the identity of its occurrence, its words and its inputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from devices.device import Device
 from rules.calendar import ALWAYS
+from rules.chatter import CALM, TIMES, WINDOW
 from rules.duration import spell
-from rules.machine import Move, Reason
+from rules.machine import InstanceState, Move, Reason, delay_of
 from rules.pipeline import RULE_KINDS
 from rules.rule import Phase, Rule, Severity
 from rules.sample import Sample
@@ -17,6 +18,15 @@ from rules.text import data_fields, render
 
 _OCCURRENCES = UUID("8d1f6e0a-52c7-4c55-9d2e-6f3b1c0a7e41")
 _BEFORE = {Phase.NORMAL, Phase.PENDING}
+_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
+
+
+class Suppressed(NamedTuple):
+    """A cause, in the words of the store, for which nobody is notified of an occurrence; `detail` is for people."""
+
+    cause: str
+    until: datetime | None
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Transition:
 
     `occurrence_id` is None between normal and pending, where nothing has occurred. `at` is event time, `decided_at`
     the time of the decision and the only part that differs when the same inputs are judged again. `inputs` is JSON.
+    `chattering` and `suppressed` are about the occurrence that the transition raises.
     """
 
     rule: str
@@ -42,6 +53,13 @@ class Transition:
     message: str
     advice: str
     inputs: Mapping[str, object]
+    chattering: bool = False
+    suppressed: tuple[Suppressed, ...] = ()
+
+    @property
+    def raises(self) -> bool:
+        """Whether an occurrence begins with it."""
+        return self.to_phase is Phase.ACTIVE and self.from_phase not in _OPEN
 
 
 def occurrence_id(rule: str, device: Device, sequence: int) -> UUID:
@@ -59,10 +77,23 @@ def tell(rule: Rule, move: Move, device: Device, now: datetime) -> Transition:
     title, message, advice = (
         render(text, device, values, silent_for, known) for text in (rule.title, rule.message, rule.advice)
     )
-    timers = {"on_delay": spell(rule.on_delay), "off_delay": spell(rule.off_delay)}
-    schedule = rule.schedule.name if rule.schedule else ALWAYS
+    timers = {"on_delay": spell(rule.on_delay), "off_delay": spell(delay_of(rule, state, Phase.RECOVERING))}
+    schedule = {"name": rule.schedule.name, "label": rule.schedule.label} if rule.schedule else ALWAYS
     inputs = {**state.inputs, "limits": rule.limits, **timers, "schedule": schedule, "verdict": state.verdict}
-    return _transition(move, device, now, _Words(rule.severity, title, message, advice), inputs)
+    told = _transition(move, device, now, _Words(rule.severity, title, message, advice), inputs)
+    return _mark_chattering(told, state) if told.raises and state.chatter.doublings else told
+
+
+def _mark_chattering(told: Transition, state: InstanceState) -> Transition:
+    """Marks an occurrence of a chattering instance. The one that shows it is told, and none of those that follow."""
+    times, recovery = len(state.chatter.raised), told.inputs["off_delay"]
+    marked = replace(
+        told, chattering=True, inputs={**told.inputs, "chattering": {"raised": times, "within": spell(WINDOW)}}
+    )
+    if state.chatter.doublings == 1 and times == TIMES:
+        return marked
+    detail = f"频繁报警：十分钟内已通知过，恢复确认时间已延长到 {recovery}"
+    return replace(marked, suppressed=(Suppressed("chattering", told.decided_at + CALM, detail),))
 
 
 def tell_gone(move: Move, device: Device, now: datetime) -> Transition:

@@ -44,6 +44,7 @@ class OccurrenceRow(NamedTuple):
     raised_at: datetime
     simulated: bool
     partition: int = 0
+    chattering: bool = False
 
 
 class Command(NamedTuple):
@@ -100,8 +101,8 @@ def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
     connection.execute(
         """
         INSERT INTO alert (id, rule, rule_version, device_id, sequence, community, kind, severity, title, message,
-                           advice, opened_at, raised_at, simulated, partition, process)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
+                           advice, opened_at, raised_at, simulated, partition, chattering, process)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
         """,
         row,
     )

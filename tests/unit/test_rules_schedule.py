@@ -53,7 +53,10 @@ def test_a_condition_that_was_true_before_the_opening_starts_its_delay_at_the_op
     (pending,) = world.transitions
     assert (path([pending]), pending.at, pending.reason) == ("normal pending", at(60), Reason.SCHEDULE)
     assert pending.inputs["values"] == {"voltage_v": 245}
-    assert (pending.inputs["ts"], pending.inputs["schedule"]) == (at(55).isoformat(), "early")
+    assert (pending.inputs["ts"], pending.inputs["schedule"]) == (
+        at(55).isoformat(),
+        {"name": "early", "label": "凌晨"},
+    )
     world.judge(volts(65, 245))
     assert world.tick(70)[0].at == at(70)
     assert world.phase() == "active"

@@ -1,0 +1,46 @@
+"""Devices whose alerts chatter: what to repair, or which limit to move, so that people trust what they hear."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class BadActor:
+    """A rule on a device that chattered: how many alerts it gave in all, and how many of those while chattering."""
+
+    community: str
+    device: str
+    kind: str
+    rule: str
+    title: str
+    alerts: int
+    chattering: int
+    last_at: datetime
+
+
+def list_bad_actors(connection: Connection, community: str | None, since: datetime, limit: int) -> list[BadActor]:
+    """The worst first, of a community or of all, by the alerts that opened since then."""
+    with connection.cursor(row_factory=class_row(BadActor)) as cursor:
+        return cursor.execute(
+            """
+            SELECT device.community, device.name AS device, device.kind, alert.rule, max(alert.title) AS title,
+                   count(*) AS alerts, count(*) FILTER (WHERE alert.chattering) AS chattering,
+                   max(alert.opened_at) AS last_at
+            FROM alert JOIN device ON device.id = alert.device_id
+            WHERE alert.opened_at >= %(since)s
+              AND (%(community)s::text IS NULL OR device.community = %(community)s)
+              AND EXISTS (
+                  SELECT FROM alert AS bad
+                  WHERE bad.chattering AND bad.opened_at >= %(since)s
+                    AND bad.device_id = alert.device_id AND bad.rule = alert.rule
+              )
+            GROUP BY device.id, alert.rule
+            ORDER BY chattering DESC, alerts DESC, device.community, device.name, alert.rule
+            LIMIT %(limit)s
+            """,
+            {"community": community, "since": since, "limit": limit},
+        ).fetchall()

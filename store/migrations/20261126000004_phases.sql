@@ -1,0 +1,49 @@
+-- migrate:up
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
+-- What a device is meant to do just now, as people decided it. One that is not in service is not silent, whatever it
+-- does not send: commissioning until it is handed over, out of service for a while, retired for good.
+ALTER TABLE device ADD COLUMN service text NOT NULL DEFAULT 'in_service';
+-- squawk-ignore constraint-missing-not-valid
+ALTER TABLE device ADD CONSTRAINT device_service
+CHECK (service IN ('in_service', 'commissioning', 'out_of_service', 'retired'));
+
+-- Marks of an occurrence. Chattering: raised for the third time within a minute, or soon after that. Historical: over
+-- already when it came to light, so that nobody is told.
+ALTER TABLE alert ADD COLUMN chattering boolean NOT NULL DEFAULT false;
+ALTER TABLE alert ADD COLUMN historical boolean NOT NULL DEFAULT false;
+
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX alert_chattering ON alert (opened_at) WHERE chattering;
+
+-- What rules on trial would have raised. Apart from alert_transition, so that nothing that reads alerts can take it
+-- for one.
+CREATE TABLE shadow_transition (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    occurrence_id uuid,
+    rule text NOT NULL,
+    rule_version text NOT NULL,
+    device_id bigint NOT NULL,
+    sequence bigint NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    at timestamptz NOT NULL,
+    decided_at timestamptz NOT NULL,
+    reason text NOT NULL,
+    severity text NOT NULL,
+    title text NOT NULL,
+    message text NOT NULL,
+    inputs jsonb NOT NULL
+);
+
+CREATE INDEX shadow_transition_rule ON shadow_transition (rule, id);
+
+-- migrate:down
+
+DROP TABLE shadow_transition;
+-- squawk-ignore ban-drop-column
+ALTER TABLE alert DROP COLUMN chattering, DROP COLUMN historical;
+-- squawk-ignore ban-drop-column
+ALTER TABLE device DROP COLUMN service;

@@ -1,0 +1,103 @@
+"""What surrounds a verdict, in the database: chattering, and what it keeps from being told."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from devices.water_meter import WATER_METER
+from ingest.batch import Candidate
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.partition import EVERYTHING
+from rules.condition import Compare
+from rules.rule import Rule, RulePack, Severity
+from rules.sample import Sample
+from running import query, register
+from store.bad_actors import list_bad_actors
+from store.database import connect
+
+START = datetime(2026, 11, 25, 8, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def a_rule(**changed):
+    plain = {
+        "name": "flow_high",
+        "kind": WATER_METER.name,
+        "severity": Severity.WARNING,
+        "when": Compare("flow_m3_h", "above", 2.0),
+        "title": "流量偏大",
+        "message": "{device}：{flow_m3_h}",
+        "advice": "查漏",
+        "allowed_gap": timedelta(hours=2),
+    }
+    return Rule(**(plain | changed))
+
+
+class Place:
+    """A judge over a database, and what it is shown."""
+
+    def __init__(self, url, connection):
+        self.url, self.connection = url, connection
+        self.devices = DevicesInMemory(EVERYTHING)
+        self.judge = None
+
+    def begin(self, *rules, now=START):
+        """A judge with these rules that goes on from what is stored."""
+        self.devices.refresh(self.connection)
+        self.judge = Judge(RulePack(rules), self.devices, EVERYTHING, now)
+        with self.connection.transaction():
+            self.judge.restore(self.connection, now)
+
+    def show(self, name, *readings):
+        """Readings of a meter, as (seconds, flow)."""
+        device = self.devices.find("c1", name)
+        samples = [(START + at * SECOND, flow) for at, flow in readings]
+        with self.connection.transaction():
+            for ts, flow in samples:
+                sample = Sample(device.id, ts, ts, {"flow_m3_h": flow})
+                self.judge.judge(self.connection, [Candidate(device.kind, sample)], ts)
+
+    def ask(self, statement, *parameters):
+        return query(self.url, statement, *parameters)
+
+
+@pytest.fixture
+def place(database_url):
+    register(database_url, "c1", [("w1", "water_meter"), ("w2", "water_meter")])
+    with closing(connect(database_url, application_name="test")) as connection:
+        connection.autocommit = True
+        yield Place(database_url, connection)
+
+
+def flicker(first, times):
+    return [(first + 10 * number + 5 * low, 0.5 if low else 3.0) for number in range(times) for low in (0, 1)]
+
+
+def test_a_chattering_alert_is_told_once_more_and_then_suppressed(place):
+    place.begin(a_rule())
+    place.show("w1", *flicker(0, 2))
+    place.begin(a_rule(), now=START + 20 * SECOND)
+    place.show("w1", *flicker(20, 1), *flicker(200, 1))
+    assert place.ask("SELECT sequence, chattering FROM alert ORDER BY sequence") == [
+        (1, False), (2, False), (3, True), (4, True),
+    ]  # fmt: skip
+    assert place.ask(
+        "SELECT sequence, cause, until - since FROM alert_suppression JOIN alert ON alert.id = alert_id"
+    ) == [(4, "chattering", timedelta(minutes=10))]
+
+
+def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
+    place.begin(a_rule())
+    place.show("w1", *flicker(0, 3))
+    place.show("w2", *flicker(0, 1))
+    (found,) = list_bad_actors(place.connection, "c1", START, 10)
+    assert (found.device, found.rule, found.title, found.alerts, found.chattering) == (
+        "w1",
+        "flow_high",
+        "流量偏大",
+        3,
+        1,
+    )
+    assert list_bad_actors(place.connection, None, START + timedelta(days=1), 10) == []

@@ -1,0 +1,99 @@
+"""Chattering: what is raised three times within a minute gets longer to recover, and is told once more."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.chatter import CALM, Chatter, count, stretched
+from tests.unit.rules_fixtures.world import START, World, at, rule, volts
+
+SECONDS = timedelta(seconds=1)
+
+
+def flickering(**changed):
+    return rule(**({"on_delay": timedelta(), "off_delay": timedelta(), "until": None} | changed))
+
+
+def flicker(world, first, times, every=0.25):
+    """Raises and clears an alert, so many times, `every` so many minutes."""
+    for number in range(times):
+        minute = first + number * every
+        world.judge(volts(minute, 245), volts(minute + every / 2, 230))
+
+
+def raised(world):
+    return [told for told in world.transitions if told.raises]
+
+
+def test_the_third_alert_within_a_minute_is_marked_and_told():
+    world = World(flickering())
+    flicker(world, 0, 3)
+    assert [told.chattering for told in raised(world)] == [False, False, True]
+    assert all(not told.suppressed for told in raised(world))
+    assert raised(world)[-1].inputs["chattering"] == {"raised": 3, "within": "1m"}
+
+
+def test_from_the_third_on_the_alert_outlasts_the_flicker():
+    world = World(flickering())
+    flicker(world, 0, 20)
+    assert len(raised(world)) == 3
+    assert world.phase() == "recovering"
+    assert raised(world)[-1].inputs["off_delay"] == "30s"
+    assert world.tick(10)[0].at == at(4.875 + 0.5)
+
+
+def test_what_follows_within_ten_minutes_is_suppressed_as_chattering():
+    world = World(flickering())
+    flicker(world, 0, 3)
+    flicker(world, 5, 1)
+    (cause, until, detail) = raised(world)[-1].suppressed[0]
+    assert (cause, until) == ("chattering", at(5) + CALM)
+    assert "频繁报警" in detail
+
+
+def test_a_calm_of_ten_minutes_ends_it():
+    world = World(flickering())
+    flicker(world, 0, 3)
+    world.tick(5)
+    flicker(world, 11, 1)
+    told = raised(world)[-1]
+    assert (told.chattering, told.suppressed, told.inputs["off_delay"]) == (False, (), "0s")
+
+
+def test_three_alerts_in_more_than_a_minute_are_no_chattering():
+    world = World(flickering())
+    flicker(world, 0, 6, every=0.75)
+    assert not any(told.chattering for told in raised(world))
+
+
+def test_what_comes_back_while_it_recovers_is_the_same_occurrence_and_no_chattering():
+    world = World(flickering(off_delay=5 * 60 * SECONDS))
+    flicker(world, 0, 10)
+    assert [told.chattering for told in raised(world)] == [False]
+
+
+def test_a_restart_forgets_no_chattering():
+    world = World(flickering())
+    flicker(world, 0, 2)
+    world.restart(minute=0.5)
+    flicker(world, 0.5, 1)
+    world.restart(minute=1)
+    flicker(world, 5, 1)
+    assert [told.chattering for told in raised(world)] == [False, False, True, True]
+    assert raised(world)[-1].suppressed
+
+
+times = st.lists(st.integers(0, 900).map(lambda seconds: seconds * SECONDS), max_size=60)
+
+
+@given(times, st.integers(0, 3_600).map(lambda seconds: seconds * SECONDS))
+def test_the_time_to_recover_is_never_shorter_than_the_rule_says_and_never_beyond_a_quarter_hour(waits, off_delay):
+    chatter, at_, before = Chatter(), START, off_delay
+    for wait in waits:
+        at_ += wait
+        chatter = count(chatter, at_)
+        delay = stretched(off_delay, chatter)
+        assert off_delay <= delay <= max(off_delay, timedelta(minutes=15))
+        assert delay in {off_delay, before} or delay <= 2 * max(before, 15 * SECONDS)
+        before = delay
