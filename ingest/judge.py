@@ -10,8 +10,9 @@ from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.partition import Partition
 from rules.chatter import Chatter
-from rules.engine import DeviceMemory, Engine
+from rules.engine import Engine
 from rules.machine import InstanceState
+from rules.memory import DeviceMemory
 from rules.pipeline import PIPELINE
 from rules.rule import Phase, RulePack
 from rules.sample import Sample
@@ -128,8 +129,9 @@ def _suppress(connection: Connection, transitions: list[Transition]) -> None:
     """Write down why nobody is notified of what was just raised, together for all with the same reason."""
     found: defaultdict[tuple[Suppressed, datetime], list[UUID]] = defaultdict(list)
     for transition in transitions:
-        for suppressed in transition.suppressed if transition.occurrence_id else ():
-            found[suppressed, transition.decided_at].append(transition.occurrence_id)
+        if alert_id := transition.occurrence_id:
+            for suppressed in transition.suppressed:
+                found[suppressed, transition.decided_at].append(alert_id)
     for ((cause, until, detail), since), alert_ids in found.items():
         suppress(connection, alert_ids, CauseName(cause), since=since, until=until, detail=detail)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from ingest.batch import Batch, Rejected
 from ingest.judge import Judge
 from ingest.rejection_limit import RejectionLimit
-from rules.engine import DeviceMemory
+from rules.memory import DeviceMemory
 from rules.transition import Transition
 from store.database import Connection, translated_errors
 from store.device_state import StateChange, save_states

@@ -37,4 +37,4 @@ def stretched(off_delay: timedelta, chatter: Chatter) -> timedelta:
     """The time that an instance needs to recover: doubled each time that it chattered, to a quarter hour at most."""
     if not chatter.doublings:
         return off_delay
-    return min(max(off_delay, _LEAST) * 2**chatter.doublings, max(off_delay, _MOST))
+    return min(max(off_delay, _LEAST) * (1 << chatter.doublings), max(off_delay, _MOST))

@@ -7,43 +7,27 @@ by the clock, and nobody counts as silent.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from heapq import heappop, heappush
-from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from devices.device import Device
 from rules.condition import Value, Verdict
 from rules.machine import Close, Given, InstanceState, Judged, Reason, Tick, closes_at, reset, step
+from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest
 from rules.openings import Known, Openings, judge_anew, missed
 from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
-from rules.tracks.derive import States, derive, from_store, to_store
+from rules.tracks.derive import derive, from_store, to_store
 from rules.tracks.repeats import EVENT
 from rules.transition import Transition, describe_sample, tell, tell_gone
 from rules.wheel import Wheel
 
 _NO_STATES: Mapping[str, InstanceState] = {}
 _NO_RULES = plan(())
-_NO_EVENTS: Mapping[str, datetime] = {}
 _NO_VALUES: Mapping[str, Value] = {}
-
-
-class DeviceMemory(NamedTuple):
-    """What is remembered of a device beside its instances.
-
-    `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
-    each event, `values` the last known value of each field, and `tracks` the state of each track, JSON and bytes.
-    """
-
-    device_id: int
-    last_ts: datetime | None = None
-    last_arrival: datetime | None = None
-    event_ts: Mapping[str, datetime] = {}
-    values: Mapping[str, Value] = {}
-    tracks: Mapping[str, Any] = {}
 
 
 class Changes(NamedTuple):
@@ -51,17 +35,6 @@ class Changes(NamedTuple):
 
     saved: list[InstanceState]
     deleted: list[tuple[str, int]]
-
-
-@dataclass(slots=True)
-class _Memory:
-    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the plan keeps."""
-
-    last_ts: datetime | None = None
-    last_arrival: datetime | None = None
-    event_ts: Mapping[str, datetime] = field(default_factory=lambda: _NO_EVENTS)
-    kept: tuple[Value | None, ...] = ()
-    tracks: States = ()
 
 
 class _Alarm(NamedTuple):
@@ -92,7 +65,7 @@ class Engine:
         self._alarms: list[_Alarm] = []
         self._waits = Wheel()
         self._openings = Openings((judge for rules in self._plans.values() for judge in rules.scheduled), now)
-        self._memories: dict[int, _Memory] = {}
+        self._memories: dict[int, Memory] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
         self._states: dict[int, dict[str, InstanceState]] = {}
         self._changed: set[tuple[str, int]] = set()
@@ -106,7 +79,7 @@ class Engine:
         rules = self._plans.get(kind_name, _NO_RULES)
         memory = self._memories.get(sample.device_id)
         if memory is None:
-            memory = self._memories[sample.device_id] = _Memory()
+            memory = self._memories[sample.device_id] = Memory()
             if rules.scheduled:
                 self._openings.watch(kind_name, sample.device_id)
         if sample.event is not None:
@@ -122,12 +95,12 @@ class Engine:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
         if rules.kept:
-            memory.kept = _latest(rules.kept, sample.values, memory.kept)
+            memory.kept = latest(rules.kept, sample.values, memory.kept)
         heard = self._heard.get(sample.device_id)
         self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
         return transitions
 
-    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         device_id, values = sample.device_id, sample.values
         transitions = self._pass_openings(sample, rules.scheduled, rules, memory, now) if rules.scheduled else []
         states = self._states.get(device_id, _NO_STATES)
@@ -150,12 +123,12 @@ class Engine:
                     continue
             if judge.rule.schedule and not judge.rule.schedule.is_open(sample.ts):
                 continue
-            told = describe_sample(judge.rule, sample, _known(rules, memory))
+            told = describe_sample(judge.rule, sample, known_values(rules.kept, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
             transitions += self._advance(judge.rule, device_id, given, now)
         return transitions
 
-    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         concerned = rules.events.get(event, ())
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
@@ -175,7 +148,7 @@ class Engine:
                 transitions += self._come_to(sample.ts, state, rule, now)
             if rule.schedule and not rule.schedule.is_open(sample.ts):
                 continue
-            told = describe_sample(rule, sample, _known(rules, memory))
+            told = describe_sample(rule, sample, known_values(rules.kept, memory))
             given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
             transitions += self._advance(rule, sample.device_id, given, now)
         memory.event_ts = {**memory.event_ts, event: sample.ts}
@@ -183,10 +156,10 @@ class Engine:
         return transitions
 
     def _pass_openings(
-        self, sample: Sample, scheduled: Iterable[Judge], rules: Plan, memory: _Memory, now: datetime
+        self, sample: Sample, scheduled: Iterable[Judge], rules: Plan, memory: Memory, now: datetime
     ) -> list[Transition]:
         """Lets the calendars open that opened between what was known before and the sample, before it is judged."""
-        known = Known(memory.last_ts, memory.event_ts, _known(rules, memory))
+        known = Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory))
         return [
             transition
             for judge in scheduled
@@ -201,7 +174,7 @@ class Engine:
         given = judge_anew(judge, state.phase if state else Phase.NORMAL, known, opened)
         return transitions + self._advance(judge.rule, device_id, given, now) if given else transitions
 
-    def _arrive(self, sample: Sample, rules: Plan, memory: _Memory, now: datetime) -> list[Transition]:
+    def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         states = self._states.get(sample.device_id, _NO_STATES)
         for rule, silent in rules.silences:
@@ -209,7 +182,7 @@ class Engine:
             if state is not None and state.verdict:
                 if sample.received_at - sample.ts > silent.after:
                     continue
-                told = describe_sample(rule, sample, _known(rules, memory))
+                told = describe_sample(rule, sample, known_values(rules.kept, memory))
                 given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
                 transitions += self._advance(rule, sample.device_id, given, now)
             elif memory.last_arrival is not None:
@@ -239,7 +212,7 @@ class Engine:
             rules = self._plans[judge.rule.kind]
             for device_id in devices:
                 memory = self._memories[device_id]
-                known = Known(memory.last_ts, memory.event_ts, _known(rules, memory))
+                known = Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory))
                 transitions += self._reopen(judge, device_id, known, opened, now)
         while self._alarms and self._alarms[0].due <= now:
             alarm = heappop(self._alarms)
@@ -283,7 +256,7 @@ class Engine:
         if due is None or memory.last_arrival is None:
             return []
         heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
-        told = describe_sample(rule, heard, _known(self._plans[rule.kind], memory))
+        told = describe_sample(rule, heard, known_values(self._plans[rule.kind].kept, memory))
         return self._advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
 
     def _wake(self, due: datetime, device_id: int, rule: str, *, silence: bool = False) -> None:
@@ -367,9 +340,9 @@ class Engine:
     def _remember(self, memory: DeviceMemory) -> None:
         device_id, last_ts, arrival, event_ts, values, tracks = memory
         rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
-        kept = _latest(rules.kept, values, ())
+        kept = latest(rules.kept, values, ())
         states = from_store(rules.tracks, tracks)
-        self._memories[device_id] = _Memory(last_ts, arrival, event_ts or _NO_EVENTS, kept, states)
+        self._memories[device_id] = Memory(last_ts, arrival, event_ts or NO_EVENTS, kept, states)
         if rules.scheduled:
             self._openings.watch(self._devices(device_id).kind, device_id)
         if arrival is None:
@@ -399,14 +372,3 @@ class Engine:
         keys, self._changed = sorted(self._changed), set()
         found = [(key, self.instance(*key)) for key in keys]
         return Changes([state for _, state in found if state], [key for key, state in found if state is None])
-
-
-def _latest(
-    names: tuple[str, ...], values: Mapping[str, Value], before: tuple[Value | None, ...]
-) -> tuple[Value | None, ...]:
-    """The last known values of these fields, None where there is none; `before` may be empty."""
-    return tuple([values.get(name, known) for name, known in zip_longest(names, before)])
-
-
-def _known(rules: Plan, memory: _Memory) -> dict[str, Value]:
-    return {name: value for name, value in zip(rules.kept, memory.kept, strict=False) if value is not None}

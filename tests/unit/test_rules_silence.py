@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from rules.engine import DeviceMemory
 from rules.machine import Reason
+from rules.memory import DeviceMemory
 from tests.unit.rules_fixtures.world import (
     DEVICE,
     World,

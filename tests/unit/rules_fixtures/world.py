@@ -9,7 +9,8 @@ from pydantic_core import from_json, to_json
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.condition import Compare, Happens, Silent
-from rules.engine import DeviceMemory, Engine
+from rules.engine import Engine
+from rules.memory import DeviceMemory
 from rules.rule import Rule, RulePack, Severity
 from rules.sample import Sample
 

@@ -1,0 +1,50 @@
+"""What is remembered of a device beside the instances of its rules: as it is stored, and as it is used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from rules.condition import Value
+from rules.tracks.derive import States
+
+NO_EVENTS: Mapping[str, datetime] = {}
+
+
+class DeviceMemory(NamedTuple):
+    """What is remembered of a device beside its instances.
+
+    `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
+    each event, `values` the last known value of each field, and `tracks` the state of each track, JSON and bytes.
+    """
+
+    device_id: int
+    last_ts: datetime | None = None
+    last_arrival: datetime | None = None
+    event_ts: Mapping[str, datetime] = {}
+    values: Mapping[str, Value] = {}
+    tracks: Mapping[str, Any] = {}
+
+
+@dataclass(slots=True)
+class Memory:
+    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the plan keeps."""
+
+    last_ts: datetime | None = None
+    last_arrival: datetime | None = None
+    event_ts: Mapping[str, datetime] = field(default_factory=lambda: NO_EVENTS)
+    kept: tuple[Value | None, ...] = ()
+    tracks: States = ()
+
+
+def latest(
+    names: tuple[str, ...], values: Mapping[str, Value], before: tuple[Value | None, ...]
+) -> tuple[Value | None, ...]:
+    """The last known values of these fields, None where there is none; `before` may be empty."""
+    return tuple([values.get(name, known) for name, known in zip_longest(names, before)])
+
+
+def known_values(names: tuple[str, ...], memory: Memory) -> dict[str, Value]:
+    """The values that are remembered, by field."""
+    return {name: value for name, value in zip(names, memory.kept, strict=False) if value is not None}
