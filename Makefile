@@ -14,7 +14,7 @@ help:
 	@echo "make check   format, lint, types, import layers, rules, migrations"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size)"
-	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (an hour)"
+	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean   remove what the other targets made in this folder"
 
@@ -35,7 +35,8 @@ demo: $(READY)
 test: $(READY)
 	@$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal
 
-# Smaller, or again: make chaos CHAOS="--chaos-seconds 60 --chaos-backlog 50000 --randomly-seed 42"
+# Smaller, or again: make chaos CHAOS="--chaos-seconds 60 --chaos-backlog 50000 --randomly-seed=42"
+# The table of docs/operations.md: make chaos CHAOS="--chaos-page docs/operations.md"
 chaos: $(READY)
 	@$(VENV)/bin/python -m pytest tests/chaos -m "" --randomly-dont-reorganize $(CHAOS)
 
@@ -56,7 +57,7 @@ bench: $(READY)
 	@$(VENV)/bin/python -m benchmarks $(if $(FULL),--full)
 
 brokers: $(READY)
-	@$(VENV)/bin/python -m benchmarks.brokers --write
+	@$(VENV)/bin/python -m benchmarks.brokers --write $(if $(FULL),--full)
 
 lock:
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet 'uv>=0.7'; }

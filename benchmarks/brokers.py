@@ -1,6 +1,7 @@
 """Brokers side by side: what they lose when killed, what they take in and give out, and what it costs them.
 
-`python -m benchmarks.brokers` (`make brokers`) writes its tables into docs/operations.md; `--help` tells the sizes.
+`make brokers` writes three tables into docs/operations.md, with `FULL=1` at full size. `python -m benchmarks.brokers`
+takes the names of brokers to measure; with `--write` it replaces their rows, and leaves those of the others.
 Clients are raw sockets in other processes than the brokers; only the CPU time of the brokers counts.
 """
 
@@ -13,13 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
 from benchmarks.broker_kills import Consumer, kill_again_and_again
 from benchmarks.broker_load import connect_many, fill_and_drain
-from benchmarks.report import machine, spread, table, write_section
+from benchmarks.report import machine, spread, table, write_rows
 from local.binaries import find_mosquitto, find_nats_server, find_rabbitmq
 from local.brokers.broker import Broker, Place
 from local.brokers.mosquitto import open_mosquitto
@@ -61,74 +62,113 @@ CONTENDERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of each: kills; messages of the backlog, and how often; connections, and how long they are watched."""
+
+    kills: int
+    messages: int
+    rounds: int
+    connections: int
+    seconds: float
+
+
+SHORT = Sizes(kills=5, messages=200_000, rounds=1, connections=10_000, seconds=20)
+FULL = Sizes(kills=20, messages=1_000_000, rounds=3, connections=10_000, seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A table with a row for each broker; `row` lacks the broker's name, which stands first."""
+
+    head: Callable[[Sizes], Sequence[str]]
+    row: Callable[[Contender, Sizes, random.Random], list[str]]
+
+
 def main() -> None:
-    """Measure and write the tables."""
-    sizes = _sizes()
+    """Measure, and write each row as soon as it is there."""
+    chosen = _chosen()
     # Ended by SIGTERM, Python would leave the brokers' stores behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    dice = random.Random(sizes.seed)  # noqa: S311 - when to kill is no secret
-    rows = [_measured(CONTENDERS[name], sizes, dice) for name in sizes.brokers]
-    lost, load = (table(head, part) for head, part in zip(_heads(sizes), zip(*rows, strict=True), strict=True))
-    text = f"`make brokers`, seed {sizes.seed}, on {machine()}:\n\n{lost}\n\n{load}"
-    sys.stdout.write(text + "\n")
-    if sizes.write:
-        write_section(OPERATIONS, "benchmarks.brokers", text)
+    sizes = Sizes(**{field.name: getattr(chosen, field.name) for field in fields(Sizes)})
+    note = f"Seed {chosen.seed}, on {machine()}:"
+    for name in chosen.only or MEASUREMENTS:
+        measurement, rows = MEASUREMENTS[name], []
+        for contender in map(CONTENDERS.__getitem__, chosen.brokers):
+            version = re.search(r"\d+\.\d+\.\d+", contender.version())
+            title = f"{contender.title} {version[0] if version else 'of unknown version'}"
+            rows.append([title, *measurement.row(contender, sizes, random.Random(chosen.seed))])  # noqa: S311 - no secret
+            if chosen.write:
+                write_rows(OPERATIONS, f"benchmarks.brokers {name}", measurement.head(sizes), rows[-1:], note)
+        sys.stdout.write(f"{note}\n\n{table(measurement.head(sizes), rows)}\n\n")
 
 
-def _sizes() -> argparse.Namespace:
+def _chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.brokers", description=__doc__)
     parser.add_argument("brokers", nargs="*", default=[*CONTENDERS], help="which of them, by default all")
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--messages", type=int, default=1_000_000, help="of the backlog")
-    parser.add_argument("--rounds", type=int, default=3, help="how often the backlog is filled and drained")
-    parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=60, help="how long the connections are watched")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/operations.md")
-    return parser.parse_args()
+    parser.add_argument("--only", action="append", choices=[*MEASUREMENTS], help="one measurement, may be repeated")
+    parser.add_argument("--full", action="store_true", help="20 kills and a million messages, an hour in all")
+    parser.add_argument("--kills", type=int)
+    parser.add_argument("--messages", type=int, help="of the backlog")
+    parser.add_argument("--rounds", type=int, help="how often the backlog is filled and drained")
+    parser.add_argument("--connections", type=int)
+    parser.add_argument("--seconds", type=float, help="how long the connections are watched")
+    parser.add_argument("--seed", type=int, default=1, help="of the dice that say when to kill")
+    parser.add_argument("--write", action="store_true", help="write the rows into docs/operations.md")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.brokers) - set(CONTENDERS):
+        parser.error(f"no such broker: {', '.join(unknown)}; there are {', '.join(CONTENDERS)}")
+    for field in fields(Sizes):
+        if getattr(chosen, field.name) is None:
+            setattr(chosen, field.name, getattr(FULL if chosen.full else SHORT, field.name))
+    return chosen
 
 
-def _heads(sizes: argparse.Namespace) -> Iterator[Sequence[str]]:
-    yield (f"acknowledged messages lost in {sizes.kills} kills -9, consumer", *Consumer)
-    yield (
-        "",
-        *("in, messages/s", "in, CPU us", "out, messages/s", "out, CPU us"),
-        f"memory with {sizes.messages:,} waiting",
-        *(f"memory with {sizes.connections:,} connections", "CPU with them, of one core"),
-    )
-
-
-def _measured(contender: Contender, sizes: argparse.Namespace, dice: random.Random) -> tuple[list[str], list[str]]:
-    """The contender's row in each of the two tables."""
-    lost, rounds = [], []
+def _lost(contender: Contender, sizes: Sizes, dice: random.Random) -> list[str]:
+    found = []
     for consumer in Consumer:
         _say(f"{contender.title}: {sizes.kills} kills, consumer {consumer}")
         with _running(contender) as (broker, nodes):
             kills = kill_again_and_again(broker, nodes, consumer, sizes.kills, dice)
-        lost.append(f"{kills.lost:,} of {kills.acknowledged:,}")
-    messages = round(sizes.messages * contender.scale)
+        found.append(f"{kills.lost:,} of {kills.acknowledged:,}")
+    return found
+
+
+def _backlog(contender: Contender, sizes: Sizes, _: random.Random) -> list[str]:
+    messages, rounds = round(sizes.messages * contender.scale), []
     for _ in range(sizes.rounds):
         _say(f"{contender.title}: a backlog of {messages:,}")
         with _running(contender) as (broker, nodes):
             rounds.append(fill_and_drain(broker, nodes, messages))
-    _say(f"{contender.title}: {sizes.connections:,} connections")
-    with _running(contender) as (broker, nodes):
-        many = connect_many(broker, nodes, sizes.connections, sizes.seconds)
-    version = re.search(r"\d+\.\d+\.\d+", contender.version())
-    title = f"{contender.title} {version[0] if version else 'of unknown version'}"
-    waiting = f"{max(each.resident_mb for each in rounds):,.0f} MB" + (
-        f" ({messages:,})" if contender.scale < 1 else ""
-    )
-    return [title, *lost], [
-        title,
+    return [
+        f"{messages:,}",
         spread([each.in_rate for each in rounds]),
         spread([each.in_cpu_us for each in rounds], 1),
         spread([each.out_rate for each in rounds]),
         spread([each.out_cpu_us for each in rounds], 1),
-        waiting,
-        f"{many.resident_mb:,.0f} MB",
-        f"{many.cpu_share:.0%}",
+        f"{max(each.resident_mb for each in rounds):,.0f} MB",
     ]
+
+
+def _connections(contender: Contender, sizes: Sizes, _: random.Random) -> list[str]:
+    _say(f"{contender.title}: {sizes.connections:,} connections")
+    with _running(contender) as (broker, nodes):
+        many = connect_many(broker, nodes, sizes.connections, sizes.seconds)
+    return [f"{many.resident_mb:,.0f} MB", f"{many.cpu_share:.0%}"]
+
+
+MEASUREMENTS = {
+    "kills": Measurement(
+        lambda sizes: (f"acknowledged messages lost in {sizes.kills} kills -9, consumer", *Consumer), _lost
+    ),
+    "backlog": Measurement(
+        lambda _: ("", "messages", "in, messages/s", "in, CPU us", "out, messages/s", "out, CPU us", "memory between"),
+        _backlog,
+    ),
+    "connections": Measurement(
+        lambda sizes: (f"{sizes.connections:,} connections", "memory", "CPU, of one core"), _connections
+    ),
+}
 
 
 @contextmanager

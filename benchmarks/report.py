@@ -37,6 +37,16 @@ def machine() -> str:
     )
 
 
+def merged(section: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The table of a section with these rows in it: each in place of the one that begins alike, or behind the others.
+
+    So what is measured in parts becomes one table. Where the section's table has other columns, it begins anew.
+    """
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    old = lines[2:] if lines and lines[0] == list(head) else []
+    return table(head, {row[0]: row for row in [*old, *rows]}.values())
+
+
 def publish(name: str, text: str) -> None:
     """Print what was measured, and write it into docs/performance.md."""
     sys.stdout.write(text + "\n")
@@ -49,9 +59,25 @@ def write_section(document: Path, name: str, text: str) -> None:
     Raises:
         ValueError: the document has no such markers.
     """
+    before, _, after = _parts(document, name)
+    document.write_text(f"{before}\n{text.strip()}\n\n{after}")
+
+
+def write_rows(document: Path, name: str, head: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> None:
+    """Put rows into the table between the document's markers of that name, and a note above it.
+
+    Raises:
+        ValueError: the document has no such markers.
+    """
+    _, section, _ = _parts(document, name)
+    write_section(document, name, f"{note}\n\n{merged(section, head, rows)}")
+
+
+def _parts(document: Path, name: str) -> tuple[str, str, str]:
+    """What stands before, between and after the markers; they belong to the first and the last."""
     begin, end = f"<!-- written by {name} -->\n", f"<!-- end of {name} -->"
     before, found, rest = document.read_text().partition(begin)
-    _, ended, after = rest.partition(end)
+    section, ended, after = rest.partition(end)
     if not found or not ended:
         raise ValueError(f"{document} lacks the lines {begin.strip()} and {end}; put them where the figures belong")
-    document.write_text(f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
+    return before + begin, section, end + after

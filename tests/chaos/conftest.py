@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.report import machine, table, write_rows
 from local.services import start_services
 from proxy import proxied
 from running import Ingest
 from stage import Outcome, staged
-
-BEGIN, END = "<!-- chaos: written by make chaos -->", "<!-- chaos: end -->"
 
 
 @pytest.fixture
@@ -61,22 +60,14 @@ def pytest_terminal_summary(terminalreporter, config):
     if not outcomes:
         return
     terminalreporter.section("What became of the messages")
-    table = markdown(outcomes)
-    terminalreporter.write_line(table)
-    if page := config.getoption("chaos_page"):
-        write_between_markers(Path(page), table)
-
-
-def markdown(outcomes):
-    """The outcomes as a table."""
     names = [field.name for field in fields(Outcome)]
     head = ["recovery, s" if name == "recovery_s" else name for name in names]
-    rows = [[str(getattr(outcome, name)) for name in names] for outcome in outcomes]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] + ["--:"] * (len(names) - 1), *rows))
+    rows = [[figure(getattr(outcome, name)) for name in names] for outcome in outcomes]
+    terminalreporter.write_line(table(head, rows))
+    if page := config.getoption("chaos_page"):
+        note = f"`make chaos`, seed {config.getoption('randomly_seed')}, on {machine()}:"
+        write_rows(Path(page), "make chaos", head, rows, note)
 
 
-def write_between_markers(page, text):
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, found, after = rest.partition(END)
-    assert found, f"{page} must have the lines {BEGIN} and {END}"
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+def figure(value):
+    return f"{value:,}" if isinstance(value, int) else str(value)

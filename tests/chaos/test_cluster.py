@@ -66,4 +66,4 @@ def test_a_cluster_loses_and_doubles_nothing(stage, request, fault):
             time.sleep(dice.uniform(0, 8))
             times += 1
     name = fault.__name__.replace("_", " ")
-    stage.must_be_whole(f"cluster of three nodes: {name}, {times} times within {seconds:g} s", timeout_s=300)
+    stage.must_be_whole(f"cluster of three nodes for {seconds:g} s: {name}", times=times, timeout_s=300)

@@ -22,7 +22,7 @@ def test_a_network_that_is_cut_again_and_again(network, distant_stage):
             time.sleep(2)
             proxy.mend()
             time.sleep(3)
-    distant_stage.must_be_whole(f"network to the {side} cut three times")
+    distant_stage.must_be_whole(f"network to the {side} cut for 2 s", times=3)
 
 
 def test_a_network_that_is_slow(network, distant_stage):

@@ -29,7 +29,7 @@ def test_another_client_takes_over_the_session_again_and_again(stage):
         for _ in range(10):
             usurp_session(stage.services.mqtt_url, for_s=0.5)
             time.sleep(1)
-    stage.must_be_whole("session taken over ten times")
+    stage.must_be_whole("session taken over by another client", times=10)
 
 
 def usurp_session(url, *, for_s):
@@ -58,7 +58,7 @@ def test_poison_at_the_head_of_the_queue(stage):
     stage.publisher(rate=None, total=5000).join(30)
     stage.ingest.start()
     stage.over_at = time.monotonic()
-    stage.must_be_whole("poison at the head of the queue")
+    stage.must_be_whole("poison at the head of the queue", times=20)
     assert query(stage.database_url, "SELECT sum(times) FROM rejection WHERE topic = %s", POISONED) == [(20,)]
 
 

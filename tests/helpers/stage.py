@@ -27,6 +27,7 @@ class Outcome:
     """One line of the summary: what a fault did to what the broker had acknowledged."""
 
     fault: str
+    times: int
     sent: int
     acknowledged: int
     stored: int
@@ -55,13 +56,23 @@ class Stage:
         """How many readings, events and alerts there are."""
         return query(self.database_url, _COUNTS)[0]
 
-    def publisher(self, *, rate: float | None = RATE, total: int | None = None, ahead_ms: int = 0) -> LoggedPublisher:
-        """Start publishing, by devices whose clocks are `ahead_ms` ahead; numbers go on where the last one ended."""
+    def publisher(
+        self,
+        *,
+        rate: float | None = RATE,
+        total: int | None = None,
+        ahead_ms: int = 0,
+        order: Callable[[int], int] = lambda n: n,
+    ) -> LoggedPublisher:
+        """Start publishing, by devices whose clocks are `ahead_ms` ahead; numbers go on where the last one ended.
+
+        `order` says which number is sent as the n-th.
+        """
         first, step_ms = sum(publisher.sent for publisher in self.publishers), 1000 / rate if rate else 1.0
         began = epoch_ms() - first * step_ms - (0 if rate else (total or 0)) + ahead_ms
 
         def message(n: int) -> tuple[str, bytes]:
-            return workload.message(first + n, began, step_ms)
+            return workload.message(first + order(n), began, step_ms)
 
         publisher = LoggedPublisher(self.services.publish_mqtt_url, Load(message, rate, total))
         self.publishers.append(publisher)
@@ -85,7 +96,7 @@ class Stage:
         """Messages that the broker holds for ingest, delivered or not; of several nodes, by the one that knows most."""
         return max(map(_waiting, self.services.monitoring_urls))
 
-    def must_be_whole(self, fault: str, *, timeout_s: float = 120) -> Verdict:
+    def must_be_whole(self, fault: str, *, times: int = 1, timeout_s: float = 120) -> Verdict:
         """Wait until the broker's queue is empty, tell how long that took, and have the oracle judge."""
         messages = self.acknowledged
         must = expected(messages)
@@ -94,6 +105,7 @@ class Stage:
             verdict = judge(connection, must)
         outcome = Outcome(
             fault,
+            times,
             sent=sum(publisher.sent for publisher in self.publishers),
             acknowledged=len(messages),
             stored=verdict.stored,

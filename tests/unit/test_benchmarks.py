@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
+from benchmarks.brokers import MEASUREMENTS, OPERATIONS
 from benchmarks.load import last_readings
 from benchmarks.processes import cpu_s, resident_bytes
-from benchmarks.report import PERFORMANCE, spread, table, write_section
+from benchmarks.report import PERFORMANCE, merged, spread, table, write_rows, write_section
 from benchmarks.traffic import TIME, comma_separated, epoch_ms, gateways, meters, registry, timestamp
 from devices.device import Device
 from devices.payload import Reading, decode
@@ -79,6 +80,20 @@ def test_a_section_is_replaced_and_the_rest_of_the_document_stays(tmp_path):
     assert document.read_text() == expected
 
 
+def test_rows_that_are_measured_in_parts_become_one_table(tmp_path):
+    document = tmp_path / "page.md"
+    document.write_text("before\n<!-- written by us -->\n<!-- end of us -->\nafter\n")
+    write_rows(document, "us", ("a", "b"), [("x \\| y", "1"), ("z", "2")], "first")
+    write_rows(document, "us", ("a", "b"), [("new", "3"), ("x \\| y", "4")], "second")
+    written = table(("a", "b"), [("x \\| y", "4"), ("z", "2"), ("new", "3")])
+    expected = f"before\n<!-- written by us -->\n\nsecond\n\n{written}\n\n<!-- end of us -->\nafter\n"
+    assert document.read_text() == expected
+
+
+def test_a_table_of_other_columns_begins_anew():
+    assert merged(table(("a", "b"), [("x", "1")]), ("a", "c"), [("y", "2")]) == table(("a", "c"), [("y", "2")])
+
+
 def test_a_document_without_markers_is_left_as_it_is_and_the_error_says_what_it_lacks(tmp_path):
     document = tmp_path / "page.md"
     document.write_text("nothing\n")
@@ -93,6 +108,13 @@ def test_the_page_on_performance_has_a_place_for_every_measurement_and_names_its
     assert f"<!-- written by benchmarks.{name} -->\n" in text
     assert f"<!-- end of benchmarks.{name} -->" in text
     assert f"python -m benchmarks.{name}" in text
+
+
+@pytest.mark.parametrize("name", ["make chaos", *(f"benchmarks.brokers {table}" for table in MEASUREMENTS)])
+def test_the_guide_for_operators_has_a_place_for_what_is_measured_of_faults_and_brokers(name):
+    text = OPERATIONS.read_text()
+    assert f"<!-- written by {name} -->\n" in text
+    assert f"<!-- end of {name} -->" in text
 
 
 def test_a_process_costs_what_its_descendants_cost_also_those_that_have_ended():

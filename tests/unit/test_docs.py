@@ -145,6 +145,14 @@ def test_the_operations_guide_names_the_metrics_that_there_are_and_no_others() -
     assert named == shown
 
 
+def test_every_line_that_ingest_logs_when_something_is_wrong_is_in_the_operations_guide() -> None:
+    sources = [*(ROOT / "ingest").glob("*.py"), ROOT / "app" / "crew.py"]
+    pattern = r'log\.(?:warning|error|exception)\(\s*"([^"]+)"'
+    lines = {line for source in sources for line in re.findall(pattern, source.read_text(encoding="utf-8"))}
+    assert lines
+    assert [line for line in sorted(lines) if f"`{line}`" not in OPERATIONS] == []
+
+
 @pytest.mark.parametrize("page", ["operations.md", "mqtt.md"])
 def test_every_reason_of_a_rejection_is_explained(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
