@@ -26,6 +26,9 @@ PREFERRED_MONITORING_PORT = 8222
 #   max_pending         what may wait to be sent to a client; with more, or reading nothing for write_deadline, it is
 #                       dropped. What is in flight of gateways' messages, 30,000 of 5 kB, is over NATS's default of
 #                       64 MB, and ingest reads nothing while the database takes long over a batch.
+#   js_api_timeout      how long a store may take before the connection that waits for it is closed. A disk that has too
+#                       much to do takes longer than the default of 5 s, and a publisher that comes again adds to it.
+#                       Of several nodes one may have died with the request, so there it stays at the default.
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
 #                       survives the power cut too and costs most of the throughput.
 #   max_payload         stays at its default of 1 MB.
@@ -37,7 +40,10 @@ http: "127.0.0.1:{monitoring_port}"
 max_pending: 256MB
 write_deadline: "60s"
 jetstream {{ store_dir: {store_dir}, sync_interval: "{sync_interval}" }}
-mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas} }}
+mqtt {{
+  listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas}
+  js_api_timeout: "{store_timeout}"
+}}
 mappings {{ {mappings} }}
 authorization {{ users: [
 {users}
@@ -93,6 +99,7 @@ def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval
         sync_interval=sync_interval,
         mqtt_port=node.mqtt_port,
         replicas=node.replicas,
+        store_timeout="60s" if node.replicas == 1 else "5s",
         mappings=mappings(place.partitions),
         users="\n".join(f"  {user_line(account)}" for account in accounts),
     )

@@ -47,3 +47,4 @@ def test_a_broker_whose_disk_stands_still(slow_disk, stage):
     with stage.load(), frozen(slow_disk):
         time.sleep(8)
     stage.must_be_whole("broker's disk stands still for 8 s")
+    assert "closing the connection" not in stage.services.broker.log_file.read_text()

@@ -64,6 +64,11 @@ def test_one_partition_needs_no_mapping_and_several_map_by_community():
     assert '"anju.p.{{partition(4,1)}}.{{wildcard(1)}}.>"' in nats(partitions=4)
 
 
+def test_a_store_may_take_a_minute_where_no_other_node_could_have_died_with_it():
+    assert 'js_api_timeout: "60s"' in nats()
+    assert 'js_api_timeout: "5s"' in nats(replicas=3)
+
+
 def test_a_broker_that_cannot_map_refuses_partitions():
     with pytest.raises(LocalError, match="Mosquitto cannot map communities to 4 partitions: set ANJU_PARTITIONS=1"):
         open_mosquitto(Place(Path("/d/broker"), Ports(Path("/d")), None, 4, print))
