@@ -25,6 +25,7 @@ from store import notices as store
 from store.database import Connection, Database, DatabaseUnavailableError
 from store.notices import DueNotice, SentMessage, ToldAlert
 from store.ownership import become_teller, connect_for_locks
+from store.suppression import causes_of
 
 log = structlog.get_logger()
 
@@ -92,9 +93,10 @@ class Dispatcher:
                 log.warning("a channel is no longer in the file", channel=name, dropped=len(due))
                 return
             recent = store.recent_messages(connection, name, now - WINDOW)
-            todo = plan(due, channel, recent, frozenset(), now)
+            suppressed = causes_of(connection, {notice.alert_id for notice in due}, now)
+            todo = plan(due, channel, recent, suppressed.keys(), now)
             for later in todo.postponed:
-                store.postpone(connection, _ids(later.notices), later.until)
+                store.postpone(connection, _ids(later.notices), later.until, held=later.held)
             for gone in todo.dropped:
                 store.drop(connection, _ids(gone.notices), gone.reason, now)
         for number, message in enumerate(todo.messages):

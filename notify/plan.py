@@ -42,10 +42,11 @@ class Message(NamedTuple):
 
 
 class Postponed(NamedTuple):
-    """Notices that are looked at again at that time."""
+    """Notices that are looked at again at that time; `held` where a suppression is why."""
 
     until: datetime
     notices: tuple[DueNotice, ...]
+    held: bool = False
 
 
 class Dropped(NamedTuple):
@@ -104,18 +105,18 @@ def _needed(
 ) -> list[DueNotice]:
     """What is worth telling; a recovery goes with what it is the recovery of."""
     gone: dict[str, list[DueNotice]] = {}
-    wanted, waiting, recoveries = [], [], []
+    wanted, held, waiting, recoveries = [], [], [], []
     for notice in due:
         if notice.kind == "resolved":
             recoveries.append(notice)
         elif notice.kind == "escalated" and (notice.over or notice.attention != "unacknowledged"):
             gone.setdefault("somebody has seen to it", []).append(notice)
-        elif notice.alert_id not in suppressed:
-            wanted.append(notice)
-        elif notice.over:
+        elif notice.over and (notice.held or notice.alert_id in suppressed):
             gone.setdefault("over before its suppression ended", []).append(notice)
+        elif notice.alert_id in suppressed:
+            held.append(notice)
         else:
-            waiting.append(notice)
+            wanted.append(notice)
     told_now = {notice.alert_id for notice in wanted}
     for notice in recoveries:
         if notice.first == "sent" or notice.alert_id in told_now:
@@ -125,6 +126,7 @@ def _needed(
         else:
             gone.setdefault("nobody was told of it", []).append(notice)
     _postpone(waiting, now + LOOK_AGAIN, postponed)
+    _postpone(held, now + LOOK_AGAIN, postponed, held=True)
     dropped += [Dropped(reason, tuple(notices)) for reason, notices in gone.items()]
     return wanted
 
@@ -163,10 +165,11 @@ def _spaced(
     messages: list[Message], recent: Sequence[SentMessage], now: datetime, postponed: list[Postponed]
 ) -> list[Message]:
     """Those whose cause was not told of a moment ago; the others gather for a while."""
-    last = {(message.community, message.rule): message.sent_at for message in recent}
+    last = {((message.community, message.rule), message.critical): message.sent_at for message in recent}
     free = []
     for message in messages:
-        again = last[message.cause] + SAME_CAUSE_EVERY if message.cause in last else now
+        before = last.get((message.cause, message.critical))
+        again = before + SAME_CAUSE_EVERY if before else now
         if again <= now:
             free.append(message)
         else:
@@ -185,6 +188,6 @@ def _message(form: Form, cause: Cause | None, notices: Sequence[DueNotice]) -> M
     return Message(form, cause, critical, tuple(notices))
 
 
-def _postpone(notices: Sequence[DueNotice], until: datetime, postponed: list[Postponed]) -> None:
+def _postpone(notices: Sequence[DueNotice], until: datetime, postponed: list[Postponed], *, held: bool = False) -> None:
     if notices:
-        postponed.append(Postponed(until, tuple(notices)))
+        postponed.append(Postponed(until, tuple(notices), held))

@@ -51,7 +51,7 @@ class DueNotice(NamedTuple):
     """A notice whose time has come, with what decides how it is told.
 
     `first` is the state of the first notice about the alert on the channel, "" where there is none: a recovery is told
-    to whoever got that.
+    to whoever got that. `held` is whether it has waited for the end of a suppression.
     """
 
     id: int
@@ -66,6 +66,7 @@ class DueNotice(NamedTuple):
     over: bool
     attention: str
     first: str
+    held: bool
 
 
 class SentMessage(NamedTuple):
@@ -155,7 +156,8 @@ def due_notices(connection: Connection, channel: str, now: datetime) -> list[Due
             WHERE recovery.channel = %(channel)s AND recovery.kind = 'resolved' AND recovery.state = 'queued'
         )
         SELECT due.id, due.alert_id, due.kind, due.n, due.attempts, due.queued_at, alert.severity, alert.community,
-               alert.rule, alert.process = 'ended', alert.attention, coalesce(first.state, '')
+               alert.rule, alert.process = 'ended', alert.attention, coalesce(first.state, ''),
+               due.held
         FROM due
         JOIN alert ON alert.id = due.alert_id
         LEFT JOIN LATERAL (
@@ -182,9 +184,12 @@ def recent_messages(connection: Connection, channel: str, since: datetime) -> li
     return [SentMessage(*row) for row in rows]
 
 
-def postpone(connection: Connection, ids: Sequence[int], until: datetime) -> None:
-    """Look at these notices again at that time."""
-    connection.execute("UPDATE notice SET due_at = %s WHERE id = ANY (%s) AND state = 'queued'", (until, list(ids)))
+def postpone(connection: Connection, ids: Sequence[int], until: datetime, *, held: bool) -> None:
+    """Look at these notices again at that time; `held` where a suppression is why."""
+    connection.execute(
+        "UPDATE notice SET due_at = %s, held = held OR %s WHERE id = ANY (%s) AND state = 'queued'",
+        (until, held, list(ids)),
+    )
 
 
 def drop(connection: Connection, ids: Sequence[int], reason: str, now: datetime) -> None:

@@ -45,10 +45,13 @@ CREATE TABLE notice (
     settled_at timestamptz,
     message_id bigint REFERENCES notice_message (id),
     told_over boolean NOT NULL DEFAULT false,
+    held boolean NOT NULL DEFAULT false,
     UNIQUE (alert_id, channel, kind, n)
 );
 
 COMMENT ON COLUMN notice.told_over IS 'what was sent said that it is over, so that nothing more has to be told';
+
+COMMENT ON COLUMN notice.held IS 'it waited because its alert was suppressed; over by the end of that, it is not told';
 
 CREATE INDEX notice_due ON notice (channel, due_at) WHERE state = 'queued';
 CREATE INDEX notice_dead ON notice (settled_at) WHERE state = 'dead';

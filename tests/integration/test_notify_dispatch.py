@@ -1,9 +1,11 @@
 """Notices through a real database to a real receiver, in a time that the test lets pass."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 
+from notify.backoff import MOST_ATTEMPTS
 from notify.dispatch import Dispatcher
 from notify.routing_file import load_routing
 from notify.tell import settle
@@ -12,6 +14,8 @@ from running import query
 from store.database import Database
 from store.migrate import migrate
 from store.notices import due_channels
+from store.suppression import CauseName, suppress
+from store.transitions import lock_transitions
 from telling import NOON, Clock, alert_id, end_alerts, raise_alerts, write_routing
 
 UNAVAILABLE = Answer(503)
@@ -181,6 +185,149 @@ def test_a_person_reads_what_where_since_when_and_what_to_do(manager, receiver):
     assert "12:00 开始，已持续 2 分钟" in text
     assert "请立即关阀" in text
     assert f"https://anju.example/alerts/{alert_id(1)}" in text
+
+
+def test_a_storm_is_a_few_messages_and_one_digest_that_counts_everything(manager, receiver):
+    for rule in range(15):
+        manager.raised(*range(rule * 10 + 1, rule * 10 + 11), rule=f"rule_{rule}", severity="major")
+    manager.look(seconds=5)
+    (text,) = words(receiver)
+    assert "【汇总】150 条未恢复" in text
+    manager.raised(200, rule="late", severity="major")
+    manager.look(minutes=9)
+    assert len(receiver.accepted) == 1
+    manager.look(minutes=1)
+    assert len(receiver.accepted) == 2
+    assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 151)]
+
+
+def test_what_came_in_quiet_hours_is_one_summary_in_the_morning(telling, receiver):
+    telling.route(
+        contacts=[{"name": "王经理", "channels": {"wecom": receiver.url}, "quiet_hours": "22:00-07:00"}],
+        routes=[{"to": "王经理"}],
+    )
+    telling.clock.pass_(hours=12)
+    telling.raised(1, rule="one", severity="major")
+    telling.raised(2, rule="two", severity="major")
+    telling.raised(3, rule="three", severity="critical")
+    telling.look(seconds=5)
+    (text,) = words(receiver)
+    assert "紧急" in text
+    telling.look(hours=6)
+    assert len(receiver.accepted) == 1
+    telling.look(hours=1)
+    assert "【免打扰期间汇总】2 条未恢复" in words(receiver)[1]
+
+
+def escalating(receiver):
+    return {
+        "contacts": [{"name": name, "channels": {"wecom": f"{receiver.url}/{path}"}} for name, path in PEOPLE],
+        "routes": [{"to": "值班", "escalate": ["经理", ["街道"]]}],
+    }
+
+
+PEOPLE = (("值班", "duty"), ("经理", "manager"), ("街道", "street"))
+
+
+def paths(receiver):
+    return [request.path for request in receiver.accepted]
+
+
+def test_an_alert_that_nobody_acknowledges_goes_up_level_by_level(telling, receiver):
+    telling.route(**escalating(receiver))
+    telling.raised(1)
+    telling.look()
+    telling.look(minutes=4)
+    assert paths(receiver) == ["/duty"]
+    telling.look(minutes=1)
+    assert paths(receiver) == ["/duty", "/manager"]
+    assert "没有确认" in words(receiver)[1]
+    telling.look(minutes=5)
+    assert paths(receiver) == ["/duty", "/manager", "/street"]
+    telling.ended(1)
+    telling.look(seconds=30)
+    assert sorted(paths(receiver)[3:]) == ["/duty", "/manager", "/street"]
+
+
+def test_an_alert_that_somebody_acknowledges_goes_no_further(telling, receiver):
+    telling.route(**escalating(receiver))
+    telling.raised(1)
+    telling.look()
+    query(telling.url, "UPDATE alert SET attention = 'acknowledged' RETURNING 1")
+    telling.look(hours=1)
+    telling.ended(1)
+    telling.look(seconds=30)
+    assert paths(receiver) == ["/duty", "/duty"]
+
+
+def test_a_suppressed_alert_is_told_when_that_ends_and_not_if_it_is_over_by_then(program, receiver):
+    raise_alerts(program.url, [1, 2], at=program.clock(), hand_in=False)
+    with program.database.connection() as connection:
+        lock_transitions(connection)
+        until = program.clock() + timedelta(minutes=10)
+        suppress(connection, [alert_id(1), alert_id(2)], CauseName.MAINTENANCE, since=program.clock(), until=until)
+    program.settle(1, 2)
+    program.look(seconds=5)
+    program.look(minutes=5)
+    program.ended(2)
+    program.look(minutes=5)
+    program.look(minutes=1)
+    assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
+    assert program.states() == [
+        ("平台/webhook", "raised", 1, "dropped", 1), ("平台/webhook", "raised", 1, "sent", 1),
+        ("平台/webhook", "resolved", 1, "dropped", 1),
+    ]  # fmt: skip
+
+
+def with_fallback(receiver, broken):
+    return {
+        "contacts": [
+            {"name": "甲", "channels": {"webhook": broken}},
+            {"name": "乙", "channels": {"wecom": f"{receiver.url}/help"}},
+        ],
+        "routes": [{"to": "甲"}],
+        "fallback": "乙",
+    }
+
+
+def test_a_notice_that_is_refused_for_ever_goes_to_the_fallback(telling, receiver):
+    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+    receiver.answers = [Answer(401)]
+    telling.raised(1, severity="major")
+    telling.look(seconds=5)
+    telling.look(seconds=1)
+    assert paths(receiver) == ["/help"]
+    assert "发送失败" in words(receiver)[0]
+    assert telling.states() == [("乙/wecom", "fallback", 1, "sent", 1), ("甲/webhook", "raised", 1, "dead", 1)]
+
+
+def test_after_the_last_attempt_a_notice_is_dead_and_its_address_is_nowhere(telling, receiver):
+    telling.route(**with_fallback(receiver, "http://127.0.0.1:9/s3cret"))
+    telling.raised(1, severity="major")
+    for _ in range(MOST_ATTEMPTS):
+        assert receiver.accepted == []
+        telling.look(minutes=6)
+    telling.look(seconds=1)
+    assert paths(receiver) == ["/help"]
+    rows = query(telling.url, "SELECT state, attempts, last_error FROM notice ORDER BY id")
+    assert rows[0] == ("dead", MOST_ATTEMPTS, "can't connect")
+
+
+def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(telling, receiver):
+    telling.route(**with_fallback(receiver, "http://127.0.0.1:9"))
+    telling.raised(1)
+    for _ in range(4):
+        telling.look(minutes=1)
+    assert paths(receiver) == ["/help"]
+    assert telling.states()[1] == ("甲/webhook", "raised", 1, "queued", 1)
+
+
+def test_an_alert_that_changes_its_channel_on_the_way_is_not_told_to_one_that_is_gone(telling, receiver):
+    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+    telling.raised(1, severity="major")
+    telling.route()
+    telling.look(seconds=5)
+    assert telling.states() == [("甲/webhook", "raised", 1, "dropped", 1)]
 
 
 def test_nothing_is_told_without_a_route(telling, receiver):

@@ -1,0 +1,176 @@
+"""What is sent when: the laws of grouping, digest, quiet hours and suppression, on generated courses."""
+
+from collections import Counter
+from datetime import datetime, time, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notify.plan import MOST_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
+from notify.routing import CITY, Channel, ChannelKind, QuietHours
+from store.notices import DueNotice, SentMessage
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=CITY)
+NIGHT = QuietHours(time(22), time(7))
+PERSON = Channel("王经理/wecom", ChannelKind.WECOM, "https://example.com")
+SLEEPER = Channel("王经理/wecom", ChannelKind.WECOM, "https://example.com", quiet=NIGHT)
+PROGRAM = Channel("平台/webhook", ChannelKind.WEBHOOK, "https://example.com", quiet=NIGHT)
+
+
+def notice(number, *, kind="raised", severity="warning", rule="leak", community="a", over=False, first="", **more):
+    values = {
+        "id": number, "alert_id": UUID(int=more.pop("alert", number)), "kind": kind, "n": 1, "attempts": 0,
+        "queued_at": NOON, "severity": severity, "community": community, "rule": rule, "over": over,
+        "attention": "unacknowledged", "first": first, "held": False, **more,
+    }  # fmt: skip
+    return DueNotice(**values)
+
+
+def ids(parts):
+    return [each.id for part in parts for each in part.notices]
+
+
+notices = st.lists(
+    st.builds(
+        notice,
+        st.integers(1, 400),
+        kind=st.sampled_from(["raised", "raised", "escalated", "fallback", "resolved"]),
+        severity=st.sampled_from(["info", "warning", "major", "critical"]),
+        rule=st.sampled_from([f"rule-{n}" for n in range(14)]),
+        community=st.sampled_from(["a", "b", None]),
+        over=st.booleans(),
+        first=st.sampled_from(["", "sent", "queued", "dropped"]),
+        attention=st.sampled_from(["unacknowledged", "acknowledged"]),
+    ),
+    unique_by=lambda each: each.id,
+    max_size=60,
+)
+hours = st.integers(0, 48).map(lambda half: NOON + timedelta(minutes=30 * half))
+
+
+@given(notices, st.sampled_from([PERSON, SLEEPER, PROGRAM]), st.sets(st.integers(1, 400)), hours)
+def test_every_notice_is_in_exactly_one_place(due, channel, suppressed, now):
+    done = plan(due, channel, [], {UUID(int=number) for number in suppressed}, now)
+    places = Counter(ids(done.messages) + ids(done.postponed) + ids(done.dropped))
+    assert places == Counter(each.id for each in due)
+    assert all(part.until > now for part in done.postponed)
+
+
+@given(notices, st.sets(st.integers(1, 400)))
+def test_what_is_suppressed_is_not_told_and_not_lost_while_it_is_open(due, suppressed):
+    done = plan(due, PERSON, [], {UUID(int=number) for number in suppressed}, NOON)
+    hidden = {each.id for each in due if each.alert_id.int in suppressed and each.kind != "resolved"}
+    assert not hidden & set(ids(done.messages))
+    open_ones = {each.id for each in due if each.id in hidden and not each.over and each.kind == "raised"}
+    assert open_ones <= set(ids(done.postponed))
+
+
+@given(notices, hours)
+def test_quiet_hours_hold_everything_but_what_is_critical(due, now):
+    done = plan(due, SLEEPER, [], (), now)
+    if NIGHT.end_of(now):
+        assert all(message.critical for message in done.messages)
+
+
+@given(notices, hours)
+def test_critical_notices_and_programs_never_wait_for_a_limit(due, now):
+    critical = [each for each in due if each.severity == "critical" and each.kind in {"raised", "fallback"}]
+    assert {each.id for each in critical} <= set(ids(plan(due, SLEEPER, [], (), now).messages))
+    raised = {each.id for each in due if each.kind in {"raised", "fallback"}}
+    assert raised <= set(ids(plan(due, PROGRAM, [], (), now).messages))
+
+
+courses = st.lists(
+    st.tuples(st.integers(0, 90), st.integers(0, 20), st.sampled_from(["warning", "major", "critical"])),
+    min_size=1,
+    max_size=120,
+)
+
+
+@given(courses)
+def test_nobody_gets_more_than_ten_messages_in_ten_minutes_and_nothing_is_lost(course):
+    """Notices come (after so many seconds, of that rule); whenever something is due, the channel is looked at."""
+    waiting, sent, at, number = [], [], NOON, 0
+    for after_s, rule, severity in course:
+        at += timedelta(seconds=after_s)
+        number += 1
+        waiting.append((at, notice(number, severity=severity, rule=f"rule-{rule}")))
+    told, now = [], NOON
+    while waiting:
+        now = max(now, min(due_at for due_at, _ in waiting))
+        due = [each for due_at, each in waiting if due_at <= now]
+        waiting = [(due_at, each) for due_at, each in waiting if due_at > now]
+        recent = [message for message in sent if message.sent_at > now - WINDOW]
+        done = plan(due, PERSON, recent, (), now)
+        for message in done.messages:
+            sent.append(SentMessage(now, message.form, *(message.cause or (None, None)), message.critical))
+            told += [each.id for each in message.notices]
+        waiting += [(part.until, each) for part in done.postponed for each in part.notices]
+        now += timedelta(seconds=1)
+    assert sorted(told) == list(range(1, number + 1))
+    times = [message.sent_at for message in sent if not message.critical]
+    for first, after in zip(times, times[MOST_IN_WINDOW:], strict=False):
+        assert after - first >= WINDOW
+    _causes_are_spaced(sent)
+
+
+def _causes_are_spaced(sent):
+    by_cause = {}
+    for message in sent:
+        if message.form == Form.GROUP:
+            by_cause.setdefault((message.community, message.rule, message.critical), []).append(message.sent_at)
+    for times in by_cause.values():
+        assert all(after - before >= SAME_CAUSE_EVERY for before, after in pairwise(times))
+
+
+def test_alerts_of_one_cause_are_one_message():
+    done = plan([notice(1), notice(2), notice(3, rule="other"), notice(4, community="b")], PERSON, [], (), NOON)
+    assert [[each.id for each in message.notices] for message in done.messages] == [[1, 2], [3], [4]]
+
+
+def test_when_there_would_be_too_many_the_rest_is_one_digest_and_the_next_comes_ten_minutes_later():
+    many = [notice(number, rule=f"rule-{number}") for number in range(20)]
+    (digest,) = plan(many, PERSON, [], (), NOON).messages
+    assert digest.form is Form.DIGEST
+    assert len(digest.notices) == 20
+    sent = SentMessage(NOON, Form.DIGEST, None, None, critical=False)
+    later = plan([notice(30)], PERSON, [sent], (), NOON + timedelta(minutes=3))
+    assert later.messages == []
+    assert later.postponed[0].until == NOON + WINDOW
+
+
+def test_after_quiet_hours_there_is_one_summary():
+    held = [notice(n, rule=f"rule-{n}", queued_at=NOON - timedelta(hours=8)) for n in (1, 2)]
+    (summary,) = plan(held, SLEEPER, [], (), NOON).messages
+    assert summary.form is Form.AFTER_QUIET
+
+
+def test_a_recovery_is_told_to_whoever_was_told_of_the_beginning_and_to_nobody_else():
+    due = [
+        notice(1, kind="resolved", over=True, first="sent"),
+        notice(2, kind="resolved", over=True, first="queued"),
+        notice(3, kind="resolved", over=True, first="dropped"),
+        notice(4, over=True),
+        notice(5, kind="resolved", over=True, first="queued", alert=4),
+    ]
+    done = plan(due, PERSON, [], (), NOON)
+    assert sorted(ids(done.messages)) == [1, 4, 5]
+    assert ids(done.postponed) == [2]
+    assert ids(done.dropped) == [3]
+
+
+def test_nobody_is_told_of_an_escalation_that_somebody_has_seen_to():
+    due = [notice(1, kind="escalated", attention="acknowledged"), notice(2, kind="escalated", over=True)]
+    assert ids(plan(due, PERSON, [], (), NOON).dropped) == [1, 2]
+
+
+def test_quiet_hours_span_midnight():
+    at = {hour: NIGHT.end_of(NOON.replace(hour=hour)) for hour in (6, 7, 21, 22)}
+    assert at == {
+        6: NOON.replace(hour=7),
+        7: None,
+        21: None,
+        22: NOON.replace(hour=7) + timedelta(days=1),
+    }
