@@ -165,10 +165,10 @@ def _spaced(
     messages: list[Message], recent: Sequence[SentMessage], now: datetime, postponed: list[Postponed]
 ) -> list[Message]:
     """Those whose cause was not told of a moment ago; the others gather for a while."""
-    last = {((message.community, message.rule), message.critical): message.sent_at for message in recent}
+    last = {(message.community, message.rule, message.critical): message.sent_at for message in recent}
     free = []
     for message in messages:
-        before = last.get((message.cause, message.critical))
+        before = last.get((*(message.cause or (None, None)), message.critical))
         again = before + SAME_CAUSE_EVERY if before else now
         if again <= now:
             free.append(message)

@@ -25,18 +25,18 @@ _PLATFORM = "平台"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One alert: where, what, since when, what to do."""
+    """One alert: where, what, since when. `label` is for where it stands among alerts of other causes.
 
-    severity: str
-    title: str
+    `state` says that it is over or that somebody is on it, and is empty otherwise.
+    """
+
+    label: str
     place: str
     device: str
     message: str
-    advice: str
     since: str
     lasted: str
-    over: bool
-    simulated: bool
+    state: str
     link: str
 
 
@@ -53,7 +53,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message in words; `remark` says why it comes now or to this person, `more` how many entries are left out."""
+    """A message in words; `remark` says why it comes now or to this person, `more` how many lines are left out.
+
+    A few alerts are told one by one, `entries`; many of several causes are counted, `tallies`.
+    """
 
     heading: str
     severity: Severity
@@ -62,7 +65,7 @@ class Story:
     entries: tuple[Entry, ...]
     tallies: tuple[Tally, ...]
     more: int
-    form: Form
+    advice: str
 
 
 def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, now: datetime) -> Story:
@@ -76,27 +79,27 @@ def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, no
     """
     worst = max((Severity(alert.severity) for alert in alerts), key=_RANK.__getitem__)
     over = all(alert.process == "ended" for alert in alerts)
-    shown = sorted(alerts, key=lambda alert: (alert.process == "ended", -_RANK[Severity(alert.severity)]))[:_LINES]
     grouped = message.form is Form.GROUP
-    tallies = () if grouped else _tallies(alerts)
+    listed = grouped or len(alerts) <= _LINES
+    shown = sorted(alerts, key=lambda alert: (alert.process == "ended", -_RANK[Severity(alert.severity)]))
+    tallies = () if listed else _tallies(alerts)
     return Story(
         heading=_group_heading(alerts, worst, over=over) if grouped else _digest_heading(message.form, alerts),
         severity=worst,
         over=over,
         remark=_remark(message),
-        entries=tuple(_entry(alert, base_url, now) for alert in shown) if grouped else (),
+        entries=tuple(_entry(alert, base_url, now, alone=grouped) for alert in shown[:_LINES]) if listed else (),
         tallies=tallies[:_LINES],
-        more=max(0, (len(alerts) if grouped else len(tallies)) - _LINES),
-        form=message.form,
+        more=max(0, (len(alerts) if listed else len(tallies)) - _LINES),
+        advice=shown[0].advice if grouped and not over else "",
     )
 
 
 def _group_heading(alerts: Sequence[ToldAlert], worst: Severity, *, over: bool) -> str:
     first = alerts[0]
-    simulated = "（模拟）" if all(alert.simulated for alert in alerts) else ""
     mark = "恢复" if over else SEVERITY[worst]
     where = _where(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
-    return f"【{mark}】{first.title}{simulated} {where}".strip()
+    return f"【{mark}】{first.title}{_simulated(alerts)} {where}".strip()
 
 
 def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
@@ -104,7 +107,7 @@ def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
     mark = "免打扰期间汇总" if form is Form.AFTER_QUIET else "汇总"
     parts = [f"{len(alerts) - over} 条未恢复"] if over < len(alerts) else []
     parts += [f"{over} 条已恢复"] if over else []
-    return f"【{mark}】{'，'.join(parts)}"
+    return f"【{mark}】{'，'.join(parts)}{_simulated(alerts)}"
 
 
 def _remark(message: Message) -> str:
@@ -119,20 +122,24 @@ def _remark(message: Message) -> str:
     return ""
 
 
-def _entry(alert: ToldAlert, base_url: str | None, now: datetime) -> Entry:
+def _entry(alert: ToldAlert, base_url: str | None, now: datetime, *, alone: bool) -> Entry:
+    label = "" if alone else f"[{SEVERITY[Severity(alert.severity)]}] {_community(alert)} "
     return Entry(
-        severity=SEVERITY[Severity(alert.severity)],
-        title=alert.title,
+        label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
         place=_where(alert),
         device=alert.device,
         message=alert.message,
-        advice=alert.advice,
         since=_clock(alert.opened_at, now),
         lasted=in_chinese(max(timedelta(), (alert.ended_at or now) - alert.opened_at)),
-        over=alert.process == "ended",
-        simulated=alert.simulated,
+        state=_state(alert),
         link=f"{base_url.rstrip('/')}/alerts/{alert.id}" if base_url else "",
     )
+
+
+def _state(alert: ToldAlert) -> str:
+    if alert.process == "ended":
+        return "已恢复"
+    return "" if alert.attention == "unacknowledged" else f"已有人处理{f'：{alert.assignee}' if alert.assignee else ''}"
 
 
 def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
@@ -141,6 +148,10 @@ def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
     over = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
     order = sorted(count, key=lambda key: (-_RANK[Severity(key[0])], -count[key], key))
     return tuple(Tally(SEVERITY[Severity(k[0])], k[1], k[2], count[k], over[k]) for k in order)
+
+
+def _simulated(alerts: Sequence[ToldAlert]) -> str:
+    return "（模拟）" if all(alert.simulated for alert in alerts) else ""
 
 
 def _where(alert: ToldAlert) -> str:

@@ -1,0 +1,141 @@
+"""What a person reads, in the words of every kind of channel."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from notify.backoff import delay
+from notify.plan import Form, Message
+from notify.post import retry_after_s
+from notify.robots import cut
+from notify.routing import ChannelKind
+from notify.send import render
+from notify.story import tell
+from store.notices import DueNotice, ToldAlert
+
+NOW = datetime(2026, 11, 25, 4, 12, tzinfo=UTC)
+PEOPLE = [ChannelKind.WECOM, ChannelKind.DINGTALK, ChannelKind.FEISHU, ChannelKind.EMAIL]
+
+every_kind = pytest.mark.parametrize("kind", PEOPLE)
+
+
+def alert(number, **more):
+    values = {
+        "id": UUID(int=number), "rule": "gas_leak", "community": "yg", "community_name": "阳光小区", "building": "3",
+        "unit": "2", "room": f"{number}01", "device": f"gas-{number}", "kind": "gas_meter", "severity": "critical",
+        "title": "检测到燃气泄漏", "message": f"3号楼 2单元 {number}01 gas-{number}：检测到燃气泄漏！",
+        "advice": "请立即关阀、开窗。", "process": "active", "attention": "unacknowledged", "assignee": None,
+        "opened_at": NOW - timedelta(minutes=12), "raised_at": NOW, "ended_at": None, "simulated": False, **more,
+    }  # fmt: skip
+    return ToldAlert(**values)
+
+
+def notice(number, kind="raised", n=1):
+    return DueNotice(
+        number, UUID(int=number), kind, n, 0, NOW, "critical", "yg", "gas_leak", over=False,
+        attention="unacknowledged", first="", held=False,
+    )  # fmt: skip
+
+
+def words(kind, alerts, *, form=Form.GROUP, notices=(), base_url="https://anju.example"):
+    story = tell(Message(form, ("yg", "gas_leak"), True, tuple(notices) or (notice(1),)), alerts, base_url, NOW)
+    return f"{story.heading}\n{render(kind, story)}"
+
+
+@every_kind
+def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
+    text = words(kind, [alert(1)])
+    for part in (
+        "【紧急】",
+        "阳光小区 3号楼 2单元 101",
+        "检测到燃气泄漏！",
+        "12:00",
+        "已持续 12 分钟",
+        "请立即关阀、开窗。",
+    ):
+        assert part in text
+    assert f"https://anju.example/alerts/{UUID(int=1)}" in text
+
+
+@every_kind
+def test_without_an_address_there_is_no_link(kind):
+    assert "查看" not in words(kind, [alert(1)], base_url=None)
+
+
+@every_kind
+def test_a_recovery_says_how_long_it_lasted_and_asks_for_nothing(kind):
+    text = words(kind, [alert(1, process="ended", ended_at=NOW)])
+    assert "【恢复】" in text
+    assert "持续 12 分钟" in text
+    assert "关阀" not in text
+    assert "确认" not in text
+
+
+@every_kind
+def test_alerts_of_one_cause_are_listed_up_to_ten(kind):
+    text = words(kind, [alert(number) for number in range(1, 13)])
+    assert "阳光小区 12 处" in text
+    assert "gas-10：" in text
+    assert "gas-11：" not in text
+    assert "另有 2 处未列出" in text
+
+
+@every_kind
+def test_a_digest_counts_by_cause_the_gravest_first(kind):
+    alerts = [
+        alert(n, severity="warning", title="没有数据", process="ended" if n < 5 else "active") for n in range(1, 30)
+    ]
+    alerts += [alert(n, severity="major", title="闸杆卡住") for n in range(30, 33)]
+    text = words(kind, alerts, form=Form.DIGEST)
+    assert "【汇总】28 条未恢复，4 条已恢复" in text
+    assert text.index("闸杆卡住") < text.index("没有数据")
+    assert "（4 条已恢复）" in text
+
+
+@every_kind
+def test_a_short_summary_lists_its_alerts(kind):
+    text = words(kind, [alert(1), alert(2, attention="assigned", assignee="张师傅")], form=Form.AFTER_QUIET)
+    assert "【免打扰期间汇总】" in text
+    assert "[紧急] 阳光小区" in text
+    assert "已有人处理：张师傅" in text
+
+
+@every_kind
+def test_an_escalation_and_a_fallback_say_why_they_come_to_this_person(kind):
+    assert "升级通知到您（第 2 级）" in words(kind, [alert(1)], notices=[notice(1, "escalated", 2)])
+    assert "发送失败，改为通知到您" in words(kind, [alert(1)], notices=[notice(1, "fallback")])
+
+
+@every_kind
+def test_what_is_simulated_says_so(kind):
+    assert "（模拟）" in words(kind, [alert(1, simulated=True)])
+    assert "（模拟）" in words(kind, [alert(1), alert(2, simulated=True)], form=Form.DIGEST)
+
+
+@pytest.mark.parametrize("kind", PEOPLE[:3])
+def test_a_name_cannot_smuggle_markup_into_a_robots_message(kind):
+    text = words(kind, [alert(1, message='<font color="info">已恢复</font> [点我](https://evil.example)')])
+    assert '<font color="info">已恢复' not in text
+    assert "[点我]" not in text
+
+
+def test_a_message_is_cut_at_a_character_and_says_so():
+    assert cut("一二三四", 12) == "一二三四"
+    assert cut("一二三四五", 13) == "一二三…"
+    assert len(cut("语" * 5000, 4096).encode()) <= 4096
+
+
+def test_a_channel_is_left_alone_for_longer_and_longer_and_as_long_as_it_asks():
+    assert [delay(failures, None, 1.0).total_seconds() for failures in (1, 2, 3, 20)] == [5, 10, 20, 300]
+    assert delay(1, None, 0.0).total_seconds() == 2.5
+    assert delay(1, 90.0, 0.5).total_seconds() == 90
+    assert delay(1, 1e9, 0.5).total_seconds() == 3600
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120), ("Wed, 25 Nov 2026 04:13:00 GMT", 60), ("soon", None), (None, None), ("-1", None)],
+)
+def test_how_long_a_receiver_wants_to_be_left_alone(header, seconds):
+    assert retry_after_s(header, NOW) == seconds
