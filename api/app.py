@@ -8,7 +8,18 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
 
-from api import alerts, bad_actors, communities, devices, health, stream, telemetry
+from api import (
+    alerts,
+    attention,
+    audit,
+    bad_actors,
+    communities,
+    devices,
+    health,
+    silences,
+    stream,
+    telemetry,
+)
 from api.access import KeyGuard
 from api.feed import AlertFeed
 from api.metrics import DatabaseCollector, Observer
@@ -76,6 +87,7 @@ def _version_1(api_key: str) -> APIRouter:
     problems = answers(KeyRefusedProblem(), UnavailableProblem())
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
     # The stream's path would also match that of a single alert.
-    for part in (communities, devices, telemetry, stream, alerts, bad_actors):
+    parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors)
+    for part in parts:
         router.include_router(part.router)
     return router

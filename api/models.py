@@ -6,35 +6,33 @@ Everything that tells of a device says whether that device is `simulated`.
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.labels import ATTENTION, CONNECTION, PROCESS, SEVERITY, event_label, kind_label, value_label
+from api.labels import CONNECTION, event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge
 from devices.kind import Field as KindField
-from rules.attention import Attention
 from rules.rule import Severity
-from store.alerts import AlertRow, StoredTransition
 from store.communities import CommunityRow, DeviceCount
 from store.devices import DeviceRow
 from store.events import StoredEvent
 from store.registry import compose_place
 from store.telemetry import Aggregate, Point
 
-Process = Literal["active", "recovering", "latched", "ended"]
 Connection = Literal["online", "offline", "unknown"]
 
 Simulated = Annotated[bool, Field(description="Made by a simulator; never evidence.")]
 Value = float | bool | str
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What every answer is: read from a row, and never changed."""
+
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
-class Community(_Answer):
+class Community(Answer):
     """A renovated residential community (小区)."""
 
     id: str = Field(examples=["jinhe-yuan"])
@@ -51,7 +49,7 @@ class Community(_Answer):
     longitude: float | None = Field(description="Degrees east.")
 
 
-class KindCount(_Answer):
+class KindCount(Answer):
     """The devices of one kind in a community; `simulated` and `online` are parts of `total`."""
 
     kind: str = Field(examples=["water_meter"])
@@ -82,7 +80,7 @@ class CommunityDetail(Community):
         return cls.model_validate({**facts, "households": households, "devices": kinds, "open_alerts": open_alerts})
 
 
-class Device(_Answer):
+class Device(Answer):
     """A registered device. What was measured, when it was heard, and what it says of itself are three facts."""
 
     community: str
@@ -110,7 +108,7 @@ class Device(_Answer):
         return cls.model_validate(_device_facts(row))
 
 
-class LastValue(_Answer):
+class LastValue(Answer):
     """The newest value of a field."""
 
     field: str = Field(examples=["volume_m3"])
@@ -138,7 +136,7 @@ class DeviceDetail(Device):
         return cls.model_validate({**_device_facts(row), "values": values})
 
 
-class FieldInfo(_Answer):
+class FieldInfo(Answer):
     """What a field of a series means."""
 
     name: str = Field(examples=["volume_m3"])
@@ -157,7 +155,7 @@ class FieldInfo(_Answer):
         return cls.model_validate({**_field_facts(field), "name": field.name, "choices": choices})
 
 
-class SeriesPoint(_Answer):
+class SeriesPoint(Answer):
     """The values at one instant."""
 
     ts: datetime = Field(description="The reading's time by the device's clock, or the beginning of the bucket.")
@@ -168,7 +166,7 @@ class SeriesPoint(_Answer):
     )
 
 
-class Series(_Answer):
+class Series(Answer):
     """Readings of one device, newest first, or buckets, oldest first."""
 
     community: str
@@ -208,7 +206,7 @@ class Series(_Answer):
         )
 
 
-class Event(_Answer):
+class Event(Answer):
     """Something that a device reported. Plates and door users are hashes and masked forms."""
 
     ts: datetime = Field(description="When it happened, by the device's clock.")
@@ -226,80 +224,6 @@ class Event(_Answer):
         return cls.model_validate({**facts, "zh": event_label(device.kind, row.event), "simulated": device.simulated})
 
 
-class Transition(_Answer):
-    """A step of an alert: of its condition (`process`), or of the people who see to it (`attention`)."""
-
-    id: int
-    axis: Literal["process", "attention"]
-    from_state: str
-    to_state: str
-    to_state_zh: str
-    at: datetime = Field(description="When it happened.")
-    decided_at: datetime = Field(description="When it was decided.")
-    reason: str
-    rule_version: str
-    actor: str | None = Field(description="Who did it; null where a rule decided.")
-    comment: str | None
-    inputs: dict[str, Any] = Field(description="What a rule decided by: values, times, limits, delays.")
-
-    @classmethod
-    def of(cls, row: StoredTransition) -> "Transition":
-        """Translate a row."""
-        words = PROCESS if row.axis == "process" else ATTENTION
-        facts = {name: getattr(row, name) for name in StoredTransition.__slots__}
-        return cls.model_validate({**facts, "to_state_zh": words.get(row.to_state, row.to_state)})
-
-
-class Alert(_Answer):
-    """One occurrence of a rule. Whether its condition holds, and who sees to it, are two facts."""
-
-    id: UUID
-    rule: str = Field(examples=["voltage_high"])
-    rule_version: str
-    severity: Severity
-    severity_zh: str = Field(examples=["一般"])
-    title: str = Field(examples=["电压过高"])
-    message: str
-    advice: str
-    community: str | None = Field(description="Null for an alert about Anju itself.")
-    device: str | None = Field(description="Null for an alert about Anju itself.")
-    place: str = Field(examples=["3号楼 2单元 501"])
-    kind: str
-    kind_zh: str
-    process: Process
-    process_zh: str = Field(examples=["发生中"])
-    attention: Attention
-    attention_zh: str = Field(examples=["未确认"])
-    assignee: str | None
-    opened_at: datetime = Field(description="When the condition began.")
-    raised_at: datetime = Field(description="When it was decided to be an alert.")
-    ended_at: datetime | None
-    simulated: Simulated
-
-    @classmethod
-    def of(cls, row: AlertRow) -> "Alert":
-        """Translate a row."""
-        return cls.model_validate(_alert_facts(row))
-
-
-class AlertDetail(Alert):
-    """An alert with every step it took."""
-
-    transitions: list[Transition]
-
-    @classmethod
-    def with_steps(cls, row: AlertRow, steps: list[StoredTransition]) -> "AlertDetail":
-        """Translate a row and its steps."""
-        return cls.model_validate({**_alert_facts(row), "transitions": [Transition.of(step) for step in steps]})
-
-
-class AlertStep(_Answer):
-    """What the stream sends: a step, and its alert as it stands now."""
-
-    transition: Transition
-    alert: Alert
-
-
 def _device_facts(row: DeviceRow) -> dict[str, Any]:
     connection = row.connection or "unknown"
     return {
@@ -309,17 +233,6 @@ def _device_facts(row: DeviceRow) -> dict[str, Any]:
         "place": compose_place(row.building, row.unit, row.room),
         "connection": connection,
         "connection_zh": CONNECTION[connection],
-    }
-
-
-def _alert_facts(row: AlertRow) -> dict[str, Any]:
-    return {
-        **{name: getattr(row, name) for name in AlertRow.__slots__},
-        "kind_zh": kind_label(row.kind),
-        "place": compose_place(row.building or "", row.unit or "", row.room or ""),
-        "severity_zh": SEVERITY[row.severity],
-        "process_zh": PROCESS[row.process],
-        "attention_zh": ATTENTION[row.attention],
     }
 
 

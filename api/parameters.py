@@ -33,12 +33,13 @@ def _database(request: Request) -> Database:
     return database
 
 
-def _now() -> datetime:
+def read_clock() -> datetime:
+    """The time now. Routes are the outermost loop of the API; what they call takes the time as an argument."""
     return datetime.now(UTC)
 
 
 Store = Annotated[Database, Depends(_database)]
-Now = Annotated[datetime, Depends(_now)]
+Now = Annotated[datetime, Depends(read_clock)]
 
 _WIDTH = re.compile(r"([1-9][0-9]{0,3})(mo|m|h|d|w)")
 _UNITS = {

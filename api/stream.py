@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.alert_models import AlertStep
 from api.feed import AlertFeed
-from api.models import Alert, AlertStep, Transition
-from api.parameters import Store
+from api.parameters import Store, read_clock
 from api.problems import Responses
 from rules.rule import Severity
 from store import alerts
-from store.alerts import Step
 from store.database import Database, DatabaseUnavailableError
+from store.suppression import causes_of
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +59,8 @@ async def stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """Every step of every alert as an event `alert`, from now on or after `Last-Event-ID`: none lost, none twice.
 
-    The data of an event is an `AlertStep`, its id the number of the transition. The stream begins with an id and no
+    What people do is a step too: an action, a comment, a shelving. The data of an event is an `AlertStep`, its id the
+    number of the transition. The stream begins with an id and no
     event, so that a client which resumes before the first event misses nothing either. Comments keep an idle
     connection open. When the database is away the stream waits for it.
     """
@@ -79,13 +80,14 @@ async def stream(
 
 def _read(
     store: Database, after: int, up_to: int, community: str | None, severity: list[Severity] | None
-) -> list[Step]:
+) -> list[AlertStep]:
     with store.connection() as connection:
-        return alerts.read_steps(
+        steps = alerts.read_steps(
             connection, after=after, up_to=up_to, community=community, severity=severity, limit=_BATCH
         )
+        causes = causes_of(connection, {step.alert.id for step in steps}, read_clock())
+    return [AlertStep.of(step, causes) for step in steps]
 
 
-def _event(step: Step) -> ServerSentEvent:
-    content = AlertStep(transition=Transition.of(step.transition), alert=Alert.of(step.alert))
-    return ServerSentEvent(id=str(step.transition.id), event="alert", data=content)
+def _event(step: AlertStep) -> ServerSentEvent:
+    return ServerSentEvent(id=str(step.transition.id), event="alert", data=step)

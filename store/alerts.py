@@ -1,7 +1,7 @@
 """Alerts as people read them and act on them, and the transitions that their clients follow."""
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -73,7 +73,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertFilter:
-    """What alerts to list; None lets everything pass. `since` looks at the time an alert opened."""
+    """What alerts to list; None lets everything pass.
+
+    `since` looks at the time an alert opened, `suppressed` at whether anything keeps it from being notified.
+    """
 
     process: Sequence[str] | None = None
     attention: Sequence[str] | None = None
@@ -82,6 +85,7 @@ class AlertFilter:
     kind: str | None = None
     assignee: str | None = None
     since: datetime | None = None
+    suppressed: bool | None = None
 
 
 AlertKey = tuple[datetime, UUID]
@@ -94,7 +98,9 @@ _ALERT: LiteralString = """
 """
 
 
-def list_alerts(connection: Connection, wanted: AlertFilter, before: AlertKey | None, limit: int) -> list[AlertRow]:
+def list_alerts(
+    connection: Connection, wanted: AlertFilter, before: AlertKey | None, limit: int, now: datetime
+) -> list[AlertRow]:
     """At most `limit` alerts, the one that opened last first, from the first one beyond `before`."""
     before_opened_at, before_id = before or (None, None)
     with connection.cursor(row_factory=class_row(AlertRow)) as cursor:
@@ -110,6 +116,8 @@ def list_alerts(connection: Connection, wanted: AlertFilter, before: AlertKey | 
                   AND (%(kind)s::text IS NULL OR alert.kind = %(kind)s)
                   AND (%(assignee)s::text IS NULL OR alert.assignee = %(assignee)s)
                   AND (%(since)s::timestamptz IS NULL OR alert.opened_at >= %(since)s)
+                  AND (%(suppressed)s::boolean IS NULL
+                       OR %(suppressed)s = EXISTS (SELECT FROM suppression_at(%(now)s) WHERE alert_id = alert.id))
                   AND (%(before_opened_at)s::timestamptz IS NULL
                        OR (alert.opened_at <= %(before_opened_at)s
                            AND (alert.opened_at < %(before_opened_at)s OR alert.id > %(before_id)s::uuid)))
@@ -117,8 +125,11 @@ def list_alerts(connection: Connection, wanted: AlertFilter, before: AlertKey | 
                 LIMIT %(limit)s
                 """
             ).format(alert=sql.SQL(_ALERT)),
-            {**asdict(wanted), "before_opened_at": before_opened_at, "before_id": before_id, "limit": limit},
-        ).fetchall()
+            {
+                **asdict(wanted), "before_opened_at": before_opened_at, "before_id": before_id, "limit": limit,
+                "now": now,
+            },
+        ).fetchall()  # fmt: skip
 
 
 def find_alert(connection: Connection, alert_id: UUID) -> AlertRow | None:
@@ -166,18 +177,26 @@ def claim_alert(connection: Connection, alert_id: UUID) -> AlertRow | None:
     return find_alert(connection, alert_id)
 
 
-def record_attention(
-    connection: Connection,
-    alert: AlertRow,
-    attention: str,
-    *,
-    reason: str,
-    actor: str,
-    comment: str | None,
-    now: datetime,
-) -> None:
-    """Move a claimed alert to another state of the attention axis, and write down who did it and why."""
-    connection.execute("UPDATE alert SET attention = %s WHERE id = %s", (attention, alert.id))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a person does about an alert: the state and the assignee it then has, who did it, and why.
+
+    `reason` names the action; one that leaves the state as it is, such as a comment, is a step all the same.
+    """
+
+    attention: str
+    assignee: str | None
+    reason: str
+    actor: str
+    comment: str | None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record_attention(connection: Connection, alert: AlertRow, act: Act, now: datetime) -> None:
+    """Take a step of the attention axis of a claimed alert, and write down who did it and why."""
+    connection.execute(
+        "UPDATE alert SET attention = %s, assignee = %s WHERE id = %s", (act.attention, act.assignee, alert.id)
+    )
     step = TransitionRow(
         alert_id=alert.id,
         rule=alert.rule,
@@ -186,12 +205,13 @@ def record_attention(
         sequence=alert.sequence,
         axis="attention",
         from_state=alert.attention,
-        to_state=attention,
+        to_state=act.attention,
         at=now,
         decided_at=now,
-        reason=reason,
-        actor=actor,
-        comment=comment,
+        reason=act.reason,
+        actor=act.actor,
+        comment=act.comment,
+        inputs=act.inputs,
     )
     insert_transitions(connection, [step])
 

@@ -4,7 +4,6 @@ SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
 -- A maintenance window, announced or at once: alerts that match every part given are not notified while it lasts.
--- Its id comes from whoever creates it, so that a request which is sent twice makes one window.
 CREATE TABLE silence (
     id uuid PRIMARY KEY,
     community text REFERENCES community (id),

@@ -6,12 +6,14 @@ from typing import get_args
 import pytest
 
 from api import labels
-from api.models import Connection, DeviceDetail, FieldInfo, Process
+from api.alert_models import Process
+from api.models import Connection, DeviceDetail, FieldInfo
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag
-from rules.attention import Attention
-from rules.rule import Severity
+from rules.attention import Action, Attention
+from rules.rule import Phase, Severity
 from store.devices import DeviceRow
+from store.suppression import CauseName
 from store.telemetry import Aggregate, allowed_aggregates
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -61,6 +63,9 @@ def test_every_state_has_its_chinese_word() -> None:
     assert set(labels.SEVERITY) == set(Severity)
     assert set(labels.ATTENTION) == set(Attention)
     assert set(labels.PROCESS) == set(get_args(Process))
+    assert set(labels.PHASE) == set(Phase)
+    assert set(labels.ACT) >= set(Action)
+    assert set(labels.SUPPRESSION) == set(CauseName)
     assert set(labels.CONNECTION) == set(get_args(Connection))
 
 

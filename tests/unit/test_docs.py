@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from api import alerts, communities, devices, stream
+from api import alerts, attention, audit, communities, devices, silences, stream
 from app.cli import app
 from app.output import Exit
 from app.rule_files import rules_folder
@@ -110,11 +110,11 @@ def test_a_file_of_the_repository_exists(page: Path) -> None:
 
 
 def test_a_route_of_the_readme_exists() -> None:
-    routers = (communities.router, devices.router, alerts.router, stream.router)
-    routes = {re.sub(r"\{\w+\}", "ID", route.path) for router in routers for route in router.routes}
-    named = {path for text in READMES for path in re.findall(r"\$API(/[\w/]+)", text)}
+    parts = (communities, devices, alerts, attention, silences, audit, stream)
+    routes = {re.sub(r"\{\w+\}", "ID", route.path) for part in parts for route in part.router.routes}
+    named = {path for text in READMES for path in re.findall(r"(?m)(?:\$API/|^post )([\w/]+)", text)}
     assert named
-    assert {re.sub(r"[A-Z]+_ID", "ID", path) for path in named} <= routes
+    assert {"/" + re.sub(r"[A-Z]+_ID", "ID", path) for path in named} <= routes
 
 
 def test_every_command_is_in_the_operations_guide() -> None:

@@ -1,6 +1,10 @@
 """Who is on an alert: which actions lead where, and what a person is told who tries another."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rules.attention import Action, Attention, AttentionError, attend
 from rules.rule import RulesError
@@ -43,3 +47,30 @@ def test_a_resolved_alert_cannot_be_acknowledged_and_the_person_is_told_why():
 def test_nothing_reopens_a_closed_alert(action):
     with pytest.raises(AttentionError, match="新的报警"):
         attend(Attention.CLOSED, action)
+
+
+_ORDER = list(Attention)
+
+
+@given(st.lists(st.sampled_from(list(Action)), max_size=12))
+def test_no_sequence_of_actions_goes_back_except_by_assigning_or_leaves_a_closed_alert(actions):
+    state = Attention.UNACKNOWLEDGED
+    for action in actions:
+        try:
+            reached = attend(state, action)
+        except AttentionError as refused:
+            offered = re.findall("“(.*?)”", str(refused))[1:]
+            assert bool(offered) == (state is not Attention.CLOSED)
+            assert len(offered) == sum(possible(state, other) for other in Action)
+            continue
+        assert state is not Attention.CLOSED
+        assert _ORDER.index(reached) > _ORDER.index(state) or action is Action.ASSIGN
+        state = reached
+
+
+def possible(state, action):
+    try:
+        attend(state, action)
+    except AttentionError:
+        return False
+    return True

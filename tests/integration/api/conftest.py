@@ -22,6 +22,7 @@ import pytest
 from psycopg import sql
 
 from store import alerts
+from store.alerts import Act
 from store.database import Connection, connect
 from store.migrate import migrate
 from store.occurrences import EventRow, insert_events
@@ -155,9 +156,8 @@ class Town:
         """Write one more step of an alert on that connection, and hold the transaction open for a while."""
         row = alerts.claim_alert(connection, alert_id)
         assert row is not None
-        alerts.record_attention(
-            connection, row, row.attention, reason="comment", actor="test", comment=None, now=row.raised_at
-        )
+        act = Act(attention=row.attention, assignee=row.assignee, reason="comment", actor="test", comment=None)
+        alerts.record_attention(connection, row, act, row.raised_at)
         time.sleep(pause_s)
         connection.commit()
 

@@ -203,9 +203,10 @@ def test_every_operation_is_described_with_its_errors(api: Any) -> None:
             assert operation["tags"]
             if path.startswith("/api/v1"):
                 assert operation["security"] == [{"HTTPBearer": []}]
-                assert {"200", "401", "422", "503"} <= operation["responses"].keys()
+                assert {"401", "422", "503"} <= operation["responses"].keys()
+                assert {"200", "201"} & operation["responses"].keys()
             for status, answer in operation["responses"].items():
-                if status != "200":
+                if status not in {"200", "201"}:
                     assert list(answer["content"]) == ["application/problem+json"]
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -86,6 +87,25 @@ def test_what_people_do_arrives_too(api: Any, town: Any) -> None:
         message = next(events(stream))
     assert message.data["transition"]["axis"] == "attention"
     assert message.data["alert"]["attention"] == "acknowledged"
+
+
+def test_assigning_commenting_and_shelving_arrive_each_as_a_step(api: Any, town: Any) -> None:
+    alert = town.alert()
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    with listening(api, community=town.id) as stream:
+        next(stream)
+        for action, body in (
+            ("assign", {"assignee": "李师傅"}),
+            ("comment", {"comment": "到场"}),
+            ("shelve", {"until": until, "reason": "等备件"}),
+        ):
+            api.client.post(f"/alerts/{alert}/{action}", json=body).raise_for_status()
+        seen = events(stream)
+        assigned, commented, shelved = (next(seen).data for _ in range(3))
+    assert (assigned["transition"]["act_zh"], assigned["alert"]["assignee"]) == ("派单", "李师傅")
+    assert (commented["transition"]["act_zh"], commented["transition"]["comment"]) == ("备注", "到场")
+    assert (shelved["transition"]["act_zh"], shelved["transition"]["comment"]) == ("搁置", "等备件")
+    assert [cause["cause"] for cause in shelved["alert"]["suppressions"]] == ["shelved"]
 
 
 def test_a_stream_that_was_cut_before_its_first_event_resumes_without_loss(api: Any, town: Any) -> None:

@@ -1,0 +1,50 @@
+"""The route of the audit log."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from api.models import Answer
+from api.paging import Cursor, Page, PageQuery
+from api.parameters import Store
+from store import audit
+
+router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
+_cursor = Cursor("audit", int)
+
+
+class AuditEntry(Answer):
+    """A change that a person made."""
+
+    id: int
+    at: datetime
+    actor: str = Field(description="Whose key or account it was.")
+    person: str | None = Field(description="Whom the holder of a shared key named.", examples=["王师傅"])
+    action: str = Field(examples=["assign"])
+    subject: Literal["alert", "silence"]
+    subject_id: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class AuditQuery(PageQuery):
+    """What changes to list."""
+
+    subject: Literal["alert", "silence"] | None = Field(None, description="What was changed.")
+    subject_id: str | None = Field(None, max_length=200, description="Its id.")
+
+
+@router.get("", summary="List what people changed (操作记录)")
+def list_audit(store: Store, query: Annotated[AuditQuery, Query()]) -> Page[AuditEntry]:
+    """Who changed what, when, from what to what; the newest first."""
+    with store.connection() as connection:
+        rows = audit.list_changes(
+            connection,
+            subject=query.subject,
+            subject_id=query.subject_id,
+            before=_cursor.decode(query.cursor),
+            limit=query.limit + 1,
+        )
+    return Page[AuditEntry].of(rows, query.limit, AuditEntry.model_validate, lambda row: _cursor.encode(row.id))

@@ -1,0 +1,288 @@
+"""What people do about alerts: assigning, commenting, shelving, twice, at once, and what the audit log keeps of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.attention import Action, Attention, AttentionError, attend
+from store.suppression import CauseName, suppress
+
+HOUR = timedelta(hours=1)
+
+
+def do(api: Any, alert: UUID, action: str, key: str | None = None, **body: Any) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return api.client.post(f"/alerts/{alert}/{action}", json=body, headers=headers)
+
+
+def done(api: Any, alert: UUID, action: str, **body: Any) -> Any:
+    return do(api, alert, action, **body).raise_for_status().json()
+
+
+def refused(answer: Any) -> str:
+    assert answer.status_code == 409, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    detail: str = answer.json()["detail"]
+    return detail
+
+
+def soon(hours: float = 1) -> str:
+    return (datetime.now(UTC) + hours * HOUR).isoformat()
+
+
+def trail(api: Any, alert: UUID) -> list[dict[str, Any]]:
+    """The changes of an alert, the oldest first."""
+    found: list[dict[str, Any]] = api.items("/audit", subject="alert", subject_id=str(alert), limit=2)
+    return found[::-1]
+
+
+def test_an_alert_goes_from_hand_to_hand_and_its_history_tells_who_did_what_in_order(api: Any, town: Any) -> None:
+    alert = town.alert(town.device("meter", "electricity_meter"))
+    done(api, alert, "acknowledge", by="王经理")
+    done(api, alert, "assign", by="王经理", assignee="李师傅", comment="先看总表")
+    done(api, alert, "start", by="李师傅")
+    done(api, alert, "comment", by="李师傅", comment="端子松动")
+    done(api, alert, "resolve", by="李师傅", comment="已紧固")
+    found = done(api, alert, "close", by="王经理")
+    assert (found["attention"], found["attention_zh"], found["assignee"]) == ("closed", "已关闭", "李师傅")
+    told = [(step["axis"], step["act_zh"], step["actor"], step["comment"]) for step in found["transitions"]]
+    assert told == [
+        ("process", None, None, None),
+        ("attention", "确认", "王经理", None),
+        ("attention", "派单", "王经理", "先看总表"),
+        ("attention", "开始处理", "李师傅", None),
+        ("attention", "备注", "李师傅", "端子松动"),
+        ("attention", "解决", "李师傅", "已紧固"),
+        ("attention", "关闭", "王经理", None),
+    ]
+    assert found["transitions"][2]["inputs"] == {"assignee": "李师傅"}
+
+
+def test_every_change_is_in_the_audit_log_with_what_was_before_and_after(api: Any, town: Any) -> None:
+    alert = town.alert()
+    done(api, alert, "acknowledge")
+    done(api, alert, "assign", by="王经理", assignee="李师傅")
+    done(api, alert, "comment", by="李师傅", comment="端子松动")
+    assert [(row["actor"], row["person"], row["action"], row["before"], row["after"]) for row in trail(api, alert)] == [
+        (
+            "api", None, "acknowledge", {"attention": "unacknowledged", "assignee": None},
+            {"attention": "acknowledged", "assignee": None, "comment": None},
+        ),
+        (
+            "api", "王经理", "assign", {"attention": "acknowledged", "assignee": None},
+            {"attention": "assigned", "assignee": "李师傅", "comment": None},
+        ),
+        ("api", "李师傅", "comment", {}, {"comment": "端子松动"}),
+    ]  # fmt: skip
+
+
+def test_what_is_refused_is_in_no_log(api: Any, town: Any) -> None:
+    alert = town.alert()
+    refused(do(api, alert, "close"))
+    assert trail(api, alert) == []
+
+
+def test_an_alert_tells_why_it_was_raised(api: Any, town: Any) -> None:
+    alert = town.alert(town.device("meter", "electricity_meter"))
+    assert api.get(f"/alerts/{alert}").json()["why"] == ["规则不要求持续时间，7月1日 12:00:00即报警。"]
+
+
+def test_who_comes_too_late_is_told_who_was_first_and_when(api: Any, town: Any) -> None:
+    alert = town.alert()
+    done(api, alert, "resolve", by="王经理")
+    detail = refused(do(api, alert, "acknowledge", by="李师傅"))
+    assert detail.startswith("报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王经理 于")
+    assert detail.endswith("“解决”。")
+
+
+def test_of_two_who_assign_at_once_one_does_and_the_other_is_told_to_whom(api: Any, town: Any) -> None:
+    """Each request has a connection of its own, to the API and to the database."""
+    alert = town.alert()
+    with ThreadPoolExecutor(2) as people:
+        answers = list(people.map(lambda name: do(api, alert, "assign", assignee=name), ("李师傅", "张师傅")))
+    winner = next(answer.json()["assignee"] for answer in answers if answer.is_success)
+    (loser,) = (answer for answer in answers if not answer.is_success)
+    assert f"报警已派给{winner}，没有改派给" in refused(loser)
+    found = api.get(f"/alerts/{alert}").json()
+    assert (found["assignee"], len(found["transitions"])) == (winner, 2)
+
+
+def test_only_who_knows_of_the_present_assignee_takes_an_alert_from_them(api: Any, town: Any) -> None:
+    alert = town.alert()
+    done(api, alert, "assign", assignee="李师傅")
+    assert "已经派给李师傅" in refused(do(api, alert, "assign", assignee="李师傅"))
+    refused(do(api, alert, "assign", assignee="张师傅"))
+    refused(do(api, alert, "assign", assignee="张师傅", instead_of="王师傅"))
+    done(api, alert, "start")
+    assert done(api, alert, "assign", assignee="张师傅", instead_of="李师傅")["assignee"] == "张师傅"
+
+
+def test_of_many_who_shelve_at_once_one_does(api: Any, town: Any) -> None:
+    alert = town.alert()
+    with ThreadPoolExecutor(4) as people:
+        bodies = [{"until": soon(hours), "reason": "等备件", "by": f"第{hours}位"} for hours in range(1, 5)]
+        answers = list(people.map(lambda body: do(api, alert, "shelve", **body), bodies))
+    (winner,) = (answer.json() for answer in answers if answer.is_success)
+    (cause,) = winner["suppressions"]
+    assert {f"报警已由 {cause['actor']} 搁置到" in refused(answer) for answer in answers if not answer.is_success} == {
+        True
+    }
+    assert api.get(f"/alerts/{alert}").json()["suppressions"] == [cause]
+
+
+def test_a_shelved_alert_is_listed_and_marked_with_who_why_and_until_when(api: Any, town: Any) -> None:
+    shelved, other = town.alert(), town.alert()
+    until = soon(24 - 0.01)
+    done(api, shelved, "shelve", by="王经理", until=until, reason="等备件")
+    (cause,) = api.get(f"/alerts/{shelved}").json()["suppressions"]
+    assert (cause["cause"], cause["cause_zh"], cause["actor"], cause["detail"]) == (
+        "shelved", "已搁置", "王经理", "等备件",
+    )  # fmt: skip
+    assert datetime.fromisoformat(cause["until"]) == datetime.fromisoformat(until)
+
+    def found(**query: Any) -> list[UUID]:
+        return [UUID(item["id"]) for item in api.items("/alerts", community=town.id, **query)]
+
+    assert found(suppressed="true") == [shelved]
+    assert found(suppressed="false") == [other]
+    assert set(found()) == {shelved, other}
+    assert {UUID(item["id"]): len(item["suppressions"]) for item in api.items("/alerts", community=town.id)} == {
+        shelved: 1, other: 0,
+    }  # fmt: skip
+
+
+def test_a_shelving_ends_early_by_unshelving_and_both_are_written_down(api: Any, town: Any) -> None:
+    alert = town.alert()
+    assert refused(do(api, alert, "unshelve")) == "报警没有被搁置，或者搁置已经到期。"
+    until = done(api, alert, "shelve", until=soon(), reason="等备件")["suppressions"][0]["until"]
+    found = done(api, alert, "unshelve", by="李师傅", comment="备件到了")
+    assert found["suppressions"] == []
+    assert [(step["reason"], step["comment"]) for step in found["transitions"][1:]] == [
+        ("shelve", "等备件"),
+        ("unshelve", "备件到了"),
+    ]
+    shelved, unshelved = trail(api, alert)
+    assert shelved["after"] == unshelved["before"]
+    assert datetime.fromisoformat(shelved["after"]["until"]) == datetime.fromisoformat(until)
+    done(api, alert, "shelve", until=soon(), reason="又缺一件")
+
+
+def test_what_the_rules_suppress_is_marked_without_an_actor(api: Any, town: Any) -> None:
+    alert = town.alert()
+    suppress(
+        town.connection, [alert], CauseName.CAUSED_BY_PARENT, since=datetime.now(UTC) - HOUR, detail="三号楼网关离线"
+    )
+    town.connection.commit()
+    (cause,) = api.get(f"/alerts/{alert}").json()["suppressions"]
+    assert (cause["cause_zh"], cause["until"], cause["actor"]) == ("上级设备故障引起", None, None)
+
+
+@pytest.mark.parametrize("hours", [-0.01, 24.01])
+def test_a_shelving_that_has_passed_or_lasts_more_than_a_day_is_refused_in_chinese(
+    api: Any, town: Any, hours: float
+) -> None:
+    alert = town.alert()
+    answer = do(api, alert, "shelve", until=soon(hours), reason="等备件")
+    assert answer.status_code == 422
+    assert "24 小时之内" in answer.json()["detail"]
+    assert api.get(f"/alerts/{alert}").json()["suppressions"] == []
+
+
+def test_an_ended_alert_need_not_be_shelved_but_may_be_commented_on(api: Any, town: Any) -> None:
+    alert = town.alert()
+    town.end(alert, datetime.now(UTC))
+    assert refused(do(api, alert, "shelve", until=soon(), reason="等备件")) == "报警已结束，无需搁置。"
+    assert done(api, alert, "comment", comment="原因已查明")["transitions"][-1]["comment"] == "原因已查明"
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("assign", {}),
+        ("assign", {"assignee": " "}),
+        ("comment", {}),
+        ("comment", {"comment": ""}),
+        ("comment", {"comment": "\x00"}),
+        ("shelve", {"reason": "等备件"}),
+        ("shelve", {"until": "2026-07-01T08:00:00+08:00"}),
+        ("acknowledge", {"by": ""}),
+        ("start", {"assignee": "李师傅"}),
+    ],
+)
+def test_a_body_that_lacks_something_is_refused_and_changes_nothing(
+    api: Any, town: Any, action: str, body: dict[str, Any]
+) -> None:
+    alert = town.alert()
+    answer = do(api, alert, action, **body)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "request-invalid"
+    assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 1
+
+
+def test_a_request_that_a_phone_sends_again_is_done_once_and_answered_alike(api: Any, town: Any) -> None:
+    alert = town.alert()
+    for action, body in (
+        ("acknowledge", {}),
+        ("assign", {"assignee": "李师傅"}),
+        ("comment", {"comment": "水表井积水"}),
+        ("shelve", {"until": soon(), "reason": "等备件"}),
+    ):
+        key = f"{alert}-{action}"
+        first, again = (do(api, alert, action, key, **body).raise_for_status().json() for _ in range(2))
+        assert first == again
+    assert len(trail(api, alert)) == 4
+    late = do(api, alert, "acknowledge", f"{alert}-acknowledge").raise_for_status().json()
+    assert late["attention"] == "assigned"  # what came after it stands
+
+
+def test_one_key_sent_many_times_at_once_is_done_once(api: Any, town: Any) -> None:
+    alert = town.alert()
+    with ThreadPoolExecutor(6) as phone:
+        answers = list(phone.map(lambda _: do(api, alert, "comment", str(alert), comment="到场"), range(6)))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 2
+
+
+def test_a_key_that_was_used_for_something_else_is_refused(api: Any, town: Any) -> None:
+    alert, other = town.alert(), town.alert()
+    do(api, alert, "acknowledge", str(alert)).raise_for_status()
+    for answer in (do(api, alert, "resolve", str(alert)), do(api, other, "acknowledge", str(alert))):
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["type"] == "key_reused"
+    assert api.get(f"/alerts/{other}").json()["attention"] == "unacknowledged"
+
+
+@settings(max_examples=12)
+@given(actions=st.lists(st.sampled_from([*Action, "comment"]), max_size=7))
+def test_any_sequence_of_actions_leaves_one_chain_in_the_history_and_one_in_the_audit_log(
+    api: Any, found_town: Any, actions: list[str]
+) -> None:
+    """The API against the axis alone: it refuses what the axis refuses, and writes down the rest."""
+    with found_town() as town:
+        alert = town.alert()
+        state, taken = Attention.UNACKNOWLEDGED, []
+        for number, action in enumerate(actions):
+            needed = {"assign": {"assignee": f"第{number}位"}, "comment": {"comment": "到场"}}.get(action, {})
+            before = api.get(f"/alerts/{alert}").json()["assignee"]
+            extra = {"instead_of": before} if action == "assign" and before else {}
+            answer = do(api, alert, action, **needed, **extra)
+            try:
+                state = state if action == "comment" else attend(state, Action(action))
+            except AttentionError:
+                refused(answer)
+            else:
+                assert answer.is_success, answer.text
+                taken.append(action)
+        found, log = api.get(f"/alerts/{alert}").json(), trail(api, alert)
+    steps = [step for step in found["transitions"] if step["axis"] == "attention"]
+    assert [step["reason"] for step in steps] == [row["action"] for row in log] == taken
+    reached = ["unacknowledged", *(step["to_state"] for step in steps)]
+    assert [step["from_state"] for step in steps] == reached[:-1]
+    assert found["attention"] == reached[-1] == state
+    moves = [row for row in log if row["action"] != "comment"]
+    assert [row["before"]["assignee"] for row in moves[1:]] == [row["after"]["assignee"] for row in moves[:-1]]

@@ -1,0 +1,129 @@
+"""Maintenance windows: announced, listed, ended early, and what they keep quiet."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+HOUR = timedelta(hours=1)
+
+
+def at(hours: float) -> str:
+    return (datetime.now(UTC) + hours * HOUR).isoformat()
+
+
+def announce(api: Any, key: str | None = None, **body: Any) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return api.client.post("/silences", json={"ends_at": at(2), "reason": "换表", **body}, headers=headers)
+
+
+def announced(api: Any, **body: Any) -> dict[str, Any]:
+    answer = announce(api, **body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def suppressed(api: Any, town: Any) -> set[UUID]:
+    return {UUID(item["id"]) for item in api.items("/alerts", community=town.id, suppressed="true")}
+
+
+def test_a_window_keeps_the_alerts_of_its_building_quiet_and_says_who_and_why(api: Any, town: Any) -> None:
+    here = town.alert(town.device("here", "electricity_meter", building="3"))
+    town.alert(town.device("there", "electricity_meter", building="4"))
+    window = announced(api, community=town.id, building="3", by="王经理")
+    assert (window["state"], window["state_zh"], window["actor"]) == ("active", "进行中", "王经理")
+    assert suppressed(api, town) == {here}
+    (cause,) = api.get(f"/alerts/{here}").json()["suppressions"]
+    assert (cause["cause_zh"], cause["detail"], cause["actor"]) == ("维护窗口", "换表", "王经理")
+
+
+def test_a_window_of_one_device_and_one_of_a_kind_and_rule(api: Any, town: Any) -> None:
+    meter, other = (town.alert(town.device(name, "electricity_meter")) for name in ("meter", "other"))
+    window = announced(api, community=town.id, device="meter")
+    assert (window["community"], window["device"]) == (town.id, "meter")
+    assert suppressed(api, town) == {meter}
+    rule = api.get(f"/alerts/{other}").json()["rule"]
+    window = announced(api, kind="electricity_meter", rule=rule)
+    assert (window["community"], window["kind_zh"], window["rule"]) == (None, "电表", rule)
+    assert suppressed(api, town) == {meter, other}
+
+
+def test_a_window_that_has_not_begun_keeps_nothing_quiet_and_may_be_called_off(api: Any, town: Any) -> None:
+    town.alert()
+    window = announced(api, community=town.id, starts_at=at(1))
+    assert (window["state"], suppressed(api, town)) == ("scheduled", set())
+    ended = api.client.post(f"/silences/{window['id']}/end", json={"by": "李经理"}).raise_for_status().json()
+    assert (ended["state_zh"], ended["ended_by"]) == ("已结束", "李经理")
+
+
+def test_of_two_who_end_a_window_one_does_and_the_other_is_told_who(api: Any, town: Any) -> None:
+    alert = town.alert()
+    window = announced(api, community=town.id)
+    with ThreadPoolExecutor(2) as people:
+        answers = list(
+            people.map(lambda by: api.client.post(f"/silences/{window['id']}/end", json={"by": by}), ("甲", "乙"))
+        )
+    (winner,) = (answer.json()["ended_by"] for answer in answers if answer.is_success)
+    (loser,) = (answer for answer in answers if not answer.is_success)
+    assert loser.status_code == 409
+    assert f"由 {winner} 提前结束" in loser.json()["detail"]
+    assert api.get(f"/alerts/{alert}").json()["suppressions"] == []
+
+
+def test_windows_that_last_or_will_come_are_listed_and_on_demand_those_that_are_over(api: Any, town: Any) -> None:
+    town.device("meter", "electricity_meter")
+    active, later = (
+        announced(api, community=town.id, device="meter"),
+        announced(api, community=town.id, starts_at=at(1)),
+    )
+    over = announced(api, community=town.id, starts_at=at(-1))
+    api.client.post(f"/silences/{over['id']}/end").raise_for_status()
+
+    def listed(**query: Any) -> list[str]:
+        return [item["id"] for item in api.items("/silences", community=town.id, limit=1, **query)]
+
+    assert listed() == [later["id"], active["id"]]
+    assert listed(over="true") == [later["id"], active["id"], over["id"]]
+    assert api.get(f"/silences/{active['id']}").json()["id"] == active["id"]
+
+
+def test_a_window_that_is_sent_again_is_made_once(api: Any, town: Any) -> None:
+    first, again = (announce(api, key=town.id, community=town.id).json() for _ in range(2))
+    assert first == again
+    assert len(api.items("/silences", community=town.id)) == 1
+    (row,) = api.items("/audit", subject="silence", subject_id=first["id"])
+    assert (row["action"], row["before"], row["after"]["community"]) == ("create", {}, town.id)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "请至少指定"),
+        ({"building": "3"}, "请同时指定小区"),
+        ({"community": "nowhere"}, "没有小区"),
+        ({"kind": "sundial"}, "没有设备类型"),
+        ({"kind": "water_meter", "ends_at": at(-1)}, "尚未过去"),
+        ({"kind": "water_meter", "starts_at": at(3)}, "在开始时间之后"),
+        ({"kind": "water_meter", "ends_at": at(24 * 91)}, "最长 90 天"),
+        ({"kind": "water_meter", "reason": " "}, "reason"),
+        ({"kind": "water_meter", "room": "501"}, "room"),
+    ],
+)
+def test_a_window_that_cannot_be_meant_is_refused_with_what_is_wrong(api: Any, body: dict[str, Any], said: str) -> None:
+    answer = announce(api, **body)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+def test_a_device_that_the_community_lacks_is_refused(api: Any, town: Any) -> None:
+    answer = announce(api, community=town.id, device="ghost")
+    assert (answer.status_code, "没有设备" in answer.json()["detail"]) == (422, True)
+
+
+def test_an_unknown_window_is_not_found(api: Any) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert api.get(f"/silences/{unknown}").status_code == 404
+    assert api.client.post(f"/silences/{unknown}/end").status_code == 404
