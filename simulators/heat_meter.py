@@ -49,7 +49,7 @@ class HeatMeter:
         return_c = supply_c - (_spread_k(need_k) if need_k else 0)
         lost = self._subject.now("heat_lost", at)
         if lost is not None:
-            supply_c, return_c = (_cooled_c(start_c, lost, at) for start_c in (supply_c, return_c))
+            supply_c = return_c = _cooled_c(return_c, lost, at)
         return {
             "energy_kwh": self._energy.read(at),
             "volume_m3": self._volume.read(at),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from simulators.scenarios.scenario import ExpectedAlert, Scenario
@@ -30,6 +30,7 @@ class Marks:
     """How a rule pack did in a scenario. `precision` and `recall` are 1 where there was nothing to do wrong."""
 
     scenario: str
+    start: datetime
     hits: tuple[Hit, ...]
     missed: tuple[ExpectedAlert, ...]
     false: tuple[Raised, ...]
@@ -70,7 +71,7 @@ def mark(scenario: Scenario, raised: Iterable[Raised]) -> Marks:
         else:
             left.remove(found)
             hits.append(Hit(expected, found, found.at - scenario.start - expected.raised))
-    return Marks(scenario.name, tuple(hits), tuple(missed), tuple(left))
+    return Marks(scenario.name, scenario.start, tuple(hits), tuple(missed), tuple(left))
 
 
 def table(marks: Sequence[Marks]) -> str:
@@ -79,6 +80,7 @@ def table(marks: Sequence[Marks]) -> str:
     lines = [f"{'scenario':{width}}  expected  raised  missed  false  slowest  precision  recall"]
     whole = Marks(
         "all",
+        start=min((each.start for each in marks), default=datetime.max.replace(tzinfo=UTC)),
         hits=tuple(hit for each in marks for hit in each.hits),
         missed=tuple(missed for each in marks for missed in each.missed),
         false=tuple(false for each in marks for false in each.false),
@@ -95,11 +97,14 @@ def table(marks: Sequence[Marks]) -> str:
 
 def _complaints(marks: Marks) -> Iterable[str]:
     for missed in marks.missed:
-        ended = "open" if missed.ended is None else f"over at {missed.ended}"
-        yield f"{marks.scenario}: missed {missed.rule} of {missed.device or 'Anju'}, raised at {missed.raised}, {ended}"
+        yield f"{marks.scenario}: missed {_told(missed.rule, missed.device, missed.raised, missed.ended)}"
     for false in marks.false:
-        ended = "open" if false.ended is None else f"over at {false.ended:%F %T}"
-        yield f"{marks.scenario}: false {false.rule} of {false.device or 'Anju'}, raised at {false.at:%F %T}, {ended}"
+        ended = None if false.ended is None else false.ended - marks.start
+        yield f"{marks.scenario}: false {_told(false.rule, false.device, false.at - marks.start, ended)}"
+
+
+def _told(rule: str, device: str, raised: timedelta, ended: timedelta | None) -> str:
+    return f"{rule} of {device or 'Anju'}, raised at {raised}, {'open' if ended is None else f'over at {ended}'}"
 
 
 def _meets(alert: Raised, expected: ExpectedAlert, start: datetime) -> bool:

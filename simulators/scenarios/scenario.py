@@ -61,7 +61,8 @@ class Scenario(_Strict):
 
     `households` live in buildings of 36 flats each. With `kinds` only devices of these kinds are there, with
     `one_gateway` all meters report through the gateway of the first building. `faults` are written as for `anju
-    simulate`, their times counted from the start.
+    simulate`, their times counted from the start. `live` means that arrivals matter so much that it cannot be sent
+    faster than real time.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Scenario(_Strict):
     households: int = Field(default=6, ge=1)
     kinds: tuple[str, ...] = ()
     one_gateway: bool = False
+    live: bool = False
     faults: tuple[str, ...] = ()
     broker_away: Absence | None = None
     expected: tuple[ExpectedAlert, ...] = ()
