@@ -1,16 +1,18 @@
 """Metrics of the API itself, and what the database counts at the moment it is asked."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store.alerts import count_open
 from store.database import Database, DatabaseUnavailableError
 from store.devices import count_by_connection
+from store.notice_figures import ChannelFigures, Waiting, channel_figures, waiting_notices
 
 _log = structlog.get_logger("api.access")
 
@@ -83,6 +85,8 @@ class DatabaseCollector:
         try:
             with self._database.connection() as connection:
                 open_alerts, devices = count_open(connection), count_by_connection(connection)
+                channels, now = channel_figures(connection), datetime.now(UTC)
+                waiting = waiting_notices(connection, now)
         except DatabaseUnavailableError:
             up.add_metric([], 0)
             yield up
@@ -91,6 +95,18 @@ class DatabaseCollector:
         yield up
         yield _gauge("anju_open_alerts", "Alerts that have not ended.", "severity", open_alerts)
         yield _gauge("anju_devices", "Registered devices by what they say of themselves.", "connection", devices)
+        yield from _notices(channels, waiting, now)
+
+
+def _notices(channels: Sequence[ChannelFigures], waiting: Waiting, now: datetime) -> Iterator[Metric]:
+    told = CounterMetricFamily("anju_notices", "Notices, and attempts that failed.", labels=["channel", "outcome"])
+    for each in channels:
+        for outcome, count in (("sent", each.sent), ("failed", each.failed), ("dead", each.dead)):
+            told.add_metric([each.channel, outcome], count)
+    yield told
+    yield GaugeMetricFamily("anju_notices_queued", "Notices that wait to be sent.", value=waiting.queued)
+    overdue_s = (now - waiting.overdue_since).total_seconds() if waiting.overdue_since else 0.0
+    yield GaugeMetricFamily("anju_notices_overdue_seconds", "How long the sending is behind.", value=overdue_s)
 
 
 def _gauge(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:

@@ -6,10 +6,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from local.errors import LocalError
 from local.process import Part
+from store.database import DatabaseUnavailableError, connect
+from store.ownership import teller_address
 
 _TIMEOUT_S = 2.0
 
@@ -38,6 +41,21 @@ def api_ready(url: str) -> Callable[[], None]:
 
     def check() -> None:
         _get(f"{url}/readyz")
+
+    return check
+
+
+def worker_ready(database_url: str) -> Callable[[], None]:
+    """Ready when somebody tells people of alerts."""
+
+    def check() -> None:
+        try:
+            with closing(connect(database_url, application_name="anju up")) as connection:
+                address = teller_address(connection)
+        except DatabaseUnavailableError as error:
+            raise LocalError(str(error)) from error
+        if address is None:
+            raise LocalError("the worker does not tell people of alerts yet.")
 
     return check
 

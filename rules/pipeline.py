@@ -10,7 +10,10 @@ PIPELINE = DeviceKind(
     name="pipeline",
     zh="数据接入",
     en="data ingestion",
-    fields=(Flag("behind", "接入滞后", "ingestion behind"),),
+    fields=(
+        Flag("behind", "接入滞后", "ingestion behind"),
+        Flag("undelivered", "通知未送达", "notices undelivered"),
+    ),
     events=(),
     reporting_period=timedelta(seconds=10),
     plan_items=(),

@@ -285,3 +285,11 @@ def record_dead(connection: Connection, channel: str, ids: Sequence[int], error:
         (channel, len(rows), error),
     )
     return [alert_id for alert_id, kind in rows if kind in {"raised", "escalated"}]
+
+
+def any_undelivered(connection: Connection, since: datetime) -> bool:
+    """Whether a notice has been given up after that time."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM notice WHERE state = 'dead' AND settled_at > %s)", (since,)
+    ).fetchone()
+    return bool(row and row[0])

@@ -124,6 +124,21 @@ def become_teller(connection: Connection) -> bool:
     return row is not None and bool(row[0])
 
 
+def teller_address(connection: Connection) -> str | None:
+    """Where the one that tells people is connected from; None where there is none."""
+    with translated_errors():
+        row = connection.execute(
+            """
+            SELECT coalesce(host(activity.client_addr), 'this machine')
+            FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
+            WHERE lock.locktype = 'advisory' AND lock.granted AND lock.classid = %s
+              AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """,
+            (_TELLER_CLASS,),
+        ).fetchone()
+    return row[0] if row else None
+
+
 def stored_count(connection: Connection) -> int | None:
     """How many partitions there are; None before the first ingest."""
     with translated_errors():

@@ -14,8 +14,9 @@ from app.settings import Settings
 from ingest.probe import probe_broker, unreceived_topic
 from ingest.session import BrokerUnavailableError
 from rules.loader import RuleFileError, load_rules
-from store.database import DatabaseUnavailableError, connect
-from store.ownership import PartitionState, partition_states, stored_count
+from store.database import Connection, DatabaseUnavailableError, connect
+from store.notice_figures import channel_figures, waiting_notices
+from store.ownership import PartitionState, partition_states, stored_count, teller_address
 from store.readiness import missing_schema
 
 _SILENT_S = 15.0
@@ -60,6 +61,7 @@ def _database(settings: Settings) -> list[Finding]:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             missing = missing_schema(connection)
             partitions = [] if missing else partition_states(connection)
+            told = [] if missing else _notices(connection, datetime.now(UTC))
     except DatabaseUnavailableError as error:
         return [Finding("database", good=False, detail=str(error))]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
@@ -67,7 +69,22 @@ def _database(settings: Settings) -> list[Finding]:
         Finding("database", good=True, detail="answers"),
         Finding("schema", not missing, schema),
         *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
+        *told,
     ]
+
+
+def _notices(connection: Connection, now: datetime) -> list[Finding]:
+    """Whether somebody tells people of alerts, and the channels through which it does not work."""
+    address, waiting = teller_address(connection), waiting_notices(connection, now)
+    figures = {"queued": waiting.queued, "overdue_since": waiting.overdue_since}
+    if address is None:
+        return [Finding("notices", False, "nobody tells of alerts: start `anju worker`, or read its log", figures)]
+    failing = [
+        Finding(f"notices {each.channel}", False, f"{each.last_error}; tried again at {each.retry_at:%F %T %Z}")
+        for each in channel_figures(connection)
+        if each.retry_at
+    ]
+    return [Finding("notices", True, f"told from {address}, {waiting.queued} waiting", figures), *failing]
 
 
 def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:

@@ -14,7 +14,7 @@ from app.alert_lines import print_alerts
 from app.commands.serve import stop_on_signals
 from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
 from app.output import say
-from app.parts import always_ready, anju_part, api_ready, ingest_ready
+from app.parts import always_ready, anju_part, api_ready, ingest_ready, worker_ready
 from app.settings import Settings, SettingsError
 from local.home import Home
 from local.ports import is_free
@@ -119,7 +119,8 @@ def _start_anju(
     ready = ingest_ready(metrics_port, given.partitions)
     supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ready), _READY_S)
     supervisor.start(anju_part("api", ("api",), settings, api_ready(api_url)), _READY_S)
-    supervisor.start(anju_part("worker", ("worker",), settings, always_ready))
+    worker = anju_part("worker", ("worker",), settings, worker_ready(settings["ANJU_DATABASE_URL"]))
+    supervisor.start(worker, _READY_S)
     return api_url
 
 

@@ -38,7 +38,7 @@ def test_an_installation_in_good_order_is_called_so(house):
     done = house.anju("doctor")
     assert done.returncode == 0, done.stdout
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
-        f"ok   {name}" for name in ("database", "schema", "ingest", "broker", "rules")
+        f"ok   {name}" for name in ("database", "schema", "ingest", "notices", "broker", "rules")
     ]
 
 
@@ -73,6 +73,7 @@ def test_a_schema_that_is_not_there_and_an_ingest_that_does_not_run_are_found(ho
     assert code == 1
     assert found["schema"]["good"]
     assert "start `anju ingest`" in found["ingest"]["detail"]
+    assert "start `anju worker`" in found["notices"]["detail"]
 
 
 def test_rules_that_cannot_be_used_are_found(house, tmp_path):

@@ -5,11 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from app.rule_files import rules_folder
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.partition import Partition
 from notify.backoff import MOST_ATTEMPTS
 from notify.dispatch import Dispatcher
 from notify.routing_file import load_routing
 from notify.tell import settle
 from receiver import Answer, receiving
+from rules.loader import load_rules
 from running import query
 from store.database import Database
 from store.migrate import migrate
@@ -311,6 +316,22 @@ def test_after_the_last_attempt_a_notice_is_dead_and_its_address_is_nowhere(tell
     assert paths(receiver) == ["/help"]
     rows = query(telling.url, "SELECT state, attempts, last_error FROM notice ORDER BY id")
     assert rows[0] == ("dead", MOST_ATTEMPTS, "can't connect")
+
+
+def test_what_could_not_be_delivered_is_an_alert_of_our_own_for_an_hour(telling, receiver):
+    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+    receiver.answers = [Answer(401)]
+    telling.raised(1, severity="major")
+    telling.look(seconds=5)
+    partition, judged = Partition(0, 1), []
+    with telling.database.connection() as connection:
+        judge = Judge(load_rules(rules_folder(None)), DevicesInMemory(partition), partition, telling.clock())
+        for minutes in (0, 58, 2, 1):
+            telling.clock.pass_(minutes=minutes)
+            judged += judge.tick(connection, telling.clock(), live=True)
+    assert [(each.rule, each.to_phase) for each in judged] == [
+        ("notices_undelivered", "active"), ("notices_undelivered", "normal"),
+    ]  # fmt: skip
 
 
 def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(telling, receiver):

@@ -102,7 +102,12 @@ def test_rules_of_several_files_make_one_pack(tmp_path):
     write(tmp_path, FULL + SILENT)
     pipeline = (DEFINITIONS / "pipeline.yaml").read_text("utf-8")
     pack = load_rules(write(tmp_path, pipeline, "pipeline.yaml"))
-    assert [one.name for one in pack.rules] == ["voltage_high", "meter_silent", "pipeline_behind"]
+    assert [one.name for one in pack.rules] == [
+        "voltage_high",
+        "meter_silent",
+        "pipeline_behind",
+        "notices_undelivered",
+    ]
     assert [one.name for one in pack.of_kind("electricity_meter")] == ["voltage_high", "meter_silent"]
 
 
@@ -166,14 +171,14 @@ def test_the_rules_that_anju_comes_with_are_sound_and_cover_every_kind():
     report = check_folder(DEFINITIONS)
     assert report.problems == ()
     assert all(report.rules[kind.name] >= 3 for kind in KINDS)
-    assert report.rules["pipeline"] == 1
+    assert report.rules["pipeline"] == 2
 
 
 def test_checking_a_folder_prints_what_is_wrong_and_says_so_by_its_exit_code(capsys):
     assert main([str(BAD[0])]) == 1
     assert capsys.readouterr().err == (BAD[0] / "expected.txt").read_text("utf-8")
     assert main([str(DEFINITIONS)]) == 0
-    assert "pipeline: 1 rules" in capsys.readouterr().out
+    assert "pipeline: 2 rules" in capsys.readouterr().out
     assert main([]) == 2
 
 

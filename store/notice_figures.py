@@ -1,0 +1,45 @@
+"""How well people are told: figures for operators."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """What became of the notices of a channel since its first; `failed` counts attempts, not notices."""
+
+    channel: str
+    sent: int
+    failed: int
+    dead: int
+    retry_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Notices that wait to be sent, and since when the oldest of those is due that no suppression or limit holds."""
+
+    queued: int
+    overdue_since: datetime | None
+
+
+def channel_figures(connection: Connection) -> list[ChannelFigures]:
+    """Every channel that was ever used, by name."""
+    rows = connection.execute(
+        "SELECT channel, sent, failed, dead, retry_at, last_error FROM notice_channel ORDER BY channel"
+    )
+    return [ChannelFigures(*row) for row in rows]
+
+
+def waiting_notices(connection: Connection, now: datetime) -> Waiting:
+    """What waits, and how long the sender is behind."""
+    row = connection.execute(
+        """
+        SELECT count(*), min(due_at) FILTER (WHERE due_at <= %s) FROM notice WHERE state = 'queued'
+        """,
+        (now,),
+    ).fetchone()
+    return Waiting(*row) if row else Waiting(0, None)
