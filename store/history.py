@@ -1,7 +1,7 @@
 """Stored readings and events in the order in which they arrived, for rules that are tried on the past.
 
-Where two of a device arrived at the same instant, the order of its own clock counts. A row that two messages have
-filled stands where the first of them arrived.
+Where two of a device arrived at the same instant, the order of its own clock counts, and an event comes first. A row
+that two messages have filled stands where the first of them arrived.
 """
 
 import heapq
@@ -56,8 +56,9 @@ def read_history(connection: Connection, wanted: Wanted) -> Iterator[HistoryRow]
     """Read in the order of arrival, by cursors of the server, inside the caller's transaction."""
     # A month of a thousand devices is then sorted without a detour over the disk.
     connection.execute("SET LOCAL work_mem = '256MB'")
-    streams = [_readings(connection, kind, fields, wanted) for kind, fields in wanted.fields.items()]
-    streams += [_events(connection, kind, names, wanted) for kind, names in wanted.events.items() if names]
+    # Of the same instant an event comes first: what a device measures then belongs to it.
+    streams = [_events(connection, kind, names, wanted) for kind, names in wanted.events.items() if names]
+    streams += [_readings(connection, kind, fields, wanted) for kind, fields in wanted.fields.items()]
     if len(streams) == 1:
         yield from streams[0]
     else:

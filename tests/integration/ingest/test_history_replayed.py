@@ -1,0 +1,188 @@
+"""What is stored, shown to the rules again, leads to the transitions that are stored, byte for byte."""
+
+import json
+import random
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+import pytest
+
+from app.rule_files import rules_folder
+from app.simulation import register
+from devices.privacy import Pseudonymiser
+from ingest.batch import decode_batch
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.partition import EVERYTHING
+from ingest.receiver import Message
+from ingest.rejection_limit import RejectionLimit
+from ingest.transaction import write_batch
+from rules.backtest import Span, replay
+from rules.engine import Engine
+from rules.history import stored_arrivals, wanted_history
+from rules.loader import load_rules
+from running import (
+    event,
+    eventually,
+    forget_session,
+    query,
+    reading,
+    running_ingest,
+    steady,
+)
+from running import (
+    register as register_devices,
+)
+from simulators.faults import parse_fault
+from simulators.fleet import Fleet
+from simulators.publisher import Publisher
+from simulators.town import SITES, plan_community
+from store.database import connect
+from store.migrate import migrate
+from store.registry import load_devices
+
+START = datetime(2026, 11, 10, 2, tzinfo=UTC)
+END = START + timedelta(hours=3)
+SITE = SITES[0]
+FAULTS = (
+    "power_lost:b01-u1-0101-electricity@+20m/150m",
+    "voltage_high:b01-u1-0102-electricity@+30m/80m",
+    "burst:b01-u1-0201-water@+50m/40m",
+    "leak:b01-u1-0202-water@+10m/100m",
+    "door_forced:b01-u1-door@+35m/20m",
+    "camera_offline:b01-u1-camera@+60m/30m",
+    "charger_fault:ev-01@+15m/45m",
+    "ebike_over_temperature:ebike-01@+70m/30m",
+    "gateway_outage:b01-gateway@+90m/70m",
+    "late_batch:b01-u1-0301-gas@+30m/60m",
+    "duplicates:b01-u1-0302-water@+0s/150m",
+    "clock_drift:b01-u1-0401-electricity@+40m/60m,offset_s=-900",
+)
+_TRANSITIONS = """
+    SELECT rule, rule_version, device_id, sequence, alert_id, from_state, to_state, at, reason, inputs
+    FROM alert_transition WHERE device_id IS NOT NULL AND axis = 'process' ORDER BY id
+"""
+
+
+def replayed(url, span):
+    """What the rules that come with Anju decide over what is stored, in the form of the stored transitions."""
+    pack = load_rules(rules_folder(None))
+    with closing(connect(url, application_name="test")) as connection, connection.transaction():
+        devices = {device.id: device for device in load_devices(connection)}
+        engine = Engine(pack, span.start, devices.__getitem__)
+        arrivals = stored_arrivals(connection, wanted_history(pack, span, list(devices)))
+        return [
+            (
+                told.rule,
+                told.rule_version,
+                told.device_id,
+                told.sequence,
+                told.occurrence_id,
+                told.from_phase.value,
+                told.to_phase.value,
+                told.at,
+                told.reason.value,
+                json.loads(json.dumps(told.inputs)),
+            )
+            for told in replay(engine, arrivals, span)
+        ]
+
+
+def live(url, fleet):
+    """Ingest of what a fleet sends, by the clock of the simulation: a batch and a tick in each second."""
+    pack = load_rules(rules_folder(None))
+    pseudonymiser = Pseudonymiser(b"a key for the tests")
+    with closing(connect(url, application_name="test")) as connection:
+        connection.autocommit = True
+        devices = DevicesInMemory(EVERYTHING)
+        devices.refresh(connection)
+        judge, limit = Judge(pack, devices, EVERYTHING, START), RejectionLimit()
+        sent = {second: list(those) for second, those in groupby(fleet.messages(START, END), _second_after)}
+        for seconds in range(int((END - START).total_seconds()) + 1):
+            now = START + timedelta(seconds=seconds)
+            messages = [
+                Message(message.topic, message.payload, message.at, redelivered=False, packet_id=0)
+                for message in sent.get(now, ())
+            ]
+            if messages:
+                batch = decode_batch(messages, devices.find, pseudonymiser)
+                write_batch(connection, batch, judge, limit, now)
+            with connection.transaction():
+                judge.tick(connection, now, live=True)
+
+
+def _second_after(message):
+    """The first whole second that is not before a message, when its batch is written."""
+    whole = message.at.replace(microsecond=0)
+    return whole if whole == message.at else whole + timedelta(seconds=1)
+
+
+@pytest.mark.timeout(280)
+def test_what_a_day_of_faults_led_to_live_comes_out_of_its_history_again(database_url):
+    migrate(database_url)
+    with closing(connect(database_url, application_name="test")) as connection:
+        connection.autocommit = True
+        register(connection, plan_community(*SITE, 16, seed=3))
+        devices = load_devices(connection)
+    live(database_url, Fleet(devices, 3, [parse_fault(fault, START) for fault in FAULTS]))
+    stored = query(database_url, _TRANSITIONS)
+    assert len({row[0] for row in stored}) >= 10, "hardly any rule was at work"
+    assert {"timer", "event", "silence", "arrival", "condition"} <= {row[8] for row in stored}
+    assert replayed(database_url, Span(START, END)) == stored
+
+
+METERS, READINGS = 40, 24
+QUARTER_MS = 900_000
+
+
+def course(began_ms, dice):
+    """Readings of meters every 15 minutes of their own clocks, high and low for a while, and events between them."""
+    volts = dict.fromkeys(range(METERS), 220.0)
+    for number in range(READINGS):
+        for meter in range(METERS):
+            if dice.random() < 0.2:
+                volts[meter] = dice.choice([220.0, 220.0, 245.0, 190.0, 300.0])
+            ts = began_ms + number * QUARTER_MS + meter * 1000
+            yield f"anju/v1/huifang/electricity_meter/e{meter}/telemetry", reading(ts, voltage_v=volts[meter])
+            if dice.random() < 0.1:
+                name = dice.choice(["power_lost", "power_restored", "cover_opened"])
+                yield f"anju/v1/huifang/electricity_meter/e{meter}/event", event(ts + 60_000, name)
+
+
+@pytest.mark.timeout(280)
+def test_ingest_that_is_killed_at_random_decides_what_one_that_lives_would_have(services, database_url, tmp_path):
+    seed = random.randrange(10_000)
+    dice = random.Random(seed)
+    register_devices(database_url, "huifang", [(f"e{n}", "electricity_meter") for n in range(METERS)])
+    forget_session(services)
+    began = datetime.now(UTC)
+    messages = list(course(int((began - timedelta(hours=7)).timestamp()) * 1000, dice))
+    kills = sorted(dice.sample(range(len(messages)), 4))
+    with (
+        running_ingest(database_url, services.mqtt_url, tmp_path) as ingest,
+        Publisher(services.publish_mqtt_url) as out,
+    ):
+        for number, (topic, payload) in enumerate(messages):
+            if number in kills:
+                before = stored(database_url)
+                eventually(lambda before=before: stored(database_url) > before or out.acknowledged == out.sent)
+                ingest.kill()
+                ingest.start()
+            out.publish(topic, payload)
+        out.flush(60)
+        eventually(lambda: stored(database_url) == len(messages), timeout_s=60)
+        steady(lambda: query(database_url, "SELECT count(*) FROM alert_transition"), for_s=8)
+    found = query(database_url, _TRANSITIONS)
+    assert found, f"nothing happened with seed {seed}"
+    again = replayed(database_url, Span(began - timedelta(seconds=1), datetime.now(UTC)))
+    assert sorted(again, key=_by_instance) == sorted(found, key=_by_instance), f"seed {seed}"
+
+
+def stored(url):
+    return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter) + (SELECT count(*) FROM event)")[0][0]
+
+
+def _by_instance(row):
+    """Stable: within an instance the order stays, and timers may run out between those of other instances."""
+    return row[0], row[2]
