@@ -40,6 +40,11 @@ def in_chinese(duration: timedelta) -> str:
     return " ".join(words[:2]) or "0 秒"
 
 
-def microseconds(time: datetime | timedelta) -> int:
-    """A time since 1970, or a duration, in whole microseconds."""
-    return (time if isinstance(time, timedelta) else time - _EPOCH) // _MICROSECOND
+def microseconds(duration: timedelta) -> int:
+    """A duration in whole microseconds."""
+    return duration // _MICROSECOND
+
+
+def microseconds_since_1970(time: datetime) -> int:
+    """A time in whole microseconds, the unit in which tracks count it."""
+    return (time - _EPOCH) // _MICROSECOND

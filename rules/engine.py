@@ -89,7 +89,7 @@ class Engine:
         seen = sample
         if rules.tracks:
             memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, sample.values)
-            seen = sample._replace(values=values)
+            seen = Sample(sample.device_id, sample.ts, sample.received_at, values)
         transitions = self._judge_telemetry(seen, rules, memory, now)
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rules.condition import Observe, State, Track, Value
-from rules.duration import microseconds
+from rules.duration import microseconds_since_1970
 
 
 class Tracked(NamedTuple):
@@ -28,7 +28,7 @@ def derive(
     tracks: tuple[Tracked, ...], states: States, ts: datetime, values: Mapping[str, Value]
 ) -> tuple[States, dict[str, Value]]:
     """Shows one sample to the tracks; gives their states, and the sample's values with those that come of it."""
-    at, after, seen = microseconds(ts), [], dict(values)
+    at, after, seen = microseconds_since_1970(ts), [], dict(values)
     for (name, observe, _), before in zip(tracks, states or (None,) * len(tracks), strict=True):
         state, value = observe(before, at, values)
         after.append(state)

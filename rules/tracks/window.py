@@ -6,10 +6,10 @@ between, its value is not known. Only `count` is about the silence itself.
 """
 
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import nan
+from math import inf, isnan, nan
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -20,104 +20,102 @@ from rules.tracks.counter import counting, restored_count
 from rules.tracks.naming import named_gap
 
 SLOTS = 24
+_NUMBER = Struct("d")
+_RING = SLOTS * _NUMBER.size
 _MANY = 1e12
+_FOR_EVER = timedelta(days=100 * 365)
+_new = tuple.__new__  # for every sample: a named tuple's own constructor takes twice the time
 
-Part = Any  # what a slot holds: one number, or a pair of numbers
+
+class Lane(NamedTuple):
+    """One number that a window is folded into, slot by slot.
+
+    `part` makes it of a sample, or is the same for every sample; `fold` joins an older with a newer one, and `all_of`
+    joins those of all slots, where `vacant` stands for a slot without samples and changes nothing.
+    """
+
+    part: float | None
+    fold: Callable[[float, float], float]
+    all_of: Callable[[Iterable[float]], float]
+    vacant: float
+
+
+def _add(old: float, new: float) -> float:
+    return old + new
+
+
+def _older(old: float, _: float) -> float:
+    return old
+
+
+def _oldest(parts: Iterable[float]) -> float:
+    return next((part for part in parts if not isnan(part)), nan)
+
+
+_LEAST = Lane(None, min, min, inf)
+_GREATEST = Lane(None, max, max, -inf)
+_SUM = Lane(None, _add, sum, 0.0)
+_COUNT = Lane(1.0, _add, sum, 0.0)
+_OLDEST = Lane(None, _older, _oldest, nan)
 
 
 class Aggregate(NamedTuple):
-    """How the samples of a window become one value.
+    """What becomes of the samples of a window: one lane, or two and how their folds make the value."""
 
-    `part` makes of a sample what a slot holds, `fold` joins an older with a newer part, and `whole` makes the value of
-    the window's fold and of the newest sample. A part is one number, or two where `pair` is set.
-    """
-
-    part: Callable[[float], Part]
-    fold: Callable[[Part, Part], Part]
-    whole: Callable[[Part, float], float]
     zh: str
-    pair: bool = False
-
-
-def _plain(value: float) -> float:
-    return value
-
-
-def _folded(fold: float, _: float) -> float:
-    return fold
+    lanes: tuple[Lane, ...]
+    whole: Callable[[float, float], float] | None = None
 
 
 AGGREGATES: Mapping[str, Aggregate] = {
-    "minimum": Aggregate(_plain, min, _folded, "最小值"),
-    "maximum": Aggregate(_plain, max, _folded, "最大值"),
-    "sum": Aggregate(_plain, lambda old, new: old + new, _folded, "合计"),
-    "count": Aggregate(lambda _: 1.0, lambda old, new: old + new, _folded, "读数次数"),
-    "mean": Aggregate(
-        lambda value: (value, 1.0),
-        lambda old, new: (old[0] + new[0], old[1] + new[1]),
-        lambda fold, _: fold[0] / fold[1],
-        "平均值",
-        pair=True,
-    ),
-    "range": Aggregate(
-        lambda value: (value, value),
-        lambda old, new: (min(old[0], new[0]), max(old[1], new[1])),
-        lambda fold, _: fold[1] - fold[0],
-        "变化幅度",
-        pair=True,
-    ),
-    "increase": Aggregate(_plain, lambda old, _: old, lambda oldest, newest: newest - oldest, "增加量"),
+    "minimum": Aggregate("最小值", (_LEAST,)),
+    "maximum": Aggregate("最大值", (_GREATEST,)),
+    "sum": Aggregate("合计", (_SUM,)),
+    "count": Aggregate("读数次数", (_COUNT,)),
+    "mean": Aggregate("平均值", (_SUM, _COUNT), lambda total, count: total / count),
+    "range": Aggregate("变化幅度", (_LEAST, _GREATEST), lambda least, greatest: greatest - least),
+    "increase": Aggregate("增加量", (_OLDEST,)),
 }
 
 
 class _Slots(NamedTuple):
-    """A window: the parts of the slot that is being filled and of the `SLOTS` before it.
+    """One lane of a window: the part of the slot that is being filled and, in `ring`, of the `SLOTS` before it.
 
-    Samples have come since `since` without a gap, the last at `last`. `older` is the fold of `ring`, which has NaN for
-    a slot without samples; None where all are.
+    Samples have come since `since` without a gap, the last at `last`. `older` is the fold of the ring.
     """
 
     since: int
     last: int
-    slot: int
-    part: Part
-    older: Part | None
+    part: float
+    older: float
     ring: bytes
 
 
-def sliding(
-    aggregate: Aggregate, length: timedelta, gap: timedelta | None
-) -> Callable[[_Slots | None, int, float], tuple[_Slots, float | None]]:
-    """Makes the function that takes the next sample into a window; without a `gap`, silence does not end it."""
-    part_of, fold, whole, _, pair = aggregate
-    packed = Struct("dd" if pair else "d")
-    vacant = packed.pack(nan, nan) if pair else packed.pack(nan)
-    span, longest = microseconds(length), None if gap is None else microseconds(gap)
+Slide = Callable[[_Slots | None, int, float], tuple[_Slots, float | None]]
+
+
+def _sliding(lane: Lane, length: timedelta, gap: timedelta | None) -> Slide:
+    """Makes the function that takes the next sample into a lane; without a `gap`, silence does not end the window."""
+    constant, fold, all_of, vacant = lane
+    pack, one_vacant = _NUMBER.pack, _NUMBER.pack(vacant)
+    span, longest = microseconds(length), microseconds(gap or _FOR_EVER)
     width = -(-span // SLOTS)
 
-    def folded(ring: bytes) -> Part | None:
-        older: Part | None = None
-        for part in packed.iter_unpack(ring):
-            if part[0] == part[0]:  # not so for the NaN of a slot without samples
-                one = part if pair else part[0]
-                older = one if older is None else fold(older, one)
-        return older
-
     def slide(before: _Slots | None, at: int, value: float) -> tuple[_Slots, float | None]:
-        part, slot = part_of(value), at // width
-        if before is None or (longest is not None and at - before[1] > longest):
-            return _Slots(at, at, slot, part, None, vacant * SLOTS), None
-        since, _, filled, now, older, ring = before
-        if slot == filled:
+        part = value if constant is None else constant
+        if before is None or at - before[1] > longest:
+            return _Slots(at, at, part, vacant, one_vacant * SLOTS), None
+        since, last, now, older, ring = before
+        passed = at // width - last // width
+        if not passed:
             part = fold(now, part)
         else:
-            full = packed.pack(*now) if pair else packed.pack(now)
-            ring = (ring + full + vacant * min(slot - filled - 1, SLOTS))[-SLOTS * packed.size :]
-            older = folded(ring)
-        after = _Slots(since, at, slot, part, older, ring)
+            ring = (ring + pack(now) + one_vacant * min(passed - 1, SLOTS))[-_RING:]
+            older = all_of(memoryview(ring).cast("d"))
+        after = _new(_Slots, (since, at, part, older, ring))
         if at - since < span:
             return after, None
-        return after, whole(part if older is None else fold(older, part), value)
+        return after, part if isnan(older) else fold(older, part)
 
     return slide
 
@@ -166,26 +164,48 @@ class Over:
 
     def observer(self) -> Observe:
         """Makes the function that takes the next sample."""
-        name = self.of.name
-        slide = sliding(AGGREGATES[self.how], self.length, None if self.how == "count" else self.gap)
+        name, aggregate = self.of.name, AGGREGATES[self.how]
+        gap = None if self.how == "count" else self.gap
+        slides = tuple(_sliding(lane, self.length, gap) for lane in aggregate.lanes)
         if isinstance(self.of, Counter) and self.how == "increase":
-            return _increase(self.of, slide)
+            return _increase(self.of, slides[0])
+        whole = aggregate.whole
+        if whole is None:
+            return _single(name, slides[0])
+        first, second = slides
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
             value = values.get(name)
-            return (state, None) if value is None else slide(state, at, value)  # type: ignore[arg-type]
+            if value is None:
+                return state, None
+            one, other = state or (None, None)
+            one, fold = first(one, at, value)  # type: ignore[arg-type]
+            other, other_fold = second(other, at, value)  # type: ignore[arg-type]
+            return (one, other), None if fold is None or other_fold is None else whole(fold, other_fold)
 
         return observe
 
     def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        if self.how != "increase":
+        if self.how == "increase":
+            count, slots = stored
+            return restored_count(count), slots and _restored_slots(slots)
+        if len(AGGREGATES[self.how].lanes) == 1:
             return _restored_slots(stored)
-        count, slots = stored
-        return restored_count(count), slots and _restored_slots(slots)
+        return tuple(_restored_slots(lane) for lane in stored)
 
 
-def _increase(counter: Counter, slide: Callable[[_Slots | None, int, float], tuple[_Slots, float | None]]) -> Observe:
+def _single(name: str, slide: Slide) -> Observe:
+    """A window of one lane, whose fold is the value."""
+
+    def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
+        value = values.get(name)
+        return (state, None) if value is None else slide(state, at, value)  # type: ignore[arg-type]
+
+    return observe
+
+
+def _increase(counter: Counter, slide: Slide) -> Observe:
     """The window of a counter's consumption; it begins anew with every register."""
     count, name = counting(counter), counter.name
 
@@ -195,14 +215,14 @@ def _increase(counter: Counter, slide: Callable[[_Slots | None, int, float], tup
             return state, None
         before, slots = state or (None, None)
         now = count(before, at, value)  # type: ignore[arg-type]
-        if now.suspect is not None:
+        if now[4] is not None:
             return (now, slots), None
-        slots, increase = slide(slots if before and now.register == before.register else None, at, now.total)
-        return (now, slots), increase
+        slots, oldest = slide(slots if before and now[3] == before[3] else None, at, now[2])
+        return (now, slots), None if oldest is None else now[2] - oldest
 
     return observe
 
 
 def _restored_slots(stored: Sequence[Any]) -> _Slots:
-    since, last, slot, part, older, ring = stored
-    return _Slots(since, last, slot, part, older, urlsafe_b64decode(ring))
+    since, last, part, older, ring = stored
+    return _Slots(since, last, part, older, urlsafe_b64decode(ring))
