@@ -1,0 +1,89 @@
+"""From a meter's message to a person's answer and back: broker, ingest, rules and API together."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from running import epoch_ms, eventually, forget_session, reading, register, running_ingest, steady
+from simulators.publisher import Publisher
+
+COMMUNITY, METER = "tongxin", "e1"
+
+
+class Line:
+    """The meter of the test, what it sends, and what the API says of it."""
+
+    def __init__(self, api: Any, publish_url: str) -> None:
+        self.api = api
+        self._publish_url = publish_url
+        self._began = datetime.now(UTC) - timedelta(hours=3)
+
+    def measure(self, voltage_v: float, minute: int) -> None:
+        with Publisher(self._publish_url) as out:
+            at = epoch_ms((self._began + timedelta(minutes=minute)).timestamp())
+            out.publish(f"anju/v1/{COMMUNITY}/electricity_meter/{METER}/telemetry", reading(at, voltage_v=voltage_v))
+            out.flush(20)
+        eventually(lambda: self._newest() == at)
+
+    def _newest(self) -> int | None:
+        found = self.api.get(f"/devices/{COMMUNITY}/{METER}").json()["last_ts"]
+        return None if found is None else epoch_ms(datetime.fromisoformat(found).timestamp())
+
+    def alerts(self, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api.items("/alerts", community=COMMUNITY, **query)
+        return found
+
+    def act(self, alert: dict[str, Any], action: str, **body: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = (
+            self.api.client.post(f"/alerts/{alert['id']}/{action}", json=body).raise_for_status().json()
+        )
+        return answer
+
+
+@pytest.fixture
+def line(services: Any, database_url: str, start_api: Callable[[str], Any], tmp_path: Path) -> Iterator[Line]:
+    register(database_url, COMMUNITY, [(METER, "electricity_meter")])
+    forget_session(services)
+    with running_ingest(database_url, services.mqtt_url, tmp_path):
+        yield Line(start_api(database_url), services.publish_mqtt_url)
+
+
+@pytest.mark.timeout(120)
+def test_what_is_resolved_while_it_lasts_stays_mute_until_it_has_been_seen_to_be_gone(line: Line) -> None:
+    line.measure(280, 0)
+    (alert,) = eventually(lambda: line.alerts(state="open"))
+    assert alert["rule"] == "electricity_neutral_fault"
+    line.act(alert, "resolve", by="李师傅", comment="已紧固零线")
+
+    eventually(lambda: line.alerts(state="open") == [])
+    (ended,) = line.alerts()
+    last = line.api.get(f"/alerts/{ended['id']}").json()["transitions"][-1]
+    assert (last["axis"], last["to_state"], last["to_state_zh"]) == ("process", "muted", "静默")
+    assert last["explanation"][0].startswith("李师傅 于")
+
+    line.measure(281, 15)
+    assert steady(lambda: line.alerts(state="open")) == []
+    line.measure(230, 30)
+    line.measure(282, 45)
+    (again,) = eventually(lambda: line.alerts(state="open"))
+    assert again["id"] != alert["id"]
+    assert again["attention"] == "unacknowledged"
+
+
+@pytest.mark.timeout(120)
+def test_what_is_shelved_is_judged_on_and_stays_shelved_when_it_comes_again(line: Line) -> None:
+    line.measure(280, 0)
+    (alert,) = eventually(lambda: line.alerts(state="open"))
+    until = (datetime.now(UTC) + timedelta(hours=4)).isoformat()
+    line.act(alert, "shelve", until=until, reason="等备件")
+    for minute in range(15, 75, 15):
+        line.measure(230, minute)
+    eventually(lambda: line.alerts(state="open") == [])
+    line.measure(280, 90)
+    (again,) = eventually(lambda: line.alerts(state="open"))
+    assert again["id"] != alert["id"]
+    assert [cause["detail"] for cause in again["suppressions"]] == ["等备件"]
+    assert line.alerts(suppressed="true", state="open") == [again]
