@@ -10,13 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from devices.kind import DeviceKind, Field
-from rules.condition import COMPARISONS, Verdict
+from devices.kind import Counter, DeviceKind, Field, Gauge
+from rules.condition import COMPARISONS, Verdict, negate
 from rules.duration import in_chinese, parse_duration
 from rules.machine import Reason
 from rules.pipeline import RULE_KINDS
 from rules.rule import Phase
 from rules.text import in_words
+from rules.tracks.naming import usual_gap
+from rules.tracks.rate import Rate
+from rules.tracks.unchanged import Unchanged
+from rules.tracks.window import AGGREGATES, Over
 
 _CITY = ZoneInfo("Asia/Shanghai")
 _OPENED = {Phase.NORMAL, Phase.PENDING, Phase.MUTED}
@@ -50,6 +54,8 @@ def _consequence(told: Told) -> str:
             says = f"这一情况须持续{_delay(told, 'on_delay')}才会报警，从{clock(told.at)}起计时。"
         case Phase.ACTIVE, before:
             says = _ripened(told) if before in _OPENED else "恢复过程中情况再次出现，仍是同一次报警。"
+        case Phase.RECOVERING, _ if _momentary(told):
+            says = f"此后须{_delay(told, 'off_delay')}没有再次发生，报警才会结束，从{clock(told.at)}起计时。"
         case Phase.RECOVERING, _:
             says = f"这一状态须持续{_delay(told, 'off_delay')}报警才会结束，从{clock(told.at)}起计时。"
         case Phase.LATCHED, _:
@@ -126,7 +132,14 @@ def _recovered(told: Told) -> str:
     delay = _duration(told.inputs.get("off_delay"))
     if told.reason == Reason.ARRIVAL or not delay:
         return f"报警于{clock(told.at)}结束。"
-    return f"自{clock(told.at - delay)}起持续满{_spelled(delay)}，报警于{clock(told.at)}结束。"
+    lasted = f"{_spelled(delay)}没有再次发生" if _momentary(told) else f"持续满{_spelled(delay)}"
+    return f"自{clock(told.at - delay)}起{lasted}，报警于{clock(told.at)}结束。"
+
+
+def _momentary(told: Told) -> bool:
+    """Whether the condition was over as soon as its event had been."""
+    cleared = _mapping(told.inputs.get("cleared"))
+    return "event" in cleared and not _limits(told, "until")
 
 
 def _held(told: Told) -> tuple[str, ...]:
@@ -139,6 +152,8 @@ def _over(told: Told) -> tuple[str, ...]:
     cleared = told.inputs.get("cleared")
     if not isinstance(cleared, Mapping):
         return ()
+    if _momentary(told):
+        return ()
     if told.reason == Reason.ARRIVAL:
         return (f"设备恢复上报，数据于{_instant(cleared.get('received_at'))}收到。",)
     until = _limits(told, "until")
@@ -149,7 +164,10 @@ def _judged(told: Told, sample: Mapping[str, Any], condition: Mapping[str, Any])
     values = {**_mapping(sample.get("last_known")), **_mapping(sample.get("values"))}
     reading = _Reading(RULE_KINDS.get(told.kind), values, sample)
     words = _worded(condition, reading)
-    return (f"{words}。",) if words else ()
+    measured = (
+        "" if "event" in sample or "silent" in condition or "ts" not in sample else f"（{_instant(sample['ts'])}测得）"
+    )
+    return (f"{words}{measured}。",) if words else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,36 +186,90 @@ def _worded(condition: Mapping[str, Any], reading: _Reading) -> str:
 
 
 def _compared(condition: Mapping[str, Any], reading: _Reading) -> str:
-    name = condition["field"]
-    field, value = reading.kind.field(name) if reading.kind else None, reading.values.get(name)
+    """A field, or what a track made of it, against its limit."""
+    field = _field(condition, reading.kind)
+    name = field.name if field else condition.get("field")
     how = next((key for key in COMPARISONS if key in condition), None)
-    if how is None:
+    if how is None or name is None:
         return json.dumps(condition, ensure_ascii=False)
+    value = _value(name, reading)
     held = _holds(condition, reading)
     sign = "" if held is not False else "没有"
     found = f"{field.zh if field else name} {_quantity(value, field)}"
     if how == "outside":
         low, high = condition[how]
-        return f"{found}，{sign}超出 {_quantity(low, field)} 至 {_quantity(high, field)} 的范围{_measured(reading)}"
+        return f"{found}，{sign}超出 {_quantity(low, field)} 至 {_quantity(high, field)} 的范围"
     if how == "equals":
-        return f"{found}{_measured(reading)}" if held else f"{found}，不是{_quantity(condition[how], field)}"
-    return f"{found}，{sign}{_COMPARED[how]} {_quantity(condition[how], field)}{_measured(reading)}"
+        return f"{found}" if held else f"{found}，不是{_quantity(condition[how], field)}"
+    return f"{found}，{sign}{_COMPARED[how]} {_quantity(condition[how], field)}"
+
+
+def _stays(condition: Mapping[str, Any], reading: _Reading) -> str:
+    field = _field(condition, reading.kind)
+    if field is None:
+        return json.dumps(condition, ensure_ascii=False)
+    if _value(field.name, reading) is False:
+        return f"{field.zh.partition(' ')[0]}有了变化"
+    return f"{field.zh}"
+
+
+def _repeated(condition: Mapping[str, Any], reading: _Reading) -> str:
+    often = f"{in_chinese(parse_duration(condition['within']))}内 {condition['repeats']} 次"
+    if "of" in condition:
+        return f"{often}出现：{_worded(condition['of'], reading)}"
+    names = "、".join(f"“{_event_zh(name, reading.kind)}”" for name in condition["event"])
+    return f"设备在 {often}报告{names}，最近一次是{_instant(reading.sample.get('ts'))}"
+
+
+def _field(condition: Mapping[str, Any], kind: DeviceKind | None) -> Field | None:
+    """What is compared, described like a field of the kind; None where this version does not know it."""
+    if kind is None:
+        return None
+    period, gap = kind.reporting_period, usual_gap(kind.reporting_period)
+    of = kind.field(condition.get("rate") or condition.get("field") or "")
+    if "rate" in condition and isinstance(of, Gauge | Counter):
+        return Rate(of, parse_duration(condition["per"]), period, gap).field
+    if "over" in condition:
+        how = next(how for how in AGGREGATES if how in condition)
+        over = kind.field(condition[how])
+        return over and Over(over, how, parse_duration(condition["over"]), period, gap).field
+    return Unchanged(of, parse_duration(condition["stays"]), period, gap).field if of and "stays" in condition else of
+
+
+def _value(name: str, reading: _Reading) -> Any:  # noqa: ANN401
+    """The value of that name, or of the track of that name whose allowed gap is another than the usual one."""
+    known = (key for key in reading.values if key == name or key.startswith(f"{name}_gap_"))
+    return reading.values.get(next(known, name))
 
 
 def _holds(condition: Mapping[str, Any], reading: _Reading) -> Verdict:
-    """What a comparison said of the values; an event holds where it is what arrived. None for everything else."""
+    """What a condition said of the values; an event holds where it is what arrived. None for silence and repetition."""
+    if "not" in condition:
+        return negate(_holds(condition["not"], reading))
+    for word, decisive in (("all", False), ("any", True)):
+        if word in condition:
+            verdicts = [_holds(part, reading) for part in condition[word]]
+            return decisive if decisive in verdicts else None if None in verdicts else not decisive
+    field = _field(condition, reading.kind)
     for how, test in COMPARISONS.items():
-        if how in condition:
-            return test(condition["field"], condition[how])(reading.values)
-    return reading.sample.get("event") in condition["event"] if "event" in condition else None
+        if how in condition and (field or "field" in condition):
+            name = field.name if field else condition["field"]
+            return test(name, condition[how])({name: value} if (value := _value(name, reading)) is not None else {})
+    if "event" in condition:
+        return reading.sample.get("event") in condition["event"]
+    return bool(_value(field.name, reading)) if field and "stays" in condition else None
 
 
 def _happened(condition: Mapping[str, Any], reading: _Reading) -> str:
     name = reading.sample.get("event")
     if name is None:
         return ""
-    event = reading.kind.event(name) if reading.kind else None
-    return f"设备报告“{event.zh if event else name}”（{_instant(reading.sample.get('ts'))}）"
+    return f"设备报告“{_event_zh(name, reading.kind)}”（{_instant(reading.sample.get('ts'))}）"
+
+
+def _event_zh(name: str, kind: DeviceKind | None) -> str:
+    event = kind.event(name) if kind else None
+    return event.zh if event else name
 
 
 def _silent(condition: Mapping[str, Any], reading: _Reading) -> str:
@@ -208,15 +280,11 @@ def _silent(condition: Mapping[str, Any], reading: _Reading) -> str:
     return f"最后一次收到新数据是在{_instant(reading.sample.get('received_at'))}，此后超过{allowed}没有新数据"
 
 
-def _all(condition: Mapping[str, Any], reading: _Reading) -> str:
-    return "；".join(filter(None, (_worded(part, reading) for part in condition["all"])))
-
-
-def _any(condition: Mapping[str, Any], reading: _Reading) -> str:
-    """The parts that were found to hold; where none was, all of them."""
-    parts = condition["any"]
-    held = [part for part in parts if _holds(part, reading)] or parts
-    return _all({"all": held}, reading)
+def _parts(condition: Mapping[str, Any], reading: _Reading) -> str:
+    """The parts that decided: of alternatives those that held, of parts of a whole those that did not, else each."""
+    parts = condition["all"] if "all" in condition else condition["any"]
+    telling = [part for part in parts if _holds(part, reading) is ("any" in condition)] or parts
+    return "；".join(filter(None, (_worded(part, reading) for part in telling)))
 
 
 def _not(condition: Mapping[str, Any], reading: _Reading) -> str:
@@ -224,11 +292,15 @@ def _not(condition: Mapping[str, Any], reading: _Reading) -> str:
 
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any], _Reading], str]] = {
+    "repeats": _repeated,
+    "stays": _stays,
+    "rate": _compared,
+    "over": _compared,
     "field": _compared,
     "event": _happened,
     "silent": _silent,
-    "all": _all,
-    "any": _any,
+    "all": _parts,
+    "any": _parts,
     "not": _not,
 }
 
@@ -237,11 +309,6 @@ def _quantity(value: Any, field: Field | None) -> str:  # noqa: ANN401
     unit = getattr(field, "unit", "1")
     words = in_words(value, field) if field else str(value)
     return f"{words} {unit}" if unit != "1" and value is not None else words
-
-
-def _measured(reading: _Reading) -> str:
-    at = reading.sample.get("ts")
-    return f"（{_instant(at)}测得）" if at else ""
 
 
 def _limits(told: Told, which: str) -> Mapping[str, Any]:

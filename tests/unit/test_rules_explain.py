@@ -75,12 +75,37 @@ def test_of_alternatives_only_those_that_held_are_told_and_of_parts_all():
     assert last_words(world)[0].count("；") == 1
 
 
+def test_of_parts_of_a_whole_that_no_longer_holds_those_that_do_not_are_told():
+    parts = (Compare("voltage_v", "above", 240), Compare("power_w", "above", 100))
+    world = World(rule(when=All(parts), until=None, on_delay=timedelta(), off_delay=timedelta()))
+    world.judge(volts(0, 245, power_w=200), volts(1, 246, power_w=50))
+    assert last_words(world)[0] == "有功功率 50 W，没有高于限值 100 W（1月1日 08:01:00测得）。"
+
+
+def test_a_window_is_told_by_what_it_came_to():
+    over = {"over": "1d", "minimum": "flow_m3_h", "above": 0.01}
+    inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": {"flow_m3_h_minimum_1d_gap_3h": 0.02}}
+    told = Told(
+        kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition",
+        inputs={**inputs, "limits": {"when": over}},
+    )  # fmt: skip
+    assert explain(told)[0] == "1 天内瞬时流量最小值 0.02 m³/h，高于限值 0.01 m³/h（1月1日 08:00:00测得）。"
+
+
 def test_an_event_is_told_by_its_name_and_time():
     world = World(event_rule(when=COVER, latch=True))
     world.judge(event(0, "cover_opened"))
     raised, latched = map(words, world.transitions)
     assert raised == ("设备报告“开表盖”（1月1日 08:00:00）。", "规则不要求持续时间，1月1日 08:00:00即报警。")
     assert latched[-1] == "按规则，报警须经人工确认才会结束。"
+
+
+def test_an_event_that_is_over_at_once_ends_when_it_has_not_come_again():
+    world = World(event_rule(when=COVER, off_delay=minutes(10)))
+    world.judge(event(0, "cover_opened"))
+    assert last_words(world) == ("此后须 10 分钟没有再次发生，报警才会结束，从1月1日 08:00:00起计时。",)
+    world.tick(10)
+    assert last_words(world) == ("自1月1日 08:00:00起 10 分钟没有再次发生，报警于1月1日 08:10:00结束。",)
 
 
 def test_silence_is_told_by_the_last_arrival_and_what_was_allowed():
