@@ -8,7 +8,8 @@ from devices.kind import DeviceKind
 from rules.condition import COMPARISONS, All, Any, Compare, Condition, Happens, Not, Silent, events_of, tracks_of
 from rules.document import Item, Notes, as_list, as_mapping, nearest
 from rules.limits import read_duration, read_limit
-from rules.track_grammar import Subject, read_field_name, read_over, read_rate, read_stays, read_times
+from rules.track_grammar import Subject, read_compared, read_field_name, read_over, read_rate, read_stays, read_times
+from rules.tracks.compared import HOWS
 from rules.tracks.repeats import Repeated, Rises
 from rules.tracks.window import AGGREGATES
 
@@ -36,6 +37,8 @@ def _read_field(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Con
     field = read_field_name(name, subject.kind, notes)
     if field is None:
         return None
+    if "compared_with" in keys:
+        return read_compared(keys, field, subject, notes)
     return read_stays(keys, field, subject, notes) if "stays" in keys else read_limit(keys, name.line, field, notes)
 
 
@@ -134,7 +137,7 @@ class _Form(NamedTuple):
 
 
 _FORMS: Mapping[str, _Form] = {
-    "field": _Form(_read_field, (*COMPARISONS, "stays")),
+    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS)),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
     "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
     "repeats": _Form(_read_repeats, ("within", "event", "of")),

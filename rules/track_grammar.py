@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
 from rules.condition import COMPARISONS, Compare, Condition
-from rules.document import Item, Notes, describe, nearest
+from rules.document import Item, Notes, as_mapping, describe, nearest
 from rules.duration import spell
 from rules.limits import read_span, read_track_limit
+from rules.tracks.compared import HOWS, Compared
 from rules.tracks.rate import Rate
 from rules.tracks.unchanged import Unchanged
 from rules.tracks.window import AGGREGATES, Over
@@ -86,6 +87,34 @@ def read_stays(keys: Mapping[str, Item], field: Field, subject: Subject, notes: 
         return None
     track = Unchanged(field, length, subject.kind.reporting_period, subject.gap)
     return Compare(track.field.name, "equals", limit=True, track=track)
+
+
+def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+    """Reads `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
+    item = keys["compared_with"]
+    other = read_field_name(item, subject.kind, notes)
+    hows = [how for how in HOWS if how in keys]
+    for how in COMPARISONS:
+        if how in keys:
+            notes.add(keys[how].line, f"write `{how}` inside `difference` or `ratio`: {{difference: {{{how}: ...}}}}")
+    if len(hows) != 1:
+        notes.add(item.line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
+        return None
+    if other is None:
+        return None
+    for one in (field, other):
+        if not isinstance(one, Gauge | Counter):
+            notes.add(item.line, f"`{one.name}` is no number and cannot be compared with another field")
+    if not isinstance(field, Gauge | Counter) or not isinstance(other, Gauge | Counter):
+        return None
+    if field.name == other.name or (hows[0] == "difference" and field.unit != other.unit):
+        reason = "is the same field" if field.name == other.name else f"is in {other.unit}, not in {field.unit}"
+        notes.add(item.line, f"`{other.name}` {reason}: compare `{field.name}` with another field of its unit")
+        return None
+    limits = as_mapping(keys[hows[0]], COMPARISONS, notes, f"`{hows[0]}`")
+    if limits is None:
+        return None
+    return read_track_limit(limits, keys[hows[0]].line, Compared(field, other, hows[0]), notes)
 
 
 def read_times(keys: Mapping[str, Item], notes: Notes) -> tuple[int, timedelta] | None:

@@ -1,0 +1,30 @@
+"""A field compared with another field of the same sample."""
+
+import pytest
+
+from devices.kind import Counter, Gauge, Interval
+from rules.tracks.compared import Compared
+
+SUPPLY = Gauge("supply_c", "℃", Interval(0, 120), "供水温度", "supply")
+RETURN = Gauge("return_c", "℃", Interval(0, 90), "回水温度", "return")
+FORTH, BACK = (Counter(name, "m³", 100, name, name, per_hour=1) for name in ("forth", "back"))
+
+
+@pytest.mark.parametrize(
+    ("how", "values", "found"),
+    [
+        ("difference", {"supply_c": 60, "return_c": 45}, 15),
+        ("ratio", {"supply_c": 60, "return_c": 40}, 1.5),
+        ("ratio", {"supply_c": 60, "return_c": 0}, None),
+        ("difference", {"supply_c": 60}, None),
+        ("difference", {"return_c": 60}, None),
+    ],
+)
+def test_two_fields_of_one_sample_are_compared_and_unknown_where_one_is_missing(how, values, found):
+    assert Compared(SUPPLY, RETURN, how).observer()(None, 0, values) == (None, found)
+
+
+def test_a_comparison_is_described_like_a_field():
+    difference, ratio = Compared(SUPPLY, RETURN, "difference").field, Compared(FORTH, BACK, "ratio").field
+    assert (difference.name, difference.unit, difference.possible) == ("supply_c_minus_return_c", "℃", (-90, 120))
+    assert (ratio.name, ratio.unit, ratio.possible) == ("forth_per_back", "1", (0, 1e9))
