@@ -33,6 +33,14 @@ ATTENTION: dict[str, Label] = {
     "closed": Label("已关闭", "green"),
 }
 
+SUPPRESSION: dict[str, Label] = {
+    "shelved": Label("已搁置", "blue"),
+    "maintenance": Label("维护窗口", "blue"),
+    "caused_by_parent": Label("上级设备故障引起", "yellow"),
+    "out_of_service": Label("停用", "text"),
+    "chattering": Label("频繁抖动", "orange"),
+}
+
 CONNECTION: dict[str, Label] = {"online": Label("在线", "green"), "offline": Label("离线", "red")}
 
 SIMULATED: dict[str, Label] = {"true": Label("模拟", "purple"), "false": Label("", "text")}

@@ -57,7 +57,8 @@ def kind_uid(kind: DeviceKind) -> str:
 
 def _overview() -> Page:
     dashboard = _dashboard("物业总览").with_variable(_community())
-    _add_row(dashboard, "告警", [_sized(panels.open_alerts_panel(), 24, 4), _sized(panels.alerts_panel(), 24, 11)])
+    alerts = [_sized(panels.open_alerts_panel(), 24, 4), _sized(panels.alerts_panel(), 24, 11)]
+    _add_row(dashboard, "告警", [*alerts, _sized(panels.quiet_alerts_panel(), 24, 8)])
     fleet = [_sized(panels.fleet_table(KINDS), 12, 12), _sized(panels.silent_devices_panel(), 12, 12)]
     _add_row(dashboard, "设备", fleet)
     _add_row(dashboard, "数据", [_sized(panels.readings_panel(), 12, 9), _sized(panels.rejections_panel(), 12, 9)])

@@ -8,7 +8,7 @@ from typing import Literal
 from devices.kind import Choice, Counter, DeviceKind, Flag, Gauge
 from grafana import queries
 from grafana.datasource import REFERENCE
-from grafana.labels import ATTENTION, CONNECTION, PROCESS, SEVERITY, SIMULATED, Label
+from grafana.labels import ATTENTION, CONNECTION, PROCESS, SEVERITY, SIMULATED, SUPPRESSION, Label
 from grafana.sdk import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -67,8 +67,10 @@ class SqlQuery(Dataquery, Builder[Dataquery]):
 
 
 def open_alerts_panel() -> StatPanel:
-    """The open alerts, one number a severity."""
-    panel = _stat("未结束的告警", queries.open_alerts())
+    """The open alerts, one number a severity, and how many nobody is told of."""
+    panel = _stat("未结束的告警", queries.open_alerts()).description(
+        "暂不通知：已搁置、维护窗口、上级设备故障引起、停用或频繁抖动的告警，不计入各级别。"
+    )
     for label in SEVERITY.values():
         steps = [Threshold(color="green"), Threshold(value=1, color=label.colour)]
         panel = panel.override_by_name(
@@ -84,6 +86,17 @@ def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
     )
     panel = _coloured(panel, {"级别": SEVERITY, "状态": PROCESS, "处理": ATTENTION, "模拟": SIMULATED})
     return _wide(panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "建议": 320, "模拟": 60})
+
+
+def quiet_alerts_panel() -> TablePanel:
+    """The open alerts that nobody is told of, and why."""
+    panel = _table("暂不通知的告警", queries.quiet_alerts()).description(
+        "尚未结束、但现在不发通知的告警，每个原因一行（最多 200 条）；系统照常判断。"
+    )
+    panel = _coloured(panel, {"原因": SUPPRESSION, "级别": SEVERITY, "状态": PROCESS, "模拟": SIMULATED})
+    return _wide(
+        panel, {"原因": 130, "开始时间": 160, "截止时间": 160, "级别": 70, "状态": 80, "发生时间": 160, "模拟": 60}
+    )
 
 
 def fleet_stat(kind: DeviceKind) -> StatPanel:

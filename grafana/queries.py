@@ -22,6 +22,7 @@ SILENT_PERIODS = 3
 # As arrays, because Grafana writes nothing at all for a variable without a choice, and `IN ()` is an error.
 _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
+    "quiet": "EXISTS (SELECT FROM suppression_at(now()) AS s WHERE s.alert_id = a.id)",
     "key": "d.community || '/' || d.name",
     "place": "concat_ws(' ', nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))",
     "label": (
@@ -57,15 +58,19 @@ def devices(kind: DeviceKind) -> str:
 
 
 def open_alerts() -> str:
-    """One row: the number of open alerts of each severity, those of Anju itself included."""
+    """One row: the open alerts of each severity, those of Anju itself included; apart, those that are kept quiet."""
     return _filled(
         """
-        SELECT count(*) FILTER (WHERE severity = 'critical') AS "紧急",
-               count(*) FILTER (WHERE severity = 'major') AS "重要",
-               count(*) FILTER (WHERE severity = 'warning') AS "一般",
-               count(*) FILTER (WHERE severity = 'info') AS "提示"
-        FROM alert
-        WHERE process <> 'ended' AND (community = @communities OR community IS NULL)
+        SELECT count(*) FILTER (WHERE severity = 'critical' AND NOT quiet) AS "紧急",
+               count(*) FILTER (WHERE severity = 'major' AND NOT quiet) AS "重要",
+               count(*) FILTER (WHERE severity = 'warning' AND NOT quiet) AS "一般",
+               count(*) FILTER (WHERE severity = 'info' AND NOT quiet) AS "提示",
+               count(*) FILTER (WHERE quiet) AS "暂不通知"
+        FROM (
+            SELECT a.severity, @quiet AS quiet
+            FROM alert a
+            WHERE a.process <> 'ended' AND (a.community = @communities OR a.community IS NULL)
+        ) AS listed
         """
     )
 
@@ -73,7 +78,8 @@ def open_alerts() -> str:
 def alerts(kind: DeviceKind | None = None) -> str:
     """Every open alert and those that began in the time range, open ones first, then the newest.
 
-    Without a kind the alerts about Anju itself, which belong to no community, are among them.
+    Without a kind the alerts about Anju itself, which belong to no community, are among them, and the open ones that
+    are kept quiet are not: they stand in `quiet_alerts`.
     """
     return _filled(
         """
@@ -88,12 +94,32 @@ def alerts(kind: DeviceKind | None = None) -> str:
         ORDER BY a.process = 'ended', a.opened_at DESC
         LIMIT 200
         """,
-        zh=_translated("a.kind", {kind.name: kind.zh for kind in RULE_KINDS.values()}),
+        zh=_kind_zh(),
         subject=(
             _filled("a.kind = @kind AND a.community = @communities", kind=_literal(kind.name))
             if kind
-            else _filled("(a.community = @communities OR a.community IS NULL)")
+            else _filled("(a.community = @communities OR a.community IS NULL) AND (a.process = 'ended' OR NOT @quiet)")
         ),
+    )
+
+
+def quiet_alerts() -> str:
+    """Every open alert that nobody is told of, one row for each cause: why, who decided it, until when."""
+    return _filled(
+        """
+        SELECT s.cause AS "原因", s.detail AS "原因说明", s.actor AS "操作人", s.since AS "开始时间",
+               s.until AS "截止时间", a.severity AS "级别", a.process AS "状态",
+               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @place AS "位置", d.name AS "设备",
+               a.title AS "告警", a.opened_at AS "发生时间", a.simulated AS "模拟"
+        FROM alert a
+        JOIN suppression_at(now()) AS s ON s.alert_id = a.id
+        LEFT JOIN device d ON d.id = a.device_id
+        LEFT JOIN community c ON c.id = a.community
+        WHERE a.process <> 'ended' AND (a.community = @communities OR a.community IS NULL)
+        ORDER BY s.since DESC, a.id
+        LIMIT 200
+        """,
+        zh=_kind_zh(),
     )
 
 
@@ -282,6 +308,10 @@ def _in_words(item: EventField) -> str:
         case Gauge() | Counter() | Text():
             pass
     return f"{_literal(f'{item.zh}：')} || {value}"
+
+
+def _kind_zh() -> str:
+    return _translated("a.kind", {kind.name: kind.zh for kind in RULE_KINDS.values()})
 
 
 def _translated(column: str, words: Mapping[str, str]) -> str:

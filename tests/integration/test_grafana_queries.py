@@ -293,7 +293,34 @@ def test_open_alerts_are_counted_with_those_of_anju_itself_and_without_ended_one
     add_alert(owner, other, "water_meter", "warning", now - HOUR, community="kang-ting")
     add_alert(owner, None, "pipeline", "major", now - HOUR, community=None)
     (row,) = reader.rows(queries.open_alerts(), community=["jia-yuan"])
-    assert row == {"紧急": 1, "重要": 1, "一般": 0, "提示": 0}
+    assert row == {"紧急": 1, "重要": 1, "一般": 0, "提示": 0, "暂不通知": 0}
+
+
+def test_an_open_alert_that_is_kept_quiet_is_counted_and_listed_apart(
+    owner: psycopg.Connection[Any], reader: Reader, now: datetime
+) -> None:
+    meter, other = add_device(owner, "water_meter", "w1"), add_device(owner, "water_meter", "w2")
+    add_alert(owner, meter, "water_meter", "critical", now - HOUR)
+    add_alert(owner, meter, "water_meter", "info", now - HOUR, process="ended")
+    add_alert(owner, other, "water_meter", "warning", now - HOUR)
+    owner.execute(
+        "INSERT INTO silence (id, device_id, starts_at, ends_at, reason, actor, created_at) "
+        "VALUES (gen_random_uuid(), %s, now() - interval '1 hour', now() + interval '1 hour', '换表', '王经理', now())",
+        (meter,),
+    )
+    owner.execute(
+        "INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor) "
+        "SELECT id, 'shelved', now() - interval '2 hours', now() + interval '2 hours', '等备件', '李师傅' "
+        "FROM alert WHERE severity = 'critical'"
+    )
+    (row,) = reader.rows(queries.open_alerts())
+    assert row == {"紧急": 0, "重要": 0, "一般": 1, "提示": 0, "暂不通知": 1}
+    assert [item["设备"] for item in reader.rows(queries.alerts())] == ["w2", "w1"]
+    assert [(item["原因"], item["原因说明"], item["操作人"]) for item in reader.rows(queries.quiet_alerts())] == [
+        ("maintenance", "换表", "王经理"),
+        ("shelved", "等备件", "李师傅"),
+    ]
+    assert len(reader.rows(queries.alerts(KIND_BY_NAME["water_meter"]))) == 3
 
 
 def test_an_open_alert_stays_listed_however_old_it_is(

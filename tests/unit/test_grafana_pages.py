@@ -113,9 +113,11 @@ def test_no_empty_row_stands_on_a_page() -> None:
 
 def test_the_labels_cover_what_the_database_may_hold() -> None:
     assert set(labels.REJECTION_REASON) == set(Reason)
-    schema = (MIGRATIONS / "20261122000003_alerts.sql").read_text(encoding="utf-8")
+    files = ("20261122000003_alerts.sql", "20261126000001_suppression.sql")
+    schema = "".join((MIGRATIONS / file).read_text(encoding="utf-8") for file in files)
     for column, known in (
         ("severity", labels.SEVERITY), ("process", labels.PROCESS), ("attention", labels.ATTENTION),
+        ("cause", labels.SUPPRESSION),
     ):  # fmt: skip
         allowed = re.search(rf"{column} IN \((.*?)\)", schema, re.DOTALL)
         assert allowed
