@@ -13,7 +13,9 @@ PERFORMANCE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
-    """The median, with the least and the greatest in brackets."""
+    """The median, with the least and the greatest in brackets; of a single value just that."""
+    if len(values) == 1:
+        return f"{values[0]:,.{digits}f}"
     return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 

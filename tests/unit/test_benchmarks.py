@@ -70,6 +70,7 @@ def test_the_last_reading_of_every_connection_is_known_wherever_the_total_ends()
 
 def test_a_spread_says_median_least_and_greatest():
     assert spread([3, 1000, 2]) == "3 (2 to 1,000)"
+    assert spread([1000]) == "1,000"
 
 
 def test_a_section_is_replaced_and_the_rest_of_the_document_stays(tmp_path):
