@@ -65,7 +65,7 @@ class Judge:
             transitions += self._engine.judge(Sample(number, now, now, values), PIPELINE.name, now)
         commands = [each for each in rows.waiting_commands(connection) if self._devices.has(each.device_id)]
         for command in commands:
-            transitions += self._engine.close(command.rule, command.device_id, now, command.actor)
+            transitions += self._carry_out(command, now)
         if commands:
             rows.delete_commands(connection, [command.id for command in commands])
         transitions += self._engine.tick(now, live)
@@ -75,6 +75,13 @@ class Judge:
     def drain_memories(self) -> list[DeviceMemory]:
         """What has changed of the devices that were judged since the last call."""
         return self._engine.drain_memories()
+
+    def _carry_out(self, command: rows.Command, now: datetime) -> list[Transition]:
+        """What is decided about an occurrence that has ended meanwhile says nothing about the one that followed."""
+        state = self._engine.instance(command.rule, command.device_id)
+        if state is None or command.sequence not in {None, state.sequence}:
+            return []
+        return self._engine.close(command.rule, command.device_id, now, command.actor)
 
     def _save(self, connection: Connection, transitions: list[Transition]) -> None:
         changes = self._engine.drain_changes()

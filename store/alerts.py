@@ -220,8 +220,8 @@ def order_close(connection: Connection, alert: AlertRow, *, actor: str, now: dat
     """Ask the owner of the rule's state to end a claimed alert."""
     connection.execute(
         """
-        INSERT INTO rule_command (rule, device_id, command, actor, given_at)
-        SELECT rule, coalesce(device_id, -partition), 'close', %s, %s FROM alert WHERE id = %s
+        INSERT INTO rule_command (rule, device_id, command, actor, given_at, sequence)
+        SELECT rule, coalesce(device_id, -partition), 'close', %s, %s, sequence FROM alert WHERE id = %s
         """,
         (actor, now, alert.id),
     )

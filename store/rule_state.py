@@ -50,7 +50,8 @@ class OccurrenceRow(NamedTuple):
 class Command(NamedTuple):
     """What a person decided, for the owner of the rule's state to carry out.
 
-    `device_id` is that of a device, or the partition of Anju itself with the sign turned: 0, -1, -2, ...
+    `device_id` is that of a device, or the partition of Anju itself with the sign turned: 0, -1, -2, ... `sequence` is
+    that of the occurrence it is about; None where whoever gave it did not say.
     """
 
     id: int
@@ -58,6 +59,7 @@ class Command(NamedTuple):
     device_id: int
     command: str
     actor: str
+    sequence: int | None
 
 
 def save_rule_states(connection: Connection, rows: Sequence[RuleStateRow]) -> None:
@@ -115,7 +117,7 @@ def progress_alert(connection: Connection, alert_id: UUID, process: str, ended_a
 
 def waiting_commands(connection: Connection) -> list[Command]:
     """The commands that wait, for whichever owner, oldest first."""
-    rows = connection.execute("SELECT id, rule, device_id, command, actor FROM rule_command ORDER BY id")
+    rows = connection.execute("SELECT id, rule, device_id, command, actor, sequence FROM rule_command ORDER BY id")
     return [Command(*row) for row in rows]
 
 

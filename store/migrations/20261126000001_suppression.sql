@@ -104,8 +104,14 @@ $$;
 CREATE TRIGGER audit_log_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Which occurrence a person's decision is about: the rule may have raised the next one before its owner reads it. Orders
+-- that were waiting already name none.
+ALTER TABLE rule_command ADD COLUMN sequence bigint;
+
 -- migrate:down
 
+-- squawk-ignore ban-drop-column
+ALTER TABLE rule_command DROP COLUMN sequence;
 DROP TABLE audit_log;
 DROP FUNCTION refuse_change();
 DROP FUNCTION suppression_at(timestamptz);

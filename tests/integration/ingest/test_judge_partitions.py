@@ -58,6 +58,32 @@ def test_a_person_s_decision_is_carried_out_by_the_owner_of_the_partition_alone(
     assert query(database_url, OPEN) == []
 
 
+def test_a_decision_that_arrives_late_does_not_end_the_alert_that_came_after(database_url):
+    migrate(database_url)
+    with judging(database_url, Partition(2, 4), START) as owner:
+        owner(4, live=False)
+        ((_, first),) = query(database_url, OPEN)
+        with connect(database_url, application_name="test") as connection:
+            order_close(connection, claim_alert(connection, first), actor="li", now=START)
+            (order,) = connection.execute("DELETE FROM rule_command RETURNING sequence").fetchall()
+    with judging(database_url, Partition(2, 4), START + timedelta(hours=1)) as owner:
+        owner(5, live=True)
+        assert query(database_url, OPEN) == []
+    with judging(database_url, Partition(2, 4), START + timedelta(hours=2)) as owner:
+        owner(4, live=False)
+        ((_, second),) = query(database_url, OPEN)
+        assert second != first
+        with connect(database_url, application_name="test") as connection:
+            connection.execute(
+                "INSERT INTO rule_command (rule, device_id, command, actor, given_at, sequence) "
+                "VALUES ('pipeline_behind', -2, 'close', 'li', %s, %s)",
+                (START, *order),
+            )
+        owner(1, live=False)
+    assert query(database_url, OPEN) == [(2, second)]
+    assert query(database_url, "SELECT count(*) FROM rule_command") == [(0,)]
+
+
 def test_an_alert_about_a_partition_that_there_is_no_more_is_ended_by_its_heir(database_url):
     migrate(database_url)
     with judging(database_url, Partition(3, 4), START) as tick:
