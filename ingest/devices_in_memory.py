@@ -2,6 +2,7 @@
 
 from devices.device import Device
 from ingest.partition import Partition
+from rules.masters import Below, household_meters
 from rules.pipeline import PIPELINE
 from store.database import Connection
 from store.registry import load_communities, load_devices, registry_version
@@ -27,6 +28,7 @@ class DevicesInMemory:
         self._partition = partition
         self._by_name: dict[str, dict[str, Device]] = {}
         self._by_id: dict[int, Device] = {}
+        self._below: dict[int, Below] = {}
         self._version = -1
         self.communities: list[str] = []
 
@@ -41,6 +43,7 @@ class DevicesInMemory:
         for device in devices:
             self._by_name[device.community][device.name] = device
         self._by_id = {device.id: device for device in devices}
+        self._below = household_meters(devices)
         self._version = version
         return True
 
@@ -51,6 +54,10 @@ class DevicesInMemory:
     def by_id(self, device_id: int) -> Device:
         """The device of that number, which must be of this partition."""
         return self._by_id[device_id] if device_id > 0 else pipeline_device(device_id)
+
+    def below(self, device_id: int) -> Below | None:
+        """The household meters below a master meter; None for any other device."""
+        return self._below.get(device_id)
 
     def has(self, device_id: int) -> bool:
         """Whether the device of that number is of this partition.

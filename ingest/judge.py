@@ -34,7 +34,7 @@ class Judge:
     """One engine over all devices of a partition, and the database's record of what it decides."""
 
     def __init__(self, pack: RulePack, devices: DevicesInMemory, partition: Partition, now: datetime) -> None:
-        self._engine = Engine(pack, now, devices.by_id)
+        self._engine = Engine(pack, now, devices.by_id, devices.below)
         self._devices = devices
         self._pipelines = {-partition.number}
 

@@ -33,6 +33,10 @@ class Track(Protocol):
     def field(self) -> Gauge | Flag:
         """What comes of it, described like a field of the kind; its name says all that makes the track differ."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """The comparison of this value in the words of a rule file."""
 

@@ -15,10 +15,11 @@ from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
 from rules.duration import spell
 from rules.grammar import read_condition
 from rules.limits import read_duration
-from rules.rule import OnClose, Rule, Severity, Step, Unknown
+from rules.rule import OnClose, Rule, Scope, Severity, Step, Unknown
 from rules.steps import read_example
 from rules.text import allowed_placeholders, placeholders
 from rules.track_grammar import Subject
+from rules.tracks.balance import Balance
 from rules.tracks.naming import usual_gap
 
 _KEYS = (
@@ -55,13 +56,15 @@ def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], n
     for key in _REQUIRED:
         if key not in keys:
             notes.add(item.line, f"`{key}` is missing: add it to the rule")
-    _read_kind_and_scope(keys, kind, notes)
-    subject = Subject(kind, _read_delay(keys, "gap", usual_gap(kind.reporting_period), notes))
+    _read_kind(keys, kind, notes)
+    gap = _read_delay(keys, "gap", usual_gap(kind.reporting_period), notes)
+    subject = Subject(kind, gap, _read_word(keys, "scope", Scope.DEVICE, notes))
     when = read_condition(keys["when"], subject, notes) if "when" in keys else None
     read = partial(
         Rule,
         name=_read_name(keys, notes),
         kind=kind.name,
+        scope=subject.scope,
         severity=_read_word(keys, "severity", Severity.WARNING, notes),
         until=read_condition(keys["until"], subject, notes) if "until" in keys else None,
         on_delay=_read_delay(keys, "on_delay", timedelta(), notes),
@@ -80,6 +83,7 @@ def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], n
     if when is None or len(notes.problems) > before:
         return None
     rule = read(when=when)
+    _check_scope(rule, keys, notes)
     _check_timing(rule, kind, keys, notes)
     for key, contradiction in contradictions(rule.when, rule.until, kind):
         notes.add(keys[key].line, contradiction)
@@ -95,12 +99,10 @@ def _read_name(keys: Mapping[str, Item], notes: Notes) -> str:
     return str(item.plain)
 
 
-def _read_kind_and_scope(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> None:
-    named, scope = keys.get("kind"), keys.get("scope")
+def _read_kind(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> None:
+    named = keys.get("kind")
     if named and named.plain != kind.name:
         notes.add(named.line, f"`kind` must be `{kind.name}` as the file is named, not {describe(named)}")
-    if scope and scope.plain != "device":
-        notes.add(scope.line, f"`scope` can only be `device` for now, not {describe(scope)}: leave it out")
 
 
 def _read_word(keys: Mapping[str, Item], key: str, default: Word, notes: Notes) -> Word:
@@ -163,6 +165,13 @@ def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> 
     if "examples" not in keys:
         return ()
     return tuple(read_example(item, kind, notes) for item in as_list(keys["examples"], notes, "`examples`"))
+
+
+def _check_scope(rule: Rule, keys: Mapping[str, Item], notes: Notes) -> None:
+    balances = any(isinstance(track, Balance) for track in rule.tracks.values())
+    if rule.scope is not Scope.DEVICE and not balances:
+        wanted = "compare a field with `households`, or leave `scope` out"
+        notes.add(keys["scope"].line, f"`scope: {rule.scope}` is about master meters: {wanted}")
 
 
 def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes: Notes) -> None:

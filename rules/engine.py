@@ -15,12 +15,13 @@ from typing import NamedTuple
 from devices.device import Device
 from rules.condition import Value, Verdict
 from rules.machine import Close, Given, InstanceState, Judged, Reason, Tick, closes_at, reset, step
+from rules.masters import Below
 from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest
 from rules.openings import Known, Openings, judge_anew, missed
 from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
-from rules.tracks.derive import derive, from_store, to_store
+from rules.tracks.derive import derive, from_store, to_store, weigh
 from rules.tracks.repeats import EVENT
 from rules.transition import Transition, describe_sample, tell, tell_gone
 from rules.wheel import Wheel
@@ -53,12 +54,20 @@ class Engine:
         pack: The rules in force.
         now: The time of the start; nobody counts as silent for what came before.
         devices: Finds a registered device by its id, for the words and ids of transitions.
+        below: Finds the household meters below a master meter by its id; None for any other device.
     """
 
-    def __init__(self, pack: RulePack, now: datetime, devices: Callable[[int], Device]) -> None:
+    def __init__(
+        self,
+        pack: RulePack,
+        now: datetime,
+        devices: Callable[[int], Device],
+        below: Callable[[int], Below | None] = lambda _: None,
+    ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
         self._plans: dict[str, Plan] = {kind: plan(pack.of_kind(kind)) for kind in {r.kind for r in pack.rules}}
         self._devices = devices
+        self._below = below
         self._frozen = True
         self._thawed_at = now
         self._ticked_at = now
@@ -89,6 +98,11 @@ class Engine:
         seen = sample
         if rules.tracks:
             memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, sample.values)
+            if rules.balances and (below := self._below(sample.device_id)):
+                memories = (self._memories.get(meter) for meter in below.meters)
+                states = [one.tracks for one in memories if one is not None and one.tracks]
+                memory.tracks, found = weigh(rules.balances, below, states, memory.tracks, sample)
+                values |= found
             seen = Sample(sample.device_id, sample.ts, sample.received_at, values)
         transitions = self._judge_telemetry(seen, rules, memory, now)
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:

@@ -8,7 +8,8 @@ from devices.kind import DeviceKind
 from rules.document import Problem
 from rules.duration import spell
 from rules.engine import Engine
-from rules.rule import Phase, Rule, RulePack, Step
+from rules.masters import Below
+from rules.rule import Phase, Rule, RulePack, Scope, Step
 from rules.sample import Sample
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -43,13 +44,15 @@ def _play(rule: Rule, kind: DeviceKind, example: Iterable[Step]) -> Iterable[tup
     An example begins when the calendar of the rule is open; it may go on until it has closed.
     """
     device = Device(1, "example", "example", kind.name)
+    below = Below(Scope.COMMUNITY if rule.scope is Scope.DEVICE else rule.scope, (2, 3, 4))
     start = rule.schedule.opened(_START) if rule.schedule else _START
-    engine = Engine(RulePack((rule,)), start, lambda _: device)
+    engine = Engine(RulePack((rule,)), start, lambda _: device, lambda number: below if number == device.id else None)
     for step in example:
         now = start + step.at
         moves = engine.tick(now, live=True)
         if step.arrives or step.event:
-            sample = Sample(device.id, now, now, step.values, step.event, step.data)
-            moves += engine.judge(sample, kind.name, now)
+            for number in below.meters if step.households else (device.id,):
+                sample = Sample(number, now, now, step.values, step.event, step.data)
+                moves += engine.judge(sample, kind.name, now)
         state = engine.instance(rule.name, device.id)
         yield step, [*(move.to_phase for move in moves), state.phase if state else Phase.NORMAL]

@@ -22,7 +22,7 @@ def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | No
     keys = as_mapping(item, _WORDS, notes, "a condition")
     if keys is None:
         return None
-    forms = [word for word in _FORMS if word in keys and not (word == "event" and "repeats" in keys)]
+    forms = [word for word in _FORMS if word in keys and not any(_BESIDE.get(word) == key for key in keys)]
     if len(forms) != 1:
         found = _listed(forms) if forms else "none"
         notes.add(item.line, f"a condition has exactly one of {_listed(_FORMS)}, not {found}")
@@ -137,7 +137,7 @@ class _Form(NamedTuple):
 
 
 _FORMS: Mapping[str, _Form] = {
-    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS)),
+    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, "over", "settle")),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
     "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
     "repeats": _Form(_read_repeats, ("within", "event", "of")),
@@ -147,4 +147,5 @@ _FORMS: Mapping[str, _Form] = {
     "any": _Form(_read_combination("any", Any)),
     "not": _Form(_read_not),
 }
+_BESIDE = {"event": "repeats", "over": "compared_with"}  # words that make no condition of their own beside these
 _WORDS = tuple(dict.fromkeys(word for form, (_, words) in _FORMS.items() for word in (form, *words)))

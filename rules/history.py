@@ -29,7 +29,7 @@ def stored_arrivals(connection: Connection, wanted: Wanted) -> Iterator[Arrival]
 
 
 def _fields(pack: RulePack, kind: str) -> list[str]:
-    read = {name for rule in pack.of_kind(kind) for name in rule.judged | rule.quoted}
+    read = {name for rule in pack.of_kind(kind) for name in rule.measured | rule.quoted}
     return sorted(name for name in read if RULE_KINDS[kind].field(name))
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
 from rules.pipeline import RULE_KINDS
 from rules.rule import Rule
+from rules.tracks.balance import Balance
 from rules.tracks.derive import Tracked, in_use
 
 
@@ -31,7 +32,8 @@ class Plan:
 
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
     count as arrival, `kept` are the fields whose last values are remembered: those that some text quotes, and those
-    that are judged again when a calendar opens. `tracks` is what is made of many samples, each once for all rules.
+    that are judged again when a calendar opens. `tracks` is what is made of many samples, each once for all rules;
+    `balances` are those among them, by their index, that compare devices with each other.
     """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
@@ -41,6 +43,7 @@ class Plan:
     freshness: timedelta
     kept: tuple[str, ...]
     tracks: tuple[Tracked, ...]
+    balances: tuple[tuple[int, Balance], ...]
 
 
 def plan(rules: Iterable[Rule]) -> Plan:
@@ -51,6 +54,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
     kept = {name for rule in rules for name in rule.quoted} | {name for one in scheduled for name in one.rule.judged}
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
+    tracks = in_use({name: track for rule in rules for name, track in rule.tracks.items()})
     return Plan(
         telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
@@ -58,7 +62,8 @@ def plan(rules: Iterable[Rule]) -> Plan:
         scheduled=scheduled,
         freshness=max((silent.after for _, silent in silences), default=timedelta()),
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
-        tracks=in_use({name: track for rule in rules for name, track in rule.tracks.items()}),
+        tracks=tracks,
+        balances=tuple((index, track) for index, (_, _, track) in enumerate(tracks) if isinstance(track, Balance)),
     )
 
 

@@ -27,6 +27,14 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class Scope(StrEnum):
+    """Which devices a rule is about: each, or the master meters of buildings or of communities alone."""
+
+    DEVICE = "device"
+    BUILDING = "building"
+    COMMUNITY = "community"
+
+
 class Unknown(StrEnum):
     """What an UNKNOWN verdict does to a running timer.
 
@@ -63,7 +71,8 @@ class Phase(StrEnum):
 class Step:
     """One step of an example: what arrives `at` a time after its start, and the phase expected `then`.
 
-    A step with neither an event nor an arrival is a tick: the clock advances and timers run.
+    With `households`, it comes of the meters below the one that the example is about. A step with neither an event nor
+    an arrival is a tick: the clock advances and timers run.
     """
 
     at: timedelta
@@ -72,6 +81,7 @@ class Step:
     values: Mapping[str, Value] = field(default_factory=dict)
     event: str | None = None
     data: Mapping[str, Value] = field(default_factory=dict)
+    households: bool = False
     then: Phase | None = None
 
 
@@ -93,7 +103,7 @@ class Rule:
     advice: str
     allowed_gap: timedelta
     until: Condition | None = None
-    scope: str = "device"
+    scope: Scope = Scope.DEVICE
     on_delay: timedelta = timedelta()
     off_delay: timedelta = timedelta()
     unknown: Unknown = Unknown.HOLD
@@ -133,6 +143,11 @@ class Rule:
     def tracks(self) -> Mapping[str, Track]:
         """What the conditions need that is made of many samples, by the names of the values."""
         return tracks_of(self.when) | (tracks_of(self.until) if self.until else {})
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """The fields of the kind that the conditions depend on, by themselves or by what is made of many samples."""
+        return self.judged.difference(self.tracks).union(*(track.reads for track in self.tracks.values()))
 
     @cached_property
     def quoted(self) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Reads the examples of a rule: what arrives when, and the phase that is expected then.
 
 A step with `every` and `for` stands for many alike, and a counter in it may rise `from` a value `by` so much a time:
-`{at: 0s, every: 1h, for: 24h, volume_m3: {from: 100, by: 0.02}, then: active}`.
+`{at: 0s, every: 1h, for: 24h, volume_m3: {from: 100, by: 0.02}, then: active}`. What says `households: true` is sent by
+each of the three household meters below the master meter that the example is about.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,20 +17,21 @@ from rules.grammar import read_event_name
 from rules.limits import read_duration, read_number, read_span, read_value
 from rules.rule import Phase, Step
 
-_OF_THE_STEP = ("at", "every", "for", "then", "event", "arrives")
+_OF_THE_STEP = ("at", "every", "for", "then", "event", "arrives", "households")
 _MOST = 10_000
 
 
 def read_example(item: Item, kind: DeviceKind, notes: Notes) -> tuple[Step, ...]:
     """Reads one example, a list of steps in the order of time."""
     before = len(notes.problems)
-    steps = tuple(step for each in as_list(item, notes, "an example") for step in _read_steps(each, kind, notes))
-    for earlier, later in pairwise(steps):
+    read = [list(_read_steps(each, kind, notes)) for each in as_list(item, notes, "an example")]
+    for earlier, later in pairwise(steps[0] for steps in read if steps):
         if later.at < earlier.at:
             notes.add(later.line, "the steps of an example stand in the order of time: sort them by `at`")
+    steps = sorted((step for each in read for step in each), key=lambda step: step.at)
     if len(notes.problems) == before and not any(step.then for step in steps):
         notes.add(item.line, "an example that expects nothing shows nothing: add `then` to a step")
-    return steps
+    return tuple(steps)
 
 
 def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[Step]:
@@ -89,8 +91,9 @@ def _read_step(item: Item, kind: DeviceKind, notes: Notes) -> Step:
     if "at" not in keys:
         notes.add(item.line, "`at` is missing: add the time since the example began, such as {at: 10m}")
     values = _read_values(keys, known, notes)
-    if "arrives" in keys and keys["arrives"].plain is not True:
-        notes.add(keys["arrives"].line, "`arrives` can only be true: leave it out where nothing arrives")
+    for key, where in (("arrives", "nothing arrives"), ("households", "the device itself sends")):
+        if key in keys and keys[key].plain is not True:
+            notes.add(keys[key].line, f"`{key}` can only be true: leave it out where {where}")
     return Step(
         at=(read_duration(keys["at"], notes) if "at" in keys else None) or timedelta(),
         line=item.line,
@@ -98,6 +101,7 @@ def _read_step(item: Item, kind: DeviceKind, notes: Notes) -> Step:
         values={} if event else values,
         event=event,
         data=values if event else {},
+        households="households" in keys,
         then=_read_phase(keys["then"], notes) if "then" in keys else None,
     )
 

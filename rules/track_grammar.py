@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
-from rules.condition import COMPARISONS, Compare, Condition
+from rules.condition import COMPARISONS, Compare, Condition, Track
 from rules.document import Item, Notes, as_mapping, describe, nearest
 from rules.duration import spell
 from rules.limits import read_span, read_track_limit
+from rules.rule import Scope
+from rules.tracks.balance import HOUSEHOLDS, Balance, usual_settling
 from rules.tracks.compared import HOWS, Compared
 from rules.tracks.rate import Rate
 from rules.tracks.unchanged import Unchanged
@@ -19,10 +21,11 @@ _MOST_TIMES = 50
 
 
 class Subject(NamedTuple):
-    """What conditions speak of: a kind of device, and the longest gap between its samples that a rule allows."""
+    """What conditions speak of: a kind of device, the longest gap between its samples, and the scope of the rule."""
 
     kind: DeviceKind
     gap: timedelta
+    scope: Scope
 
 
 def read_field_name(item: Item, kind: DeviceKind, notes: Notes) -> Field | None:
@@ -92,29 +95,65 @@ def read_stays(keys: Mapping[str, Item], field: Field, subject: Subject, notes: 
 def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
     """Reads `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
     item = keys["compared_with"]
+    if item.plain == HOUSEHOLDS:
+        return _read_balance(keys, field, subject, notes)
+    for key in ("over", "settle"):
+        if key in keys:
+            notes.add(keys[key].line, f"`{key}` needs `compared_with: {HOUSEHOLDS}`")
     other = read_field_name(item, subject.kind, notes)
-    hows = [how for how in HOWS if how in keys]
-    for how in COMPARISONS:
-        if how in keys:
-            notes.add(keys[how].line, f"write `{how}` inside `difference` or `ratio`: {{difference: {{{how}: ...}}}}")
-    if len(hows) != 1:
-        notes.add(item.line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
-        return None
-    if other is None:
+    how = _read_how(keys, notes)
+    if other is None or how is None:
         return None
     for one in (field, other):
         if not isinstance(one, Gauge | Counter):
             notes.add(item.line, f"`{one.name}` is no number and cannot be compared with another field")
     if not isinstance(field, Gauge | Counter) or not isinstance(other, Gauge | Counter):
         return None
-    if field.name == other.name or (hows[0] == "difference" and field.unit != other.unit):
+    if field.name == other.name or (how == "difference" and field.unit != other.unit):
         reason = "is the same field" if field.name == other.name else f"is in {other.unit}, not in {field.unit}"
         notes.add(item.line, f"`{other.name}` {reason}: compare `{field.name}` with another field of its unit")
         return None
-    limits = as_mapping(keys[hows[0]], COMPARISONS, notes, f"`{hows[0]}`")
-    if limits is None:
+    return _read_inner_limit(keys[how], Compared(field, other, how), notes)
+
+
+def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
+    hows = [how for how in HOWS if how in keys]
+    for word in COMPARISONS:
+        if word in keys:
+            wanted = f"write `{word}` inside `difference` or `ratio`: {{difference: {{{word}: ...}}}}"
+            notes.add(keys[word].line, wanted)
+    if len(hows) == 1:
+        return hows[0]
+    line = keys["compared_with"].line
+    notes.add(line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
+    return None
+
+
+def _read_inner_limit(item: Item, track: Track, notes: Notes) -> Compare | None:
+    limits = as_mapping(item, COMPARISONS, notes, "`difference` or `ratio`")
+    return None if limits is None else read_track_limit(limits, item.line, track, notes)
+
+
+def _read_balance(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+    """Reads `{field: volume_m3, compared_with: households, over: 24h, settle: 6h, ratio: {above: 1.1}}`."""
+    item, over, how = keys["compared_with"], keys.get("over"), _read_how(keys, notes)
+    if not isinstance(field, Counter):
+        notes.add(item.line, f"`{field.name}` is no counter: a master meter is compared by what meters have counted")
+    if over is None:
+        notes.add(item.line, f"`compared_with: {HOUSEHOLDS}` needs `over`, the window, such as `over: 24h`")
         return None
-    return read_track_limit(limits, keys[hows[0]].line, Compared(field, other, hows[0]), notes)
+    length = read_span(over, notes)
+    settle = read_span(keys["settle"], notes) if "settle" in keys else length and usual_settling(length)
+    if length is None or settle is None or how is None or not isinstance(field, Counter):
+        return None
+    if _is_out_of_range(length, subject.kind, over, notes):
+        return None
+    if settle >= length or subject.gap > length:
+        shorter = f"`settle` ({spell(settle)}) and `gap` ({spell(subject.gap)}) must not be longer than `over`"
+        notes.add(over.line, f"{shorter}: write a longer window than {spell(length)}")
+        return None
+    track = Balance(field, how, length, settle, subject.scope, subject.kind.reporting_period, subject.gap)
+    return _read_inner_limit(keys[how], track, notes)
 
 
 def read_times(keys: Mapping[str, Item], notes: Notes) -> tuple[int, timedelta] | None:

@@ -89,6 +89,8 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
                 gateway and intern(gateway),
                 intern(compose_place(building, unit, room)),
                 simulated,
+                intern(building),
+                intern(room),
             )
             for number, community, name, kind, gateway, building, unit, room, simulated in cursor
         ]

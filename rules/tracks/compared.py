@@ -32,6 +32,11 @@ class Compared:
         name, zh = f"{one.name}_per_{other.name}", f"{one.zh}与{other.zh}之比"
         return Gauge(name, "1", possible, zh, f"{one.en} by {other.en}")
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return self.of.name, self.other.name
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
         return {"field": self.of.name, "compared_with": self.other.name, self.how: {how: limit}}

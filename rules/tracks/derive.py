@@ -1,11 +1,14 @@
 """Runs the tracks of a kind: what one sample makes of them, and what the rules then see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from rules.condition import Observe, State, Track, Value
 from rules.duration import microseconds_since_1970
+from rules.masters import Below
+from rules.sample import Sample
+from rules.tracks.balance import Balance
 
 
 class Tracked(NamedTuple):
@@ -35,6 +38,28 @@ def derive(
         if value is not None:
             seen[name] = value
     return tuple(after), seen
+
+
+def weigh(
+    balances: Iterable[tuple[int, Balance]], below: Below, states: Sequence[States], master: States, sample: Sample
+) -> tuple[States, dict[str, Value]]:
+    """Compares a master meter with the meters below it; gives its states, and the values that come of it.
+
+    Args:
+        balances: The tracks to compare, by their index.
+        below: The meters below.
+        states: Those of the meters below that have ever reported.
+        master: That of the master meter, with its sample observed.
+        sample: The sample of the master meter.
+    """
+    after, values, at = list(master), dict[str, Value](), microseconds_since_1970(sample.ts)
+    for index, balance in balances:
+        if balance.of.name not in sample.values or balance.scope not in {"device", below.scope}:
+            continue
+        after[index], found = balance.balance(after[index], at, (one[index] for one in states), len(below.meters))
+        if found is not None:
+            values[balance.field.name] = found
+    return tuple(after), values
 
 
 def to_store(tracks: Iterable[Tracked], states: States) -> dict[str, State]:

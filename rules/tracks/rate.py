@@ -54,6 +54,11 @@ class Rate:
             f"{self.of.en}, change per {spell(self.per)}",
         )
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return (self.of.name,)
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{rate: energy_kwh, per: 1h, above: 20}`."""
         return {"rate": self.of.name, "per": spell(self.per), how: limit}

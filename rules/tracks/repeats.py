@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from devices.kind import Flag
-from rules.condition import Condition, Observe, State, Value, Verdict, as_json, compile_test
+from rules.condition import Condition, Observe, State, Value, Verdict, as_json, compile_test, fields_of
 from rules.duration import in_chinese, microseconds, spell
 
 EVENT = "event"  # under this name a track is shown the name of an event
@@ -33,6 +33,11 @@ class Repeated:
             f"{in_chinese(self.within)}内发生 {self.times} 次",
             f"{' or '.join(self.events)}, {self.times} times within {spell(self.within)}",
         )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return ()
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{repeats: 3, within: 10m, event: [power_lost]}`."""
@@ -72,6 +77,11 @@ class Rises:
             f"{in_chinese(self.within)}内出现 {self.times} 次",
             f"{self.times} times within {spell(self.within)}",
         )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return fields_of(self.of)
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""

@@ -43,6 +43,11 @@ class Unchanged:
             f"{self.of.en} unchanged for {spell(self.length)}",
         )
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return (self.of.name,)
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: valve_state, stays: 3d}`."""
         return {"field": self.of.name, "stays": spell(self.length)}

@@ -158,6 +158,11 @@ class Over:
             case _:
                 return Interval(0, _MANY)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return (self.of.name,)
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
         return {"over": spell(self.length), self.how: self.of.name, how: limit}

@@ -1,0 +1,30 @@
+"""Master meters: one without a room is that of its building, or of the community where it has no building either."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from devices.device import Device
+
+
+class Below(NamedTuple):
+    """What is below a master meter: `scope` is `building` or `community`, `meters` the numbers of household meters."""
+
+    scope: str
+    meters: tuple[int, ...]
+
+
+def household_meters(devices: Iterable[Device]) -> dict[int, Below]:
+    """The household meters below each master meter: those with a room, of its kind, in its building or community."""
+    households: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+    masters: list[Device] = []
+    for device in devices:
+        if not device.room:
+            masters.append(device)
+            continue
+        households[device.kind, device.community, ""].append(device.id)
+        if device.building:
+            households[device.kind, device.community, device.building].append(device.id)
+    below = {master.id: households.get((master.kind, master.community, master.building)) for master in masters}
+    scopes = {master.id: "building" if master.building else "community" for master in masters}
+    return {number: Below(scopes[number], tuple(meters)) for number, meters in below.items() if meters}

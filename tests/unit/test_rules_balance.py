@@ -1,0 +1,184 @@
+"""A master meter against the household meters below it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from devices.device import Device
+from devices.water_meter import WATER_METER
+from rules.condition import Compare
+from rules.engine import Engine
+from rules.masters import Below, household_meters
+from rules.rule import Rule, RulePack, Severity
+from rules.sample import Sample
+from rules.tracks.balance import Balance
+
+MIDNIGHT = datetime(2026, 1, 1, 16, tzinfo=UTC)  # in the city
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+VOLUME = WATER_METER.field("volume_m3")
+MASTER, HOUSEHOLDS = 1, tuple(range(2, 12))
+
+
+def balance(how="difference", scope="device", **changed):
+    return Balance(VOLUME, how, DAY, **{"settle": 6 * HOUR, "scope": scope, "period": HOUR, "gap": 2 * HOUR} | changed)
+
+
+def reading(device_id, hour, volume, delay=timedelta()):
+    ts = MIDNIGHT + hour * HOUR + timedelta(minutes=device_id)
+    return Sample(device_id, ts, ts + delay, {"volume_m3": volume})
+
+
+def day_of(device_id, per_hour, start=1_000.0, hours=range(-2, 34), delay=timedelta()):
+    return [reading(device_id, hour, start + hour * per_hour, delay) for hour in hours]
+
+
+class Town:
+    """An engine with one master meter and its households, and every value that the balance took."""
+
+    def __init__(self, track, households=HOUSEHOLDS, scope="community"):
+        self.track, self.below = track, Below(scope, households)
+        self.start()
+
+    def start(self, memories=(), states=()):
+        watched = Rule(
+            name="loss", kind=WATER_METER.name, severity=Severity.WARNING, title="x", message="x", advice="x",
+            when=Compare(self.track.field.name, "above", 0.5, self.track), allowed_gap=2 * HOUR,
+        )  # fmt: skip
+        self.engine = Engine(
+            RulePack((watched,)),
+            MIDNIGHT,
+            lambda number: Device(number, "c", f"w{number}", WATER_METER.name),
+            lambda number: self.below if number == MASTER else None,
+        )
+        self.engine.restore(states, memories, MIDNIGHT)
+
+    def judge(self, samples, restart_after=()):
+        found, kept, states = [], {}, {}
+        for count, sample in enumerate(sorted(samples, key=lambda each: (each.received_at, each.device_id))):
+            found += self.engine.judge(sample, WATER_METER.name, sample.received_at)
+            if count in restart_after:
+                kept |= {one.device_id: one for one in self.engine.drain_memories()}
+                states |= {one.device_id: one for one in self.engine.drain_changes().saved}
+                stored = [
+                    one._replace(tracks=from_json(to_json(one.tracks, bytes_mode="base64"))) for one in kept.values()
+                ]
+                self.start(stored, states.values())
+        return found
+
+    @property
+    def found(self):
+        """The newest balance, as the master meter's state has it."""
+        window = next(
+            one.tracks[self.track.field.name]
+            for one in self.engine.drain_memories()
+            if one.device_id == MASTER
+        )  # fmt: skip
+        return window.found
+
+
+def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):
+    return [sample for number in numbers for sample in day_of(number, per_hour, **changed)]
+
+
+def test_what_the_master_meter_counts_beyond_the_households_is_their_difference():
+    town = Town(balance())
+    town.judge([*day_of(MASTER, 1.5), *households(0.1)])
+    assert town.found == pytest.approx(24 * (1.5 - 1.0))
+
+
+def test_the_ratio_of_master_to_households_does_not_depend_on_the_size_of_the_community():
+    town = Town(balance("ratio"))
+    town.judge([*day_of(MASTER, 1.5), *households(0.1)])
+    assert town.found == pytest.approx(1.5)
+
+
+def test_nothing_is_compared_before_the_window_has_settled():
+    town = Town(balance())
+    town.judge([*day_of(MASTER, 1.5, hours=range(-2, 30)), *households(0.1)])
+    assert town.found is None
+
+
+def test_a_household_that_is_late_by_less_than_the_settling_time_raises_no_false_alert():
+    town = Town(balance())
+    late = households(0.1, numbers=HOUSEHOLDS[:5], delay=5 * HOUR)
+    assert town.judge([*day_of(MASTER, 1.0), *late, *households(0.1, numbers=HOUSEHOLDS[5:])]) == []
+    assert town.found == pytest.approx(0, abs=1e-6)
+
+
+def test_where_too_few_households_have_reported_nothing_is_known():
+    town = Town(balance())
+    assert town.judge([*day_of(MASTER, 1.5), *households(0.1, numbers=HOUSEHOLDS[:8])]) == []
+    assert town.found is None
+
+
+def test_a_few_that_are_missing_are_taken_to_use_as_much_as_the_others():
+    town = Town(balance())
+    assert town.judge([*day_of(MASTER, 1.0), *households(0.1, numbers=HOUSEHOLDS[:9])]) == []
+    assert town.found == pytest.approx(0, abs=1e-6)
+
+
+def test_a_household_meter_that_was_replaced_or_reads_zero_once_makes_no_loss():
+    town = Town(balance())
+    whole = households(0.1, numbers=HOUSEHOLDS[:8])
+    zero_once = [replaced if hour != 7 else reading(10, 5, 0.0) for hour, replaced in enumerate(day_of(10, 0.1))]
+    replaced = [*day_of(11, 0.1, hours=range(-2, 9)), *day_of(11, 0.1, start=0, hours=range(9, 34))]
+    town.judge([*day_of(MASTER, 1.0), *whole, *zero_once, *replaced])
+    assert town.found == pytest.approx(0, abs=1e-6)
+
+
+def test_a_gap_across_midnight_hides_what_the_master_meter_counted():
+    town = Town(balance())
+    kept = [sample for sample in day_of(MASTER, 1.5) if not -0.5 < (sample.ts - MIDNIGHT) / HOUR < 3]
+    town.judge([*kept, *households(0.1)])
+    assert town.found is None
+
+
+@pytest.mark.parametrize(("scope", "compared"), [("building", False), ("community", True), ("device", True)])
+def test_a_scope_says_which_master_meters_are_meant(scope, compared):
+    town = Town(balance(scope=scope), scope="community")
+    town.judge([*day_of(MASTER, 1.5), *households(0.1)])
+    assert (town.found is not None) is compared
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.sets(st.integers(0, 390), max_size=3))
+def test_delays_within_the_settling_time_and_restarts_change_no_transition(seed, restarts):
+    random = Random(seed)
+    delays = {number: timedelta(minutes=random.randrange(300)) for number in (MASTER, *HOUSEHOLDS)}
+    delays[MASTER] = timedelta()
+    course = [
+        sample._replace(received_at=sample.ts + delays[sample.device_id])
+        for sample in [*day_of(MASTER, 1.5), *households(0.1)]
+    ]
+    prompt = [sample._replace(received_at=sample.ts) for sample in course]
+    outcome = [
+        [replace(told, decided_at=MIDNIGHT, inputs={}) for told in Town(balance()).judge(each, restart)]
+        for each, restart in ((prompt, ()), (course, restarts))
+    ]
+    assert outcome[0] == outcome[1]
+    assert len(outcome[0]) == 1
+
+
+def device(number, building="", room="", kind="water_meter", community="c"):
+    return Device(number, community, f"d{number}", kind, building=building, room=room)
+
+
+def test_a_meter_without_a_room_is_that_of_its_building_or_of_the_community():
+    below = household_meters(
+        [
+            device(1),
+            device(2, "1"),
+            device(3, "2"),
+            device(11, "1", "101"),
+            device(12, "1", "102"),
+            device(13, "3", "101"),
+            device(14, "1", "101", kind="gas_meter"),
+            device(15, "1", "101", community="d"),
+        ]
+    )
+    assert below == {1: Below("community", (11, 12, 13)), 2: Below("building", (11, 12))}
