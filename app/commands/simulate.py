@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.scenario import list_scenarios, play_scenario
 from app.commands.serve import stop_on_signals
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
@@ -41,6 +42,10 @@ def simulate(
     fault: Annotated[
         list[str] | None, typer.Option(help=r"inject a fault: KIND:DEVICE@START\[/DURATION], see docs/simulators.md")
     ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="play this scenario instead, and compare the alerts with those it expects")
+    ] = None,
+    scenarios: Annotated[bool, typer.Option("--list", help="list the scenarios")] = False,
 ) -> None:
     """Send what the simulated devices of the registry would send, through the real broker.
 
@@ -48,7 +53,14 @@ def simulate(
     ANJU_PUBLISH_MQTT_URL.
 
     Example: anju simulate --community linyin-xiaoqu --register 120 --history 24h --fault leak:b01-u1-0101-water@+30s
+    or: anju simulate --scenario burst_pipe
     """
+    if scenarios:
+        list_scenarios()
+        return
+    if scenario:
+        play_scenario(Settings.load(), scenario)
+        return
     settings, now = Settings.load(), datetime.now(UTC)
     try:
         back, ahead = parse_duration(history), parse_duration(duration) if duration else None

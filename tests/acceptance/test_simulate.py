@@ -1,6 +1,10 @@
 """`anju simulate`: devices without hardware, marked as such all the way."""
 
+import pytest
+
 from running import eventually
+
+QUIET = {"late_batch"}  # sent at once, nobody counts as silent
 
 
 def test_a_fault_of_a_registered_device_raises_an_alert_that_is_marked_as_simulated(house):
@@ -14,6 +18,28 @@ def test_a_fault_of_a_registered_device_raises_an_alert_that_is_marked_as_simula
     assert alert["device"] == "b01-u1-0101-gas"
     assert alert["severity"] == "critical"
     assert alert["simulated"]
+
+
+@pytest.mark.parametrize("name", ["burst_pipe", "duplicates", "late_batch"])
+def test_a_scenario_raises_by_the_whole_of_anju_what_it_expects_and_again_changes_nothing(house, name):
+    for _ in range(2):
+        done = house.anju("simulate", "--scenario", name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "1.000   1.000" in done.stdout
+    assert house.get("/alerts", community=f"scenario-{name.replace('_', '-')}")["items"] or name in QUIET
+
+
+def test_the_scenarios_are_listed_in_chinese(house):
+    done = house.anju("simulate", "--list")
+    assert done.returncode == 0
+    assert "burst_pipe" in done.stdout
+    assert "水管爆裂" in done.stdout
+
+
+def test_a_scenario_that_nobody_knows_is_wrong_usage(house):
+    done = house.anju("simulate", "--scenario", "earthquake")
+    assert done.returncode == 2
+    assert "burst_pipe" in done.stderr
 
 
 def test_a_fault_that_nobody_knows_is_wrong_usage(house):
