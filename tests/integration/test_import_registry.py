@@ -117,7 +117,7 @@ def test_a_changed_line_updates_that_device_and_no_other(connection, folder):
     count = folder.hand_in(connection, devices=DEVICES.replace("camera,,", "camera,5,"))
     assert count.devices == Change(0, 1, 2)
     assert [device for device in load_devices(connection) if device not in before] == [
-        Device(before[2].id, "yg", "cam1", "camera", None, "5号楼", simulated=True)
+        Device(before[2].id, "yg", "cam1", "camera", None, "5号楼", simulated=True, building="5")
     ]
     assert registry_version(connection) == 2
 
