@@ -3,15 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
+from ingest.instance_rows import state_of, state_row
 from ingest.partition import Partition
-from rules.chatter import Chatter
 from rules.engine import Engine
-from rules.machine import InstanceState
 from rules.memory import DeviceMemory
 from rules.pipeline import PIPELINE
 from rules.rule import Phase, RulePack
@@ -42,7 +40,7 @@ class Judge:
         """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
         communities = self._devices.communities
         stored = rows.load_rule_states(connection, communities)
-        states = [_state(row) for row in stored if self._devices.has(row.device_id)]
+        states = [state_of(row) for row in stored if self._devices.has(row.device_id)]
         memories = (DeviceMemory(*memory) for memory in load_memories(connection, communities))
         self._pipelines |= {state.device_id for state in states if state.device_id <= 0}
         self._save(connection, self._engine.restore(states, memories, now))
@@ -86,7 +84,7 @@ class Judge:
     def _save(self, connection: Connection, transitions: list[Transition]) -> None:
         changes = self._engine.drain_changes()
         if changes.saved:
-            rows.save_rule_states(connection, [_state_row(state) for state in changes.saved])
+            rows.save_rule_states(connection, [state_row(state) for state in changes.saved])
         if changes.deleted:
             rows.delete_rule_states(connection, changes.deleted)
         if not transitions:
@@ -167,48 +165,3 @@ def _transition_row(transition: Transition) -> TransitionRow:
         reason=transition.reason,
         inputs=transition.inputs,
     )
-
-
-def _state_row(state: InstanceState) -> rows.RuleStateRow:
-    memory = {
-        "verdict": state.verdict,
-        "last_ts": state.last_ts and state.last_ts.isoformat(),
-        "opened_at": state.opened_at and state.opened_at.isoformat(),
-        "inputs": state.inputs,
-        "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
-    }
-    return rows.RuleStateRow(
-        state.rule,
-        state.device_id,
-        state.rule_version,
-        state.phase,
-        state.since,
-        state.deadline,
-        state.sequence,
-        memory,
-    )
-
-
-def _state(row: rows.RuleStateRow) -> InstanceState:
-    return InstanceState(
-        rule=row.rule,
-        rule_version=row.rule_version,
-        device_id=row.device_id,
-        phase=Phase(row.phase),
-        since=row.since,
-        deadline=row.deadline,
-        verdict=row.memory["verdict"],
-        last_ts=_instant(row.memory["last_ts"]),
-        sequence=row.sequence,
-        opened_at=_instant(row.memory["opened_at"]),
-        inputs=row.memory["inputs"],
-        chatter=_chatter(*row.memory.get("chatter", [0])),
-    )
-
-
-def _chatter(doublings: int, *raised: str) -> Chatter:
-    return Chatter(tuple(map(datetime.fromisoformat, raised)), doublings)
-
-
-def _instant(text: Any) -> datetime | None:  # noqa: ANN401
-    return None if text is None else datetime.fromisoformat(text)

@@ -37,7 +37,7 @@ class Span(NamedTuple):
 class Occurrence:
     """An alert that the rules raise: its condition came about at `opened_at`, and it was decided at `raised_at`.
 
-    `ended_at` is None while it is open.
+    `ended_at` is None while it is open. Of one that is `suppressed` as it is raised nobody is notified.
     """
 
     id: UUID
@@ -49,6 +49,7 @@ class Occurrence:
     opened_at: datetime
     raised_at: datetime
     ended_at: datetime | None = None
+    suppressed: bool = False
 
     def lasted(self, until: datetime) -> timedelta:
         """For how long it was open by `until`."""
@@ -156,6 +157,7 @@ def occurrences(transitions: Iterable[Transition]) -> tuple[Occurrence, ...]:
                 message=told.message,
                 opened_at=told.at,
                 raised_at=told.decided_at,
+                suppressed=bool(told.suppressed),
             )
         elif told.to_phase not in OPEN and told.occurrence_id in found:
             found[told.occurrence_id] = replace(found[told.occurrence_id], ended_at=told.at)

@@ -48,6 +48,11 @@ def explain(told: Told) -> tuple[str, ...]:
     return (*_opening(told), *found, _consequence(told), *_chattering(told))
 
 
+def found_of(condition: Mapping[str, Any], kind: str, values: Mapping[str, Any], ts: datetime) -> str:
+    """What values that were measured at `ts` say of a condition, which is given in the words of a rule file."""
+    return _worded(condition, _Reading(RULE_KINDS.get(kind), values, {"ts": ts.isoformat()}))
+
+
 def _consequence(told: Told) -> str:
     match told.to_phase, told.from_phase:
         case Phase.PENDING, _:

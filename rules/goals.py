@@ -33,7 +33,7 @@ Instance = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the alerts of a span ask of one person.
+    """What the alerts of a span ask of one person; those of which nobody is notified ask nothing.
 
     `average` is alerts in ten minutes, `peak` the most in any ten minutes, which began at `peak_at`; `flood` is the
     share of the time in flood, `standing` the most that were open for over a day at one time, `chattering` the
@@ -62,6 +62,7 @@ class Goal:
 
 def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
     """Measures the alerts of one person over a span."""
+    alerts = [alert for alert in alerts if not alert.suppressed]
     times = sorted(alert.raised_at for alert in alerts)
     peak, peak_at = _peak(times)
     return Load(

@@ -1,6 +1,6 @@
 """`anju rules backtest`: what a rule pack would have raised over stored history or a file."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,10 @@ import typer
 
 from app.backtest_text import say_summary
 from app.output import Exit, fail, say_json
-from app.rule_files import Folder, Json, rules_folder
+from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from rules.backtest import Arrival, Backtest, Span, backtest
-from rules.document import nearest
 from rules.goals import CITY
 from rules.history import stored_arrivals, wanted_history
 from rules.loader import load_rules
@@ -69,7 +68,9 @@ def run_backtest(
     Example: anju rules backtest my-rules/ --community linyin-xiaoqu --start 2026-11-01 --end 2026-12-01
     """
     settings = Settings.load()
-    pack = _chosen_rules(load_rules(rules_folder(folder or settings.rules_dir)), rule)
+    pack = load_rules(rules_folder(folder or settings.rules_dir))
+    if rule:
+        pack = RulePack(tuple(chosen_rule(pack, name) for name in dict.fromkeys(rule)))
     choice = _Choice(community, device)
     given = start and start.replace(tzinfo=CITY).astimezone(UTC), end and end.replace(tzinfo=CITY).astimezone(UTC)
     found, devices = (
@@ -87,14 +88,6 @@ def run_backtest(
     else:
         say_summary(summary)
     raise typer.Exit(int(Exit.DONE if summary.met else Exit.REFUSED))
-
-
-def _chosen_rules(pack: RulePack, names: Sequence[str] | None) -> RulePack:
-    known = {rule.name for rule in pack.rules}
-    for name in names or ():
-        if name not in known:
-            raise fail(f"there is no rule `{name}`{nearest(name, known)}", Exit.USAGE)
-    return RulePack(tuple(rule for rule in pack.rules if not names or rule.name in names))
 
 
 def _over_file(

@@ -1,16 +1,20 @@
-"""`anju rules`: check, test and backtest."""
+"""`anju rules`: check, test, backtest and explain."""
 
 import typer
 
 from app.commands.backtest import run_backtest
+from app.commands.explain import explain_alert
 from app.output import Exit, fail, say, say_json
 from app.rule_files import Folder, Json, rules_folder
 from app.settings import Settings
 from rules.check import Report, check_folder
 from rules.loader import load_rules
 
-rules = typer.Typer(help="Check maintenance rules, test them, and try them on the past.", no_args_is_help=True)
+rules = typer.Typer(
+    help="Check maintenance rules, test them, try them on the past, and tell why they fired.", no_args_is_help=True
+)
 rules.command("backtest")(run_backtest)
+rules.command("explain")(explain_alert)
 
 
 @rules.command()

@@ -15,10 +15,10 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = Span(START, START + timedelta(days=1))
 
 
-def alert(minute, *, lasts=None, rule="r", device=1, severity=Severity.WARNING):
+def alert(minute, *, lasts=None, rule="r", device=1, severity=Severity.WARNING, suppressed=False):
     opened = START + timedelta(minutes=minute)
     ended = None if lasts is None else opened + timedelta(minutes=lasts)
-    return Occurrence(uuid4(), rule, device, severity, "标题", "内容", opened, opened, ended)
+    return Occurrence(uuid4(), rule, device, severity, "标题", "内容", opened, opened, ended, suppressed)
 
 
 def met(load):
@@ -78,3 +78,7 @@ def test_the_peak_is_never_below_the_average_or_any_fixed_ten_minutes(minutes):
     assert load.peak >= load.average
     assert load.average == pytest.approx(len(minutes) * (TEN_MINUTES / timedelta(days=1)))
     assert (load.flood > 0) == any(count > 10 for count in fixed)
+
+
+def test_what_nobody_is_notified_of_is_no_load():
+    assert load_of([alert(minute / 2, suppressed=True) for minute in range(30)], DAY).alerts == 0

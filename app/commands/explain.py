@@ -1,0 +1,175 @@
+"""`anju rules explain`: why an alert came and went, or why there is none."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from app.output import Exit, fail, say, say_json
+from app.rule_files import Json, chosen_rule, rules_folder
+from app.settings import Settings
+from devices.device import Device
+from ingest.instance_rows import state_of
+from rules.backtest import Span, replay
+from rules.engine import Engine
+from rules.explain import Told, clock, explain
+from rules.goals import CITY
+from rules.history import stored_arrivals, wanted_history
+from rules.loader import load_rules
+from rules.machine import InstanceState
+from rules.memory import DeviceMemory
+from rules.rule import Rule, RulePack
+from rules.standing import standing
+from store.alerts import AlertRow, StoredTransition, find_alert, list_transitions
+from store.database import Connection, connect, translated_errors
+from store.history import read_standstills
+from store.instances import find_instance, find_memory, last_step
+from store.registry import load_devices
+from store.suppression import Cause, CauseName, causes_of
+
+_LOOK_BACK = timedelta(days=7)
+_CAUSE = {
+    CauseName.SHELVED: "已搁置",
+    CauseName.MAINTENANCE: "处于维护时段",
+    CauseName.CAUSED_BY_PARENT: "由上级设备引起",
+    CauseName.OUT_OF_SERVICE: "设备停用",
+    CauseName.CHATTERING: "反复报警",
+}
+
+
+def explain_alert(
+    alert: Annotated[UUID | None, typer.Argument(help="the id of an alert", metavar="ALERT-ID")] = None,
+    *,
+    rule: Annotated[str | None, typer.Option(help="a rule: why it fired, or why it did not")] = None,
+    device: Annotated[str | None, typer.Option(help="its device, as COMMUNITY/DEVICE")] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], help="local time; by default now"),
+    ] = None,
+    folder: Annotated[Path | None, typer.Option("--rules", help="a folder of rule files; by default in force")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell why an alert came and went, or where a rule stands on a device and what it waits for.
+
+    With --at, the rule is run anew over the stored history of the week before.
+
+    Example: anju rules explain --rule water_leak --device linyin-xiaoqu/b01-u1-0101-water --at 2026-11-25T08:30
+    """
+    settings = Settings.load()
+    if (alert is None) == (rule is None or device is None):
+        raise fail("name an alert by its id, or a rule by --rule and its device by --device", Exit.USAGE)
+    with (
+        closing(connect(settings.need("database_url"), application_name="anju rules explain")) as connection,
+        translated_errors(),
+        connection.transaction(),
+    ):
+        if alert is not None:
+            told = _of_alert(connection, alert)
+        else:
+            pack = load_rules(rules_folder(folder or settings.rules_dir))
+            moment = at and at.replace(tzinfo=CITY).astimezone(UTC)
+            told = _of_instance(connection, chosen_rule(pack, str(rule)), str(device), moment)
+    if as_json:
+        say_json(told)
+    else:
+        _say(told)
+
+
+def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
+    alert, now = find_alert(connection, alert_id), datetime.now(UTC)
+    if alert is None:
+        raise fail(f"there is no alert {alert_id}: the API lists them under /api/v1/alerts", Exit.REFUSED)
+    steps = list_transitions(connection, alert_id)
+    before = last_step(connection, alert.rule, alert.device_id, steps[0].id) if steps else None
+    if before and before.to_state == "pending":
+        steps = [before, *steps]
+    causes = causes_of(connection, [alert_id], now).get(alert_id, ())
+    return {
+        "rule": alert.rule,
+        "device": f"{alert.community}/{alert.device}" if alert.device else None,
+        "title": alert.title,
+        "message": alert.message,
+        "state": [f"{alert.process}, {alert.attention}", *map(_worded, causes)],
+        "steps": [_step(step, alert) for step in steps],
+    }
+
+
+def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
+    by_rule = step.axis == "process"
+    told = Told(
+        kind=alert.kind,
+        from_phase=step.from_state,
+        to_phase=step.to_state,
+        at=step.at,
+        reason=step.reason,
+        inputs=step.inputs,
+    )
+    by_person = [" ".join(filter(None, (step.actor, step.comment)))] if step.actor or step.comment else []
+    return {
+        "at": step.at,
+        "decided_at": step.decided_at,
+        "from": step.from_state,
+        "to": step.to_state,
+        "reason": step.reason,
+        "why": list(explain(told)) if by_rule else by_person,
+        "inputs": step.inputs,
+    }
+
+
+def _worded(cause: Cause) -> str:
+    until = f"，到{clock(cause.until)}为止" if cause.until else ""
+    return f"不通知：{_CAUSE[cause.name]}（{cause.detail}）{until}"
+
+
+def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | None) -> dict[str, Any]:
+    community, _, name = path.partition("/")
+    device = next((each for each in load_devices(connection, [community]) if each.name == name), None)
+    if device is None:
+        raise fail(f"there is no device {path}: write COMMUNITY/DEVICE as the registry names them", Exit.REFUSED)
+    if device.kind != rule.kind:
+        raise fail(f"{path} is a {device.kind}, and {rule.name} is a rule for a {rule.kind}", Exit.USAGE)
+    now = at or datetime.now(UTC)
+    state, memory = _at(connection, rule, device, at) if at else _stored(connection, rule, device)
+    return {
+        "rule": rule.name,
+        "device": path,
+        "title": rule.title,
+        "message": f"{clock(now)}，{'按历史数据重新推算' if at else '按当前保存的状态'}",
+        "phase": state.phase if state else "normal",
+        "deadline": state.deadline if state else None,
+        "state": list(standing(rule, state, memory, now)),
+        "steps": [],
+    }
+
+
+def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceMemory | None]:
+    row, memory = find_instance(connection, rule.name, device.id), find_memory(connection, device.id)
+    return state_of(row) if row else None, DeviceMemory(*memory) if memory else None
+
+
+def _at(
+    connection: Connection, rule: Rule, device: Device, at: datetime
+) -> tuple[InstanceState | None, DeviceMemory | None]:
+    pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)
+    engine = Engine(pack, span.start, lambda _: device)
+    frozen = [Span(*each) for each in read_standstills(connection, *span)]
+    for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, frozen):
+        pass
+    memories: Sequence[DeviceMemory] = engine.drain_memories()
+    return engine.instance(rule.name, device.id), memories[0] if memories else None
+
+
+def _say(told: dict[str, Any]) -> None:
+    say(f"{told['title']}  {told['rule']}  {told['device'] or '平台'}\n{told['message']}")
+    for line in told["state"]:
+        say(f"  {line}")
+    for step in told["steps"]:
+        late = (step["decided_at"] - step["at"]).total_seconds()
+        decided = f"，{late:.0f} 秒后判定" if late >= 1 else ""
+        say(f"\n{step['at'].astimezone(CITY):%F %H:%M:%S}  {step['from']} -> {step['to']}  {step['reason']}{decided}")
+        for sentence in step["why"]:
+            say(f"  {sentence}")

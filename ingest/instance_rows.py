@@ -1,0 +1,56 @@
+"""Instances of rules between the engine and the rows that they are stored in."""
+
+from datetime import datetime
+from typing import Any
+
+from rules.chatter import Chatter
+from rules.machine import InstanceState
+from rules.rule import Phase
+from store.rule_state import RuleStateRow
+
+
+def state_row(state: InstanceState) -> RuleStateRow:
+    """An instance as a row to store."""
+    memory = {
+        "verdict": state.verdict,
+        "last_ts": state.last_ts and state.last_ts.isoformat(),
+        "opened_at": state.opened_at and state.opened_at.isoformat(),
+        "inputs": state.inputs,
+        "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
+    }
+    return RuleStateRow(
+        state.rule,
+        state.device_id,
+        state.rule_version,
+        state.phase,
+        state.since,
+        state.deadline,
+        state.sequence,
+        memory,
+    )
+
+
+def state_of(row: RuleStateRow) -> InstanceState:
+    """The instance that was stored."""
+    return InstanceState(
+        rule=row.rule,
+        rule_version=row.rule_version,
+        device_id=row.device_id,
+        phase=Phase(row.phase),
+        since=row.since,
+        deadline=row.deadline,
+        verdict=row.memory["verdict"],
+        last_ts=_instant(row.memory["last_ts"]),
+        sequence=row.sequence,
+        opened_at=_instant(row.memory["opened_at"]),
+        inputs=row.memory["inputs"],
+        chatter=_chatter(*row.memory.get("chatter", [0])),
+    )
+
+
+def _chatter(doublings: int, *raised: str) -> Chatter:
+    return Chatter(tuple(map(datetime.fromisoformat, raised)), doublings)
+
+
+def _instant(text: Any) -> datetime | None:  # noqa: ANN401
+    return None if text is None else datetime.fromisoformat(text)

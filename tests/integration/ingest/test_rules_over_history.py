@@ -1,0 +1,112 @@
+"""`anju rules backtest` and `anju rules explain` over what ingest has stored."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.rule_files import rules_folder
+from cli import anju
+from devices.privacy import Pseudonymiser
+from ingest.batch import decode_batch
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.partition import EVERYTHING
+from ingest.receiver import Message
+from ingest.rejection_limit import RejectionLimit
+from ingest.transaction import write_batch
+from rules.loader import load_rules
+from running import epoch_ms, query, reading, register
+from store.database import connect
+
+START = datetime(2026, 11, 10, 4, tzinfo=UTC)  # noon in Shanghai
+VOLTS = (230, 245, 245, 245, 231, 230, 230, 245)
+DURING = ("--start", "2026-11-10T12:00", "--end", "2026-11-10T15:00")
+
+
+@pytest.fixture
+def history(database_url):
+    """Readings of one meter every 15 minutes from noon on, judged as they came; another one was never heard."""
+    register(database_url, "c1", [("e1", "electricity_meter"), ("e2", "electricity_meter")])
+    with closing(connect(database_url, application_name="test")) as connection:
+        connection.autocommit = True
+        devices = DevicesInMemory(EVERYTHING)
+        devices.refresh(connection)
+        judge = Judge(load_rules(rules_folder(None)), devices, EVERYTHING, START)
+        for number, volts in enumerate(VOLTS):
+            at = START + number * timedelta(minutes=15)
+            payload = reading(epoch_ms(at.timestamp()), voltage_v=volts, current_a=3)
+            message = Message("anju/v1/c1/electricity_meter/e1/telemetry", payload, at, redelivered=False, packet_id=0)
+            batch = decode_batch([message], devices.find, Pseudonymiser(b"a key for the tests"))
+            write_batch(connection, batch, judge, RejectionLimit(), at)
+            with connection.transaction():
+                judge.tick(connection, at, live=True)
+    return database_url
+
+
+@pytest.fixture
+def rules(history, tmp_path):
+    return lambda *arguments: anju("rules", *arguments, cwd=tmp_path, ANJU_DATABASE_URL=history)
+
+
+def test_a_backtest_of_what_is_stored_finds_the_alert_that_was_raised(rules, history):
+    done = rules("backtest", "--community", "c1", "--rule", "electricity_voltage_high", *DURING, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["samples"], found["devices"]) == (8, 1)
+    raised = query(history, "SELECT id::text, rule, opened_at, ended_at FROM alert WHERE device_id IS NOT NULL")
+    by_backtest = [
+        (each["id"], each["rule"], *map(datetime.fromisoformat, (each["opened_at"], each["ended_at"])))
+        for each in found["occurrences"]
+    ]
+    assert by_backtest == raised
+
+
+def test_a_backtest_of_a_time_without_data_says_so(rules):
+    done = rules("backtest", "--start", "2026-11-01", "--end", "2026-11-02")
+    assert done.returncode == 3
+    assert "nothing of these devices arrived in that time" in done.stderr
+
+
+def test_an_alert_is_explained_step_by_step_from_its_first_reading_on(rules, history):
+    [(alert,)] = query(history, "SELECT id::text FROM alert WHERE rule = 'electricity_voltage_high'")
+    done = rules("explain", alert)
+    assert done.returncode == 0, done.stderr
+    steps = [line.split("  ")[1] for line in done.stdout.splitlines() if " -> " in line]
+    assert steps == ["normal -> pending", "pending -> active", "active -> recovering", "recovering -> normal"]
+    assert "电压 245 V，高于限值 235.4 V" in done.stdout
+    assert "自11月10日 12:15:00起持续满 30 分钟，11月10日 12:45:00报警。" in done.stdout
+
+
+def test_where_a_rule_stands_is_told_by_what_is_stored(rules):
+    told = rules("explain", "--rule", "electricity_voltage_high", "--device", "c1/e1").stdout
+    assert "观察中，还没有报警（11月10日 13:45:00起）" in told
+    assert "数据中断不能凑够持续时间" in told
+    never = rules("explain", "--rule", "electricity_voltage_high", "--device", "c1/e2").stdout
+    assert "从未收到这台设备的数据" in never
+
+
+def test_where_a_rule_stood_at_an_earlier_time_is_reckoned_anew(rules):
+    at = ("explain", "--rule", "electricity_voltage_high", "--device", "c1/e1", "--at")
+    assert "观察中" in rules(*at, "2026-11-10T12:31").stdout
+    assert "报警中" in rules(*at, "2026-11-10T12:50").stdout
+    before = json.loads(rules(*at, "2026-11-10T12:05", "--json").stdout)
+    assert before["phase"] == "normal"
+    assert any("电压 230 V，没有高于限值 235.4 V" in sentence for sentence in before["state"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--rule", "electricity_voltage_high"), 2, "name an alert by its id, or a rule"),
+        (("--rule", "voltage_high", "--device", "c1/e1"), 2, "did you mean `electricity_voltage_high`?"),
+        (("--rule", "water_leak", "--device", "c1/e1"), 2, "is a rule for a water_meter"),
+        (("--rule", "electricity_voltage_high", "--device", "c1/e9"), 1, "there is no device c1/e9"),
+        (("00000000-0000-0000-0000-000000000000",), 1, "there is no alert"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_with_what_to_write(rules, arguments, code, said):
+    done = rules("explain", *arguments)
+    assert done.returncode == code
+    assert said in done.stderr
