@@ -22,7 +22,8 @@ SILENT_PERIODS = 3
 # As arrays, because Grafana writes nothing at all for a variable without a choice, and `IN ()` is an error.
 _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
-    "quiet": "EXISTS (SELECT FROM suppression_at(now()) AS s WHERE s.alert_id = a.id)",
+    # Not EXISTS, which would look anew for each alert: 72 s with 50,000 open ones.
+    "quiet": "a.id IN (SELECT s.alert_id FROM suppression_at(now()) AS s)",
     "key": "d.community || '/' || d.name",
     "place": "concat_ws(' ', nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))",
     "label": (
