@@ -1,6 +1,6 @@
 """Shows a rule pack the past: what the very engine that runs live decides over samples that were recorded."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from devices.device import Device
 from rules.engine import Engine
+from rules.masters import household_meters
 from rules.rule import Phase, RulePack, Severity
 from rules.sample import Sample
 from rules.transition import Transition
@@ -70,7 +71,7 @@ def backtest(
     pack: RulePack,
     arrivals: Iterable[Arrival],
     span: Span,
-    devices: Callable[[int], Device],
+    devices: Mapping[int, Device],
     frozen: Sequence[Span] = (),
 ) -> Backtest:
     """Runs a rule pack over history, beginning without a memory of what was before.
@@ -79,7 +80,7 @@ def backtest(
         pack: The rules.
         arrivals: What arrived within the span, in the order of arrival.
         span: The history looked at.
-        devices: Finds a device by its id.
+        devices: The devices that it is about, by id.
         frozen: When our own ingestion was behind or away, so that nobody's silence counted.
     """
     seen: set[int] = set()
@@ -92,9 +93,14 @@ def backtest(
             seen.add(arrival.sample.device_id)
             yield arrival
 
-    engine = Engine(pack, span.start, devices)
+    engine = fresh_engine(pack, span.start, devices)
     found = occurrences(replay(engine, counted(), span, frozen))
     return Backtest(span, count, frozenset(seen), found)
+
+
+def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device]) -> Engine:
+    """An engine without a memory, over these devices, as ingest would make it for them."""
+    return Engine(pack, start, devices.__getitem__, household_meters(devices.values()).get)
 
 
 def replay(

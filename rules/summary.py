@@ -1,7 +1,7 @@
 """What a backtest found, counted for people: by rule, by day and by device, and for each community its load."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -81,20 +81,20 @@ class Summary:
         return all(each.met for each in self.communities)
 
 
-def summarise(found: Backtest, pack: RulePack, devices: Callable[[int], Device]) -> Summary:
+def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
     """Counts what a backtest found."""
     span, alerts = found.span, found.occurrences
     by_rule, by_day = defaultdict[str, list[Occurrence]](list), defaultdict[date, list[Occurrence]](list)
     by_device, by_community = defaultdict[int, list[Occurrence]](list), defaultdict[str, list[Occurrence]](list)
     for device_id in found.device_ids:
-        by_community[devices(device_id).community] = []
+        by_community[devices[device_id].community] = []
     for alert in alerts:
         by_rule[alert.rule].append(alert)
         by_day[alert.raised_at.astimezone(CITY).date()].append(alert)
         by_device[alert.device_id].append(alert)
-        by_community[devices(alert.device_id).community].append(alert)
+        by_community[devices[alert.device_id].community].append(alert)
     rules = (_of_rule(rule, by_rule[rule.name], span) for rule in pack.rules if rule.name in by_rule)
-    of_devices = (_of_device(devices(device_id), own) for device_id, own in by_device.items())
+    of_devices = (_of_device(devices[device_id], own) for device_id, own in by_device.items())
     return Summary(
         start=span.start,
         end=span.end,

@@ -1,6 +1,6 @@
 """`anju rules backtest`: what a rule pack would have raised over stored history or a file."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,14 +92,14 @@ def run_backtest(
 
 def _over_file(
     pack: RulePack, choice: _Choice, file: Path, start: datetime | None, end: datetime | None
-) -> tuple[Backtest, Callable[[int], Device]]:
+) -> tuple[Backtest, Mapping[int, Device]]:
     recording = read_recording(file)
     arrivals = [each for each in recording.arrivals if choice.takes(recording.devices[each.sample.device_id])]
     if not arrivals:
         raise fail(f"{file} holds nothing of these devices", Exit.INSUFFICIENT_DATA)
     span = Span(start or arrivals[0].sample.received_at, end or arrivals[-1].sample.received_at + timedelta(seconds=1))
     within = [each for each in arrivals if span.start <= each.sample.received_at < span.end]
-    return backtest(pack, within, span, recording.devices.__getitem__), recording.devices.__getitem__
+    return backtest(pack, within, span, recording.devices), recording.devices
 
 
 def _over_history(
@@ -110,7 +110,7 @@ def _over_history(
     end: datetime | None,
     *,
     device_time: bool,
-) -> tuple[Backtest, Callable[[int], Device]]:
+) -> tuple[Backtest, Mapping[int, Device]]:
     until = end or datetime.now(UTC)
     span = Span(start or until - _BEFORE, until)
     if span.start >= span.end:
@@ -123,13 +123,13 @@ def _over_history(
             wanted = wanted_history(pack, span, list(devices), device_time=device_time)
             frozen = [] if device_time else [Span(*each) for each in read_standstills(connection, *span)]
             arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
-            return backtest(pack, arrivals, span, devices.__getitem__, frozen), devices.__getitem__
+            return backtest(pack, arrivals, span, devices, frozen), devices
 
 
-def _as_json(summary: Summary, found: Backtest, devices: Callable[[int], Device]) -> dict[str, Any]:
+def _as_json(summary: Summary, found: Backtest, devices: Mapping[int, Device]) -> dict[str, Any]:
     alerts = [
         {"community": of.community, "device": of.name, **{n: v for n, v in asdict(alert).items() if n != "device_id"}}
         for alert in found.occurrences
-        for of in (devices(alert.device_id),)
+        for of in (devices[alert.device_id],)
     ]
     return {**asdict(summary), "met": summary.met, "occurrences": alerts}

@@ -14,8 +14,7 @@ from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from ingest.instance_rows import state_of
-from rules.backtest import Span, replay
-from rules.engine import Engine
+from rules.backtest import Span, fresh_engine, replay
 from rules.explain import Told, clock, explain
 from rules.goals import CITY
 from rules.history import stored_arrivals, wanted_history
@@ -155,7 +154,7 @@ def _at(
     connection: Connection, rule: Rule, device: Device, at: datetime
 ) -> tuple[InstanceState | None, DeviceMemory | None]:
     pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)
-    engine = Engine(pack, span.start, lambda _: device)
+    engine = fresh_engine(pack, span.start, {device.id: device})
     frozen = [Span(*each) for each in read_standstills(connection, *span)]
     for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, frozen):
         pass

@@ -39,7 +39,7 @@ def rehearse(scenario: Scenario, pack: RulePack) -> Rehearsal:
     rejected: Counter[str] = Counter()
     arrivals = heapq.merge(_readings(scenario, rejected), _pulse(scenario), key=lambda each: each.sample.received_at)
     span = Span(scenario.start, scenario.end)
-    found = backtest(pack, arrivals, span, devices.__getitem__, frozen=list(_standstill(scenario)))
+    found = backtest(pack, arrivals, span, devices, frozen=list(_standstill(scenario)))
     raised = (
         Raised(each.rule, devices[each.device_id].name, each.opened_at, each.ended_at) for each in found.occurrences
     )

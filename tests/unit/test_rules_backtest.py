@@ -34,7 +34,7 @@ def replayed(pack, samples, end, frozen=()):
 
 
 def run(samples, *of, end=600, frozen=()):
-    found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), lambda _: DEVICE, frozen)
+    found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), {DEVICE.id: DEVICE}, frozen)
     return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.occurrences]
 
 
@@ -68,7 +68,7 @@ def test_what_is_decided_only_after_the_last_sample_counts_until_the_end():
 
 def test_an_alert_has_its_end_and_counts_what_it_was_made_of():
     samples = [volts(minute, 245 if 5 <= minute < 20 else 230) for minute in range(40)]
-    found = backtest(RulePack((rule(),)), arrivals(samples), Span(START, at(40)), lambda _: DEVICE)
+    found = backtest(RulePack((rule(),)), arrivals(samples), Span(START, at(40)), {DEVICE.id: DEVICE})
     [alert] = found.occurrences
     assert (alert.opened_at, alert.ended_at, alert.raised_at) == (at(15), at(25), at(15))
     assert (found.samples, found.device_ids) == (40, {DEVICE.id})

@@ -18,8 +18,7 @@ from ingest.partition import EVERYTHING
 from ingest.receiver import Message
 from ingest.rejection_limit import RejectionLimit
 from ingest.transaction import write_batch
-from rules.backtest import Span, replay
-from rules.engine import Engine
+from rules.backtest import Span, fresh_engine, replay
 from rules.history import stored_arrivals, wanted_history
 from rules.loader import load_rules
 from running import (
@@ -70,7 +69,7 @@ def replayed(url, span):
     pack = load_rules(rules_folder(None))
     with closing(connect(url, application_name="test")) as connection, connection.transaction():
         devices = {device.id: device for device in load_devices(connection)}
-        engine = Engine(pack, span.start, devices.__getitem__)
+        engine = fresh_engine(pack, span.start, devices)
         arrivals = stored_arrivals(connection, wanted_history(pack, span, list(devices)))
         return [
             (
