@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import alert_latency, backtest, drain, gateways, growth, live, memory, rules_engine
+from benchmarks import alert_latency, alert_storm, backtest, drain, gateways, growth, live, memory, rules_engine
 
 if __name__ == "__main__":
     full = sys.argv[1:] == ["--full"]
@@ -12,5 +12,6 @@ if __name__ == "__main__":
     gateways.main(2_000_000 if full else 500_000)
     highest = live.main(15_000, 300 if full else 60)
     alert_latency.main(alert_latency.SHARE * highest, 300 if full else 60)
+    alert_storm.main(50_000 if full else 10_000, 60 if full else 12)
     memory.main(3_600_000 if full else 800_000)
     growth.main(*((200_000, 100_000_000) if full else (40_000, 4_000_000)))

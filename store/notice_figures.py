@@ -43,3 +43,21 @@ def waiting_notices(connection: Connection, now: datetime) -> Waiting:
         (now,),
     ).fetchone()
     return Waiting(*row) if row else Waiting(0, None)
+
+
+def notice_counts(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many notices there are by channel and state."""
+    rows = connection.execute("SELECT channel, state, count(*) FROM notice GROUP BY channel, state")
+    return {(channel, state): count for channel, state, count in rows}
+
+
+def alert_delays(connection: Connection) -> tuple[int, list[float]]:
+    """How many alerts there are; the median, 99 and 99.9 of a hundred, and the longest from event to alert, in ms."""
+    row = connection.execute(
+        """
+        SELECT count(*), percentile_cont(ARRAY[0.5, 0.99, 0.999, 1]) WITHIN GROUP
+                             (ORDER BY extract(epoch FROM raised_at - opened_at) * 1000)
+        FROM alert
+        """
+    ).fetchone()
+    return (row[0], list(row[1] or ())) if row else (0, [])
