@@ -8,6 +8,7 @@ from app.commands import serve
 from app.commands.dashboards import grafana
 from app.commands.doctor import doctor
 from app.commands.ingest import ingest
+from app.commands.notify import notify
 from app.commands.registry import import_, secrets
 from app.commands.rules import rules
 from app.commands.simulate import replay, simulate
@@ -36,6 +37,7 @@ app.command()(verify)
 app.command()(doctor)
 app.add_typer(secrets, name="secrets")
 app.add_typer(rules, name="rules")
+app.add_typer(notify, name="notify")
 app.add_typer(grafana, name="grafana")
 
 

@@ -1,0 +1,50 @@
+"""`anju notify`: the file that says who is told of what, checked and tried."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.output import Exit, fail, say
+from app.settings import Settings
+
+notify = typer.Typer(help="Check who is told of which alerts, and try the channels.", no_args_is_help=True)
+
+
+@notify.command()
+def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTIFY_FILE")] = None) -> None:
+    """Check the file, and say who is told first of alerts of each severity, community by community.
+
+    Example: anju notify check notify.yaml
+    """
+    from notify.routing_file import load_routing  # noqa: PLC0415 - a second of start-up for nobody else
+    from rules.rule import Severity  # noqa: PLC0415
+
+    routing = load_routing(file or Path(Settings.load().need("notify_file")))
+    named = {community for each in (*routing.contacts, *routing.routes) for community in each.communities}
+    for community in (*sorted(named), "elsewhere"):
+        for severity in reversed(Severity):
+            told = routing.first(None if community == "elsewhere" else community, severity)
+            say(f"{community} {severity}: {', '.join(channel.name for channel in told) or 'nobody'}")
+
+
+@notify.command("test")
+def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact in ANJU_NOTIFY_FILE")]) -> None:
+    """Send a test message through every channel of a contact; exit code 1 if one does not accept it.
+
+    Example: anju notify test 王经理
+    """
+    from notify.routing_file import load_routing  # noqa: PLC0415 - a second of start-up for nobody else
+    from notify.trial import try_channel  # noqa: PLC0415
+
+    settings = Settings.load()
+    routing = load_routing(Path(settings.need("notify_file")))
+    channels = [channel for each in routing.contacts if each.name == contact for channel in each.channels]
+    if not channels:
+        raise fail(f"there is no contact {contact}: {', '.join(each.name for each in routing.contacts)}", Exit.USAGE)
+    refused = {channel.name: try_channel(channel, settings.public_url, datetime.now(UTC)) for channel in channels}
+    for name, reason in refused.items():
+        say(f"{'BAD ' if reason else 'ok  '} {name}: {reason or 'accepted'}")
+    if any(refused.values()):
+        raise fail("", Exit.REFUSED)

@@ -1,0 +1,48 @@
+"""A message by which a person finds out whether a channel works."""
+
+from datetime import datetime
+from uuid import UUID
+
+from notify.errors import NotifyError
+from notify.plan import Form, Message
+from notify.routing import Channel
+from notify.send import send
+from rules.rule import Severity
+from store.notices import DueNotice, ToldAlert
+
+_NOBODY = UUID(int=0)
+
+
+def try_channel(channel: Channel, base_url: str | None, now: datetime) -> str | None:
+    """Send a message that says it is a test; why it was not accepted, or None."""
+    notice = DueNotice(0, _NOBODY, "raised", 1, 0, now, Severity.INFO, None, "trial", False, "", "", False)
+    try:
+        send(channel, Message(Form.GROUP, (None, "trial"), False, (notice,)), [_trial(now)], base_url, now)
+    except NotifyError as error:
+        return str(error)
+    return None
+
+
+def _trial(now: datetime) -> ToldAlert:
+    return ToldAlert(
+        id=_NOBODY,
+        rule="trial",
+        community=None,
+        community_name="",
+        building="",
+        unit="",
+        room="",
+        device="",
+        kind="pipeline",
+        severity=Severity.INFO,
+        title="通知测试",
+        message="这是一条测试通知，收到即说明该渠道可用。",
+        advice="不需要处理。",
+        process="active",
+        attention="unacknowledged",
+        assignee=None,
+        opened_at=now,
+        raised_at=now,
+        ended_at=None,
+        simulated=False,
+    )
