@@ -90,8 +90,10 @@ class Judge:
         if not transitions:
             return
         lock_transitions(connection)
-        for transition in transitions:
-            self._save_occurrence(connection, transition)
+        # Sent without waiting for each answer: in a storm of alerts the way there and back would take most of the time.
+        with connection.pipeline():
+            for transition in transitions:
+                self._save_occurrence(connection, transition)
         _suppress(connection, transitions)
         insert_transitions(connection, [_transition_row(transition) for transition in transitions])
         if told := list(dict.fromkeys(t.occurrence_id for t in transitions if t.occurrence_id and _is_told(t))):

@@ -87,7 +87,7 @@ def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, no
         heading=_group_heading(alerts, worst, over=over) if grouped else _digest_heading(message.form, alerts),
         severity=worst,
         over=over,
-        remark=_remark(message),
+        remark=_remark(message, alerts),
         entries=tuple(_entry(alert, base_url, now, alone=grouped) for alert in shown[:_LINES]) if listed else (),
         tallies=tallies[:_LINES],
         more=max(0, (len(alerts) if listed else len(tallies)) - _LINES),
@@ -110,7 +110,7 @@ def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
     return f"【{mark}】{'，'.join(parts)}{_simulated(alerts)}"
 
 
-def _remark(message: Message) -> str:
+def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
     """Why it comes now, or to this person."""
     levels = [notice.n for notice in message.notices if notice.kind == "escalated"]
     if message.form is Form.DIGEST:
@@ -119,6 +119,8 @@ def _remark(message: Message) -> str:
         return f"前面通知的人没有确认，现升级通知到您（第 {max(levels)} 级）。请先确认报警，再安排处理。"
     if any(notice.kind == "fallback" for notice in message.notices):
         return "原定的通知渠道发送失败，改为通知到您。请转告负责人，并检查该渠道。"
+    if message.form is Form.GROUP and any(alert.chattering for alert in alerts):
+        return "一分钟内反复报警，接下来不再逐次通知。请检修设备，或请管理员调整限值。"
     return ""
 
 

@@ -50,6 +50,8 @@ def last_resorts(alerts: Sequence[ToldAlert], routing: Routing, failed: str, now
 
 
 def _first(alert: ToldAlert, routing: Routing, now: datetime) -> Iterator[NewNotice]:
+    if alert.historical:
+        return
     if alert.ended_at and (alert.raised_at - alert.ended_at > _HISTORY or now - alert.ended_at > _TOO_OLD):
         return
     due_at = now if alert.severity == Severity.CRITICAL else now + _GATHER

@@ -45,4 +45,6 @@ def _trial(now: datetime) -> ToldAlert:
         raised_at=now,
         ended_at=None,
         simulated=False,
+        chattering=False,
+        historical=False,
     )

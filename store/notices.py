@@ -35,6 +35,8 @@ class ToldAlert:
     raised_at: datetime
     ended_at: datetime | None
     simulated: bool
+    chattering: bool
+    historical: bool
 
 
 class NewNotice(NamedTuple):
@@ -88,7 +90,8 @@ def find_told_alerts(connection: Connection, ids: Sequence[UUID]) -> list[ToldAl
                    coalesce(device.building, '') AS building, coalesce(device.unit, '') AS unit,
                    coalesce(device.room, '') AS room, coalesce(device.name, '') AS device, alert.kind, alert.severity,
                    alert.title, alert.message, alert.advice, alert.process, alert.attention, alert.assignee,
-                   alert.opened_at, alert.raised_at, alert.ended_at, alert.simulated
+                   alert.opened_at, alert.raised_at, alert.ended_at, alert.simulated, alert.chattering,
+                   alert.historical
             FROM alert
             LEFT JOIN community ON community.id = alert.community
             LEFT JOIN device ON device.id = alert.device_id

@@ -358,6 +358,14 @@ def test_nothing_is_told_without_a_route(telling, receiver):
     assert telling.states() == []
 
 
+def test_an_episode_that_is_historical_is_told_to_nobody(program, receiver):
+    raise_alerts(program.url, [1], at=program.clock(), hand_in=False)
+    query(program.url, "UPDATE alert SET historical = true, process = 'ended', ended_at = opened_at RETURNING 1")
+    program.settle(1)
+    program.look(hours=1)
+    assert receiver.requests == []
+
+
 def test_a_history_that_is_loaded_late_is_told_to_nobody(program, receiver):
     raise_alerts(program.url, [1], at=NOON, hand_in=False)
     query(program.url, "UPDATE alert SET opened_at = opened_at - interval '1 year' RETURNING 1")

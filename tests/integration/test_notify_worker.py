@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notify.plan import MOST_IN_WINDOW, MOST_TO_A_PROGRAM
 from receiver import Answer, mail_server, receiving
 from running import ANJU, eventually, query
 from store.migrate import migrate
 from telling import alert_id, end_alerts, raise_alerts, write_routing
 
+_LEFT = "SELECT count(*) FROM notice WHERE state = 'queued' AND channel LIKE '平台%'"
 _SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
 
 
@@ -166,3 +168,35 @@ def test_a_letter_is_sent_again_until_the_mail_server_takes_it(url, tmp_path):
     assert mailbox.tries == 2
     (letter,) = mailbox.letters
     assert letter.rcpt_tos == ["wang@example.com"]
+
+
+def test_a_storm_through_kills_reaches_a_program_completely_and_a_person_in_a_few_messages(url, tmp_path):
+    alerts, kills = 2_000, 3
+    with receiving() as program, receiving() as person:
+        path = write_routing(
+            tmp_path / "notify.yaml",
+            contacts=[
+                {"name": "平台", "channels": {"webhook": program.url}},
+                {"name": "王经理", "channels": {"wecom": person.url}},
+            ],
+            routes=[{"to": ["平台", "王经理"]}],
+        )
+        program.answers = [Answer(503), Answer(), Answer(429, headers=(("Retry-After", "1"),))]
+        for part in range(kills + 1):
+            with running_worker(url, path, tmp_path / "log") as worker:
+                numbers = range(part * alerts // 4 + 1, (part + 1) * alerts // 4 + 1)
+                raise_alerts(url, numbers, at=now(), severity="major", rule=f"rule_{part}")
+                before = len(program.accepted)
+                eventually(lambda before=before: len(program.accepted) > before)
+                if part < kills:
+                    worker.kill()
+                    worker.wait()
+                else:
+                    eventually(lambda: len(fingerprints(program)) == alerts, timeout_s=60)
+                    eventually(lambda: query(url, _LEFT) == [(0,)])
+        told = fingerprints(program)
+        assert sum(told.values()) - alerts <= kills * MOST_TO_A_PROGRAM
+        assert len(person.accepted) <= MOST_IN_WINDOW
+    states = dict(query(url, "SELECT state, count(*) FROM notice WHERE channel LIKE '王经理%' GROUP BY state"))
+    assert sum(states.values()) == alerts
+    assert states.keys() <= {"sent", "queued"}

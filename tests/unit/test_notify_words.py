@@ -26,7 +26,8 @@ def alert(number, **more):
         "unit": "2", "room": f"{number}01", "device": f"gas-{number}", "kind": "gas_meter", "severity": "critical",
         "title": "检测到燃气泄漏", "message": f"3号楼 2单元 {number}01 gas-{number}：检测到燃气泄漏！",
         "advice": "请立即关阀、开窗。", "process": "active", "attention": "unacknowledged", "assignee": None,
-        "opened_at": NOW - timedelta(minutes=12), "raised_at": NOW, "ended_at": None, "simulated": False, **more,
+        "opened_at": NOW - timedelta(minutes=12), "raised_at": NOW, "ended_at": None, "simulated": False,
+        "chattering": False, "historical": False, **more,
     }  # fmt: skip
     return ToldAlert(**values)
 
@@ -105,6 +106,11 @@ def test_a_short_summary_lists_its_alerts(kind):
 def test_an_escalation_and_a_fallback_say_why_they_come_to_this_person(kind):
     assert "升级通知到您（第 2 级）" in words(kind, [alert(1)], notices=[notice(1, "escalated", 2)])
     assert "发送失败，改为通知到您" in words(kind, [alert(1)], notices=[notice(1, "fallback")])
+
+
+@every_kind
+def test_an_alert_that_chatters_says_that_no_more_will_come(kind):
+    assert "不再逐次通知" in words(kind, [alert(1, chattering=True)])
 
 
 @every_kind
