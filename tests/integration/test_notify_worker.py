@@ -15,7 +15,7 @@ from running import ANJU, eventually, query
 from store.migrate import migrate
 from telling import alert_id, end_alerts, raise_alerts, write_routing
 
-_LEFT = "SELECT count(*) FROM notice WHERE state = 'queued' AND channel LIKE '平台%'"
+_LEFT = "SELECT count(*) FROM notice WHERE state = 'queued' AND channel = '平台/webhook'"
 _SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
 
 
@@ -197,6 +197,6 @@ def test_a_storm_through_kills_reaches_a_program_completely_and_a_person_in_a_fe
         told = fingerprints(program)
         assert sum(told.values()) - alerts <= kills * MOST_TO_A_PROGRAM
         assert len(person.accepted) <= MOST_IN_WINDOW
-    states = dict(query(url, "SELECT state, count(*) FROM notice WHERE channel LIKE '王经理%' GROUP BY state"))
+    states = dict(query(url, "SELECT state, count(*) FROM notice WHERE channel = '王经理/wecom' GROUP BY state"))
     assert sum(states.values()) == alerts
     assert states.keys() <= {"sent", "queued"}
