@@ -22,7 +22,9 @@ def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTI
     from rules.rule import Severity  # noqa: PLC0415
 
     routing = load_routing(file or Path(Settings.load().need("notify_file")))
-    named = {community for each in (*routing.contacts, *routing.routes) for community in each.communities}
+    named = frozenset[str]().union(
+        *(contact.communities for contact in routing.contacts), *(route.communities for route in routing.routes)
+    )
     for community in (*sorted(named), "elsewhere"):
         for severity in reversed(Severity):
             told = routing.first(None if community == "elsewhere" else community, severity)
