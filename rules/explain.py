@@ -4,23 +4,37 @@ The words come from the inputs alone and never from the rule in force: that one 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any as Anything
 from zoneinfo import ZoneInfo
 
-from devices.kind import Counter, DeviceKind, Field, Gauge
-from rules.condition import COMPARISONS, Verdict, negate
+from devices.kind import DeviceKind, Field
+from rules.condition import (
+    COMPARISONS,
+    All,
+    Any,
+    Compare,
+    Condition,
+    Happens,
+    Not,
+    Silent,
+    Verdict,
+    fields_of,
+    negate,
+)
+from rules.document import Item, Notes
 from rules.duration import in_chinese, parse_duration
+from rules.grammar import read_condition
 from rules.machine import Reason
 from rules.pipeline import RULE_KINDS
-from rules.rule import Phase
+from rules.rule import Phase, Scope
 from rules.text import in_words
+from rules.track_grammar import Subject
 from rules.tracks.naming import usual_gap
-from rules.tracks.rate import Rate
+from rules.tracks.repeats import Repeated, Rises
 from rules.tracks.unchanged import Unchanged
-from rules.tracks.window import AGGREGATES, Over
 
 _CITY = ZoneInfo("Asia/Shanghai")
 _OPENED = {Phase.NORMAL, Phase.PENDING, Phase.MUTED}
@@ -36,7 +50,7 @@ class Told:
     to_phase: str
     at: datetime
     reason: str
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Anything]
 
 
 def explain(told: Told) -> tuple[str, ...]:
@@ -48,9 +62,9 @@ def explain(told: Told) -> tuple[str, ...]:
     return (*_opening(told), *found, _consequence(told), *_chattering(told))
 
 
-def found_of(condition: Mapping[str, Any], kind: str, values: Mapping[str, Any], ts: datetime) -> str:
-    """What values that were measured at `ts` say of a condition, which is given in the words of a rule file."""
-    return _worded(condition, _Reading(RULE_KINDS.get(kind), values, {"ts": ts.isoformat()}))
+def found_of(condition: Condition, kind: DeviceKind, values: Mapping[str, Anything], ts: datetime) -> str:
+    """What values that were measured at `ts` say of a condition."""
+    return _worded(condition, _Reading(kind, values, {"ts": ts.isoformat()}))
 
 
 def _consequence(told: Told) -> str:
@@ -165,166 +179,146 @@ def _over(told: Told) -> tuple[str, ...]:
     return _judged(told, cleared, until or {"not": _limits(told, "when")})
 
 
-def _judged(told: Told, sample: Mapping[str, Any], condition: Mapping[str, Any]) -> tuple[str, ...]:
+def _judged(told: Told, sample: Mapping[str, Anything], limits: Mapping[str, Anything]) -> tuple[str, ...]:
+    """What a sample said of a condition. One that this version cannot read stands in the words of the rule file."""
+    if not limits:
+        return ()
+    if "silent" in limits:
+        return (f"{_silent(limits['silent'], sample)}。",)
     values = {**_mapping(sample.get("last_known")), **_mapping(sample.get("values"))}
-    reading = _Reading(RULE_KINDS.get(told.kind), values, sample)
-    words = _worded(condition, reading)
-    measured = (
-        "" if "event" in sample or "silent" in condition or "ts" not in sample else f"（{_instant(sample['ts'])}测得）"
-    )
-    return (f"{words}{measured}。",) if words else ()
+    kind = RULE_KINDS.get(told.kind)
+    condition = _read(limits, kind, values) if kind else None
+    words = _worded(condition, _Reading(kind, values, sample)) if kind and condition else ""
+    measured = f"（{_instant(sample['ts'])}测得）" if "event" not in sample and "ts" in sample else ""
+    return (f"{words or json.dumps(limits, ensure_ascii=False)}{measured}。",)
+
+
+def _read(limits: Mapping[str, Anything], kind: DeviceKind, values: Collection[str]) -> Condition | None:
+    """The condition in these words of a rule file, for the scope whose values there are; None if it cannot be read."""
+    found = []
+    for scope in Scope:
+        notes = Notes("")
+        subject = Subject(kind, usual_gap(kind.reporting_period), scope)
+        condition = read_condition(_item(limits), subject, notes)
+        if condition and not notes.problems:
+            found.append(condition)
+    return max(found, key=lambda one: sum(_stored(name, values) in values for name in fields_of(one)), default=None)
+
+
+def _item(plain: Anything) -> Item:  # noqa: ANN401
+    match plain:
+        case Mapping():
+            return Item(0, {key: _item(value) for key, value in plain.items()})
+        case list():
+            return Item(0, [_item(value) for value in plain])
+        case _:
+            return Item(0, plain)
+
+
+def _stored(name: str, values: Collection[str]) -> str:
+    """The name under which a value is stored: that of a track may tell another gap than the usual one."""
+    return next((key for key in values if key == name or key.startswith(f"{name}_gap_")), name)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    kind: DeviceKind | None
-    values: Mapping[str, Any]
-    sample: Mapping[str, Any]
+    kind: DeviceKind
+    values: Mapping[str, Anything]
+    sample: Mapping[str, Anything]
+
+    def value(self, name: str) -> Anything:  # noqa: ANN401
+        return self.values.get(_stored(name, self.values))
 
 
-def _worded(condition: Mapping[str, Any], reading: _Reading) -> str:
-    """A condition and what was found of it. One that this version does not know stands in the rule file's words."""
-    for key, tell in _WORDS.items():
-        if key in condition:
-            return tell(condition, reading)
-    return json.dumps(condition, ensure_ascii=False) if condition else ""
+def _worded(condition: Condition, reading: _Reading) -> str:
+    match condition:
+        case Compare(track=Rises(of, times, within)):
+            return f"{in_chinese(within)}内 {times} 次出现：{_worded(of, reading)}"
+        case Compare():
+            return _compared(condition, reading)
+        case Happens():
+            return _happened(condition, reading)
+        case All(parts) | Any(parts):
+            # Of alternatives those that held decided, of parts of a whole those that did not.
+            telling = [part for part in parts if _holds(part, reading) is isinstance(condition, Any)] or parts
+            return "；".join(filter(None, (_worded(part, reading) for part in telling)))
+        case Not(part):
+            return _worded(part, reading)
+        case Silent():
+            return ""
 
 
-def _compared(condition: Mapping[str, Any], reading: _Reading) -> str:
+def _compared(condition: Compare, reading: _Reading) -> str:
     """A field, or what a track made of it, against its limit."""
-    field = _field(condition, reading.kind)
-    name = field.name if field else condition.get("field")
-    how = next((key for key in COMPARISONS if key in condition), None)
-    if how is None or name is None:
-        return json.dumps(condition, ensure_ascii=False)
-    value = _value(name, reading)
+    track, how, limit = condition.track, condition.how, condition.limit
+    field = track.field if track else reading.kind.field(condition.field)
     held = _holds(condition, reading)
-    sign = "" if held is not False else "没有"
-    found = f"{field.zh if field else name} {_quantity(value, field)}"
-    if how == "outside":
-        low, high = condition[how]
+    if isinstance(track, Unchanged):
+        return f"{track.of.zh}有了变化" if held is False else track.field.zh
+    found = f"{field.zh if field else condition.field} {_quantity(reading.value(condition.field), field)}"
+    sign = "没有" if held is False else ""
+    if isinstance(limit, tuple):
+        low, high = limit
         return f"{found}，{sign}超出 {_quantity(low, field)} 至 {_quantity(high, field)} 的范围"
     if how == "equals":
-        return f"{found}" if held else f"{found}，不是{_quantity(condition[how], field)}"
-    return f"{found}，{sign}{_COMPARED[how]} {_quantity(condition[how], field)}"
+        return found if held else f"{found}，不是{_quantity(limit, field)}"
+    return f"{found}，{sign}{_COMPARED[how]} {_quantity(limit, field)}"
 
 
-def _stays(condition: Mapping[str, Any], reading: _Reading) -> str:
-    field = _field(condition, reading.kind)
-    if field is None:
-        return json.dumps(condition, ensure_ascii=False)
-    if _value(field.name, reading) is False:
-        return f"{field.zh.partition(' ')[0]}有了变化"
-    return f"{field.zh}"
+def _happened(condition: Happens, reading: _Reading) -> str:
+    at, name = _instant(reading.sample.get("ts")), reading.sample.get("event")
+    if isinstance(condition.track, Repeated):
+        names = "、".join(f"“{_event_zh(event, reading.kind)}”" for event in condition.events)
+        often = f"{in_chinese(condition.track.within)}内 {condition.track.times} 次"
+        return f"设备在 {often}报告{names}，最近一次是{at}"
+    return f"设备报告“{_event_zh(name, reading.kind)}”（{at}）" if name else ""
 
 
-def _repeated(condition: Mapping[str, Any], reading: _Reading) -> str:
-    often = f"{in_chinese(parse_duration(condition['within']))}内 {condition['repeats']} 次"
-    if "of" in condition:
-        return f"{often}出现：{_worded(condition['of'], reading)}"
-    names = "、".join(f"“{_event_zh(name, reading.kind)}”" for name in condition["event"])
-    return f"设备在 {often}报告{names}，最近一次是{_instant(reading.sample.get('ts'))}"
-
-
-def _field(condition: Mapping[str, Any], kind: DeviceKind | None) -> Field | None:
-    """What is compared, described like a field of the kind; None where this version does not know it."""
-    if kind is None:
-        return None
-    period, gap = kind.reporting_period, usual_gap(kind.reporting_period)
-    of = kind.field(condition.get("rate") or condition.get("field") or "")
-    if "rate" in condition and isinstance(of, Gauge | Counter):
-        return Rate(of, parse_duration(condition["per"]), period, gap).field
-    if "over" in condition:
-        how = next(how for how in AGGREGATES if how in condition)
-        over = kind.field(condition[how])
-        return over and Over(over, how, parse_duration(condition["over"]), period, gap).field
-    return Unchanged(of, parse_duration(condition["stays"]), period, gap).field if of and "stays" in condition else of
-
-
-def _value(name: str, reading: _Reading) -> Any:  # noqa: ANN401
-    """The value of that name, or of the track of that name whose allowed gap is another than the usual one."""
-    known = (key for key in reading.values if key == name or key.startswith(f"{name}_gap_"))
-    return reading.values.get(next(known, name))
-
-
-def _holds(condition: Mapping[str, Any], reading: _Reading) -> Verdict:
-    """What a condition said of the values; an event holds where it is what arrived. None for silence and repetition."""
-    if "not" in condition:
-        return negate(_holds(condition["not"], reading))
-    for word, decisive in (("all", False), ("any", True)):
-        if word in condition:
-            verdicts = [_holds(part, reading) for part in condition[word]]
-            return decisive if decisive in verdicts else None if None in verdicts else not decisive
-    field = _field(condition, reading.kind)
-    for how, test in COMPARISONS.items():
-        if how in condition and (field or "field" in condition):
-            name = field.name if field else condition["field"]
-            return test(name, condition[how])({name: value} if (value := _value(name, reading)) is not None else {})
-    if "event" in condition:
-        return reading.sample.get("event") in condition["event"]
-    return bool(_value(field.name, reading)) if field and "stays" in condition else None
-
-
-def _happened(condition: Mapping[str, Any], reading: _Reading) -> str:
-    name = reading.sample.get("event")
-    if name is None:
-        return ""
-    return f"设备报告“{_event_zh(name, reading.kind)}”（{_instant(reading.sample.get('ts'))}）"
-
-
-def _event_zh(name: str, kind: DeviceKind | None) -> str:
-    event = kind.event(name) if kind else None
+def _event_zh(name: str, kind: DeviceKind) -> str:
+    event = kind.event(name)
     return event.zh if event else name
 
 
-def _silent(condition: Mapping[str, Any], reading: _Reading) -> str:
-    silent = condition["silent"]
+def _holds(condition: Condition, reading: _Reading) -> Verdict:
+    """What a condition said of the values; an event holds where it is what arrived."""
+    match condition:
+        case Compare(field, how, limit):
+            value = reading.value(field)
+            return COMPARISONS[how](field, limit)({} if value is None else {field: value})
+        case Happens(events):
+            return reading.sample.get("event") in events
+        case Not(part):
+            return negate(_holds(part, reading))
+        case All(parts) | Any(parts):
+            decisive = isinstance(condition, Any)
+            verdicts = {_holds(part, reading) for part in parts}
+            return decisive if decisive in verdicts else None if None in verdicts else not decisive
+        case Silent():
+            return None
+
+
+def _silent(silent: Mapping[str, Anything], sample: Mapping[str, Anything]) -> str:
     period, jitter = _duration(silent["period"]), _duration(silent["jitter"])
     spare = f"加 {in_chinese(jitter)}" if jitter else ""
     allowed = f"{silent['periods']} 个上报周期（每个 {in_chinese(period)}）{spare}"
-    return f"最后一次收到新数据是在{_instant(reading.sample.get('received_at'))}，此后超过{allowed}没有新数据"
+    return f"最后一次收到新数据是在{_instant(sample.get('received_at'))}，此后超过{allowed}没有新数据"
 
 
-def _parts(condition: Mapping[str, Any], reading: _Reading) -> str:
-    """The parts that decided: of alternatives those that held, of parts of a whole those that did not, else each."""
-    parts = condition["all"] if "all" in condition else condition["any"]
-    telling = [part for part in parts if _holds(part, reading) is ("any" in condition)] or parts
-    return "；".join(filter(None, (_worded(part, reading) for part in telling)))
-
-
-def _not(condition: Mapping[str, Any], reading: _Reading) -> str:
-    return _worded(condition["not"], reading)
-
-
-_WORDS: Mapping[str, Callable[[Mapping[str, Any], _Reading], str]] = {
-    "repeats": _repeated,
-    "stays": _stays,
-    "rate": _compared,
-    "over": _compared,
-    "field": _compared,
-    "event": _happened,
-    "silent": _silent,
-    "all": _parts,
-    "any": _parts,
-    "not": _not,
-}
-
-
-def _quantity(value: Any, field: Field | None) -> str:  # noqa: ANN401
+def _quantity(value: object, field: Field | None) -> str:
     unit = getattr(field, "unit", "1")
     words = in_words(value, field) if field else str(value)
     return f"{words} {unit}" if unit != "1" and value is not None else words
 
 
-def _limits(told: Told, which: str) -> Mapping[str, Any]:
+def _limits(told: Told, which: str) -> Mapping[str, Anything]:
     return _mapping(_mapping(told.inputs.get("limits")).get(which))
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
+def _mapping(value: Anything) -> Mapping[str, Anything]:  # noqa: ANN401
     return value if isinstance(value, Mapping) else {}
 
 
-def _duration(text: Any) -> timedelta:  # noqa: ANN401
+def _duration(text: Anything) -> timedelta:  # noqa: ANN401
     return parse_duration(text) if isinstance(text, str) else timedelta()
 
 
@@ -336,5 +330,5 @@ def _spelled(duration: timedelta) -> str:
     return f" {in_chinese(duration)}"
 
 
-def _instant(text: Any) -> str:  # noqa: ANN401
+def _instant(text: Anything) -> str:  # noqa: ANN401
     return clock(datetime.fromisoformat(text)) if isinstance(text, str) else "未知时间"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from rules.condition import Compare, Condition, Happens, Silent, Verdict, as_json, compile_test, leaves
+from rules.condition import Compare, Condition, Happens, Silent, Verdict, compile_test, leaves
 from rules.duration import in_chinese
 from rules.explain import clock, found_of
 from rules.machine import InstanceState
@@ -88,7 +88,7 @@ def _leaf(leaf: Compare | Happens | Silent, rule: Rule, memory: DeviceMemory) ->
             field = RULE_KINDS[rule.kind].field(leaf.field)
             return f"{field.zh if field else leaf.field}：设备从未上报（{leaf.field}），因此无法判断。"
         case Compare(track=None) if memory.last_ts is not None:
-            return found_of(as_json(leaf), rule.kind, memory.values, memory.last_ts) + "。"
+            return found_of(leaf, RULE_KINDS[rule.kind], memory.values, memory.last_ts) + "。"
         case Compare(track=track):
             # Nothing but the next sample says what becomes of the many before it.
             return f"{track.field.zh if track else leaf.field}：由多次数据算出，收到下一次数据时重新判断。"

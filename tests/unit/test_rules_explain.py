@@ -92,6 +92,17 @@ def test_a_window_is_told_by_what_it_came_to():
     assert explain(told)[0] == "1 天内瞬时流量最小值 0.02 m³/h，高于限值 0.01 m³/h（1月1日 08:00:00测得）。"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["volume_m3_per_households_1d", "volume_m3_per_households_building_1d", "volume_m3_per_households_1d_gap_4h"],
+)
+def test_a_balance_is_told_whatever_its_scope_and_its_gap(value):
+    balance = {"field": "volume_m3", "compared_with": "households", "over": "1d", "ratio": {"above": 1.1}}
+    inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": {value: 1.2}, "limits": {"when": balance}}
+    told = Told(kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition", inputs=inputs)
+    assert explain(told)[0] == "1 天内累计用水量总表与分户表之比 1.2，高于限值 1.1（1月1日 08:00:00测得）。"
+
+
 def test_an_event_is_told_by_its_name_and_time():
     world = World(event_rule(when=COVER, latch=True))
     world.judge(event(0, "cover_opened"))
