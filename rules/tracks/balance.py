@@ -5,16 +5,19 @@ each side of the window's end, the register at the end lies between them. The wi
 has been over for `settle`, when the master meter reports: a household that is late by less raises no false alert.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from math import isnan, nan
+from struct import Struct
+from typing import NamedTuple
 
 from devices.kind import Counter, Gauge, Interval
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import Count, counting, restored_count
+from rules.tracks.counter import COUNT, Count, counting
 from rules.tracks.naming import named_gap
+from rules.tracks.packed import from_text
 
 HOUSEHOLDS = "households"
 _ENOUGH = 0.9  # of the meters below; who has not reported is taken to have used as much as the others
@@ -36,6 +39,30 @@ class _Window(NamedTuple):
     increase: float | None = None
     compared: int | None = None
     found: float | None = None
+
+
+_REST = Struct("<dqdqd")  # of a window after its count; NaN and -1 stand for what is not known
+_NONE = -1
+
+
+def _packed(window: _Window) -> bytes:
+    counted, begun, number, increase, compared, found = window
+    numbers = (_NONE if one is None else one for one in (number, compared))
+    begun, increase, found = (nan if one is None else one for one in (begun, increase, found))
+    return COUNT.pack(*counted) + _REST.pack(begun, next(numbers), increase, next(numbers), found)
+
+
+def unpacked(state: State) -> _Window:
+    """The window that was kept as bytes."""
+    begun, number, increase, compared, found = _REST.unpack_from(state, COUNT.size)
+    return _Window(
+        Count(*COUNT.unpack_from(state)),
+        None if isnan(begun) else begun,
+        None if number == _NONE else number,
+        None if isnan(increase) else increase,
+        None if compared == _NONE else compared,
+        None if isnan(found) else found,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +115,17 @@ class Balance:
             value = values.get(name)
             if value is None:
                 return state, None
-            before: _Window | None = state
-            now = count(before and before.counted, at, value)  # type: ignore[arg-type]
-            if before is None:
-                return _Window(now), None
-            if now.suspect is not None:
-                return before._replace(counted=now), None
-            if now.register != before.counted.register or at - before.counted.at > gap:
-                return before._replace(counted=now, begun=None), None
-            return self._pass(before, now), None
+            if state is None:
+                return _packed(_Window(count(None, at, value))), None  # type: ignore[arg-type]
+            before = unpacked(state)
+            now = count(before.counted, at, value)  # type: ignore[arg-type]
+            if now.suspected:
+                after = before._replace(counted=now)
+            elif now.register != before.counted.register or at - before.counted.at > gap:
+                after = before._replace(counted=now, begun=None)
+            else:
+                after = self._pass(before, now)
+            return _packed(after), None
 
         return observe
 
@@ -126,27 +155,26 @@ class Balance:
             below: The states of the meters below that have ever reported.
             meters: How many meters there are below, one at least.
         """
-        master: _Window = state
+        master = unpacked(state)
         due = self._number(at - microseconds(self.settle)) - 1
         if master.compared == due and master.found is not None:
-            return master, master.found
+            return state, master.found
         if master.number != due or master.increase is None:
-            return master, None
-        counted = [window.increase for window in below if window is not None and window.number == due]
+            return state, None
+        windows = (unpacked(one) for one in below if one is not None)
+        counted = [window.increase for window in windows if window.number == due]
         known = [increase for increase in counted if increase is not None]
         if len(known) < meters * _ENOUGH:
-            return master, None
+            return state, None
         total = sum(known) * meters / len(known)
         if self.how == "ratio" and not total:
-            return master, None
+            return state, None
         found = master.increase - total if self.how == "difference" else master.increase / total
-        return master._replace(compared=due, found=found), found
+        return _packed(master._replace(compared=due, found=found)), found
 
-    def restored(self, stored: Sequence[Any]) -> State:
+    def restored(self, stored: str) -> State:
         """The state that was stored as JSON."""
-        count, *rest = stored
-        restored = restored_count(count)
-        return restored and _Window(restored, *rest)
+        return from_text(stored)
 
 
 def usual_settling(over: timedelta) -> timedelta:

@@ -6,9 +6,10 @@ that agree with each other make a new baseline: after a rollover the difference 
 or a replacement it is unknown, and counting begins anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from struct import Struct
+from typing import NamedTuple
 
 from devices.kind import Counter
 from rules.duration import microseconds
@@ -20,26 +21,25 @@ _HOUR = microseconds(timedelta(hours=1))
 _new = tuple.__new__  # for every sample: a named tuple's own constructor takes twice the time
 
 
-class Suspect(NamedTuple):
-    """The newest value in quarantine, and how many in a row agree with it."""
-
-    value: float
-    at: int
-    times: int
-
-
 class Count(NamedTuple):
     """Where a counter stands.
 
     `value` at the time `at` is the last good reading. `total` is what was consumed on this register since it was first
-    seen, and `register` counts the resets and replacements. While there is a `suspect`, nothing is known for sure.
+    seen, and `register` counts the resets and replacements. While so many in a row are `suspected`, of which the newest
+    is `suspect` at the time `suspect_at`, nothing is known for sure.
     """
 
     value: float
     at: int
     total: float = 0.0
     register: int = 0
-    suspect: Suspect | None = None
+    suspect: float = 0.0
+    suspect_at: int = 0
+    suspected: int = 0
+
+
+COUNT = Struct("<dqdidqi")
+"""A `Count` as bytes."""
 
 
 def counting(counter: Counter) -> Callable[[Count | None, int, float], Count]:
@@ -52,24 +52,16 @@ def counting(counter: Counter) -> Callable[[Count | None, int, float], Count]:
     def count(before: Count | None, at: int, value: float) -> Count:
         if before is None:
             return Count(value, at)
-        base, since, total, register, suspect = before
+        base, since, total, register, suspect, suspect_at, suspected = before
         step = value - base
         if plausible(step, at - since):
-            return _new(Count, (value, at, total + step, register, None))
-        agrees = suspect is not None and plausible(value - suspect[0], at - suspect[1])
-        times = suspect[2] + 1 if suspect is not None and agrees else 1
+            return _new(Count, (value, at, total + step, register, 0.0, 0, 0))
+        agrees = suspected and plausible(value - suspect, at - suspect_at)
+        times = suspected + 1 if agrees else 1
         if times < CONFIRMED_BY:
-            return Count(base, since, total, register, Suspect(value, at, times))
+            return Count(base, since, total, register, value, at, times)
         if step < 0 and plausible(step + counter.modulus, at - since):
             return Count(value, at, total + step + counter.modulus, register)
         return Count(value, at, 0.0, register + 1)
 
     return count
-
-
-def restored_count(stored: Sequence[Any] | None) -> Count | None:
-    """The count that was stored as JSON."""
-    if stored is None:
-        return None
-    value, at, total, register, suspect = stored
-    return Count(value, at, total, register, suspect and Suspect(*suspect))

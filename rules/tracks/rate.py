@@ -1,29 +1,24 @@
 """Change per time: `{rate: energy_kwh, per: 1h, above: 20}`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from math import isnan, nan
+from struct import Struct
 
 from devices.kind import Counter, Gauge, Interval
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import Count, counting, restored_count
+from rules.tracks.counter import COUNT, Count, counting
 from rules.tracks.naming import named_gap
+from rules.tracks.packed import from_text
 
 _HOUR = timedelta(hours=1)
 _ANY_RATE = 1e9
-_new = tuple.__new__  # for every sample: a named tuple's own constructor takes twice the time
 
-
-class _Seen(NamedTuple):
-    """The sample that the next one is compared with, and the last rate; `counted` only for a counter."""
-
-    level: float
-    at: int
-    register: int
-    rate: float | None
-    counted: Count | None
+# The sample that the next one is compared with: its level, time and register, and the last rate, NaN where it is not
+# known. Before it stands the `Count` where a counter is read.
+_SEEN = Struct("<dqid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +67,41 @@ class Rate:
             value = values.get(name)
             if value is None:
                 return state, None
-            seen: _Seen | None = state
-            count, level, register = level_of(seen and seen[4], at, value)  # type: ignore[arg-type]
+            count, level, register = level_of(state, at, value)  # type: ignore[arg-type]
+            seen = state[-_SEEN.size :] if state else b""
             if level is None:
-                return seen and seen._replace(counted=count), None
-            if seen is None or seen[2] != register or at - seen[1] > gap:
-                return _Seen(level, at, register, None, count), None
-            before, since, _, rate, _ = seen
+                return count + seen, None
+            if not seen:
+                return count + _SEEN.pack(level, at, register, nan), None
+            before, since, then, rate = _SEEN.unpack(seen)
+            if then != register or at - since > gap:
+                return count + _SEEN.pack(level, at, register, nan), None
             if at - since < least:
-                return _Seen(before, since, register, rate, count), rate
+                return count + seen, None if isnan(rate) else rate
             rate = (level - before) / (at - since) * per
-            return _new(_Seen, (level, at, register, rate, count)), rate
+            return count + _SEEN.pack(level, at, register, rate), rate
 
         return observe
 
-    def restored(self, stored: Sequence[Any]) -> State:
+    def restored(self, stored: str) -> State:
         """The state that was stored as JSON."""
-        level, at, register, rate, counted = stored
-        return _Seen(level, at, register, rate, restored_count(counted))
+        return from_text(stored)
 
 
-_Level = tuple[Count | None, float | None, int]
+_Level = tuple[bytes, float | None, int]
 
 
-def _levels(field: Gauge | Counter) -> Callable[[Count | None, int, float], _Level]:
-    """What to take differences of: the value itself, or what a counter has consumed, and on which register."""
+def _levels(field: Gauge | Counter) -> Callable[[State, int, float], _Level]:
+    """What to take differences of: the value itself, or what a counter has consumed, and on which register.
+
+    Before them comes what is to be kept for it, which the state begins with.
+    """
     if isinstance(field, Gauge):
-        return lambda _, _at, value: (None, value, 0)
+        return lambda _, _at, value: (b"", value, 0)
     count = counting(field)
 
-    def level(before: Count | None, at: int, value: float) -> _Level:
-        now = count(before, at, value)
-        return now, (now.total if now.suspect is None else None), now.register
+    def level(state: State, at: int, value: float) -> _Level:
+        now = count(Count(*COUNT.unpack_from(state)) if state else None, at, value)
+        return COUNT.pack(*now), (None if now.suspected else now.total), now.register
 
     return level

@@ -1,25 +1,18 @@
 """A value that stays as it is, such as a stuck register: `{field: valve_state, stays: 3d}`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from struct import Struct
 
-from devices.kind import Field, Flag
+from devices.kind import Choice, Field, Flag
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
 from rules.tracks.naming import named_gap
+from rules.tracks.packed import from_text
 
-_new = tuple.__new__  # for every sample: a named tuple's own constructor takes twice the time
-
-
-class _Since(NamedTuple):
-    """The value that was seen without a gap from `at` to `last`; `begun` if it was seen to begin then."""
-
-    value: Value
-    at: int
-    last: int
-    begun: bool
+# A value that was seen without a gap from an instant to another; and whether it was seen to begin then.
+_SINCE = Struct("<dqq?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +47,32 @@ class Unchanged:
 
     def observer(self) -> Observe:
         """Makes the function that takes the next sample."""
-        name, length, gap = self.of.name, microseconds(self.length), microseconds(self.gap)
+        name, number_of = self.of.name, _numbers(self.of)
+        length, gap = microseconds(self.length), microseconds(self.gap)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
-            value = values.get(name)
-            if value is None:
+            if name not in values:
                 return state, None
-            if state is None or at - state[2] > gap:
-                return _Since(value, at, at, begun=False), None
-            before, since, _, begun = state
+            value = number_of(values[name])
+            if state is None:
+                return _SINCE.pack(value, at, at, False), None
+            before, since, last, begun = _SINCE.unpack(state)
+            if at - last > gap:
+                return _SINCE.pack(value, at, at, False), None
             if value != before:
-                return _Since(value, at, at, begun=True), False
+                return _SINCE.pack(value, at, at, True), False
             lasted = at - since >= length
-            return _new(_Since, (before, since, at, begun)), lasted if lasted or begun else None
+            return _SINCE.pack(value, since, at, begun), lasted if lasted or begun else None
 
         return observe
 
-    def restored(self, stored: Sequence[Any]) -> State:
+    def restored(self, stored: str) -> State:
         """The state that was stored as JSON."""
-        return _Since(*stored)
+        return from_text(stored)
+
+
+def _numbers(field: Field) -> Callable[[Value], float]:
+    """A function that tells the values of a field apart by numbers."""
+    if isinstance(field, Choice):
+        return {choice: float(number) for number, choice in enumerate(field.choices)}.__getitem__  # type: ignore[return-value]
+    return float

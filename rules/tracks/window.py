@@ -5,26 +5,30 @@ Where it is not covered, because the device has not been seen for so long or was
 between, its value is not known. Only `count` is about the silence itself.
 """
 
-from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf, isnan, nan
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from devices.kind import Counter, Field, Gauge, Interval
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import counting, restored_count
+from rules.tracks.counter import COUNT, Count, counting
 from rules.tracks.naming import named_gap
+from rules.tracks.packed import from_text
 
 SLOTS = 24
-_NUMBER = Struct("d")
-_RING = SLOTS * _NUMBER.size
+_NUMBER = Struct("<d")
 _MANY = 1e12
 _FOR_EVER = timedelta(days=100 * 365)
-_new = tuple.__new__  # for every sample: a named tuple's own constructor takes twice the time
+
+# A lane as bytes. Samples have come since an instant without a gap, the last at another; the part of the slot that is
+# being filled; the fold of the parts of the `SLOTS` before it, which follow.
+_HEAD = Struct("<qqdd")
+_RING = SLOTS * _NUMBER.size
+_LANE = _HEAD.size + _RING
 
 
 class Lane(NamedTuple):
@@ -78,41 +82,31 @@ AGGREGATES: Mapping[str, Aggregate] = {
 }
 
 
-class _Slots(NamedTuple):
-    """One lane of a window: the part of the slot that is being filled and, in `ring`, of the `SLOTS` before it.
-
-    Samples have come since `since` without a gap, the last at `last`. `older` is the fold of the ring.
-    """
-
-    since: int
-    last: int
-    part: float
-    older: float
-    ring: bytes
-
-
-Slide = Callable[[_Slots | None, int, float], tuple[_Slots, float | None]]
+Slide = Callable[[bytes | None, int, float], tuple[bytes, float | None]]
 
 
 def _sliding(lane: Lane, length: timedelta, gap: timedelta | None) -> Slide:
     """Makes the function that takes the next sample into a lane; without a `gap`, silence does not end the window."""
     constant, fold, all_of, vacant = lane
-    pack, one_vacant = _NUMBER.pack, _NUMBER.pack(vacant)
+    head_of, head, pack = _HEAD.unpack_from, _HEAD.pack, _NUMBER.pack
+    one_vacant, begin = pack(vacant), _HEAD.size
     span, longest = microseconds(length), microseconds(gap or _FOR_EVER)
     width = -(-span // SLOTS)
 
-    def slide(before: _Slots | None, at: int, value: float) -> tuple[_Slots, float | None]:
+    def slide(before: bytes | None, at: int, value: float) -> tuple[bytes, float | None]:
         part = value if constant is None else constant
-        if before is None or at - before[1] > longest:
-            return _Slots(at, at, part, vacant, one_vacant * SLOTS), None
-        since, last, now, older, ring = before
-        passed = at // width - last // width
+        if before is None:
+            return head(at, at, part, vacant) + one_vacant * SLOTS, None
+        since, last, now, older = head_of(before)
+        if at - last > longest:
+            return head(at, at, part, vacant) + one_vacant * SLOTS, None
+        passed, ring = at // width - last // width, before[begin:]
         if not passed:
             part = fold(now, part)
         else:
             ring = (ring + pack(now) + one_vacant * min(passed - 1, SLOTS))[-_RING:]
             older = all_of(memoryview(ring).cast("d"))
-        after = _new(_Slots, (since, at, part, older, ring))
+        after = head(since, at, part, older) + ring
         if at - since < span:
             return after, None
         return after, part if isnan(older) else fold(older, part)
@@ -183,21 +177,15 @@ class Over:
             value = values.get(name)
             if value is None:
                 return state, None
-            one, other = state or (None, None)
-            one, fold = first(one, at, value)  # type: ignore[arg-type]
-            other, other_fold = second(other, at, value)  # type: ignore[arg-type]
-            return (one, other), None if fold is None or other_fold is None else whole(fold, other_fold)
+            one, fold = first(state and state[:_LANE], at, value)  # type: ignore[arg-type]
+            other, other_fold = second(state and state[_LANE:], at, value)  # type: ignore[arg-type]
+            return one + other, None if fold is None or other_fold is None else whole(fold, other_fold)
 
         return observe
 
-    def restored(self, stored: Sequence[Any]) -> State:
+    def restored(self, stored: str) -> State:
         """The state that was stored as JSON."""
-        if self.how == "increase":
-            count, slots = stored
-            return restored_count(count), slots and _restored_slots(slots)
-        if len(AGGREGATES[self.how].lanes) == 1:
-            return _restored_slots(stored)
-        return tuple(_restored_slots(lane) for lane in stored)
+        return from_text(stored)
 
 
 def _single(name: str, slide: Slide) -> Observe:
@@ -218,16 +206,13 @@ def _increase(counter: Counter, slide: Slide) -> Observe:
         value = values.get(name)
         if value is None:
             return state, None
-        before, slots = state or (None, None)
+        before = Count(*COUNT.unpack_from(state)) if state else None
+        slots = state[COUNT.size :] if state else b""
         now = count(before, at, value)  # type: ignore[arg-type]
-        if now[4] is not None:
-            return (now, slots), None
-        slots, oldest = slide(slots if before and now[3] == before[3] else None, at, now[2])
-        return (now, slots), None if oldest is None else now[2] - oldest
+        if now.suspected:
+            return COUNT.pack(*now) + slots, None
+        same = slots and before and now.register == before.register
+        slots, oldest = slide(slots if same else None, at, now.total)
+        return COUNT.pack(*now) + slots, None if oldest is None else now.total - oldest
 
     return observe
-
-
-def _restored_slots(stored: Sequence[Any]) -> _Slots:
-    since, last, part, older, ring = stored
-    return _Slots(since, last, part, older, urlsafe_b64decode(ring))
