@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,12 +48,20 @@ class _Again(procrastinate.BaseRetryStrategy):
         return procrastinate.RetryDecision(retry_in={"seconds": min(5 * (job.attempts + 1), _LONGEST_WAIT_S)})
 
 
+class _Passed(logging.Handler):
+    """Puts what procrastinate logs among our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
 def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
     """Work until `stop` is set. Several workers share the jobs; one of them sends.
 
     Raises:
         RoutingFileError: the file that says who is told can't be used.
     """
+    logging.basicConfig(level=logging.WARNING, handlers=[_Passed()])
     watch = RoutingWatch(settings.routing_file)
     database = Database(settings.database_url, application_name="anju worker", max_size=10)
     dispatcher = Dispatcher(settings.database_url, database, watch.current, settings.base_url, _now)

@@ -290,6 +290,19 @@ def record_dead(connection: Connection, channel: str, ids: Sequence[int], error:
     return [alert_id for alert_id, kind in rows if kind in {"raised", "escalated"}]
 
 
+def requeue_dead(connection: Connection, now: datetime) -> int:
+    """Try again what was given up, where the alert is still open; how many notices that are."""
+    done = connection.execute(
+        """
+        UPDATE notice SET state = 'queued', attempts = 0, due_at = %s, settled_at = NULL
+        FROM alert
+        WHERE notice.state = 'dead' AND alert.id = notice.alert_id AND alert.process <> 'ended'
+        """,
+        (now,),
+    )
+    return done.rowcount
+
+
 def any_undelivered(connection: Connection, since: datetime) -> bool:
     """Whether a notice has been given up after that time."""
     row = connection.execute(

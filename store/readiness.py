@@ -18,7 +18,8 @@ def missing_schema(connection: Connection) -> list[str]:
         if entry.name.endswith(".sql")
     )
     missing = [f"migration {version}" for version in shipped if version not in applied]
-    return missing + [f"table {name}" for name in _absent(connection, [table_name(kind.name) for kind in KINDS])]
+    tables = [*(table_name(kind.name) for kind in KINDS), "procrastinate_jobs"]
+    return missing + [f"table {name}" for name in _absent(connection, tables)]
 
 
 def _absent(connection: Connection, tables: list[str]) -> list[str]:

@@ -8,6 +8,8 @@ import typer
 
 from app.output import Exit, fail, say
 from app.settings import Settings
+from store.database import connect, translated_errors
+from store.notices import requeue_dead
 
 notify = typer.Typer(help="Check who is told of which alerts, and try the channels.", no_args_is_help=True)
 
@@ -50,3 +52,14 @@ def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact i
         say(f"{'BAD ' if reason else 'ok  '} {name}: {reason or 'accepted'}")
     if any(refused.values()):
         raise fail("", Exit.REFUSED)
+
+
+@notify.command()
+def retry() -> None:
+    """Queue again what could not be delivered, where the alert is still open. Do it when the channel works again.
+
+    Example: anju notify retry
+    """
+    url = Settings.load().need("database_url")
+    with translated_errors(), connect(url, application_name="anju notify") as connection:
+        say(f"{requeue_dead(connection, datetime.now(UTC))} notices are sent again")

@@ -53,8 +53,9 @@ COMMENT ON COLUMN notice.told_over IS 'what was sent said that it is over, so th
 
 COMMENT ON COLUMN notice.held IS 'it waited because its alert was suppressed; over by the end of that, it is not told';
 
+CREATE INDEX notice_message_of ON notice (message_id);
+CREATE INDEX notice_settled ON notice (settled_at);
 CREATE INDEX notice_due ON notice (channel, due_at) WHERE state = 'queued';
-CREATE INDEX notice_dead ON notice (settled_at) WHERE state = 'dead';
 
 -- Which files of the job queue's own schema have been applied.
 CREATE TABLE job_schema (

@@ -67,3 +67,9 @@ def test_a_contact_that_is_not_there_is_a_wrong_call(file, tmp_path):
     done = anju("notify", "test", "nobody", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
     assert done.returncode == 2
     assert "there is no contact nobody: 王经理, 运维" in done.stderr
+
+
+def test_what_could_not_be_delivered_is_sent_again_on_request(house, tmp_path):
+    done = house.anju("notify", "retry")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "0 notices are sent again\n"

@@ -15,10 +15,11 @@ from notify.routing_file import load_routing
 from notify.tell import settle
 from receiver import Answer, receiving
 from rules.loader import load_rules
-from running import query
+from rules.sample import Sample
+from running import query, register
 from store.database import Database
 from store.migrate import migrate
-from store.notices import due_channels
+from store.notices import due_channels, requeue_dead
 from store.suppression import CauseName, suppress
 from store.transitions import lock_transitions
 from telling import NOON, Clock, alert_id, end_alerts, raise_alerts, write_routing
@@ -304,6 +305,35 @@ def test_a_notice_that_is_refused_for_ever_goes_to_the_fallback(telling, receive
     assert paths(receiver) == ["/help"]
     assert "发送失败" in words(receiver)[0]
     assert telling.states() == [("乙/wecom", "fallback", 1, "sent", 1), ("甲/webhook", "raised", 1, "dead", 1)]
+
+
+def test_what_is_dead_is_sent_again_on_request_where_it_is_still_open(telling, receiver):
+    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+    receiver.answers = [Answer(401)]
+    telling.raised(1, 2, severity="major")
+    telling.look(seconds=5)
+    end_alerts(telling.url, [2], at=telling.clock(), hand_in=False)
+    with telling.database.connection() as connection:
+        assert requeue_dead(connection, telling.clock()) == 1
+    telling.look(seconds=1)
+    assert sorted(paths(receiver)) == ["/help", "/hook"]
+
+
+def test_the_job_is_in_the_transaction_of_its_alert(telling):
+    register(telling.url, "yangguang", [("w1", "water_meter")])
+    partition = Partition(0, 1)
+    jobs = "SELECT args -> 'alerts' = (SELECT jsonb_agg(id) FROM alert) FROM procrastinate_jobs"
+    for undone in (True, False):
+        with telling.database.connection() as connection:
+            devices = DevicesInMemory(partition)
+            devices.refresh(connection)
+            judge = Judge(load_rules(rules_folder(None)), devices, partition, telling.clock())
+            number = devices.find("yangguang", "w1").id
+            burst = Sample(number, telling.clock(), telling.clock(), {}, "burst_detected")
+            judge.judge(connection, [("water_meter", burst, None)], telling.clock())
+            if undone:
+                connection.rollback()
+        assert query(telling.url, jobs) == ([] if undone else [(True,)])
 
 
 def test_after_the_last_attempt_a_notice_is_dead_and_its_address_is_nowhere(telling, receiver):
