@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import notify.plan
 from rules.backtest import Occurrence, Span
-from rules.goals import TEN_MINUTES, goals_of, load_of
+from rules.goals import SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, notice_times
 from rules.rule import Severity
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ def test_the_peak_is_the_most_in_any_ten_minutes_wherever_they_begin():
 
 
 def test_more_than_ten_alerts_in_ten_minutes_are_a_flood_until_fewer_than_five_come():
-    storm = [alert(minute / 2, lasts=1) for minute in range(11)]
+    storm = [alert(minute / 2 + minute / 100, lasts=1) for minute in range(11)]
     ebb = [alert(10 + minute, lasts=1) for minute in range(5)]
     assert load_of(storm, DAY).flood == pytest.approx(1 / 144)
     assert load_of(storm + ebb, DAY).flood == pytest.approx(2 / 144)
@@ -70,7 +71,20 @@ def test_priorities_are_judged_once_there_are_enough_alerts():
     assert mixed(8, 1, 1)[name] is None
 
 
-@given(st.lists(st.integers(0, 1439), max_size=60))
+def test_alerts_of_one_rule_that_come_together_are_told_together():
+    first = START + timedelta(minutes=1)
+    storm = [alert(1 + second / 60, device=second) for second in range(70)]
+    assert notice_times(storm) == [
+        first,
+        first + SAME_CAUSE_EVERY,
+        first + 2 * SAME_CAUSE_EVERY,
+        first + 3 * SAME_CAUSE_EVERY,
+    ]
+    assert len(notice_times([alert(1, rule=f"r{number}") for number in range(5)])) == 5
+    assert SAME_CAUSE_EVERY == notify.plan.SAME_CAUSE_EVERY
+
+
+@given(st.sets(st.integers(0, 1439), max_size=60))
 def test_the_peak_is_never_below_the_average_or_any_fixed_ten_minutes(minutes):
     load = load_of([alert(minute, lasts=1) for minute in minutes], DAY)
     fixed = [sum(1 for m in minutes if step <= m < step + 10) for step in range(0, 1440, 10)]
