@@ -13,6 +13,7 @@ from store.alerts import count_open
 from store.database import Database, DatabaseUnavailableError
 from store.devices import count_by_connection
 from store.notice_figures import ChannelFigures, Waiting, channel_figures, waiting_notices
+from store.suppression import count_suppressed
 
 _log = structlog.get_logger("api.access")
 
@@ -86,7 +87,7 @@ class DatabaseCollector:
             with self._database.connection() as connection:
                 open_alerts, devices = count_open(connection), count_by_connection(connection)
                 channels, now = channel_figures(connection), datetime.now(UTC)
-                waiting = waiting_notices(connection, now)
+                waiting, suppressed = waiting_notices(connection, now), count_suppressed(connection, now)
         except DatabaseUnavailableError:
             up.add_metric([], 0)
             yield up
@@ -94,6 +95,7 @@ class DatabaseCollector:
         up.add_metric([], 1)
         yield up
         yield _gauge("anju_open_alerts", "Alerts that have not ended.", "severity", open_alerts)
+        yield _gauge("anju_suppressed_alerts", "Open alerts that nobody is told of.", "cause", suppressed)
         yield _gauge("anju_devices", "Registered devices by what they say of themselves.", "connection", devices)
         yield from _notices(channels, waiting, now)
 

@@ -69,6 +69,20 @@ def list_suppressed(connection: Connection, now: datetime) -> Mapping[UUID, tupl
     return _by_alert(rows.fetchall())
 
 
+def count_suppressed(connection: Connection, now: datetime) -> dict[str, int]:
+    """How many open alerts each cause suppresses at `now`; one with two causes counts for both."""
+    rows = connection.execute(
+        """
+        SELECT cause, count(DISTINCT alert_id)
+        FROM suppression_at(%s) JOIN alert ON alert.id = alert_id
+        WHERE alert.process <> 'ended'
+        GROUP BY cause
+        """,
+        (now,),
+    ).fetchall()
+    return {name.value: 0 for name in CauseName} | dict(rows)
+
+
 def _by_alert(
     rows: Collection[tuple[UUID, str, datetime, datetime | None, str, str | None]],
 ) -> Mapping[UUID, tuple[Cause, ...]]:

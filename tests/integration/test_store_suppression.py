@@ -173,6 +173,39 @@ def test_what_has_ended_is_not_listed_as_suppressed(estate, meter):
     assert set(list_suppressed(estate.connection, NOON)) == {open_still}
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 5), st.sampled_from([CauseName.CHATTERING, CauseName.OUT_OF_SERVICE]),
+            st.sampled_from([None, 3, 7]), st.sampled_from(["a", "b"]), st.booleans(),
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_any_sequence_of_suppressing_and_releasing_leaves_at_most_one_of_a_cause_and_it_is_the_last(
+    estate, meter, steps
+):
+    """The database against a dictionary: what was said last about a cause holds until its end or its release."""
+    with estate.connection.transaction(force_rollback=True):
+        alert, now, model = estate.alert(meter), NOON, {}
+        for minutes, cause, lasts, detail, releasing in steps:
+            now += timedelta(minutes=minutes)
+            until = lasts and now + timedelta(minutes=lasts)
+            standing = {name: end for name, (end, _) in model.items() if end is None or end > now}
+            if releasing:
+                released = release(estate.connection, [alert], cause, at=now)
+                assert released == ({alert} if cause in standing else frozenset())
+                model.pop(cause, None)
+            else:
+                suppress(estate.connection, [alert], cause, since=now, until=until, detail=detail)
+                model[cause] = (until, detail)
+            found = causes_of(estate.connection, [alert], now).get(alert, ())
+            expected = {name: entry for name, entry in model.items() if entry[0] is None or entry[0] > now}
+            assert len(found) == len(expected)
+            assert {each.name: (each.until, each.detail) for each in found} == expected
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_window_matches_the_alerts_in_which_every_part_given_is_found(estate, data):

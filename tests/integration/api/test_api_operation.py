@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -169,6 +169,12 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
     for name in ("meter", "new", "absent"):
         api.get(f"/devices/{town.id}/{name}")
     api.get("/nowhere")
+    window = {
+        "kind": "electricity_meter",
+        "ends_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+        "reason": "换表",
+    }
+    api.client.post("/silences", json=window).raise_for_status()
 
     found = httpx.get(f"{api.url}/metrics").text.splitlines()
 
@@ -179,6 +185,8 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
     assert 'anju_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in found
     assert 'anju_open_alerts{severity="critical"} 1.0' in found
     assert 'anju_open_alerts{severity="info"} 0.0' in found
+    assert 'anju_suppressed_alerts{cause="maintenance"} 1.0' in found
+    assert 'anju_suppressed_alerts{cause="shelved"} 0.0' in found
     assert 'anju_devices{connection="online"} 1.0' in found
     assert 'anju_devices{connection="unknown"} 1.0' in found
     assert town.id not in "".join(found)
