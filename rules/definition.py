@@ -169,7 +169,9 @@ def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> 
 
 def _check_scope(rule: Rule, keys: Mapping[str, Item], notes: Notes) -> None:
     balances = any(isinstance(track, Balance) for track in rule.tracks.values())
-    if rule.scope is not Scope.DEVICE and not balances:
+    if rule.scope is Scope.HOUSEHOLD and balances:
+        notes.add(keys["scope"].line, "a household meter has no households below it: leave `scope` out")
+    elif rule.scope in {Scope.BUILDING, Scope.COMMUNITY} and not balances:
         wanted = "compare a field with `households`, or leave `scope` out"
         notes.add(keys["scope"].line, f"`scope: {rule.scope}` is about master meters: {wanted}")
 

@@ -19,7 +19,7 @@ from rules.masters import Below
 from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest
 from rules.openings import Known, Openings, judge_anew, missed
 from rules.plan import Judge, Plan, plan
-from rules.rule import Phase, Rule, RulePack
+from rules.rule import Phase, Rule, RulePack, Scope
 from rules.sample import Sample
 from rules.tracks.derive import derive, from_store, to_store, weigh
 from rules.tracks.repeats import EVENT
@@ -86,6 +86,8 @@ class Engine:
         one of its name, change nothing.
         """
         rules = self._plans.get(kind_name, _NO_RULES)
+        if rules.of_masters is not None and self._below(sample.device_id):
+            rules = rules.of_masters
         memory = self._memories.get(sample.device_id)
         if memory is None:
             memory = self._memories[sample.device_id] = Memory()
@@ -182,6 +184,8 @@ class Engine:
         ]
 
     def _reopen(self, judge: Judge, device_id: int, known: Known, opened: datetime, now: datetime) -> list[Transition]:
+        if judge.rule.scope is Scope.HOUSEHOLD and self._below(device_id):
+            return []
         state = self.instance(judge.rule.name, device_id)
         transitions = self._come_to(opened, state, judge.rule, now) if state else []
         state = self.instance(judge.rule.name, device_id)

@@ -44,9 +44,10 @@ def _play(rule: Rule, kind: DeviceKind, example: Iterable[Step]) -> Iterable[tup
     An example begins when the calendar of the rule is open; it may go on until it has closed.
     """
     device = Device(1, "example", "example", kind.name)
-    below = Below(Scope.COMMUNITY if rule.scope is Scope.DEVICE else rule.scope, (2, 3, 4))
+    below = Below(Scope.BUILDING if rule.scope is Scope.BUILDING else Scope.COMMUNITY, (2, 3, 4))
+    masters = {} if rule.scope is Scope.HOUSEHOLD else {device.id: below}
     start = rule.schedule.opened(_START) if rule.schedule else _START
-    engine = Engine(RulePack((rule,)), start, lambda _: device, lambda number: below if number == device.id else None)
+    engine = Engine(RulePack((rule,)), start, lambda _: device, masters.get)
     for step in example:
         now = start + step.at
         moves = engine.tick(now, live=True)

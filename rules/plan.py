@@ -1,12 +1,12 @@
 """What the rules of one device kind want to see, compiled once so that judging a message is a few calls."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
 from rules.pipeline import RULE_KINDS
-from rules.rule import Rule
+from rules.rule import Rule, Scope
 from rules.tracks.balance import Balance
 from rules.tracks.derive import Tracked, in_use
 
@@ -33,7 +33,8 @@ class Plan:
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
     count as arrival, `kept` are the fields whose last values are remembered: those that some text quotes, and those
     that are judged again when a calendar opens. `tracks` is what is made of many samples, each once for all rules;
-    `balances` are those among them, by their index, that compare devices with each other.
+    `balances` are those among them, by their index, that compare devices with each other. `of_masters` is the plan for
+    master meters, where it is another one: without the rules about households.
     """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
@@ -44,6 +45,7 @@ class Plan:
     kept: tuple[str, ...]
     tracks: tuple[Tracked, ...]
     balances: tuple[tuple[int, Balance], ...]
+    of_masters: "Plan | None" = None
 
 
 def plan(rules: Iterable[Rule]) -> Plan:
@@ -55,7 +57,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
     tracks = in_use({name: track for rule in rules for name, track in rule.tracks.items()})
-    return Plan(
+    whole = Plan(
         telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
         silences=silences,
@@ -64,6 +66,22 @@ def plan(rules: Iterable[Rule]) -> Plan:
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
         tracks=tracks,
         balances=tuple((index, track) for index, (_, _, track) in enumerate(tracks) if isinstance(track, Balance)),
+    )
+    return replace(whole, of_masters=_of_masters(whole, rules))
+
+
+def _of_masters(whole: Plan, rules: tuple[Rule, ...]) -> Plan | None:
+    """The plan for master meters. It makes the same tracks: only the rules about households are left out."""
+    if all(rule.scope is not Scope.HOUSEHOLD for rule in rules):
+        return None
+    return replace(
+        whole,
+        telemetry=tuple(entry for entry in whole.telemetry if entry[2].rule.scope is not Scope.HOUSEHOLD),
+        scheduled=tuple(judge for judge in whole.scheduled if judge.rule.scope is not Scope.HOUSEHOLD),
+        events={
+            event: tuple(rule for rule in concerned if rule.scope is not Scope.HOUSEHOLD)
+            for event, concerned in whole.events.items()
+        },
     )
 
 

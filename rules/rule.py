@@ -28,9 +28,10 @@ class Severity(StrEnum):
 
 
 class Scope(StrEnum):
-    """Which devices a rule is about: each, or the master meters of buildings or of communities alone."""
+    """Which devices a rule is about: each, those that are no master meter, or the master meters of these alone."""
 
     DEVICE = "device"
+    HOUSEHOLD = "household"
     BUILDING = "building"
     COMMUNITY = "community"
 

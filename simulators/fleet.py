@@ -4,9 +4,11 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from devices.device import Device
+from rules.masters import household_meters
 from simulators.chance import Chance
 from simulators.faults import Fault, check_faults
 from simulators.message import Message
@@ -29,7 +31,7 @@ class Fleet:
         """
         injected = tuple(faults)
         check_faults(injected, devices)
-        subjects = [_subject(device, seed, injected) for device in devices]
+        subjects = _with_households([_subject(device, seed, injected) for device in devices])
         children: dict[tuple[str, str], list[Subject]] = defaultdict(list)
         for subject in subjects:
             if subject.device.gateway:
@@ -58,6 +60,18 @@ class Fleet:
         return (sender.status(at.timestamp()) for sender in self._senders)
 
 
+def _with_households(subjects: Sequence[Subject]) -> list[Subject]:
+    """The subjects, each master meter with the household meters below it."""
+    below = household_meters(subject.device for subject in subjects)
+    by_id = {subject.device.id: subject for subject in subjects}
+    return [
+        replace(subject, children=tuple(by_id[number] for number in below[subject.device.id].meters))
+        if subject.device.id in below
+        else subject
+        for subject in subjects
+    ]
+
+
 def _subject(device: Device, seed: int, faults: Iterable[Fault]) -> Subject:
     own = tuple(fault for fault in faults if fault.concerns(device))
     return Subject(device, seed, Chance.of(seed, device.community, device.name), own)
@@ -66,5 +80,5 @@ def _subject(device: Device, seed: int, faults: Iterable[Fault]) -> Subject:
 def _sender(subject: Subject, children: tuple[Subject, ...]) -> Sender:
     # The children of a gateway come in one order, whatever the order of the fleet.
     ordered = tuple(sorted(children, key=lambda child: child.device.name))
-    whole = Subject(subject.device, subject.seed, subject.chance, subject.faults, ordered)
+    whole = replace(subject, children=ordered) if ordered else subject
     return Sender(Unit(whole), [Unit(child) for child in ordered], subject.faults)

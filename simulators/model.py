@@ -38,7 +38,7 @@ class Subject:
     """What a model is made from.
 
     `seed` is the fleet's, for what devices share such as the weather; `chance` is this device's own. `faults` are
-    the ones injected into it, `children` the devices that report through it.
+    the ones injected into it, `children` the devices that report through it, or the household meters below it.
     """
 
     device: Device

@@ -79,6 +79,8 @@ class CommunityPlan:
                 gateway=row.get("gateway") or None,
                 place=compose_place(row.get("building", ""), row.get("unit", ""), row.get("room", "")),
                 simulated=row["simulated"] == "true",
+                building=row.get("building", ""),
+                room=row.get("room", ""),
             )
             for number, row in enumerate(self.devices, start=1)
         ]

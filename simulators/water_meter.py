@@ -23,8 +23,8 @@ _DRAWS = ((6.0, 0.40, 5), (2.0, 0.30, 7), (38.0, 0.50, 0.5), (9.0, 0.45, 1.5))
 
 
 def simulate(subject: Subject) -> "WaterMeter":
-    """A meter whose flow is what the people of its flat draw, plus what escapes."""
-    return WaterMeter(subject)
+    """A meter whose flow is what the people of its flat draw, plus what escapes; or that of all flats below it."""
+    return MasterMeter(subject) if subject.children else WaterMeter(subject)
 
 
 class WaterMeter:
@@ -42,13 +42,13 @@ class WaterMeter:
         self._stuck = subject.all("meter_stuck")
         self._back = subject.all("reverse_flow")
         self._volume = metered(
-            self._total_m3, subject.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=stops(self._back)
+            self.total_m3, subject.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=stops(self._back)
         )
 
     def values(self, at: float) -> Values:
         """The register, the flow, and the state of the pipe."""
         wobble = self._subject.chance.wobble(int(at))
-        flow = self._flow_m3_h(at)
+        flow = self.flow_m3_h(at)
         burst_drop = 0.12 if self._subject.now("burst", at) else 0.0
         rush = 0.03 if 6.5 <= hour_of(at) < 8 or 18 <= hour_of(at) < 21 else 0.0
         stands_still = any(fault.active(at) for fault in self._stuck)
@@ -84,15 +84,42 @@ class WaterMeter:
         for fault in self._subject.all("battery_low"):
             yield Happening(fault.start_s, "battery_low", alarm=True)
 
-    def _flow_m3_h(self, at: float) -> float:
+    def flow_m3_h(self, at: float) -> float:
+        """What flows through it, below 0 backwards."""
         for fault in self._back:
             if fault.active(at):
                 return -_flowing(fault)
-        return self._draws.rate(at) + sum(_flowing(fault) for fault in self._escapes if fault.active(at))
+        return self.drawn_m3_h(at) + sum(_flowing(fault) for fault in self._escapes if fault.active(at))
 
-    def _total_m3(self, at: float) -> float:
+    def total_m3(self, at: float) -> float:
+        """What has flowed through it since the first day, whatever its register shows."""
         escaped = sum(_flowing(fault) * fault.lasted_s(at) / 3600 for fault in self._escapes)
-        return self._draws.total(at) + escaped
+        return self.drawn_m3(at) + escaped
+
+    def drawn_m3_h(self, at: float) -> float:
+        """What flows to the taps."""
+        return self._draws.rate(at)
+
+    def drawn_m3(self, at: float) -> float:
+        """What has flowed to the taps since the first day."""
+        return self._draws.total(at)
+
+
+class MasterMeter(WaterMeter):
+    """The meter of a building or a community: all that its flats draw and lose, and what its main loses."""
+
+    def __init__(self, subject: Subject) -> None:
+        """Prepare the meters below."""
+        super().__init__(subject)
+        self._below = [WaterMeter(child) for child in subject.children]
+
+    def drawn_m3_h(self, at: float) -> float:
+        """What flows to the flats."""
+        return sum(max(meter.flow_m3_h(at), 0.0) for meter in self._below)
+
+    def drawn_m3(self, at: float) -> float:
+        """What has flowed to the flats since the first day."""
+        return sum(meter.total_m3(at) for meter in self._below)
 
 
 def _flowing(fault: Fault) -> float:

@@ -1,6 +1,6 @@
 """What a scenario is, and how its file is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -60,7 +60,8 @@ class Scenario(_Strict):
     """What happens, and what must come of it.
 
     `households` live in buildings of 36 flats each. With `kinds` only devices of these kinds are there, with
-    `one_gateway` all meters report through the gateway of the first building. `faults` are written as for `anju
+    `one_gateway` all meters report through the gateway of the first building, with `master_meters` each building has a
+    water meter of its own (`b01-water`). `faults` are written as for `anju
     simulate`, their times counted from the start. `live` means that arrivals matter so much that it cannot be sent
     faster than real time.
     """
@@ -72,6 +73,7 @@ class Scenario(_Strict):
     households: int = Field(default=6, ge=1)
     kinds: tuple[str, ...] = ()
     one_gateway: bool = False
+    master_meters: bool = False
     live: bool = False
     faults: tuple[str, ...] = ()
     broker_away: Absence | None = None
@@ -91,7 +93,8 @@ class Scenario(_Strict):
     def plan(self) -> CommunityPlan:
         """Its community, as the import reads it."""
         whole = plan_community(self.community, f"演练：{self.zh}", "东胜区", "林荫街道", self.households, seed=SEED)
-        return replace(whole, devices=[self._connected(row) for row in whole.devices if self._has(row)])
+        rows = [*whole.devices, *(_master_meters(whole.devices) if self.master_meters else ())]
+        return replace(whole, devices=[self._connected(row) for row in rows if self._has(row)])
 
     @cached_property
     def devices(self) -> Sequence[Device]:
@@ -111,6 +114,14 @@ class Scenario(_Strict):
         if not row["gateway"] or not self.kinds or "gateway" in self.kinds:
             return {**row, "gateway": _GATEWAY} if row["gateway"] and self.one_gateway else row
         return {**row, "gateway": ""}
+
+
+def _master_meters(rows: Sequence[Row]) -> Iterator[Row]:
+    """A water meter for each building, made after the first one of its flats."""
+    buildings = {row["building"]: row for row in reversed(rows) if row["kind"] == "water_meter"}
+    for building, row in sorted(buildings.items()):
+        name = f"b{int(building):02d}-water"
+        yield {**row, "device": name, "unit": "", "room": "", "serial": f"{row['serial']}-{building}"}
 
 
 def read_scenario(path: Path) -> Scenario:

@@ -14,7 +14,7 @@ from devices.water_meter import WATER_METER
 from rules.condition import Compare
 from rules.engine import Engine
 from rules.masters import Below, household_meters
-from rules.rule import Rule, RulePack, Severity
+from rules.rule import Rule, RulePack, Scope, Severity
 from rules.sample import Sample
 from rules.tracks.balance import Balance, unpacked
 
@@ -182,3 +182,20 @@ def test_a_meter_without_a_room_is_that_of_its_building_or_of_the_community():
         ]
     )
     assert below == {1: Below("community", (11, 12, 13)), 2: Below("building", (11, 12))}
+
+
+def test_what_is_said_of_households_is_not_said_of_their_master_meter():
+    large = Rule(
+        name="burst", kind=WATER_METER.name, severity=Severity.MAJOR, title="x", message="x", advice="x",
+        when=Compare("flow_m3_h", "above", 3.0), allowed_gap=2 * HOUR, scope=Scope.HOUSEHOLD,
+    )  # fmt: skip
+    masters = {MASTER: Below("building", HOUSEHOLDS)}
+    engine = Engine(
+        RulePack((large,)), MIDNIGHT, lambda number: Device(number, "c", "w", WATER_METER.name), masters.get
+    )
+    raised = [
+        told.device_id
+        for number in (MASTER, HOUSEHOLDS[0])
+        for told in engine.judge(Sample(number, MIDNIGHT, MIDNIGHT, {"flow_m3_h": 4.0}), WATER_METER.name, MIDNIGHT)
+    ]
+    assert raised == [HOUSEHOLDS[0]]

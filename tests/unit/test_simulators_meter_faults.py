@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from devices.payload import Occurrence
+from devices.device import Device
+from devices.payload import Occurrence, Reading, decode
 from faulty_town import (
     GAS,
     MINUTE,
     NOW,
     POWER,
+    PSEUDONYMISER,
     TOWN,
     WATER,
     decoded,
@@ -130,3 +132,23 @@ def test_a_low_battery_shows_in_its_voltage(device, field):
 
 def test_a_meter_reports_its_low_battery():
     assert events(sent(lasting("battery_low", WATER)), WATER) == [("battery_low", NOW)]
+
+
+def test_a_master_meter_counts_what_its_flats_use_and_what_its_main_loses():
+    master = Device(999, "east", "b01-water", "water_meter", building="1", simulated=True)
+    start, end = NOW, NOW + timedelta(hours=5)
+
+    def used(device, *faults):
+        by_name = {one.name: one for one in (*TOWN, master)}
+        found = [
+            item.values["volume_m3"]
+            for message in Fleet([*TOWN, master], 1, faults).messages(start, end)
+            for item in decode(message.topic, message.payload, message.at, lambda _, n: by_name.get(n), PSEUDONYMISER)
+            if isinstance(item, Reading) and item.device.name == device
+        ]
+        return found[-1] - found[0]
+
+    flats = sum(used(device.name) for device in TOWN if device.kind == "water_meter")
+    assert used("b01-water") == pytest.approx(flats, abs=0.5)  # their hours begin at different minutes
+    leak = Fault("leak", "b01-water", start, None, {"flow_m3_h": 2.0, "detect_after_s": 1e6})
+    assert used("b01-water", leak) - used("b01-water") == pytest.approx(4 * 2.0, abs=0.01)
