@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.rule_files import rules_folder
 from devices.device import Device
@@ -10,7 +12,7 @@ from rules.condition import All, Any, Compare
 from rules.engine import Engine
 from rules.explain import Told, clock, explain
 from rules.loader import load_rules
-from rules.rule import RulePack
+from rules.rule import Phase, RulePack
 from rules.sample import Sample
 from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, rule, silent_rule, volts
 
@@ -156,6 +158,33 @@ def test_of_inputs_that_an_older_version_left_empty_the_times_are_told():
 
 def test_a_clock_is_that_of_the_city():
     assert clock(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
+
+
+_NAMES = ("voltage_v", "power_w", "cover_opened", "households", "above", "1h", "15m", 3, 240.5, True, None)
+_WORDS = (
+    "field", "above", "below", "equals", "outside", "stays", "rate", "per", "over", "minimum", "increase", "repeats",
+    "within", "of", "event", "compared_with", "ratio", "difference", "all", "any", "not", "moon",
+)  # fmt: skip
+
+
+@given(
+    limits=st.recursive(
+        st.sampled_from(_NAMES),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS), inner, max_size=4),
+        max_leaves=8,
+    ),
+    values=st.dictionaries(
+        st.sampled_from(["voltage_v", "power_w", "voltage_v_stays_1h"]), st.sampled_from([1, 250.5])
+    ),
+    phase=st.sampled_from([*Phase, "historical"]),
+)
+def test_whatever_an_older_version_has_stored_is_told_and_never_an_error(limits, values, phase):
+    sample = {"ts": "2026-01-01T00:00:00+00:00", "values": values}
+    inputs = {**sample, "cleared": sample, "limits": {"when": limits, "until": limits}, "on_delay": "10m"}
+    told = Told(
+        kind="electricity_meter", from_phase="normal", to_phase=phase, at=START, reason="condition", inputs=inputs
+    )
+    assert all(sentence.endswith("。") for sentence in explain(told))
 
 
 @pytest.mark.parametrize("shipped", load_rules(rules_folder(None)).rules, ids=lambda rule: rule.name)
