@@ -7,7 +7,7 @@ What depends on more than one sample is a track: a small pure state for each dev
 samples as they come. It is compared like a field of the sample, and conditions need no memory of their own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any as Anything
@@ -46,8 +46,8 @@ class Track(Protocol):
         It gives the next state and the value: None where it is not known, or where the sample says nothing of it.
         """
 
-    def restored(self, stored: State) -> State:
-        """The state that was stored as JSON, bytes as text."""
+    def restored(self, stored: Sequence[Anything]) -> State:
+        """The state that was stored as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Memory:
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: NO_EVENTS)
     kept: tuple[Value | None, ...] = ()
-    tracks: States = ()
+    tracks: States = b""
 
 
 def latest(

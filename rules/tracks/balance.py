@@ -5,19 +5,16 @@ each side of the window's end, the register at the end lies between them. The wi
 has been over for `settle`, when the master meter reports: a household that is late by less raises no false alert.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isnan, nan
-from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devices.kind import Counter, Gauge, Interval
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import COUNT, Count, counting
+from rules.tracks.counter import CountState, counting, restored_count
 from rules.tracks.naming import named_gap
-from rules.tracks.packed import from_text
 
 HOUSEHOLDS = "households"
 _ENOUGH = 0.9  # of the meters below; who has not reported is taken to have used as much as the others
@@ -25,44 +22,20 @@ _CITY = timedelta(hours=8)  # ahead of UTC, all year round
 _MANY = 1e9
 
 
-class _Window(NamedTuple):
-    """What a meter has counted.
+class Window(NamedTuple):
+    """What a meter has counted; tracks keep it as a plain tuple.
 
     `begun` is the total at the begin of the window that runs, None where a gap or another register hides it.
     `increase` was counted in the whole window `number`. Of a master meter, `compared` is the window that was compared
     last and `found` what came of it.
     """
 
-    counted: Count
+    counted: CountState
     begun: float | None = None
     number: int | None = None
     increase: float | None = None
     compared: int | None = None
     found: float | None = None
-
-
-_REST = Struct("<dqdqd")  # of a window after its count; NaN and -1 stand for what is not known
-_NONE = -1
-
-
-def _packed(window: _Window) -> bytes:
-    counted, begun, number, increase, compared, found = window
-    numbers = (_NONE if one is None else one for one in (number, compared))
-    begun, increase, found = (nan if one is None else one for one in (begun, increase, found))
-    return COUNT.pack(*counted) + _REST.pack(begun, next(numbers), increase, next(numbers), found)
-
-
-def unpacked(state: State) -> _Window:
-    """The window that was kept as bytes."""
-    begun, number, increase, compared, found = _REST.unpack_from(state, COUNT.size)
-    return _Window(
-        Count(*COUNT.unpack_from(state)),
-        None if isnan(begun) else begun,
-        None if number == _NONE else number,
-        None if isnan(increase) else increase,
-        None if compared == _NONE else compared,
-        None if isnan(found) else found,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +89,27 @@ class Balance:
             if value is None:
                 return state, None
             if state is None:
-                return _packed(_Window(count(None, at, value))), None  # type: ignore[arg-type]
-            before = unpacked(state)
+                return tuple(Window(count(None, at, value))), None  # type: ignore[arg-type]
+            before = Window(*state)
             now = count(before.counted, at, value)  # type: ignore[arg-type]
-            if now.suspected:
+            _, since, _, register, _ = before.counted
+            if now[4] is not None:
                 after = before._replace(counted=now)
-            elif now.register != before.counted.register or at - before.counted.at > gap:
+            elif now[3] != register or at - since > gap:
                 after = before._replace(counted=now, begun=None)
             else:
                 after = self._pass(before, now)
-            return _packed(after), None
+            return tuple(after), None
 
         return observe
 
-    def _pass(self, before: _Window, now: Count) -> _Window:
+    def _pass(self, before: Window, now: CountState) -> Window:
         """Goes on to a reading without a gap, which may be the first of another window."""
-        earlier, number = before.counted, self._number(before.counted.at)
-        if self._number(now.at) == number:
+        (_, since, earlier, _, _), (_, at, total, _, _) = before.counted, now
+        number = self._number(since)
+        if self._number(at) == number:
             return before._replace(counted=now)
-        elapsed = (self._begin(number + 1) - earlier.at) / (now.at - earlier.at)
-        at_end = earlier.total + (now.total - earlier.total) * elapsed
+        at_end = earlier + (total - earlier) * (self._begin(number + 1) - since) / (at - since)
         if before.begun is None:
             return before._replace(counted=now, begun=at_end)
         return before._replace(counted=now, begun=at_end, number=number, increase=at_end - before.begun)
@@ -155,26 +129,25 @@ class Balance:
             below: The states of the meters below that have ever reported.
             meters: How many meters there are below, one at least.
         """
-        master = unpacked(state)
-        due = self._number(at - microseconds(self.settle)) - 1
+        master, due = Window(*state), self._number(at - microseconds(self.settle)) - 1
         if master.compared == due and master.found is not None:
             return state, master.found
         if master.number != due or master.increase is None:
             return state, None
-        windows = (unpacked(one) for one in below if one is not None)
-        counted = [window.increase for window in windows if window.number == due]
-        known = [increase for increase in counted if increase is not None]
+        counted = (Window(*one) for one in below if one is not None)
+        known = [one.increase for one in counted if one.number == due and one.increase is not None]
         if len(known) < meters * _ENOUGH:
             return state, None
         total = sum(known) * meters / len(known)
         if self.how == "ratio" and not total:
             return state, None
         found = master.increase - total if self.how == "difference" else master.increase / total
-        return _packed(master._replace(compared=due, found=found)), found
+        return tuple(master._replace(compared=due, found=found)), found
 
-    def restored(self, stored: str) -> State:
+    def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        return from_text(stored)
+        count, *rest = stored
+        return restored_count(count), *rest
 
 
 def usual_settling(over: timedelta) -> timedelta:

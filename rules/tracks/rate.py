@@ -1,24 +1,22 @@
 """Change per time: `{rate: energy_kwh, per: 1h, above: 20}`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isnan, nan
-from struct import Struct
+from typing import Any
 
 from devices.kind import Counter, Gauge, Interval
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import COUNT, Count, counting
+from rules.tracks.counter import CountState, counting, restored_count
 from rules.tracks.naming import named_gap
-from rules.tracks.packed import from_text
 
 _HOUR = timedelta(hours=1)
 _ANY_RATE = 1e9
 
-# The sample that the next one is compared with: its level, time and register, and the last rate, NaN where it is not
-# known. Before it stands the `Count` where a counter is read.
-_SEEN = Struct("<dqid")
+
+_Seen = tuple[float, int, int, float | None, CountState | None]
+"""Level, time and register of the sample that the next one is compared with, the last rate, and a counter's count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,41 +65,38 @@ class Rate:
             value = values.get(name)
             if value is None:
                 return state, None
-            count, level, register = level_of(state, at, value)  # type: ignore[arg-type]
-            seen = state[-_SEEN.size :] if state else b""
+            seen: _Seen | None = state
+            count, level, register = level_of(seen and seen[4], at, value)  # type: ignore[arg-type]
             if level is None:
-                return count + seen, None
-            if not seen:
-                return count + _SEEN.pack(level, at, register, nan), None
-            before, since, then, rate = _SEEN.unpack(seen)
-            if then != register or at - since > gap:
-                return count + _SEEN.pack(level, at, register, nan), None
+                return seen and (*seen[:4], count), None
+            if seen is None or seen[2] != register or at - seen[1] > gap:
+                return (level, at, register, None, count), None
+            before, since, _, rate, _ = seen
             if at - since < least:
-                return count + seen, None if isnan(rate) else rate
+                return (before, since, register, rate, count), rate
             rate = (level - before) / (at - since) * per
-            return count + _SEEN.pack(level, at, register, rate), rate
+            return (level, at, register, rate, count), rate
 
         return observe
 
-    def restored(self, stored: str) -> State:
+    def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        return from_text(stored)
+        level, at, register, rate, counted = stored
+        return level, at, register, rate, restored_count(counted)
 
 
-_Level = tuple[bytes, float | None, int]
+_Level = tuple[CountState | None, float | None, int]
 
 
-def _levels(field: Gauge | Counter) -> Callable[[State, int, float], _Level]:
-    """What to take differences of: the value itself, or what a counter has consumed, and on which register.
-
-    Before them comes what is to be kept for it, which the state begins with.
-    """
+def _levels(field: Gauge | Counter) -> Callable[[CountState | None, int, float], _Level]:
+    """What to take differences of: the value itself, or what a counter has consumed, and on which register."""
     if isinstance(field, Gauge):
-        return lambda _, _at, value: (b"", value, 0)
+        return lambda _, _at, value: (None, value, 0)
     count = counting(field)
 
-    def level(state: State, at: int, value: float) -> _Level:
-        now = count(Count(*COUNT.unpack_from(state)) if state else None, at, value)
-        return COUNT.pack(*now), (None if now.suspected else now.total), now.register
+    def level(before: CountState | None, at: int, value: float) -> _Level:
+        now = count(before, at, value)
+        _, _, total, register, suspect = now
+        return now, (total if suspect is None else None), register
 
     return level

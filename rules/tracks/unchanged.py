@@ -1,18 +1,14 @@
 """A value that stays as it is, such as a stuck register: `{field: valve_state, stays: 3d}`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from struct import Struct
+from typing import Any
 
-from devices.kind import Choice, Field, Flag
+from devices.kind import Field, Flag
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
 from rules.tracks.naming import named_gap
-from rules.tracks.packed import from_text
-
-# A value that was seen without a gap from an instant to another; and whether it was seen to begin then.
-_SINCE = Struct("<dqq?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +42,26 @@ class Unchanged:
         return {"field": self.of.name, "stays": spell(self.length)}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
-        name, number_of = self.of.name, _numbers(self.of)
-        length, gap = microseconds(self.length), microseconds(self.gap)
+        """Makes the function that takes the next sample.
+
+        It keeps the value, since when and until when it was seen without a gap, and whether it was seen to begin.
+        """
+        name, length, gap = self.of.name, microseconds(self.length), microseconds(self.gap)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
-            if name not in values:
+            value = values.get(name)
+            if value is None:
                 return state, None
-            value = number_of(values[name])
-            if state is None:
-                return _SINCE.pack(value, at, at, False), None
-            before, since, last, begun = _SINCE.unpack(state)
-            if at - last > gap:
-                return _SINCE.pack(value, at, at, False), None
+            if state is None or at - state[2] > gap:
+                return (value, at, at, False), None
+            before, since, _, begun = state
             if value != before:
-                return _SINCE.pack(value, at, at, True), False
+                return (value, at, at, True), False
             lasted = at - since >= length
-            return _SINCE.pack(value, since, at, begun), lasted if lasted or begun else None
+            return (before, since, at, begun), lasted if lasted or begun else None
 
         return observe
 
-    def restored(self, stored: str) -> State:
+    def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        return from_text(stored)
-
-
-def _numbers(field: Field) -> Callable[[Value], float]:
-    """A function that tells the values of a field apart by numbers."""
-    if isinstance(field, Choice):
-        return {choice: float(number) for number, choice in enumerate(field.choices)}.__getitem__  # type: ignore[return-value]
-    return float
+        return tuple(stored)

@@ -1,47 +1,42 @@
 """Windows of event time: `{over: 24h, minimum: flow_m3_h, above: 0.01}`.
 
-A window is kept in slots of 1/24 of its length, and so begins up to one slot early; it never is shorter than it says.
+A window is kept in slots, 24 of them or one a reading where that is fewer, and so begins up to one slot early.
 Where it is not covered, because the device has not been seen for so long or was silent for longer than `gap` in
 between, its value is not known. Only `count` is about the silence itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf, isnan, nan
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from devices.kind import Counter, Field, Gauge, Interval
 from rules.condition import Observe, State, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import COUNT, Count, counting
+from rules.tracks.counter import counting, restored_count
 from rules.tracks.naming import named_gap
-from rules.tracks.packed import from_text
 
 SLOTS = 24
-_NUMBER = Struct("<d")
 _MANY = 1e12
 _FOR_EVER = timedelta(days=100 * 365)
-
-# A lane as bytes. Samples have come since an instant without a gap, the last at another; the part of the slot that is
-# being filled; the fold of the parts of the `SLOTS` before it, which follow.
-_HEAD = Struct("<qqdd")
-_RING = SLOTS * _NUMBER.size
-_LANE = _HEAD.size + _RING
 
 
 class Lane(NamedTuple):
     """One number that a window is folded into, slot by slot.
 
     `part` makes it of a sample, or is the same for every sample; `fold` joins an older with a newer one, and `all_of`
-    joins those of all slots, where `vacant` stands for a slot without samples and changes nothing.
+    joins those of all slots, where `vacant` stands for a slot without samples and changes nothing. `code` is how
+    `struct` packs it.
     """
 
     part: float | None
     fold: Callable[[float, float], float]
     all_of: Callable[[Iterable[float]], float]
     vacant: float
+    code: Literal["d", "f"] = "d"
 
 
 def _add(old: float, new: float) -> float:
@@ -59,7 +54,7 @@ def _oldest(parts: Iterable[float]) -> float:
 _LEAST = Lane(None, min, min, inf)
 _GREATEST = Lane(None, max, max, -inf)
 _SUM = Lane(None, _add, sum, 0.0)
-_COUNT = Lane(1.0, _add, sum, 0.0)
+_COUNT = Lane(1.0, _add, sum, 0.0, "f")
 _OLDEST = Lane(None, _older, _oldest, nan)
 
 
@@ -82,31 +77,32 @@ AGGREGATES: Mapping[str, Aggregate] = {
 }
 
 
-Slide = Callable[[bytes | None, int, float], tuple[bytes, float | None]]
+Slots = tuple[int, int, float, float, bytes]
+"""One lane of a window: since when samples have come without a gap, the time of the last, the part of the slot that is
+being filled, the fold of all older slots, and these, packed into a ring."""
+
+Slide = Callable[[Slots | None, int, float], tuple[Slots, float | None]]
 
 
-def _sliding(lane: Lane, length: timedelta, gap: timedelta | None) -> Slide:
+def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -> Slide:
     """Makes the function that takes the next sample into a lane; without a `gap`, silence does not end the window."""
-    constant, fold, all_of, vacant = lane
-    head_of, head, pack = _HEAD.unpack_from, _HEAD.pack, _NUMBER.pack
-    one_vacant, begin = pack(vacant), _HEAD.size
-    span, longest = microseconds(length), microseconds(gap or _FOR_EVER)
-    width = -(-span // SLOTS)
+    constant, fold, all_of, vacant, code = lane
+    pack, one_vacant = Struct(code).pack, Struct(code).pack(vacant)
+    span, longest, size = microseconds(length), microseconds(gap or _FOR_EVER), slots * len(one_vacant)
+    width = -(-span // slots)
 
-    def slide(before: bytes | None, at: int, value: float) -> tuple[bytes, float | None]:
+    def slide(before: Slots | None, at: int, value: float) -> tuple[Slots, float | None]:
         part = value if constant is None else constant
-        if before is None:
-            return head(at, at, part, vacant) + one_vacant * SLOTS, None
-        since, last, now, older = head_of(before)
-        if at - last > longest:
-            return head(at, at, part, vacant) + one_vacant * SLOTS, None
-        passed, ring = at // width - last // width, before[begin:]
+        if before is None or at - before[1] > longest:
+            return (at, at, part, vacant, one_vacant * slots), None
+        since, last, now, older, ring = before
+        passed = at // width - last // width
         if not passed:
             part = fold(now, part)
         else:
-            ring = (ring + pack(now) + one_vacant * min(passed - 1, SLOTS))[-_RING:]
-            older = all_of(memoryview(ring).cast("d"))
-        after = head(since, at, part, older) + ring
+            ring = (ring + pack(now) + one_vacant * min(passed - 1, slots))[-size:]
+            older = all_of(memoryview(ring).cast(code))
+        after = since, at, part, older, ring
         if at - since < span:
             return after, None
         return after, part if isnan(older) else fold(older, part)
@@ -165,7 +161,8 @@ class Over:
         """Makes the function that takes the next sample."""
         name, aggregate = self.of.name, AGGREGATES[self.how]
         gap = None if self.how == "count" else self.gap
-        slides = tuple(_sliding(lane, self.length, gap) for lane in aggregate.lanes)
+        slots = max(1, min(SLOTS, self.length // self.period))
+        slides = tuple(_sliding(lane, self.length, slots, gap) for lane in aggregate.lanes)
         if isinstance(self.of, Counter) and self.how == "increase":
             return _increase(self.of, slides[0])
         whole = aggregate.whole
@@ -177,15 +174,21 @@ class Over:
             value = values.get(name)
             if value is None:
                 return state, None
-            one, fold = first(state and state[:_LANE], at, value)  # type: ignore[arg-type]
-            other, other_fold = second(state and state[_LANE:], at, value)  # type: ignore[arg-type]
-            return one + other, None if fold is None or other_fold is None else whole(fold, other_fold)
+            one, other = state or (None, None)
+            one, fold = first(one, at, value)  # type: ignore[arg-type]
+            other, other_fold = second(other, at, value)  # type: ignore[arg-type]
+            return (one, other), None if fold is None or other_fold is None else whole(fold, other_fold)
 
         return observe
 
-    def restored(self, stored: str) -> State:
+    def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        return from_text(stored)
+        if self.how == "increase":
+            count, slots = stored
+            return restored_count(count), slots and _restored_slots(slots)
+        if len(AGGREGATES[self.how].lanes) == 1:
+            return _restored_slots(stored)
+        return tuple(_restored_slots(lane) for lane in stored)
 
 
 def _single(name: str, slide: Slide) -> Observe:
@@ -206,13 +209,16 @@ def _increase(counter: Counter, slide: Slide) -> Observe:
         value = values.get(name)
         if value is None:
             return state, None
-        before = Count(*COUNT.unpack_from(state)) if state else None
-        slots = state[COUNT.size :] if state else b""
+        before, slots = state or (None, None)
         now = count(before, at, value)  # type: ignore[arg-type]
-        if now.suspected:
-            return COUNT.pack(*now) + slots, None
-        same = slots and before and now.register == before.register
-        slots, oldest = slide(slots if same else None, at, now.total)
-        return COUNT.pack(*now) + slots, None if oldest is None else now.total - oldest
+        if now[4] is not None:
+            return (now, slots), None
+        slots, oldest = slide(slots if before and now[3] == before[3] else None, at, now[2])
+        return (now, slots), None if oldest is None else now[2] - oldest
 
     return observe
+
+
+def _restored_slots(stored: Sequence[Any]) -> Slots:
+    since, last, part, older, ring = stored
+    return since, last, part, older, urlsafe_b64decode(ring)

@@ -16,7 +16,7 @@ from rules.engine import Engine
 from rules.masters import Below, household_meters
 from rules.rule import Rule, RulePack, Scope, Severity
 from rules.sample import Sample
-from rules.tracks.balance import Balance, unpacked
+from rules.tracks.balance import Balance, Window
 
 MIDNIGHT = datetime(2026, 1, 1, 16, tzinfo=UTC)  # in the city
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -78,7 +78,7 @@ class Town:
             for one in self.engine.drain_memories()
             if one.device_id == MASTER
         )  # fmt: skip
-        return unpacked(window).found
+        return Window(*window).found
 
 
 def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):

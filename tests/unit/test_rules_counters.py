@@ -8,7 +8,7 @@ from pydantic_core import from_json, to_json
 
 from devices.kind import Counter, Gauge, Interval
 from rules.duration import microseconds
-from rules.tracks.counter import COUNT, Count, counting
+from rules.tracks.counter import Count, counting, restored_count
 from rules.tracks.rate import Rate
 
 WATER = Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=10)
@@ -25,7 +25,7 @@ def count_of(values, start=None):
     count, state = counting(WATER), start
     for hour, value in enumerate(values):
         state = count(state, hour * microseconds(HOUR), value)
-    return state
+    return Count(*state) if state else None
 
 
 def register(first, rises):
@@ -56,9 +56,9 @@ def test_a_wild_value_now_and_then_books_nothing(rises, data):
 
 
 def test_a_register_that_reads_zero_once_books_nothing_and_is_in_doubt_meanwhile():
-    assert count_of([5_000, 0]).suspected == 1
+    assert count_of([5_000, 0]).suspect is not None
     after = count_of([5_000, 0, 5_000.1])
-    assert (near(after.total), after.register, after.suspected) == (0.1, 0, 0)
+    assert (near(after.total), after.register, after.suspect) == (0.1, 0, None)
 
 
 def test_a_first_reading_of_zero_does_not_book_all_history_either():
@@ -90,7 +90,7 @@ def test_a_new_register_that_shows_more_is_no_consumption():
 def test_whatever_a_register_shows_consumption_is_never_negative_and_never_more_than_it_can_count(shown):
     count, state, before = counting(WATER), None, 0.0
     for hour, value in enumerate(shown):
-        last, state = state, count(state, hour * microseconds(HOUR), value)
+        last, state = state, Count(*count(state, hour * microseconds(HOUR), value))
         before = last.total if last and last.register == state.register else 0.0
         assert state.total >= before
         elapsed = (state.at - last.at) / microseconds(HOUR) if last else 0
@@ -99,7 +99,7 @@ def test_whatever_a_register_shows_consumption_is_never_negative_and_never_more_
 
 @given(st.lists(wild | litres, max_size=20), st.lists(wild | litres, max_size=20))
 def test_a_count_goes_on_from_where_it_was_stored(first, second):
-    stored = Count(*COUNT.unpack(COUNT.pack(*count_of(first)))) if first else None
+    stored = restored_count(from_json(to_json(count_of(first))))
     assert count_of(second, stored) == count_of(second, count_of(first))
 
 
@@ -108,7 +108,7 @@ def rates(rate, *samples):
     observe, state, found = rate.observer(), None, []
     for minute, value in samples:
         state, rate_now = observe(state, minute * 60_000_000, {rate.of.name: value})
-        state = rate.restored(from_json(to_json(state, bytes_mode="base64")))
+        state = rate.restored(from_json(to_json(state)))
         found.append(rate_now)
     return found
 

@@ -25,7 +25,7 @@ def told(track, *course):
     observe, state, found = track.observer(), None, []
     for minute, values in course:
         state, value = observe(state, minute * MINUTE, values)
-        state = state and track.restored(from_json(to_json(state, bytes_mode="base64")))
+        state = state and track.restored(from_json(to_json(state)))
         found.append(value)
     return found
 

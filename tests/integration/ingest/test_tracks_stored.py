@@ -1,0 +1,69 @@
+"""What the rules keep of many samples is stored with the device, and goes on after a restart."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+from ingest.batch import Batch
+from ingest.devices_in_memory import DevicesInMemory
+from ingest.judge import Judge
+from ingest.partition import EVERYTHING
+from ingest.rejection_limit import RejectionLimit
+from ingest.transaction import write_batch
+from rules.loader import load_rules
+from rules.rule import RulePack
+from rules.sample import Sample
+from running import query, register
+from store.database import connect
+from store.readings import ReadingRow
+
+START = datetime(2026, 11, 25, 8, tzinfo=UTC)
+RULES = """
+- name: water_small_flow
+  kind: water_meter
+  severity: warning
+  when: {all: [{over: 24h, minimum: flow_m3_h, above: 0.01}, {over: 24h, increase: volume_m3, above: 0.1}]}
+  title: 持续小流量
+  message: "{device} {flow_m3_h_minimum_1d}"
+  advice: 检查马桶
+  examples:
+    - - {at: 0s, every: 1h, for: 24h, flow_m3_h: 0.03, volume_m3: {from: 100, by: 0.03}, then: active}
+      - {at: 25h, flow_m3_h: 0, then: normal}
+"""
+
+
+def flow_for_hours(url, pack, hours):
+    """Judges a reading of a small flow in each of these hours, by a judge that begins anew."""
+    with closing(connect(url, application_name="test")) as connection:
+        devices = DevicesInMemory(EVERYTHING)
+        judge = Judge(pack, devices, EVERYTHING, START)
+        with connection.transaction():
+            devices.refresh(connection)
+            judge.restore(connection, START)
+        number = devices.find("c", "w1").id
+        for hour in hours:
+            at, values = START + timedelta(hours=hour), {"flow_m3_h": 0.03, "volume_m3": 100 + 0.03 * hour}
+            batch = Batch(last_seen={number: at})
+            batch.readings["water_meter"].append(ReadingRow(number, at, at, values))
+            batch.candidates.append(("water_meter", Sample(number, at, at, values), None))
+            write_batch(connection, batch, judge, RejectionLimit(), at)
+
+
+def test_a_window_goes_on_where_it_was_before_a_restart(database_url, tmp_path):
+    (tmp_path / "water_meter.yaml").write_text(RULES, "utf-8")
+    pack = load_rules(tmp_path)
+    register(database_url, "c", [("w1", "water_meter")])
+    for begin in range(0, 24, 8):
+        flow_for_hours(database_url, pack, range(begin, begin + 8))
+        assert query(database_url, "SELECT count(*) FROM alert") == [(0,)]
+    flow_for_hours(database_url, pack, [24])
+    assert query(database_url, "SELECT message FROM alert") == [("w1 0.03",)]
+
+
+def test_what_no_rule_asks_for_any_more_is_forgotten(database_url, tmp_path):
+    (tmp_path / "water_meter.yaml").write_text(RULES, "utf-8")
+    register(database_url, "c", [("w1", "water_meter")])
+    flow_for_hours(database_url, load_rules(tmp_path), [0])
+    ((kept,),) = query(database_url, "SELECT tracks FROM device_state")
+    assert "flow_m3_h_minimum_1d" in kept
+    flow_for_hours(database_url, RulePack(()), [1])
+    assert query(database_url, "SELECT tracks FROM device_state") == [("{}",)]
