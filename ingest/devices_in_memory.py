@@ -2,6 +2,7 @@
 
 from devices.device import Device
 from ingest.partition import Partition
+from rules.family import FIRST, FamilyTree
 from rules.masters import Below, household_meters
 from rules.pipeline import PIPELINE
 from store.database import Connection
@@ -31,6 +32,7 @@ class DevicesInMemory:
         self._below: dict[int, Below] = {}
         self._version = -1
         self.communities: list[str] = []
+        self.families = FamilyTree()
 
     def refresh(self, connection: Connection) -> bool:
         """Read the registry if it has changed since; whether it had."""
@@ -44,6 +46,7 @@ class DevicesInMemory:
             self._by_name[device.community][device.name] = device
         self._by_id = {device.id: device for device in devices}
         self._below = household_meters(devices)
+        self.families.read(devices)
         self._version = version
         return True
 
@@ -52,8 +55,11 @@ class DevicesInMemory:
         return self._by_name.get(community, _NO_DEVICES).get(name)
 
     def by_id(self, device_id: int) -> Device:
-        """The device of that number, which must be of this partition."""
-        return self._by_id[device_id] if device_id > 0 else pipeline_device(device_id)
+        """The device of that number, which must be of this partition; a family and ingest itself count as devices."""
+        if device_id > 0:
+            return self._by_id[device_id]
+        family = self.families.by_id(device_id)
+        return family.as_device if family else pipeline_device(device_id)
 
     def below(self, device_id: int) -> Below | None:
         """The household meters below a master meter; None for any other device."""
@@ -66,4 +72,6 @@ class DevicesInMemory:
         """
         if device_id > 0:
             return device_id in self._by_id
+        if device_id <= FIRST:
+            return self.families.by_id(device_id) is not None
         return -device_id % self._partition.count == self._partition.number

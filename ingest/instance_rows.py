@@ -16,6 +16,7 @@ def state_row(state: InstanceState) -> RuleStateRow:
         "last_ts": state.last_ts and state.last_ts.isoformat(),
         "opened_at": state.opened_at and state.opened_at.isoformat(),
         "inputs": state.inputs,
+        "parent": state.parent,
         "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
     return RuleStateRow(
@@ -44,6 +45,7 @@ def state_of(row: RuleStateRow) -> InstanceState:
         sequence=row.sequence,
         opened_at=_instant(row.memory["opened_at"]),
         inputs=row.memory["inputs"],
+        parent=row.memory.get("parent"),
         chatter=_chatter(*row.memory.get("chatter", [0])),
     )
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from ingest.batch import Candidate
@@ -10,6 +10,8 @@ from ingest.devices_in_memory import DevicesInMemory
 from ingest.instance_rows import state_of, state_row
 from ingest.partition import Partition
 from rules.engine import Engine
+from rules.family import FIRST
+from rules.machine import Reason
 from rules.memory import DeviceMemory
 from rules.pipeline import PIPELINE
 from rules.rule import Phase, RulePack
@@ -19,12 +21,9 @@ from store import rule_state as rows
 from store.database import Connection
 from store.device_state import load_memories
 from store.jobs import hand_in_alerts
-from store.notices import any_undelivered
-from store.suppression import CauseName, suppress
+from store.suppression import CauseName, release, suppress
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
-# So long after the last notice that could not be delivered, an alert of our own says so.
-_UNDELIVERED = timedelta(hours=1)
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
@@ -32,7 +31,7 @@ class Judge:
     """One engine over all devices of a partition, and the database's record of what it decides."""
 
     def __init__(self, pack: RulePack, devices: DevicesInMemory, partition: Partition, now: datetime) -> None:
-        self._engine = Engine(pack, now, devices.by_id, devices.below)
+        self._engine = Engine(pack, now, devices.by_id, devices.below, families=devices.families)
         self._devices = devices
         self._pipelines = {-partition.number}
 
@@ -42,7 +41,7 @@ class Judge:
         stored = rows.load_rule_states(connection, communities)
         states = [state_of(row) for row in stored if self._devices.has(row.device_id)]
         memories = (DeviceMemory(*memory) for memory in load_memories(connection, communities))
-        self._pipelines |= {state.device_id for state in states if state.device_id <= 0}
+        self._pipelines |= {state.device_id for state in states if FIRST < state.device_id <= 0}
         self._save(connection, self._engine.restore(states, memories, now))
 
     def judge(self, connection: Connection, candidates: Iterable[Candidate], now: datetime) -> list[Transition]:
@@ -57,10 +56,8 @@ class Judge:
         """Let time pass, carry out what people decided, and judge ingest itself by the same rules."""
         transitions: list[Transition] = []
         for number in sorted(self._pipelines):
-            values = {"behind": not live}
-            if number == 0:
-                values["undelivered"] = any_undelivered(connection, now - _UNDELIVERED)
-            transitions += self._engine.judge(Sample(number, now, now, values), PIPELINE.name, now)
+            behind = Sample(number, now, now, {"behind": not live})
+            transitions += self._engine.judge(behind, PIPELINE.name, now)
         commands = [each for each in rows.waiting_commands(connection) if self._devices.has(each.device_id)]
         for command in commands:
             transitions += self._carry_out(command, now)
@@ -95,6 +92,7 @@ class Judge:
             for transition in transitions:
                 self._save_occurrence(connection, transition)
         _suppress(connection, transitions)
+        _release(connection, transitions)
         insert_transitions(connection, [_transition_row(transition) for transition in transitions])
         if told := list(dict.fromkeys(t.occurrence_id for t in transitions if t.occurrence_id and _is_told(t))):
             hand_in_alerts(connection, told)
@@ -133,8 +131,8 @@ class Judge:
 
 
 def _is_told(transition: Transition) -> bool:
-    """Whether an occurrence was raised or ended by it, so that people have to be told."""
-    return (transition.from_phase in _OPEN) != (transition.to_phase in _OPEN)
+    """Whether people have to be told: an occurrence was raised or ended by it, or has come to stand for itself."""
+    return transition.reason is Reason.PARENT or (transition.from_phase in _OPEN) != (transition.to_phase in _OPEN)
 
 
 def _suppress(connection: Connection, transitions: list[Transition]) -> None:
@@ -146,6 +144,14 @@ def _suppress(connection: Connection, transitions: list[Transition]) -> None:
                 found[suppressed, transition.decided_at].append(alert_id)
     for ((cause, until, detail), since), alert_ids in found.items():
         suppress(connection, alert_ids, CauseName(cause), since=since, until=until, detail=detail)
+
+
+def _release(connection: Connection, transitions: list[Transition]) -> None:
+    """End the suppression of what nothing explains any more."""
+    for transition in transitions:
+        if transition.occurrence_id and transition.reason is Reason.PARENT:
+            at = transition.decided_at
+            release(connection, [transition.occurrence_id], CauseName.CAUSED_BY_PARENT, at=at)
 
 
 def _device_number(transition: Transition) -> int | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from devices.device import Device
 from rules.engine import Engine
+from rules.family import FamilyTree, with_families
 from rules.masters import household_meters
 from rules.rule import Phase, RulePack, Severity
 from rules.sample import Sample
@@ -100,7 +101,8 @@ def backtest(
 
 def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device]) -> Engine:
     """An engine without a memory, over these devices, as ingest would make it for them."""
-    return Engine(pack, start, devices.__getitem__, household_meters(devices.values()).get)
+    known, of_households = with_families(devices), household_meters(devices.values())
+    return Engine(pack, start, known.__getitem__, of_households.get, families=FamilyTree(devices.values()))
 
 
 def replay(

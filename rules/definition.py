@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
+from devices.gateway import GATEWAY
 from devices.kind import DeviceKind
 from rules.calendar import ALWAYS, Calendar
 from rules.condition import Condition, Silent, fields_of, gates_of
@@ -36,6 +37,7 @@ _KEYS = (
     "latch",
     "schedule",
     "on_close",
+    "explains_children",
     "title",
     "message",
     "advice",
@@ -71,7 +73,8 @@ def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], n
         off_delay=_read_delay(keys, "off_delay", timedelta(), notes),
         allowed_gap=subject.gap,
         unknown=_read_word(keys, "unknown", Unknown.HOLD, notes),
-        latch=_read_latch(keys, notes),
+        latch=_read_flag(keys, "latch", notes),
+        explains_children=_read_explains(keys, kind, notes),
         schedule=_read_schedule(keys, calendars, notes),
         on_close=_read_word(keys, "on_close", OnClose.CLEAR, notes),
         title=_read_text(keys, "title", kind, when, notes),
@@ -121,11 +124,19 @@ def _read_delay(keys: Mapping[str, Item], key: str, default: timedelta, notes: N
     return default if delay is None else delay
 
 
-def _read_latch(keys: Mapping[str, Item], notes: Notes) -> bool:
-    item = keys.get("latch")
+def _read_flag(keys: Mapping[str, Item], key: str, notes: Notes) -> bool:
+    item = keys.get(key)
     if item and not isinstance(item.plain, bool):
-        notes.add(item.line, f"`latch` is true or false, not {describe(item)}")
+        notes.add(item.line, f"`{key}` is true or false, not {describe(item)}")
     return bool(item and item.plain)
+
+
+def _read_explains(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> bool:
+    if "explains_children" in keys and kind is not GATEWAY:
+        notes.add(
+            keys["explains_children"].line, f"only a rule of a `{GATEWAY.name}` can have `explains_children`: drop it"
+        )
+    return _read_flag(keys, "explains_children", notes)
 
 
 def _read_schedule(keys: Mapping[str, Item], calendars: Mapping[str, Calendar], notes: Notes) -> Calendar | None:

@@ -9,42 +9,28 @@ by the clock, and nobody counts as silent.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from heapq import heappop, heappush
-from typing import NamedTuple
 
 from devices.device import Device
+from rules.alarms import Alarm, Alarms
 from rules.condition import Value, Verdict
-from rules.machine import Close, Given, InstanceState, Judged, Reason, Tick, closes_at, reset, step
+from rules.family import FamilyTree, Heard
+from rules.instances import Changes, Instances
+from rules.machine import Bereft, Close, Given, InstanceState, Judged, Reason, Tick, closes_at, reset, step
 from rules.masters import Below
 from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest
 from rules.openings import Known, Openings, judge_anew, missed
+from rules.parents import Parents, last_heard
+from rules.pipeline import FAMILY
 from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack, Scope
 from rules.sample import Sample
 from rules.tracks.derive import derive, from_store, to_store, weigh
 from rules.tracks.repeats import EVENT
-from rules.transition import Transition, describe_sample, tell, tell_gone
+from rules.transition import Transition, describe_sample, tell, tell_gone, under_parent
 from rules.wheel import Wheel
 
-_NO_STATES: Mapping[str, InstanceState] = {}
 _NO_RULES = plan(())
 _NO_VALUES: Mapping[str, Value] = {}
-
-
-class Changes(NamedTuple):
-    """What to store: instance states to write, and the (rule, device id) of those to delete."""
-
-    saved: list[InstanceState]
-    deleted: list[tuple[str, int]]
-
-
-class _Alarm(NamedTuple):
-    """An entry of the heap: at `due`, look after an instance because of its timer or because of its silence."""
-
-    due: datetime
-    device_id: int
-    rule: str
-    silence: bool
 
 
 class Engine:
@@ -55,6 +41,7 @@ class Engine:
         now: The time of the start; nobody counts as silent for what came before.
         devices: Finds a registered device by its id, for the words and ids of transitions.
         below: Finds the household meters below a master meter by its id; None for any other device.
+        families: Who belongs to whom; without it no silence explains another.
     """
 
     def __init__(
@@ -63,6 +50,8 @@ class Engine:
         now: datetime,
         devices: Callable[[int], Device],
         below: Callable[[int], Below | None] = lambda _: None,
+        *,
+        families: FamilyTree | None = None,
     ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
         self._plans: dict[str, Plan] = {kind: plan(pack.of_kind(kind)) for kind in {r.kind for r in pack.rules}}
@@ -71,13 +60,13 @@ class Engine:
         self._frozen = True
         self._thawed_at = now
         self._ticked_at = now
-        self._alarms: list[_Alarm] = []
+        self._alarms = Alarms()
         self._waits = Wheel()
         self._openings = Openings((judge for rules in self._plans.values() for judge in rules.scheduled), now)
+        self._instances = Instances()
+        self._parents = Parents(families or FamilyTree(), self._rules, self._instances, self._last_heard)
         self._memories: dict[int, Memory] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
-        self._states: dict[int, dict[str, InstanceState]] = {}
-        self._changed: set[tuple[str, int]] = set()
 
     def judge(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
         """Judges one new sample of a device of that kind; `now` is the time of the decision.
@@ -119,7 +108,7 @@ class Engine:
     def _judge_telemetry(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         device_id, values = sample.device_id, sample.values
         transitions = self._pass_openings(sample, rules.scheduled, rules, memory, now) if rules.scheduled else []
-        states = self._states.get(device_id, _NO_STATES)
+        states = self._instances.of(device_id)
         for name, when, judge in rules.telemetry:
             state = states.get(name)
             if state is not None and (state.deadline is not None or judge.rule.schedule):
@@ -194,7 +183,7 @@ class Engine:
 
     def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
-        states = self._states.get(sample.device_id, _NO_STATES)
+        states = self._instances.of(sample.device_id)
         for rule, silent in rules.silences:
             state = states.get(rule.name)
             if state is not None and state.verdict:
@@ -207,6 +196,8 @@ class Engine:
                 continue
             self._waits.add(sample.received_at + silent.after, rule.name, sample.device_id)
         memory.last_arrival = sample.received_at
+        if self._parents.out:
+            self._parents.noticed(self._devices(sample.device_id))
         return transitions
 
     def tick(self, now: datetime, live: bool) -> list[Transition]:
@@ -232,20 +223,20 @@ class Engine:
                 memory = self._memories[device_id]
                 known = Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory))
                 transitions += self._reopen(judge, device_id, known, opened, now)
-        while self._alarms and self._alarms[0].due <= now:
-            alarm = heappop(self._alarms)
+        for alarm in self._alarms.take(now):
             rule, device_id = self._rules[alarm.rule], alarm.device_id
             if alarm.silence:
                 transitions += self._fall_silent(rule, device_id, now)
             else:
-                transitions += self._advance(rule, device_id, Tick(now), now)
-        return transitions
+                again = self._parents.still_holds(self.instance(rule.name, device_id))
+                transitions += self._advance(rule, device_id, Bereft(None) if again else Tick(now), now)
+        return transitions + self._revisit_families(now) if self._parents.revisit else transitions
 
     def next_due(self) -> datetime | None:
         """The earliest time at which a tick may find something to do; None while nothing waits."""
-        alarm = self._alarms[0].due if self._alarms else None
-        due = [each for each in (alarm, self._waits.next_due, self._openings.next_due) if each is not None]
-        return min(due) if due else None
+        waits = (self._alarms.next_due, self._waits.next_due, self._openings.next_due)
+        due = [each for each in waits if each is not None]
+        return min([self._ticked_at, *due] if self._parents.revisit else due, default=None)
 
     def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
         """Looks at the silence at once if it is due, and otherwise when it will be."""
@@ -277,8 +268,9 @@ class Engine:
         told = describe_sample(rule, heard, known_values(self._plans[rule.kind].kept, memory))
         return self._advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
 
-    def _wake(self, due: datetime, device_id: int, rule: str, *, silence: bool = False) -> None:
-        heappush(self._alarms, _Alarm(due, device_id, rule, silence))
+    def _wake(self, due: datetime | None, device_id: int, rule: str, *, silence: bool = False) -> None:
+        if due:
+            self._alarms.set(Alarm(due, device_id, rule, silence))
 
     def close(self, rule_name: str, device_id: int, now: datetime, actor: str) -> list[Transition]:
         """Ends the open occurrence because `actor` says so; empty where none is open (any more)."""
@@ -296,37 +288,56 @@ class Engine:
         return self._advance(rule, state.device_id, Tick(ts), now)
 
     def _advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
-        states = self._states.get(device_id, _NO_STATES)
+        states = self._instances.of(device_id)
         before = states.get(rule.name) or InstanceState(rule.name, rule.version, device_id)
         after, moves = step(rule, before, given)
         if after is before:
             return []
-        self._keep(after)
+        self._instances.keep(after)
         # A deadline that a tick has already found unfulfilled is looked at again, now that there is news.
         if after.deadline and (after.deadline != before.deadline or after.deadline <= self._ticked_at):
             self._wake(after.deadline, device_id, rule.name)
         if not moves:
             return []
         if rule.schedule:
-            self._await_closing(rule, after)
+            self._wake(closes_at(rule, after), device_id, rule.name)
             if rule.silence and after.phase is Phase.NORMAL and moves[-1].reason is Reason.SCHEDULE:
                 self._await_silence(rule, device_id, now)
         device = self._devices(device_id)
-        return [tell(rule, move, device, now) for move in moves]
+        told = [tell(rule, move, device, now) for move in moves]
+        if rule.silence or rule.explains_children:
+            self._parents.noticed(device)
+            if rule.silence and any(each.raises for each in told):
+                return self._seek_parent(after, told, device, now)
+        return told
 
-    def _await_closing(self, rule: Rule, state: InstanceState) -> None:
-        closes = closes_at(rule, state)
-        if closes is not None:
-            self._wake(closes, state.device_id, rule.name)
+    def _seek_parent(
+        self, state: InstanceState, told: list[Transition], device: Device, now: datetime
+    ) -> list[Transition]:
+        """Suppresses a silence that its family explains, the outage of which may come to light by it."""
+        transitions: list[Transition] = []
+        family = self._parents.explains(device)
+        if family is None and (found := self._parents.found(device, now)):
+            family, outage = found
+            transitions = self.judge(Sample(family.id, now, now, outage.values), FAMILY.name, now)
+        if family is None or not self._parents.is_out(family):
+            return transitions + told
+        self._instances.keep(replace(state, parent=family.id))
+        return transitions + [under_parent(each, family.name) if each.raises else each for each in told]
 
-    def _keep(self, state: InstanceState) -> None:
-        self._changed.add((state.rule, state.device_id))
-        states = self._states.setdefault(state.device_id, {})
-        states[state.rule] = state
-        if state.phase is Phase.NORMAL and not state.sequence:
-            del states[state.rule]
-            if not states:
-                del self._states[state.device_id]
+    def _revisit_families(self, now: datetime) -> list[Transition]:
+        transitions: list[Transition] = []
+        for sample in list(self._parents.back(now)):
+            transitions += self.judge(sample, FAMILY.name, now)
+        for orphan in list(self._parents.orphans()):
+            rule = self._rules[orphan.rule]
+            if rule.silence:
+                transitions += self._advance(rule, orphan.device_id, Bereft(now + rule.silence.period), now)
+        return transitions
+
+    def _last_heard(self, device_id: int, since_thaw: bool) -> Heard | None:
+        silences = self._plans.get(self._devices(device_id).kind, _NO_RULES).silences
+        return last_heard(self._memories.get(device_id), silences, self._thawed_at if since_thaw else None)
 
     def restore(
         self, states: Iterable[InstanceState], memories: Iterable[DeviceMemory], now: datetime
@@ -340,14 +351,13 @@ class Engine:
         for state in states:
             rule = self._rules.get(state.rule)
             if rule and rule.version == state.rule_version:
-                self._states.setdefault(state.device_id, {})[state.rule] = state
-                if state.deadline:
-                    self._wake(state.deadline, state.device_id, state.rule)
-                if rule.schedule:
-                    self._await_closing(rule, state)
+                self._instances.restore(state)
+                self._parents.restored(state)
+                self._wake(state.deadline, state.device_id, state.rule)
+                self._wake(closes_at(rule, state), state.device_id, state.rule)
                 continue
             kept, moves = reset(state, rule.version if rule else state.rule_version, now)
-            self._keep(kept)
+            self._instances.keep(kept)
             for move in moves:
                 device = self._devices(state.device_id)
                 transitions.append(tell(rule, move, device, now) if rule else tell_gone(move, device, now))
@@ -383,10 +393,8 @@ class Engine:
 
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device; None where it is normal and always was."""
-        return self._states.get(device_id, _NO_STATES).get(rule_name)
+        return self._instances.of(device_id).get(rule_name)
 
     def drain_changes(self) -> Changes:
         """The instance states that changed since the last call, in the order of rule and device."""
-        keys, self._changed = sorted(self._changed), set()
-        found = [(key, self.instance(*key)) for key in keys]
-        return Changes([state for _, state in found if state], [key for key, state in found if state is None])
+        return self._instances.drain()

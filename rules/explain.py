@@ -59,7 +59,7 @@ def explain(told: Told) -> tuple[str, ...]:
     if ended is not None and told.to_phase != Phase.ACTIVE and not _opens(told):
         return ended(told)
     found = _held(told) if told.to_phase in {Phase.PENDING, Phase.ACTIVE} else _over(told)
-    return (*_opening(told), *found, _consequence(told), *_chattering(told))
+    return (*_opening(told), *found, _consequence(told), *_chattering(told), *_caused(told))
 
 
 def found_of(condition: Condition, kind: DeviceKind, values: Mapping[str, Anything], ts: datetime) -> str:
@@ -71,6 +71,8 @@ def _consequence(told: Told) -> str:
     match told.to_phase, told.from_phase:
         case Phase.PENDING, _:
             says = f"这一情况须持续{_delay(told, 'on_delay')}才会报警，从{clock(told.at)}起计时。"
+        case Phase.ACTIVE, Phase.ACTIVE:
+            says = f"同组的其他设备已恢复，这一台仍没有数据，{clock(told.at)}起单独报警。"
         case Phase.ACTIVE, before:
             says = _ripened(told) if before in _OPENED else "恢复过程中情况再次出现，仍是同一次报警。"
         case Phase.RECOVERING, _ if _momentary(told):
@@ -131,6 +133,11 @@ def _opening(told: Told) -> tuple[str, ...]:
 
 def _calendar(told: Told) -> str:
     return f"“{_mapping(told.inputs.get('schedule')).get('label', '')}”"
+
+
+def _caused(told: Told) -> tuple[str, ...]:
+    family = told.inputs.get("caused_by")
+    return (f"{family}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",) if family else ()
 
 
 def _chattering(told: Told) -> tuple[str, ...]:

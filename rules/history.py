@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from devices.catalogue import KIND_BY_NAME
 from rules.backtest import Arrival, Span
-from rules.pipeline import PIPELINE, RULE_KINDS
+from rules.pipeline import RULE_KINDS
 from rules.rule import RulePack
 from rules.sample import Sample
 from store.database import Connection
@@ -12,7 +13,7 @@ from store.history import HistoryRow, Wanted, read_history
 
 def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, device_time: bool = False) -> Wanted:
     """What of the stored history the rules of a pack look at; its kinds are all that have a rule, for silence too."""
-    kinds = sorted({rule.kind for rule in pack.rules} - {PIPELINE.name})
+    kinds = sorted({rule.kind for rule in pack.rules} & set(KIND_BY_NAME))
     return Wanted(
         start=span.start,
         end=span.end,

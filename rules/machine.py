@@ -24,6 +24,7 @@ class Reason(StrEnum):
     SILENCE = "silence"
     ARRIVAL = "arrival"
     SCHEDULE = "schedule"
+    PARENT = "parent"
     RESOLVED = "resolved"
     RULE_CHANGED = "rule_changed"
 
@@ -34,8 +35,9 @@ class InstanceState:
 
     `since` is when it came into its phase and `deadline` when its timer runs out. `verdict` is the latest one, and
     `last_ts` the event time of the latest that was not UNKNOWN. `sequence` counts the occurrences, of which one is
-    open since `opened_at` or none is, and `chatter` how often of late. `inputs` is JSON: the latest sample that held
-    the condition and, as `cleared`, the latest that did not.
+    open since `opened_at` or none is, and `chatter` how often of late. `parent` is the number of the family whose
+    silence explains the open one; once that is over, `deadline` is when it has to stand for itself. `inputs` is JSON:
+    the latest sample that held the condition and, as `cleared`, the latest that did not.
     """
 
     rule: str
@@ -49,6 +51,7 @@ class InstanceState:
     sequence: int = 0
     opened_at: datetime | None = None
     chatter: Chatter = CALM_SO_FAR
+    parent: int | None = None
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -86,7 +89,13 @@ class Move(NamedTuple):
     state: InstanceState
 
 
-Given = Judged | Tick | Close
+class Bereft(NamedTuple):
+    """The family is back: a child that is silent still at `until` stands for itself. None: it is not back after all."""
+
+    until: datetime | None
+
+
+Given = Judged | Tick | Close | Bereft
 Outcome = tuple[InstanceState, tuple[Move, ...]]
 
 
@@ -101,6 +110,8 @@ def step(rule: Rule, state: InstanceState, given: Given) -> Outcome:
             return _pass(rule, state, now)
         case Close(now):
             return _close(state, now)
+        case Bereft(until):
+            return (state if state.parent is None else replace(state, deadline=until)), ()
         case Judged():
             return _judge(rule, state, given)
 
@@ -209,6 +220,8 @@ def _pass(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
 
 def _run_out(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
     """Lets the timer run out at its deadline, if it is past and what it waits for held without a gap until then."""
+    if state.phase is Phase.ACTIVE and state.deadline and now >= state.deadline:
+        return _enter(replace(state, parent=None), Phase.ACTIVE, state.deadline, Reason.PARENT)
     due, last = state.deadline, state.last_ts
     if due is None or last is None or now < due or state.verdict is not (state.phase is Phase.PENDING):
         return state, ()
@@ -252,6 +265,7 @@ def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, del
         since=at,
         deadline=None if delay is None else at + delay,
         opened_at=state.opened_at if open_still else None,
+        parent=state.parent if open_still else None,
     )
     return entered, (Move(state.phase, at, reason, entered),)
 

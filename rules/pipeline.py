@@ -1,10 +1,13 @@
-"""Our own ingest pipeline as a device kind, so that falling behind is an ordinary rule and an ordinary alert."""
+"""What is no device and is judged like one: our own ingest pipeline, and families of devices that fall silent together.
+
+So falling behind, or the failure of a whole building, is an ordinary rule and an ordinary alert.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
 
 from devices.catalogue import KIND_BY_NAME
-from devices.kind import DeviceKind, Flag
+from devices.kind import DeviceKind, Flag, Gauge, Interval
 
 PIPELINE = DeviceKind(
     name="pipeline",
@@ -20,4 +23,19 @@ PIPELINE = DeviceKind(
     standards=(),
 )
 
-RULE_KINDS: Mapping[str, DeviceKind] = {**KIND_BY_NAME, PIPELINE.name: PIPELINE}
+FAMILY = DeviceKind(
+    name="family",
+    zh="成组设备",
+    en="devices of one gateway or building",
+    fields=(
+        Flag("outage", "成组离线", "most are silent"),
+        Gauge("children_silent", "台", Interval(0, 1_000_000), "无数据的设备数", "devices that are silent"),
+        Gauge("children_expected", "台", Interval(0, 1_000_000), "应上报的设备数", "devices that should have reported"),
+    ),
+    events=(),
+    reporting_period=timedelta(minutes=1),
+    plan_items=(),
+    standards=(),
+)
+
+RULE_KINDS: Mapping[str, DeviceKind] = {**KIND_BY_NAME, PIPELINE.name: PIPELINE, FAMILY.name: FAMILY}

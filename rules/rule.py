@@ -92,7 +92,8 @@ class Rule:
 
     `when` opens an occurrence after `on_delay`; `until` (or, where it is None, not `when`) ends it after `off_delay`.
     `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `schedule` is when the
-    rule is in force, None for always. `source` is the file and line of the definition, as `file:line`.
+    rule is in force, None for always. Where it `explains_children`, the children of the gateway are silent because of
+    it. `source` is the file and line of the definition, as `file:line`.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Rule:
     latch: bool = False
     schedule: Calendar | None = None
     on_close: OnClose = OnClose.CLEAR
+    explains_children: bool = False
     examples: tuple[tuple[Step, ...], ...] = ()
     source: str = ""
 

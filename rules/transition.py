@@ -155,6 +155,12 @@ def describe_sample(rule: Rule, sample: Sample, remembered: Mapping[str, object]
     return {**told, "last_known": earlier} if earlier else told
 
 
+def under_parent(told: Transition, family: str) -> Transition:
+    """Suppresses what a transition raises, because the family of that name is silent as a whole."""
+    cause = Suppressed("caused_by_parent", None, f"{family}：多台设备同时离线，已合并报警")
+    return replace(told, inputs={**told.inputs, "caused_by": family}, suppressed=(*told.suppressed, cause))
+
+
 def _occurrence_of(rule: str, move: Move, device: Device) -> UUID | None:
     return None if {move.from_phase, move.state.phase} <= _BEFORE else occurrence_id(rule, device, move.state.sequence)
 

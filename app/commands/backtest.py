@@ -15,6 +15,7 @@ from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from rules.backtest import Arrival, Backtest, Span, backtest
+from rules.family import with_families
 from rules.goals import CITY
 from rules.history import stored_arrivals, wanted_history
 from rules.loader import load_rules
@@ -99,7 +100,8 @@ def _over_file(
         raise fail(f"{file} holds nothing of these devices", Exit.INSUFFICIENT_DATA)
     span = Span(start or arrivals[0].sample.received_at, end or arrivals[-1].sample.received_at + timedelta(seconds=1))
     within = [each for each in arrivals if span.start <= each.sample.received_at < span.end]
-    return backtest(pack, within, span, recording.devices), recording.devices
+    devices = with_families(recording.devices)
+    return backtest(pack, within, span, devices), devices
 
 
 def _over_history(
@@ -123,7 +125,8 @@ def _over_history(
             wanted = wanted_history(pack, span, list(devices), device_time=device_time)
             frozen = [] if device_time else [Span(*each) for each in read_standstills(connection, *span)]
             arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
-            return backtest(pack, arrivals, span, devices, frozen), devices
+            known = with_families(devices)
+            return backtest(pack, arrivals, span, known, frozen), known
 
 
 def _as_json(summary: Summary, found: Backtest, devices: Mapping[int, Device]) -> dict[str, Any]:

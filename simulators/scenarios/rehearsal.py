@@ -10,6 +10,7 @@ from devices.device import Device
 from devices.payload import Occurrence, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from rules.backtest import Arrival, Backtest, Span, backtest
+from rules.family import with_families
 from rules.pipeline import PIPELINE
 from rules.rule import RulePack
 from rules.sample import Sample
@@ -36,18 +37,22 @@ class Rehearsal:
 def rehearse(scenario: Scenario, pack: RulePack) -> Rehearsal:
     """Decode and judge all that the devices of the scenario send, second by second, as ingest would."""
     found, rejected = judged(scenario, pack)
-    names = {device.id: device.name for device in (_ANJU, *scenario.devices)}
+    names = {number: device.name for number, device in _devices(scenario).items()}
     raised = (Raised(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in found.occurrences)
     return Rehearsal(tuple(raised), found.samples, rejected)
 
 
 def judged(scenario: Scenario, pack: RulePack) -> tuple[Backtest, Mapping[str, int]]:
     """What the rules make of all that the devices send, and how much was rejected, by reason."""
-    devices = {device.id: device for device in (_ANJU, *scenario.devices)}
+    devices = _devices(scenario)
     rejected: Counter[str] = Counter()
     arrivals = heapq.merge(_readings(scenario, rejected), _pulse(scenario), key=lambda each: each.sample.received_at)
     span = Span(scenario.start, scenario.end)
     return backtest(pack, arrivals, span, devices, frozen=list(_standstill(scenario))), rejected
+
+
+def _devices(scenario: Scenario) -> Mapping[int, Device]:
+    return with_families({device.id: device for device in (_ANJU, *scenario.devices)})
 
 
 def _standstill(scenario: Scenario) -> Iterator[Span]:

@@ -43,7 +43,7 @@ def test_every_kind_has_its_file_in_each_place(kind, place):
 @pytest.mark.parametrize("folder", ["rules/definitions"])
 def test_no_rule_file_is_left_without_a_kind(folder):
     stems = {path.stem for path in (ROOT / folder).glob("*.yaml")}
-    assert stems == {*KIND_BY_NAME, "pipeline"}
+    assert stems == {*KIND_BY_NAME, "pipeline", "family"}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -153,7 +153,7 @@ def test_stopping_and_restoring_anywhere_gives_the_same_transitions(one_rule, sa
         if count in stops:
             assert world.restart(minute=minute_of(sample)) == []
         world.judge(sample)
-    world.restart(minute=END)
+    world.restart(minute=minute_of(samples[-1]) if samples else 0)
     world.tick(END)
     assert outcome(world.transitions) == run(one_rule, samples)
 

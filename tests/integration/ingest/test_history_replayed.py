@@ -85,6 +85,7 @@ def replayed(url, span):
                 json.loads(json.dumps(told.inputs)),
             )
             for told in replay(engine, arrivals, span)
+            if told.device_id > 0
         ]
 
 

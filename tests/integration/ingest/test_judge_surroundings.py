@@ -5,17 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.rule_files import rules_folder
 from devices.water_meter import WATER_METER
 from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.judge import Judge
 from ingest.partition import EVERYTHING
 from rules.condition import Compare
+from rules.loader import load_rules
 from rules.rule import Rule, RulePack, Severity
 from rules.sample import Sample
 from running import query, register
 from store.bad_actors import list_bad_actors
 from store.database import connect
+from store.device_state import StateChange, save_states
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -59,6 +62,25 @@ class Place:
                 sample = Sample(device.id, ts, ts, {"flow_m3_h": flow})
                 self.judge.judge(self.connection, [Candidate(device.kind, sample)], ts)
 
+    def arrive(self, at, *device_ids):
+        """Readings of electricity meters, `at` so many seconds."""
+        ts = START + at * SECOND
+        with self.connection.transaction():
+            for device_id in device_ids:
+                candidate = Candidate("electricity_meter", Sample(device_id, ts, ts, {"voltage_v": 230.0}))
+                self.judge.judge(self.connection, [candidate], ts)
+            memories = [memory for memory in self.judge.drain_memories() if memory.device_id > 0]
+            save_states(
+                self.connection,
+                [StateChange(m.device_id, ts, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories],
+            )
+
+    def tick(self, first, last=None):
+        """Every half minute between two times, in seconds."""
+        for at in range(first, (last or first) + 1, 30):
+            with self.connection.transaction():
+                self.judge.tick(self.connection, START + at * SECOND, live=True)
+
     def ask(self, statement, *parameters):
         return query(self.url, statement, *parameters)
 
@@ -101,3 +123,32 @@ def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
         1,
     )
     assert list_bad_actors(place.connection, None, START + timedelta(days=1), 10) == []
+
+
+def test_children_of_a_silent_gateway_are_suppressed_and_told_when_they_alone_stay_away(place, database_url):
+    register(database_url, "c2", [("g1", "gateway"), *((f"m{n}", "electricity_meter", "g1") for n in range(6))])
+    pack = load_rules(rules_folder(None))
+    place.begin(*pack.rules)
+    meters = [place.devices.find("c2", f"m{n}").id for n in range(6)]
+    place.arrive(0, *meters)
+    place.tick(0, 70 * 60)
+    assert place.ask(OPEN_ALERTS) == [
+        ("electricity_silent", 6, 6, "caused_by_parent"), ("family_silent", 1, 0, None),
+    ]  # fmt: skip
+    assert place.ask("SELECT community, device_id, kind, simulated FROM alert WHERE rule = 'family_silent'") == [
+        ("c2", None, "family", False)
+    ]
+    place.begin(*pack.rules, now=START + timedelta(minutes=71))
+    place.tick(71 * 60)
+    place.arrive(72 * 60, *meters[1:])
+    place.tick(72 * 60, 90 * 60)
+    assert place.ask(OPEN_ALERTS) == [("electricity_silent", 1, 0, "caused_by_parent")]
+    assert place.ask("SELECT count(*) FROM alert_transition WHERE reason = 'parent'") == [(1,)]
+
+
+OPEN_ALERTS = """
+    SELECT rule, count(DISTINCT alert.id),
+           count(*) FILTER (WHERE cause IS NOT NULL AND until IS NULL), min(cause)
+    FROM alert LEFT JOIN alert_suppression ON alert_id = alert.id
+    WHERE process <> 'ended' GROUP BY rule ORDER BY rule
+"""

@@ -1,0 +1,123 @@
+"""Which family explains the silence of a device, and what follows when that family is back."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from devices.device import Device
+from rules.condition import Silent
+from rules.family import FIRST, Family, FamilyTree, Heard, Outage, outage
+from rules.instances import Instances
+from rules.machine import InstanceState
+from rules.memory import Memory
+from rules.rule import Phase, Rule
+from rules.sample import Sample
+
+_SINCE_THAW = True
+_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
+
+
+def last_heard(
+    memory: Memory | None, silences: Sequence[tuple[Rule, Silent]], thawed_at: datetime | None
+) -> Heard | None:
+    """When a device was heard, not before the thaw if that is given; None where no rule watches it or it never was."""
+    if memory is None or memory.last_arrival is None or not silences:
+        return None
+    (_, silent), *_ = silences
+    return Heard(max(memory.last_arrival, thawed_at or memory.last_arrival), silent.period, silent.jitter)
+
+
+@dataclass(slots=True)
+class Parents:
+    """Looks at families through the eyes of the engine.
+
+    `heard` gives when a child was heard, counted from the thaw if asked so, None where it says nothing. `out` are the
+    families with an open outage, `revisit` those to be looked at, because a child was heard or fell silent.
+    """
+
+    tree: FamilyTree
+    rules: Mapping[str, Rule]
+    instances: Instances
+    heard: Callable[[int, bool], Heard | None]
+    out: set[int] = field(default_factory=set)
+    revisit: set[int] = field(default_factory=set)
+
+    def restored(self, state: InstanceState) -> None:
+        """Takes over an instance: one that a family explains, or one on a family."""
+        if state.parent is not None:
+            self.revisit.add(state.parent)
+        elif state.device_id <= FIRST and state.phase in _OPEN:
+            self.out.add(state.device_id)
+            self.revisit.add(state.device_id)
+
+    def explains(self, device: Device) -> Family | None:
+        """The family whose outage, known already, explains the silence of a child or of its gateway."""
+        led, family = self.tree.led_by(device), self.tree.of(device)
+        if led and self._outage(led):
+            return led
+        return family if family and self.is_out(family) else None
+
+    def found(self, device: Device, now: datetime) -> tuple[Family, Outage] | None:
+        """The outage of the family that comes to light because this child of it has fallen silent."""
+        family, fallen = self.tree.of(device), self.heard(device.id, _SINCE_THAW)
+        if family is None or fallen is None:
+            return None
+        others = (self.heard(child, _SINCE_THAW) for child in family.children if not self._is_silent(child))
+        seen = outage(fallen, [fallen, *(each for each in others if each)], now)
+        if seen is None:
+            return None
+        self.out.add(family.id)
+        return family, seen
+
+    def noticed(self, device: Device) -> None:
+        """A child was heard or fell silent: its family is looked at with the next tick."""
+        for family in (self.tree.of(device), self.tree.led_by(device)):
+            if family:
+                self.revisit.add(family.id)
+
+    def back(self, now: datetime) -> Iterator[Sample]:
+        """For each family that was out and of which most are heard again, the sample that says so."""
+        for number in sorted(self.revisit):
+            family = self.tree.by_id(number)
+            state = self._outage(family) if family else None
+            if family is None or state is None:
+                continue
+            found = (self.heard(child, not _SINCE_THAW) for child in family.children)
+            missing = sum(1 for each in found if each and each.is_missing(now))
+            values = state.inputs.get("values")
+            before = values.get("children_silent", 0) if isinstance(values, dict) else 0
+            if missing * 2 <= before:
+                self.out.discard(number)
+                yield Sample(family.id, now, now, {"outage": False, "children_silent": float(missing)})
+
+    def orphans(self) -> Iterator[InstanceState]:
+        """The silences whose family is back, and which therefore have to stand for themselves soon."""
+        for number in sorted(self.revisit):
+            family = self.tree.by_id(number)
+            if family and not self.is_out(family):
+                members = (*family.children, *((family.leader,) if family.leader else ()))
+                states = (state for member in members for state in self._silences(member))
+                yield from [s for s in states if s.parent == number and s.phase is Phase.ACTIVE and s.deadline is None]
+        self.revisit.clear()
+
+    def still_holds(self, state: InstanceState | None) -> bool:
+        """Whether the family of a silence that was to stand for itself is out again."""
+        if state is None or state.parent is None or state.phase is not Phase.ACTIVE:
+            return False
+        family = self.tree.by_id(state.parent)
+        return family is not None and self.is_out(family)
+
+    def is_out(self, family: Family) -> bool:
+        """Whether the family is silent: by its alert, or because its gateway is."""
+        return bool((family.leader is not None and self._is_silent(family.leader)) or self._outage(family))
+
+    def _outage(self, family: Family) -> InstanceState | None:
+        return next((state for state in self.instances.of(family.id).values() if state.phase in _OPEN), None)
+
+    def _silences(self, device_id: int) -> list[InstanceState]:
+        """The instances on a device that watch for silence, or explain that of its children."""
+        states = self.instances.of(device_id).values()
+        return [s for s in states if (rule := self.rules[s.rule]).silence or rule.explains_children]
+
+    def _is_silent(self, device_id: int) -> bool:
+        return any(state.phase in _OPEN and state.verdict is not False for state in self._silences(device_id))

@@ -1,0 +1,236 @@
+"""Families: devices that fall silent together have one alert, and each its own again once the family is back."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devices.device import Device
+from devices.electricity_meter import ELECTRICITY_METER
+from devices.gateway import GATEWAY
+from rules.condition import Compare, Silent
+from rules.engine import Engine
+from rules.family import FamilyTree, Heard, outage, with_families
+from rules.loader import load_rules
+from rules.machine import Reason
+from rules.rule import RulePack
+from rules.sample import Sample
+from tests.unit.rules_fixtures.world import START, at, minutes, rule, silent_rule
+
+(FAMILY_RULE,) = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
+METERS = silent_rule()  # 50 minutes
+GATEWAYS = silent_rule(name="gateway_silent", kind=GATEWAY.name, when=Silent(3, minutes(1), timedelta(seconds=30)))
+LOST_BUS = rule(
+    name="bus_lost", kind=GATEWAY.name, when=Compare("children_online", "below", 1.0), until=None, message="{device}",
+    on_delay=timedelta(), off_delay=timedelta(), explains_children=True,
+)  # fmt: skip
+
+
+class Town:
+    """A gateway, number 1000, with meters behind it, numbers from 1, and what the rules say of them."""
+
+    def __init__(self, meters, *, gateway=None, building="", gateways=GATEWAYS):
+        self.meters = range(1, meters + 1)
+        kind, name = ELECTRICITY_METER.name, gateway or ""
+        self.devices = [Device(n, "c1", f"m{n}", kind, gateway, building=building) for n in self.meters]
+        if gateway:
+            self.devices.append(Device(1000, "c1", name, GATEWAY.name))
+        self.tree = FamilyTree(self.devices)
+        self.pack = RulePack((METERS, gateways, LOST_BUS, FAMILY_RULE))
+        self.transitions, self.minute = [], 0
+        self.engine = self._engine(START)
+        self.engine.tick(START, live=True)
+
+    def _engine(self, now):
+        by_id = {device.id: device for device in self.devices}
+        return Engine(self.pack, now, with_families(by_id).__getitem__, families=self.tree)
+
+    def speak(self, minute, numbers, **values):
+        for number in numbers:
+            kind = GATEWAY.name if number == 1000 else ELECTRICITY_METER.name
+            sample = Sample(number, at(minute), at(minute), values or {"voltage_v": 230.0})
+            self.transitions += self.engine.judge(sample, kind, at(minute))
+
+    def tick(self, *minutes_):
+        for minute in minutes_:
+            self.transitions += self.engine.tick(at(minute), live=True)
+
+    def restart(self, minute):
+        states = self.engine.drain_changes().saved
+        memories = self.engine.drain_memories()
+        self.engine = self._engine(at(minute))
+        self.transitions += self.engine.restore(states, memories, at(minute))
+
+    def raised(self, rule_name):
+        return [told for told in self.transitions if told.rule == rule_name and told.raises]
+
+    def notices(self):
+        """What people would be told at first: occurrences that nothing suppresses, and those that stand alone now."""
+        return [t for t in self.transitions if (t.raises and not t.suppressed) or t.reason is Reason.PARENT]
+
+
+def staggered(town, first=0):
+    """All meters speak once, spread over one period of a quarter of an hour."""
+    for number in town.meters:
+        town.speak(first + 15 * number / len(town.meters), [number])
+
+
+def test_two_hundred_children_behind_one_gateway_are_one_notice():
+    town = Town(200, gateway="g1")
+    staggered(town)
+    town.tick(*range(15, 120))
+    (notice,) = town.notices()
+    assert (notice.rule, notice.inputs["values"]["children_silent"]) == ("family_silent", 200)
+    assert notice.message.startswith("网关 g1：应当上报的 200 台设备中有 200 台")
+    silent = town.raised("meter_silent")
+    assert len(silent) == 200
+    assert {told.suppressed[0].cause for told in silent} == {"caused_by_parent"}
+    assert {told.inputs["caused_by"] for told in silent} == {"网关 g1"}
+
+
+def test_a_gateway_that_is_itself_silent_is_the_alert():
+    town = Town(200, gateway="g1")
+    staggered(town)
+    town.speak(15, [1000], children_online=200.0)
+    town.tick(*range(15, 120))
+    assert [told.rule for told in town.notices()] == ["gateway_silent"]
+    assert len(town.raised("meter_silent")) == 200
+
+
+def test_a_gateway_that_says_why_its_children_are_silent_is_the_alert():
+    town = Town(200, gateway="g1")
+    staggered(town)
+    for minute in range(15, 120):
+        town.speak(minute, [1000], children_online=0.0)
+        town.tick(minute)
+    assert [told.rule for told in town.notices()] == ["bus_lost"]
+    assert len(town.raised("meter_silent")) == 200
+
+
+def test_a_gateway_that_falls_silent_after_its_children_adds_no_notice():
+    patient = replace(GATEWAYS, when=Silent(2, minutes(60), minutes(1)))
+    town = Town(20, gateway="g1", gateways=patient)
+    staggered(town)
+    town.speak(15, [1000], children_online=20.0)
+    town.tick(*range(15, 200))
+    assert [told.rule for told in town.notices()] == ["family_silent"]
+    assert town.raised("gateway_silent")[0].suppressed
+
+
+def test_the_devices_of_a_building_are_a_family_too():
+    town = Town(12, building="3")
+    staggered(town)
+    town.tick(*range(15, 120))
+    (notice,) = town.notices()
+    assert notice.message.startswith("3号楼：应当上报的 12 台设备中有 12 台")
+
+
+def test_a_few_that_fall_silent_among_many_have_their_own_alerts():
+    town = Town(20, gateway="g1")
+    for minute in range(0, 120, 15):
+        town.speak(minute, range(1, 21) if minute == 0 else range(6, 21))
+        town.tick(minute + 14)
+    assert [told.rule for told in town.notices()] == ["meter_silent"] * 5
+
+
+def test_two_alone_in_a_building_are_no_family():
+    town = Town(2, building="3")
+    staggered(town)
+    town.tick(*range(15, 120))
+    assert [told.rule for told in town.notices()] == ["meter_silent"] * 2
+
+
+def test_children_that_stay_silent_when_the_family_is_back_stand_for_themselves_after_a_period():
+    town = Town(20, gateway="g1")
+    staggered(town)
+    town.tick(*range(15, 120))
+    town.speak(120, range(3, 21))
+    town.tick(*range(120, 135))
+    (back,) = [t for t in town.transitions if t.rule == "family_silent" and t.to_phase == "normal"]
+    assert back.at == at(120)
+    assert [told.rule for told in town.notices()] == ["family_silent"]
+    town.tick(135)
+    alone = [told for told in town.notices() if told.reason is Reason.PARENT]
+    assert sorted((told.device_id, told.at) for told in alone) == [(1, at(135)), (2, at(135))]
+    assert {told.occurrence_id for told in alone} < {told.occurrence_id for told in town.raised("meter_silent")}
+
+
+def test_children_that_come_back_within_the_period_are_never_told():
+    town = Town(20, gateway="g1")
+    staggered(town)
+    town.tick(*range(15, 120))
+    for minute in range(120, 135):
+        town.speak(minute, [number for number in town.meters if 120 + number % 15 == minute])
+        town.tick(minute)
+    town.tick(*range(135, 150))
+    assert [told.rule for told in town.notices()] == ["family_silent"]
+
+
+def test_a_family_that_is_out_again_before_the_period_is_over_keeps_its_children():
+    town = Town(6, gateway="g1")
+    staggered(town)
+    town.speak(15, [1000], children_online=6.0)
+    town.tick(*range(15, 100))
+    town.speak(100, [1000], children_online=0.0)
+    town.tick(*range(100, 130))
+    assert not [told for told in town.notices() if told.rule == "meter_silent"]
+    town.speak(130, [1000], children_online=6.0)
+    town.tick(*range(130, 134))
+    town.tick(145)
+    assert not [told for told in town.notices() if told.rule == "meter_silent"]
+
+
+def test_one_child_that_is_back_does_not_end_the_outage_of_the_others():
+    town = Town(20, gateway="g1")
+    staggered(town)
+    town.tick(*range(15, 55))
+    town.speak(55, [1])
+    town.tick(*range(55, 100))
+    assert [told.rule for told in town.notices()] == ["family_silent"]
+
+
+def test_a_restart_forgets_no_outage_and_no_child():
+    town = Town(20, gateway="g1")
+    staggered(town)
+    town.tick(*range(15, 70))
+    town.restart(70)
+    town.tick(*range(70, 120))
+    town.speak(120, range(2, 21))
+    town.tick(121)
+    town.restart(122)
+    town.tick(*range(122, 140))
+    assert [told.rule for told in town.notices()] == ["family_silent", "meter_silent"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(30, 400), st.integers(30, 400)), min_size=1, max_size=14),
+    st.integers(0, 1000),
+)
+def test_every_silence_is_told_in_the_end_and_none_is_told_twice(absences, seed):
+    town = Town(len(absences), gateway="g1")
+    for minute in range(600):
+        for number, (first, second) in zip(town.meters, absences, strict=True):
+            away = min(first, second) < minute < max(first, second) or ((number + seed) % 3 == 0 and minute > 300)
+            if not away and minute % 15 == number % 15:
+                town.speak(minute, [number])
+        town.tick(minute)
+    out = any(told.rule == "family_silent" for told in town.transitions)
+    for number in town.meters:
+        own = [told for told in town.transitions if told.device_id == number and told.rule == "meter_silent"]
+        told_of = [(told.occurrence_id) for told in town.notices() if told.device_id == number]
+        assert len(told_of) == len(set(told_of))
+        if not out:
+            assert len(told_of) == sum(told.raises for told in own)
+    outages = [told.to_phase for told in town.transitions if told.rule == "family_silent"]
+    assert outages == ["active", "normal"] * (len(outages) // 2) + ["active"] * (len(outages) % 2)
+
+
+def test_who_had_no_occasion_to_speak_counts_neither_way():
+    fallen = Heard(at(0), minutes(1), minutes(1))
+    slow = Heard(at(-5), minutes(15), minutes(1))
+    assert outage(fallen, [fallen, fallen, fallen, *[slow] * 9], at(4)) == (3, 3)
+    present = Heard(at(3), minutes(1), minutes(1))
+    assert outage(fallen, [fallen, fallen, fallen, *[present] * 3], at(4)) is None
