@@ -22,14 +22,14 @@ def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | No
     keys = as_mapping(item, _WORDS, notes, "a condition")
     if keys is None:
         return None
-    forms = [word for word in _FORMS if word in keys and not any(_BESIDE.get(word) == key for key in keys)]
+    forms = [word for word in FORMS if word in keys and not any(_BESIDE.get(word) == key for key in keys)]
     if len(forms) != 1:
         found = _listed(forms) if forms else "none"
-        notes.add(item.line, f"a condition has exactly one of {_listed(_FORMS)}, not {found}")
+        notes.add(item.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}")
         return None
     if len(notes.problems) == before:
         _refuse_others(keys, forms[0], notes)
-    return _FORMS[forms[0]].read(keys, subject, notes)
+    return FORMS[forms[0]].read(keys, subject, notes)
 
 
 def _read_field(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
@@ -119,8 +119,8 @@ def _read_part(item: Item, word: str, subject: Subject, notes: Notes) -> Conditi
 
 def _refuse_others(keys: Mapping[str, Item], form: str, notes: Notes) -> None:
     for key, item in keys.items():
-        if key != form and key not in _FORMS[form].words:
-            owners = [word for word, (_, words) in _FORMS.items() if key in words]
+        if key != form and key not in FORMS[form].words:
+            owners = [word for word, (_, words) in FORMS.items() if key in words]
             notes.add(item.line, f"`{key}` needs {_listed(owners, ' or ')}, it says nothing about `{form}`")
 
 
@@ -136,7 +136,7 @@ class _Form(NamedTuple):
     words: tuple[str, ...] = ()
 
 
-_FORMS: Mapping[str, _Form] = {
+FORMS: Mapping[str, _Form] = {
     "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, "over", "settle")),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
     "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
@@ -148,4 +148,4 @@ _FORMS: Mapping[str, _Form] = {
     "not": _Form(_read_not),
 }
 _BESIDE = {"event": "repeats", "over": "compared_with"}  # words that make no condition of their own beside these
-_WORDS = tuple(dict.fromkeys(word for form, (_, words) in _FORMS.items() for word in (form, *words)))
+_WORDS = tuple(dict.fromkeys(word for form, (_, words) in FORMS.items() for word in (form, *words)))

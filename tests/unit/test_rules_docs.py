@@ -1,0 +1,32 @@
+"""docs/rules.md: every rule on the page is one that works, and every word of the vocabulary is shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rules.condition import COMPARISONS
+from rules.grammar import FORMS
+from rules.loader import load_rules
+from rules.tracks.compared import HOWS
+from rules.tracks.window import AGGREGATES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.search(r"name: (\w+)", block)[1])
+def test_a_rule_on_the_page_works(block, tmp_path):
+    (kind,) = set(re.findall(r"(?m)^  kind: (\w+)", block))
+    (tmp_path / f"{kind}.yaml").write_text(block, "utf-8")
+    assert load_rules(tmp_path).rules
+
+
+@pytest.mark.parametrize("word", [*FORMS, *COMPARISONS, *HOWS, "stays", "of", "within", "per", "settle", "households"])
+def test_every_word_of_a_condition_is_shown_in_a_rule(word):
+    assert any(re.search(rf"\b{word}\b", block) for block in BLOCKS)
+
+
+@pytest.mark.parametrize("word", AGGREGATES)
+def test_every_way_to_put_a_window_together_is_named(word):
+    assert f"`{word}`" in PAGE
