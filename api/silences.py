@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.access import ACTOR
 from api.changes import Changing, Name, Signed, Why
@@ -81,9 +82,9 @@ class Announcement(Signed):
     def _is_about_something(self) -> Self:
         parts = (self.community, self.building, self.kind, self.rule, self.device)
         if not any(parts):
-            raise ValueError("请至少指定小区、楼栋、设备类型、规则、设备中的一项")
+            raise PydanticCustomError("matches_all", "请至少指定小区、楼栋、设备类型、规则、设备中的一项")
         if (self.building or self.device) and not self.community:
-            raise ValueError("指定楼栋或设备时，请同时指定小区")
+            raise PydanticCustomError("no_community", "指定楼栋或设备时，请同时指定小区")
         return self
 
 

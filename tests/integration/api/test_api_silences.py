@@ -101,8 +101,8 @@ def test_a_window_that_is_sent_again_is_made_once(api: Any, town: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "请至少指定"),
-        ({"building": "3"}, "请同时指定小区"),
+        ({}, "body: 请至少指定"),
+        ({"building": "3"}, "body: 指定楼栋或设备时，请同时指定小区"),
         ({"community": "nowhere"}, "没有小区"),
         ({"kind": "sundial"}, "没有设备类型"),
         ({"kind": "water_meter", "ends_at": at(-1)}, "尚未过去"),
