@@ -16,7 +16,7 @@ from rules.backtest import Arrival, Span, backtest
 from rules.loader import load_rules
 from rules.rule import RulePack
 from rules.sample import Sample
-from rules.tracks.counter import counting
+from rules.tracks.counter import Count, counting
 from simulators.replay import read_daiad
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
@@ -133,7 +133,7 @@ def test_no_consumption_is_negative_and_no_fall_of_a_register_is_booked(rows):
     for readings in rows.values():
         state = None
         for row in readings:
-            before, state = state, count(state, int(row.at.timestamp() * 1_000_000), row.litres / 1000)
+            before, state = state, Count(*count(state, int(row.at.timestamp() * 1_000_000), row.litres / 1000))
             if before is None:
                 continue
             used = state.total - before.total if state.register == before.register else 0.0
