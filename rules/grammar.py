@@ -9,6 +9,7 @@ from rules.condition import COMPARISONS, All, Any, Compare, Condition, Happens, 
 from rules.document import Item, Notes, as_list, as_mapping, nearest
 from rules.limits import read_duration, read_limit
 from rules.track_grammar import Subject, read_compared, read_field_name, read_over, read_rate, read_stays, read_times
+from rules.tracks.baseline import DEVIATIONS
 from rules.tracks.compared import HOWS
 from rules.tracks.repeats import Repeated, Rises
 from rules.tracks.window import AGGREGATES
@@ -137,7 +138,7 @@ class _Form(NamedTuple):
 
 
 FORMS: Mapping[str, _Form] = {
-    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, "over", "settle")),
+    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, DEVIATIONS, "over", "settle")),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
     "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
     "repeats": _Form(_read_repeats, ("within", "event", "of")),

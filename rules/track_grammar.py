@@ -11,6 +11,7 @@ from rules.duration import spell
 from rules.limits import read_span, read_track_limit
 from rules.rule import Scope
 from rules.tracks.balance import HOUSEHOLDS, Balance, usual_settling
+from rules.tracks.baseline import BASELINE, DEVIATIONS, Baseline
 from rules.tracks.compared import HOWS, Compared
 from rules.tracks.rate import Rate
 from rules.tracks.unchanged import Unchanged
@@ -18,6 +19,7 @@ from rules.tracks.window import AGGREGATES, Over
 
 _LONGEST = timedelta(days=31)
 _MOST_TIMES = 50
+_LONGEST_HABIT_GAP = timedelta(hours=2)
 
 
 class Subject(NamedTuple):
@@ -100,6 +102,10 @@ def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, note
     for key in ("over", "settle"):
         if key in keys:
             notes.add(keys[key].line, f"`{key}` needs `compared_with: {HOUSEHOLDS}`")
+    if item.plain == BASELINE:
+        return _read_baseline(keys, field, subject, notes)
+    if DEVIATIONS in keys:
+        notes.add(keys[DEVIATIONS].line, f"`{DEVIATIONS}` needs `compared_with: {BASELINE}`")
     other = read_field_name(item, subject.kind, notes)
     how = _read_how(keys, notes)
     if other is None or how is None:
@@ -116,6 +122,25 @@ def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, note
     return _read_inner_limit(keys[how], Compared(field, other, how), notes)
 
 
+def _read_baseline(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+    """Reads `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
+    item = keys["compared_with"]
+    for key in (*HOWS, *COMPARISONS):
+        if key in keys:
+            notes.add(keys[key].line, f"write `{DEVIATIONS}` instead of `{key}`, such as `{DEVIATIONS}: {{above: 6}}`")
+    if not isinstance(field, Gauge):
+        notes.add(item.line, f"`{field.name}` is no measured number: only such a field has a baseline")
+        return None
+    if DEVIATIONS not in keys:
+        notes.add(item.line, f"`compared_with: {BASELINE}` needs `{DEVIATIONS}`, such as `{DEVIATIONS}: {{above: 6}}`")
+        return None
+    if subject.gap > _LONGEST_HABIT_GAP:
+        notes.add(item.line, f"a baseline goes by the hour: write a `gap` of at most {spell(_LONGEST_HABIT_GAP)}")
+        return None
+    track = Baseline(field, subject.kind.reporting_period, subject.gap)
+    return _read_inner_limit(keys[DEVIATIONS], track, notes)
+
+
 def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
     hows = [how for how in HOWS if how in keys]
     for word in COMPARISONS:
@@ -130,7 +155,7 @@ def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
 
 
 def _read_inner_limit(item: Item, track: Track, notes: Notes) -> Compare | None:
-    limits = as_mapping(item, COMPARISONS, notes, "`difference` or `ratio`")
+    limits = as_mapping(item, COMPARISONS, notes, "a comparison")
     return None if limits is None else read_track_limit(limits, item.line, track, notes)
 
 

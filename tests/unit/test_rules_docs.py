@@ -22,7 +22,10 @@ def test_a_rule_on_the_page_works(block, tmp_path):
     assert load_rules(tmp_path).rules
 
 
-@pytest.mark.parametrize("word", [*FORMS, *COMPARISONS, *HOWS, "stays", "of", "within", "per", "settle", "households"])
+@pytest.mark.parametrize(
+    "word",
+    [*FORMS, *COMPARISONS, *HOWS, "stays", "of", "within", "per", "settle", "households", "baseline", "deviations"],
+)
 def test_every_word_of_a_condition_is_shown_in_a_rule(word):
     assert any(re.search(rf"\b{word}\b", block) for block in BLOCKS)
 
