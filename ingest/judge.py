@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ingest.batch import Candidate
@@ -21,9 +21,12 @@ from store import rule_state as rows
 from store.database import Connection
 from store.device_state import load_memories
 from store.jobs import hand_in_alerts
+from store.notices import any_undelivered
 from store.suppression import CauseName, release, suppress
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
+# So long after the last notice that could not be delivered, an alert of our own says so.
+_UNDELIVERED = timedelta(hours=1)
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
@@ -56,8 +59,10 @@ class Judge:
         """Let time pass, carry out what people decided, and judge ingest itself by the same rules."""
         transitions: list[Transition] = []
         for number in sorted(self._pipelines):
-            behind = Sample(number, now, now, {"behind": not live})
-            transitions += self._engine.judge(behind, PIPELINE.name, now)
+            values = {"behind": not live}
+            if number == 0:
+                values["undelivered"] = any_undelivered(connection, now - _UNDELIVERED)
+            transitions += self._engine.judge(Sample(number, now, now, values), PIPELINE.name, now)
         commands = [each for each in rows.waiting_commands(connection) if self._devices.has(each.device_id)]
         for command in commands:
             transitions += self._carry_out(command, now)
