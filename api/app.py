@@ -16,6 +16,7 @@ from api import (
     communities,
     devices,
     health,
+    notices,
     silences,
     stream,
     telemetry,
@@ -87,7 +88,7 @@ def _version_1(api_key: str) -> APIRouter:
     problems = answers(KeyRefusedProblem(), UnavailableProblem())
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
     # The stream's path would also match that of a single alert.
-    parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors)
+    parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices)
     for part in parts:
         router.include_router(part.router)
     return router

@@ -41,6 +41,8 @@ SUPPRESSION: Mapping[str, str] = {
     "out_of_service": "停用",
     "chattering": "频繁抖动",
 }
+NOTICE_KIND: Mapping[str, str] = {"raised": "报警", "escalated": "升级", "fallback": "转通知", "resolved": "恢复"}
+NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已送达", "dead": "发送失败", "dropped": "不再需要"}
 CONNECTION: Mapping[str, str] = {"online": "在线", "offline": "离线", "unknown": "未知"}
 
 

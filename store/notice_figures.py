@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from store.database import Connection
 
@@ -24,6 +25,33 @@ class Waiting:
 
     queued: int
     overdue_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """A notice of an alert and what became of it; `reason` says why it failed last, or was dropped."""
+
+    channel: str
+    kind: str
+    level: int
+    state: str
+    attempts: int
+    reason: str | None
+    queued_at: datetime
+    due_at: datetime
+    settled_at: datetime | None
+
+
+def list_notices(connection: Connection, alert_id: UUID) -> list[NoticeRow]:
+    """Every notice of an alert, in the order in which they were queued."""
+    rows = connection.execute(
+        """
+        SELECT channel, kind, n, state, attempts, last_error, queued_at, due_at, settled_at
+        FROM notice WHERE alert_id = %s ORDER BY id
+        """,
+        (alert_id,),
+    )
+    return [NoticeRow(*row) for row in rows]
 
 
 def channel_figures(connection: Connection) -> list[ChannelFigures]:

@@ -1,0 +1,53 @@
+"""The route of notices: who was told of an alert, and who was not."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.alerts import NO_ALERT, AlertId
+from api.labels import NOTICE_KIND, NOTICE_STATE
+from api.paging import Page
+from api.parameters import Store
+from api.problems import UnknownProblem, answers
+from store.alerts import find_alert
+from store.notice_figures import list_notices
+
+router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
+
+
+class Notice(BaseModel):
+    """Something that was or will be told of an alert through a channel. Where the channel leads to is secret."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+    channel: str = Field(description="Contact and kind of channel.", examples=["王经理/wecom"])
+    kind: Literal["raised", "escalated", "fallback", "resolved"]
+    kind_zh: str = Field(examples=["报警"])
+    level: int = Field(description="Of an escalation; 1 otherwise.")
+    state: Literal["queued", "sent", "dead", "dropped"] = Field(
+        description="Waits, was accepted, was given up, or was not needed any more."
+    )
+    state_zh: str = Field(examples=["已送达"])
+    attempts: int = Field(description="How often it failed.")
+    reason: str | None = Field(description="Why it failed last, or was not needed.")
+    queued_at: datetime
+    due_at: datetime = Field(description="Not sent before.")
+    settled_at: datetime | None = Field(description="When it was accepted, given up or dropped.")
+
+
+@router.get("/{alert_id}/notices", summary="Who was told of an alert", responses=answers(UnknownProblem(NO_ALERT)))
+def list_notices_of(store: Store, alert_id: AlertId) -> Page[Notice]:
+    """Every notice of an alert, in the order in which they came up. It is one page."""
+    with store.connection() as connection:
+        if find_alert(connection, alert_id) is None:
+            raise UnknownProblem(NO_ALERT)
+        rows = list_notices(connection, alert_id)
+    return Page[Notice](items=[_notice(asdict(row)) for row in rows], next_cursor=None)
+
+
+def _notice(row: dict[str, object]) -> Notice:
+    words = {"kind_zh": NOTICE_KIND[str(row["kind"])], "state_zh": NOTICE_STATE[str(row["state"])]}
+    return Notice.model_validate({**row, **words})

@@ -1,0 +1,36 @@
+"""Who was told of an alert, over the API."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from store.notices import NewNotice, SentMessage, queue_notices, record_dead, record_sent
+
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
+
+
+def test_an_alert_tells_who_was_told_and_who_was_not(api: Any, town: Any) -> None:
+    alert = town.alert()
+    channels = (f"王经理-{alert}/wecom", f"运维-{alert}/email")
+    notices = [NewNotice(alert, channels[0], "raised", 1, NOON), NewNotice(alert, channels[1], "escalated", 2, NOON)]
+    queue_notices(town.connection, notices, NOON)
+    rows = town.connection.execute("SELECT id FROM notice WHERE alert_id = %s ORDER BY id", (alert,)).fetchall()
+    (first,), (second,) = rows
+    sent_at = NOON + timedelta(seconds=3)
+    record_sent(town.connection, channels[0], [first], [], SentMessage(sent_at, "group", None, None, critical=False))
+    record_dead(town.connection, channels[1], [second], "HTTP 401", sent_at)
+    town.connection.commit()
+
+    found = api.get(f"/alerts/{alert}/notices").raise_for_status().json()
+
+    assert found["next_cursor"] is None
+    told = [
+        (each["channel"], each["kind_zh"], each["level"], each["state_zh"], each["reason"]) for each in found["items"]
+    ]
+    assert told == [(channels[0], "报警", 1, "已送达", None), (channels[1], "升级", 2, "发送失败", "HTTP 401")]
+    assert found["items"][0]["settled_at"] == "2026-07-01T04:00:03Z"
+
+
+def test_what_nobody_was_told_of_has_no_notices_and_what_is_not_there_is_unknown(api: Any, town: Any) -> None:
+    assert api.get(f"/alerts/{town.alert()}/notices").json()["items"] == []
+    assert api.get(f"/alerts/{uuid.uuid4()}/notices").status_code == 404
