@@ -132,6 +132,7 @@ class Judge:
             simulated=device.simulated,
             partition=max(0, -transition.device_id),
             chattering=transition.chattering,
+            building=None if transition.device_id > 0 else device.building or None,
         )
 
 

@@ -20,7 +20,10 @@ _LEAST = 3  # two that fall silent together may well be chance
 
 
 class Family(NamedTuple):
-    """A family, by a number made of its name. `leader` is the number of its gateway, if it has one."""
+    """A family, by a number made of its name. `leader` is the number of its gateway, if it has one.
+
+    `building` is where all of its children are; empty if they are in several.
+    """
 
     id: int
     community: str
@@ -28,11 +31,12 @@ class Family(NamedTuple):
     leader: int | None
     children: tuple[int, ...]
     simulated: bool
+    building: str
 
     @property
     def as_device(self) -> Device:
         """The family as the rules are shown it, of the kind `family`."""
-        return Device(self.id, self.community, self.name, FAMILY.name, simulated=self.simulated)
+        return Device(self.id, self.community, self.name, FAMILY.name, simulated=self.simulated, building=self.building)
 
 
 class Heard(NamedTuple):
@@ -117,6 +121,8 @@ def with_families(devices: Mapping[int, Device]) -> dict[int, Device]:
 
 
 def _key(device: Device) -> tuple[str, str, str] | None:
+    if device.kind == FAMILY.name:
+        return None
     if device.gateway:
         return device.community, device.gateway, ""
     return (device.community, "", device.building) if device.building else None
@@ -132,4 +138,10 @@ def _family(key: tuple[str, str, str], leader: Device | None, children: list[Dev
         leader=leader.id if leader and gateway else None,
         children=tuple(device.id for device in children),
         simulated=any(device.simulated for device in children),
+        building=building or _common(device.building for device in children),
     )
+
+
+def _common(buildings: Iterable[str]) -> str:
+    found = set(buildings)
+    return found.pop() if len(found) == 1 else ""

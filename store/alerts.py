@@ -92,9 +92,9 @@ AlertKey = tuple[datetime, UUID]
 
 _ALERT: LiteralString = """
     alert.id, alert.rule, alert.rule_version, alert.sequence, alert.device_id, alert.community,
-    device.name AS device, device.building, device.unit, device.room, alert.kind, alert.severity, alert.title,
-    alert.message, alert.advice, alert.process, alert.attention, alert.assignee, alert.opened_at, alert.raised_at,
-    alert.ended_at, alert.simulated
+    device.name AS device, coalesce(device.building, alert.building) AS building, device.unit, device.room, alert.kind,
+    alert.severity, alert.title, alert.message, alert.advice, alert.process, alert.attention, alert.assignee,
+    alert.opened_at, alert.raised_at, alert.ended_at, alert.simulated
 """
 
 

@@ -26,7 +26,7 @@ class OccurrenceRow(NamedTuple):
     """An alert as it is raised.
 
     `device_id` and `community` are None for an alert about Anju itself, whose `partition` it then is; that of a device
-    has 0 there.
+    has 0 there. `building` is that of an alert about several devices.
     """
 
     id: UUID
@@ -45,6 +45,7 @@ class OccurrenceRow(NamedTuple):
     simulated: bool
     partition: int = 0
     chattering: bool = False
+    building: str | None = None
 
 
 class Command(NamedTuple):
@@ -103,8 +104,9 @@ def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
     connection.execute(
         """
         INSERT INTO alert (id, rule, rule_version, device_id, sequence, community, kind, severity, title, message,
-                           advice, opened_at, raised_at, simulated, partition, chattering, process)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
+                           advice, opened_at, raised_at, simulated, partition, chattering, building,
+                           process)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'active')
         """,
         row,
     )

@@ -24,6 +24,9 @@ CREATE TABLE silence (
 
 CREATE INDEX silence_end ON silence (ends_at);
 
+-- The building of an alert that is about several devices of it, and so about none.
+ALTER TABLE alert ADD COLUMN building text;
+
 -- Why one alert is not notified, beside the windows above. Rows are kept: one that is over has its `until`, an open one
 -- may have none.
 CREATE TABLE alert_suppression (
@@ -72,7 +75,7 @@ AS $$
     LEFT JOIN device ON device.id = alert.device_id
     WHERE silence.starts_at <= moment AND silence.ends_at > moment
         AND (silence.ended_at IS NULL OR silence.ended_at > moment)
-        AND (silence.building IS NULL OR silence.building = device.building)
+        AND (silence.building IS NULL OR silence.building = coalesce(device.building, alert.building))
 $$;
 
 -- One row for each change by a person, written in the transaction of the change. `actor` is whose key or account it was,
@@ -116,3 +119,5 @@ DROP TABLE audit_log;
 DROP FUNCTION refuse_change();
 DROP FUNCTION suppression_at(timestamptz);
 DROP TABLE alert_suppression, silence;
+-- squawk-ignore ban-drop-column
+ALTER TABLE alert DROP COLUMN building;

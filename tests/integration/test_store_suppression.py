@@ -50,7 +50,7 @@ class Estate:
             )
         }
 
-    def alert(self, device_id=None, rule="leak"):
+    def alert(self, device_id=None, rule="leak", **facts):
         community, _, kind = self.devices.get(device_id, (None, None, "pipeline"))
         alert_id = uuid.uuid4()
         raise_alert(
@@ -59,7 +59,7 @@ class Estate:
                 id=alert_id, rule=rule, rule_version="v1", device_id=device_id, sequence=next(self._sequences),
                 community=community, kind=kind, severity="warning", title="漏水", message="", advice="",
                 opened_at=NOON, raised_at=NOON, simulated=False,
-            ),
+            )._replace(**facts),
         )  # fmt: skip
         return alert_id
 
@@ -247,6 +247,13 @@ def test_a_window_lasts_from_its_start_to_before_its_end_or_until_somebody_ends_
     ended = find_silence(estate.connection, first)
     assert ended is not None
     assert (ended.ended_at, ended.ended_by) == (NOON + HOUR / 2, "李经理")
+
+
+def test_a_window_of_a_building_also_matches_what_is_said_of_several_devices_of_it(estate):
+    family = {"community": "east", "kind": "family", "building": "1", "partition": 2**60}
+    here, there = estate.alert(**family), estate.alert(**family | {"building": "2", "partition": 2**61})
+    estate.silence(community="east", building="1")
+    assert (estate.causes(here), estate.causes(there)) == (["maintenance"], [])
 
 
 @pytest.mark.parametrize(

@@ -234,3 +234,13 @@ def test_who_had_no_occasion_to_speak_counts_neither_way():
     assert outage(fallen, [fallen, fallen, fallen, *[slow] * 9], at(4)) == (3, 3)
     present = Heard(at(3), minutes(1), minutes(1))
     assert outage(fallen, [fallen, fallen, fallen, *[present] * 3], at(4)) is None
+
+
+def test_a_family_is_in_the_building_of_its_children_and_is_no_child_of_that_building():
+    behind, beside = Town(4, gateway="g1", building="3"), Town(4, building="3")
+    family = behind.tree.of(behind.devices[0]).as_device
+    assert family.building == beside.tree.of(beside.devices[0]).as_device.building == "3"
+    again = FamilyTree(with_families({device.id: device for device in behind.devices}).values())
+    assert again.of(family) is None
+    scattered = FamilyTree([replace(behind.devices[0], building="4"), *behind.devices[1:]])
+    assert scattered.of(behind.devices[0]).building == ""

@@ -127,6 +127,7 @@ def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
 
 def test_children_of_a_silent_gateway_are_suppressed_and_told_when_they_alone_stay_away(place, database_url):
     register(database_url, "c2", [("g1", "gateway"), *((f"m{n}", "electricity_meter", "g1") for n in range(6))])
+    query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
     pack = load_rules(rules_folder(None))
     place.begin(*pack.rules)
     meters = [place.devices.find("c2", f"m{n}").id for n in range(6)]
@@ -135,9 +136,9 @@ def test_children_of_a_silent_gateway_are_suppressed_and_told_when_they_alone_st
     assert place.ask(OPEN_ALERTS) == [
         ("electricity_silent", 6, 6, "caused_by_parent"), ("family_silent", 1, 0, None),
     ]  # fmt: skip
-    assert place.ask("SELECT community, device_id, kind, simulated FROM alert WHERE rule = 'family_silent'") == [
-        ("c2", None, "family", False)
-    ]
+    assert place.ask(
+        "SELECT community, device_id, kind, building, simulated FROM alert WHERE rule = 'family_silent'"
+    ) == [("c2", None, "family", "1", False)]
     place.begin(*pack.rules, now=START + timedelta(minutes=71))
     place.tick(71 * 60)
     place.arrive(72 * 60, *meters[1:])
