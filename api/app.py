@@ -17,6 +17,7 @@ from api import (
     devices,
     health,
     notices,
+    rules,
     silences,
     stream,
     telemetry,
@@ -25,6 +26,7 @@ from api.access import KeyGuard
 from api.feed import AlertFeed
 from api.metrics import DatabaseCollector, Observer
 from api.problems import KeyRefusedProblem, UnavailableProblem, answers, install_problems
+from rules.rule import RulePack
 from store.database import Database
 
 _DESCRIPTION = """
@@ -40,10 +42,11 @@ _DESCRIPTION = """
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What the API needs to know besides its database."""
+    """What the API needs to know besides its database; `pack` are the rules in force."""
 
     api_key: str = field(repr=False)
     version: str
+    pack: RulePack
 
 
 def create_app(database: Database, settings: ApiSettings) -> FastAPI:
@@ -72,6 +75,7 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     )
     app.state.database = database
     app.state.registry = registry
+    app.state.rules = settings.pack
     app.include_router(_version_1(settings.api_key))
     app.include_router(health.router)
     install_problems(app)
@@ -88,7 +92,7 @@ def _version_1(api_key: str) -> APIRouter:
     problems = answers(KeyRefusedProblem(), UnavailableProblem())
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
     # The stream's path would also match that of a single alert.
-    parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices)
+    parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices, rules)
     for part in parts:
         router.include_router(part.router)
     return router

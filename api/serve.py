@@ -12,12 +12,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import ApiSettings, create_app
+from rules.rule import RulePack
 from store.database import Database
 
 _GRACE_S = 5
 
 
-def serve(database_url: str, host: str, port: int, api_key: str) -> None:
+def serve(database_url: str, host: str, port: int, api_key: str, pack: RulePack) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
     The database need not be there yet: `/readyz` tells when it is. Logs go to structlog as the caller configured it,
@@ -28,6 +29,7 @@ def serve(database_url: str, host: str, port: int, api_key: str) -> None:
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one, which the log names.
         api_key: what clients send as bearer key.
+        pack: the rules in force.
 
     Raises:
         ValueError: the API key is empty.
@@ -37,7 +39,8 @@ def serve(database_url: str, host: str, port: int, api_key: str) -> None:
     logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
     database = Database(database_url, application_name="anju api")
     try:
-        _Server(create_app(database, ApiSettings(api_key=api_key, version=version("anju"))), host, port).run()
+        settings = ApiSettings(api_key=api_key, version=version("anju"), pack=pack)
+        _Server(create_app(database, settings), host, port).run()
     finally:
         database.close()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from api.labels import SEVERITY
 from app.output import say
 from app.tables import say_table
 from rules.duration import in_chinese
@@ -10,7 +11,6 @@ from rules.goals import CITY
 from rules.rule import Severity
 from rules.summary import Summary
 
-_SEVERITY = {Severity.INFO: "提示", Severity.WARNING: "一般", Severity.MAJOR: "重要", Severity.CRITICAL: "紧急"}
 _VERDICT = {True: "ok", False: "MISSED", None: "too few"}
 _DEVICES = 10
 
@@ -40,7 +40,7 @@ def _say_rules(summary: Summary) -> None:
             (
                 each.rule,
                 each.title,
-                _SEVERITY[each.severity],
+                SEVERITY[each.severity],
                 f"{each.alerts:,}",
                 f"{each.devices:,}",
                 f"{each.standing:,}",
@@ -55,7 +55,7 @@ def _say_rules(summary: Summary) -> None:
 
 def _say_days(summary: Summary) -> None:
     say("")
-    names = [_SEVERITY[severity] for severity in reversed(Severity)]
+    names = [SEVERITY[severity] for severity in reversed(Severity)]
     say_table(
         ("day", "alerts", *names, "most in 10 minutes"),
         (

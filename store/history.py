@@ -76,6 +76,11 @@ def count_history(connection: Connection, wanted: Wanted, at_most: int) -> int:
     return found
 
 
+def bound_time(connection: Connection) -> None:
+    """Let no statement of the caller's transaction take more than twenty seconds: somebody waits for the answer."""
+    connection.execute("SET LOCAL statement_timeout = '20s'")
+
+
 def _arrival(row: HistoryRow) -> tuple[datetime, datetime, int]:
     return row.received_at, row.ts, row.device_id
 
@@ -135,7 +140,7 @@ def _count(
                 WHERE {arrival} >= %(start)s AND {arrival} < %(end)s AND device_id = ANY (%(device_ids)s)
                   AND {condition}
                 LIMIT %(at_most)s
-            ) AS some
+            ) AS found
             """
         ).format(table=table, condition=condition, arrival=wanted.arrival),
         {**_bounds(wanted), "at_most": max(at_most, 0)},

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from api.labels import SUPPRESSION
 from app.output import Exit, fail, say, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
@@ -28,16 +29,9 @@ from store.database import Connection, connect, translated_errors
 from store.history import read_standstills
 from store.instances import find_instance, find_memory, last_step
 from store.registry import load_devices
-from store.suppression import Cause, CauseName, causes_of
+from store.suppression import Cause, causes_of
 
 _LOOK_BACK = timedelta(days=7)
-_CAUSE = {
-    CauseName.SHELVED: "已搁置",
-    CauseName.MAINTENANCE: "处于维护时段",
-    CauseName.CAUSED_BY_PARENT: "由上级设备引起",
-    CauseName.OUT_OF_SERVICE: "设备停用",
-    CauseName.CHATTERING: "反复报警",
-}
 
 
 def explain_alert(
@@ -121,7 +115,7 @@ def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
 
 def _worded(cause: Cause) -> str:
     until = f"，到{clock(cause.until)}为止" if cause.until else ""
-    return f"不通知：{_CAUSE[cause.name]}（{cause.detail}）{until}"
+    return f"不通知：{SUPPRESSION[cause.name]}（{cause.detail}）{until}"
 
 
 def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | None) -> dict[str, Any]:

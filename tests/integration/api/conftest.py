@@ -37,10 +37,12 @@ NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 _SERVE = """
 import os
 from app.logging import configure_logging
+from app.rule_files import rules_folder
 from api.serve import serve
+from rules.loader import load_rules
 
 configure_logging()
-serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"])
+serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"], load_rules(rules_folder(None)))
 """
 
 

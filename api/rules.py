@@ -1,0 +1,222 @@
+"""Routes of rules: those in force, and what they make of the past."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.labels import SEVERITY, kind_label
+from api.models import Answer
+from api.paging import Cursor, Page, PageQuery
+from api.parameters import Instant, Now, Store
+from api.problems import InvalidProblem, UnknownProblem, answers
+from rules.backtest import Span, backtest
+from rules.duration import spell
+from rules.history import stored_arrivals, wanted_history
+from rules.rule import Rule, RulePack, Severity
+from rules.summary import Summary, summarise
+from store.history import bound_time, count_history, read_standstills
+from store.registry import load_devices
+
+router = APIRouter(prefix="/rules", tags=["rules 规则"])
+_cursor = Cursor("rules", str)
+
+LONGEST = timedelta(days=31)
+MOST_SAMPLES = 200_000
+_TOO_MUCH = (
+    f"gives more than {MOST_SAMPLES:,} readings and events: choose a shorter time, fewer rules or one device, or use "
+    "`anju rules backtest`"
+)
+_NO_DEVICE = "The registry has no such community or device; GET /api/v1/devices lists them."
+
+
+def _pack(request: Request) -> RulePack:
+    pack = request.app.state.rules
+    assert isinstance(pack, RulePack)  # noqa: S101
+    return pack
+
+
+Pack = Annotated[RulePack, Depends(_pack)]
+
+
+class RuleInForce(Answer):
+    """A rule as it stands in its file."""
+
+    name: str = Field(examples=["water_leak"])
+    kind: str
+    kind_zh: str = Field(examples=["水表"])
+    severity: Severity
+    severity_zh: str
+    title: str
+    message: str
+    advice: str
+    when: dict[str, Any] = Field(description="What opens an alert, in the words of the rule file.")
+    until: dict[str, Any] | None = Field(description="What ends it; null where that is the contrary of `when`.")
+    on_delay: str = Field(examples=["30m"])
+    off_delay: str
+    schedule: str | None = Field(description="The calendar outside of which the rule rests.")
+    version: str = Field(description="Changes with the logic, not with the words.")
+    source: str = Field(description="File and line.", examples=["water_meter.yaml:4"])
+
+    @classmethod
+    def of(cls, rule: Rule) -> "RuleInForce":
+        """Translate a rule."""
+        return cls.model_validate(
+            {
+                **{name: getattr(rule, name) for name in ("name", "kind", "severity", "title", "message", "advice")},
+                "kind_zh": kind_label(rule.kind),
+                "severity_zh": SEVERITY[rule.severity],
+                "when": rule.limits["when"],
+                "until": rule.limits["until"],
+                "on_delay": spell(rule.on_delay),
+                "off_delay": spell(rule.off_delay),
+                "schedule": rule.schedule and rule.schedule.name,
+                "version": rule.version,
+                "source": rule.source,
+            }
+        )
+
+
+class RulesQuery(PageQuery):
+    """What rules to list."""
+
+    kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
+    severity: Severity | None = None
+
+
+@router.get("", summary="List the rules in force")
+def list_rules(pack: Pack, query: Annotated[RulesQuery, Query()]) -> Page[RuleInForce]:
+    """The rules that the API was started with, by name; ingest judges by the same files."""
+    wanted = (
+        rule
+        for rule in sorted(pack.rules, key=lambda rule: rule.name)
+        if query.kind in {None, rule.kind} and query.severity in {None, rule.severity}
+    )
+    after = _cursor.decode(query.cursor)
+    rules = [rule for rule in wanted if after is None or rule.name > after]
+    return Page[RuleInForce].of(rules, query.limit, RuleInForce.of, lambda rule: _cursor.encode(rule.name))
+
+
+class BacktestRequest(BaseModel):
+    """What to try the rules on: one community, at most 31 days of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    community: str = Field(examples=["jinhe-yuan"])
+    device: str | None = Field(None, description="Only this device of it.")
+    rules: list[str] | None = Field(None, max_length=100, description="Only these of the rules in force.")
+    start: Instant = Field(description="The first instant of arrival that counts.")
+    end: Instant | None = Field(None, description="The first one that counts no more; now, unless given.")
+
+
+class BacktestGoal(Answer):
+    """One goal of ISA-18.2 for one property manager."""
+
+    name: str
+    found: str
+    wanted: str
+    met: bool | None = Field(description="Null where there are too few alerts to judge.")
+
+
+class RuleResult(Answer):
+    """What one rule would have raised."""
+
+    rule: str
+    kind: str
+    title: str
+    severity: Severity
+    alerts: int
+    devices: int
+    standing: int = Field(description="Alerts that were open for over 24 hours.")
+    chattering: int = Field(description="Devices on which it was raised three times within a minute.")
+    longest_s: float
+
+
+class DayResult(Answer):
+    """The alerts of one day of local time."""
+
+    day: date
+    alerts: int
+    severities: dict[Severity, int]
+    peak: int = Field(description="The most notices in any ten minutes.")
+
+
+class DeviceResult(Answer):
+    """The alerts of one device."""
+
+    community: str
+    device: str
+    alerts: int
+    rules: dict[str, int]
+
+
+class BacktestResult(Answer):
+    """What the rules would have raised; rules and devices without alerts are left out, the busiest come first."""
+
+    start: datetime
+    end: datetime
+    samples: int
+    devices: int
+    rules: int
+    alerts: int
+    by_rule: list[RuleResult]
+    by_day: list[DayResult]
+    by_device: list[DeviceResult]
+    goals: list[BacktestGoal]
+    met: bool = Field(description="Whether no goal is missed.")
+
+    @classmethod
+    def of(cls, summary: Summary) -> "BacktestResult":
+        """Translate a summary of one community."""
+        goals = summary.communities[0].goals if summary.communities else ()
+        return cls.model_validate({**{name: getattr(summary, name) for name in Summary.__slots__},
+                                   "goals": goals, "met": summary.met})  # fmt: skip
+
+
+@router.post(
+    "/backtest",
+    summary="Try rules on the past",
+    responses=answers(UnknownProblem(_NO_DEVICE), InvalidProblem((["body", "start"], "is too long ago", "too_large"))),
+)
+def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) -> BacktestResult:
+    """What the rules in force would have raised over stored history, beginning without a memory of what was before.
+
+    Nothing is written and nobody is notified. More than 200,000 readings and events are refused: `anju rules backtest`
+    takes any number.
+    """
+    chosen, span = _chosen(pack, wanted), _span(wanted, now)
+    with store.connection() as connection:
+        devices = {
+            device.id: device
+            for device in load_devices(connection, [wanted.community])
+            if wanted.device in {None, device.name}
+        }
+        if not devices:
+            raise UnknownProblem(_NO_DEVICE)
+        bound_time(connection)
+        history = wanted_history(chosen, span, list(devices))
+        if count_history(connection, history, MOST_SAMPLES + 1) > MOST_SAMPLES:
+            raise InvalidProblem((["body", "start"], _TOO_MUCH, "too_large"))
+        frozen = [Span(*each) for each in read_standstills(connection, *span)]
+        found = backtest(chosen, stored_arrivals(connection, history), span, devices, frozen)
+    return BacktestResult.of(summarise(found, chosen, devices))
+
+
+def _chosen(pack: RulePack, wanted: BacktestRequest) -> RulePack:
+    if wanted.rules is None:
+        return pack
+    known = {rule.name: rule for rule in pack.rules}
+    for number, name in enumerate(wanted.rules):
+        if name not in known:
+            raise InvalidProblem((["body", "rules", number], f"there is no rule {name!r} in force", "unknown_rule"))
+    return RulePack(tuple(known[name] for name in dict.fromkeys(wanted.rules)))
+
+
+def _span(wanted: BacktestRequest, now: datetime) -> Span:
+    span = Span(wanted.start, wanted.end or now)
+    if span.start >= span.end:
+        raise InvalidProblem((["body", "end"], "must be after start", "value_error"))
+    if span.end - span.start > LONGEST:
+        raise InvalidProblem((["body", "start"], f"must be at most {LONGEST.days} days before end", "too_large"))
+    return span

@@ -1,0 +1,91 @@
+"""The rules in force, and what they make of stored history."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.rules import MOST_SAMPLES
+from tests.integration.api.conftest import NOON
+
+QUARTER = timedelta(minutes=15)
+END = (NOON + timedelta(hours=4)).isoformat()
+
+
+@pytest.fixture
+def meter(town: Any) -> Any:
+    """A meter whose voltage is too high for an hour, 15 minutes after noon."""
+    device = town.device("e-101", "electricity_meter")
+    volts = [230, 245, 245, 245, 245, 230, 230, 230, 230]
+    town.readings(
+        "electricity_meter", device, {NOON + n * QUARTER: {"voltage_v": float(v)} for n, v in enumerate(volts)}
+    )
+    return device
+
+
+def tried(api: Any, **body: Any) -> Any:
+    return api.client.post("/rules/backtest", json={"start": NOON.isoformat(), "end": END, **body})
+
+
+def test_every_rule_in_force_is_listed_with_its_condition_and_its_words(api: Any) -> None:
+    rules = api.items("/rules", limit=7)
+    assert [rule["name"] for rule in rules] == sorted({rule["name"] for rule in rules})
+    [high] = [rule for rule in rules if rule["name"] == "electricity_voltage_high"]
+    assert (high["kind_zh"], high["severity_zh"], high["title"], high["on_delay"]) == (
+        "电表",
+        "一般",
+        "电压偏高",
+        "30m",
+    )
+    assert high["until"] == {"field": "voltage_v", "below": 233.0}
+    assert {rule["kind"] for rule in api.items("/rules", kind="gas_meter")} == {"gas_meter"}
+
+
+def test_a_backtest_tells_what_the_rules_would_have_raised(api: Any, town: Any, meter: int) -> None:
+    found = tried(api, community=town.id, rules=["electricity_voltage_high"]).raise_for_status().json()
+    assert (found["samples"], found["devices"], found["alerts"], found["met"]) == (9, 1, 1, True)
+    [rule], [day], [device] = found["by_rule"], found["by_day"], found["by_device"]
+    assert (rule["rule"], rule["title"], rule["longest_s"]) == ("electricity_voltage_high", "电压偏高", 3600)
+    assert (day["day"], day["severities"]) == ("2026-07-01", {"warning": 1})
+    assert (device["device"], device["rules"]) == ("e-101", {"electricity_voltage_high": 1})
+    assert {goal["met"] for goal in found["goals"]} == {True, None}
+
+
+def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, town: Any, meter: int) -> None:
+    start = (NOON - timedelta(days=2)).isoformat()
+    found = tried(api, community=town.id, start=start, end=NOON.isoformat()).raise_for_status().json()
+    assert (found["samples"], found["alerts"], found["goals"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"community": "nowhere"}, 404, "no such community or device"),
+        ({"device": "e-999"}, 404, "no such community or device"),
+        ({"rules": ["voltage_hihg"]}, 422, "there is no rule 'voltage_hihg' in force"),
+        ({"start": END}, 422, "must be after start"),
+        ({"start": (NOON - timedelta(days=40)).isoformat()}, 422, "at most 31 days"),
+        ({"households": 3}, 422, "households"),
+    ],
+)
+@pytest.mark.usefixtures("meter")
+def test_what_cannot_be_tried_is_refused_with_the_reason(
+    api: Any, town: Any, body: dict[str, Any], status: int, said: str
+) -> None:
+    answer = tried(api, **{"community": town.id, **body})
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_more_than_can_be_judged_while_somebody_waits_is_refused(api: Any, town: Any, meter: int) -> None:
+    town.connection.execute(
+        """
+        INSERT INTO telemetry_electricity_meter (device_id, ts, received_at, voltage_v)
+        SELECT %s, %s + n * interval '10 ms', %s + n * interval '10 ms', 230 FROM generate_series(1, %s) AS n
+        """,
+        (meter, NOON + timedelta(hours=3), NOON + timedelta(hours=3), MOST_SAMPLES),
+    )
+    town.connection.commit()
+    answer = tried(api, community=town.id)
+    assert answer.status_code == 422
+    assert "more than 200,000 readings and events" in answer.json()["detail"]
