@@ -27,9 +27,13 @@ _PSEUDONYMISER = Pseudonymiser(b"a rehearsal keeps nothing")
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What came of a scenario: the alerts, and how many items were judged and rejected, by reason."""
+    """What came of a scenario: the alerts that people are told of, how many more there were, and what was judged.
+
+    `rejected` are items by their reason.
+    """
 
     raised: tuple[Raised, ...]
+    suppressed: int
     judged: int
     rejected: Mapping[str, int]
 
@@ -38,8 +42,9 @@ def rehearse(scenario: Scenario, pack: RulePack) -> Rehearsal:
     """Decode and judge all that the devices of the scenario send, second by second, as ingest would."""
     found, rejected = judged(scenario, pack)
     names = {number: device.name for number, device in _devices(scenario).items()}
-    raised = (Raised(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in found.occurrences)
-    return Rehearsal(tuple(raised), found.samples, rejected)
+    told = [each for each in found.occurrences if not each.suppressed]
+    raised = (Raised(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in told)
+    return Rehearsal(tuple(raised), len(found.occurrences) - len(told), found.samples, rejected)
 
 
 def judged(scenario: Scenario, pack: RulePack) -> tuple[Backtest, Mapping[str, int]]:

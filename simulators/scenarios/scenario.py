@@ -61,8 +61,8 @@ class Scenario(_Strict):
 
     `households` live in buildings of 36 flats each. With `kinds` only devices of these kinds are there, with
     `one_gateway` all meters report through the gateway of the first building, with `master_meters` each building has a
-    water meter of its own (`b01-water`). `faults` are written as for `anju
-    simulate`, their times counted from the start. `live` means that arrivals matter so much that it cannot be sent
+    water meter of its own (`b01-water`). `faults` are written as for `anju simulate`, their times counted from the
+    start. Of `suppressed` more alerts nobody is told. `live` means that arrivals matter so much that it cannot be sent
     faster than real time.
     """
 
@@ -78,6 +78,7 @@ class Scenario(_Strict):
     faults: tuple[str, ...] = ()
     broker_away: Absence | None = None
     expected: tuple[ExpectedAlert, ...] = ()
+    suppressed: int = Field(default=0, ge=0)
 
     @property
     def end(self) -> datetime:

@@ -31,9 +31,11 @@ def pack():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_precision_and_recall_are_1(scenario, pack):
-    marks = mark(scenario, rehearse(scenario, pack).raised)
+    rehearsal = rehearse(scenario, pack)
+    marks = mark(scenario, rehearsal.raised)
     assert marks.perfect, table([marks])
     assert marks.precision == marks.recall == 1.0
+    assert rehearsal.suppressed == scenario.suppressed
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -1,0 +1,93 @@
+"""Scenarios through the real broker, ingest and database: nothing false is raised, and nothing is lost or doubled."""
+
+from collections import Counter
+from contextlib import closing
+from datetime import UTC
+
+import pytest
+
+from app.rule_files import rules_folder
+from app.simulation import register
+from devices.payload import Occurrence, Reading, decode
+from devices.privacy import Pseudonymiser
+from rules.loader import load_rules
+from running import SECRET_KEY, eventually, forget_session, query, running_ingest, steady
+from simulators.fleet import Fleet
+from simulators.publisher import Publisher
+from simulators.scenarios.marks import Raised, mark, table
+from simulators.scenarios.scenario import SEED, scenario_of
+from store.database import connect
+from store.migrate import migrate
+
+
+@pytest.fixture
+def killable(local_services):
+    """A database and a broker that this test may kill."""
+    return local_services
+
+
+def messages_of(scenario):
+    return list(Fleet(scenario.devices, SEED, scenario.injected()).messages(scenario.start, scenario.end))
+
+
+def distinct(scenario, messages):
+    """How many readings and events there are, by device and instant, of those that are not refused."""
+    by_name = {device.name: device for device in scenario.devices}
+    pseudonymiser = Pseudonymiser(SECRET_KEY.encode())
+    items = {
+        (type(item), item.device.name, item.ts, getattr(item, "event", None))
+        for message in messages
+        for item in decode(message.topic, message.payload, message.at, lambda _, n: by_name.get(n), pseudonymiser)
+        if isinstance(item, Reading | Occurrence)
+    }
+    counts = Counter(kind for kind, *_ in items)
+    return counts[Reading], counts[Occurrence]
+
+
+def stored(url, scenario):
+    readings = sum(
+        query(url, f"SELECT count(*) FROM telemetry_{kind}")[0][0]
+        for kind in {device.kind for device in scenario.devices}
+    )
+    events = query(url, "SELECT count(*) FROM event WHERE event NOT IN ('online', 'offline')")[0][0]
+    return readings, events
+
+
+def alerts(url):
+    found = query(
+        url,
+        "SELECT rule, device.name, opened_at, ended_at FROM alert JOIN device ON device.id = alert.device_id",
+    )
+    return [
+        Raised(rule, device, at.astimezone(UTC), ended and ended.astimezone(UTC)) for rule, device, at, ended in found
+    ]
+
+
+@pytest.mark.parametrize("name", ["duplicates", "late_batch", "burst_pipe"])
+def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(killable, database_url, tmp_path, name):
+    scenario = scenario_of(name)
+    silences = {rule.name for rule in load_rules(rules_folder(None)).rules if rule.silence}
+    # Sent at once, nobody counts as silent.
+    expected = tuple(each for each in scenario.expected if each.rule not in silences)
+    scenario = scenario.model_copy(update={"expected": expected})
+    migrate(database_url)
+    with closing(connect(database_url, application_name="test")) as connection:
+        connection.autocommit = True
+        register(connection, scenario.plan)
+    forget_session(killable)
+    messages = messages_of(scenario)
+    with running_ingest(database_url, killable.mqtt_url, tmp_path), Publisher(killable.publish_mqtt_url) as publisher:
+        for number, message in enumerate(messages):
+            if number == len(messages) // 2:
+                eventually(lambda: stored(database_url, scenario)[0] > 0)
+                killable.broker.kill()
+                killable.broker.start()
+            publisher.publish(message.topic, message.payload)
+        publisher.flush(60)
+        wanted = distinct(scenario, messages)
+        eventually(lambda: stored(database_url, scenario) == wanted, timeout_s=60)
+        raised = steady(lambda: alerts(database_url))
+    marks = mark(scenario, raised)
+    assert marks.perfect, table([marks])
+    assert stored(database_url, scenario) == wanted
+    assert query(database_url, "SELECT count(*) FROM rejection") == [(0,)]
