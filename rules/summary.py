@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from devices.device import Device
 from rules.backtest import Backtest, Occurrence, Span
+from rules.family import with_families
 from rules.goals import CITY, Goal, Load, chattering, goals_of, load_of, long_standing
 from rules.rule import Rule, RulePack, Severity
 
@@ -82,7 +83,8 @@ class Summary:
 
 
 def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
-    """Counts what a backtest found."""
+    """Counts what a backtest found on devices, and on the families that they make."""
+    devices = with_families(devices)
     span, alerts = found.span, found.occurrences
     by_rule, by_day = defaultdict[str, list[Occurrence]](list), defaultdict[date, list[Occurrence]](list)
     by_device, by_community = defaultdict[int, list[Occurrence]](list), defaultdict[str, list[Occurrence]](list)
