@@ -1,6 +1,25 @@
 """A registered device: what the registry knows of it and every other part relies on."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Service(StrEnum):
+    """What a device is meant to do, as people decided it; what it does is another matter.
+
+    One that is being commissioned, or that is retired, is withdrawn: whatever it sends, no rule looks at it. One that
+    is out of service for a while is judged, and nobody is notified.
+    """
+
+    IN_SERVICE = "in_service"
+    COMMISSIONING = "commissioning"
+    OUT_OF_SERVICE = "out_of_service"
+    RETIRED = "retired"
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether no rule looks at the device."""
+        return self in {Service.COMMISSIONING, Service.RETIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +40,4 @@ class Device:
     simulated: bool = False
     building: str = ""
     room: str = ""
+    service: Service = Service.IN_SERVICE

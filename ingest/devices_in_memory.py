@@ -30,14 +30,14 @@ class DevicesInMemory:
         self._by_name: dict[str, dict[str, Device]] = {}
         self._by_id: dict[int, Device] = {}
         self._below: dict[int, Below] = {}
-        self._version = -1
+        self.version = -1
         self.communities: list[str] = []
         self.families = FamilyTree()
 
     def refresh(self, connection: Connection) -> bool:
         """Read the registry if it has changed since; whether it had."""
         version = registry_version(connection)
-        if version == self._version:
+        if version == self.version:
             return False
         self.communities = [name for name in load_communities(connection) if self._partition.has(name)]
         devices = load_devices(connection, self.communities)
@@ -47,7 +47,7 @@ class DevicesInMemory:
         self._by_id = {device.id: device for device in devices}
         self._below = household_meters(devices)
         self.families.read(devices)
-        self._version = version
+        self.version = version
         return True
 
     def find(self, community: str, name: str) -> Device | None:

@@ -22,6 +22,7 @@ from store.database import Connection
 from store.device_state import load_memories
 from store.jobs import hand_in_alerts
 from store.notices import any_undelivered
+from store.service import settle_service
 from store.suppression import CauseName, release, suppress
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
@@ -37,6 +38,7 @@ class Judge:
         self._engine = Engine(pack, now, devices.by_id, devices.below, families=devices.families)
         self._devices = devices
         self._pipelines = {-partition.number}
+        self._registry = devices.version
 
     def restore(self, connection: Connection, now: datetime) -> None:
         """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
@@ -45,7 +47,8 @@ class Judge:
         states = [state_of(row) for row in stored if self._devices.has(row.device_id)]
         memories = (DeviceMemory(*memory) for memory in load_memories(connection, communities))
         self._pipelines |= {state.device_id for state in states if FIRST < state.device_id <= 0}
-        self._save(connection, self._engine.restore(states, memories, now))
+        transitions = self._engine.restore(states, memories, now)
+        self._save(connection, transitions + self._settle_services(connection, now))
 
     def judge(self, connection: Connection, candidates: Iterable[Candidate], now: datetime) -> list[Transition]:
         """Show the rules what is new, in order of arrival, and store what they decide."""
@@ -68,9 +71,19 @@ class Judge:
             transitions += self._carry_out(command, now)
         if commands:
             rows.delete_commands(connection, [command.id for command in commands])
+        if self._devices.version != self._registry:
+            transitions += self._settle_services(connection, now)
         transitions += self._engine.tick(now, live)
         self._save(connection, transitions)
         return transitions
+
+    def _settle_services(self, connection: Connection, now: datetime) -> list[Transition]:
+        """Take over which devices are in service, from the registry that has changed."""
+        self._registry = self._devices.version
+        back = settle_service(connection, self._devices.communities, now)
+        if back:
+            hand_in_alerts(connection, sorted(back))
+        return self._engine.settle_services(now)
 
     def drain_memories(self) -> list[DeviceMemory]:
         """What has changed of the devices that were judged since the last call."""

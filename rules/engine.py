@@ -10,23 +10,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from devices.device import Device
+from devices.device import Device, Service
 from rules.alarms import Alarm, Alarms
 from rules.condition import Value, Verdict
 from rules.family import FamilyTree, Heard
 from rules.instances import Changes, Instances
-from rules.machine import Bereft, Close, Given, InstanceState, Judged, Reason, Tick, closes_at, reset, step
+from rules.machine import Bereft, Close, Given, InstanceState, Judged, Reason, Tick, Withdraw, closes_at, reset, step
 from rules.masters import Below
-from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest
+from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest, settle
 from rules.openings import Known, Openings, judge_anew, missed
 from rules.parents import Parents, last_heard
-from rules.pipeline import FAMILY
 from rules.plan import Judge, Plan, plan
 from rules.rule import Phase, Rule, RulePack, Scope
 from rules.sample import Sample
 from rules.tracks.derive import derive, from_store, to_store, weigh
 from rules.tracks.repeats import EVENT
-from rules.transition import Transition, describe_sample, tell, tell_gone, under_parent
+from rules.transition import Transition, describe_sample, tell, tell_gone
 from rules.wheel import Wheel
 
 _NO_RULES = plan(())
@@ -58,13 +57,12 @@ class Engine:
         self._devices = devices
         self._below = below
         self._frozen = True
-        self._thawed_at = now
-        self._ticked_at = now
+        self._thawed_at = self._ticked_at = now
         self._alarms = Alarms()
         self._waits = Wheel()
         self._openings = Openings((judge for rules in self._plans.values() for judge in rules.scheduled), now)
         self._instances = Instances()
-        self._parents = Parents(families or FamilyTree(), self._rules, self._instances, self._last_heard)
+        self._parents = Parents(families or FamilyTree(), self, self._instances)
         self._memories: dict[int, Memory] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
 
@@ -79,9 +77,11 @@ class Engine:
             rules = rules.of_masters
         memory = self._memories.get(sample.device_id)
         if memory is None:
-            memory = self._memories[sample.device_id] = Memory()
+            memory = self._memories[sample.device_id] = Memory(withdrawn=self._is_withdrawn(sample.device_id))
             if rules.scheduled:
                 self._openings.watch(kind_name, sample.device_id)
+        if memory.withdrawn:
+            rules = _NO_RULES
         if sample.event is not None:
             return self._judge_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
@@ -130,7 +130,7 @@ class Engine:
                 continue
             told = describe_sample(judge.rule, sample, known_values(rules.kept, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
-            transitions += self._advance(judge.rule, device_id, given, now)
+            transitions += self.advance(judge.rule, device_id, given, now)
         return transitions
 
     def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
@@ -155,7 +155,7 @@ class Engine:
                 continue
             told = describe_sample(rule, sample, known_values(rules.kept, memory))
             given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
-            transitions += self._advance(rule, sample.device_id, given, now)
+            transitions += self.advance(rule, sample.device_id, given, now)
         memory.event_ts = {**memory.event_ts, event: sample.ts}
         self._heard.setdefault(sample.device_id, _NO_VALUES)
         return transitions
@@ -179,7 +179,7 @@ class Engine:
         transitions = self._come_to(opened, state, judge.rule, now) if state else []
         state = self.instance(judge.rule.name, device_id)
         given = judge_anew(judge, state.phase if state else Phase.NORMAL, known, opened)
-        return transitions + self._advance(judge.rule, device_id, given, now) if given else transitions
+        return transitions + self.advance(judge.rule, device_id, given, now) if given else transitions
 
     def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
@@ -191,7 +191,7 @@ class Engine:
                     continue
                 told = describe_sample(rule, sample, known_values(rules.kept, memory))
                 given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
-                transitions += self._advance(rule, sample.device_id, given, now)
+                transitions += self.advance(rule, sample.device_id, given, now)
             elif memory.last_arrival is not None:
                 continue
             self._waits.add(sample.received_at + silent.after, rule.name, sample.device_id)
@@ -218,19 +218,19 @@ class Engine:
             self._await_silence(self._rules[name], device_id, now)
         transitions: list[Transition] = []
         for opened, judge, devices in self._openings.take(now):
-            rules = self._plans[judge.rule.kind]
+            kept = self._plans[judge.rule.kind].kept
             for device_id in devices:
                 memory = self._memories[device_id]
-                known = Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory))
-                transitions += self._reopen(judge, device_id, known, opened, now)
+                known = Known(memory.last_ts, memory.event_ts, known_values(kept, memory))
+                transitions += [] if memory.withdrawn else self._reopen(judge, device_id, known, opened, now)
         for alarm in self._alarms.take(now):
-            rule, device_id = self._rules[alarm.rule], alarm.device_id
+            rule, device_id = self.rule(alarm.rule), alarm.device_id
             if alarm.silence:
                 transitions += self._fall_silent(rule, device_id, now)
             else:
                 again = self._parents.still_holds(self.instance(rule.name, device_id))
-                transitions += self._advance(rule, device_id, Bereft(None) if again else Tick(now), now)
-        return transitions + self._revisit_families(now) if self._parents.revisit else transitions
+                transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now), now)
+        return transitions + self._parents.settle(now) if self._parents.revisit else transitions
 
     def next_due(self) -> datetime | None:
         """The earliest time at which a tick may find something to do; None while nothing waits."""
@@ -252,13 +252,15 @@ class Engine:
         Under a calendar it counts from an opening on, and what came before the last one is over.
         """
         memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
-        if rule.silence is None or memory is None or memory.last_arrival is None or (state and state.verdict):
+        if rule.silence is None or memory is None or memory.last_arrival is None:
             return None
-        due = max(memory.last_arrival, self._thawed_at) + rule.silence.after
-        if rule.schedule is None:
+        if memory.withdrawn or (state and state.verdict):
+            return None
+        due, calendar = max(memory.last_arrival, self._thawed_at) + rule.silence.after, rule.schedule
+        if calendar is None:
             return due
-        span = rule.schedule.span(now)
-        return rule.schedule.opened(max(due, span.start if span.open else span.end))
+        span = calendar.span(now)
+        return calendar.opened(max(due, span.start if span.open else span.end))
 
     def _fall_silent(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
         memory, due = self._memories[device_id], self._silent_from(rule, device_id, now)
@@ -266,7 +268,7 @@ class Engine:
             return []
         heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
         told = describe_sample(rule, heard, known_values(self._plans[rule.kind].kept, memory))
-        return self._advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
+        return self.advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
 
     def _wake(self, due: datetime | None, device_id: int, rule: str, *, silence: bool = False) -> None:
         if due:
@@ -277,7 +279,7 @@ class Engine:
         rule = self._rules.get(rule_name)
         if rule is None:
             return []
-        closed = self._advance(rule, device_id, Close(now), now)
+        closed = self.advance(rule, device_id, Close(now), now)
         return [replace(told, inputs={**told.inputs, "resolved_by": actor}) for told in closed]
 
     def _come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
@@ -285,9 +287,10 @@ class Engine:
         closes = closes_at(rule, state) if rule.schedule else None
         if (state.deadline is None or state.deadline > ts) and (closes is None or closes > ts):
             return []
-        return self._advance(rule, state.device_id, Tick(ts), now)
+        return self.advance(rule, state.device_id, Tick(ts), now)
 
-    def _advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+        """Moves one instance on, keeps it, and tells what came of it."""
         states = self._instances.of(device_id)
         before = states.get(rule.name) or InstanceState(rule.name, rule.version, device_id)
         after, moves = step(rule, before, given)
@@ -308,35 +311,29 @@ class Engine:
         if rule.silence or rule.explains_children:
             self._parents.noticed(device)
             if rule.silence and any(each.raises for each in told):
-                return self._seek_parent(after, told, device, now)
+                return self._parents.seek(after, told, device, now)
         return told
 
-    def _seek_parent(
-        self, state: InstanceState, told: list[Transition], device: Device, now: datetime
-    ) -> list[Transition]:
-        """Suppresses a silence that its family explains, the outage of which may come to light by it."""
-        transitions: list[Transition] = []
-        family = self._parents.explains(device)
-        if family is None and (found := self._parents.found(device, now)):
-            family, outage = found
-            transitions = self.judge(Sample(family.id, now, now, outage.values), FAMILY.name, now)
-        if family is None or not self._parents.is_out(family):
-            return transitions + told
-        self._instances.keep(replace(state, parent=family.id))
-        return transitions + [under_parent(each, family.name) if each.raises else each for each in told]
+    def settle_services(self, now: datetime) -> list[Transition]:
+        """Takes over from the registry which devices are in service: what is open on those withdrawn since ends."""
+        gone, back = settle(self._memories, self._is_withdrawn)
+        for device_id in back:
+            self._expect(device_id, now)
+        states = [state for device_id in gone for state in self._instances.of(device_id).values()]
+        return [told for s in states for told in self.advance(self._rules[s.rule], s.device_id, Withdraw(now), now)]
 
-    def _revisit_families(self, now: datetime) -> list[Transition]:
-        transitions: list[Transition] = []
-        for sample in list(self._parents.back(now)):
-            transitions += self.judge(sample, FAMILY.name, now)
-        for orphan in list(self._parents.orphans()):
-            rule = self._rules[orphan.rule]
-            if rule.silence:
-                transitions += self._advance(rule, orphan.device_id, Bereft(now + rule.silence.period), now)
-        return transitions
+    def _expect(self, device_id: int, since: datetime) -> None:
+        """Lets a device be silent as long as it may, from `since` on."""
+        for rule, silent in self._plans.get(self._devices(device_id).kind, _NO_RULES).silences:
+            self._waits.add(since + silent.after, rule.name, device_id)
 
-    def _last_heard(self, device_id: int, since_thaw: bool) -> Heard | None:
-        silences = self._plans.get(self._devices(device_id).kind, _NO_RULES).silences
+    def _is_withdrawn(self, device_id: int) -> bool:
+        return device_id > 0 and self._devices(device_id).service.is_withdrawn
+
+    def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
+        """When a device was heard, as silence counts it; None where that says nothing of its family."""
+        device = self._devices(device_id)
+        silences = self._plans.get(device.kind, _NO_RULES).silences if device.service is Service.IN_SERVICE else ()
         return last_heard(self._memories.get(device_id), silences, self._thawed_at if since_thaw else None)
 
     def restore(
@@ -373,10 +370,8 @@ class Engine:
         self._memories[device_id] = Memory(last_ts, arrival, event_ts or NO_EVENTS, kept, states)
         if rules.scheduled:
             self._openings.watch(self._devices(device_id).kind, device_id)
-        if arrival is None:
-            return
-        for rule, silent in rules.silences:
-            self._waits.add(max(arrival, self._thawed_at) + silent.after, rule.name, device_id)
+        if arrival is not None:
+            self._expect(device_id, max(arrival, self._thawed_at))
 
     def drain_memories(self) -> list[DeviceMemory]:
         """What has changed of the devices since the last call, by device; of the values those that came since."""
@@ -390,6 +385,10 @@ class Engine:
             return DeviceMemory(device_id, last_ts, arrival, event_ts, heard)
         tracks = self._plans[self._devices(device_id).kind].tracks
         return DeviceMemory(device_id, last_ts, arrival, event_ts, heard, to_store(tracks, memory.tracks))
+
+    def rule(self, name: str) -> Rule:
+        """The rule of that name."""
+        return self._rules[name]
 
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device; None where it is normal and always was."""

@@ -117,6 +117,7 @@ _ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {
     Reason.RESOLVED: _resolved,
     Reason.RULE_CHANGED: _changed,
     Reason.SCHEDULE: _closed,
+    Reason.SERVICE: lambda told: (f"设备于{clock(told.at)}转为调试或报废，不再按规则判断，报警随之结束。",),
 }
 
 

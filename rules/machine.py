@@ -25,6 +25,7 @@ class Reason(StrEnum):
     ARRIVAL = "arrival"
     SCHEDULE = "schedule"
     PARENT = "parent"
+    SERVICE = "service"
     RESOLVED = "resolved"
     RULE_CHANGED = "rule_changed"
 
@@ -95,7 +96,13 @@ class Bereft(NamedTuple):
     until: datetime | None
 
 
-Given = Judged | Tick | Close | Bereft
+class Withdraw(NamedTuple):
+    """The device is no longer in service; what it shows concerns nobody."""
+
+    now: datetime
+
+
+Given = Judged | Tick | Close | Bereft | Withdraw
 Outcome = tuple[InstanceState, tuple[Move, ...]]
 
 
@@ -110,6 +117,9 @@ def step(rule: Rule, state: InstanceState, given: Given) -> Outcome:
             return _pass(rule, state, now)
         case Close(now):
             return _close(state, now)
+        case Withdraw(now):
+            gone = state.phase is not Phase.NORMAL
+            return _enter(replace(state, verdict=None), Phase.NORMAL, now, Reason.SERVICE) if gone else (state, ())
         case Bereft(until):
             return (state if state.parent is None else replace(state, deadline=until)), ()
         case Judged():

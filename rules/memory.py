@@ -1,6 +1,6 @@
 """What is remembered of a device beside the instances of its rules: as it is stored, and as it is used."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -29,13 +29,17 @@ class DeviceMemory(NamedTuple):
 
 @dataclass(slots=True)
 class Memory:
-    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the plan keeps."""
+    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the plan keeps.
+
+    `withdrawn` says that no rule looks at the device just now.
+    """
 
     last_ts: datetime | None = None
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: NO_EVENTS)
     kept: tuple[Value | None, ...] = ()
     tracks: States = b""
+    withdrawn: bool = False
 
 
 def latest(
@@ -48,3 +52,15 @@ def latest(
 def known_values(names: tuple[str, ...], memory: Memory) -> dict[str, Value]:
     """The values that are remembered, by field."""
     return {name: value for name, value in zip(names, memory.kept, strict=False) if value is not None}
+
+
+def settle(memories: Mapping[int, Memory], is_withdrawn: Callable[[int], bool]) -> tuple[list[int], list[int]]:
+    """Notes which devices are withdrawn; those that are, and those that are back and were heard before."""
+    gone, back = [], []
+    for device_id, memory in memories.items():
+        before, memory.withdrawn = memory.withdrawn, is_withdrawn(device_id)
+        if memory.withdrawn:
+            gone.append(device_id)
+        elif before and memory.last_arrival:
+            back.append(device_id)
+    return gone, back

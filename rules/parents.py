@@ -1,17 +1,20 @@
 """Which family explains the silence of a device, and what follows when that family is back."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from devices.device import Device
 from rules.condition import Silent
 from rules.family import FIRST, Family, FamilyTree, Heard, Outage, outage
 from rules.instances import Instances
-from rules.machine import InstanceState
+from rules.machine import Bereft, Given, InstanceState
 from rules.memory import Memory
+from rules.pipeline import FAMILY
 from rules.rule import Phase, Rule
 from rules.sample import Sample
+from rules.transition import Transition, under_parent
 
 _SINCE_THAW = True
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
@@ -27,18 +30,33 @@ def last_heard(
     return Heard(max(memory.last_arrival, thawed_at or memory.last_arrival), silent.period, silent.jitter)
 
 
+class Judging(Protocol):
+    """What of the engine a look at families needs."""
+
+    def rule(self, name: str) -> Rule:
+        """The rule of that name."""
+
+    def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
+        """When a device was heard, counted from the thaw if asked so; None where that says nothing of its family."""
+
+    def judge(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
+        """Judges a sample, here one of a family."""
+
+    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+        """Moves one instance on."""
+
+
 @dataclass(slots=True)
 class Parents:
     """Looks at families through the eyes of the engine.
 
-    `heard` gives when a child was heard, counted from the thaw if asked so, None where it says nothing. `out` are the
-    families with an open outage, `revisit` those to be looked at, because a child was heard or fell silent.
+    `out` are the families with an open outage, `revisit` those to be looked at, because a child was heard or fell
+    silent.
     """
 
     tree: FamilyTree
-    rules: Mapping[str, Rule]
+    engine: Judging
     instances: Instances
-    heard: Callable[[int, bool], Heard | None]
     out: set[int] = field(default_factory=set)
     revisit: set[int] = field(default_factory=set)
 
@@ -50,19 +68,42 @@ class Parents:
             self.out.add(state.device_id)
             self.revisit.add(state.device_id)
 
-    def explains(self, device: Device) -> Family | None:
+    def seek(self, state: InstanceState, told: list[Transition], device: Device, now: datetime) -> list[Transition]:
+        """Suppresses a silence that its family explains, the outage of which may come to light by it."""
+        transitions: list[Transition] = []
+        family = self._explains(device)
+        if family is None and (found := self._found(device, now)):
+            family, seen = found
+            transitions = self.engine.judge(Sample(family.id, now, now, seen.values), FAMILY.name, now)
+        if family is None or not self.is_out(family):
+            return transitions + told
+        self.instances.keep(replace(state, parent=family.id))
+        return transitions + [under_parent(each, family.name) if each.raises else each for each in told]
+
+    def settle(self, now: datetime) -> list[Transition]:
+        """Ends the outages that are over, and lets those who stay silent stand for themselves a period later."""
+        transitions: list[Transition] = []
+        for sample in list(self._back(now)):
+            transitions += self.engine.judge(sample, FAMILY.name, now)
+        for orphan in list(self._orphans()):
+            rule = self.engine.rule(orphan.rule)
+            if rule.silence:
+                transitions += self.engine.advance(rule, orphan.device_id, Bereft(now + rule.silence.period), now)
+        return transitions
+
+    def _explains(self, device: Device) -> Family | None:
         """The family whose outage, known already, explains the silence of a child or of its gateway."""
         led, family = self.tree.led_by(device), self.tree.of(device)
         if led and self._outage(led):
             return led
         return family if family and self.is_out(family) else None
 
-    def found(self, device: Device, now: datetime) -> tuple[Family, Outage] | None:
+    def _found(self, device: Device, now: datetime) -> tuple[Family, Outage] | None:
         """The outage of the family that comes to light because this child of it has fallen silent."""
-        family, fallen = self.tree.of(device), self.heard(device.id, _SINCE_THAW)
+        family, fallen = self.tree.of(device), self.engine.heard(device.id, _SINCE_THAW)
         if family is None or fallen is None:
             return None
-        others = (self.heard(child, _SINCE_THAW) for child in family.children if not self._is_silent(child))
+        others = (self.engine.heard(child, _SINCE_THAW) for child in family.children if not self._is_silent(child))
         seen = outage(fallen, [fallen, *(each for each in others if each)], now)
         if seen is None:
             return None
@@ -75,14 +116,14 @@ class Parents:
             if family:
                 self.revisit.add(family.id)
 
-    def back(self, now: datetime) -> Iterator[Sample]:
+    def _back(self, now: datetime) -> Iterator[Sample]:
         """For each family that was out and of which most are heard again, the sample that says so."""
         for number in sorted(self.revisit):
             family = self.tree.by_id(number)
             state = self._outage(family) if family else None
             if family is None or state is None:
                 continue
-            found = (self.heard(child, not _SINCE_THAW) for child in family.children)
+            found = (self.engine.heard(child, not _SINCE_THAW) for child in family.children)
             missing = sum(1 for each in found if each and each.is_missing(now))
             values = state.inputs.get("values")
             before = values.get("children_silent", 0) if isinstance(values, dict) else 0
@@ -90,7 +131,7 @@ class Parents:
                 self.out.discard(number)
                 yield Sample(family.id, now, now, {"outage": False, "children_silent": float(missing)})
 
-    def orphans(self) -> Iterator[InstanceState]:
+    def _orphans(self) -> Iterator[InstanceState]:
         """The silences whose family is back, and which therefore have to stand for themselves soon."""
         for number in sorted(self.revisit):
             family = self.tree.by_id(number)
@@ -117,7 +158,7 @@ class Parents:
     def _silences(self, device_id: int) -> list[InstanceState]:
         """The instances on a device that watch for silence, or explain that of its children."""
         states = self.instances.of(device_id).values()
-        return [s for s in states if (rule := self.rules[s.rule]).silence or rule.explains_children]
+        return [s for s in states if (rule := self.engine.rule(s.rule)).silence or rule.explains_children]
 
     def _is_silent(self, device_id: int) -> bool:
         return any(state.phase in _OPEN and state.verdict is not False for state in self._silences(device_id))

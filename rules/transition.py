@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from devices.device import Device
+from devices.device import Device, Service
 from rules.calendar import ALWAYS
 from rules.chatter import CALM, TIMES, WINDOW
 from rules.duration import spell
@@ -81,7 +81,11 @@ def tell(rule: Rule, move: Move, device: Device, now: datetime) -> Transition:
     schedule = {"name": rule.schedule.name, "label": rule.schedule.label} if rule.schedule else ALWAYS
     inputs = {**state.inputs, "limits": rule.limits, **timers, "schedule": schedule, "verdict": state.verdict}
     told = _transition(move, device, now, _Words(rule.severity, title, message, advice), inputs)
-    return _mark_chattering(told, state) if told.raises and state.chatter.doublings else told
+    if told.raises and state.chatter.doublings:
+        told = _mark_chattering(told, state)
+    if told.raises and device.service is Service.OUT_OF_SERVICE:
+        told = replace(told, suppressed=(*told.suppressed, Suppressed("out_of_service", None, "设备已停用")))
+    return told
 
 
 def _mark_chattering(told: Transition, state: InstanceState) -> Transition:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from unicodedata import category
 
 from devices.catalogue import KIND_BY_NAME
+from devices.device import Service
 from devices.topic import IDENTIFIER
 from store.registry import Value
 
@@ -16,6 +17,12 @@ STAGES = ("储备", "新开工", "在建", "竣工")
 
 _MAX_TEXT = 100
 _YEARS = range(1900, 2101)
+SERVICES = {
+    "在用": Service.IN_SERVICE,
+    "调试": Service.COMMISSIONING,
+    "停用": Service.OUT_OF_SERVICE,
+    "报废": Service.RETIRED,
+}
 _FLAGS = {"是": True, "true": True, "1": True, "否": False, "false": False, "0": False}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
@@ -116,6 +123,14 @@ def _stage(cell: str) -> str:
     return cell
 
 
+def _service(cell: str) -> str:
+    service = SERVICES.get(cell) or (cell if cell in set(Service) else None)
+    if service is None:
+        known = "、".join(f"{zh}（{word}）" for zh, word in SERVICES.items())
+        raise CellError(f"没有状态 {quoted(cell)}：应为 {known} 之一")
+    return str(service)
+
+
 def _flag(cell: str) -> bool:
     if cell.lower() not in _FLAGS:
         raise CellError(f"{quoted(cell)} 应为 是 或 否（也可写 true/false、1/0）")
@@ -192,6 +207,7 @@ DEVICES = Form(
         Column("serial", _text),
         Column("installed_on", _day),
         Column("simulated", _flag, empty=False),
+        Column("service", _service, empty=Service.IN_SERVICE.value),
     ),
     key=("community", "device"),
 )

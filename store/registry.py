@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from psycopg import sql
 
-from devices.device import Device
+from devices.device import Device, Service
 from store.database import Connection
 
 Value = str | bool | int | float | date | None
@@ -73,7 +73,8 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
         cursor.itersize = _ROWS_AT_A_TIME
         cursor.execute(
             """
-            SELECT id, community, name, kind, gateway, building, unit, room, simulated FROM device
+            SELECT id, community, name, kind, gateway, building, unit, room, simulated, service
+            FROM device
             WHERE %(communities)s::text[] IS NULL OR community = ANY (%(communities)s)
             ORDER BY id
             """,
@@ -91,8 +92,9 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
                 simulated,
                 intern(building),
                 intern(room),
+                Service(service),
             )
-            for number, community, name, kind, gateway, building, unit, room, simulated in cursor
+            for number, community, name, kind, gateway, building, unit, room, simulated, service in cursor
         ]
 
 

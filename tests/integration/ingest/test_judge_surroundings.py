@@ -19,6 +19,7 @@ from running import query, register
 from store.bad_actors import list_bad_actors
 from store.database import connect
 from store.device_state import StateChange, save_states
+from store.import_csv import import_rows
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -61,6 +62,7 @@ class Place:
             for ts, flow in samples:
                 sample = Sample(device.id, ts, ts, {"flow_m3_h": flow})
                 self.judge.judge(self.connection, [Candidate(device.kind, sample)], ts)
+            self._remember(samples[-1][0])
 
     def arrive(self, at, *device_ids):
         """Readings of electricity meters, `at` so many seconds."""
@@ -69,17 +71,24 @@ class Place:
             for device_id in device_ids:
                 candidate = Candidate("electricity_meter", Sample(device_id, ts, ts, {"voltage_v": 230.0}))
                 self.judge.judge(self.connection, [candidate], ts)
-            memories = [memory for memory in self.judge.drain_memories() if memory.device_id > 0]
-            save_states(
-                self.connection,
-                [StateChange(m.device_id, ts, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories],
-            )
+            self._remember(ts)
+
+    def _remember(self, seen):
+        memories = [memory for memory in self.judge.drain_memories() if memory.device_id > 0]
+        rows = [StateChange(m.device_id, seen, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories]
+        save_states(self.connection, rows)
 
     def tick(self, first, last=None):
         """Every half minute between two times, in seconds."""
         for at in range(first, (last or first) + 1, 30):
             with self.connection.transaction():
                 self.judge.tick(self.connection, START + at * SECOND, live=True)
+
+    def serve(self, service):
+        """The service state of the meter w1, as an import says it and ingest reads it."""
+        row = {"community": "c1", "device": "w1", "kind": "water_meter", "service": service}
+        import_rows(self.connection, [], [], [row], known_plan_items=())
+        self.devices.refresh(self.connection)
 
     def ask(self, statement, *parameters):
         return query(self.url, statement, *parameters)
@@ -153,3 +162,30 @@ OPEN_ALERTS = """
     FROM alert LEFT JOIN alert_suppression ON alert_id = alert.id
     WHERE process <> 'ended' GROUP BY rule ORDER BY rule
 """
+
+
+def test_out_of_service_open_alerts_are_suppressed_and_told_when_the_device_is_back(place, database_url):
+    place.begin(a_rule())
+    place.show("w1", (0, 3.0))
+    place.serve("停用")
+    place.tick(60)
+    assert place.ask("SELECT cause, until FROM alert_suppression") == [("out_of_service", None)]
+    place.begin(a_rule(), now=START + timedelta(minutes=2))
+    place.tick(120)
+    assert place.ask("SELECT count(*) FROM alert_suppression") == [(1,)]
+    place.show("w1", (180, 0.0), (240, 3.0))
+    assert place.ask("SELECT sequence FROM alert_suppression JOIN alert ON alert.id = alert_id ORDER BY 1") == [
+        (1,), (2,),
+    ]  # fmt: skip
+    place.serve("在用")
+    place.tick(300)
+    assert place.ask("SELECT count(*) FROM alert_suppression WHERE until IS NULL") == [(1,)]
+
+
+def test_a_retired_device_has_no_open_alert_even_if_it_was_retired_while_ingest_was_away(place, database_url):
+    place.begin(a_rule())
+    place.show("w1", (0, 3.0))
+    place.serve("报废")
+    place.begin(a_rule(), now=START + timedelta(minutes=2))
+    assert place.ask("SELECT process FROM alert") == [("ended",)]
+    assert place.ask("SELECT reason FROM alert_transition ORDER BY id") == [("condition",), ("service",)]
