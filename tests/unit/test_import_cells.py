@@ -121,5 +121,14 @@ def test_an_empty_optional_cell_means_that_there_is_nothing():
     empty = {one.name: one.value("") for one in DEVICES.columns if not one.required}
     assert empty == {
         "building": "", "unit": "", "room": "", "gateway": None, "plan_item": None, "serial": None,
-        "installed_on": None, "simulated": False,
+        "installed_on": None, "simulated": False, "service": "in_service",
     }  # fmt: skip
+
+
+def test_a_service_state_is_a_chinese_word_or_its_name():
+    service = DEVICES.column("service")
+    assert [service.value(cell) for cell in ("在用", "调试", "停用", "报废", "retired")] == [
+        "in_service", "commissioning", "out_of_service", "retired", "retired",
+    ]  # fmt: skip
+    with pytest.raises(CellError, match="没有状态 “坏了”：应为 在用（in_service）、"):
+        service.value("坏了")
