@@ -20,7 +20,7 @@ from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.plan import WINDOW, Message, plan
 from notify.routing import Channel, Routing
 from notify.send import send
-from notify.tell import escalations, last_resorts
+from notify.tell import escalations, last_resorts, settle
 from store import notices as store
 from store.database import Connection, Database, DatabaseUnavailableError
 from store.notices import DueNotice, SentMessage, ToldAlert
@@ -90,6 +90,7 @@ class Dispatcher:
             due = store.due_notices(connection, name, now)
             if channel is None:
                 store.drop(connection, _ids(due), "the channel is no longer in the file", now)
+                settle(connection, list({notice.alert_id for notice in due}), routing, now)
                 log.warning("a channel is no longer in the file", channel=name, dropped=len(due))
                 return
             recent = store.recent_messages(connection, name, now - WINDOW)

@@ -118,9 +118,9 @@ def _start_anju(
     with_metrics = {**settings, "ANJU_METRICS_PORT": str(metrics_port), "ANJU_HTTP_HOST": "127.0.0.1"}
     ready = ingest_ready(metrics_port, given.partitions)
     supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ready), _READY_S)
-    supervisor.start(anju_part("api", ("api",), settings, api_ready(api_url)), _READY_S)
+    api = anju_part("api", ("api",), settings, api_ready(api_url))
     worker = anju_part("worker", ("worker",), settings, worker_ready(settings["ANJU_DATABASE_URL"]))
-    supervisor.start(worker, _READY_S)
+    supervisor.start_together((api, worker), _READY_S)
     return api_url
 
 

@@ -1,6 +1,7 @@
 """Notices through a real database to a real receiver, in a time that the test lets pass."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -16,8 +17,8 @@ from notify.tell import settle
 from receiver import Answer, receiving
 from rules.loader import load_rules
 from rules.sample import Sample
-from running import query, register
-from store.database import Database
+from running import eventually, query, register
+from store.database import Database, connect
 from store.migrate import migrate
 from store.notices import due_channels, requeue_dead
 from store.suppression import CauseName, suppress
@@ -373,12 +374,31 @@ def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(
     assert telling.states()[1] == ("甲/webhook", "raised", 1, "queued", 1)
 
 
-def test_an_alert_that_changes_its_channel_on_the_way_is_not_told_to_one_that_is_gone(telling, receiver):
+def test_what_waited_for_a_contact_that_is_gone_goes_to_those_who_are_there_now(telling, receiver):
     telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     telling.raised(1, severity="major")
-    telling.route()
+    telling.route(contacts=[{"name": "丙", "channels": {"wecom": f"{receiver.url}/new"}}], routes=[{"to": "丙"}])
     telling.look(seconds=5)
-    assert telling.states() == [("甲/webhook", "raised", 1, "dropped", 1)]
+    telling.look(seconds=5)
+    assert paths(receiver) == ["/new"]
+    assert telling.states() == [("丙/wecom", "raised", 1, "sent", 1), ("甲/webhook", "raised", 1, "dropped", 1)]
+
+
+def test_a_database_that_is_away_when_a_message_was_accepted_makes_no_second_one(manager, receiver):
+    manager.raised(1)
+    receiver.answers = [Answer(after_s=1)]
+    looking = threading.Thread(target=manager.look, daemon=True)
+    looking.start()
+    eventually(lambda: receiver.requests)
+    with connect(manager.url, application_name="test") as connection:
+        connection.execute("ALTER TABLE notice_message RENAME TO away")
+        connection.commit()
+        time.sleep(3)
+        connection.execute("ALTER TABLE away RENAME TO notice_message")
+    looking.join(20)
+    assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1)]
+    manager.look(hours=1)
+    assert len(receiver.requests) == 1
 
 
 def test_nothing_is_told_without_a_route(telling, receiver):
