@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rules.backtest import Occurrence, Span
@@ -25,7 +26,7 @@ STANDING = timedelta(hours=24)
 _CHATTER = timedelta(seconds=60)
 _FLOOD_BEGINS, _FLOOD_ENDS = 10, 5
 _FEW = 20
-"""With fewer alerts their distribution over the priorities says nothing."""
+"""With fewer notices their distribution over the priorities says nothing."""
 
 _SHARES = {"low": 0.80, "medium": 0.15, "high": 0.05}
 _PRIORITY = {Severity.INFO: "low", Severity.WARNING: "low", Severity.MAJOR: "medium", Severity.CRITICAL: "high"}
@@ -35,13 +36,21 @@ Instance = tuple[str, int]
 """A rule and the id of a device."""
 
 
+class Notice(NamedTuple):
+    """What a person is told at one time of the alerts of one rule."""
+
+    at: datetime
+    severity: Severity
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What the alerts of a span ask of one person; those of which nobody is notified ask nothing.
 
     `average` is notices in ten minutes, `peak` the most in any ten minutes, which began at `peak_at`; `flood` is the
     share of the time in flood, `standing` the most that were open for over a day at one time, `chattering` the
-    instances that were raised three times within a minute, and `priorities` the shares of low, medium and high.
+    instances that were raised three times within a minute, and `priorities` the shares of low, medium and high among
+    the notices.
     """
 
     alerts: int
@@ -68,7 +77,8 @@ class Goal:
 def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
     """Measures the alerts of one person over a span."""
     alerts = [alert for alert in alerts if not alert.suppressed]
-    times = notice_times(alerts)
+    notices = notices_of(alerts)
+    times = [notice.at for notice in notices]
     peak, peak_at = _peak(times)
     return Load(
         alerts=len(alerts),
@@ -79,7 +89,7 @@ def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
         flood=_flood(times, span),
         standing=_standing(alerts, span.end),
         chattering=chattering(alerts),
-        priorities=_priorities(alerts),
+        priorities=_priorities(notices),
     )
 
 
@@ -94,22 +104,22 @@ def goals_of(load: Load) -> tuple[Goal, ...]:
         Goal("time in flood", f"{100 * load.flood:.2f} %", "under 1 %", load.flood < 0.01),
         Goal("chattering", str(len(load.chattering)), "none", not load.chattering),
         Goal("open for over 24 hours at a time", str(load.standing), "fewer than 5", load.standing < 5),
-        Goal("low / medium / high priority, %", spread, "near 80 / 15 / 5", None if load.alerts < _FEW else near),
+        Goal("low / medium / high priority, %", spread, "near 80 / 15 / 5", None if load.notices < _FEW else near),
     )
 
 
-def notice_times(alerts: Sequence[Occurrence]) -> list[datetime]:
-    """When people are told of alerts: at once, and those of a rule that was told of a moment ago together after it."""
+def notices_of(alerts: Sequence[Occurrence]) -> list[Notice]:
+    """What people are told of alerts: at once, and those of a rule that was told of a moment ago together after it."""
     told: dict[str, datetime] = {}
-    times = []
+    notices = []
     for alert in sorted(alerts, key=lambda alert: alert.raised_at):
         last = told.get(alert.rule)
         if last is not None and alert.raised_at <= last:
             continue  # it is told with those that wait already
         due = alert.raised_at if last is None else max(alert.raised_at, last + SAME_CAUSE_EVERY)
         told[alert.rule] = due
-        times.append(due)
-    return sorted(times)
+        notices.append(Notice(due, alert.severity))
+    return sorted(notices)
 
 
 def chattering(alerts: Sequence[Occurrence]) -> tuple[Instance, ...]:
@@ -164,6 +174,6 @@ def _standing(alerts: Sequence[Occurrence], until: datetime) -> int:
     return most
 
 
-def _priorities(alerts: Sequence[Occurrence]) -> dict[str, float]:
-    counted = Counter(_PRIORITY[alert.severity] for alert in alerts)
-    return {name: counted[name] / len(alerts) for name in _SHARES} if alerts else {}
+def _priorities(notices: Sequence[Notice]) -> dict[str, float]:
+    counted = Counter(_PRIORITY[notice.severity] for notice in notices)
+    return {name: counted[name] / len(notices) for name in _SHARES} if notices else {}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import notify.plan
 from rules.backtest import Occurrence, Span
-from rules.goals import SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, notice_times
+from rules.goals import SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, notices_of
 from rules.rule import Severity
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -74,13 +74,13 @@ def test_priorities_are_judged_once_there_are_enough_alerts():
 def test_alerts_of_one_rule_that_come_together_are_told_together():
     first = START + timedelta(minutes=1)
     storm = [alert(1 + second / 60, device=second) for second in range(70)]
-    assert notice_times(storm) == [
+    assert [notice.at for notice in notices_of(storm)] == [
         first,
         first + SAME_CAUSE_EVERY,
         first + 2 * SAME_CAUSE_EVERY,
         first + 3 * SAME_CAUSE_EVERY,
     ]
-    assert len(notice_times([alert(1, rule=f"r{number}") for number in range(5)])) == 5
+    assert len(notices_of([alert(1, rule=f"r{number}") for number in range(5)])) == 5
     assert SAME_CAUSE_EVERY == notify.plan.SAME_CAUSE_EVERY
 
 

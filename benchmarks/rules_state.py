@@ -1,0 +1,144 @@
+"""What the rules keep of 400,000 devices, and what a tick takes: `python -m benchmarks.rules_state [DEVICES]`.
+
+Goals: under 300 MB, restored in under 10 s, and a tick under 50 ms. The devices are electricity meters under the rules
+that come with Anju, each with a few readings behind it, and one in 400 holds an alert. Restored is from JSON as the
+database hands it over; the time of the database is not in it. Then everybody reports once more, and time comes to where
+their silence was due: in each second as many are looked at as report in one.
+"""
+
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+from pydantic_core import from_json, to_json
+
+from app.rule_files import rules_folder
+from benchmarks import report
+from benchmarks.processes import resident_bytes
+from devices.device import Device
+from devices.electricity_meter import ELECTRICITY_METER
+from ingest.instance_rows import state_of, state_row
+from rules.engine import Engine
+from rules.loader import load_rules
+from rules.machine import InstanceState
+from rules.memory import DeviceMemory
+from rules.rule import RulePack
+from rules.sample import Sample
+from store.rule_state import RuleStateRow
+
+_START = datetime(2026, 11, 1, tzinfo=UTC)
+_PERIOD = ELECTRICITY_METER.reporting_period
+_ROUNDS = 4
+_ALARMING = 400
+_SECONDS = 60
+
+
+def main(devices: int = 400_000) -> None:
+    """Measure, print, and write the figures into docs/performance.md."""
+    with tempfile.TemporaryDirectory() as folder:
+        stored = Path(folder) / "stored"
+        # What is measured must not share its memory with what was needed to make it.
+        for step in (_make, _measure):
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+                found = apart.submit(step, stored, devices).result()
+    rules, size, seconds, instances, ticks, idle = found
+    report.publish(
+        "benchmarks.rules_state",
+        f"{devices:,} meters, {rules} rules, {instances:,} instances that are not normal: {size / 1e6:.0f} MB, "
+        f"restored in {seconds:.1f} s. A tick takes {1e3 * median(ticks):.2f} ms (at most {1e3 * max(ticks):.2f}), "
+        f"one in which nothing is due {1e3 * idle:.3f} ms. {report.machine()}.",
+    )
+
+
+def _pack() -> RulePack:
+    return RulePack(load_rules(rules_folder(None)).of_kind(ELECTRICITY_METER.name))
+
+
+def _engine(pack: RulePack, now: datetime) -> Engine:
+    """An engine; every device has the same words, because the registry is not what is measured."""
+    device = Device(1, "c1", "d1", ELECTRICITY_METER.name)
+    return Engine(pack, now, lambda _: device)
+
+
+def _round(number: int, devices: int) -> Iterator[Sample]:
+    """A reading of every device, spread over the period."""
+    for device in range(1, devices + 1):
+        ts = _START + number * _PERIOD + device * _PERIOD / devices
+        volts = 300.0 if device % _ALARMING == 0 else 220.0 + (device + number) % 7
+        values = {"energy_kwh": 1000.0 + number / 4, "voltage_v": volts, "current_a": 3.5, "power_w": 770.0}
+        yield Sample(device, ts, ts, values)
+
+
+def _make(stored: Path, devices: int) -> None:
+    """Write what the database would hold, one line of JSON for each device and each instance."""
+    engine = _engine(_pack(), _START)
+    for number in range(_ROUNDS):
+        for sample in _round(number, devices):
+            engine.judge(sample, ELECTRICITY_METER.name, sample.received_at)
+    with stored.open("wb") as file:
+        for state in engine.drain_changes().saved:
+            file.write(to_json({"state": state_row(state)}) + b"\n")
+        for memory in engine.drain_memories():
+            file.write(to_json({"memory": memory}, bytes_mode="base64") + b"\n")
+
+
+def _states(stored: Path) -> Iterator[InstanceState]:
+    with stored.open("rb") as file:
+        for line in file:
+            if not line.startswith(b'{"state"'):
+                return
+            rule, device_id, version, phase, since, deadline, sequence, memory = json.loads(line)["state"]
+            yield state_of(RuleStateRow(rule, device_id, version, phase, _at(since), _at(deadline), sequence, memory))
+
+
+def _memories(stored: Path) -> Iterator[DeviceMemory]:
+    with stored.open("rb") as file:
+        for line in file:
+            if line.startswith(b'{"memory"'):
+                device_id, last_ts, arrival, events, values, tracks = from_json(line)["memory"]
+                event_ts = {name: datetime.fromisoformat(ts) for name, ts in events.items()}
+                yield DeviceMemory(device_id, _at(last_ts), _at(arrival), event_ts, values, tracks)
+
+
+def _at(text: str | None) -> datetime | None:
+    return text and datetime.fromisoformat(text)
+
+
+def _measure(stored: Path, devices: int) -> tuple[int, int, float, int, list[float], float]:
+    """Rules, bytes, seconds to restore, instances, seconds of each tick, and of one with nothing to do."""
+    pack, now = _pack(), _START + _ROUNDS * _PERIOD
+    gc.collect()
+    before, began = resident_bytes(os.getpid()), time.perf_counter()
+    engine = _engine(pack, now)
+    engine.restore(_states(stored), _memories(stored), now)
+    seconds = time.perf_counter() - began
+    gc.collect()
+    size = resident_bytes(os.getpid()) - before
+    instances = sum(1 for _ in _states(stored))
+    engine.tick(now, live=True)
+    for sample in _round(_ROUNDS, devices):
+        engine.judge(sample, ELECTRICITY_METER.name, sample.received_at)
+    gc.freeze()
+    silent = next(rule.silence for rule in pack.rules if rule.silence)
+    due = _START + (_ROUNDS - 1) * _PERIOD + silent.after
+    ticks = [_tick(engine, due + timedelta(seconds=second)) for second in range(_SECONDS)]
+    return len(pack.rules), size, seconds, instances, ticks[1:], _tick(engine, due + timedelta(seconds=_SECONDS - 1))
+
+
+def _tick(engine: Engine, now: datetime) -> float:
+    began = time.perf_counter()
+    engine.tick(now, live=True)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
