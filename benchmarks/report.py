@@ -44,7 +44,8 @@ def merged(section: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
     So what is measured in parts becomes one table. Where the section's table has other columns, it begins anew.
     """
-    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    rests = (line.removeprefix("| ").removesuffix(" |") for line in section.splitlines() if line.startswith("| "))
+    lines = [rest.split(" | ") for rest in rests]
     old = lines[2:] if lines and lines[0] == list(head) else []
     return table(head, {row[0]: row for row in [*old, *rows]}.values())
 

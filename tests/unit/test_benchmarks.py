@@ -84,9 +84,9 @@ def test_a_section_is_replaced_and_the_rest_of_the_document_stays(tmp_path):
 def test_rows_that_are_measured_in_parts_become_one_table(tmp_path):
     document = tmp_path / "page.md"
     document.write_text("before\n<!-- written by us -->\n<!-- end of us -->\nafter\n")
-    write_rows(document, "us", ("a", "b"), [("x \\| y", "1"), ("z", "2")], "first")
-    write_rows(document, "us", ("a", "b"), [("new", "3"), ("x \\| y", "4")], "second")
-    written = table(("a", "b"), [("x \\| y", "4"), ("z", "2"), ("new", "3")])
+    write_rows(document, "us", ("", "b"), [("x \\| y", "1"), ("z", "2")], "first")
+    write_rows(document, "us", ("", "b"), [("new", "3"), ("x \\| y", "4")], "second")
+    written = table(("", "b"), [("x \\| y", "4"), ("z", "2"), ("new", "3")])
     expected = f"before\n<!-- written by us -->\n\nsecond\n\n{written}\n\n<!-- end of us -->\nafter\n"
     assert document.read_text() == expected
 
