@@ -9,6 +9,7 @@ from app.output import Exit, fail, say
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.simulation import register
+from rules.duration import in_chinese
 from rules.loader import load_rules
 from rules.rule import RulePack
 from simulators.fleet import Fleet
@@ -29,7 +30,7 @@ _PATIENCE_S = 120.0
 def list_scenarios() -> None:
     """Print the name of every scenario, what happens in it, and how many alerts must come of it."""
     for scenario in all_scenarios():
-        pace = f"实时播放 {scenario.lasts}" if scenario.live else "立即播放"
+        pace = f"实时播放 {in_chinese(scenario.lasts)}" if scenario.live else "立即播放"
         say(f"{scenario.name:24}{scenario.zh}（应报 {len(scenario.expected)} 条，{pace}）")
 
 
@@ -45,8 +46,10 @@ def play_scenario(settings: Settings, name: str) -> None:
         raise fail(str(error), Exit.USAGE) from None
     if scenario.live:
         scenario = scenario.model_copy(update={"start": datetime.now(UTC)})
-    scenario = _as_seen_by_hand(scenario, load_rules(rules_folder(settings.rules_dir)))
+    whole, scenario = scenario, _as_seen_by_hand(scenario, load_rules(rules_folder(settings.rules_dir)))
     say(f"{scenario.zh} ({scenario.community})")
+    if len(whole.expected) > len(scenario.expected):
+        say(f"{len(whole.expected) - len(scenario.expected)} of its alerts are about silence or Anju itself: left out")
     if scenario.broker_away:
         away = scenario.broker_away
         say(f"stop the broker {away.start} from now, and start it again {away.lasts} later")
