@@ -37,6 +37,10 @@ class Track(Protocol):
     def reads(self) -> tuple[str, ...]:
         """The fields that it is made of."""
 
+    @property
+    def needs(self) -> "tuple[Track, ...]":
+        """The tracks whose values it takes, which see each sample before it does."""
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """The comparison of this value in the words of a rule file."""
 

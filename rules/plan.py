@@ -7,8 +7,7 @@ from datetime import timedelta
 from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
 from rules.pipeline import RULE_KINDS
 from rules.rule import Rule, Scope
-from rules.tracks.balance import Balance
-from rules.tracks.derive import Tracked, in_use
+from rules.tracks.derive import Tracked, Weighing, in_use, weighings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Plan:
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
     count as arrival, `kept` are the fields whose last values are remembered: those that some text quotes, and those
     that are judged again when a calendar opens. `tracks` is what is made of many samples, each once for all rules;
-    `balances` are those among them, by their index, that compare devices with each other. `of_masters` is the plan for
+    `balances` are those among them that compare devices with each other. `of_masters` is the plan for
     master meters, where it is another one: without the rules about households.
     """
 
@@ -44,7 +43,7 @@ class Plan:
     freshness: timedelta
     kept: tuple[str, ...]
     tracks: tuple[Tracked, ...]
-    balances: tuple[tuple[int, Balance], ...]
+    balances: tuple[Weighing, ...]
     of_masters: "Plan | None" = None
 
 
@@ -56,7 +55,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
     kept = {name for rule in rules for name in rule.quoted} | {name for one in scheduled for name in one.rule.judged}
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
-    tracks = in_use({name: track for rule in rules for name, track in rule.tracks.items()})
+    tracks = in_use(track for rule in rules for track in rule.tracks.values())
     whole = Plan(
         telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
@@ -65,7 +64,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
         freshness=max((silent.after for _, silent in silences), default=timedelta()),
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
         tracks=tracks,
-        balances=tuple((index, track) for index, (_, _, track) in enumerate(tracks) if isinstance(track, Balance)),
+        balances=weighings(tracks),
     )
     return replace(whole, of_masters=_of_masters(whole, rules))
 

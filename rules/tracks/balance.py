@@ -11,31 +11,84 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from devices.kind import Counter, Gauge, Interval
-from rules.condition import Observe, State, Value
+from rules.condition import Observe, State, Track, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import CountState, counting, restored_count
+from rules.tracks.counter import Counting
 from rules.tracks.naming import named_gap
 
 HOUSEHOLDS = "households"
 _ENOUGH = 0.9  # of the meters below; who has not reported is taken to have used as much as the others
-_CITY = timedelta(hours=8)  # ahead of UTC, all year round
+_CITY = microseconds(timedelta(hours=8))  # ahead of UTC, all year round
 _MANY = 1e9
 
 
 class Window(NamedTuple):
     """What a meter has counted; tracks keep it as a plain tuple.
 
-    `begun` is the total at the begin of the window that runs, None where a gap or another register hides it.
-    `increase` was counted in the whole window `number`. Of a master meter, `compared` is the window that was compared
-    last and `found` what came of it.
+    `begun` is the total at the begin of the window that runs, None where a gap or another register hides it, and
+    `increase` was counted in the whole window `number`.
     """
 
-    counted: CountState
     begun: float | None = None
     number: int | None = None
     increase: float | None = None
-    compared: int | None = None
-    found: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a meter counted in the last whole window of the length `over`, for balances to compare."""
+
+    of: Counter
+    over: timedelta
+    period: timedelta
+    gap: timedelta
+
+    @property
+    def field(self) -> Gauge:
+        """Under this name the state stands, such as `volume_m3_closed_1d`; it has no value of its own."""
+        name = f"{self.of.name}_closed_{spell(self.over)}{named_gap(self.gap, self.period)}"
+        return Gauge(name, self.of.unit, Interval(0, _MANY), f"上一{in_chinese(self.over)}{self.of.zh}", self.of.en)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return (self.of.name,)
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return (Counting(self.of),)
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """No rule compares it."""
+        raise NotImplementedError(f"{self.field.name} is for balances and cannot be compared with {how} {limit}")
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample."""
+        name, gap, over = Counting(self.of).field.name, microseconds(self.gap), microseconds(self.over)
+
+        def observe(state: State, _at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:
+            counted = values.get(name)
+            if counted is None or counted[0] is None:
+                return state, None
+            (_, since, earlier, before, _), (_, at, total, register, _) = counted
+            begun, closed, increase = state or Window()
+            if register != before or at - since > gap:
+                return (None, closed, increase), None
+            number = (since + _CITY) // over
+            if (at + _CITY) // over == number:
+                return state, None
+            end = (number + 1) * over - _CITY
+            at_end = earlier + (total - earlier) * (end - since) / (at - since)
+            if begun is None:
+                return (at_end, closed, increase), None
+            return (at_end, number, at_end - begun), None
+
+        return observe
+
+    def restored(self, stored: Sequence[Any]) -> State:
+        """The state that was stored as JSON."""
+        return tuple(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,79 +128,51 @@ class Balance:
         """The fields that it is made of."""
         return (self.of.name,)
 
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return (Closed(self.of, self.over, self.period, self.gap),)
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: volume_m3, compared_with: households, over: 1d, settle: 6h, ratio: {above: 1.1}}`."""
         window = {"over": spell(self.over), "settle": spell(self.settle)}
         return {"field": self.of.name, "compared_with": HOUSEHOLDS, **window, self.how: {how: limit}}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample of any meter; what comes of it, `balance` says."""
-        name, count, gap = self.of.name, counting(self.of), microseconds(self.gap)
+        """Makes a function that changes nothing: what comes of a sample, `balance` says."""
+        return lambda state, _at, _values: (state, None)
 
-        def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
-            value = values.get(name)
-            if value is None:
-                return state, None
-            if state is None:
-                return tuple(Window(count(None, at, value))), None  # type: ignore[arg-type]
-            before = Window(*state)
-            now = count(before.counted, at, value)  # type: ignore[arg-type]
-            _, since, _, register, _ = before.counted
-            if now[4] is not None:
-                after = before._replace(counted=now)
-            elif now[3] != register or at - since > gap:
-                after = before._replace(counted=now, begun=None)
-            else:
-                after = self._pass(before, now)
-            return tuple(after), None
-
-        return observe
-
-    def _pass(self, before: Window, now: CountState) -> Window:
-        """Goes on to a reading without a gap, which may be the first of another window."""
-        (_, since, earlier, _, _), (_, at, total, _, _) = before.counted, now
-        number = self._number(since)
-        if self._number(at) == number:
-            return before._replace(counted=now)
-        at_end = earlier + (total - earlier) * (self._begin(number + 1) - since) / (at - since)
-        if before.begun is None:
-            return before._replace(counted=now, begun=at_end)
-        return before._replace(counted=now, begun=at_end, number=number, increase=at_end - before.begun)
-
-    def _number(self, at: int) -> int:
-        return (at + microseconds(_CITY)) // microseconds(self.over)
-
-    def _begin(self, number: int) -> int:
-        return number * microseconds(self.over) - microseconds(_CITY)
-
-    def balance(self, state: State, at: int, below: Iterable[State], meters: int) -> tuple[State, float | None]:
+    def balance(
+        self, state: State, at: int, master: State, below: Iterable[State], meters: int
+    ) -> tuple[State, float | None]:
         """Compares a master meter that reports now with the meters below it.
 
         Args:
-            state: That of the master meter, with its sample observed.
+            state: The window of the master meter that was compared last, and what came of it.
             at: The time of its sample, in microseconds.
-            below: The states of the meters below that have ever reported.
+            master: What is `Closed` of the master meter, with its sample observed.
+            below: What is `Closed` of the meters below that have ever reported.
             meters: How many meters there are below, one at least.
         """
-        master, due = Window(*state), self._number(at - microseconds(self.settle)) - 1
-        if master.compared == due and master.found is not None:
-            return state, master.found
-        if master.number != due or master.increase is None:
+        due = (at - microseconds(self.settle) + _CITY) // microseconds(self.over) - 1
+        if state is not None and state[0] == due:
+            return state, state[1]
+        _, number, increase = master or Window()
+        if number != due or increase is None:
             return state, None
-        counted = (Window(*one) for one in below if one is not None)
-        known = [one.increase for one in counted if one.number == due and one.increase is not None]
+        windows = (Window(*one) for one in below if one is not None)
+        known = [one.increase for one in windows if one.number == due and one.increase is not None]
         if len(known) < meters * _ENOUGH:
             return state, None
         total = sum(known) * meters / len(known)
         if self.how == "ratio" and not total:
             return state, None
-        found = master.increase - total if self.how == "difference" else master.increase / total
-        return tuple(master._replace(compared=due, found=found)), found
+        found = increase - total if self.how == "difference" else increase / total
+        return (due, found), found
 
     def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        count, *rest = stored
-        return restored_count(count), *rest
+        return tuple(stored)
 
 
 def usual_settling(over: timedelta) -> timedelta:

@@ -16,7 +16,7 @@ from struct import Struct
 from typing import Any
 
 from devices.kind import Gauge, Interval
-from rules.condition import Observe, State, Value
+from rules.condition import Observe, State, Track, Value
 from rules.duration import microseconds
 from rules.tracks.naming import named_gap
 
@@ -61,6 +61,11 @@ class Baseline:
     def reads(self) -> tuple[str, ...]:
         """The fields that it is made of."""
         return (self.of.name,)
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return ()
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devices.kind import Counter, Gauge, Interval
-from rules.condition import Observe, State, Value
+from rules.condition import Observe, State, Track, Value
 
 HOWS = ("difference", "ratio")
 _MANY = 1e9
@@ -36,6 +36,11 @@ class Compared:
     def reads(self) -> tuple[str, ...]:
         """The fields that it is made of."""
         return self.of.name, self.other.name
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return ()
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""

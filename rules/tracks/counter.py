@@ -6,11 +6,14 @@ that agree with each other make a new baseline: after a rollover the difference 
 or a replacement it is unknown, and counting begins anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import Any, NamedTuple
 
-from devices.kind import Counter
+from devices.kind import Counter, Gauge, Interval
+from rules.condition import Observe, State, Track, Value
 from rules.duration import microseconds
 
 CONFIRMED_BY = 3
@@ -65,9 +68,50 @@ def counting(counter: Counter) -> Callable[[CountState | None, int, float], Coun
     return count
 
 
-def restored_count(stored: Sequence[Any] | None) -> CountState | None:
-    """The count that was stored as JSON."""
-    if stored is None:
-        return None
-    value, at, total, register, suspect = stored
-    return value, at, total, register, suspect and tuple(suspect)
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A counter, read once for all tracks that take differences of it.
+
+    Its value is a pair of `CountState`: before the sample (None if that is the first) and with it. It has none while
+    the counter is in quarantine.
+    """
+
+    of: Counter
+
+    @property
+    def field(self) -> Gauge:
+        """What was consumed, such as `volume_m3_counted`."""
+        of = self.of
+        return Gauge(f"{of.name}_counted", of.unit, Interval(0, inf), f"{of.zh}计数", f"{of.en}, counted")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return (self.of.name,)
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return ()
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """No rule compares it."""
+        raise NotImplementedError(f"{self.field.name} is for other tracks and cannot be compared with {how} {limit}")
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample."""
+        name, count = self.of.name, counting(self.of)
+
+        def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Any]:
+            value = values.get(name)
+            if value is None:
+                return state, None
+            now = count(state, at, value)  # type: ignore[arg-type]
+            return now, (state, now) if now[4] is None else None
+
+        return observe
+
+    def restored(self, stored: Sequence[Any]) -> State:
+        """The state that was stored as JSON."""
+        value, at, total, register, suspect = stored
+        return value, at, total, register, suspect and tuple(suspect)

@@ -28,9 +28,31 @@ class Tracked(NamedTuple):
 States = bytes  # the states of all tracks of the kind in their order, packed; empty before the first sample
 
 
-def in_use(tracks: Mapping[str, Track]) -> tuple[Tracked, ...]:
-    """Makes the tracks of a kind ready."""
-    return tuple(Tracked(name, track.observer(), track) for name, track in sorted(tracks.items()))
+def in_use(tracks: Iterable[Track]) -> tuple[Tracked, ...]:
+    """Makes the tracks of a kind ready, each once, behind those that it needs."""
+    found: dict[str, Tracked] = {}
+    for track in sorted(tracks, key=lambda each: each.field.name):
+        for one in (*in_use(track.needs), Tracked(track.field.name, track.observer(), track)):
+            found.setdefault(one.name, one)
+    return tuple(found.values())
+
+
+def weighings(tracks: Sequence[Tracked]) -> tuple["Weighing", ...]:
+    """Those that compare devices with each other."""
+    index = {tracked.name: number for number, tracked in enumerate(tracks)}
+    return tuple(
+        Weighing(track, index[name], *(index[need.field.name] for need in track.needs))
+        for name, _, track in tracks
+        if isinstance(track, Balance)
+    )
+
+
+class Weighing(NamedTuple):
+    """A balance, and at which index its states stand, and those of the windows that it compares."""
+
+    balance: Balance
+    own: int
+    closed: int
 
 
 def derive(
@@ -39,7 +61,7 @@ def derive(
     """Shows one sample to the tracks; gives their states, and the sample's values with those that come of it."""
     at, after, seen = microseconds_since_1970(ts), [], dict(values)
     for (name, observe, _), before in zip(tracks, _unpack(states) or (None,) * len(tracks), strict=True):
-        state, value = observe(before, at, values)
+        state, value = observe(before, at, seen)
         after.append(state)
         if value is not None:
             seen[name] = value
@@ -47,23 +69,23 @@ def derive(
 
 
 def weigh(
-    balances: Iterable[tuple[int, Balance]], below: Below, states: Sequence[States], master: States, sample: Sample
+    weighings: Iterable[Weighing], below: Below, states: Sequence[States], master: States, sample: Sample
 ) -> tuple[States, dict[str, Value]]:
     """Compares a master meter with the meters below it; gives its states, and the values that come of it.
 
     Args:
-        balances: The tracks to compare, by their index.
+        weighings: What to compare.
         below: The meters below.
         states: Those of the meters below that have ever reported.
         master: That of the master meter, with its sample observed.
         sample: The sample of the master meter.
     """
     after, values, at = list(_unpack(master)), dict[str, Value](), microseconds_since_1970(sample.ts)
-    for index, balance in balances:
+    for balance, own, closed in weighings:
         if balance.of.name not in sample.values or balance.scope not in {"device", below.scope}:
             continue
-        households = (_unpack(one)[index] for one in states)
-        after[index], found = balance.balance(after[index], at, households, len(below.meters))
+        windows = (_unpack(one)[closed] for one in states)
+        after[own], found = balance.balance(after[own], at, after[closed], windows, len(below.meters))
         if found is not None:
             values[balance.field.name] = found
     return marshal.dumps(after), values

@@ -6,17 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from devices.kind import Counter, Gauge, Interval
-from rules.condition import Observe, State, Value
+from rules.condition import Observe, State, Track, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import CountState, counting, restored_count
+from rules.tracks.counter import Counting
 from rules.tracks.naming import named_gap
 
 _HOUR = timedelta(hours=1)
 _ANY_RATE = 1e9
 
 
-_Seen = tuple[float, int, int, float | None, CountState | None]
-"""Level, time and register of the sample that the next one is compared with, the last rate, and a counter's count."""
+_Seen = tuple[float, int, int, float | None]
+"""Level, time and register of the sample that the next one is compared with, and the last rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,51 +52,61 @@ class Rate:
         """The fields that it is made of."""
         return (self.of.name,)
 
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return (Counting(self.of),) if isinstance(self.of, Counter) else ()
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{rate: energy_kwh, per: 1h, above: 20}`."""
         return {"rate": self.of.name, "per": spell(self.per), how: limit}
 
     def observer(self) -> Observe:
         """Makes the function that takes the next sample."""
-        name, level_of = self.of.name, _levels(self.of)
+        level_of = _consumed(self.of) if isinstance(self.of, Counter) else _measured(self.of)
         per, least, gap = microseconds(self.per), microseconds(self.period / 2), microseconds(self.gap)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
-            value = values.get(name)
-            if value is None:
+            now = level_of(values)
+            if now is None:
                 return state, None
+            level, register = now
             seen: _Seen | None = state
-            count, level, register = level_of(seen and seen[4], at, value)  # type: ignore[arg-type]
-            if level is None:
-                return seen and (*seen[:4], count), None
             if seen is None or seen[2] != register or at - seen[1] > gap:
-                return (level, at, register, None, count), None
-            before, since, _, rate, _ = seen
+                return (level, at, register, None), None
+            before, since, _, rate = seen
             if at - since < least:
-                return (before, since, register, rate, count), rate
+                return seen, rate
             rate = (level - before) / (at - since) * per
-            return (level, at, register, rate, count), rate
+            return (level, at, register, rate), rate
 
         return observe
 
     def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        level, at, register, rate, counted = stored
-        return level, at, register, rate, restored_count(counted)
+        return tuple(stored)
 
 
-_Level = tuple[CountState | None, float | None, int]
+_LevelOf = Callable[[Mapping[str, Any]], tuple[float, int] | None]
 
 
-def _levels(field: Gauge | Counter) -> Callable[[CountState | None, int, float], _Level]:
-    """What to take differences of: the value itself, or what a counter has consumed, and on which register."""
-    if isinstance(field, Gauge):
-        return lambda _, _at, value: (None, value, 0)
-    count = counting(field)
+def _measured(gauge: Gauge) -> _LevelOf:
+    """What to take differences of, and on which register: the value itself."""
+    name = gauge.name
 
-    def level(before: CountState | None, at: int, value: float) -> _Level:
-        now = count(before, at, value)
-        _, _, total, register, suspect = now
-        return now, (total if suspect is None else None), register
+    def level(values: Mapping[str, Any]) -> tuple[float, int] | None:
+        value = values.get(name)
+        return None if value is None else (value, 0)
+
+    return level
+
+
+def _consumed(counter: Counter) -> _LevelOf:
+    """What to take differences of, and on which register: what the counter has consumed."""
+    name = Counting(counter).field.name
+
+    def level(values: Mapping[str, Any]) -> tuple[float, int] | None:
+        counted = values.get(name)
+        return None if counted is None else counted[1][2:4]
 
     return level

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from devices.kind import Flag
-from rules.condition import Condition, Observe, State, Value, Verdict, as_json, compile_test, fields_of
+from rules.condition import Condition, Observe, State, Track, Value, Verdict, as_json, compile_test, fields_of
 from rules.duration import in_chinese, microseconds, spell
 
 EVENT = "event"  # under this name a track is shown the name of an event
@@ -37,6 +37,11 @@ class Repeated:
     @property
     def reads(self) -> tuple[str, ...]:
         """The fields that it is made of."""
+        return ()
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
         return ()
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
@@ -82,6 +87,11 @@ class Rises:
     def reads(self) -> tuple[str, ...]:
         """The fields that it is made of."""
         return fields_of(self.of)
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return ()
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""

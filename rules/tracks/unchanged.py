@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from devices.kind import Field, Flag
-from rules.condition import Observe, State, Value
+from rules.condition import Observe, State, Track, Value
 from rules.duration import in_chinese, microseconds, spell
 from rules.tracks.naming import named_gap
 
@@ -36,6 +36,11 @@ class Unchanged:
     def reads(self) -> tuple[str, ...]:
         """The fields that it is made of."""
         return (self.of.name,)
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return ()
 
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: valve_state, stays: 3d}`."""

@@ -14,9 +14,9 @@ from struct import Struct
 from typing import Any, Literal, NamedTuple
 
 from devices.kind import Counter, Field, Gauge, Interval
-from rules.condition import Observe, State, Value
+from rules.condition import Observe, State, Track, Value
 from rules.duration import in_chinese, microseconds, spell
-from rules.tracks.counter import counting, restored_count
+from rules.tracks.counter import Counting
 from rules.tracks.naming import named_gap
 
 SLOTS = 24
@@ -153,6 +153,11 @@ class Over:
         """The fields that it is made of."""
         return (self.of.name,)
 
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return (Counting(self.of),) if isinstance(self.of, Counter) and self.how == "increase" else ()
+
     def worded(self, how: str, limit: object) -> dict[str, object]:
         """As in `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
         return {"over": spell(self.length), self.how: self.of.name, how: limit}
@@ -183,9 +188,6 @@ class Over:
 
     def restored(self, stored: Sequence[Any]) -> State:
         """The state that was stored as JSON."""
-        if self.how == "increase":
-            count, slots = stored
-            return restored_count(count), slots and _restored_slots(slots)
         if len(AGGREGATES[self.how].lanes) == 1:
             return _restored_slots(stored)
         return tuple(_restored_slots(lane) for lane in stored)
@@ -203,18 +205,15 @@ def _single(name: str, slide: Slide) -> Observe:
 
 def _increase(counter: Counter, slide: Slide) -> Observe:
     """The window of a counter's consumption; it begins anew with every register."""
-    count, name = counting(counter), counter.name
+    name = Counting(counter).field.name
 
-    def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
-        value = values.get(name)
-        if value is None:
+    def observe(state: State, at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:
+        counted = values.get(name)
+        if counted is None:
             return state, None
-        before, slots = state or (None, None)
-        now = count(before, at, value)  # type: ignore[arg-type]
-        if now[4] is not None:
-            return (now, slots), None
-        slots, oldest = slide(slots if before and now[3] == before[3] else None, at, now[2])
-        return (now, slots), None if oldest is None else now[2] - oldest
+        before, (_, _, total, register, _) = counted
+        slots, oldest = slide(state if before and before[3] == register else None, at, total)
+        return slots, None if oldest is None else total - oldest
 
     return observe
 

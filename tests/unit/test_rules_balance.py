@@ -16,7 +16,7 @@ from rules.engine import Engine
 from rules.masters import Below, household_meters
 from rules.rule import Rule, RulePack, Scope, Severity
 from rules.sample import Sample
-from rules.tracks.balance import Balance, Window
+from rules.tracks.balance import Balance
 
 MIDNIGHT = datetime(2026, 1, 1, 16, tzinfo=UTC)  # in the city
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -72,13 +72,10 @@ class Town:
 
     @property
     def found(self):
-        """The newest balance, as the master meter's state has it."""
-        window = next(
-            one.tracks[self.track.field.name]
-            for one in self.engine.drain_memories()
-            if one.device_id == MASTER
-        )  # fmt: skip
-        return Window(*window).found
+        """The newest balance, as the master meter's state has it; None where there has been none."""
+        (tracks,) = (one.tracks for one in self.engine.drain_memories() if one.device_id == MASTER)
+        _, found = tracks.get(self.track.field.name, (None, None))
+        return found
 
 
 def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):

@@ -8,8 +8,9 @@ from pydantic_core import from_json, to_json
 
 from devices.kind import Counter, Gauge, Interval
 from rules.duration import microseconds
-from rules.tracks.counter import Count, counting, restored_count
+from rules.tracks.counter import Count, Counting, counting
 from rules.tracks.rate import Rate
+from tests.unit.rules_fixtures.tracks import Following
 
 WATER = Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=10)
 POWER = Gauge("power_w", "W", Interval(-100, 100_000), "功率", "power")
@@ -97,19 +98,18 @@ def test_whatever_a_register_shows_consumption_is_never_negative_and_never_more_
         assert state.total - before <= (elapsed + 1 / 12) * WATER.per_hour + 1e-6
 
 
-@given(st.lists(wild | litres, max_size=20), st.lists(wild | litres, max_size=20))
+@given(st.lists(wild | litres, min_size=1, max_size=20), st.lists(wild | litres, max_size=20))
 def test_a_count_goes_on_from_where_it_was_stored(first, second):
-    stored = restored_count(from_json(to_json(count_of(first))))
+    stored = Counting(WATER).restored(from_json(to_json(count_of(first))))
     assert count_of(second, stored) == count_of(second, count_of(first))
 
 
 def rates(rate, *samples):
     """The rate after each of these (minute, value)."""
-    observe, state, found = rate.observer(), None, []
+    following, found = Following(rate), []
     for minute, value in samples:
-        state, rate_now = observe(state, minute * 60_000_000, {rate.of.name: value})
-        state = rate.restored(from_json(to_json(state)))
-        found.append(rate_now)
+        found.append(following.show(minute, {rate.of.name: value}))
+        following.restart()
     return found
 
 

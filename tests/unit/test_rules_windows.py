@@ -6,15 +6,14 @@ from statistics import mean
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic_core import from_json, to_json
 
 from devices.kind import Counter, Gauge, Interval
-from rules.duration import microseconds
 from rules.tracks.window import AGGREGATES, SLOTS, Over
+from tests.unit.rules_fixtures.tracks import Following
 
 FLOW = Gauge("flow_m3_h", "m³/h", Interval(-10, 10), "瞬时流量", "flow")
 VOLUME = Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=1_000)
-DAY, HOUR, MINUTE = timedelta(hours=24), timedelta(hours=1), timedelta(minutes=1)
+DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
 
 gaps = st.sampled_from([1, 20, 55, 60, 60, 60, 65, 90, 120, 121, 400])
 samples = st.lists(st.tuples(gaps, st.integers(-50, 50)), min_size=1, max_size=80)
@@ -35,12 +34,11 @@ def over(how, length=DAY, gap=2 * HOUR):
 
 def values_of(window, course, restart=()):
     """The window after each sample (minute, value), stopped and restored before those in `restart`."""
-    observe, state, found = window.observer(), None, []
+    following, found = Following(window), []
     for number, (minute, value) in enumerate(course):
-        if number in restart and state is not None:
-            state = window.restored(from_json(to_json(state, bytes_mode="base64")))
-        state, now = observe(state, minute * microseconds(MINUTE), {window.of.name: value})
-        found.append(now)
+        if number in restart:
+            following.restart()
+        found.append(following.show(minute, {window.of.name: value}))
     return found
 
 
