@@ -8,7 +8,7 @@ by the clock, and nobody counts as silent.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from devices.device import Device, Service
 from rules.alarms import Alarm, Alarms
@@ -323,9 +323,10 @@ class Engine:
         return [told for s in states for told in self.advance(self._rules[s.rule], s.device_id, Withdraw(now), now)]
 
     def _expect(self, device_id: int, since: datetime) -> None:
-        """Lets a device be silent as long as it may, from `since` on."""
+        """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""
         for rule, silent in self._plans.get(self._devices(device_id).kind, _NO_RULES).silences:
-            self._waits.add(since + silent.after, rule.name, device_id)
+            early = timedelta(seconds=device_id % (int(silent.after.total_seconds()) // 3 + 1))
+            self._waits.add(since + silent.after - early, rule.name, device_id)
 
     def _is_withdrawn(self, device_id: int) -> bool:
         return device_id > 0 and self._devices(device_id).service.is_withdrawn
