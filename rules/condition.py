@@ -241,6 +241,21 @@ def fields_of(condition: Condition) -> tuple[str, ...]:
     return tuple(dict.fromkeys(leaf.field for leaf in leaves(condition) if isinstance(leaf, Compare)))
 
 
+def needed_fields(condition: Condition, *, verdict: bool = True) -> frozenset[str]:
+    """The fields that a telemetry sample must have for the condition to come to this verdict."""
+    match condition:
+        case All(parts) | Any(parts):
+            needed = [needed_fields(part, verdict=verdict) for part in parts]
+            every = verdict is isinstance(condition, All)
+            return frozenset().union(*needed) if every else frozenset.intersection(*needed)
+        case Not(part):
+            return needed_fields(part, verdict=not verdict)
+        case Compare(field, track=track):
+            return frozenset({field, *(track.reads if track and len(track.reads) == 1 else ())})
+        case _:
+            return frozenset()
+
+
 def events_of(condition: Condition) -> tuple[str, ...]:
     """The events that the condition waits for, each once."""
     happens = (leaf for leaf in leaves(condition) if isinstance(leaf, Happens))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, negate
+from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, needed_fields, negate
 from rules.pipeline import RULE_KINDS
 from rules.rule import Rule, Scope
 from rules.tracks.derive import Tracked, Weighing, in_use, weighings
@@ -30,10 +30,10 @@ class Plan:
     """The rules of one kind, by what they wait for.
 
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
-    count as arrival, `kept` are the fields whose last values are remembered: those that some text quotes, and those
-    that are judged again when a calendar opens. `tracks` is what is made of many samples, each once for all rules;
-    `balances` are those among them that compare devices with each other. `of_masters` is the plan for
-    master meters, where it is another one: without the rules about households.
+    count as arrival. `kept` are the fields whose last values are remembered: those that some text quotes although what
+    decides may lack them, and those that are judged again when a calendar opens. `tracks` is what is made of many
+    samples, each once for all rules; `balances` are those among them that compare devices with each other. `of_masters`
+    is the plan for master meters, where it is another one: without the rules about households.
     """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
@@ -52,7 +52,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
     rules = tuple(rules)
     judges = tuple(_judge(rule) for rule in rules)
     scheduled = tuple(judge for judge in judges if judge.rule.schedule and not judge.rule.silence)
-    kept = {name for rule in rules for name in rule.quoted} | {name for one in scheduled for name in one.rule.judged}
+    kept = {name for rule in rules for name in _kept(rule)} | {name for one in scheduled for name in one.rule.judged}
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
     tracks = in_use(track for rule in rules for track in rule.tracks.values())
@@ -82,6 +82,14 @@ def _of_masters(whole: Plan, rules: tuple[Rule, ...]) -> Plan | None:
             for event, concerned in whole.events.items()
         },
     )
+
+
+def _kept(rule: Rule) -> frozenset[str]:
+    """What the texts quote, without what every sample has that makes the condition hold."""
+    if rule.silence or rule.event_verdicts or rule.schedule:
+        return rule.quoted
+    needed = needed_fields(rule.when)
+    return rule.quoted - (needed & needed_fields(rule.until, verdict=False) if rule.until else needed)
 
 
 def _judge(rule: Rule) -> Judge:
