@@ -14,17 +14,21 @@ from store import audit
 router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
 _cursor = Cursor("audit", int)
 
+Subject = Literal["alert", "silence", "registry", "device"]
+
 
 class AuditEntry(Answer):
     """A change that a person made."""
 
     id: int
     at: datetime
-    actor: str = Field(description="Whose key or account it was.")
-    person: str | None = Field(description="Whom the holder of a shared key named.", examples=["王师傅"])
+    actor: str = Field(description="Whose key or account it was; `cli` for a command at the server.")
+    person: str | None = Field(
+        description="Whom the holder of a shared key named, or the user of the operating system.", examples=["王师傅"]
+    )
     action: str = Field(examples=["assign"])
-    subject: Literal["alert", "silence"]
-    subject_id: str
+    subject: Subject
+    subject_id: str = Field(description="Its id; empty for the registry.")
     before: dict[str, Any]
     after: dict[str, Any]
 
@@ -32,7 +36,7 @@ class AuditEntry(Answer):
 class AuditQuery(PageQuery):
     """What changes to list."""
 
-    subject: Literal["alert", "silence"] | None = Field(None, description="What was changed.")
+    subject: Subject | None = Field(None, description="What was changed.")
     subject_id: str | None = Field(None, max_length=200, description="Its id.")
 
 

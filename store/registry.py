@@ -44,6 +44,12 @@ class ImportCount:
     secrets_issued: int = 0
     without_secret: int = 0
 
+    @property
+    def changed_anything(self) -> bool:
+        """Whether the registry is another one than before."""
+        tables = (self.communities, self.households, self.devices)
+        return bool(self.secrets_issued or any(table.created or table.changed for table in tables))
+
 
 class _Table(NamedTuple):
     name: str

@@ -1,5 +1,6 @@
 """`anju import` and `anju secrets`, for whoever registers a community."""
 
+import getpass
 import hashlib
 import json
 import stat
@@ -48,16 +49,20 @@ def test_an_import_registers_a_community_and_writes_the_secrets_for_its_owner_al
     assert not any(secret in done.stdout + done.stderr for secret in issued.values())
     shown = house.get("/devices", community=community)["items"]
     assert {(each["device"], each["simulated"]) for each in shown} == {("w501", False), ("cam1", True)}
+    written = house.get("/audit", subject="registry")["items"][0]
+    assert (written["actor"], written["person"], written["action"]) == ("cli", getpass.getuser(), "import")
+    assert (written["after"]["devices"]["created"], written["after"]["secrets_issued"]) == (2, 2)
 
 
 def test_a_second_import_of_the_same_files_changes_nothing(house, community, files, tmp_path):
     secrets = tmp_path / "secrets.csv"
     house.anju("import", *files, "--secrets-out", secrets)
-    before = secrets.read_bytes()
+    before, log = secrets.read_bytes(), house.get("/audit", subject="registry")
     again = json.loads(house.anju("import", *files, "--secrets-out", secrets, "--json").stdout)
     counts = [again[table] for table in ("communities", "households", "devices")]
     assert [(each["created"], each["changed"]) for each in counts] == [(0, 0)] * 3
     assert [each["unchanged"] for each in counts] == [1, 2, 2]
+    assert house.get("/audit", subject="registry") == log
     assert secrets.read_bytes() == before
 
 
@@ -123,6 +128,8 @@ def test_a_rotated_secret_takes_the_place_of_the_old_one(house, community, files
         house.database_url, "SELECT secret_hash FROM device WHERE community = %s AND name = 'w501'", community
     )
     assert stored == hashlib.sha256(secret.encode()).hexdigest()
+    [written] = house.get("/audit", subject="device", subject_id=username)["items"]
+    assert (written["actor"], written["action"], secret in str(written)) == ("cli", "rotate_secret", False)
 
 
 def test_a_secret_of_nobody_cannot_be_rotated(house):
