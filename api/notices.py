@@ -26,7 +26,9 @@ class Notice(BaseModel):
     channel: str = Field(description="Contact and kind of channel.", examples=["王经理/wecom"])
     kind: Literal["raised", "escalated", "fallback", "resolved"]
     kind_zh: str = Field(examples=["报警"])
-    level: int = Field(description="Of an escalation; 1 otherwise.")
+    level: int = Field(
+        description="Of an escalation; for `raised`, one more each time that the severity has risen; else 1."
+    )
     state: Literal["queued", "sent", "dead", "dropped"] = Field(
         description="Waits, was accepted, was given up, or was not needed any more."
     )

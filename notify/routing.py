@@ -138,3 +138,8 @@ class Routing:
 
 def _serves(contact: Contact, community: str | None) -> bool:
     return not contact.communities or community in contact.communities
+
+
+def is_graver(severity: Severity, other: Severity) -> bool:
+    """Whether the first is more severe than the other."""
+    return _RANK[severity] > _RANK[other]

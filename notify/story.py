@@ -119,6 +119,8 @@ def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
         return f"前面通知的人没有确认，现升级通知到您（第 {max(levels)} 级）。请先确认报警，再安排处理。"
     if any(notice.kind == "fallback" for notice in message.notices):
         return "原定的通知渠道发送失败，改为通知到您。请转告负责人，并检查该渠道。"
+    if message.form is Form.GROUP and any(notice.kind == "raised" and notice.n > 1 for notice in message.notices):
+        return "这条报警变得更严重了，级别已提高。"
     if message.form is Form.GROUP and any(alert.chattering for alert in alerts):
         return "一分钟内反复报警，接下来不再逐次通知。请检修设备，或请管理员调整限值。"
     return ""

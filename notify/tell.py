@@ -1,13 +1,20 @@
 """What the queue's job does: settles who is told of alerts that were raised or ended. Twice changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from notify.routing import Routing
+from notify.routing import Routing, is_graver
 from rules.rule import Severity
 from store.database import Connection
-from store.notices import NewNotice, ToldAlert, find_told_alerts, queue_notices, queue_recoveries
+from store.notices import (
+    NewNotice,
+    ToldAlert,
+    find_told_alerts,
+    queue_notices,
+    queue_recoveries,
+    raised_notices,
+)
 
 # Within it the others of the same cause come too, and are told together.
 _GATHER = timedelta(seconds=5)
@@ -22,7 +29,8 @@ def settle(connection: Connection, alert_ids: Sequence[UUID], routing: Routing, 
     """Queue the notices that these alerts call for, inside the caller's transaction."""
     for start in range(0, len(alert_ids), _AT_ONCE):
         alerts = find_told_alerts(connection, alert_ids[start : start + _AT_ONCE])
-        queue_notices(connection, [notice for alert in alerts for notice in _first(alert, routing, now)], now)
+        told = raised_notices(connection, [alert.id for alert in alerts])
+        queue_notices(connection, [notice for alert in alerts for notice in _first(alert, routing, told, now)], now)
         over = [alert.id for alert in alerts if alert.ended_at]
         if over:
             queue_recoveries(connection, over, now, now + _GATHER)
@@ -31,7 +39,7 @@ def settle(connection: Connection, alert_ids: Sequence[UUID], routing: Routing, 
 def escalations(alerts: Sequence[ToldAlert], routing: Routing, now: datetime) -> list[NewNotice]:
     """What is told to others in time if nobody acknowledges alerts that somebody has just been told of."""
     return [
-        NewNotice(alert.id, channel.name, "escalated", each.level, now + each.after)
+        NewNotice(alert.id, channel.name, "escalated", each.level, alert.severity, now + each.after)
         for alert in alerts
         if alert.attention == "unacknowledged" and not alert.ended_at
         for each in routing.escalations(alert.community, Severity(alert.severity))
@@ -42,18 +50,23 @@ def escalations(alerts: Sequence[ToldAlert], routing: Routing, now: datetime) ->
 def last_resorts(alerts: Sequence[ToldAlert], routing: Routing, failed: str, now: datetime) -> list[NewNotice]:
     """What is told to the fallback, because it can't be told through the channel that failed."""
     return [
-        NewNotice(alert.id, channel.name, "fallback", 1, now)
+        NewNotice(alert.id, channel.name, "fallback", 1, alert.severity, now)
         for alert in alerts
         for channel in routing.last_resort(alert.community)
         if channel.name != failed
     ]
 
 
-def _first(alert: ToldAlert, routing: Routing, now: datetime) -> Iterator[NewNotice]:
+def _first(
+    alert: ToldAlert, routing: Routing, told: Mapping[tuple[UUID, str], tuple[int, str]], now: datetime
+) -> Iterator[NewNotice]:
+    """What the first to be told are told: once, and again where the alert has become graver since."""
     if alert.historical:
         return
     if alert.ended_at and (alert.raised_at - alert.ended_at > _HISTORY or now - alert.ended_at > _TOO_OLD):
         return
     due_at = now if alert.severity == Severity.CRITICAL else now + _GATHER
     for channel in routing.first(alert.community, Severity(alert.severity)):
-        yield NewNotice(alert.id, channel.name, "raised", 1, due_at)
+        n, severity = told.get((alert.id, channel.name), (0, None))
+        if severity is None or is_graver(Severity(alert.severity), Severity(severity)):
+            yield NewNotice(alert.id, channel.name, "raised", n + 1, alert.severity, due_at)

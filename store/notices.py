@@ -40,12 +40,13 @@ class ToldAlert:
 
 
 class NewNotice(NamedTuple):
-    """Something to be told; `n` counts the levels of an escalation and is 1 otherwise."""
+    """Something to be told; `n` counts the levels of an escalation, or how often a raised alert has become graver."""
 
     alert_id: UUID
     channel: str
     kind: str
     n: int
+    severity: str
     due_at: datetime
 
 
@@ -108,23 +109,38 @@ def queue_notices(connection: Connection, notices: Sequence[NewNotice], now: dat
         return
     connection.execute(
         """
-        INSERT INTO notice (alert_id, channel, kind, n, due_at, queued_at)
+        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
         SELECT new.*, %s
-        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[]) AS new
+        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[]) AS new
         ON CONFLICT DO NOTHING
         """,
         (now, *map(list, zip(*notices, strict=True))),
     )
 
 
+def raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[int, str]]:
+    """Number and severity of the last notice that each of these alerts was raised, by alert and channel."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT ON (alert_id, channel) alert_id, channel, n, severity
+        FROM notice WHERE alert_id = ANY (%s) AND kind = 'raised'
+        ORDER BY alert_id, channel, n DESC
+        """,
+        (list(alert_ids),),
+    )
+    return {(alert_id, channel): (n, severity) for alert_id, channel, n, severity in rows}
+
+
 def queue_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: datetime, due_at: datetime) -> None:
     """Queue that these alerts are over for the channels that were told of them, or are about to be."""
     connection.execute(
         """
-        INSERT INTO notice (alert_id, channel, kind, n, due_at, queued_at)
-        SELECT DISTINCT alert_id, channel, 'resolved', 1, %(due_at)s::timestamptz, %(now)s::timestamptz
-        FROM notice
-        WHERE alert_id = ANY (%(ids)s) AND kind <> 'resolved' AND state IN ('queued', 'sent') AND NOT told_over
+        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
+        SELECT DISTINCT told.alert_id, told.channel, 'resolved', 1, alert.severity, %(due_at)s::timestamptz,
+                        %(now)s::timestamptz
+        FROM notice AS told JOIN alert ON alert.id = told.alert_id
+        WHERE told.alert_id = ANY (%(ids)s) AND told.kind <> 'resolved' AND told.state IN ('queued', 'sent')
+          AND NOT told.told_over
         ON CONFLICT DO NOTHING
         """,
         {"ids": list(alert_ids), "now": now, "due_at": due_at},

@@ -37,6 +37,7 @@ CREATE TABLE notice (
     channel text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('raised', 'escalated', 'fallback', 'resolved')),
     n bigint NOT NULL,
+    severity text NOT NULL,
     state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sent', 'dead', 'dropped')),
     queued_at timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
@@ -48,6 +49,8 @@ CREATE TABLE notice (
     held boolean NOT NULL DEFAULT false,
     UNIQUE (alert_id, channel, kind, n)
 );
+
+COMMENT ON COLUMN notice.severity IS 'that of the alert when it was queued; an alert that has become graver is told again';
 
 COMMENT ON COLUMN notice.told_over IS 'what was sent said that it is over, so that nothing more has to be told';
 

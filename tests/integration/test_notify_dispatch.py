@@ -401,6 +401,17 @@ def test_a_database_that_is_away_when_a_message_was_accepted_makes_no_second_one
     assert len(receiver.requests) == 1
 
 
+def test_an_alert_that_becomes_graver_is_told_again_and_one_that_becomes_less_grave_is_not(program, receiver):
+    program.raised(1, severity="warning")
+    program.look(seconds=5)
+    for severity in ("major", "info", "major", "critical"):
+        query(program.url, "UPDATE alert SET severity = %s RETURNING 1", severity)
+        program.settle(1)
+        program.look(seconds=5)
+    told = [request.content["alerts"][0]["labels"]["severity"] for request in receiver.accepted]
+    assert told == ["warning", "major", "critical"]
+
+
 def test_nothing_is_told_without_a_route(telling, receiver):
     telling.route()
     telling.raised(1)

@@ -12,8 +12,9 @@ NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 def test_an_alert_tells_who_was_told_and_who_was_not(api: Any, town: Any) -> None:
     alert = town.alert()
     channels = (f"王经理-{alert}/wecom", f"运维-{alert}/email")
-    notices = [NewNotice(alert, channels[0], "raised", 1, NOON), NewNotice(alert, channels[1], "escalated", 2, NOON)]
-    queue_notices(town.connection, notices, NOON)
+    raised = NewNotice(alert, channels[0], "raised", 1, "major", NOON)
+    escalated = NewNotice(alert, channels[1], "escalated", 2, "major", NOON)
+    queue_notices(town.connection, [raised, escalated], NOON)
     rows = town.connection.execute("SELECT id FROM notice WHERE alert_id = %s ORDER BY id", (alert,)).fetchall()
     (first,), (second,) = rows
     sent_at = NOON + timedelta(seconds=3)
