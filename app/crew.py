@@ -67,6 +67,11 @@ class Crew:
         finally:
             self._end()
 
+    def reread_rules(self) -> None:
+        """Have every worker read the rules again at once."""
+        for worker in list(self._workers.values()):
+            worker.send_signal(signal.SIGHUP)
+
     def _say_why(self, away: str) -> None:
         """The workers go on by themselves meanwhile."""
         if away != self._away:

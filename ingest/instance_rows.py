@@ -17,6 +17,8 @@ def state_row(state: InstanceState) -> RuleStateRow:
         "opened_at": state.opened_at and state.opened_at.isoformat(),
         "inputs": state.inputs,
         "parent": state.parent,
+        "words": state.words,
+        "shadow": state.shadow,
         "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
     return RuleStateRow(
@@ -46,6 +48,8 @@ def state_of(row: RuleStateRow) -> InstanceState:
         opened_at=_instant(row.memory["opened_at"]),
         inputs=row.memory["inputs"],
         parent=row.memory.get("parent"),
+        words=row.memory.get("words"),
+        shadow=row.memory.get("shadow", False),
         chatter=_chatter(*row.memory.get("chatter", [0])),
     )
 

@@ -9,6 +9,7 @@ from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
 from ingest.instance_rows import state_of, state_row
 from ingest.partition import Partition
+from rules.alarms import Clock
 from rules.engine import Engine
 from rules.family import FIRST
 from rules.machine import Reason
@@ -23,6 +24,7 @@ from store.device_state import load_memories
 from store.jobs import hand_in_alerts
 from store.notices import any_undelivered
 from store.service import settle_service
+from store.shadow import ShadowRow, insert_shadow_transitions
 from store.suppression import CauseName, release, suppress
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
@@ -34,11 +36,19 @@ _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 class Judge:
     """One engine over all devices of a partition, and the database's record of what it decides."""
 
-    def __init__(self, pack: RulePack, devices: DevicesInMemory, partition: Partition, now: datetime) -> None:
-        self._engine = Engine(pack, now, devices.by_id, devices.below, families=devices.families)
+    def __init__(
+        self, pack: RulePack, devices: DevicesInMemory, partition: Partition, now: datetime, clock: Clock | None = None
+    ) -> None:
+        """Judge by a pack of rules; `clock` is that of the judge whose place this one takes, if there was one."""
+        self._engine = Engine(pack, now, devices.by_id, devices.below, families=devices.families, clock=clock)
         self._devices = devices
         self._pipelines = {-partition.number}
         self._registry = devices.version
+
+    @property
+    def clock(self) -> Clock:
+        """For the judge that goes on in its place, by other rules."""
+        return self._engine.clock
 
     def restore(self, connection: Connection, now: datetime) -> None:
         """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
@@ -55,8 +65,7 @@ class Judge:
         transitions: list[Transition] = []
         for kind, sample, _ in candidates:
             transitions += self._engine.judge(sample, kind, now)
-        self._save(connection, transitions)
-        return transitions
+        return self._save(connection, transitions)
 
     def tick(self, connection: Connection, now: datetime, *, live: bool) -> list[Transition]:
         """Let time pass, carry out what people decided, and judge ingest itself by the same rules."""
@@ -74,8 +83,7 @@ class Judge:
         if self._devices.version != self._registry:
             transitions += self._settle_services(connection, now)
         transitions += self._engine.tick(now, live)
-        self._save(connection, transitions)
-        return transitions
+        return self._save(connection, transitions)
 
     def _settle_services(self, connection: Connection, now: datetime) -> list[Transition]:
         """Take over which devices are in service, from the registry that has changed."""
@@ -96,14 +104,18 @@ class Judge:
             return []
         return self._engine.close(command.rule, command.device_id, now, command.actor)
 
-    def _save(self, connection: Connection, transitions: list[Transition]) -> None:
+    def _save(self, connection: Connection, found: list[Transition]) -> list[Transition]:
+        """Store what has changed and what was found; the transitions that concern anybody come back."""
         changes = self._engine.drain_changes()
         if changes.saved:
             rows.save_rule_states(connection, [state_row(state) for state in changes.saved])
         if changes.deleted:
             rows.delete_rule_states(connection, changes.deleted)
+        if shadows := [_shadow_row(transition) for transition in found if transition.shadow]:
+            insert_shadow_transitions(connection, shadows)
+        transitions = [transition for transition in found if not transition.shadow]
         if not transitions:
-            return
+            return []
         lock_transitions(connection)
         # Sent without waiting for each answer: in a storm of alerts the way there and back would take most of the time.
         with connection.pipeline():
@@ -114,6 +126,7 @@ class Judge:
         insert_transitions(connection, [_transition_row(transition) for transition in transitions])
         if told := list(dict.fromkeys(t.occurrence_id for t in transitions if t.occurrence_id and _is_told(t))):
             hand_in_alerts(connection, told)
+        return transitions
 
     def _save_occurrence(self, connection: Connection, transition: Transition) -> None:
         """One by one, in order: an occurrence may be raised, end and be followed by the next in one batch."""
@@ -121,6 +134,9 @@ class Judge:
             return
         if transition.raises:
             rows.raise_alert(connection, self._occurrence(transition.occurrence_id, transition))
+        elif transition.reason is Reason.REWORDED:
+            words = rows.Words(transition.severity, transition.title, transition.message, transition.advice)
+            rows.reword_alert(connection, transition.occurrence_id, words)
         else:
             still_open = transition.to_phase in _OPEN
             process = transition.to_phase.value if still_open else "ended"
@@ -175,6 +191,25 @@ def _release(connection: Connection, transitions: list[Transition]) -> None:
 
 def _device_number(transition: Transition) -> int | None:
     return transition.device_id if transition.device_id > 0 else None
+
+
+def _shadow_row(transition: Transition) -> ShadowRow:
+    return ShadowRow(
+        occurrence_id=transition.occurrence_id,
+        rule=transition.rule,
+        rule_version=transition.rule_version,
+        device_id=transition.device_id,
+        sequence=transition.sequence,
+        from_state=transition.from_phase,
+        to_state=transition.to_phase,
+        at=transition.at,
+        decided_at=transition.decided_at,
+        reason=transition.reason,
+        severity=transition.severity,
+        title=transition.title,
+        message=transition.message,
+        inputs=transition.inputs,
+    )
 
 
 def _transition_row(transition: Transition) -> TransitionRow:

@@ -10,6 +10,7 @@ MESSAGES = Counter("anju_messages_received", "MQTT messages taken from the broke
 ITEMS = Counter("anju_items", "Items of messages by what became of them", ["outcome"])
 REJECTIONS = Counter("anju_rejections", "Items rejected, by reason", ["reason"])
 TRANSITIONS = Counter("anju_rule_transitions", "Steps of rules on the process axis, by the phase they led to", ["to"])
+RULES_REFUSED = Counter("anju_rules_refused", "Changes of the rule files that could not be used")
 BATCH_MESSAGES = Histogram(
     "anju_batch_messages", "Messages in one transaction", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000)
 )

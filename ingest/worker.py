@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
@@ -30,7 +30,9 @@ from ingest.pulse import Pulse
 from ingest.receiver import Message, Receiver
 from ingest.rejection_limit import RejectionLimit
 from ingest.transaction import Written, write_batch
-from rules.rule import RulePack
+from rules.alarms import Clock
+from rules.loader import RuleFileError
+from rules.source import RuleSource
 from rules.transition import Transition
 from store.database import Connection, DatabaseUnavailableError, translated_errors
 from store.ownership import Report, agree_on_count, connect_for_locks, last_present, own_partition, report_owner
@@ -47,14 +49,18 @@ _ALLOCATIONS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """What ingest works with. `report` is told of every transition that was stored."""
+    """What ingest works with.
+
+    `report` is told of every transition that was stored; setting `reread` has the rules read again at once.
+    """
 
     database_url: str
     mqtt_url: str
     secret_key: bytes
-    pack: RulePack
+    rules: RuleSource
     partition: Partition = EVERYTHING
     report: Callable[[list[Transition]], None] = lambda _: None
+    reread: threading.Event = field(default_factory=threading.Event)
 
 
 class Worker:
@@ -144,10 +150,25 @@ class Worker:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_S
                 self._tick(session)
+                session = self._with_changed_rules(session)
 
-    def _restored(self, connection: Connection) -> "_Session":
+    def _with_changed_rules(self, session: "_Session") -> "_Session":
+        """The session, with a judge by other rules if a file of them has changed; those that can't be used are not."""
+        forced = self._settings.reread.is_set()
+        self._settings.reread.clear()
+        try:
+            if not self._settings.rules.reread(forced=forced):
+                return session
+        except (RuleFileError, OSError) as error:
+            metrics.RULES_REFUSED.inc()
+            log.warning("the changed rules can't be used, those before stay in force", error=str(error))
+            return session
+        log.info("other rules are in force", rules=len(self._settings.rules.pack.rules))
+        return self._restored(session.connection, session.judge.clock)
+
+    def _restored(self, connection: Connection, clock: Clock | None = None) -> "_Session":
         devices = DevicesInMemory(self._partition)
-        judge = Judge(self._settings.pack, devices, self._partition, _now())
+        judge = Judge(self._settings.rules.pack, devices, self._partition, _now(), clock)
         with translated_errors(), connection.transaction():
             devices.refresh(connection)
             judge.restore(connection, _now())

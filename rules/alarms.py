@@ -15,6 +15,14 @@ class Alarm(NamedTuple):
     silence: bool = False
 
 
+class Clock(NamedTuple):
+    """Whether time stands still, since when it does not, and the time of the last tick."""
+
+    frozen: bool
+    thawed_at: datetime
+    ticked_at: datetime
+
+
 class Alarms:
     """A heap of alarms. One that has become pointless is not taken out: whoever looks finds nothing to do."""
 

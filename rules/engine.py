@@ -11,17 +11,30 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from devices.device import Device, Service
-from rules.alarms import Alarm, Alarms
+from rules.alarms import Alarm, Alarms, Clock
 from rules.condition import Value, Verdict
 from rules.family import FamilyTree, Heard
 from rules.instances import Changes, Instances
-from rules.machine import Bereft, Close, Given, InstanceState, Judged, Reason, Tick, Withdraw, closes_at, reset, step
+from rules.machine import (
+    Bereft,
+    Close,
+    Given,
+    InstanceState,
+    Judged,
+    Reason,
+    Tick,
+    Withdraw,
+    carry_over,
+    closes_at,
+    fresh,
+    step,
+)
 from rules.masters import Below
 from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest, settle
-from rules.openings import Known, Openings, judge_anew, missed
+from rules.openings import Known, Openings
 from rules.parents import Parents, last_heard
-from rules.plan import Judge, Plan, plan
-from rules.rule import Phase, Rule, RulePack, Scope
+from rules.plan import Plan, plan
+from rules.rule import Phase, Rule, RulePack
 from rules.sample import Sample
 from rules.tracks.derive import derive, from_store, to_store, weigh
 from rules.tracks.repeats import EVENT
@@ -41,6 +54,7 @@ class Engine:
         devices: Finds a registered device by its id, for the words and ids of transitions.
         below: Finds the household meters below a master meter by its id; None for any other device.
         families: Who belongs to whom; without it no silence explains another.
+        clock: That of an engine with other rules, in whose place this one goes on.
     """
 
     def __init__(
@@ -51,16 +65,16 @@ class Engine:
         below: Callable[[int], Below | None] = lambda _: None,
         *,
         families: FamilyTree | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
         self._plans: dict[str, Plan] = {kind: plan(pack.of_kind(kind)) for kind in {r.kind for r in pack.rules}}
         self._devices = devices
         self._below = below
-        self._frozen = True
-        self._thawed_at = self._ticked_at = now
+        self._frozen, self._thawed_at, self._ticked_at = clock or Clock(frozen=True, thawed_at=now, ticked_at=now)
         self._alarms = Alarms()
         self._waits = Wheel()
-        self._openings = Openings((judge for rules in self._plans.values() for judge in rules.scheduled), now)
+        self._openings = Openings(self, [judge for rules in self._plans.values() for judge in rules.scheduled], now)
         self._instances = Instances()
         self._parents = Parents(families or FamilyTree(), self, self._instances)
         self._memories: dict[int, Memory] = {}
@@ -107,12 +121,14 @@ class Engine:
 
     def _judge_telemetry(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         device_id, values = sample.device_id, sample.values
-        transitions = self._pass_openings(sample, rules.scheduled, rules, memory, now) if rules.scheduled else []
+        transitions = (
+            self._openings.catch_up(sample, rules.scheduled, _known(rules, memory), now) if rules.scheduled else []
+        )
         states = self._instances.of(device_id)
         for name, when, judge in rules.telemetry:
             state = states.get(name)
             if state is not None and (state.deadline is not None or judge.rule.schedule):
-                transitions += self._come_to(sample.ts, state, judge.rule, now)
+                transitions += self.come_to(sample.ts, state, judge.rule, now)
                 state = states.get(name)
             verdict: Verdict
             if state is None or state.phase is Phase.NORMAL:
@@ -142,7 +158,7 @@ class Engine:
         if rules.tracks:
             memory.tracks, derived = derive(rules.tracks, memory.tracks, sample.ts, {EVENT: event})
         scheduled = [judge for judge in rules.scheduled if event in judge.rule.event_verdicts]
-        transitions = self._pass_openings(sample, scheduled, rules, memory, now) if scheduled else []
+        transitions = self._openings.catch_up(sample, scheduled, _known(rules, memory), now) if scheduled else []
         for rule in concerned:
             newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
             gates = rule.gates.get(event)
@@ -150,7 +166,7 @@ class Engine:
                 continue
             state = self.instance(rule.name, sample.device_id)
             if state is not None:
-                transitions += self._come_to(sample.ts, state, rule, now)
+                transitions += self.come_to(sample.ts, state, rule, now)
             if rule.schedule and not rule.schedule.is_open(sample.ts):
                 continue
             told = describe_sample(rule, sample, known_values(rules.kept, memory))
@@ -159,27 +175,6 @@ class Engine:
         memory.event_ts = {**memory.event_ts, event: sample.ts}
         self._heard.setdefault(sample.device_id, _NO_VALUES)
         return transitions
-
-    def _pass_openings(
-        self, sample: Sample, scheduled: Iterable[Judge], rules: Plan, memory: Memory, now: datetime
-    ) -> list[Transition]:
-        """Lets the calendars open that opened between what was known before and the sample, before it is judged."""
-        known = Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory))
-        return [
-            transition
-            for judge in scheduled
-            for opened in missed(judge, known, sample.ts)
-            for transition in self._reopen(judge, sample.device_id, known, opened, now)
-        ]
-
-    def _reopen(self, judge: Judge, device_id: int, known: Known, opened: datetime, now: datetime) -> list[Transition]:
-        if judge.rule.scope is Scope.HOUSEHOLD and self._below(device_id):
-            return []
-        state = self.instance(judge.rule.name, device_id)
-        transitions = self._come_to(opened, state, judge.rule, now) if state else []
-        state = self.instance(judge.rule.name, device_id)
-        given = judge_anew(judge, state.phase if state else Phase.NORMAL, known, opened)
-        return transitions + self.advance(judge.rule, device_id, given, now) if given else transitions
 
     def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
@@ -218,13 +213,12 @@ class Engine:
             self._await_silence(self._rules[name], device_id, now)
         transitions: list[Transition] = []
         for opened, judge, devices in self._openings.take(now):
-            kept = self._plans[judge.rule.kind].kept
+            rules = self._plans[judge.rule.kind]
             for device_id in devices:
-                memory = self._memories[device_id]
-                known = Known(memory.last_ts, memory.event_ts, known_values(kept, memory))
-                transitions += [] if memory.withdrawn else self._reopen(judge, device_id, known, opened, now)
+                known = _known(rules, self._memories[device_id])
+                transitions += self._openings.reopen(judge, device_id, known, opened, now)
         for alarm in self._alarms.take(now):
-            rule, device_id = self.rule(alarm.rule), alarm.device_id
+            rule, device_id = self._rules[alarm.rule], alarm.device_id
             if alarm.silence:
                 transitions += self._fall_silent(rule, device_id, now)
             else:
@@ -282,7 +276,7 @@ class Engine:
         closed = self.advance(rule, device_id, Close(now), now)
         return [replace(told, inputs={**told.inputs, "resolved_by": actor}) for told in closed]
 
-    def _come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
+    def come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
         """Lets event time come to `ts` for one instance, before a sample of that time is judged."""
         closes = closes_at(rule, state) if rule.schedule else None
         if (state.deadline is None or state.deadline > ts) and (closes is None or closes > ts):
@@ -292,7 +286,7 @@ class Engine:
     def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
         """Moves one instance on, keeps it, and tells what came of it."""
         states = self._instances.of(device_id)
-        before = states.get(rule.name) or InstanceState(rule.name, rule.version, device_id)
+        before = states.get(rule.name) or fresh(rule, device_id)
         after, moves = step(rule, before, given)
         if after is before:
             return []
@@ -320,7 +314,8 @@ class Engine:
         for device_id in back:
             self._expect(device_id, now)
         states = [state for device_id in gone for state in self._instances.of(device_id).values()]
-        return [told for s in states for told in self.advance(self._rules[s.rule], s.device_id, Withdraw(now), now)]
+        ruled = [(rule, state.device_id) for state in states if (rule := self._rules.get(state.rule))]
+        return [told for rule, device_id in ruled for told in self.advance(rule, device_id, Withdraw(now), now)]
 
     def _expect(self, device_id: int, since: datetime) -> None:
         """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""
@@ -337,6 +332,11 @@ class Engine:
         silences = self._plans.get(device.kind, _NO_RULES).silences if device.service is Service.IN_SERVICE else ()
         return last_heard(self._memories.get(device_id), silences, self._thawed_at if since_thaw else None)
 
+    @property
+    def clock(self) -> Clock:
+        """What an engine with other rules, which is to go on in its place, has to know of the time."""
+        return Clock(self._frozen, self._thawed_at, self._ticked_at)
+
     def restore(
         self, states: Iterable[InstanceState], memories: Iterable[DeviceMemory], now: datetime
     ) -> list[Transition]:
@@ -347,18 +347,15 @@ class Engine:
         """
         transitions: list[Transition] = []
         for state in states:
-            rule = self._rules.get(state.rule)
-            if rule and rule.version == state.rule_version:
-                self._instances.restore(state)
-                self._parents.restored(state)
-                self._wake(state.deadline, state.device_id, state.rule)
-                self._wake(closes_at(rule, state), state.device_id, state.rule)
-                continue
-            kept, moves = reset(state, rule.version if rule else state.rule_version, now)
-            self._instances.keep(kept)
-            for move in moves:
-                device = self._devices(state.device_id)
-                transitions.append(tell(rule, move, device, now) if rule else tell_gone(move, device, now))
+            rule, device = self._rules.get(state.rule), self._devices(state.device_id)
+            kept, moves = carry_over(rule, state, now)
+            self._instances.restore(kept)
+            if kept is not state:
+                self._instances.keep(kept)
+            self._parents.restored(kept)
+            self._wake(kept.deadline, state.device_id, state.rule)
+            self._wake(closes_at(rule, kept) if rule else None, state.device_id, state.rule)
+            transitions += [tell(rule, move, device, now) if rule else tell_gone(move, device, now) for move in moves]
         for memory in memories:
             self._remember(memory)
         return transitions
@@ -387,9 +384,9 @@ class Engine:
         tracks = self._plans[self._devices(device_id).kind].tracks
         return DeviceMemory(device_id, last_ts, arrival, event_ts, heard, to_store(tracks, memory.tracks))
 
-    def rule(self, name: str) -> Rule:
-        """The rule of that name."""
-        return self._rules[name]
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that name, or None."""
+        return self._rules.get(name)
 
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device; None where it is normal and always was."""
@@ -398,3 +395,7 @@ class Engine:
     def drain_changes(self) -> Changes:
         """The instance states that changed since the last call, in the order of rule and device."""
         return self._instances.drain()
+
+
+def _known(rules: Plan, memory: Memory) -> Known:
+    return Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory), memory.withdrawn)

@@ -71,6 +71,8 @@ def _consequence(told: Told) -> str:
     match told.to_phase, told.from_phase:
         case Phase.PENDING, _:
             says = f"这一情况须持续{_delay(told, 'on_delay')}才会报警，从{clock(told.at)}起计时。"
+        case _ if told.reason == Reason.REWORDED:
+            says = f"规则的级别或文字于{clock(told.at)}修改，本次报警随之更新。"
         case Phase.ACTIVE, Phase.ACTIVE:
             says = f"同组的其他设备已恢复，这一台仍没有数据，{clock(told.at)}起单独报警。"
         case Phase.ACTIVE, before:

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     SCHEDULE = "schedule"
     PARENT = "parent"
     SERVICE = "service"
+    REWORDED = "reworded"
     RESOLVED = "resolved"
     RULE_CHANGED = "rule_changed"
 
@@ -37,7 +38,8 @@ class InstanceState:
     `since` is when it came into its phase and `deadline` when its timer runs out. `verdict` is the latest one, and
     `last_ts` the event time of the latest that was not UNKNOWN. `sequence` counts the occurrences, of which one is
     open since `opened_at` or none is, and `chatter` how often of late. `parent` is the number of the family whose
-    silence explains the open one; once that is over, `deadline` is when it has to stand for itself. `inputs` is JSON:
+    silence explains the open one; once that is over, `deadline` is when it has to stand for itself. `words` are those
+    of the rule, as a hash, that the open one was told in. `shadow` says that the rule was on trial. `inputs` is JSON:
     the latest sample that held the condition and, as `cleared`, the latest that did not.
     """
 
@@ -53,6 +55,8 @@ class InstanceState:
     opened_at: datetime | None = None
     chatter: Chatter = CALM_SO_FAR
     parent: int | None = None
+    words: str | None = None
+    shadow: bool = False
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -245,7 +249,8 @@ def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, re
     """Enters the phase behind `waiting`, that is behind pending or behind recovering."""
     if waiting is Phase.PENDING:
         at = _not_before(state, at)
-        opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=count(state.chatter, at))
+        chatter = count(state.chatter, at)
+        opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=chatter, words=rule.words)
         return _enter(opened, Phase.ACTIVE, at, reason)
     return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
 
@@ -257,13 +262,35 @@ def _close(state: InstanceState, now: datetime) -> Outcome:
     return _enter(state, Phase.NORMAL if over else Phase.MUTED, now, Reason.RESOLVED)
 
 
-def reset(state: InstanceState, version: str, now: datetime) -> Outcome:
-    """Takes an instance whose rule has changed or is gone back to normal; its occurrences stay counted."""
-    sequence = state.sequence
-    fresh = InstanceState(state.rule, version, state.device_id, since=now, sequence=sequence)
+def fresh(rule: Rule, device_id: int) -> InstanceState:
+    """An instance of which nothing has been seen yet."""
+    return InstanceState(rule.name, rule.version, device_id, shadow=rule.shadow)
+
+
+def carry_over(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
+    """An instance under the rules that are in force now; None where its rule is gone.
+
+    With the same logic it stays as it is, and an open occurrence takes over other words. With another it goes back to
+    normal; its occurrences stay counted, so that their ids never recur.
+    """
+    if rule is None or rule.version != state.rule_version:
+        return _reset(rule, state, now)
+    if state.opened_at is None or state.words == rule.words:
+        return state, ()
+    reworded = replace(state, words=rule.words)
+    move = Move(state.phase, _not_before(state, now), Reason.REWORDED, reworded)
+    return reworded, () if state.words is None else (move,)
+
+
+def _reset(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
+    anew = (
+        InstanceState(state.rule, state.rule_version, state.device_id) if rule is None else fresh(rule, state.device_id)
+    )
+    anew = replace(anew, since=now, sequence=state.sequence)
     if state.phase is Phase.NORMAL:
-        return fresh, ()
-    return fresh, (Move(state.phase, now, Reason.RULE_CHANGED, replace(fresh, inputs=state.inputs)),)
+        return anew, ()
+    told = replace(anew, inputs=state.inputs, shadow=state.shadow)
+    return anew, (Move(state.phase, now, Reason.RULE_CHANGED, told),)
 
 
 def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, delay: timedelta | None = None) -> Outcome:

@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rules.calendar import Calendar
 from rules.condition import Value, Verdict
-from rules.machine import Judged, Reason
+from rules.machine import Given, InstanceState, Judged, Reason
 from rules.plan import Judge
-from rules.rule import Phase
+from rules.rule import Phase, Rule
+from rules.sample import Sample
+from rules.transition import Transition
 
 
 class Known(NamedTuple):
@@ -23,6 +25,7 @@ class Known(NamedTuple):
     last_ts: datetime | None
     event_ts: Mapping[str, datetime]
     values: Mapping[str, Value]
+    withdrawn: bool = False
 
 
 class _Opening(NamedTuple):
@@ -32,15 +35,30 @@ class _Opening(NamedTuple):
     judge: Judge
 
 
+class Judging(Protocol):
+    """What of the engine an opening needs."""
+
+    def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
+        """Where a rule stands on a device."""
+
+    def come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
+        """Lets event time come to `ts` for one instance."""
+
+    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+        """Moves one instance on."""
+
+
 class Openings:
     """The openings that are to come, and of which devices the rules with a calendar have been shown anything.
 
     Args:
+        engine: Moves the instances on.
         scheduled: The rules with a calendar.
         now: The time of the start. Where a calendar is open, its opening may have been missed and is looked at again.
     """
 
-    def __init__(self, scheduled: Iterable[Judge], now: datetime) -> None:
+    def __init__(self, engine: Judging, scheduled: Iterable[Judge], now: datetime) -> None:
+        self._engine = engine
         self._next = []
         self._devices: dict[str, set[int]] = defaultdict(set)
         for judge in scheduled:
@@ -67,8 +85,27 @@ class Openings:
             heappush(self._next, opening._replace(at=closed.end))
             yield opening.at, opening.judge, sorted(self._devices[opening.judge.rule.kind])
 
+    def catch_up(self, sample: Sample, scheduled: Iterable[Judge], known: Known, now: datetime) -> list[Transition]:
+        """Lets the calendars open that opened between what was known before and a sample, before it is judged."""
+        return [
+            transition
+            for judge in scheduled
+            for opened in _missed(judge, known, sample.ts)
+            for transition in self.reopen(judge, sample.device_id, known, opened, now)
+        ]
 
-def missed(judge: Judge, known: Known, up_to: datetime) -> Iterator[datetime]:
+    def reopen(self, judge: Judge, device_id: int, known: Known, opened: datetime, now: datetime) -> list[Transition]:
+        """Judges one device anew at an opening."""
+        if known.withdrawn:
+            return []
+        rule, state = judge.rule, self._engine.instance(judge.rule.name, device_id)
+        transitions = self._engine.come_to(opened, state, rule, now) if state else []
+        state = self._engine.instance(rule.name, device_id)
+        given = _judge_anew(judge, state.phase if state else Phase.NORMAL, known, opened)
+        return transitions + self._engine.advance(rule, device_id, given, now) if given else transitions
+
+
+def _missed(judge: Judge, known: Known, up_to: datetime) -> Iterator[datetime]:
     """The openings since something was last known of the device, as long as that still counts."""
     since = _since(judge, known)
     if judge.rule.schedule and since is not None:
@@ -76,7 +113,7 @@ def missed(judge: Judge, known: Known, up_to: datetime) -> Iterator[datetime]:
         yield from judge.rule.schedule.openings(since, up_to if gap is None else min(up_to, since + gap))
 
 
-def judge_anew(judge: Judge, phase: Phase, known: Known, opened: datetime) -> Judged | None:
+def _judge_anew(judge: Judge, phase: Phase, known: Known, opened: datetime) -> Judged | None:
     """The verdict of what is known at an opening; None where it says nothing."""
     since, rule = _since(judge, known), judge.rule
     if since is None or since >= opened or (rule.rising_gap is not None and opened - since > rule.rising_gap):

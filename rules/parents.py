@@ -33,8 +33,8 @@ def last_heard(
 class Judging(Protocol):
     """What of the engine a look at families needs."""
 
-    def rule(self, name: str) -> Rule:
-        """The rule of that name."""
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that name, or None."""
 
     def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
         """When a device was heard, counted from the thaw if asked so; None where that says nothing of its family."""
@@ -87,7 +87,7 @@ class Parents:
             transitions += self.engine.judge(sample, FAMILY.name, now)
         for orphan in list(self._orphans()):
             rule = self.engine.rule(orphan.rule)
-            if rule.silence:
+            if rule and rule.silence:
                 transitions += self.engine.advance(rule, orphan.device_id, Bereft(now + rule.silence.period), now)
         return transitions
 
@@ -157,8 +157,8 @@ class Parents:
 
     def _silences(self, device_id: int) -> list[InstanceState]:
         """The instances on a device that watch for silence, or explain that of its children."""
-        states = self.instances.of(device_id).values()
-        return [s for s in states if (rule := self.engine.rule(s.rule)).silence or rule.explains_children]
+        ruled = [(state, self.engine.rule(state.rule)) for state in self.instances.of(device_id).values()]
+        return [s for s, rule in ruled if rule and not rule.shadow and (rule.silence or rule.explains_children)]
 
     def _is_silent(self, device_id: int) -> bool:
         return any(state.phase in _OPEN and state.verdict is not False for state in self._silences(device_id))

@@ -93,7 +93,8 @@ class Rule:
     `when` opens an occurrence after `on_delay`; `until` (or, where it is None, not `when`) ends it after `off_delay`.
     `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `schedule` is when the
     rule is in force, None for always. Where it `explains_children`, the children of the gateway are silent because of
-    it. `source` is the file and line of the definition, as `file:line`.
+    it. A rule in the `shadow` is on trial: judged as any other, and nobody hears of it. `source` is the file and line
+    of the definition, as `file:line`.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Rule:
     schedule: Calendar | None = None
     on_close: OnClose = OnClose.CLEAR
     explains_children: bool = False
+    shadow: bool = False
     examples: tuple[tuple[Step, ...], ...] = ()
     source: str = ""
 
@@ -129,8 +131,15 @@ class Rule:
             self.unknown,
             self.latch,
             *((self.schedule.as_json(), self.on_close) if self.schedule else ()),
+            *(("shadow",) if self.shadow else ()),
         ]
         return hashlib.sha256(json.dumps(logic, sort_keys=True).encode()).hexdigest()[:12]
+
+    @cached_property
+    def words(self) -> str:
+        """A short hash of the severity and the texts."""
+        words = [self.severity, self.title, self.message, self.advice]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
 
     @cached_property
     def limits(self) -> dict[str, object]:

@@ -35,7 +35,8 @@ class Transition:
 
     `occurrence_id` is None between normal and pending, where nothing has occurred. `at` is event time, `decided_at`
     the time of the decision and the only part that differs when the same inputs are judged again. `inputs` is JSON.
-    `chattering` and `suppressed` are about the occurrence that the transition raises.
+    `chattering` and `suppressed` are about the occurrence that the transition raises. In the `shadow` it is what a rule
+    on trial would do, and nobody hears of it.
     """
 
     rule: str
@@ -55,6 +56,7 @@ class Transition:
     inputs: Mapping[str, object]
     chattering: bool = False
     suppressed: tuple[Suppressed, ...] = ()
+    shadow: bool = False
 
     @property
     def raises(self) -> bool:
@@ -136,6 +138,7 @@ def _transition(move: Move, device: Device, now: datetime, words: _Words, inputs
         message=words.message,
         advice=words.advice,
         inputs=inputs,
+        shadow=state.shadow,
     )
 
 

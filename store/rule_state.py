@@ -112,6 +112,23 @@ def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
     )
 
 
+class Words(NamedTuple):
+    """How an alert is told."""
+
+    severity: str
+    title: str
+    message: str
+    advice: str
+
+
+def reword_alert(connection: Connection, alert_id: UUID, words: Words) -> None:
+    """Tell a raised alert in the words, and with the severity, that its rule has now."""
+    connection.execute(
+        "UPDATE alert SET severity = %s, title = %s, message = %s, advice = %s WHERE id = %s",
+        (*words, alert_id),
+    )
+
+
 def progress_alert(connection: Connection, alert_id: UUID, process: str, ended_at: datetime | None) -> None:
     """Move a raised alert along the process axis; `ended_at` is given when it ends."""
     connection.execute("UPDATE alert SET process = %s, ended_at = %s WHERE id = %s", (process, ended_at, alert_id))

@@ -1,6 +1,7 @@
 """`anju ingest`: from the broker to the database, in one process or in one for each partition."""
 
 import os
+import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -21,7 +22,7 @@ from ingest.repartition import NotDrainedError
 from ingest.repartition import repartition as change_partitions
 from ingest.session import BrokerUnavailableError
 from ingest.worker import IngestSettings, Worker
-from rules.loader import load_rules
+from rules.source import RuleSource
 
 
 def ingest(
@@ -36,7 +37,8 @@ def ingest(
 ) -> None:
     """Receive from the broker, store, judge and raise alerts, until SIGTERM.
 
-    With several partitions each has a process of its own, and all `anju ingest` of a database share them.
+    With several partitions each has a process of its own, and all `anju ingest` of a database share them. Rule files
+    that change are read again; SIGHUP does so at once.
 
     Needs ANJU_DATABASE_URL, ANJU_MQTT_URL and ANJU_SECRET_KEY. Example: anju ingest --partitions 4
     """
@@ -49,9 +51,10 @@ def ingest(
         database_url=settings.need("database_url"),
         mqtt_url=settings.need("mqtt_url"),
         secret_key=settings.need("secret_key").encode(),
-        pack=load_rules(rules_folder(settings.rules_dir)),
+        rules=RuleSource(rules_folder(settings.rules_dir)),
         partition=Partition(partition or 0, count),
     )
+    signal.signal(signal.SIGHUP, lambda *_: work.reread.set())
     stop = stop_on_signals()
     if count > 1 and partition is not None:
         structlog.contextvars.bind_contextvars(partition=partition)
@@ -80,7 +83,9 @@ def _run_crew(settings: Settings, work: IngestSettings, stop: threading.Event) -
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
         _serve_metrics(settings, registry)
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder}
-        Crew(work.partition.count, environment, Path(folder)).run(work.database_url, stop)
+        crew = Crew(work.partition.count, environment, Path(folder))
+        signal.signal(signal.SIGHUP, lambda *_: crew.reread_rules())
+        crew.run(work.database_url, stop)
 
 
 def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:

@@ -1,9 +1,10 @@
-"""`anju rules`: check, test, backtest and explain."""
+"""`anju rules`: check, test, backtest, explain and shadow."""
 
 import typer
 
 from app.commands.backtest import run_backtest
 from app.commands.explain import explain_alert
+from app.commands.shadow import list_shadow
 from app.output import Exit, fail, say, say_json
 from app.rule_files import Folder, Json, rules_folder
 from app.settings import Settings
@@ -15,6 +16,7 @@ rules = typer.Typer(
 )
 rules.command("backtest")(run_backtest)
 rules.command("explain")(explain_alert)
+rules.command("shadow")(list_shadow)
 
 
 @rules.command()

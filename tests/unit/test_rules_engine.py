@@ -173,7 +173,11 @@ def test_another_logic_ends_the_occurrence_of_that_rule_only():
 def test_other_words_keep_the_occurrence_and_are_used_from_then_on():
     world = World(at_once())
     world.judge(volts(0, 245))
-    assert world.restart(at_once(title="电压太高"), minute=5) == []
+    (reworded,) = world.restart(at_once(title="电压太高", severity=Severity.MAJOR), minute=5)
+    assert (path([reworded]), reworded.at, reworded.reason) == ("active active", at(5), Reason.REWORDED)
+    assert (reworded.title, reworded.severity) == ("电压太高", Severity.MAJOR)
+    assert (reworded.occurrence_id, reworded.raises) == (world.transitions[0].occurrence_id, False)
+    assert world.restart(minute=6) == []
     (ended,) = world.judge(volts(6, 230))
     assert ended.title == "电压太高"
 
@@ -220,3 +224,27 @@ def test_a_frozen_engine_still_judges_what_the_samples_themselves_prove():
     assert world.tick(10, live=False) == []
     world.judge(volts(10, 245))
     assert world.phase() == "active"
+
+
+def test_a_rule_on_trial_is_judged_and_all_that_it_tells_is_marked():
+    world = World(at_once(shadow=True), at_once(name="other"))
+    world.judge(volts(0, 245), volts(1, 230))
+    assert [told.shadow for told in world.transitions if told.rule == "voltage_high"] == [True, True]
+    assert not any(told.shadow for told in world.transitions if told.rule == "other")
+
+
+def test_what_a_rule_on_trial_has_open_ends_in_the_shadow_when_the_trial_is_over():
+    world = World(at_once(shadow=True))
+    world.judge(volts(0, 245))
+    (ended,) = world.restart(at_once(), minute=1)
+    assert (ended.to_phase, ended.reason, ended.shadow) == ("normal", Reason.RULE_CHANGED, True)
+    (raised,) = world.judge(volts(2, 245))
+    assert (raised.sequence, raised.shadow) == (2, False)
+
+
+def test_an_engine_with_other_rules_goes_on_in_the_time_of_the_one_before():
+    world = World(silent_rule())
+    world.tick(0)
+    world.judge(volts(0, 230))
+    world.restart(silent_rule(), at_once(), minute=40, clock=world.engine.clock)
+    assert world.tick(50)[0].at == at(50)

@@ -20,6 +20,7 @@ from store.bad_actors import list_bad_actors
 from store.database import connect
 from store.device_state import StateChange, save_states
 from store.import_csv import import_rows
+from store.shadow import list_shadow_alerts
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -189,3 +190,31 @@ def test_a_retired_device_has_no_open_alert_even_if_it_was_retired_while_ingest_
     place.begin(a_rule(), now=START + timedelta(minutes=2))
     assert place.ask("SELECT process FROM alert") == [("ended",)]
     assert place.ask("SELECT reason FROM alert_transition ORDER BY id") == [("condition",), ("service",)]
+
+
+def test_another_severity_and_other_words_are_an_update_of_the_alert_and_no_second_one(place):
+    place.begin(a_rule())
+    place.show("w1", (0, 3.0))
+    changed = a_rule(severity=Severity.MAJOR, title="流量过大", message="{device} 流量 {flow_m3_h}", advice="查")
+    place.begin(changed, now=START + timedelta(minutes=1))
+    place.begin(changed, now=START + timedelta(minutes=2))
+    assert place.ask("SELECT severity, title, message, advice, process FROM alert") == [
+        ("major", "流量过大", "w1 流量 3", "查", "active")
+    ]
+    assert place.ask("SELECT from_state, to_state, reason FROM alert_transition ORDER BY id") == [
+        ("normal", "active", "condition"), ("active", "active", "reworded"),
+    ]  # fmt: skip
+
+
+def test_a_rule_on_trial_leaves_its_steps_apart_and_no_alert(place):
+    place.begin(a_rule(name="flow_trial", shadow=True))
+    place.show("w1", (0, 3.0), (60, 0.0), (120, 3.0))
+    assert place.ask("SELECT (SELECT count(*) FROM alert), (SELECT count(*) FROM alert_transition)") == [(0, 0)]
+    newest, oldest = list_shadow_alerts(place.connection, START, 10)
+    assert (oldest.rule, oldest.device, oldest.message) == ("flow_trial", "w1", "w1：3")
+    assert (oldest.opened_at, oldest.ended_at) == (START, START + timedelta(minutes=1))
+    assert (newest.opened_at, newest.ended_at) == (START + timedelta(minutes=2), None)
+    place.begin(a_rule(name="flow_trial"), now=START + timedelta(minutes=3))
+    place.show("w1", (240, 3.0))
+    assert place.ask("SELECT rule, sequence, process FROM alert") == [("flow_trial", 3, "active")]
+    assert list_shadow_alerts(place.connection, START, 1)[0].ended_at == START + timedelta(minutes=3)

@@ -117,11 +117,11 @@ class World:
         state = self.engine.instance(name, DEVICE.id)
         return state.phase.value if state else "normal"
 
-    def restart(self, *rules, minute=0):
+    def restart(self, *rules, minute=0, clock=None):
         """Begins anew, with other rules if any are given, from what a database would have kept."""
         states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
         self.pack = RulePack(tuple(rules)) if rules else self.pack
-        self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_))
+        self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_), clock=clock)
         return self._record(self.engine.restore(states, [self.memory], at(minute)))
 
     def _record(self, found):

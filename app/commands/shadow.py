@@ -1,0 +1,40 @@
+"""`anju rules shadow`: what rules on trial would have raised."""
+
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from app.output import say, say_json
+from app.rule_files import Json
+from app.settings import Settings
+from store.database import connect, translated_errors
+from store.shadow import list_shadow_alerts
+
+_CITY = ZoneInfo("Asia/Shanghai")
+
+
+def list_shadow(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="how many days to look back")] = 7,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="how many alerts at most")] = 100,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List what the rules with `shadow: true` would have raised, the newest first. Nobody was told of it.
+
+    Needs ANJU_DATABASE_URL. Example: anju rules shadow --days 30
+    """
+    url, since = Settings.load().need("database_url"), datetime.now(UTC) - timedelta(days=days)
+    with closing(connect(url, application_name="anju rules shadow")) as connection, translated_errors():
+        alerts = list_shadow_alerts(connection, since, limit)
+    if as_json:
+        say_json([asdict(alert) for alert in alerts])
+        return
+    for alert in alerts:
+        opened = alert.opened_at.astimezone(_CITY)
+        lasted = alert.ended_at - alert.opened_at if alert.ended_at else "open"
+        say(f"{opened:%Y-%m-%d %H:%M:%S}  {alert.rule}  {alert.community or ''}  {alert.message}  ({lasted})")
+    say(f"{len(alerts)} alerts would have been raised by rules on trial in {days} days")
