@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from devices.device import Device
+from devices.device import Device, Service
 
 
 class Below(NamedTuple):
@@ -15,10 +15,15 @@ class Below(NamedTuple):
 
 
 def household_meters(devices: Iterable[Device]) -> dict[int, Below]:
-    """The household meters below each master meter: those with a room, of its kind, in its building or community."""
+    """The household meters below each master meter: those with a room, of its kind, in its building or community.
+
+    A retired one is below nobody. One that is being commissioned is: water flows through it that nobody counts yet.
+    """
     households: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     masters: list[Device] = []
     for device in devices:
+        if device.service is Service.RETIRED:
+            continue
         if not device.room:
             masters.append(device)
             continue

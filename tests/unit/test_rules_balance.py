@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from devices.device import Device
+from devices.device import Device, Service
 from devices.water_meter import WATER_METER
 from rules.condition import Compare
 from rules.engine import Engine
@@ -161,8 +161,8 @@ def test_delays_within_the_settling_time_and_restarts_change_no_transition(seed,
     assert len(outcome[0]) == 1
 
 
-def device(number, building="", room="", kind="water_meter", community="c"):
-    return Device(number, community, f"d{number}", kind, building=building, room=room)
+def device(number, building="", room="", kind="water_meter", **more):
+    return Device(number, more.pop("community", "c"), f"d{number}", kind, building=building, room=room, **more)
 
 
 def test_a_meter_without_a_room_is_that_of_its_building_or_of_the_community():
@@ -196,3 +196,9 @@ def test_what_is_said_of_households_is_not_said_of_their_master_meter():
         for told in engine.judge(Sample(number, MIDNIGHT, MIDNIGHT, {"flow_m3_h": 4.0}), WATER_METER.name, MIDNIGHT)
     ]
     assert raised == [HOUSEHOLDS[0]]
+
+
+def test_a_retired_meter_is_below_nobody_and_one_that_is_being_commissioned_is_missing():
+    commissioned = device(11, "1", "101", service=Service.COMMISSIONING)
+    below = household_meters([device(1), commissioned, device(12, "1", "102", service=Service.RETIRED)])
+    assert below == {1: Below("community", (11,))}
