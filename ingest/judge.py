@@ -15,7 +15,7 @@ from rules.family import FIRST
 from rules.machine import Reason
 from rules.memory import DeviceMemory
 from rules.pipeline import PIPELINE
-from rules.rule import Phase, RulePack
+from rules.rule import Phase, RulePack, Severity
 from rules.sample import Sample
 from rules.transition import Suppressed, Transition
 from store import rule_state as rows
@@ -30,6 +30,8 @@ from store.transitions import TransitionRow, insert_transitions, lock_transition
 
 # So long after the last notice that could not be delivered, an alert of our own says so.
 _UNDELIVERED = timedelta(hours=1)
+# So long people are not told of what was raised late: the end of it may be in the data that follow.
+_UNTIL_ALL_IS_IN = timedelta(minutes=1)
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
@@ -124,8 +126,11 @@ class Judge:
         _suppress(connection, transitions)
         _release(connection, transitions)
         insert_transitions(connection, [_transition_row(transition) for transition in transitions])
-        if told := list(dict.fromkeys(t.occurrence_id for t in transitions if t.occurrence_id and _is_told(t))):
-            hand_in_alerts(connection, told)
+        told = [transition for transition in transitions if _is_told(transition)]
+        if at_once := _alerts_of(transition for transition in told if not _may_be_over(transition)):
+            hand_in_alerts(connection, at_once)
+        if later := _alerts_of(transition for transition in told if _may_be_over(transition)):
+            hand_in_alerts(connection, later, told[-1].decided_at + _UNTIL_ALL_IS_IN)
         return transitions
 
     def _save_occurrence(self, connection: Connection, transition: Transition) -> None:
@@ -166,8 +171,10 @@ class Judge:
 
 
 def _is_told(transition: Transition) -> bool:
-    """Whether people have to be told: an occurrence was raised or ended by it, or has come to stand for itself."""
-    return transition.reason is Reason.PARENT or (transition.from_phase in _OPEN) != (transition.to_phase in _OPEN)
+    """Whether people may have to be told: an occurrence was raised or ended, stands for itself now, or has other words."""
+    return transition.reason in {Reason.PARENT, Reason.REWORDED} or (transition.from_phase in _OPEN) != (
+        transition.to_phase in _OPEN
+    )
 
 
 def _suppress(connection: Connection, transitions: list[Transition]) -> None:
@@ -187,6 +194,16 @@ def _release(connection: Connection, transitions: list[Transition]) -> None:
         if transition.occurrence_id and transition.reason is Reason.PARENT:
             at = transition.decided_at
             release(connection, [transition.occurrence_id], CauseName.CAUSED_BY_PARENT, at=at)
+
+
+def _may_be_over(transition: Transition) -> bool:
+    """Whether an occurrence was raised so late that its end may be in the data that follow it."""
+    late = transition.decided_at - transition.at > rows.LATE
+    return transition.raises and late and transition.severity is not Severity.CRITICAL
+
+
+def _alerts_of(transitions: Iterable[Transition]) -> list[UUID]:
+    return list(dict.fromkeys(each.occurrence_id for each in transitions if each.occurrence_id))
 
 
 def _device_number(transition: Transition) -> int | None:

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from store.database import Connection
+
+LATE = timedelta(minutes=5)
+"""What is raised so long after its time is late: its data waited on a device, or for ingest."""
 
 
 class RuleStateRow(NamedTuple):
@@ -130,8 +133,18 @@ def reword_alert(connection: Connection, alert_id: UUID, words: Words) -> None:
 
 
 def progress_alert(connection: Connection, alert_id: UUID, process: str, ended_at: datetime | None) -> None:
-    """Move a raised alert along the process axis; `ended_at` is given when it ends."""
-    connection.execute("UPDATE alert SET process = %s, ended_at = %s WHERE id = %s", (process, ended_at, alert_id))
+    """Move a raised alert along the process axis; `ended_at` is given when it ends.
+
+    One that was over before it could be raised, because its data came late, is historical.
+    """
+    connection.execute(
+        """
+        UPDATE alert SET process = %(process)s, ended_at = %(ended_at)s,
+            historical = coalesce(%(ended_at)s::timestamptz <= raised_at AND raised_at - opened_at > %(late)s, false)
+        WHERE id = %(id)s
+        """,
+        {"process": process, "ended_at": ended_at, "late": LATE, "id": alert_id},
+    )
 
 
 def waiting_commands(connection: Connection) -> list[Command]:

@@ -55,14 +55,15 @@ class Place:
         with self.connection.transaction():
             self.judge.restore(self.connection, now)
 
-    def show(self, name, *readings):
-        """Readings of a meter, as (seconds, flow)."""
+    def show(self, name, *readings, late=0):
+        """Readings of a meter, as (seconds, flow), which arrive `late` seconds after the last one."""
         device = self.devices.find("c1", name)
         samples = [(START + at * SECOND, flow) for at, flow in readings]
         with self.connection.transaction():
             for ts, flow in samples:
-                sample = Sample(device.id, ts, ts, {"flow_m3_h": flow})
-                self.judge.judge(self.connection, [Candidate(device.kind, sample)], ts)
+                now = samples[-1][0] + late * SECOND if late else ts
+                sample = Sample(device.id, ts, now, {"flow_m3_h": flow})
+                self.judge.judge(self.connection, [Candidate(device.kind, sample)], now)
             self._remember(samples[-1][0])
 
     def arrive(self, at, *device_ids):
@@ -218,3 +219,21 @@ def test_a_rule_on_trial_leaves_its_steps_apart_and_no_alert(place):
     place.show("w1", (240, 3.0))
     assert place.ask("SELECT rule, sequence, process FROM alert") == [("flow_trial", 3, "active")]
     assert list_shadow_alerts(place.connection, START, 1)[0].ended_at == START + timedelta(minutes=3)
+
+
+def test_an_episode_that_late_data_shows_to_be_over_is_historical_and_told_to_nobody_at_once(place):
+    place.begin(a_rule())
+    place.show("w1", (0, 3.0), (600, 0.0), (1200, 3.0), late=6 * 3600)
+    assert place.ask("SELECT sequence, process, historical FROM alert ORDER BY sequence") == [
+        (1, "ended", True), (2, "active", False),
+    ]  # fmt: skip
+    waiting = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'tell' AND scheduled_at > %s"
+    assert place.ask(waiting, START + timedelta(hours=6, minutes=20)) == [(2,)]
+
+
+def test_what_was_raised_in_time_is_not_historical_however_short_it_was(place):
+    place.begin(a_rule())
+    place.show("w1", (0, 3.0), (2, 0.0), late=1)
+    place.show("w2", (0, 3.0))
+    place.show("w2", (60, 0.0))
+    assert place.ask("SELECT DISTINCT process, historical FROM alert") == [("ended", False)]
