@@ -171,7 +171,7 @@ class Judge:
 
 
 def _is_told(transition: Transition) -> bool:
-    """Whether people may have to be told: an occurrence was raised or ended, stands for itself now, or has other words."""
+    """Whether people may have to be told: it was raised, has ended, stands for itself now, or has other words."""
     return transition.reason in {Reason.PARENT, Reason.REWORDED} or (transition.from_phase in _OPEN) != (
         transition.to_phase in _OPEN
     )
