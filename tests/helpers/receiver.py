@@ -1,5 +1,6 @@
 """Real servers that stand in for what people are told through: they fail, are slow and recover as a test says."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -78,10 +79,11 @@ class Mailbox:
     """An SMTP server's handler: keeps the letters; `answers` are given first, then it accepts."""
 
     def __init__(self):
-        self.letters, self.answers, self.tries = [], [], 0
+        self.letters, self.answers, self.tries, self.after_s = [], [], 0, 0.0
 
     async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd's name
         self.tries += 1
+        await asyncio.sleep(self.after_s)
         if self.answers:
             return self.answers.pop(0)
         self.letters.append(envelope)

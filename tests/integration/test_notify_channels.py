@@ -108,3 +108,12 @@ def test_a_letter_that_is_refused_or_a_server_that_is_away_has_not_accepted():
             send_by_apprise(address(port), "报警", "正文")
     with pytest.raises(TemporarilyRefusedError):
         send_by_apprise(address(port), "报警", "正文")
+
+
+def test_a_mail_server_that_says_nothing_is_not_waited_for_without_end():
+    with mail_server() as (port, mailbox):
+        mailbox.after_s = 3
+        began = time.monotonic()
+        with pytest.raises(TemporarilyRefusedError):
+            send_by_apprise(address(port, "&cto=0.5"), "报警", "正文")
+        assert time.monotonic() - began < 2.5
