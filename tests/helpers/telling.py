@@ -1,10 +1,14 @@
-"""What the tests of notices share: alerts in a database, a routing file, and the time that a test says it is."""
+"""What the tests of notices share: alerts in a database, a routing file, `anju worker`, and the time of a test."""
 
+import os
+import subprocess
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import yaml
 
+from running import ANJU
 from store.database import connect
 from store.jobs import hand_in_alerts
 from store.notices import find_told_alerts
@@ -56,6 +60,24 @@ def told_alert(url, number):
 def write_routing(path, **content):
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path
+
+
+def start_worker(url, path, log):
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
+    environment = {**kept, "ANJU_DATABASE_URL": url, "ANJU_NOTIFY_FILE": str(path)}
+    with log.open("ab") as out:
+        return subprocess.Popen([ANJU, "worker"], env=environment, stdout=out, stderr=out, cwd=log.parent)
+
+
+@contextmanager
+def running_worker(url, path, log):
+    process = start_worker(url, path, log)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 class Clock:

@@ -1,19 +1,16 @@
 """`anju worker` as a process: what it tells, and what becomes of it when it is killed."""
 
-import os
 import signal
-import subprocess
 from collections import Counter
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
 from notify.plan import MOST_IN_WINDOW, MOST_TO_A_PROGRAM
 from receiver import Answer, mail_server, receiving
-from running import ANJU, eventually, query
+from running import eventually, query
 from store.migrate import migrate
-from telling import alert_id, end_alerts, raise_alerts, write_routing
+from telling import alert_id, end_alerts, raise_alerts, running_worker, write_routing
 
 _LEFT = "SELECT count(*) FROM notice WHERE state = 'queued' AND channel = '平台/webhook'"
 _SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
@@ -21,24 +18,6 @@ _SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
 
 def now():
     return datetime.now(UTC)
-
-
-def start_worker(url, path, log):
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
-    environment = {**kept, "ANJU_DATABASE_URL": url, "ANJU_NOTIFY_FILE": str(path)}
-    with log.open("ab") as out:
-        return subprocess.Popen([ANJU, "worker"], env=environment, stdout=out, stderr=out, cwd=log.parent)
-
-
-@contextmanager
-def running_worker(url, path, log):
-    process = start_worker(url, path, log)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

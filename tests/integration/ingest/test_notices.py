@@ -1,0 +1,48 @@
+"""From the message of a meter to the person who is told, through kills of ingest."""
+
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from receiver import receiving
+from running import epoch_ms, event, eventually, forget_session, query, register, running_ingest
+from simulators.publisher import Publisher
+from telling import running_worker, write_routing
+
+METERS = 60
+
+
+@pytest.mark.timeout(200)
+def test_everybody_is_told_once_of_each_alert_however_often_ingest_is_killed(services, database_url, tmp_path):
+    register(database_url, "yangguang", [(f"e{n}", "electricity_meter") for n in range(METERS)])
+    forget_session(services)
+    with receiving() as program:
+        path = write_routing(
+            tmp_path / "notify.yaml",
+            contacts=[{"name": "平台", "channels": {"webhook": program.url}}],
+            routes=[{"to": "平台"}],
+        )
+        with (
+            running_ingest(database_url, services.mqtt_url, tmp_path) as ingest,
+            running_worker(database_url, path, tmp_path / "worker.log"),
+            Publisher(services.publish_mqtt_url) as out,
+        ):
+            for n in range(METERS):
+                out.publish(
+                    f"anju/v1/yangguang/electricity_meter/e{n}/event", event(epoch_ms(), "cover_opened", id="1")
+                )
+                time.sleep(0.1)
+                if n % 20 == 10:
+                    time.sleep(random.random())
+                    ingest.kill()
+                    ingest.start()
+            out.flush(60)
+            eventually(lambda: len(program.alerts()) >= METERS, timeout_s=90)
+            time.sleep(2)
+        told = Counter(program.alerts())
+        opened = query(database_url, "SELECT replace(id::text, '-', '') FROM alert WHERE device_id IS NOT NULL")
+    assert len(opened) == METERS
+    # Ingest itself may have been behind for long enough to be an alert, too.
+    assert [told[identity[:16], "firing"] for (identity,) in opened] == [1] * METERS
