@@ -16,7 +16,8 @@ class DeviceMemory(NamedTuple):
     """What is remembered of a device beside its instances.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
-    each event, `values` the last known value of each field, and `tracks` the state of each track, JSON and bytes.
+    each event, `values` the last known value of each field, and `tracks` the state and newest value of
+    each track, JSON and bytes.
     """
 
     device_id: int

@@ -10,6 +10,7 @@ from rules.machine import InstanceState
 from rules.memory import DeviceMemory
 from rules.pipeline import RULE_KINDS
 from rules.rule import Phase, Rule
+from rules.tracks.derive import newest_values
 
 _VERDICT = {True: "成立", False: "不成立", None: "无法判断"}
 _PHASE = {
@@ -76,8 +77,8 @@ def _condition(rule: Rule, phase: Phase, memory: DeviceMemory, now: datetime) ->
 
 
 def _verdict(condition: Condition, memory: DeviceMemory) -> Verdict:
-    """What the remembered values say; values that are made of many samples are not among them."""
-    return compile_test(condition)(memory.values)
+    """What the remembered values say, those among them that are made of many samples."""
+    return compile_test(condition)({**memory.values, **newest_values(memory.tracks)})
 
 
 def _leaf(leaf: Compare | Happens | Silent, rule: Rule, memory: DeviceMemory) -> str:
@@ -89,9 +90,11 @@ def _leaf(leaf: Compare | Happens | Silent, rule: Rule, memory: DeviceMemory) ->
             return f"{field.zh if field else leaf.field}：设备从未上报（{leaf.field}），因此无法判断。"
         case Compare(track=None) if memory.last_ts is not None:
             return found_of(leaf, RULE_KINDS[rule.kind], memory.values, memory.last_ts) + "。"
+        case Compare(track=track) if memory.last_ts is not None and leaf.field in newest_values(memory.tracks):
+            return found_of(leaf, RULE_KINDS[rule.kind], newest_values(memory.tracks), memory.last_ts) + "。"
         case Compare(track=track):
-            # Nothing but the next sample says what becomes of the many before it.
-            return f"{track.field.zh if track else leaf.field}：由多次数据算出，收到下一次数据时重新判断。"
+            # A window that is not covered, a counter in quarantine, a baseline that is still too short.
+            return f"{track.field.zh if track else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
         case Silent():
             return "设备没有失联。"
 

@@ -25,7 +25,9 @@ class Tracked(NamedTuple):
     track: Track
 
 
-States = bytes  # the states of all tracks of the kind in their order, packed; empty before the first sample
+Entry = tuple[State, Value | None]  # the state of a track, and its newest value
+States = bytes  # the entries of all tracks of the kind in their order, packed; empty before the first sample
+_NOTHING: Entry = (None, None)
 
 
 def in_use(tracks: Iterable[Track]) -> tuple[Tracked, ...]:
@@ -59,13 +61,18 @@ def derive(
     tracks: tuple[Tracked, ...], states: States, ts: datetime, values: Mapping[str, Value]
 ) -> tuple[States, dict[str, Value]]:
     """Shows one sample to the tracks; gives their states, and the sample's values with those that come of it."""
-    at, after, seen = microseconds_since_1970(ts), [], dict(values)
-    for (name, observe, _), before in zip(tracks, _unpack(states) or (None,) * len(tracks), strict=True):
+    at, seen = microseconds_since_1970(ts), dict(values)
+    entries = _unpack(states) or [_NOTHING] * len(tracks)
+    for index, (name, observe, _) in enumerate(tracks):
+        before, _ = entries[index]
         state, value = observe(before, at, seen)
-        after.append(state)
         if value is not None:
             seen[name] = value
-    return marshal.dumps(after), seen
+            # What is there for other tracks alone is a tuple, and nothing that anybody would ask for later.
+            entries[index] = state, None if isinstance(value, tuple) else value
+        elif state is not before:
+            entries[index] = state, None
+    return marshal.dumps(entries), seen
 
 
 def weigh(
@@ -80,28 +87,35 @@ def weigh(
         master: That of the master meter, with its sample observed.
         sample: The sample of the master meter.
     """
-    after, values, at = list(_unpack(master)), dict[str, Value](), microseconds_since_1970(sample.ts)
+    entries, values, at = _unpack(master), dict[str, Value](), microseconds_since_1970(sample.ts)
     for balance, own, closed in weighings:
         if balance.of.name not in sample.values or balance.scope not in {"device", below.scope}:
             continue
-        windows = (_unpack(one)[closed] for one in states)
-        after[own], found = balance.balance(after[own], at, after[closed], windows, len(below.meters))
+        windows = (_unpack(one)[closed][0] for one in states)
+        state, found = balance.balance(entries[own][0], at, entries[closed][0], windows, len(below.meters))
+        entries[own] = state, found
         if found is not None:
             values[balance.field.name] = found
-    return marshal.dumps(after), values
+    return marshal.dumps(entries), values
 
 
-def to_store(tracks: Iterable[Tracked], states: States) -> dict[str, State]:
-    """The states by the names of their tracks, without those that have seen nothing."""
-    return {track.name: state for track, state in zip(tracks, _unpack(states), strict=False) if state is not None}
+def to_store(tracks: Iterable[Tracked], states: States) -> dict[str, Entry]:
+    """State and newest value of each track by its name, without those that have seen nothing."""
+    return {track.name: entry for track, entry in zip(tracks, _unpack(states), strict=False) if entry != _NOTHING}
 
 
-def from_store(tracks: tuple[Tracked, ...], stored: Mapping[str, State]) -> States:
+def from_store(tracks: tuple[Tracked, ...], stored: Mapping[str, Entry]) -> States:
     """The states of these tracks; what no track asks for any more is dropped."""
     if not any(track.name in stored for track in tracks):
         return b""
-    return marshal.dumps([track.restored(stored[name]) if name in stored else None for name, _, track in tracks])
+    found = ((track, stored.get(name, _NOTHING)) for name, _, track in tracks)
+    return marshal.dumps([(None if state is None else track.restored(state), said) for track, (state, said) in found])
 
 
-def _unpack(states: States) -> list[State]:
+def newest_values(stored: Mapping[str, Entry]) -> dict[str, Value]:
+    """What the tracks of a device said to the newest sample that concerned them, where it was known."""
+    return {name: said for name, (_, said) in stored.items() if said is not None}
+
+
+def _unpack(states: States) -> list[Entry]:
     return marshal.loads(states) if states else []  # noqa: S302 (nobody but us has packed it)

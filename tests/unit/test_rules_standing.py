@@ -3,10 +3,13 @@
 import pytest
 
 from app.rule_files import rules_folder
+from devices.electricity_meter import ELECTRICITY_METER
+from rules.condition import Compare
 from rules.loader import load_rules
 from rules.memory import DeviceMemory
 from rules.rule import RulePack
 from rules.standing import standing
+from rules.tracks.window import Over
 from tests.unit.rules_fixtures.world import World, at, event, event_rule, minutes, rule, silent_rule, volts
 
 
@@ -37,6 +40,17 @@ def test_a_field_that_never_came_is_the_reason_why_nothing_can_be_said():
     told = words(after(rule(), volts(0, None)), 1)
     assert "无法判断" in told
     assert "设备从未上报（voltage_v）" in told
+
+
+def test_a_window_is_told_by_its_newest_value_or_as_not_covered_yet():
+    least = Over(ELECTRICITY_METER.field("voltage_v"), "minimum", minutes(5), minutes(1), minutes(2))
+    window = rule(when=Compare(least.field.name, "above", 242.0, least))
+    short = words(after(window, volts(0, 245)), 1)
+    assert "连续的数据还不够" in short
+    assert "无法判断" in short
+    told = words(after(window, *(volts(minute, 240 + minute) for minute in range(7))), 7)
+    assert "5 分钟内电压最小值 241 V，没有高于限值 242 V" in told
+    assert "报警条件按最后的数据（1月1日 08:06:00）不成立。" in told
 
 
 def test_what_is_pending_tells_until_when():
