@@ -1,0 +1,213 @@
+"""Failures that others are known for, each as a test that we do not have it. The names are those of their issues."""
+
+import time as clock
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from devices.device import Device
+from devices.electricity_meter import ELECTRICITY_METER
+from devices.water_meter import WATER_METER
+from notify.plan import MOST_IN_WINDOW, plan
+from rules.calendar_file import read_calendars
+from rules.document import Notes
+from rules.engine import Engine
+from rules.loader import load_rules
+from rules.machine import InstanceState
+from rules.rule import Phase, RulePack
+from rules.sample import Sample
+from tests.unit.rules_fixtures.world import (
+    COVER,
+    DEVICE,
+    LOST,
+    START,
+    World,
+    at,
+    event,
+    event_rule,
+    minutes,
+    path,
+    rule,
+    silent_rule,
+    volts,
+)
+from tests.unit.test_notify_plan import NOON, PERSON, PROGRAM, ids, notice
+from tests.unit.test_rules_family import Town, staggered
+
+SHIPPED = load_rules(Path(__file__).parents[2] / "rules" / "definitions")
+AT_ONCE = rule(on_delay=timedelta(), off_delay=timedelta())
+
+
+def shipped(name):
+    return RulePack(tuple(one for one in SHIPPED.rules if one.name == name))
+
+
+def water(*readings, rules):
+    """The transitions of water rules over readings of a register, as (hour, m³)."""
+    device = Device(1, "c1", "w1", WATER_METER.name)
+    engine, found = Engine(rules, START, lambda _: device), []
+    for hour, volume in readings:
+        now = START + timedelta(hours=hour)
+        found += engine.judge(Sample(1, now, now, {"volume_m3": volume}), WATER_METER.name, now)
+    return found
+
+
+def test_prometheus_15175_a_restart_forgets_neither_what_is_pending_nor_what_is_firing():
+    world = World(rule(), replace(AT_ONCE, name="firing"))
+    world.judge(*(volts(minute, 245) for minute in range(9)))
+    world.restart(minute=9)
+    world.judge(volts(9, 245), volts(10, 245), volts(11, 245))
+    assert path([told for told in world.transitions if told.rule == "voltage_high"]) == "normal pending active"
+    assert path([told for told in world.transitions if told.rule == "firing"]) == "normal active"
+
+
+def test_home_assistant_56642_a_reload_of_other_rules_keeps_the_time_that_is_pending():
+    world = World(rule(), replace(AT_ONCE, name="other"))
+    world.tick(0)
+    world.judge(*(volts(minute, 245) for minute in range(9)))
+    changed = replace(AT_ONCE, name="other", on_delay=minutes(1))
+    world.restart(rule(), changed, minute=9, clock=world.engine.clock)
+    world.judge(volts(9, 245))
+    (raised,) = [told for told in world.tick(10) if told.rule == "voltage_high"]
+    assert (raised.to_phase, raised.at) == (Phase.ACTIVE, at(10))
+
+
+def test_victoriametrics_865_data_that_come_late_or_not_at_all_end_no_live_alert():
+    world = World(AT_ONCE)
+    world.judge(volts(60, 245))
+    world.judge(*(volts(minute, 230, delay=61 - minute) for minute in range(50, 60)))
+    world.judge(volts(62, None))
+    world.tick(10_000)
+    assert world.phase() == "active"
+
+
+def test_thingsboard_gateway_1014_a_gateway_that_fails_is_one_notice():
+    town = Town(200, gateway="g1")
+    staggered(town)
+    town.tick(*range(15, 120))
+    assert len(town.notices()) == 1
+
+
+def test_thingsboard_15583_two_messages_a_millisecond_apart_raise_one_alert():
+    world = World(AT_ONCE)
+    world.judge(volts(0, 245), volts(1 / 60_000, 246))
+    assert path(world.transitions) == "normal active"
+
+
+def test_thingsboard_7909_an_offline_alert_ends_with_the_next_fresh_sample():
+    world = World(silent_rule())
+    world.tick(0)
+    world.judge(volts(0, 230))
+    world.tick(60)
+    world.restart(minute=61)
+    world.judge(volts(62, 230))
+    assert path(world.transitions) == "normal active normal"
+
+
+def test_thingsboard_14210_a_gap_never_satisfies_a_duration():
+    world = World(rule())
+    world.judge(volts(0, 245))
+    world.tick(60)
+    world.judge(volts(61, 245))
+    assert path(world.transitions) == "normal pending"
+
+
+def test_kapacitor_815_a_late_backfill_ends_no_absence():
+    world = World(silent_rule())
+    world.tick(0)
+    world.judge(volts(0, 230))
+    world.tick(120)
+    world.judge(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45, 60)))
+    assert world.phase("meter_silent") == "active"
+
+
+@pytest.mark.parametrize("glitch", [0.0, 0.001, 99_999.0])
+def test_home_assistant_182493_and_evcc_30592_a_register_that_reads_zero_once_books_nothing(glitch):
+    rules = shipped("water_use_high")
+    steady = [(hour, 4_000 + 0.01 * hour) for hour in range(60)]
+    with_glitch = [(hour, glitch if hour == 40 else volume) for hour, volume in steady]
+    assert water(*with_glitch, rules=rules) == []
+    assert water((0, 0.0), *((hour + 1, volume) for hour, volume in steady), rules=rules) == []
+
+
+def test_thingsboard_alarm_rule_state_what_is_delivered_again_is_not_counted_again():
+    device = Device(1, "c1", "e1", ELECTRICITY_METER.name)
+    engine = Engine(shipped("electricity_power_unstable"), START, lambda _: device)
+    twice = [Sample(1, at(minute), at(minute), {}, "power_lost") for minute in (1, 1, 10, 10, 1, 10)]
+    found = [told for sample in twice for told in engine.judge(sample, device.kind, at(20))]
+    assert found == []
+    third = Sample(1, at(30), at(30), {}, "power_lost")
+    assert [told.to_phase for told in engine.judge(third, device.kind, at(30))][:1] == [Phase.ACTIVE]
+
+
+def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(tmp_path):
+    calendar = read_calendars(tmp_path, Notes(""))["daytime"]  # from 06:00 to 22:00 in Shanghai; the world begins at 8
+    late = 14 * 60
+    world = World(rule(schedule=calendar, off_delay=timedelta()))
+    opening = late + 8 * 60
+    world.tick(late)
+    for minute in range(late + 1, opening):
+        world.judge(volts(minute, 245))
+        world.tick(minute)
+    assert world.transitions == []
+    world.tick(opening)
+    world.judge(*(volts(opening + minute, 245) for minute in range(12)))
+    assert [(told.to_phase, told.at) for told in world.transitions] == [
+        (Phase.PENDING, at(opening)), (Phase.ACTIVE, at(opening + 10)),
+    ]  # fmt: skip
+
+
+def test_grafana_oncall_3261_a_change_of_the_server_s_zone_moves_no_shift(tmp_path, monkeypatch):
+    def opens():
+        calendar = read_calendars(tmp_path, Notes(""))["working_hours"]
+        return [calendar.opened(START + timedelta(days=day)) for day in range(0, 365, 30)]
+
+    before = opens()
+    monkeypatch.setenv("TZ", "America/New_York")
+    clock.tzset()
+    try:
+        assert opens() == before
+    finally:
+        monkeypatch.undo()
+        clock.tzset()
+
+
+def test_alertmanager_3932_a_storm_is_told_in_a_few_messages_and_none_is_lost():
+    storm = [notice(n, rule=f"rule-{n % 300}", community=f"c{n % 50}") for n in range(1, 50_001)]
+    began = clock.monotonic()
+    told, programs = plan(storm, PERSON, [], set(), NOON), plan(storm, PROGRAM, [], set(), NOON)
+    assert clock.monotonic() - began < 20
+    assert len(told.messages) <= MOST_IN_WINDOW
+    assert Counter(ids(programs.messages)) == Counter(each.id for each in storm)
+    assert Counter(ids(told.messages) + ids(told.postponed)) == Counter(each.id for each in storm)
+
+
+def test_a_deadline_that_passed_while_we_were_away_waits_until_all_that_was_sent_has_been_judged():
+    world = World(rule())
+    world.judge(volts(0, 245), volts(2, 245))
+    world.restart(minute=30)
+    assert world.tick(30, live=False) == []
+    world.judge(*(volts(minute, 230, delay=30 - minute) for minute in (4, 6, 8)))
+    world.tick(31)
+    assert path(world.transitions) == "normal pending normal"
+
+
+def test_a_deadline_that_passed_while_we_were_away_needs_a_fresh_sample():
+    world = World(rule())
+    world.judge(volts(0, 245), volts(2, 245))
+    world.restart(minute=30)
+    assert world.tick(30) == world.tick(31) == []
+    assert world.judge(volts(32, 245)) == []
+    assert world.engine.instance("voltage_high", DEVICE.id).deadline == at(42)
+
+
+def test_a_restart_neither_loses_an_event_nor_repeats_it():
+    world = World(event_rule(when=COVER, latch=True), event_rule(name="lost", when=LOST, latch=True))
+    world.judge(event(0, "cover_opened"))
+    world.restart(minute=1)
+    world.judge(event(0, "cover_opened"), event(2, "power_lost"))
+    assert Counter(told.rule for told in world.transitions if told.raises) == {"power_lost": 1, "lost": 1}
+    assert isinstance(world.engine.instance("lost", DEVICE.id), InstanceState)
