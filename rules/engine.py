@@ -378,11 +378,8 @@ class Engine:
 
     def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
         memory = self._memories[device_id]
-        last_ts, arrival, event_ts = memory.last_ts, memory.last_arrival, memory.event_ts
-        if not memory.tracks:
-            return DeviceMemory(device_id, last_ts, arrival, event_ts, heard)
-        tracks = self._plans[self._devices(device_id).kind].tracks
-        return DeviceMemory(device_id, last_ts, arrival, event_ts, heard, to_store(tracks, memory.tracks))
+        tracks = to_store(self._plans[self._devices(device_id).kind].tracks, memory.tracks) if memory.tracks else {}
+        return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, heard, tracks)
 
     def rule(self, name: str) -> Rule | None:
         """The rule of that name, or None."""

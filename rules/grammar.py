@@ -23,7 +23,7 @@ def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | No
     keys = as_mapping(item, _WORDS, notes, "a condition")
     if keys is None:
         return None
-    forms = [word for word in FORMS if word in keys and not any(_BESIDE.get(word) == key for key in keys)]
+    forms = [word for word in FORMS if word in keys and not _BESIDE.get(word, {""}) <= set(keys)]
     if len(forms) != 1:
         found = _listed(forms) if forms else "none"
         notes.add(item.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}")
@@ -140,7 +140,7 @@ class _Form(NamedTuple):
 FORMS: Mapping[str, _Form] = {
     "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, DEVIATIONS, "over", "settle")),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
-    "over": _Form(read_over, (*AGGREGATES, *COMPARISONS)),
+    "over": _Form(read_over, (*AGGREGATES, *COMPARISONS, "compared_with", *HOWS)),
     "repeats": _Form(_read_repeats, ("within", "event", "of")),
     "event": _Form(_read_event),
     "silent": _Form(_read_silent),
@@ -148,5 +148,8 @@ FORMS: Mapping[str, _Form] = {
     "any": _Form(_read_combination("any", Any)),
     "not": _Form(_read_not),
 }
-_BESIDE = {"event": "repeats", "over": "compared_with"}  # words that make no condition of their own beside these
+_BESIDE = {
+    "event": {"repeats"},
+    "over": {"field", "compared_with"},
+}  # make no condition of their own beside all of these
 _WORDS = tuple(dict.fromkeys(word for form, (_, words) in FORMS.items() for word in (form, *words)))

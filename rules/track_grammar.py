@@ -1,6 +1,7 @@
 """What rule files may say about more than one sample: one function a word, named in the table of `rules.grammar`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from rules.limits import read_span, read_track_limit
 from rules.rule import Scope
 from rules.tracks.balance import HOUSEHOLDS, Balance, usual_settling
 from rules.tracks.baseline import BASELINE, DEVIATIONS, Baseline
-from rules.tracks.compared import HOWS, Compared
+from rules.tracks.compared import HOWS, Compared, ComparedWindows
 from rules.tracks.rate import Rate
 from rules.tracks.unchanged import Unchanged
 from rules.tracks.window import AGGREGATES, Over
@@ -68,9 +69,22 @@ def read_over(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condi
         return None
     if _is_out_of_range(length, subject.kind, item, notes):
         return None
-    return read_track_limit(
-        keys, item.line, Over(field, hows[0], length, subject.kind.reporting_period, subject.gap), notes
-    )
+    window = Over(field, hows[0], length, subject.kind.reporting_period, subject.gap)
+    if "compared_with" in keys:
+        return _read_compared_windows(keys, window, subject.kind, notes)
+    return read_track_limit(keys, item.line, window, notes)
+
+
+def _read_compared_windows(keys: Mapping[str, Item], window: Over, kind: DeviceKind, notes: Notes) -> Compare | None:
+    """Reads `{over: 3h, increase: passes_recognised, compared_with: passes, ratio: {below: 0.8}}`."""
+    item = keys["compared_with"]
+    field, how = _read_aggregated(item, window.how, kind, notes), _read_how(keys, notes)
+    if field is None or how is None:
+        return None
+    other = replace(window, of=field)
+    if _cannot_be_compared(window.field, other.field, how, item, notes):
+        return None
+    return _read_inner_limit(keys[how], ComparedWindows(window, other, how), notes)
 
 
 def _is_out_of_range(length: timedelta, kind: DeviceKind, item: Item, notes: Notes) -> bool:
@@ -115,11 +129,17 @@ def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, note
             notes.add(item.line, f"`{one.name}` is no number and cannot be compared with another field")
     if not isinstance(field, Gauge | Counter) or not isinstance(other, Gauge | Counter):
         return None
-    if field.name == other.name or (how == "difference" and field.unit != other.unit):
-        reason = "is the same field" if field.name == other.name else f"is in {other.unit}, not in {field.unit}"
-        notes.add(item.line, f"`{other.name}` {reason}: compare `{field.name}` with another field of its unit")
+    if _cannot_be_compared(field, other, how, item, notes):
         return None
     return _read_inner_limit(keys[how], Compared(field, other, how), notes)
+
+
+def _cannot_be_compared(field: Gauge | Counter, other: Gauge | Counter, how: str, item: Item, notes: Notes) -> bool:
+    if field.name != other.name and (how != "difference" or field.unit == other.unit):
+        return False
+    reason = "is the same field" if field.name == other.name else f"is in {other.unit}, not in {field.unit}"
+    notes.add(item.line, f"`{other.name}` {reason}: compare `{field.name}` with another field of its unit")
+    return True
 
 
 def _read_baseline(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:

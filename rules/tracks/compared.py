@@ -1,4 +1,4 @@
-"""Two fields of one sample: `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
+"""Two fields of one sample, or their windows: `{field: one, compared_with: other, ratio: {above: 0.9}}`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import Any
 
 from devices.kind import Counter, Gauge, Interval
 from rules.condition import Observe, State, Track, Value
+from rules.duration import spell
+from rules.tracks.window import Over
 
 HOWS = ("difference", "ratio")
 _MANY = 1e9
@@ -61,3 +63,44 @@ class Compared:
     def restored(self, _stored: Sequence[Any]) -> State:
         """Nothing is ever stored."""
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedWindows:
+    """The windows of two fields: `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+
+    one: Over
+    other: Over
+    how: str
+
+    @property
+    def field(self) -> Gauge:
+        """What comes of the two, such as `read_increase_3h_per_all_increase_3h`."""
+        return self._compared.field
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return *self.one.reads, *self.other.reads
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return self.one, self.other
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """As in `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+        window = {"over": spell(self.one.length), self.one.how: self.one.of.name}
+        return {**window, "compared_with": self.other.of.name, self.how: {how: limit}}
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample; it keeps nothing beside the windows."""
+        return self._compared.observer()
+
+    def restored(self, _stored: Sequence[Any]) -> State:
+        """Nothing is ever stored."""
+        return None
+
+    @property
+    def _compared(self) -> Compared:
+        return Compared(self.one.field, self.other.field, self.how)
