@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from devices.topic import Channel, Topic
 from simulators.faults import Fault
-from simulators.ledger import stops
+from simulators.ledger import merged, stops
 from simulators.message import Message, payload_of, to_json
 from simulators.unit import Delivery, Unit
 
@@ -39,8 +39,10 @@ class Sender:
         """Arrange the children by the minute in which they are due."""
         self._unit = unit
         self._gathers = unit.device.kind == "gateway"
-        own = (fault for fault in faults if fault.kind == "gateway_outage" or fault.silences(unit.device))
-        self._outages = stops(own)
+        own = tuple(faults)
+        self._outages = stops(fault for fault in own if fault.kind == "gateway_outage")
+        # A unit that falls silent sees to that itself, and to its last word; its connection is away all the same.
+        self._away = merged((*self._outages, *stops(fault for fault in own if fault.silences(unit.device))))
         self._eventful = [child for child in children if child.eventful]
         self._due: dict[int, dict[int, list[Unit]]] = defaultdict(lambda: defaultdict(list))
         for child in children:
@@ -51,14 +53,14 @@ class Sender:
 
     def messages(self, start: float, end: float) -> Iterator[Message]:
         """The messages from `start` up to, not including, `end`, in seconds since the epoch."""
-        if not self._outages:
+        if not self._away:
             return self._live(start, end)
         late = (self._late(outage.start, outage.end, start, end) for outage in self._outages if outage.end < end)
         return heapq.merge(self._live(start, end), self._state_changes(start, end), *late)
 
     def status(self, at: float) -> Message:
         """The retained message that says whether the device is connected at an instant."""
-        return self._status(at, online=not self._is_out(at))
+        return self._status(at, online=not any(away.start <= at < away.end for away in self._away))
 
     def _live(self, start: float, end: float) -> Iterator[Message]:
         for parcel in self._parcels(start, end):
@@ -78,11 +80,11 @@ class Sender:
                     yield from self._posted(at, _Parcel(at, channel, some))
 
     def _state_changes(self, start: float, end: float) -> Iterator[Message]:
-        for outage in self._outages:
-            if start <= outage.start < end:
-                yield self._status(outage.start, online=False)
-            if start <= outage.end < end:
-                yield self._status(outage.end, online=True)
+        for away in self._away:
+            if start <= away.start < end:
+                yield self._status(away.start, online=False)
+            if start <= away.end < end:
+                yield self._status(away.end, online=True)
 
     def _parcels(self, start: float, end: float) -> Iterator[_Parcel]:
         """The parcels between two instants; those of the window before may be due only now."""

@@ -1,0 +1,57 @@
+"""Whatever breaks is told by its rule, at whatever device and hour; and the devices beside it are left alone."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.loader import load_rules
+from simulators.scenarios.rehearsal import rehearse
+from simulators.scenarios.scenario import Scenario
+
+# The fault, the kind it happens to, for how many minutes, and the rule that must tell of it.
+TOLD = [
+    ("burst", "water_meter", 60, "water_burst"),
+    ("leak", "water_meter", 120, "water_leak"),
+    ("reverse_flow", "water_meter", 120, "water_reverse_flow"),
+    ("battery_low", "water_meter", 120, "water_battery_low"),
+    ("gas_leak", "gas_meter", 30, "gas_leak"),
+    ("voltage_high", "electricity_meter", 120, "electricity_voltage_high"),
+    ("voltage_sag", "electricity_meter", 120, "electricity_voltage_low"),
+    ("power_lost", "electricity_meter", 30, "electricity_power_lost"),
+    ("door_forced", "access_control", 5, "door_forced"),
+    ("door_held_open", "access_control", 15, "door_held_open"),
+    ("charger_fault", "ev_charger", 20, "ev_ground_fault"),
+    ("ebike_over_temperature", "ebike_charger", 10, "ebike_over_temperature"),
+    ("barrier_stuck", "vehicle_gate", 10, "barrier_stuck"),
+    ("camera_offline", "camera", 10, "camera_silent"),
+    ("camera_flapping", "camera", 60, "camera_flapping"),
+    ("gateway_outage", "gateway", 30, "gateway_silent"),
+    ("power_lost", "gateway", 10, "gateway_power_lost"),
+]
+# The simulated cameras lose their signal every two months, without a fault.
+OF_ITSELF = {"camera_video_lost"}
+
+hours = st.integers(0, 3 * 365 * 24).map(lambda hour: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hour))
+
+
+@cache
+def pack():
+    return load_rules(Path(str(files("rules"))) / "definitions")
+
+
+@pytest.mark.parametrize("told", TOLD, ids=lambda told: f"{told[0]} of {told[1]}")
+@given(start=hours, place=st.integers(0, 100))
+@settings(max_examples=6)
+def test_a_fault_is_told_wherever_and_whenever_it_happens(told, start, place):
+    fault, kind, minutes, rule = told
+    quiet = Scenario(name="anywhere", zh="任何时候", start=start, lasts=f"{minutes + 180}m", kinds=(kind,))
+    device = quiet.devices[place % len(quiet.devices)].name
+    broken = quiet.model_copy(update={"faults": (f"{fault}:{device}@+100m/{minutes}m",)})
+    raised = {(alert.rule, alert.device) for alert in rehearse(broken, pack()).raised if alert.rule not in OF_ITSELF}
+    assert (rule, device) in raised
+    assert {where for _, where in raised} == {device}
