@@ -32,7 +32,7 @@ from rules.pipeline import RULE_KINDS
 from rules.rule import Phase, Scope
 from rules.text import in_words
 from rules.track_grammar import Subject
-from rules.tracks.naming import usual_gap
+from rules.tracks.naming import usual_gap, without_gaps
 from rules.tracks.repeats import Repeated, Rises
 from rules.tracks.unchanged import Unchanged
 
@@ -227,7 +227,7 @@ def _item(plain: Anything) -> Item:  # noqa: ANN401
 
 def _stored(name: str, values: Collection[str]) -> str:
     """The name under which a value is stored: that of a track may tell another gap than the usual one."""
-    return next((key for key in values if key == name or key.startswith(f"{name}_gap_")), name)
+    return next((key for key in values if without_gaps(key) == name), name)
 
 
 @dataclass(frozen=True, slots=True)
