@@ -43,7 +43,7 @@ _QUANTILES = ("p50", "p99", "p99.9", "longest")
 
 @dataclass
 class _Told:
-    """What the receivers have accepted: each alert of the program, and when the person's phone rang."""
+    """What the receivers have accepted: each alert that the program was told was raised, and when the phone rang."""
 
     alerts: Counter[str] = field(default_factory=Counter)
     rings: list[float] = field(default_factory=list)
@@ -145,7 +145,8 @@ def _receivers() -> Iterator[tuple[str, _Told]]:
         def do_POST(self) -> None:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/program":
-                told.alerts.update(each["fingerprint"] for each in content["alerts"])
+                raised = (each for each in content["alerts"] if each["status"] == "firing")
+                told.alerts.update(each["fingerprint"] for each in raised)
             else:
                 told.rings.append(time.monotonic())
             body = b'{"errcode": 0}'
