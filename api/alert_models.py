@@ -42,6 +42,9 @@ class Transition(Answer):
     inputs: dict[str, Any] = Field(
         description="What a rule decided by: values, times, limits, delays. Of an action: `assignee`, or `until`."
     )
+    suppressions: list[CauseName] = Field(
+        description="Why nobody was told when a rule decided so; empty where they were."
+    )
     explanation: list[str] = Field(description="Why a rule decided so, in Chinese sentences; empty for an action.")
 
     @classmethod
@@ -107,6 +110,8 @@ class Alert(Answer):
     opened_at: datetime = Field(description="When the condition began.")
     raised_at: datetime = Field(description="When it was decided to be an alert.")
     ended_at: datetime | None
+    historical: bool = Field(description="Over already when late data brought it to light; nobody was told.")
+    chattering: bool = Field(description="The same was raised three times within a minute.")
     simulated: Simulated
 
     @classmethod

@@ -1,7 +1,7 @@
 """The rules engine between what is stored: restored from rows, shown what is new, its results turned into rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from store.jobs import hand_in_alerts
 from store.notices import any_undelivered
 from store.service import settle_service
 from store.shadow import ShadowRow, insert_shadow_transitions
-from store.suppression import CauseName, release, suppress
+from store.suppression import Cause, CauseName, causes_of, release, suppress
 from store.transitions import TransitionRow, insert_transitions, lock_transitions
 
 # So long after the last notice that could not be delivered, an alert of our own says so.
@@ -125,7 +125,8 @@ class Judge:
                 self._save_occurrence(connection, transition)
         _suppress(connection, transitions)
         _release(connection, transitions)
-        insert_transitions(connection, [_transition_row(transition) for transition in transitions])
+        causes = causes_of(connection, _alerts_of(transitions), transitions[-1].decided_at)
+        insert_transitions(connection, [_transition_row(transition, causes) for transition in transitions])
         told = [transition for transition in transitions if _is_told(transition)]
         if at_once := _alerts_of(transition for transition in told if not _may_be_over(transition)):
             hand_in_alerts(connection, at_once)
@@ -229,7 +230,8 @@ def _shadow_row(transition: Transition) -> ShadowRow:
     )
 
 
-def _transition_row(transition: Transition) -> TransitionRow:
+def _transition_row(transition: Transition, causes: Mapping[UUID, tuple[Cause, ...]]) -> TransitionRow:
+    suppressing = causes.get(transition.occurrence_id, ()) if transition.occurrence_id else ()
     return TransitionRow(
         alert_id=transition.occurrence_id,
         rule=transition.rule,
@@ -243,4 +245,5 @@ def _transition_row(transition: Transition) -> TransitionRow:
         decided_at=transition.decided_at,
         reason=transition.reason,
         inputs=transition.inputs,
+        suppressions=sorted({cause.name for cause in suppressing}),
     )

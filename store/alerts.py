@@ -43,6 +43,8 @@ class AlertRow:
     opened_at: datetime
     raised_at: datetime
     ended_at: datetime | None
+    historical: bool
+    chattering: bool
     simulated: bool
 
 
@@ -61,6 +63,7 @@ class StoredTransition:
     actor: str | None
     comment: str | None
     inputs: Mapping[str, Any]
+    suppressions: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ _ALERT: LiteralString = """
     alert.id, alert.rule, alert.rule_version, alert.sequence, alert.device_id, alert.community,
     device.name AS device, coalesce(device.building, alert.building) AS building, device.unit, device.room, alert.kind,
     alert.severity, alert.title, alert.message, alert.advice, alert.process, alert.attention, alert.assignee,
-    alert.opened_at, alert.raised_at, alert.ended_at, alert.simulated
+    alert.opened_at, alert.raised_at, alert.ended_at, alert.historical, alert.chattering, alert.simulated
 """
 
 
@@ -148,7 +151,8 @@ def list_transitions(connection: Connection, alert_id: UUID) -> list[StoredTrans
     with connection.cursor(row_factory=class_row(StoredTransition)) as cursor:
         return cursor.execute(
             """
-            SELECT id, axis, from_state, to_state, at, decided_at, reason, rule_version, actor, comment, inputs
+            SELECT id, axis, from_state, to_state, at, decided_at, reason, rule_version, actor, comment, inputs,
+                   suppressions
             FROM alert_transition
             WHERE alert_id = %s
             ORDER BY id
@@ -237,7 +241,7 @@ def read_steps(
                 """
                 SELECT {alert}, step.id AS step_id, step.axis, step.from_state, step.to_state, step.at,
                        step.decided_at, step.reason, step.rule_version AS step_rule_version, step.actor,
-                       step.comment, step.inputs
+                       step.comment, step.inputs, step.suppressions
                 FROM alert_transition AS step
                 JOIN alert ON alert.id = step.alert_id
                 LEFT JOIN device ON device.id = alert.device_id

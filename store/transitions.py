@@ -20,7 +20,7 @@ class TransitionRow:
 
     `axis` is `process` or `attention`. `alert_id` is None while no occurrence has been raised, `device_id` for an
     alert about Anju itself, `actor` unless a person or an API key did it. `at` is the time of what happened,
-    `decided_at` the time it was decided.
+    `decided_at` the time it was decided, and `suppressions` the causes for which nobody was told then.
     """
 
     alert_id: UUID | None
@@ -37,6 +37,7 @@ class TransitionRow:
     actor: str | None = None
     comment: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    suppressions: Sequence[str] = ()
 
 
 def lock_transitions(connection: Connection) -> None:
@@ -58,7 +59,7 @@ def insert_transitions(connection: Connection, rows: Sequence[TransitionRow]) ->
         cursor.copy(
             """
             COPY alert_transition (alert_id, rule, rule_version, device_id, sequence, axis, from_state, to_state, at,
-                                   decided_at, reason, actor, comment, inputs)
+                                   decided_at, reason, actor, comment, inputs, suppressions)
             FROM STDIN
             """
         ) as copy,
@@ -68,7 +69,7 @@ def insert_transitions(connection: Connection, rows: Sequence[TransitionRow]) ->
                 (
                     row.alert_id, row.rule, row.rule_version, row.device_id, row.sequence, row.axis, row.from_state,
                     row.to_state, row.at, row.decided_at, row.reason, row.actor, row.comment,
-                    json.dumps(row.inputs, ensure_ascii=False),
+                    json.dumps(row.inputs, ensure_ascii=False), list(row.suppressions),
                 )
             )  # fmt: skip
     connection.execute("SELECT pg_notify(%s, '')", (ALERT_CHANNEL,))

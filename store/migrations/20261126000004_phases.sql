@@ -15,6 +15,9 @@ CHECK (service IN ('in_service', 'commissioning', 'out_of_service', 'retired'));
 ALTER TABLE alert ADD COLUMN chattering boolean NOT NULL DEFAULT false;
 ALTER TABLE alert ADD COLUMN historical boolean NOT NULL DEFAULT false;
 
+-- What kept people from being told when a step was decided.
+ALTER TABLE alert_transition ADD COLUMN suppressions text [] NOT NULL DEFAULT '{}';
+
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX alert_chattering ON alert (opened_at) WHERE chattering;
 
@@ -43,6 +46,8 @@ CREATE INDEX shadow_transition_rule ON shadow_transition (rule, id);
 -- migrate:down
 
 DROP TABLE shadow_transition;
+-- squawk-ignore ban-drop-column
+ALTER TABLE alert_transition DROP COLUMN suppressions;
 -- squawk-ignore ban-drop-column
 ALTER TABLE alert DROP COLUMN chattering, DROP COLUMN historical;
 -- squawk-ignore ban-drop-column

@@ -237,3 +237,16 @@ def test_what_was_raised_in_time_is_not_historical_however_short_it_was(place):
     place.show("w2", (0, 3.0))
     place.show("w2", (60, 0.0))
     assert place.ask("SELECT DISTINCT process, historical FROM alert") == [("ended", False)]
+
+
+def test_a_step_knows_what_kept_people_from_being_told_of_it(place):
+    place.begin(a_rule(), a_rule(name="flow_low", when=Compare("flow_m3_h", "below", 1.0)))
+    place.show("w1", (0, 3.0))
+    place.serve("停用")
+    place.tick(30)
+    place.show("w1", (60, 0.0))
+    assert place.ask("SELECT rule, to_state, suppressions FROM alert_transition ORDER BY id") == [
+        ("flow_high", "active", []),
+        ("flow_high", "normal", ["out_of_service"]),
+        ("flow_low", "active", ["out_of_service"]),
+    ]
