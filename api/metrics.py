@@ -14,6 +14,7 @@ from store.database import Database, DatabaseUnavailableError
 from store.devices import count_by_connection
 from store.notice_figures import ChannelFigures, Waiting, channel_figures, waiting_notices
 from store.suppression import count_suppressed
+from store.watchdog import last_raised
 
 _log = structlog.get_logger("api.access")
 
@@ -88,6 +89,7 @@ class DatabaseCollector:
                 open_alerts, devices = count_open(connection), count_by_connection(connection)
                 channels, now = channel_figures(connection), datetime.now(UTC)
                 waiting, suppressed = waiting_notices(connection, now), count_suppressed(connection, now)
+                watched = last_raised(connection)
         except DatabaseUnavailableError:
             up.add_metric([], 0)
             yield up
@@ -98,6 +100,11 @@ class DatabaseCollector:
         yield _gauge("anju_suppressed_alerts", "Open alerts that nobody is told of.", "cause", suppressed)
         yield _gauge("anju_devices", "Registered devices by what they say of themselves.", "connection", devices)
         yield from _notices(channels, waiting, now)
+        if watched:
+            age_s = (now - watched).total_seconds()
+            yield GaugeMetricFamily(
+                "anju_watchdog_age_seconds", "Since the watchdog last raised an alert.", value=age_s
+            )
 
 
 def _notices(channels: Sequence[ChannelFigures], waiting: Waiting, now: datetime) -> Iterator[Metric]:

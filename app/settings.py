@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None, ge=30, description="drop raw telemetry and events after so many days; unset keeps everything"
     )
+    watchdog: bool = Field(
+        default=False, description="let the worker break a rule every minute with a device of its own, and watch"
+    )
     grafana_url: str | None = Field(None, description="where `anju grafana apply` finds Grafana")
     grafana_token: SecretStr | None = Field(None, description="a Grafana service account token")
 

@@ -8,6 +8,7 @@ import structlog
 
 from app.rule_files import rules_folder
 from app.settings import Settings
+from app.watchdog import WatchdogSettings, run_watchdog
 from rules.loader import load_rules
 from store.database import connect, translated_errors
 from store.migrate import migrate as migrate_database
@@ -47,10 +48,11 @@ def worker() -> None:
     settings = Settings.load()
     url, days = settings.need("database_url"), settings.retention_days
     keep = timedelta(days=days) if days else None
-    run_worker(
-        WorkerSettings(url, settings.notify_file, settings.public_url, lambda: _drop_expired(url, keep)),
-        stop_on_signals(),
-    )
+    stop = stop_on_signals()
+    if settings.watchdog:
+        watched = WatchdogSettings(url, settings.need("publish_mqtt_url"))
+        threading.Thread(target=run_watchdog, args=(watched, stop), name="watchdog", daemon=True).start()
+    run_worker(WorkerSettings(url, settings.notify_file, settings.public_url, lambda: _drop_expired(url, keep)), stop)
 
 
 def _drop_expired(url: str, keep: timedelta | None) -> None:
