@@ -34,7 +34,7 @@ _BUFFER_MESSAGES = 30_000
 _BUFFER_BYTES = 8 * 1024 * 1024
 # A transaction may take long enough to be worth its cost, but not so long that the broker sends again what waits: one
 # message can hold two thousand readings.
-_BATCH_MESSAGES = 5_000
+_BATCH_MESSAGES = 10_000
 _BATCH_BYTES = 1024 * 1024
 
 
