@@ -137,6 +137,7 @@ class Worker:
 
     def _serve(self, connection: Connection, stop: threading.Event) -> None:
         session = self._restored(connection)
+        _spare_the_collector()
         next_tick = time.monotonic()
         while not stop.is_set():
             if not self._in_hand:
@@ -164,7 +165,9 @@ class Worker:
             log.warning("the changed rules can't be used, those before stay in force", error=str(error))
             return session
         log.info("other rules are in force", rules=len(self._settings.rules.pack.rules))
-        return self._restored(session.connection, session.judge.clock)
+        session = self._restored(session.connection, session.judge.clock)
+        _spare_the_collector()
+        return session
 
     def _restored(self, connection: Connection, clock: Clock | None = None) -> "_Session":
         devices = DevicesInMemory(self._partition)
@@ -175,7 +178,6 @@ class Worker:
             self._pulse.seen_present_at = self._pulse.seen_present_at or last_present(
                 connection, self._partition.number
             )
-        _spare_the_collector()
         if self._away:
             log.info("the database is back", in_hand=len(self._in_hand))
             self._away = ""
