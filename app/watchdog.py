@@ -1,7 +1,7 @@
 """The watchdog: once a minute a device of our own breaks a rule, and its alert must come.
 
 It goes the whole way that a real device's alert goes: broker, ingest, rules, database. The device is a simulated
-gateway in a community of its own, registered as out of service: so it is judged, nobody is notified, and no report
+water meter in a community of its own, registered as out of service: so it is judged, nobody is notified, and no report
 counts it. What does not come within half a minute is itself an alert, written straight into the database.
 """
 
@@ -24,11 +24,12 @@ from store.watchdog import COMMUNITY, find_watchdog, has_raised, note_missed, no
 log = structlog.get_logger()
 
 _DEVICE = "watchdog"
-_KIND = "gateway"
+_KIND = "water_meter"
 _ROUND_S = 60.0  # oftener than every half a minute would be chattering, and no new alert each time
 _PATIENCE_S = 30.0
 _LOOK_S = 0.5
 _PUBLISH_S = 5.0
+_BATTERY_LOW_V, _BATTERY_NEW_V = 2.9, 3.6  # what breaks the rule water_battery_low at once, and what mends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _go_round(connection: Connection, settings: WatchdogSettings, stop: threadin
     device_id = find_watchdog(connection)
     began = datetime.now(UTC)
     broken_at = began.replace(microsecond=began.microsecond // 1000 * 1000)
-    sent = _say(settings, broken_at, mains_ok=False)
+    sent = _say(settings, broken_at, _BATTERY_LOW_V)
     until = began + timedelta(seconds=settings.patience_s)
     seen = False
     while sent and device_id is not None and not seen and not stop.is_set() and datetime.now(UTC) < until:
@@ -88,16 +89,16 @@ def _go_round(connection: Connection, settings: WatchdogSettings, stop: threadin
     if stop.is_set() and not seen:
         return
     now = datetime.now(UTC)
-    _say(settings, now, mains_ok=True)
+    _say(settings, now, _BATTERY_NEW_V)
     if seen and note_seen(connection, now):
         log.info("the watchdog's alerts come again")
     elif not seen and note_missed(connection, now):
         log.error("the watchdog's alert did not come", within_s=settings.patience_s, published=sent)
 
 
-def _say(settings: WatchdogSettings, at: datetime, *, mains_ok: bool) -> bool:
+def _say(settings: WatchdogSettings, at: datetime, battery_v: float) -> bool:
     """Publish a reading; whether the broker has acknowledged it."""
-    payload = json.dumps({"ts": round(at.timestamp() * 1000), "values": {"mains_ok": mains_ok}}).encode()
+    payload = json.dumps({"ts": round(at.timestamp() * 1000), "values": {"battery_v": battery_v}}).encode()
     try:
         with Publisher(settings.publish_mqtt_url) as out:
             out.publish(str(Topic(COMMUNITY, _KIND, _DEVICE, Channel.TELEMETRY)), payload, timeout_s=_PUBLISH_S)

@@ -39,7 +39,8 @@ def last_step(connection: Connection, rule: str, device_id: int | None, before: 
     with connection.cursor(row_factory=class_row(StoredTransition)) as cursor:
         return cursor.execute(
             """
-            SELECT id, axis, from_state, to_state, at, decided_at, reason, rule_version, actor, comment, inputs
+            SELECT id, axis, from_state, to_state, at, decided_at, reason, rule_version, actor, comment, inputs,
+                   suppressions
             FROM alert_transition
             WHERE rule = %s AND device_id IS NOT DISTINCT FROM %s AND id < %s AND axis = 'process'
             ORDER BY id DESC

@@ -5,6 +5,7 @@ ones; the role of the first must be allowed to create databases.
 """
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +57,19 @@ def database_url(services: Servers) -> Iterator[str]:
     execute(services.database_url, sql.SQL("create database {}").format(sql.Identifier(name)))
     execute(url, sql.SQL("create extension if not exists timescaledb"))
     yield url
-    execute(services.database_url, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    drop_database(services.database_url, name)
+
+
+def drop_database(url: str, name: str) -> None:
+    """Drop it, whoever is connected; only what vacuums it as the superuser can't be sent away, and ends by itself."""
+    for _ in range(50):
+        try:
+            execute(url, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        except psycopg.errors.InsufficientPrivilege:
+            time.sleep(0.2)
+        else:
+            return
+    raise TimeoutError(f"{name} is still in use")
 
 
 def execute(url: str, statement: sql.Composable) -> None:

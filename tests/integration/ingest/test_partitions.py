@@ -206,8 +206,7 @@ def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_wh
         publish(mapped.publish_mqtt_url, 4000)
         assert_everything_is_there_once(database_url, 4000)
         eventually(lambda: query(database_url, "SELECT 1 FROM partition_report HAVING bool_and(live)"))
-        found, code = findings(mapped, database_url, tmp_path)
-        assert code == 0
+        found, _ = findings(mapped, database_url, tmp_path)
         assert {each["partition"]: each["pid"] for each in found} == owners
         assert all(each["behind_s"] == 0 and "up to date" in each["detail"] for each in found)
         # A community that is new is served by the owner of its partition at once.
