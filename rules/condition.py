@@ -41,9 +41,6 @@ class Track(Protocol):
     def needs(self) -> "tuple[Track, ...]":
         """The tracks whose values it takes, which see each sample before it does."""
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
-        """The comparison of this value in the words of a rule file."""
-
     def observer(self) -> Observe:
         """Makes the function that takes the state, the time in microseconds and the values of one sample.
 
@@ -52,6 +49,13 @@ class Track(Protocol):
 
     def restored(self, stored: Sequence[Anything]) -> State:
         """The state that was stored as JSON."""
+
+
+class ComparableTrack(Track, Protocol):
+    """A track whose value a rule can compare; the value of any other is for tracks alone."""
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """The comparison of this value in the words of a rule file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Compare:
     field: str
     how: str
     limit: Value | tuple[float, float]
-    track: Track | None = None
+    track: ComparableTrack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Happens:
     """Any of these events; with a `track`, only once that says that it has been often enough."""
 
     events: tuple[str, ...]
-    track: Track | None = None
+    track: ComparableTrack | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from devices.kind import Choice, Counter, Field, Flag, Gauge
-from rules.condition import COMPARISONS, Compare, Track, Value
+from rules.condition import COMPARISONS, ComparableTrack, Compare, Value
 from rules.document import Item, Notes, describe, nearest
 from rules.duration import parse_duration
 
@@ -33,7 +33,7 @@ def read_limit(keys: Mapping[str, Item], line: int, field: Field, notes: Notes) 
     return None if number is None else Compare(field.name, how, number)
 
 
-def read_track_limit(keys: Mapping[str, Item], line: int, track: Track, notes: Notes) -> Compare | None:
+def read_track_limit(keys: Mapping[str, Item], line: int, track: ComparableTrack, notes: Notes) -> Compare | None:
     """Reads the one comparison that the value of a track stands in."""
     compare = read_limit(keys, line, track.field, notes)
     return compare and Compare(compare.field, compare.how, compare.limit, track)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
-from rules.condition import COMPARISONS, Compare, Condition, Track
+from rules.condition import COMPARISONS, ComparableTrack, Compare, Condition
 from rules.document import Item, Notes, as_mapping, describe, nearest
 from rules.duration import spell
 from rules.limits import read_span, read_track_limit
@@ -174,7 +174,7 @@ def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
     return None
 
 
-def _read_inner_limit(item: Item, track: Track, notes: Notes) -> Compare | None:
+def _read_inner_limit(item: Item, track: ComparableTrack, notes: Notes) -> Compare | None:
     limits = as_mapping(item, COMPARISONS, notes, "a comparison")
     return None if limits is None else read_track_limit(limits, item.line, track, notes)
 

@@ -59,10 +59,6 @@ class Closed:
         """The tracks whose values it takes."""
         return (Counting(self.of),)
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
-        """No rule compares it."""
-        raise NotImplementedError(f"{self.field.name} is for balances and cannot be compared with {how} {limit}")
-
     def observer(self) -> Observe:
         """Makes the function that takes the next sample."""
         name, gap, over = Counting(self.of).field.name, microseconds(self.gap), microseconds(self.over)

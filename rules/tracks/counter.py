@@ -94,10 +94,6 @@ class Counting:
         """The tracks whose values it takes."""
         return ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
-        """No rule compares it."""
-        raise NotImplementedError(f"{self.field.name} is for other tracks and cannot be compared with {how} {limit}")
-
     def observer(self) -> Observe:
         """Makes the function that takes the next sample."""
         name, count = self.of.name, counting(self.of)
