@@ -37,7 +37,7 @@ ACT: Mapping[str, str] = {
 SUPPRESSION: Mapping[str, str] = {
     "shelved": "已搁置",
     "maintenance": "维护窗口",
-    "caused_by_parent": "上级设备故障引起",
+    "caused_by_parent": "另一故障引起",
     "out_of_service": "停用",
     "chattering": "频繁抖动",
 }

@@ -36,7 +36,7 @@ ATTENTION: dict[str, Label] = {
 SUPPRESSION: dict[str, Label] = {
     "shelved": Label("已搁置", "blue"),
     "maintenance": Label("维护窗口", "blue"),
-    "caused_by_parent": Label("上级设备故障引起", "yellow"),
+    "caused_by_parent": Label("另一故障引起", "yellow"),
     "out_of_service": Label("停用", "text"),
     "chattering": Label("频繁抖动", "orange"),
 }

@@ -9,6 +9,7 @@ from uuid import UUID
 from devices.device import Device
 from rules.engine import Engine
 from rules.family import FamilyTree, with_families
+from rules.machine import Reason
 from rules.masters import household_meters
 from rules.rule import Phase, RulePack, Severity
 from rules.sample import Sample
@@ -167,6 +168,8 @@ def occurrences(transitions: Iterable[Transition]) -> tuple[Occurrence, ...]:
                 raised_at=told.decided_at,
                 suppressed=bool(told.suppressed),
             )
+        elif told.reason is Reason.PARENT and told.occurrence_id in found:  # it stands for itself from now on
+            found[told.occurrence_id] = replace(found[told.occurrence_id], raised_at=told.decided_at, suppressed=False)
         elif told.to_phase not in OPEN and told.occurrence_id in found:
             found[told.occurrence_id] = replace(found[told.occurrence_id], ended_at=told.at)
     return tuple(found.values())

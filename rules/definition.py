@@ -38,6 +38,7 @@ _KEYS = (
     "schedule",
     "on_close",
     "explains_children",
+    "explains_silence",
     "shadow",
     "title",
     "message",
@@ -76,6 +77,7 @@ def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], n
         unknown=_read_word(keys, "unknown", Unknown.HOLD, notes),
         latch=_read_flag(keys, "latch", notes),
         explains_children=_read_explains(keys, kind, notes),
+        explains_silence=_read_flag(keys, "explains_silence", notes),
         shadow=_read_flag(keys, "shadow", notes),
         schedule=_read_schedule(keys, calendars, notes),
         on_close=_read_word(keys, "on_close", OnClose.CLEAR, notes),
@@ -192,6 +194,8 @@ def _check_scope(rule: Rule, keys: Mapping[str, Item], notes: Notes) -> None:
 def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes: Notes) -> None:
     if rule.until and (rule.silence or isinstance(rule.until, Silent)):
         notes.add(keys["until"].line, "only `when` can be `silent`, and it ends with the next sample: drop `until`")
+    if rule.silence and rule.explains_silence:
+        notes.add(keys["explains_silence"].line, "a silence does not explain itself: drop `explains_silence`")
     if rule.until and gates_of(rule.until):
         notes.add(keys["until"].line, "`repeats` of an event cannot end an alert: name one event, or a field")
     if rule.momentary and rule.on_delay:

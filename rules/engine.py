@@ -302,6 +302,8 @@ class Engine:
                 self._await_silence(rule, device_id, now)
         device = self._devices(device_id)
         told = [tell(rule, move, device, now) for move in moves]
+        if rule.explains_silence:
+            self._parents.revisit.add(device_id)
         if rule.silence or rule.explains_children:
             self._parents.noticed(device)
             if rule.silence and any(each.raises for each in told):

@@ -139,8 +139,11 @@ def _calendar(told: Told) -> str:
 
 
 def _caused(told: Told) -> tuple[str, ...]:
-    family = told.inputs.get("caused_by")
-    return (f"{family}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",) if family else ()
+    if family := told.inputs.get("caused_by"):
+        return (f"{family}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",)
+    if alert := told.inputs.get("explained_by"):
+        return (f"同一设备的“{alert}”已说明原因，这一条不单独通知。",)
+    return ()
 
 
 def _chattering(told: Told) -> tuple[str, ...]:

@@ -38,9 +38,10 @@ class InstanceState:
     `since` is when it came into its phase and `deadline` when its timer runs out. `verdict` is the latest one, and
     `last_ts` the event time of the latest that was not UNKNOWN. `sequence` counts the occurrences, of which one is
     open since `opened_at` or none is, and `chatter` how often of late. `parent` is the number of the family whose
-    silence explains the open one; once that is over, `deadline` is when it has to stand for itself. `words` are those
-    of the rule, as a hash, that the open one was told in. `shadow` says that the rule was on trial. `inputs` is JSON:
-    the latest sample that held the condition and, as `cleared`, the latest that did not.
+    silence explains the open one, or of the device itself where another alert of it does; once that is over, `deadline`
+    is when it has to stand for itself. `words` are those of the rule, as a hash, that the open one was told in.
+    `shadow` says that the rule was on trial. `inputs` is JSON: the latest sample that held the condition and, as
+    `cleared`, the latest that did not.
     """
 
     rule: str
@@ -95,7 +96,7 @@ class Move(NamedTuple):
 
 
 class Bereft(NamedTuple):
-    """The family is back: a child that is silent still at `until` stands for itself. None: it is not back after all."""
+    """What explained a silence is over: at `until` it stands for itself. None: it is not over after all."""
 
     until: datetime | None
 

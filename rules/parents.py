@@ -1,4 +1,4 @@
-"""Which family explains the silence of a device, and what follows when that family is back."""
+"""Which family, or which alert of its own, explains the silence of a device, and what follows when that is over."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from rules.memory import Memory
 from rules.pipeline import FAMILY
 from rules.rule import Phase, Rule
 from rules.sample import Sample
-from rules.transition import Transition, under_parent
+from rules.transition import Transition, under_alert, under_family
 
 _SINCE_THAW = True
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
@@ -69,7 +69,13 @@ class Parents:
             self.revisit.add(state.device_id)
 
     def seek(self, state: InstanceState, told: list[Transition], device: Device, now: datetime) -> list[Transition]:
-        """Suppresses a silence that its family explains, the outage of which may come to light by it."""
+        """Suppresses a silence that is explained: by an alert of the device, or by its family.
+
+        The outage of the family may come to light by it.
+        """
+        if alert := self._alert_that_explains(device.id):
+            self.instances.keep(replace(state, parent=device.id))
+            return [under_alert(each, alert.title) if each.raises else each for each in told]
         transitions: list[Transition] = []
         family = self._explains(device)
         if family is None and (found := self._found(device, now)):
@@ -78,17 +84,21 @@ class Parents:
         if family is None or not self.is_out(family):
             return transitions + told
         self.instances.keep(replace(state, parent=family.id))
-        return transitions + [under_parent(each, family.name) if each.raises else each for each in told]
+        return transitions + [under_family(each, family.name) if each.raises else each for each in told]
 
     def settle(self, now: datetime) -> list[Transition]:
-        """Ends the outages that are over, and lets those who stay silent stand for themselves a period later."""
+        """Ends the outages that are over, and lets those who stay silent stand for themselves a period later.
+
+        A report may come as late as the rule for silence allows.
+        """
         transitions: list[Transition] = []
         for sample in list(self._back(now)):
             transitions += self.engine.judge(sample, FAMILY.name, now)
         for orphan in list(self._orphans()):
             rule = self.engine.rule(orphan.rule)
             if rule and rule.silence:
-                transitions += self.engine.advance(rule, orphan.device_id, Bereft(now + rule.silence.period), now)
+                until = now + rule.silence.period + rule.silence.jitter
+                transitions += self.engine.advance(rule, orphan.device_id, Bereft(until), now)
         return transitions
 
     def _explains(self, device: Device) -> Family | None:
@@ -132,21 +142,36 @@ class Parents:
                 yield Sample(family.id, now, now, {"outage": False, "children_silent": float(missing)})
 
     def _orphans(self) -> Iterator[InstanceState]:
-        """The silences whose family is back, and which therefore have to stand for themselves soon."""
+        """The silences that nothing explains any more, and which therefore have to stand for themselves soon."""
         for number in sorted(self.revisit):
-            family = self.tree.by_id(number)
-            if family and not self.is_out(family):
-                members = (*family.children, *((family.leader,) if family.leader else ()))
-                states = (state for member in members for state in self._silences(member))
+            if not self._explains_still(number):
+                states = (state for member in self._members(number) for state in self._silences(member))
                 yield from [s for s in states if s.parent == number and s.phase is Phase.ACTIVE and s.deadline is None]
         self.revisit.clear()
 
     def still_holds(self, state: InstanceState | None) -> bool:
-        """Whether the family of a silence that was to stand for itself is out again."""
+        """Whether what explained a silence that was to stand for itself is there again."""
         if state is None or state.parent is None or state.phase is not Phase.ACTIVE:
             return False
-        family = self.tree.by_id(state.parent)
-        return family is not None and self.is_out(family)
+        return self._explains_still(state.parent)
+
+    def _explains_still(self, number: int) -> bool:
+        """Whether the family of that number is out, or the device has an alert that explains its silence."""
+        family = self.tree.by_id(number)
+        return self.is_out(family) if family else self._alert_that_explains(number) is not None
+
+    def _members(self, number: int) -> tuple[int, ...]:
+        """Whose silence the family of that number may explain; a device explains its own."""
+        family = self.tree.by_id(number)
+        if family is None:
+            return (number,)
+        return (*family.children, *((family.leader,) if family.leader else ()))
+
+    def _alert_that_explains(self, device_id: int) -> Rule | None:
+        """The rule with an open alert on a device that says why the device is silent."""
+        states = self.instances.of(device_id).values()
+        holding = [self.engine.rule(each.rule) for each in states if each.phase in _OPEN and each.verdict is not False]
+        return next((rule for rule in holding if rule and rule.explains_silence and not rule.shadow), None)
 
     def is_out(self, family: Family) -> bool:
         """Whether the family is silent: by its alert, or because its gateway is."""

@@ -93,8 +93,8 @@ class Rule:
     `when` opens an occurrence after `on_delay`; `until` (or, where it is None, not `when`) ends it after `off_delay`.
     `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `schedule` is when the
     rule is in force, None for always. Where it `explains_children`, the children of the gateway are silent because of
-    it. A rule in the `shadow` is on trial: judged as any other, and nobody hears of it. `source` is the file and line
-    of the definition, as `file:line`.
+    it; where it `explains_silence`, the device itself is. A rule in the `shadow` is on trial: judged as any other, and
+    nobody hears of it. `source` is the file and line of the definition, as `file:line`.
     """
 
     name: str
@@ -114,6 +114,7 @@ class Rule:
     schedule: Calendar | None = None
     on_close: OnClose = OnClose.CLEAR
     explains_children: bool = False
+    explains_silence: bool = False
     shadow: bool = False
     examples: tuple[tuple[Step, ...], ...] = ()
     source: str = ""

@@ -162,10 +162,19 @@ def describe_sample(rule: Rule, sample: Sample, remembered: Mapping[str, object]
     return {**told, "last_known": earlier} if earlier else told
 
 
-def under_parent(told: Transition, family: str) -> Transition:
+def under_family(told: Transition, family: str) -> Transition:
     """Suppresses what a transition raises, because the family of that name is silent as a whole."""
-    cause = Suppressed("caused_by_parent", None, f"{family}：多台设备同时离线，已合并报警")
-    return replace(told, inputs={**told.inputs, "caused_by": family}, suppressed=(*told.suppressed, cause))
+    return _caused(told, "caused_by", family, f"{family}：多台设备同时离线，已合并报警")
+
+
+def under_alert(told: Transition, title: str) -> Transition:
+    """Suppresses the silence that a transition raises, because an alert of the same device explains it."""
+    return _caused(told, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
+
+
+def _caused(told: Transition, how: str, cause: str, detail: str) -> Transition:
+    suppressed = Suppressed("caused_by_parent", None, detail)
+    return replace(told, inputs={**told.inputs, how: cause}, suppressed=(*told.suppressed, suppressed))
 
 
 def _occurrence_of(rule: str, move: Move, device: Device) -> UUID | None:

@@ -9,6 +9,7 @@ from rules.engine import Engine
 from rules.rule import RulePack
 from tests.unit.rules_fixtures.world import (
     DEVICE,
+    RESTORED,
     START,
     at,
     event,
@@ -74,6 +75,17 @@ def test_an_alert_has_its_end_and_counts_what_it_was_made_of():
     assert (found.samples, found.device_ids) == (40, {DEVICE.id})
     assert alert.lasted(at(40)) == at(25) - at(15)
     assert alert.lasted(at(18)) == at(18) - at(15)
+
+
+def test_a_silence_that_stands_for_itself_in_the_end_counts_from_then():
+    mains_lost = event_rule(until=RESTORED, explains_silence=True)
+    samples = [volts(0, 230), event(10, "power_lost"), event(300, "power_restored")]
+    found = backtest(
+        RulePack((mains_lost, silent_rule())), arrivals(samples), Span(START, at(400)), {DEVICE.id: DEVICE}
+    )
+    [_, silence] = found.occurrences
+    assert (silence.suppressed, silence.opened_at) == (False, at(50))
+    assert at(320) < silence.raised_at < at(321)
 
 
 def test_late_samples_open_nothing_as_they_would_not_live():

@@ -147,13 +147,13 @@ def test_children_that_stay_silent_when_the_family_is_back_stand_for_themselves_
     staggered(town)
     town.tick(*range(15, 120))
     town.speak(120, range(3, 21))
-    town.tick(*range(120, 135))
+    town.tick(*range(120, 140))
     (back,) = [t for t in town.transitions if t.rule == "family_silent" and t.to_phase == "normal"]
     assert back.at == at(120)
     assert [told.rule for told in town.notices()] == ["family_silent"]
-    town.tick(135)
+    town.tick(140)
     alone = [told for told in town.notices() if told.reason is Reason.PARENT]
-    assert sorted((told.device_id, told.at) for told in alone) == [(1, at(135)), (2, at(135))]
+    assert sorted((told.device_id, told.at) for told in alone) == [(1, at(140)), (2, at(140))]
     assert {told.occurrence_id for told in alone} < {told.occurrence_id for told in town.raised("meter_silent")}
 
 
@@ -178,7 +178,7 @@ def test_a_family_that_is_out_again_before_the_period_is_over_keeps_its_children
     assert not [told for told in town.notices() if told.rule == "meter_silent"]
     town.speak(130, [1000], children_online=6.0)
     town.tick(*range(130, 134))
-    town.tick(145)
+    town.tick(150)
     assert not [told for told in town.notices() if told.rule == "meter_silent"]
 
 
@@ -200,7 +200,7 @@ def test_a_restart_forgets_no_outage_and_no_child():
     town.speak(120, range(2, 21))
     town.tick(121)
     town.restart(122)
-    town.tick(*range(122, 140))
+    town.tick(*range(122, 145))
     assert [told.rule for told in town.notices()] == ["family_silent", "meter_silent"]
 
 

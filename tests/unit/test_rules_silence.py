@@ -6,9 +6,11 @@ from rules.machine import Reason
 from rules.memory import DeviceMemory
 from tests.unit.rules_fixtures.world import (
     DEVICE,
+    RESTORED,
     World,
     at,
     event,
+    event_rule,
     minutes,
     path,
     silent_rule,
@@ -16,6 +18,7 @@ from tests.unit.rules_fixtures.world import (
 )
 
 NAME = "meter_silent"
+MAINS_LOST = event_rule(until=RESTORED, title="停电", explains_silence=True)
 
 
 def a_heard_world(**changed):
@@ -198,3 +201,71 @@ def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
     assert world.memory == DeviceMemory(
         DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
     )
+
+
+def a_world_without_mains(*, since):
+    world = World(MAINS_LOST, silent_rule())
+    world.tick(0)
+    world.judge(volts(0, 230), event(since, "power_lost"))
+    return world
+
+
+def told(world):
+    """What people are told of, in order: what is raised and nothing suppresses, and what stands for itself now."""
+    return [
+        (each.rule, each.at)
+        for each in world.transitions
+        if (each.raises and not each.suppressed) or each.reason is Reason.PARENT
+    ]
+
+
+def test_a_device_that_said_why_it_will_be_silent_is_told_once():
+    world = a_world_without_mains(since=10)
+    (silent,) = world.tick(50)
+    assert (silent.suppressed[0].cause, silent.inputs["explained_by"]) == ("caused_by_parent", "停电")
+    world.judge(event(300, "power_restored"), volts(301, 230))
+    world.tick(340)
+    assert told(world) == [("power_lost", at(10))]
+    assert world.phase(NAME) == "normal"
+
+
+def test_a_device_that_stays_silent_after_the_cause_is_over_is_told_after_a_period_and_the_jitter():
+    world = a_world_without_mains(since=10)
+    world.tick(50)
+    world.judge(event(300, "power_restored"))
+    world.tick(301)
+    world.restart(minute=305)
+    world.tick(306)
+    world.tick(320)
+    assert told(world) == [("power_lost", at(10))]
+    world.tick(321)
+    assert told(world) == [("power_lost", at(10)), (NAME, at(321))]
+
+
+def test_a_cause_that_comes_back_in_time_explains_the_silence_again():
+    world = a_world_without_mains(since=10)
+    world.tick(50)
+    world.judge(event(300, "power_restored"))
+    world.tick(301)
+    world.judge(event(310, "power_lost"))
+    world.tick(400)
+    assert told(world) == [("power_lost", at(10)), ("power_lost", at(310))]
+    world.judge(event(500, "power_restored"))
+    world.tick(501)
+    world.tick(600)
+    assert told(world)[2:] == [(NAME, at(521))]
+
+
+def test_an_alert_that_is_over_before_the_silence_explains_nothing():
+    world = a_world_without_mains(since=10)
+    world.judge(event(20, "power_restored"))
+    world.tick(50)
+    assert told(world) == [("power_lost", at(10)), (NAME, at(50))]
+
+
+def test_a_rule_on_trial_explains_nothing():
+    world = World(replace(MAINS_LOST, shadow=True), silent_rule())
+    world.tick(0)
+    world.judge(volts(0, 230), event(10, "power_lost"))
+    (silent,) = world.tick(50)
+    assert not silent.suppressed
