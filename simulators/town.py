@@ -1,10 +1,8 @@
 """A plan of a renovated community: buildings, households and every device in them, as the import reads it."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from devices.device import Device
@@ -55,18 +53,6 @@ class CommunityPlan:
     community: Row
     households: Sequence[Row]
     devices: Sequence[Row]
-
-    def write_csv(self, folder: Path) -> None:
-        """Write communities.csv, households.csv and devices.csv into a folder; a table without rows gets no file."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tables = {"communities": [self.community], "households": self.households, "devices": self.devices}
-        for name, rows in tables.items():
-            if not rows:
-                continue
-            with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
 
     def fleet(self) -> list[Device]:
         """The devices as the registry would number them, for a simulation without a registry."""

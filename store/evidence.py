@@ -351,31 +351,3 @@ def save_verification(connection: Connection, verification: StoredVerification) 
             """,
             [(verification.id, each.criterion, each.verdict, each.passed, each.total) for each in verification.results],
         )
-
-
-def find_verification(connection: Connection, verification_id: UUID) -> StoredVerification | None:
-    """Read a verification back, its results by criterion; None where there is none of this id."""
-    with translated_errors():
-        row = connection.execute(
-            """
-            SELECT community, window_start, window_end, generated_at, criteria_version, outcome, sha256, report
-            FROM verification WHERE id = %s
-            """,
-            (verification_id,),
-        ).fetchone()
-        if row is None:
-            return None
-        with connection.cursor(row_factory=class_row(StoredResult)) as cursor:
-            results = tuple(
-                cursor.execute(
-                    """
-                    SELECT criterion, verdict, passed, total FROM verification_result
-                    WHERE verification_id = %s ORDER BY criterion COLLATE "C"
-                    """,
-                    (verification_id,),
-                )
-            )
-    community, start, end, generated_at, version, outcome, sha256, report = row
-    return StoredVerification(
-        verification_id, community, Window(start, end), generated_at, version, outcome, sha256, report, results
-    )

@@ -52,21 +52,10 @@ def causes_of(connection: Connection, alert_ids: Collection[UUID], now: datetime
         """,
         (now, list(alert_ids)),
     )
-    return _by_alert(rows.fetchall())
-
-
-def list_suppressed(connection: Connection, now: datetime) -> Mapping[UUID, tuple[Cause, ...]]:
-    """Every open alert that anything suppresses at `now`, with what does."""
-    rows = connection.execute(
-        """
-        SELECT alert_id, cause, since, until, detail, suppression.actor
-        FROM suppression_at(%s) AS suppression JOIN alert ON alert.id = alert_id
-        WHERE alert.process <> 'ended'
-        ORDER BY since, cause, detail
-        """,
-        (now,),
-    )
-    return _by_alert(rows.fetchall())
+    found: defaultdict[UUID, list[Cause]] = defaultdict(list)
+    for alert_id, cause, since, until, detail, actor in rows:
+        found[alert_id].append(Cause(CauseName(cause), since, until, detail, actor))
+    return {alert_id: tuple(causes) for alert_id, causes in found.items()}
 
 
 def count_suppressed(connection: Connection, now: datetime) -> dict[str, int]:
@@ -81,15 +70,6 @@ def count_suppressed(connection: Connection, now: datetime) -> dict[str, int]:
         (now,),
     ).fetchall()
     return {name.value: 0 for name in CauseName} | dict(rows)
-
-
-def _by_alert(
-    rows: Collection[tuple[UUID, str, datetime, datetime | None, str, str | None]],
-) -> Mapping[UUID, tuple[Cause, ...]]:
-    found: defaultdict[UUID, list[Cause]] = defaultdict(list)
-    for alert_id, cause, since, until, detail, actor in rows:
-        found[alert_id].append(Cause(CauseName(cause), since, until, detail, actor))
-    return {alert_id: tuple(causes) for alert_id, causes in found.items()}
 
 
 def suppress(

@@ -10,7 +10,7 @@ from acceptance.plan_items import PLAN_ITEMS
 from simulators.fleet import Fleet
 from simulators.replay import plan_rows, read_daiad
 from simulators.town import SITES, CommunityPlan, plan_community
-from store.import_csv import import_files, import_rows
+from store.import_csv import import_rows
 from store.migrate import migrate
 from store.registry import load_devices
 
@@ -35,13 +35,6 @@ def test_every_site_can_be_imported_and_again_changes_nothing(connection: psycop
         first, again = imported(connection, plan), imported(connection, plan)
         assert (first.communities.created, first.households.created) == (1, len(plan.households))
         assert first.devices.created == again.devices.unchanged == len(plan.devices)
-
-
-def test_the_csv_files_of_a_plan_can_be_imported(connection: psycopg.Connection, tmp_path: Path):
-    plan = plan_community(*SITES[0], 40, seed=1)
-    plan.write_csv(tmp_path)
-    files = [tmp_path / f"{name}.csv" for name in ("communities", "households", "devices")]
-    assert import_files(connection, *files, known_plan_items=KNOWN).devices.created == len(plan.devices)
 
 
 def test_the_registered_devices_say_what_the_planned_ones_say(connection: psycopg.Connection):

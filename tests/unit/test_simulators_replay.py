@@ -106,8 +106,6 @@ def test_a_community_of_recorded_meters_is_named_by_its_source_and_not_marked_as
         ("b", "water_meter", "false"),
         ("a", "water_meter", "false"),
     ]
-    plan.write_csv(tmp_path)
-    assert not (tmp_path / "households.csv").exists()
     assert [device.name for device in plan.fleet()] == ["b", "a"]
 
 

@@ -1,6 +1,5 @@
 """The plan of a community: what the import reads and what the fleet simulates."""
 
-import csv
 from collections import Counter
 
 import pytest
@@ -57,14 +56,6 @@ def test_a_device_name_tells_its_place():
     rows = {row["device"]: row for row in plan_community(*SITES[0], 120, seed=1).devices}
     water = rows["b03-u2-0501-water"]
     assert (water["building"], water["unit"], water["room"]) == ("3", "2", "501")
-
-
-def test_the_csv_files_hold_the_plan(tmp_path):
-    plan = plan_community(*SITES[1], 40, seed=1)
-    plan.write_csv(tmp_path / "new")
-    for name, rows in (("communities", [plan.community]), ("households", plan.households), ("devices", plan.devices)):
-        with (tmp_path / "new" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            assert list(csv.DictReader(file)) == list(rows)
 
 
 def test_the_fleet_of_a_plan_is_marked_as_simulated_and_can_be_simulated():
