@@ -26,7 +26,7 @@ from api.access import KeyGuard
 from api.feed import AlertFeed
 from api.metrics import DatabaseCollector, Observer
 from api.problems import KeyRefusedProblem, UnavailableProblem, answers, install_problems
-from rules.rule import RulePack
+from rules.source import RuleSource
 from store.database import Database
 
 _DESCRIPTION = """
@@ -42,11 +42,11 @@ _DESCRIPTION = """
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What the API needs to know besides its database; `pack` are the rules in force."""
+    """What the API needs to know besides its database."""
 
     api_key: str = field(repr=False)
     version: str
-    pack: RulePack
+    rules: RuleSource
 
 
 def create_app(database: Database, settings: ApiSettings) -> FastAPI:
@@ -75,7 +75,7 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     )
     app.state.database = database
     app.state.registry = registry
-    app.state.rules = settings.pack
+    app.state.rules = settings.rules
     app.include_router(_version_1(settings.api_key))
     app.include_router(health.router)
     install_problems(app)

@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,10 +15,14 @@ from api.problems import InvalidProblem, UnknownProblem, answers
 from rules.backtest import Span, backtest
 from rules.duration import spell
 from rules.history import stored_arrivals, wanted_history
+from rules.loader import RuleFileError
 from rules.rule import Rule, RulePack, Severity
+from rules.source import RuleSource
 from rules.summary import Summary, summarise
 from store.history import bound_time, count_history, read_standstills
 from store.registry import load_devices
+
+_log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/rules", tags=["rules 规则"])
 _cursor = Cursor("rules", str)
@@ -32,9 +37,14 @@ _NO_DEVICE = "The registry has no such community or device; GET /api/v1/devices 
 
 
 def _pack(request: Request) -> RulePack:
-    pack = request.app.state.rules
-    assert isinstance(pack, RulePack)  # noqa: S101
-    return pack
+    """The rules in force; like ingest, which reads the same files, by those before where a change can't be used."""
+    source = request.app.state.rules
+    assert isinstance(source, RuleSource)  # noqa: S101
+    try:
+        source.reread()
+    except (RuleFileError, OSError) as error:
+        _log.warning("the changed rules can't be used, those before stay in force", error=str(error))
+    return source.pack
 
 
 Pack = Annotated[RulePack, Depends(_pack)]
@@ -87,7 +97,7 @@ class RulesQuery(PageQuery):
 
 @router.get("", summary="List the rules in force")
 def list_rules(pack: Pack, query: Annotated[RulesQuery, Query()]) -> Page[RuleInForce]:
-    """The rules that the API was started with, by name; ingest judges by the same files."""
+    """The rules in force, by name. A changed file counts at once; one that can't be used leaves those before."""
     wanted = (
         rule
         for rule in sorted(pack.rules, key=lambda rule: rule.name)

@@ -12,13 +12,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import ApiSettings, create_app
-from rules.rule import RulePack
+from rules.source import RuleSource
 from store.database import Database
 
 _GRACE_S = 5
 
 
-def serve(database_url: str, host: str, port: int, api_key: str, pack: RulePack) -> None:
+def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleSource) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
     The database need not be there yet: `/readyz` tells when it is. Logs go to structlog as the caller configured it,
@@ -29,7 +29,7 @@ def serve(database_url: str, host: str, port: int, api_key: str, pack: RulePack)
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one, which the log names.
         api_key: what clients send as bearer key.
-        pack: the rules in force.
+        rules: the rules in force.
 
     Raises:
         ValueError: the API key is empty.
@@ -39,7 +39,7 @@ def serve(database_url: str, host: str, port: int, api_key: str, pack: RulePack)
     logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
     database = Database(database_url, application_name="anju api")
     try:
-        settings = ApiSettings(api_key=api_key, version=version("anju"), pack=pack)
+        settings = ApiSettings(api_key=api_key, version=version("anju"), rules=rules)
         _Server(create_app(database, settings), host, port).run()
     finally:
         database.close()

@@ -9,7 +9,7 @@ import structlog
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.watchdog import WatchdogSettings, run_watchdog
-from rules.loader import load_rules
+from rules.source import RuleSource
 from store.database import connect, translated_errors
 from store.migrate import migrate as migrate_database
 from store.retention import drop_expired
@@ -33,8 +33,8 @@ def api() -> None:
     from api.serve import serve  # noqa: PLC0415 - a second of start-up that no other command needs
 
     settings = Settings.load()
-    pack = load_rules(rules_folder(settings.rules_dir))
-    serve(settings.need("database_url"), settings.http_host, settings.http_port, settings.need("api_key"), pack)
+    rules = RuleSource(rules_folder(settings.rules_dir))
+    serve(settings.need("database_url"), settings.http_host, settings.http_port, settings.need("api_key"), rules)
 
 
 def worker() -> None:

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from app.rule_files import rules_folder
 from store import alerts
 from store.alerts import Act
 from store.database import Connection, connect
@@ -36,20 +37,21 @@ NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 
 _SERVE = """
 import os
+from pathlib import Path
 from app.logging import configure_logging
-from app.rule_files import rules_folder
 from api.serve import serve
-from rules.loader import load_rules
+from rules.source import RuleSource
 
 configure_logging()
-serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"], load_rules(rules_folder(None)))
+rules = RuleSource(Path(os.environ["RULES"]))
+serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"], rules)
 """
 
 
 class Server:
     """A running API, a client that holds its key, and its log so far."""
 
-    def __init__(self, database_url: str, log: Path) -> None:
+    def __init__(self, database_url: str, log: Path, rules: Path | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -57,6 +59,7 @@ class Server:
         self.key = KEY
         self._log = log
         environment = {**os.environ, "URL": database_url, "PORT": str(port), "KEY": KEY}
+        environment["RULES"] = str(rules_folder(rules))
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _SERVE], env=environment, stdout=output, stderr=output
@@ -220,12 +223,12 @@ def api(api_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def start_api(tmp_path: Path) -> Iterator[Callable[[str], Server]]:
+def start_api(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts an API of the test's own over a database."""
     started: list[Server] = []
 
-    def start(database_url: str) -> Server:
-        started.append(Server(database_url, tmp_path / f"log{len(started)}"))
+    def start(database_url: str, rules: Path | None = None) -> Server:
+        started.append(Server(database_url, tmp_path / f"log{len(started)}", rules))
         return started[-1]
 
     yield start

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.app import ApiSettings, create_app
-from rules.rule import RulePack
+from app.rule_files import rules_folder
+from rules.source import RuleSource
 from store.database import Database, connect
 from store.migrate import migrate
 from store.occurrences import ConnectionRow, record_connections
@@ -54,7 +55,7 @@ def test_an_empty_key_is_refused_at_start() -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none", application_name="test")
     try:
         with pytest.raises(ValueError, match="ANJU_API_KEY"):
-            create_app(database, ApiSettings(api_key="", version="1", pack=RulePack(())))
+            create_app(database, ApiSettings(api_key="", version="1", rules=RuleSource(rules_folder(None))))
     finally:
         database.close()
 

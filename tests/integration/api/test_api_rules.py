@@ -1,11 +1,13 @@
 """The rules in force, and what they make of stored history."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.rules import MOST_SAMPLES
+from app.rule_files import rules_folder
 from tests.integration.api.conftest import NOON
 
 QUARTER = timedelta(minutes=15)
@@ -39,6 +41,21 @@ def test_every_rule_in_force_is_listed_with_its_condition_and_its_words(api: Any
     )
     assert high["until"] == {"field": "voltage_v", "below": 233.0}
     assert {rule["kind"] for rule in api.items("/rules", kind="gas_meter")} == {"gas_meter"}
+
+
+def test_changed_rule_files_count_at_once_and_broken_ones_do_not(
+    start_api: Any, api_database: str, tmp_path: Path
+) -> None:
+    shipped = rules_folder(None) / "vehicle_gate.yaml"
+    path = tmp_path / shipped.name
+    path.write_text(shipped.read_text("utf-8"), "utf-8")
+    server = start_api(api_database, tmp_path)
+    before = server.items("/rules")
+    path.write_text(shipped.read_text("utf-8").replace(before[0]["title"], "改过的标题"), "utf-8")
+    assert server.items("/rules")[0]["title"] == "改过的标题"
+    path.write_text("- name: broken", "utf-8")
+    assert len(server.items("/rules")) == len(before)
+    assert "vehicle_gate.yaml:1" in server.log()
 
 
 def test_a_backtest_tells_what_the_rules_would_have_raised(api: Any, town: Any, meter: int) -> None:
