@@ -1,6 +1,7 @@
 """Metrics of the API itself, and what the database counts at the moment it is asked."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -108,10 +109,14 @@ class DatabaseCollector:
 
 
 def _notices(channels: Sequence[ChannelFigures], waiting: Waiting, now: datetime) -> Iterator[Metric]:
-    told = CounterMetricFamily("anju_notices", "Notices, and attempts that failed.", labels=["channel", "outcome"])
+    # Not by channel: its name is that of a person, and these figures need no key.
+    counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     for each in channels:
         for outcome, count in (("sent", each.sent), ("failed", each.failed), ("dead", each.dead)):
-            told.add_metric([each.channel, outcome], count)
+            counts[each.channel.rpartition("/")[2], outcome] += count
+    told = CounterMetricFamily("anju_notices", "Notices, and attempts that failed.", labels=["kind", "outcome"])
+    for labels, count in counts.items():
+        told.add_metric(labels, count)
     yield told
     yield GaugeMetricFamily("anju_notices_queued", "Notices that wait to be sent.", value=waiting.queued)
     overdue_s = (now - waiting.overdue_since).total_seconds() if waiting.overdue_since else 0.0

@@ -21,7 +21,7 @@ class ChannelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Notices that wait to be sent, and since when the oldest of those is due that no suppression or limit holds."""
+    """Notices that wait to be sent, and since when the oldest of those is due whose channel can be used."""
 
     queued: int
     overdue_since: datetime | None
@@ -66,9 +66,11 @@ def waiting_notices(connection: Connection, now: datetime) -> Waiting:
     """What waits, and how long the sender is behind."""
     row = connection.execute(
         """
-        SELECT count(*), min(due_at) FILTER (WHERE due_at <= %s) FROM notice WHERE state = 'queued'
+        SELECT count(*), min(due_at) FILTER (WHERE due_at <= %(now)s AND coalesce(retry_at <= %(now)s, true))
+        FROM notice LEFT JOIN notice_channel USING (channel)
+        WHERE state = 'queued'
         """,
-        (now,),
+        {"now": now},
     ).fetchone()
     return Waiting(*row) if row else Waiting(0, None)
 

@@ -18,6 +18,7 @@ from app.rule_files import rules_folder
 from rules.source import RuleSource
 from store.database import Database, connect
 from store.migrate import migrate
+from store.notices import NewNotice, count_failure, queue_notices, record_failed
 from store.occurrences import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
@@ -167,7 +168,12 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
         meter = town.device("meter", "electricity_meter")
         town.device("new", "water_meter")
         record_connections(town.connection, [ConnectionRow(meter, NOON, NOON, "online")])
-        town.alert(meter, severity="critical")
+        alert = town.alert(meter, severity="critical")
+        queue_notices(town.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "critical", NOON)], NOON)
+        count_failure(town.connection, "王经理/wecom", "HTTP 503")
+        later = datetime.now(UTC) + timedelta(minutes=5)
+        record_failed(town.connection, "王经理/wecom", [], "HTTP 503", later)
+        town.connection.commit()
     for name in ("meter", "new", "absent"):
         api.get(f"/devices/{town.id}/{name}")
     api.get("/nowhere")
@@ -191,7 +197,12 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
     assert 'anju_suppressed_alerts{cause="shelved"} 0.0' in found
     assert 'anju_devices{connection="online"} 1.0' in found
     assert 'anju_devices{connection="unknown"} 1.0' in found
+    assert 'anju_notices_total{kind="wecom",outcome="failed"} 1.0' in found
+    assert "anju_notices_queued 1.0" in found
+    # It is due, but its channel is left alone for a while.
+    assert "anju_notices_overdue_seconds 0.0" in found
     assert town.id not in "".join(found)
+    assert "王经理" not in "".join(found)
 
 
 def test_the_log_is_json_and_holds_neither_key_nor_query(api: Any) -> None:
