@@ -19,7 +19,7 @@ from rules.explain import clock
 from rules.pipeline import RULE_KINDS
 from store import silences
 from store.audit import Change, record_change
-from store.communities import find_community
+from store.communities import find_community, has_building
 from store.database import Connection
 from store.devices import find_device
 from store.silences import LONGEST_SILENCE, NewSilence, SilenceRow
@@ -175,6 +175,8 @@ def _new(connection: Connection, silence_id: UUID, wanted: Announcement, now: da
         raise InvalidProblem((["body", "kind"], f"没有设备类型“{wanted.kind}”", "unknown_kind"))
     if wanted.community and find_community(connection, wanted.community) is None:
         raise InvalidProblem((["body", "community"], f"没有小区“{wanted.community}”", "unknown_community"))
+    if wanted.community and wanted.building and not has_building(connection, wanted.community, wanted.building):
+        raise InvalidProblem((["body", "building"], f"小区里没有楼栋“{wanted.building}”", "unknown_building"))
     device = None
     if wanted.device and wanted.community:
         device = find_device(connection, wanted.community, wanted.device)

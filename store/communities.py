@@ -88,3 +88,15 @@ def count_devices(connection: Connection, community: str) -> list[DeviceCount]:
             """,
             (community,),
         ).fetchall()
+
+
+def has_building(connection: Connection, community: str, building: str) -> bool:
+    """Whether any device or household of the community is in that building."""
+    row = connection.execute(
+        """
+        SELECT EXISTS (SELECT FROM device WHERE community = %(community)s AND building = %(building)s)
+            OR EXISTS (SELECT FROM household WHERE community = %(community)s AND building = %(building)s)
+        """,
+        {"community": community, "building": building},
+    ).fetchone()
+    return bool(row and row[0])

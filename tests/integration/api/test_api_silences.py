@@ -118,9 +118,11 @@ def test_a_window_that_cannot_be_meant_is_refused_with_what_is_wrong(api: Any, b
     assert said in answer.json()["detail"]
 
 
-def test_a_device_that_the_community_lacks_is_refused(api: Any, town: Any) -> None:
-    answer = announce(api, community=town.id, device="ghost")
-    assert (answer.status_code, "没有设备" in answer.json()["detail"]) == (422, True)
+@pytest.mark.parametrize(("part", "said"), [({"device": "ghost"}, "没有设备"), ({"building": "3号楼"}, "没有楼栋")])
+def test_a_part_that_the_community_lacks_is_refused(api: Any, town: Any, part: dict[str, str], said: str) -> None:
+    town.device("here", "electricity_meter", building="3")
+    answer = announce(api, community=town.id, **part)
+    assert (answer.status_code, said in answer.json()["detail"]) == (422, True)
 
 
 def test_an_unknown_window_is_not_found(api: Any) -> None:
