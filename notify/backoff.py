@@ -24,4 +24,4 @@ def delay(failures: int, asked_s: float | None, chance: float) -> timedelta:
 
 def asks_for_help(attempts: int, severity: str) -> bool:
     """Whether the fallback is told although there will be more attempts: a critical alert can't wait for the last."""
-    return severity == Severity.CRITICAL and attempts == 3
+    return severity == Severity.CRITICAL and attempts >= 3

@@ -90,7 +90,9 @@ class Dispatcher:
             due = store.due_notices(connection, name, now)
             if channel is None:
                 store.drop(connection, _ids(due), "the channel is no longer in the file", now)
-                settle(connection, list({notice.alert_id for notice in due}), routing, now)
+                alert_ids = list({notice.alert_id for notice in due})
+                settle(connection, alert_ids, routing, now)
+                self._escalate(connection, alert_ids, now)
                 log.warning("a channel is no longer in the file", channel=name, dropped=len(due))
                 return
             recent = store.recent_messages(connection, name, now - WINDOW)
@@ -122,7 +124,7 @@ class Dispatcher:
             reason = str(error) if isinstance(error, RefusedError) else f"it can't be sent: {type(error).__name__}"
             if not isinstance(error, RefusedError):
                 log.exception("a message can't be sent", channel=channel.name)
-            self._record(stop, lambda: self._gave_up(channel, message.notices, reason))
+            self._record(stop, lambda: self._refused(channel, message.notices, reason))
             return True
         self._record(stop, lambda: self._sent(channel, message, alerts))
         return True
@@ -158,18 +160,21 @@ class Dispatcher:
             retry_at = now + delay(failures, error.retry_after_s, random.random())  # noqa: S311 - spreads, hides nothing
             store.record_failed(connection, channel.name, _ids(set(notices) - set(hopeless)), str(error), retry_at)
             self._ask_for_help(connection, urgent, channel, now)
+            if hopeless:
+                self._give_up(connection, channel, hopeless, str(error))
         log.warning(
             "a channel failed", channel=channel.name, error=str(error), failures=failures, retry_at=str(retry_at)
         )
-        if hopeless:
-            self._gave_up(channel, hopeless, str(error))
 
-    def _gave_up(self, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
-        now = self.clock()
+    def _refused(self, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
         with self.database.connection() as connection:
-            dead = store.record_dead(connection, channel.name, _ids(notices), error, now)
-            self._ask_for_help(connection, dead, channel, now)
-            self._escalate(connection, dead, now)
+            self._give_up(connection, channel, notices, error)
+
+    def _give_up(self, connection: Connection, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
+        now = self.clock()
+        dead = store.record_dead(connection, channel.name, _ids(notices), error, now)
+        self._ask_for_help(connection, dead, channel, now)
+        self._escalate(connection, dead, now)
         log.error("notices could not be delivered", channel=channel.name, notices=len(notices), error=error)
 
     def _escalate(self, connection: Connection, alert_ids: Sequence[UUID], now: datetime) -> None:

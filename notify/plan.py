@@ -119,7 +119,9 @@ def _needed(
             wanted.append(notice)
     told_now = {notice.alert_id for notice in wanted}
     for notice in recoveries:
-        if notice.first == "sent" or notice.alert_id in told_now:
+        if notice.first == "over":
+            gone.setdefault("it was told as over", []).append(notice)
+        elif notice.first == "sent" or notice.alert_id in told_now:
             wanted.append(notice)
         elif notice.first == "queued" and notice.alert_id not in suppressed:
             waiting.append(notice)

@@ -5,6 +5,8 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,16 +65,19 @@ def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
     """
     logging.basicConfig(level=logging.WARNING, handlers=[_Passed()])
     watch = RoutingWatch(settings.routing_file)
-    database = Database(settings.database_url, application_name="anju worker", max_size=10)
-    dispatcher = Dispatcher(settings.database_url, database, watch.current, settings.base_url, _now)
-    sending = threading.Thread(target=dispatcher.run, args=(stop,), name="dispatcher")
-    sending.start()
-    try:
-        asyncio.run(_work(settings, database, watch, stop))
-    finally:
-        stop.set()
-        sending.join()
-        database.close()
+    with (
+        closing(Database(settings.database_url, application_name="anju worker", max_size=10)) as database,
+        ThreadPoolExecutor(1, thread_name_prefix="dispatcher") as thread,
+    ):
+        dispatcher = Dispatcher(settings.database_url, database, watch.current, settings.base_url, _now)
+        sending = thread.submit(dispatcher.run, stop)
+        # Without it the process would look well, and nobody would be told of anything.
+        sending.add_done_callback(lambda _: stop.set())
+        try:
+            asyncio.run(_work(settings, database, watch, stop))
+        finally:
+            stop.set()
+        sending.result()
 
 
 async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatch, stop: threading.Event) -> None:

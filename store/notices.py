@@ -53,8 +53,8 @@ class NewNotice(NamedTuple):
 class DueNotice(NamedTuple):
     """A notice whose time has come, with what decides how it is told.
 
-    `first` is the state of the first notice about the alert on the channel, "" where there is none: a recovery is told
-    to whoever got that. `held` is whether it has waited for the end of a suppression.
+    `first` is, for a recovery, how far the channel has been told of the alert: `over` (that it is over, too), `sent`,
+    `queued`, another state, or "" where there is none. `held` is whether it has waited for the end of a suppression.
     """
 
     id: int
@@ -88,7 +88,7 @@ def find_told_alerts(connection: Connection, ids: Sequence[UUID]) -> list[ToldAl
         return cursor.execute(
             """
             SELECT alert.id, alert.rule, alert.community, coalesce(community.name, '') AS community_name,
-                   coalesce(device.building, '') AS building, coalesce(device.unit, '') AS unit,
+                   coalesce(device.building, alert.building, '') AS building, coalesce(device.unit, '') AS unit,
                    coalesce(device.room, '') AS room, coalesce(device.name, '') AS device, alert.kind, alert.severity,
                    alert.title, alert.message, alert.advice, alert.process, alert.attention, alert.assignee,
                    alert.opened_at, alert.raised_at, alert.ended_at, alert.simulated, alert.chattering,
@@ -104,7 +104,10 @@ def find_told_alerts(connection: Connection, ids: Sequence[UUID]) -> list[ToldAl
 
 
 def queue_notices(connection: Connection, notices: Sequence[NewNotice], now: datetime) -> None:
-    """Queue what is not queued yet and never was, inside the caller's transaction."""
+    """Queue what is not queued yet and never was, inside the caller's transaction.
+
+    An escalation that waits comes forward if it is due earlier now, because its alert has become graver.
+    """
     if not notices:
         return
     connection.execute(
@@ -112,7 +115,9 @@ def queue_notices(connection: Connection, notices: Sequence[NewNotice], now: dat
         INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
         SELECT new.*, %s
         FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[]) AS new
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (alert_id, channel, kind, n) DO UPDATE
+        SET due_at = excluded.due_at, severity = excluded.severity
+        WHERE notice.kind = 'escalated' AND notice.state = 'queued' AND notice.due_at > excluded.due_at
         """,
         (now, *map(list, zip(*notices, strict=True))),
     )
@@ -180,9 +185,9 @@ def due_notices(connection: Connection, channel: str, now: datetime) -> list[Due
         FROM due
         JOIN alert ON alert.id = due.alert_id
         LEFT JOIN LATERAL (
-            SELECT state FROM notice
+            SELECT CASE WHEN told_over THEN 'over' ELSE state END AS state FROM notice
             WHERE alert_id = due.alert_id AND channel = due.channel AND kind <> 'resolved' AND due.kind = 'resolved'
-            ORDER BY state = 'sent' DESC, state = 'queued' DESC LIMIT 1
+            ORDER BY told_over DESC, state = 'sent' DESC, state = 'queued' DESC LIMIT 1
         ) AS first ON true
         ORDER BY due.id
         """,

@@ -65,6 +65,13 @@ class Receiver:
         """Every alert of what was accepted in Alertmanager's shape, as (fingerprint, status)."""
         return [(each["fingerprint"], each["status"]) for r in self.accepted for each in r.content["alerts"]]
 
+    def words(self):
+        """What was accepted as markdown."""
+        return [request.content["markdown"]["content"] for request in self.accepted]
+
+    def paths(self):
+        return [request.path for request in self.accepted]
+
 
 @contextmanager
 def receiving():

@@ -14,14 +14,8 @@ from notify.by_apprise import send_by_apprise
 from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.post import post_json
 from notify.robots import send_dingtalk, send_feishu, send_wecom
-from receiver import Answer, mail_server, receiving
+from receiver import Answer, mail_server
 from telling import NOON
-
-
-@pytest.fixture
-def receiver():
-    with receiving() as receiver:
-        yield receiver
 
 
 def signature(key, text):
@@ -58,7 +52,8 @@ def test_feishu_gets_a_card_and_a_signature_beside_it(receiver):
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(body=b'{"errcode": 93000, "errmsg": "invalid webhook url"}'),
+        Answer(body=b'{"errcode": 45009, "errmsg": "api freq out of limit"}'),
+        Answer(body=b'{"errcode": -1, "errmsg": "system busy"}'),
         Answer(body=b"<html>"),
         Answer(503),
         Answer(429),
@@ -68,6 +63,31 @@ def test_a_robot_that_does_not_say_yes_has_not_accepted(receiver, answer):
     receiver.usual = answer
     with pytest.raises(TemporarilyRefusedError) as refused:
         send_wecom(f"{receiver.url}/send?key=s3cret", "报警")
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"errcode": 93000, "errmsg": "invalid webhook url, hint: [1]"}',
+        b'{"errcode": 310000, "errmsg": "sign not match"}',
+    ],
+)
+def test_what_only_a_person_can_mend_is_not_tried_again(receiver, answer):
+    receiver.usual = Answer(body=answer)
+    with pytest.raises(RefusedError, match=r"93000: invalid webhook url|310000: sign not match"):
+        send_dingtalk(f"{receiver.url}/send?access_token=1", "", "报警", "正文", NOON)
+
+
+def test_a_feishu_robot_that_misses_its_keyword_refuses_for_ever(receiver):
+    receiver.usual = Answer(body=b'{"code": 19024, "msg": "Key Words Not Found"}')
+    with pytest.raises(RefusedError, match="19024: Key Words Not Found"):
+        send_feishu(receiver.url, "", {}, "正文", NOON)
+
+
+def test_an_address_that_is_none_is_refused_without_being_quoted():
+    with pytest.raises(RefusedError) as refused:
+        post_json("https://s3cret\0.example.com/", {})
     assert "s3cret" not in str(refused.value)
 
 
@@ -104,10 +124,12 @@ def test_a_letter_has_the_heading_and_the_text(receiver):
 def test_a_letter_that_is_refused_or_a_server_that_is_away_has_not_accepted():
     with mail_server() as (port, mailbox):
         mailbox.answers = ["550 no such user"]
-        with pytest.raises(TemporarilyRefusedError):
+        with pytest.raises(TemporarilyRefusedError, match="failed") as refused:
             send_by_apprise(address(port), "报警", "正文")
-    with pytest.raises(TemporarilyRefusedError):
+    with pytest.raises(TemporarilyRefusedError, match="Connection error") as away:
         send_by_apprise(address(port), "报警", "正文")
+    assert "wang" not in str(refused.value)
+    assert "127.0.0.1" not in str(away.value)
 
 
 def test_a_mail_server_that_says_nothing_is_not_waited_for_without_end():

@@ -9,6 +9,7 @@ import pytest
 from notify.plan import MOST_IN_WINDOW, MOST_TO_A_PROGRAM
 from receiver import Answer, mail_server, receiving
 from running import eventually, query
+from store.database import connect
 from store.migrate import migrate
 from telling import alert_id, end_alerts, raise_alerts, running_worker, write_routing
 
@@ -18,12 +19,6 @@ _SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
 
 def now():
     return datetime.now(UTC)
-
-
-@pytest.fixture
-def receiver():
-    with receiving() as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -90,6 +85,15 @@ def test_a_worker_killed_between_sending_and_recording_doubles_one_message_at_mo
         raise_alerts(url, [2], at=now())
         eventually(lambda: sent(url) == 2)
     assert fingerprints(receiver) == {alert_id(1).hex[:16]: 2, alert_id(2).hex[:16]: 1}
+
+
+def test_a_worker_that_can_no_longer_tell_anybody_ends(url, receiver, tmp_path):
+    with running_worker(url, webhook(tmp_path, receiver), tmp_path / "log") as worker:
+        raise_alerts(url, [1], at=now())
+        eventually(lambda: sent(url) == 1)
+        with connect(url, application_name="test") as connection:
+            connection.execute("ALTER TABLE notice ALTER due_at TYPE text")
+        assert worker.wait(20) == 1
 
 
 def test_a_job_that_a_killed_worker_had_begun_is_done_by_the_next(url, receiver, tmp_path):
