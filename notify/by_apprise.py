@@ -1,7 +1,9 @@
 """Channels that apprise speaks to: e-mail, and whatever else it knows."""
 
 import logging
+import re
 import threading
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import apprise
 
@@ -26,9 +28,10 @@ class _Heard(logging.Handler):
             self.said.append(record.getMessage())
 
 
-def is_understood(url: str) -> bool:
-    """Whether apprise knows what to do with this address."""
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
+def count_receivers(url: str) -> int:
+    """How many receivers the address names; 0 where apprise does not understand it."""
+    service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    return 0 if service is None else max(1, len(service))
 
 
 def send_by_apprise(url: str, title: str, body: str) -> None:
@@ -45,4 +48,14 @@ def send_by_apprise(url: str, title: str, body: str) -> None:
     finally:
         _log.removeHandler(heard)
     if not accepted:
-        raise TemporarilyRefusedError("; ".join(heard.said) or "apprise could not deliver it")
+        raise TemporarilyRefusedError(_without_address("; ".join(heard.said), url) or "apprise could not deliver it")
+
+
+def _without_address(said: str, url: str) -> str:
+    """What apprise says, with stars for every part of the address: it names receivers and servers."""
+    parts = urlsplit(url)
+    values = [value for _, value in parse_qsl(parts.query)]
+    words = {word for text in (parts.netloc, parts.path, *values) for word in re.split(r"[\s/@:,;]+", unquote(text))}
+    for word in sorted(words, key=len, reverse=True):
+        said = said.replace(word, "***") if len(word) > 2 else said
+    return said

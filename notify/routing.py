@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from rules.rule import Severity
 
 CITY = ZoneInfo("Asia/Shanghai")
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+RANK = {severity: rank for rank, severity in enumerate(Severity)}
+"""The severities in order: the higher, the graver."""
 
 
 class ChannelKind(StrEnum):
@@ -97,9 +98,12 @@ class Routing:
         return {channel.name: channel for contact in self.contacts for channel in contact.channels}
 
     def first(self, community: str | None, severity: Severity) -> tuple[Channel, ...]:
-        """The channels that are told of an alert first; `community` is None for one about Anju itself."""
+        """The channels that are told of an alert first; `community` is None for one about Anju itself.
+
+        Where routes lead to roles that nobody has there, they are those of the fallback.
+        """
         named = [name for route in self._matching(community, severity) for name in route.to]
-        return self._channels(named, community)
+        return self._channels(named, community) or (self.last_resort(community) if named else ())
 
     def escalations(self, community: str | None, severity: Severity) -> list[Escalation]:
         """Who is told next, level by level, while nobody acknowledges."""
@@ -122,7 +126,7 @@ class Routing:
         return [
             route
             for route in self.routes
-            if _RANK[severity] >= _RANK[route.severity] and (not route.communities or community in route.communities)
+            if RANK[severity] >= RANK[route.severity] and (not route.communities or community in route.communities)
         ]
 
     def _channels(self, named: Iterable[str], community: str | None) -> tuple[Channel, ...]:
@@ -138,8 +142,3 @@ class Routing:
 
 def _serves(contact: Contact, community: str | None) -> bool:
     return not contact.communities or community in contact.communities
-
-
-def is_graver(severity: Severity, other: Severity) -> bool:
-    """Whether the first is more severe than the other."""
-    return _RANK[severity] > _RANK[other]

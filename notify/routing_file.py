@@ -9,7 +9,7 @@ from datetime import time, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from notify.by_apprise import is_understood
+from notify.by_apprise import count_receivers
 from notify.routing import Channel, ChannelKind, Contact, QuietHours, Route, Routing
 from rules.document import Item, Notes, Problem, as_list, as_mapping, describe, nearest, read_document
 from rules.duration import parse_duration
@@ -103,7 +103,14 @@ def _problem_of(kind: ChannelKind, url: str) -> str | None:
     if kind in {ChannelKind.EMAIL, ChannelKind.APPRISE}:
         if kind is ChannelKind.EMAIL and not url.startswith(("mailto://", "mailtos://")):
             return "write it as mailtos://user:password@smtp.example.com?to=name@example.com"
-        return None if is_understood(url) else "apprise does not understand this address"
+        match count_receivers(url):
+            case 0:
+                return "apprise does not understand this address"
+            case 1:
+                return None
+            case _:
+                # One that fails would have all of them told again.
+                return "the address names several receivers: make each a contact of its own"
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

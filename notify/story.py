@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from notify.plan import Form, Message
-from notify.routing import CITY
+from notify.routing import CITY, RANK
 from rules.duration import in_chinese
 from rules.rule import Severity
 from store.notices import ToldAlert
@@ -18,7 +18,6 @@ SEVERITY = {
     Severity.MAJOR: "重要",
     Severity.CRITICAL: "紧急",
 }
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _LINES = 10
 _PLATFORM = "平台"
 
@@ -77,11 +76,11 @@ def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, no
         base_url: Where people look at an alert; None gives no links.
         now: The time, for how long something has lasted.
     """
-    worst = max((Severity(alert.severity) for alert in alerts), key=_RANK.__getitem__)
+    worst = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
     over = all(alert.process == "ended" for alert in alerts)
     grouped = message.form is Form.GROUP
     listed = grouped or len(alerts) <= _LINES
-    shown = sorted(alerts, key=lambda alert: (alert.process == "ended", -_RANK[Severity(alert.severity)]))
+    shown = sorted(alerts, key=lambda alert: (alert.process == "ended", -RANK[Severity(alert.severity)]))
     tallies = () if listed else _tallies(alerts)
     return Story(
         heading=_group_heading(alerts, worst, over=over) if grouped else _digest_heading(message.form, alerts),
@@ -150,7 +149,7 @@ def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
     """The causes, the gravest and most frequent first."""
     count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
     over = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
-    order = sorted(count, key=lambda key: (-_RANK[Severity(key[0])], -count[key], key))
+    order = sorted(count, key=lambda key: (-RANK[Severity(key[0])], -count[key], key))
     return tuple(Tally(SEVERITY[Severity(k[0])], k[1], k[2], count[k], over[k]) for k in order)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from notify.routing import Routing, is_graver
+from notify.routing import RANK, Routing
 from rules.rule import Severity
 from store.database import Connection
 from store.notices import (
@@ -68,5 +68,5 @@ def _first(
     due_at = now if alert.severity == Severity.CRITICAL else now + _GATHER
     for channel in routing.first(alert.community, Severity(alert.severity)):
         n, severity = told.get((alert.id, channel.name), (0, None))
-        if severity is None or is_graver(Severity(alert.severity), Severity(severity)):
+        if severity is None or RANK[Severity(alert.severity)] > RANK[Severity(severity)]:
             yield NewNotice(alert.id, channel.name, "raised", n + 1, alert.severity, due_at)

@@ -43,10 +43,15 @@ def test_roles_and_names_lead_to_everyone_who_is_responsible(tmp_path):
     routing = load(tmp_path, GOOD)
     assert names(routing.first("a", Severity.WARNING)) == ["值班室/wecom"]
     assert names(routing.first("a", Severity.CRITICAL)) == ["值班室/wecom", "王经理/dingtalk", "王经理/email"]
-    assert names(routing.first("b", Severity.WARNING)) == []
     assert names(routing.first("a", Severity.INFO)) == []
-    assert names(routing.first(None, Severity.CRITICAL)) == []
     assert names(routing.last_resort(None)) == ["王经理/dingtalk", "王经理/email"]
+
+
+def test_what_a_route_leads_to_nobody_with_goes_to_the_fallback(tmp_path):
+    routing = load(tmp_path, GOOD)
+    assert names(routing.first("b", Severity.WARNING)) == ["王经理/dingtalk", "王经理/email"]
+    assert names(routing.first(None, Severity.CRITICAL)) == ["王经理/dingtalk", "王经理/email"]
+    assert routing.first("b", Severity.INFO) == ()
 
 
 def test_each_level_of_escalation_comes_later(tmp_path):
@@ -81,6 +86,9 @@ WRONG = {
     ),
     "contacts:\n- name: a\n  channels: {apprise: 's3cret://x'}": (
         "notify.yaml:3: `apprise`: apprise does not understand this address"
+    ),
+    "contacts:\n- name: a\n  channels: {email: 'mailto://s3cret@h.example?to=b@h.example,c@h.example'}": (
+        "notify.yaml:3: `email`: the address names several receivers: make each a contact of its own"
     ),
     "contacts:\n- name: a\n  channels: {webhook: {url: 'https://x', secret: s3cret}}": (
         "notify.yaml:3: unknown key `secret` in `webhook`: it can be `url`"
