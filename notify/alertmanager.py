@@ -1,6 +1,7 @@
 """The JSON that Prometheus Alertmanager (version 4 of it) sends to webhooks, so that its receivers work unchanged.
 
-Its fields: prometheus.io/docs/alerting/latest/configuration/#webhook_config.
+Its fields: prometheus.io/docs/alerting/latest/configuration/#webhook_config, and `template.Data` in its source. As
+there, a label without a value is left out, an alert that is not over ends in the year 1, a fingerprint has 16 digits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,14 @@ _NOT_OVER = "0001-01-01T00:00:00Z"
 def as_alertmanager(alerts: Sequence[ToldAlert], receiver: str, base_url: str | None) -> dict[str, Any]:
     """The alerts of one cause as one notification; a fingerprint is the same for all that is told of an occurrence."""
     told = [_alert(alert, base_url) for alert in alerts]
-    rule, community = alerts[0].rule, alerts[0].community or ""
+    group = _labels({"alertname": alerts[0].rule, "community": alerts[0].community})
     return {
         "version": "4",
-        "groupKey": f'{{}}:{{alertname="{rule}", community="{community}"}}',
+        "groupKey": "{}:{" + ", ".join(f'{name}="{value}"' for name, value in group.items()) + "}",
         "truncatedAlerts": 0,
         "status": "firing" if any(each["status"] == "firing" for each in told) else "resolved",
         "receiver": receiver,
-        "groupLabels": {"alertname": rule, "community": community},
+        "groupLabels": group,
         "commonLabels": _common([each["labels"] for each in told]),
         "commonAnnotations": _common([each["annotations"] for each in told]),
         "externalURL": base_url or "",
@@ -31,20 +32,22 @@ def as_alertmanager(alerts: Sequence[ToldAlert], receiver: str, base_url: str | 
 
 
 def _alert(alert: ToldAlert, base_url: str | None) -> dict[str, Any]:
-    labels = {
-        "alertname": alert.rule,
-        "severity": alert.severity,
-        "community": alert.community or "",
-        "device": alert.device,
-        "kind": alert.kind,
-        "building": alert.building,
-        "unit": alert.unit,
-        "room": alert.room,
-        "simulated": str(alert.simulated).lower(),
-    }
+    labels = _labels(
+        {
+            "alertname": alert.rule,
+            "severity": alert.severity,
+            "community": alert.community,
+            "device": alert.device,
+            "kind": alert.kind,
+            "building": alert.building,
+            "unit": alert.unit,
+            "room": alert.room,
+            "simulated": str(alert.simulated).lower(),
+        }
+    )
     return {
         "status": "resolved" if alert.ended_at else "firing",
-        "labels": {name: value for name, value in labels.items() if value},
+        "labels": labels,
         "annotations": {
             "summary": alert.title,
             "description": alert.message,
@@ -56,6 +59,10 @@ def _alert(alert: ToldAlert, base_url: str | None) -> dict[str, Any]:
         "generatorURL": f"{base_url.rstrip('/')}/alerts/{alert.id}" if base_url else "",
         "fingerprint": alert.id.hex[:16],
     }
+
+
+def _labels(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
 
 
 def _common(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:

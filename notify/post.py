@@ -21,7 +21,7 @@ def post_json(url: str, content: object, query: Mapping[str, str] | None = None)
 
     Raises:
         TemporarilyRefusedError: nobody answers within 20 seconds, or the answer is 408, 425, 429 or 5xx.
-        RefusedError: any other answer.
+        RefusedError: any other answer, or the address is none.
     """
     until = time.monotonic() + _LONGEST_S
     try:
@@ -31,6 +31,8 @@ def post_json(url: str, content: object, query: Mapping[str, str] | None = None)
                 body += chunk
                 if len(body) > _LONGEST_ANSWER or time.monotonic() > until:
                     break
+    except httpx.InvalidURL:
+        raise RefusedError("the address can't be used") from None
     except httpx.HTTPError as error:
         # Its own text may quote the address.
         raise TemporarilyRefusedError(_in_words(error)) from None

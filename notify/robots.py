@@ -1,8 +1,9 @@
 """The group robots of WeCom, DingTalk and Feishu.
 
 apprise has all three, but what they refuse they refuse with HTTP 200 and a code in the answer (45009 of WeCom: more
-than 20 messages a minute), which apprise 2.3 takes for accepted from WeCom and DingTalk. Codes and limits are from the
-makers' pages: developer.work.weixin.qq.com/document/path/91770, open.dingtalk.com/document/robots/custom-robot-access,
+than 20 messages a minute), which apprise 2.3 takes for accepted from WeCom and DingTalk. Messages, limits and codes are
+those of the makers' pages: developer.work.weixin.qq.com/document/path/91770 and, for the codes, .../90313;
+open.dingtalk.com/document/orgapp/custom-robots-send-group-messages;
 open.feishu.cn/document/client-docs/bot-v3/add-custom-bot.
 """
 
@@ -13,11 +14,20 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from notify.errors import TemporarilyRefusedError
+from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.post import post_json
 
-# WeCom: more than 20 messages a minute; DingTalk: the same; Feishu: more than 100 a minute.
-_TOO_MANY = frozenset({45009, 130101, 11232})
+# Too many in a minute: more than 20 for WeCom and for DingTalk (which says it in two ways), 100 for Feishu.
+_TOO_MANY = frozenset({45009, 130101, 410100, 11232})
+# What only a person can mend, so that a repetition is a waste of the time in which somebody else could be told.
+# WeCom: no such robot, or a message that it can't read.
+# DingTalk: keyword, signature or sender's address wrong; no such token or robot; stopped; group gone; unsafe text.
+# Feishu: no such robot; signature, sender's address or keyword wrong.
+_FOR_EVER = frozenset(
+    {93000}
+    | {310000, 300001, 300005, 400101, 400106, 400102, 400013, 430101, 430102, 430104}
+    | {19001, 19021, 19022, 19024}
+)
 _MINUTE_S = 60.0
 _WECOM_BYTES = 4096
 _OTHER_BYTES = 18_000
@@ -63,7 +73,8 @@ def _check(answer: bytes, code_key: str, message_key: str) -> None:
     """Look into an answer that HTTP calls a success.
 
     Raises:
-        TemporarilyRefusedError: it says no, or is no answer of a robot. Which codes are for ever, nobody tells.
+        RefusedError: it says no, for ever.
+        TemporarilyRefusedError: it says no, or is no answer of a robot.
     """
     try:
         told = json.loads(answer)
@@ -74,4 +85,6 @@ def _check(answer: bytes, code_key: str, message_key: str) -> None:
     code = told[code_key]
     if code:
         said = f"{code}: {cut(str(told.get(message_key, '')), 200)}"
+        if code in _FOR_EVER:
+            raise RefusedError(said)
         raise TemporarilyRefusedError(said, _MINUTE_S if code in _TOO_MANY else None)
