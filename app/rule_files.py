@@ -10,7 +10,10 @@ from app.output import Exit, fail
 from rules.document import nearest
 from rules.rule import Rule, RulePack
 
-Folder = Annotated[Path | None, typer.Argument(help="a folder of rule files; by default the ones in force")]
+Folder = Annotated[
+    Path | None,
+    typer.Argument(exists=True, file_okay=False, help="a folder of rule files; by default the ones in force"),
+]
 Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
 
 

@@ -4,18 +4,32 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 _WIDE = 200
 """Where nobody's terminal sets a limit, nothing is cut or wrapped."""
 
 
-def say_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
-    """Print rows under a head, on standard output; the columns named in `numbers` are set to the right."""
+def terminal(*, err: bool = False) -> Console:
+    """Standard output, or standard error, for what has colours and columns; a file or a pipe gets no colours."""
+    file = sys.stderr if err else sys.stdout
+    return Console(file=file, highlight=False, markup=False, width=None if file.isatty() else _WIDE)
+
+
+def say_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    numbers: Sequence[str] = (),
+    indent: int = 0,
+    out: Console | None = None,
+) -> None:
+    """Print rows under a head; the columns named in `numbers` are set to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in head:
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in numbers)
     for row in rows:
         table.add_row(*row)
-    console = Console(file=sys.stdout, highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDE)
-    console.print(table)
+    (out or terminal()).print(Padding.indent(table, indent))

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from rules.calendar import ALWAYS, DAYS, Calendar, MonthDay
-from rules.document import Item, Notes, as_list, as_mapping, describe, nearest, read_document
+from rules.document import Item, Notes, as_list, as_mapping, describe, nearest, quoted, read_document
 
 FILE_NAME = "calendars.yaml"
 
@@ -108,7 +108,7 @@ def _read_weekdays(item: Item, notes: Notes) -> frozenset[int] | None:
     days = list(as_list(item, notes, "`weekdays`"))
     for day in days:
         if day.plain not in DAYS:
-            notes.add(day.line, f"`weekdays` cannot have {describe(day)}{nearest(str(day.plain), DAYS)}")
+            notes.add(day.line, f"`weekdays` cannot have {quoted(day)}{nearest(str(day.plain), DAYS)}")
     return frozenset(DAYS.index(str(day.plain)) for day in days if day.plain in DAYS)
 
 

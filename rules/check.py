@@ -1,44 +1,36 @@
-"""Checks a folder of rule files: `python -m rules.check rules/definitions`."""
+"""Checks a folder of rule files, and says of each rule whether its examples come out as written."""
 
-import sys
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rules.document import Problem
-from rules.loader import RuleFileError, load_rules
+from rules.examples import run_examples
+from rules.loader import read_rules
+from rules.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A rule that could be read, and what is wrong with its examples."""
+
+    rule: Rule
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found: every problem, or else the number of rules of each kind."""
+    """What a check found: what can't be read, and every rule that can."""
 
-    problems: tuple[Problem, ...]
-    rules: Mapping[str, int]
+    unreadable: tuple[Problem, ...]
+    tested: tuple[Tested, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All of them, in the order of file and line."""
+        return tuple(sorted({*self.unreadable, *(problem for each in self.tested for problem in each.problems)}))
 
 
 def check_folder(folder: Path) -> Report:
-    """Loads the rule files of the folder and plays their examples."""
-    try:
-        pack = load_rules(folder)
-    except RuleFileError as error:
-        return Report(error.problems, {})
-    return Report((), Counter(rule.kind for rule in pack.rules))
-
-
-def main(arguments: list[str]) -> int:
-    """Prints the problems of the folder named, one a line, or the number of its rules; 1 if there are problems."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m rules.check FOLDER\n")
-        return 2
-    report = check_folder(Path(arguments[0]))
-    for problem in report.problems:
-        sys.stderr.write(f"{problem}\n")
-    for kind, count in report.rules.items():
-        sys.stdout.write(f"{kind}: {count} rules\n")
-    return 1 if report.problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    """Reads the rule files of the folder and plays the examples of every rule."""
+    rules, problems = read_rules(folder)
+    return Report(problems, tuple(Tested(rule, tuple(run_examples(rule))) for rule in rules))

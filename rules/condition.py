@@ -229,6 +229,27 @@ def as_json(condition: Condition) -> dict[str, object]:
             return {"not": as_json(part)}
 
 
+def as_words(condition: Condition) -> str:
+    """The condition as one line of a rule file."""
+    return _spelled(as_json(condition))
+
+
+def _spelled(plain: object) -> str:
+    match plain:
+        case Mapping():
+            return f"{{{', '.join(f'{key}: {_spelled(value)}' for key, value in plain.items())}}}"
+        case [one] if isinstance(one, str):
+            return one
+        case list():
+            return f"[{', '.join(map(_spelled, plain))}]"
+        case bool():
+            return str(plain).lower()
+        case float():
+            return f"{plain:.12g}"
+        case _:
+            return str(plain)
+
+
 def leaves(condition: Condition) -> tuple[Compare | Happens | Silent, ...]:
     """The parts that are not combinations, in the order in which they are written."""
     match condition:

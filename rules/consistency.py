@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise, product
 
 from devices.kind import Choice, DeviceKind, Flag
-from rules.condition import Compare, Condition, Value, as_json, compile_test, events_of, fields_of, leaves, tracks_of
+from rules.condition import Compare, Condition, Value, as_words, compile_test, events_of, fields_of, leaves, tracks_of
 
 
 def contradictions(when: Condition, until: Condition | None, kind: DeviceKind) -> Iterator[tuple[str, str]]:
@@ -14,14 +14,17 @@ def contradictions(when: Condition, until: Condition | None, kind: DeviceKind) -
     range, each limit, and one value between any two neighbours.
     """
     if fields_of(when) and not events_of(when) and not _can_hold(when, kind):
-        yield "when", f"`when` can never hold: {_worded(when)}"
+        yield "when", f"`when` can never hold: no values meet {as_words(when)}; write other limits"
     if until is None:
         return
     both = set(events_of(when)) & set(events_of(until))
     if both:
         yield "until", f"`{min(both)}` cannot both open and end an alert: take it out of `when` or `until`"
     if fields_of(until) and not events_of(until) and not _can_hold(until, kind):
-        yield "until", f"`until` can never be reached, the alert would stay open: {_worded(until)}"
+        yield (
+            "until",
+            f"`until` can never hold, no alert would end: no values meet {as_words(until)}; write other limits",
+        )
     if len({*fields_of(when), *fields_of(until)}) == 1:
         held, ended = compile_test(when), compile_test(until)
         for values in _cases((when, until), kind):
@@ -63,7 +66,3 @@ def _points(name: str, compared: Iterable[Compare], kind: DeviceKind) -> list[Va
     }
     ordered = sorted(numbers)
     return [*ordered, *((low + high) / 2 for low, high in pairwise(ordered))]
-
-
-def _worded(condition: Condition) -> str:
-    return str(as_json(condition)).replace("'", "")

@@ -12,7 +12,7 @@ from devices.kind import DeviceKind
 from rules.calendar import ALWAYS, Calendar
 from rules.condition import Condition, Silent, fields_of, gates_of
 from rules.consistency import contradictions
-from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
+from rules.document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
 from rules.duration import spell
 from rules.grammar import read_condition
 from rules.limits import read_duration
@@ -57,9 +57,13 @@ def read_rule(item: Item, kind: DeviceKind, calendars: Mapping[str, Calendar], n
     keys = as_mapping(item, _KEYS, notes, "a rule")
     if keys is None:
         return None
-    for key in _REQUIRED:
-        if key not in keys:
-            notes.add(item.line, f"`{key}` is missing: add it to the rule")
+    missing = [f"`{key}`" for key in _REQUIRED if key not in keys]
+    if missing:
+        one = len(missing) == 1
+        notes.add(
+            item.line,
+            f"{', '.join(missing)} {'is' if one else 'are'} missing: add {'it' if one else 'them'} to the rule",
+        )
     _read_kind(keys, kind, notes)
     gap = _read_delay(keys, "gap", usual_gap(kind.reporting_period), notes)
     subject = Subject(kind, gap, _read_word(keys, "scope", Scope.DEVICE, notes))
@@ -109,7 +113,7 @@ def _read_name(keys: Mapping[str, Item], notes: Notes) -> str:
 def _read_kind(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> None:
     named = keys.get("kind")
     if named and named.plain != kind.name:
-        notes.add(named.line, f"`kind` must be `{kind.name}` as the file is named, not {describe(named)}")
+        notes.add(named.line, f"`kind` must be `{kind.name}` as the file is named, not {quoted(named)}: change either")
 
 
 def _read_word(keys: Mapping[str, Item], key: str, default: Word, notes: Notes) -> Word:
@@ -119,7 +123,7 @@ def _read_word(keys: Mapping[str, Item], key: str, default: Word, notes: Notes) 
     words = {word.value: word for word in type(default)}
     if isinstance(item.plain, str) and item.plain in words:
         return words[item.plain]
-    notes.add(item.line, f"`{key}` cannot be {describe(item)}{nearest(str(item.plain), words)}")
+    notes.add(item.line, f"`{key}` cannot be {quoted(item)}{nearest(str(item.plain), words)}")
     return default
 
 
@@ -153,7 +157,7 @@ def _read_schedule(keys: Mapping[str, Item], calendars: Mapping[str, Calendar], 
             )
         return None
     if item and not (isinstance(name, str) and name in calendars):
-        notes.add(item.line, f"there is no calendar {describe(item)}{nearest(str(name), (ALWAYS, *calendars))}")
+        notes.add(item.line, f"there is no calendar {quoted(item)}{nearest(str(name), (ALWAYS, *calendars))}")
     return calendars.get(str(name))
 
 
@@ -162,12 +166,12 @@ def _read_text(keys: Mapping[str, Item], key: str, kind: DeviceKind, when: Condi
     if item is None:
         return ""
     if not isinstance(item.plain, str) or not item.plain.strip():
-        notes.add(item.line, f"`{key}` must be a text, not {describe(item)}")
+        notes.add(item.line, f"`{key}` must be a text for people, in quotes, not {describe(item)}")
         return ""
     try:
         names = placeholders(item.plain)
     except ValueError as error:
-        notes.add(item.line, f"`{key}` has braces that cannot be read ({error}): write {{device}}")
+        notes.add(item.line, f"`{key}` has braces that cannot be read ({error}): write a placeholder as {{device}}")
         return ""
     if when is not None:
         allowed = allowed_placeholders(kind, when)
@@ -209,5 +213,6 @@ def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes:
     if rule.allowed_gap < kind.reporting_period:
         period = spell(kind.reporting_period)
         notes.add(
-            keys["gap"].line, f"`gap` is shorter than the reporting period: nothing could last; at least {period}"
+            keys["gap"].line,
+            f"`gap` must be at least the reporting period, {period}: with a shorter one nothing could last",
         )

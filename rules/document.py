@@ -45,7 +45,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.get_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(problem="aliases are not read: write it out", problem_mark=mark)
+            raise yaml.composer.ComposerError(
+                problem="aliases (`*name`) are not read: write out what it stands for", problem_mark=mark
+            )
         return super().compose_node(parent, index)  # type: ignore[arg-type]
 
 
@@ -72,7 +74,9 @@ def _item(loader: yaml.SafeLoader, node: yaml.Node, notes: Notes, line: int | No
     if isinstance(node, yaml.MappingNode):
         return Item(line, _mapping(loader, node, notes))
     try:
-        return Item(line, loader.construct_object(node))
+        plain = loader.construct_object(node)
+        # YAML 1.1 takes 22:00 for 22 times 60; nobody who writes it does.
+        return Item(line, node.value if isinstance(plain, int | float) and ":" in node.value else plain)
     except ValueError as error:
         notes.add(line, f"{node.value!r} cannot be read ({error}): put it in quotes or correct it")
         return Item(line, None)
@@ -118,6 +122,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f": it can be {', '.join(f'`{name}`' for name in known)}" if known else ": there is none"
 
 
+def quoted(item: Item) -> str:
+    """A value that is none of those it can be, as a problem names it."""
+    return f"`{item.plain}`" if isinstance(item.plain, str) and item.plain else describe(item)
+
+
 def describe(item: Item) -> str:
     """What a value is, as a problem names it."""
     match item.plain:
@@ -130,6 +139,6 @@ def describe(item: Item) -> str:
         case dict():
             return "a mapping"
         case str() as text:
-            return f"the text {text!r}"
+            return f"the text {text!r}" if text else "an empty text"
         case plain:
             return str(plain)

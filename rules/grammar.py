@@ -1,5 +1,6 @@
 """What rule files may say in `when` and `until`: one table from the word to the function that reads it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
@@ -14,19 +15,26 @@ from rules.tracks.compared import HOWS
 from rules.tracks.repeats import Repeated, Rises
 from rules.tracks.window import AGGREGATES
 
+_FORMULA = re.compile(r"(\w+) *([<>=])=? *(\S+)")
+_SIGNS = {">": "above", "<": "below", "=": "equals"}
 _LEAST_JITTER = timedelta(seconds=5)
 
 
 def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | None:
     """Reads one condition; None after noting what is wrong with it."""
     before = len(notes.problems)
+    if isinstance(item.plain, str) and (formula := _FORMULA.fullmatch(item.plain)):
+        name, sign, limit = formula.groups()
+        notes.add(item.line, f"a condition is no formula: write {{field: {name}, {_SIGNS[sign]}: {limit}}}")
+        return None
     keys = as_mapping(item, _WORDS, notes, "a condition")
     if keys is None:
         return None
     forms = [word for word in FORMS if word in keys and not _BESIDE.get(word, {""}) <= set(keys)]
     if len(forms) != 1:
         found = _listed(forms) if forms else "none"
-        notes.add(item.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}")
+        several = ": write each as a condition of its own, in `all` or `any`" if forms else ""
+        notes.add(item.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}{several}")
         return None
     if len(notes.problems) == before:
         _refuse_others(keys, forms[0], notes)
@@ -72,6 +80,9 @@ def read_event_name(item: Item, kind: DeviceKind, notes: Notes) -> str | None:
     """Reads the name of an event of the kind; None after noting that it has none such."""
     if isinstance(item.plain, str) and kind.event(item.plain):
         return item.plain
+    if isinstance(item.plain, str) and kind.field(item.plain):
+        notes.add(item.line, f"`{item.plain}` is a field, and no event: write {{field: {item.plain}, ...}}")
+        return None
     known = (event.name for event in kind.events)
     notes.add(item.line, f"{kind.name} has no event `{item.plain}`{nearest(str(item.plain), known)}")
     return None
@@ -84,7 +95,9 @@ def _read_silent(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Co
     periods = inner.get("periods")
     if periods is None or isinstance(periods.plain, bool) or not isinstance(periods.plain, int) or periods.plain < 1:
         line = (periods or keys["silent"]).line
-        notes.add(line, "`silent` needs `periods`, a whole number of reporting periods from 1")
+        notes.add(
+            line, "`silent` needs `periods`, a whole number of reporting periods from 1, such as `silent: {periods: 4}`"
+        )
         return None
     jitter: timedelta | None = max(_LEAST_JITTER, subject.kind.reporting_period / 10)
     if "jitter" in inner:
@@ -122,7 +135,8 @@ def _refuse_others(keys: Mapping[str, Item], form: str, notes: Notes) -> None:
     for key, item in keys.items():
         if key != form and key not in FORMS[form].words:
             owners = [word for word, (_, words) in FORMS.items() if key in words]
-            notes.add(item.line, f"`{key}` needs {_listed(owners, ' or ')}, it says nothing about `{form}`")
+            belongs = f"`{key}` belongs to {_listed(owners, ' or ')}, and says nothing about `{form}`"
+            notes.add(item.line, f"{belongs}: drop it, or write a condition with {_listed(owners, ' or ')}")
 
 
 def _listed(words: Iterable[str], last: str = ", ") -> str:

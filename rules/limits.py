@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from devices.kind import Choice, Counter, Field, Flag, Gauge
 from rules.condition import COMPARISONS, ComparableTrack, Compare, Value
-from rules.document import Item, Notes, describe, nearest
+from rules.document import Item, Notes, describe, nearest, quoted
 from rules.duration import parse_duration
 
 _QUANTITY = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)\s*(\S+)")
@@ -56,7 +56,7 @@ def read_number(item: Item, field: Gauge | Counter, notes: Notes) -> float | Non
     """Reads a number that the field can have, in its unit; None after noting why it cannot."""
     if isinstance(item.plain, bool) or not isinstance(item.plain, int | float):
         unit = "without a unit" if field.unit == "1" else f"in {field.unit}"
-        instead = _converted(item.plain, field.unit)
+        instead = _converted(item.plain, field)
         notes.add(item.line, f"`{field.name}` is a number {unit}, not {describe(item)}{instead}")
         return None
     low, high = field.possible
@@ -67,11 +67,12 @@ def read_number(item: Item, field: Gauge | Counter, notes: Notes) -> float | Non
     return float(item.plain)
 
 
-def _converted(plain: object, unit: str) -> str:
-    """The end of a sentence about a number that has its unit with it: the number to write instead, if it is clear."""
-    match = _QUANTITY.fullmatch(plain.strip()) if isinstance(plain, str) else None
+def _converted(plain: object, field: Gauge | Counter) -> str:
+    """The end of a sentence about what is no number: the one to write instead, or which there are."""
+    match, unit = _QUANTITY.fullmatch(plain.strip()) if isinstance(plain, str) else None, field.unit
     if match is None:
-        return ""
+        low, high = field.possible
+        return f": write one from {low:g} to {high:g}"
     number, given = float(match[1]), match[2].replace("m3", "m³")
     for base in (unit, *(unit.removeprefix(prefix) for prefix in _PREFIXES if prefix and unit.startswith(prefix))):
         for prefix, factor in _PREFIXES.items():
@@ -93,7 +94,7 @@ def read_value(item: Item, field: Field, notes: Notes) -> Value | None:
         case Choice():
             if isinstance(item.plain, str) and item.plain in field.choices:
                 return item.plain
-            notes.add(item.line, f"`{field.name}` cannot be {describe(item)}{nearest(str(item.plain), field.choices)}")
+            notes.add(item.line, f"`{field.name}` cannot be {quoted(item)}{nearest(str(item.plain), field.choices)}")
     return None
 
 
@@ -110,6 +111,6 @@ def read_span(item: Item, notes: Notes) -> timedelta | None:
     """Reads a duration that is longer than nothing."""
     span = read_duration(item, notes)
     if span == timedelta():
-        notes.add(item.line, f"0 is no time at all: write a longer duration than {item.plain}")
+        notes.add(item.line, f"`{item.plain}` is no time at all: write a longer duration")
         return None
     return span

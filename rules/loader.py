@@ -4,7 +4,7 @@ A file `<kind>.yaml` is a list of rules for that kind of device (or for `pipelin
 `calendars.yaml`, which need not be there, adds calendars to those of `rules.calendar_file`. The
 vocabulary of conditions is in `rules.grammar`, the keys of a rule in `rules.definition`. `load_rules(folder)` gives
 the `RulePack`; it raises `RuleFileError` with every problem of every file, each with file, line and what to write
-instead. A rule is part of the pack only if its examples come out as written.
+instead. A rule is part of the pack only if its examples come out as written. `read_rules(folder)` does not play them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,28 +28,34 @@ class RuleFileError(RulesError):
 
 
 def load_rules(folder: Path) -> RulePack:
-    """Loads and checks every rule file of the folder.
+    """Loads and checks every rule file of the folder, and plays the examples.
 
     Raises:
         RuleFileError: Any of them cannot be used, or there is none.
     """
-    rules: list[Rule] = []
-    problems: list[Problem] = []
-    names: dict[str, str] = {}
+    rules, problems = read_rules(folder)
+    problems = (*problems, *(problem for rule in rules for problem in run_examples(rule)))
+    if problems:
+        raise RuleFileError(problems)
+    return RulePack(rules)
+
+
+def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+    """The rules of the folder that can be read, and everything that is wrong with the files otherwise."""
     found = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
     paths = [path for path in found if path.name != FILE_NAME]
     if not paths:
-        raise RuleFileError([Problem(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files")])
+        return (), (Problem(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files"),)
+    rules: list[Rule] = []
+    names: dict[str, str] = {}
     notes = Notes(FILE_NAME)
     calendars = read_calendars(folder, notes)
-    problems += notes.problems
+    problems = notes.problems
     for path in paths:
         notes = Notes(path.name)
         rules += _read_file(path, calendars, notes, names)
         problems += notes.problems
-    if problems:
-        raise RuleFileError(problems)
-    return RulePack(tuple(rules))
+    return tuple(rules), tuple(problems)
 
 
 def _read_file(path: Path, calendars: Mapping[str, Calendar], notes: Notes, names: dict[str, str]) -> list[Rule]:
@@ -76,7 +82,6 @@ def _read_file(path: Path, calendars: Mapping[str, Calendar], notes: Notes, name
         rule = read_rule(item, kind, calendars, notes)
         if rule:
             rules.append(rule)
-            notes.problems += run_examples(rule, kind)
     return rules
 
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 from devices.kind import Choice, Counter, DeviceKind, EventField, Flag, Gauge, Personal
 from rules.condition import Value
-from rules.document import Item, Notes, as_list, as_mapping, describe, nearest
+from rules.document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
+from rules.duration import spell
 from rules.grammar import read_event_name
 from rules.limits import read_duration, read_number, read_span, read_value
 from rules.rule import Phase, Step
@@ -59,13 +60,16 @@ def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[Step]:
 
 def _read_repetition(keys: Mapping[str, Item], line: int, notes: Notes) -> tuple[int, timedelta] | None:
     if "every" not in keys or "for" not in keys:
-        notes.add(line, "`every` and `for` stand together: write how often, and for how long")
+        notes.add(
+            line, "`every` and `for` stand together: write how often and for how long, such as {every: 1h, for: 24h}"
+        )
         return None
     every, length = read_span(keys["every"], notes), read_span(keys["for"], notes)
     if every is None or length is None:
         return None
     if not 1 <= length // every < _MOST:
-        notes.add(keys["for"].line, f"`for` holds `every` at least once and at most {_MOST:,} times")
+        often = f"`every` ({spell(every)}) has to fit into `for` ({spell(length)}) 1 to {_MOST - 1:,} times"
+        notes.add(keys["for"].line, f"{often}: write a longer or a shorter one")
         return None
     return length // every + 1, every
 
@@ -135,5 +139,5 @@ def _read_phase(item: Item, notes: Notes) -> Phase | None:
     phases = [phase.value for phase in Phase if phase is not Phase.MUTED]
     if item.plain in phases:
         return Phase(str(item.plain))
-    notes.add(item.line, f"`then` cannot be {describe(item)}{nearest(str(item.plain), phases)}")
+    notes.add(item.line, f"`then` cannot be {quoted(item)}{nearest(str(item.plain), phases)}")
     return None

@@ -34,7 +34,9 @@ class Subject(NamedTuple):
 def read_field_name(item: Item, kind: DeviceKind, notes: Notes) -> Field | None:
     """Reads the name of a field of the kind; None after noting that it has none such."""
     field = kind.field(item.plain) if isinstance(item.plain, str) else None
-    if field is None:
+    if field is None and isinstance(item.plain, str) and kind.event(item.plain):
+        notes.add(item.line, f"`{item.plain}` is an event, and no field: write {{event: {item.plain}}}")
+    elif field is None:
         known = (one.name for one in kind.fields)
         notes.add(item.line, f"{kind.name} has no field `{item.plain}`{nearest(str(item.plain), known)}")
     return field
@@ -126,7 +128,7 @@ def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, note
         return None
     for one in (field, other):
         if not isinstance(one, Gauge | Counter):
-            notes.add(item.line, f"`{one.name}` is no number and cannot be compared with another field")
+            notes.add(item.line, f"`{one.name}` is no number, and only numbers are compared: use `equals` alone")
     if not isinstance(field, Gauge | Counter) or not isinstance(other, Gauge | Counter):
         return None
     if _cannot_be_compared(field, other, how, item, notes):
@@ -137,8 +139,13 @@ def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, note
 def _cannot_be_compared(field: Gauge | Counter, other: Gauge | Counter, how: str, item: Item, notes: Notes) -> bool:
     if field.name != other.name and (how != "difference" or field.unit == other.unit):
         return False
-    reason = "is the same field" if field.name == other.name else f"is in {other.unit}, not in {field.unit}"
-    notes.add(item.line, f"`{other.name}` {reason}: compare `{field.name}` with another field of its unit")
+    if field.name == other.name:
+        reason = "is compared with itself: name another one"
+    else:
+        reason = (
+            f"is in {other.unit}, not in {field.unit}: compare `{field.name}` by `ratio`, or with a field of its unit"
+        )
+    notes.add(item.line, f"`{other.name}` {reason}")
     return True
 
 
@@ -149,7 +156,7 @@ def _read_baseline(keys: Mapping[str, Item], field: Field, subject: Subject, not
         if key in keys:
             notes.add(keys[key].line, f"write `{DEVIATIONS}` instead of `{key}`, such as `{DEVIATIONS}: {{above: 6}}`")
     if not isinstance(field, Gauge):
-        notes.add(item.line, f"`{field.name}` is no measured number: only such a field has a baseline")
+        notes.add(item.line, f"`{field.name}` has no baseline: take a measured number, {_names(subject.kind, Gauge)}")
         return None
     if DEVIATIONS not in keys:
         notes.add(item.line, f"`compared_with: {BASELINE}` needs `{DEVIATIONS}`, such as `{DEVIATIONS}: {{above: 6}}`")
@@ -163,15 +170,26 @@ def _read_baseline(keys: Mapping[str, Item], field: Field, subject: Subject, not
 
 def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
     hows = [how for how in HOWS if how in keys]
-    for word in COMPARISONS:
-        if word in keys:
-            wanted = f"write `{word}` inside `difference` or `ratio`: {{difference: {{{word}: ...}}}}"
-            notes.add(keys[word].line, wanted)
+    outside = [word for word in COMPARISONS if word in keys]
+    for word in outside:
+        wanted = (
+            f"write `{word}` inside `difference` or `ratio`, such as `difference: {{{word}: {_plainly(keys[word])}}}`"
+        )
+        notes.add(keys[word].line, wanted)
     if len(hows) == 1:
         return hows[0]
-    line = keys["compared_with"].line
-    notes.add(line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
+    if hows or not outside:
+        line = keys["compared_with"].line
+        notes.add(line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
     return None
+
+
+def _plainly(item: Item) -> str:
+    return str(item.plain) if isinstance(item.plain, int | float) else "..."
+
+
+def _names(kind: DeviceKind, sort: type[Gauge | Counter]) -> str:
+    return ", ".join(f"`{field.name}`" for field in kind.fields if isinstance(field, sort))
 
 
 def _read_inner_limit(item: Item, track: ComparableTrack, notes: Notes) -> Compare | None:
@@ -183,7 +201,8 @@ def _read_balance(keys: Mapping[str, Item], field: Field, subject: Subject, note
     """Reads `{field: volume_m3, compared_with: households, over: 24h, settle: 6h, ratio: {above: 1.1}}`."""
     item, over, how = keys["compared_with"], keys.get("over"), _read_how(keys, notes)
     if not isinstance(field, Counter):
-        notes.add(item.line, f"`{field.name}` is no counter: a master meter is compared by what meters have counted")
+        counters = _names(subject.kind, Counter)
+        notes.add(item.line, f"`{field.name}` is no counter, by which meters are compared: take {counters}")
     if over is None:
         notes.add(item.line, f"`compared_with: {HOUSEHOLDS}` needs `over`, the window, such as `over: 24h`")
         return None
@@ -194,8 +213,11 @@ def _read_balance(keys: Mapping[str, Item], field: Field, subject: Subject, note
     if _is_out_of_range(length, subject.kind, over, notes):
         return None
     if settle >= length or subject.gap > length:
-        shorter = f"`settle` ({spell(settle)}) and `gap` ({spell(subject.gap)}) must not be longer than `over`"
-        notes.add(over.line, f"{shorter}: write a longer window than {spell(length)}")
+        shorter = f"`settle` ({spell(settle)}) must be shorter than `over` ({spell(length)})"
+        notes.add(
+            over.line,
+            f"{shorter}, and `gap` ({spell(subject.gap)}) not longer: write a longer window, or shorter times",
+        )
         return None
     track = Balance(field, how, length, settle, subject.scope, subject.kind.reporting_period, subject.gap)
     return _read_inner_limit(keys[how], track, notes)
@@ -205,7 +227,7 @@ def read_times(keys: Mapping[str, Item], notes: Notes) -> tuple[int, timedelta] 
     """Reads the numbers of `{repeats: 3, within: 10m, ...}`; None after noting what is wrong with them."""
     item, within = keys["repeats"], keys.get("within")
     if ("event" in keys) == ("of" in keys):
-        notes.add(item.line, "`repeats` needs either `event`, the events, or `of`, a condition on fields")
+        notes.add(item.line, "`repeats` needs exactly one of `event` (which events) and `of` (a condition on fields)")
         return None
     if isinstance(item.plain, bool) or not isinstance(item.plain, int) or not 2 <= item.plain <= _MOST_TIMES:
         notes.add(item.line, f"`repeats` is a whole number from 2 to {_MOST_TIMES}, not {describe(item)}")

@@ -1,6 +1,7 @@
 """`anju rules check` and `anju rules test`, for whoever writes rules."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,39 +14,108 @@ BAD = Path(__file__).parents[1] / "unit" / "rules_fixtures" / "bad"
 def test_the_rules_that_come_with_anju_are_good(tmp_path):
     checked = anju("rules", "check", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
-    *kinds, total = checked.stdout.splitlines()
-    counts = [int(line.split(": ")[1].removesuffix(" rules")) for line in kinds]
-    assert total == f"{sum(counts)} rules, all examples hold"
+    assert checked.stderr == ""
+    head, *kinds, total, _, last = checked.stdout.splitlines()
+    assert head.split() == ["kind", "rules", "紧急", "重要", "一般", "提示", "examples"]
+    counts = [int(line.split()[1]) for line in kinds]
+    assert int(total.split()[0]) == sum(counts)
+    assert last.startswith(f"{sum(counts)} rules in ")
+    assert last.endswith(", all examples hold")
 
 
 def test_every_rule_and_the_number_of_its_examples_is_listed(tmp_path):
     listed = json.loads(anju("rules", "test", "--json", cwd=tmp_path).stdout)
     counted = json.loads(anju("rules", "check", "--json", cwd=tmp_path).stdout)
-    assert counted["problems"] == []
-    assert len(listed) == sum(counted["rules"].values())
-    assert all(rule["examples"] >= 1 for rule in listed)
+    assert listed["problems"] == counted["problems"] == []
+    assert Counter(rule["kind"] for rule in listed["rules"]) == counted["rules"]
+    assert all(rule["holds"] and rule["examples"] >= 1 and "played" not in rule for rule in listed["rules"])
+    shown = anju("rules", "test", cwd=tmp_path).stdout.splitlines()
+    for rule in listed["rules"]:
+        assert any(line.split()[:2] == ["ok", rule["rule"]] and rule["title"] in line for line in shown)
 
 
 @pytest.mark.parametrize(("command", "folder"), [("check", "above_a_flag"), ("test", "example_disagrees")])
-def test_what_is_wrong_is_said_by_file_and_line(command, folder, tmp_path):
+def test_what_is_wrong_is_said_by_file_and_line_above_the_line_itself(command, folder, tmp_path):
     done = anju("rules", command, BAD / folder, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr == (BAD / folder / "expected.txt").read_text()
+    expected = (BAD / folder / "expected.txt").read_text().splitlines()
+    file, number, _ = expected[0].split(":", 2)
+    said, line = done.stderr.splitlines()[:2]
+    assert said == f"{BAD / folder}/{expected[0]}"
+    assert line == f"{number:>5} | {(BAD / folder / file).read_text().splitlines()[int(number) - 1]}"
+
+
+def test_an_example_that_fails_is_told_step_by_step(tmp_path):
+    told = anju("rules", "test", BAD / "example_disagrees", cwd=tmp_path).stderr.splitlines()
+    first, second = (line.split() for line in told[told.index("  example on line 9") + 2 :][:2])
+    assert first == [">", "0s", "voltage_v", "245", "yes", "no", "pending", "to", "10m", "active"]
+    assert second == ["15m", "voltage_v", "230", "no", "yes", "normal", "normal"]
+    assert told[-1] == "1 of 1 rule failed"
+
+
+def test_a_rule_is_told_step_by_step_with_what_it_makes_of_many_readings(tmp_path):
+    done = anju("rules", "test", "--rule", "water_leak", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  ok")] == ["water_leak"]
+    assert "... 22 more readings" in done.stdout
+    assert "= flow_m3_h_minimum_1d_gap_4h 0.03" in done.stdout
+
+
+def test_a_program_can_read_how_an_example_failed(tmp_path):
+    done = anju("rules", "test", BAD / "example_disagrees", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    [rule] = json.loads(done.stdout)["rules"]
+    [[first, second]] = rule["played"]
+    assert rule["holds"] is False
+    assert first == {
+        "line": 9,
+        "at_s": 0,
+        "event": None,
+        "values": {"voltage_v": 245},
+        "made": {},
+        "when": True,
+        "until": False,
+        "phase": "pending",
+        "due_s": 600,
+        "expected": "active",
+        "holds": False,
+    }
+    assert second["holds"] is True
 
 
 @pytest.mark.parametrize("command", ["check", "test"])
 def test_a_program_can_read_what_is_wrong(command, tmp_path):
-    done = anju("rules", command, BAD / "above_a_flag", "--json", cwd=tmp_path)
+    done = anju("rules", command, BAD / "several_problems", "--json", cwd=tmp_path)
     assert done.returncode == 1
-    expected = (BAD / "above_a_flag" / "expected.txt").read_text().splitlines()
-    assert json.loads(done.stdout) == {"problems": expected, "rules": {}}
+    expected = (BAD / "several_problems" / "expected.txt").read_text().splitlines()
+    found = json.loads(done.stdout)
+    assert [f"{each['file']}:{each['line']}: {each['message']}" for each in found["problems"]] == expected
+    assert found["folder"] == str(BAD / "several_problems")
+
+
+@pytest.mark.parametrize(("forced", "colours"), [({}, False), ({"FORCE_COLOR": "1"}, True)])
+def test_there_are_colours_only_where_somebody_sees_them(forced, colours, tmp_path):
+    done = anju("rules", "check", BAD / "above_a_flag", cwd=tmp_path, **forced)
+    assert ("\x1b[" in done.stderr) is colours
+
+
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_a_file_is_no_folder_of_rules(command, tmp_path):
+    done = anju("rules", command, BAD / "above_a_flag" / "electricity_meter.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is a file" in done.stderr
+
+
+def test_a_test_of_one_rule_needs_its_right_name(tmp_path):
+    done = anju("rules", "test", "--rule", "water_laek", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean `water_leak`?" in done.stderr
 
 
 def test_the_folder_in_the_settings_is_the_one_in_force(tmp_path):
     done = anju("rules", "check", cwd=tmp_path, ANJU_RULES_DIR=str(BAD / "above_a_flag"))
     assert done.returncode == 1
-    assert done.stderr.startswith("electricity_meter.yaml:4:")
+    assert done.stderr.startswith(f"{BAD}/above_a_flag/electricity_meter.yaml:4:")
 
 
 def test_a_folder_without_rules_is_no_success(tmp_path):
