@@ -1,0 +1,82 @@
+"""Every query of every dashboard on a real database, and the lists of devices."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import pytest
+
+from devices.catalogue import KIND_BY_NAME, KINDS
+from grafana import queries
+from grafana.pages import pages
+
+
+def queries_of(content: Mapping[str, Any]) -> list[str]:
+    targets = [target for panel in content["panels"] for target in panel.get("targets", [])]
+    return [target["rawSql"] for target in targets] + [item["query"] for item in content["templating"]["list"]]
+
+
+def test_every_query_runs_with_the_rights_that_grafana_has(town, reader, now):
+    names = [f"{kind.name}-1".replace("_", "-") for kind in KINDS]
+    for kind, name in zip(KINDS, names, strict=True):
+        town.add_every_field(kind, name, now)
+    keys = [f"jia-yuan/{name}" for name in names]
+    nothing, hostile = (), ("'); DROP TABLE device; --", "jia-yuan")
+    for timescaledb in (True, False):
+        for community, device in ((reader.view.community, keys), (nothing, nothing), (hostile, hostile)):
+            for page in pages():
+                for query in queries_of(page.content):
+                    choices = {"community": community, "device": device, "timescaledb": timescaledb, "search": "号'%"}
+                    reader.rows(query, **choices)
+
+
+def test_the_role_of_grafana_reads_no_secret_and_writes_nothing(town, reader):
+    town.add_device("camera", "gate")
+    for forbidden in ("SELECT secret_hash FROM device", "SELECT payload FROM rejection", "SELECT * FROM rule_state"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.connection.execute(forbidden)
+    for change in ("DELETE FROM event", "UPDATE alert SET title = ''", "INSERT INTO community VALUES ('x')"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.connection.execute(change)
+
+
+def test_the_grants_may_be_given_twice(town, reader):
+    town.let_grafana_read()
+    assert reader.rows(queries.communities()) == [
+        {"__text": "佳园小区", "__value": "jia-yuan"},
+        {"__text": "康'庭小区", "__value": "kang-ting"},
+    ]
+
+
+def test_the_fleet_tells_silent_never_heard_and_disconnected_apart(town, reader, now):
+    camera = KIND_BY_NAME["camera"]
+    fresh, old = now, now - 4 * camera.reporting_period
+    states = {"fine": (fresh, "online"), "silent": (old, None), "gone": (old, "offline"), "born": (None, "online")}
+    for name, (last, connection) in states.items():
+        town.add_state(town.add_device("camera", name, simulated=name == "fine"), last, connection)
+    town.add_device("camera", "unheard")
+    town.add_device("camera", "elsewhere", "kang-ting")
+    (row,) = reader.rows(queries.fleet([camera]), community=["jia-yuan"])
+    assert row == {
+        "类型": "视频监控", "设备总数": 5, "按时上报": 1, "静默": 2, "从未上报": 2, "在线": 2, "离线": 1, "其中模拟": 1,
+    }  # fmt: skip
+    silent = reader.rows(queries.silent_devices(), community=["jia-yuan"])
+    assert {item["设备"] for item in silent} == {"silent", "gone"}
+    assert all(item["静默时长"] >= 240 for item in silent)
+
+
+def test_a_kind_without_devices_has_a_row_of_zeros(reader):
+    rows = reader.rows(queries.fleet(KINDS))
+    assert [row["类型"] for row in rows] == [kind.zh for kind in KINDS]
+    assert all(row["设备总数"] == row["从未上报"] == row["静默"] == 0 for row in rows)
+
+
+def test_the_list_of_devices_narrows_to_what_was_typed(town, reader):
+    for name, community in (("w1", "jia-yuan"), ("w2", "jia-yuan"), ("w3", "kang-ting")):
+        town.add_device("water_meter", name, community)
+    town.add_device("camera", "w4")
+    options = queries.devices(KIND_BY_NAME["water_meter"])
+    assert [row["__value"] for row in reader.rows(options)] == ["jia-yuan/w1", "jia-yuan/w2", "kang-ting/w3"]
+    assert [row["__value"] for row in reader.rows(options, community=["kang-ting"])] == ["kang-ting/w3"]
+    assert [row["__value"] for row in reader.rows(options, search="W2")] == ["jia-yuan/w2"]
+    assert len(reader.rows(options, search="3号楼 2单元")) == 3
