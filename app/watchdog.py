@@ -7,6 +7,7 @@ counts it. What does not come within half a minute is itself an alert, written s
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -48,9 +49,12 @@ def run_watchdog(settings: WatchdogSettings, stop: threading.Event) -> None:
         try:
             with _connected(settings) as connection:
                 _register(connection)
+                # Whoever watched before may have been ended between breaking and mending.
+                _say(settings, datetime.now(UTC), _BATTERY_NEW_V)
                 while not stop.is_set():
+                    next_round = time.monotonic() + settings.round_s
                     _go_round(connection, settings, stop)
-                    stop.wait(settings.round_s)
+                    stop.wait(max(0.0, next_round - time.monotonic()))
         except DatabaseUnavailableError as error:
             log.warning("the watchdog waits for the database", error=str(error))
             stop.wait(_PUBLISH_S)
@@ -80,11 +84,11 @@ def _go_round(connection: Connection, settings: WatchdogSettings, stop: threadin
     device_id = find_watchdog(connection)
     began = datetime.now(UTC)
     broken_at = began.replace(microsecond=began.microsecond // 1000 * 1000)
-    sent = _say(settings, broken_at, _BATTERY_LOW_V)
     until = began + timedelta(seconds=settings.patience_s)
-    seen = False
-    while sent and device_id is not None and not seen and not stop.is_set() and datetime.now(UTC) < until:
-        stop.wait(_LOOK_S)
+    sent = seen = False
+    while device_id is not None and not seen and not stop.is_set() and datetime.now(UTC) < until:
+        sent = sent or _say(settings, broken_at, _BATTERY_LOW_V)
+        stop.wait(_LOOK_S if sent else _PUBLISH_S)
         seen = has_raised(connection, device_id, broken_at)
     if stop.is_set() and not seen:
         return
