@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +22,6 @@ def say_table(
     rows: Iterable[Sequence[str | Text]],
     *,
     numbers: Sequence[str] = (),
-    indent: int = 0,
     out: Console | None = None,
 ) -> None:
     """Print rows under a head; the columns named in `numbers` are set to the right."""
@@ -32,4 +30,4 @@ def say_table(
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in numbers)
     for row in rows:
         table.add_row(*row)
-    (out or terminal()).print(Padding.indent(table, indent))
+    (out or terminal()).print(table)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import typer
 
-from api.labels import SUPPRESSION
-from app.output import Exit, fail, say, say_json
+from api.labels import ATTENTION, PROCESS, SUPPRESSION
+from app.explain_text import say_told
+from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
@@ -69,7 +70,7 @@ def explain_alert(
     if as_json:
         say_json(told)
     else:
-        _say(told)
+        say_told(told)
 
 
 def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
@@ -86,7 +87,9 @@ def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
         "device": f"{alert.community}/{alert.device}" if alert.device else None,
         "title": alert.title,
         "message": alert.message,
-        "state": [f"{alert.process}, {alert.attention}", *map(_worded, causes)],
+        "process": alert.process,
+        "attention": alert.attention,
+        "state": [f"{PROCESS[alert.process]}，{ATTENTION[alert.attention]}", *map(_worded, causes)],
         "steps": [_step(step, alert) for step in steps],
     }
 
@@ -154,15 +157,3 @@ def _at(
         pass
     memories: Sequence[DeviceMemory] = engine.drain_memories()
     return engine.instance(rule.name, device.id), memories[0] if memories else None
-
-
-def _say(told: dict[str, Any]) -> None:
-    say(f"{told['title']}  {told['rule']}  {told['device'] or '平台'}\n{told['message']}")
-    for line in told["state"]:
-        say(f"  {line}")
-    for step in told["steps"]:
-        late = (step["decided_at"] - step["at"]).total_seconds()
-        decided = f"，{late:.0f} 秒后判定" if late >= 1 else ""
-        say(f"\n{step['at'].astimezone(CITY):%F %H:%M:%S}  {step['from']} -> {step['to']}  {step['reason']}{decided}")
-        for sentence in step["why"]:
-            say(f"  {sentence}")

@@ -73,8 +73,9 @@ def test_an_alert_is_explained_step_by_step_from_its_first_reading_on(rules, his
     [(alert,)] = query(history, "SELECT id::text FROM alert WHERE rule = 'electricity_voltage_high'")
     done = rules("explain", alert)
     assert done.returncode == 0, done.stderr
-    steps = [line.split("  ")[1] for line in done.stdout.splitlines() if " -> " in line]
-    assert steps == ["normal -> pending", "pending -> active", "active -> recovering", "recovering -> normal"]
+    steps = [line.split("  ")[1] for line in done.stdout.splitlines() if " → " in line]
+    assert steps == ["正常 → 观察中", "观察中 → 发生中", "发生中 → 恢复中", "恢复中 → 正常"]
+    assert "  已结束，未确认" in done.stdout.splitlines()
     assert "电压 245 V，高于限值 235.4 V" in done.stdout
     assert "自11月10日 12:15:00起持续满 30 分钟，11月10日 12:45:00报警。" in done.stdout
 

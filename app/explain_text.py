@@ -1,0 +1,35 @@
+"""Why an alert came and went, or where a rule stands, as a person reads it on a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.padding import Padding
+from rich.text import Text
+
+from api.labels import ACT, ATTENTION, PHASE
+from app.tables import terminal
+from rules.goals import CITY
+
+_STATES = {**PHASE, **ATTENTION}
+_HEAD, _QUIET = "bold", "dim"
+
+
+def say_told(told: Mapping[str, Any]) -> None:
+    """Print it in Chinese: the alert or the rule, how it stands, and each step with its reasons; what is long wraps."""
+    out = terminal()
+    out.print(Text.assemble((told["title"], _HEAD), "  ", (f"{told['rule']}  {told['device'] or '平台'}", _QUIET)))
+    for line in (told["message"], *told["state"]):
+        out.print(_indented(line))
+    for step in told["steps"]:
+        late = (step["decided_at"] - step["at"]).total_seconds()
+        decided = f"  {late:.0f} 秒后判定" if late >= 1 else ""
+        before, after = (_STATES.get(step[state], step[state]) for state in ("from", "to"))
+        moved = f"{before} → {after}" if before != after else ACT.get(step["reason"], after)
+        at = f"{step['at'].astimezone(CITY):%F %H:%M:%S}"
+        out.print(Text.assemble("\n", at, "  ", (moved, _HEAD), (decided, _QUIET)))
+        for sentence in step["why"]:
+            out.print(_indented(sentence))
+
+
+def _indented(sentence: str) -> Padding:
+    return Padding(Text(sentence, overflow="fold"), (0, 0, 0, 2), expand=False)
