@@ -128,7 +128,7 @@ class Engine:
         for name, when, judge in rules.telemetry:
             state = states.get(name)
             if state is not None and (state.deadline is not None or judge.rule.schedule):
-                transitions += self.come_to(sample.ts, state, judge.rule, now)
+                transitions += self.come_to(Tick(sample.ts), state, judge.rule, now)
                 state = states.get(name)
             verdict: Verdict
             if state is None or state.phase is Phase.NORMAL:
@@ -166,7 +166,7 @@ class Engine:
                 continue
             state = self.instance(rule.name, sample.device_id)
             if state is not None:
-                transitions += self.come_to(sample.ts, state, rule, now)
+                transitions += self.come_to(Tick(sample.ts), state, rule, now)
             if rule.schedule and not rule.schedule.is_open(sample.ts):
                 continue
             told = describe_sample(rule, sample, known_values(rules.kept, memory))
@@ -216,14 +216,15 @@ class Engine:
             rules = self._plans[judge.rule.kind]
             for device_id in devices:
                 known = _known(rules, self._memories[device_id])
-                transitions += self._openings.reopen(judge, device_id, known, opened, now)
+                transitions += self._openings.reopen(judge, device_id, known, Tick(opened, self._thawed_at), now)
         for alarm in self._alarms.take(now):
             rule, device_id = self._rules[alarm.rule], alarm.device_id
             if alarm.silence:
                 transitions += self._fall_silent(rule, device_id, now)
             else:
                 again = self._parents.still_holds(self.instance(rule.name, device_id))
-                transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now), now)
+                given = Bereft(None) if again else Tick(now, self._thawed_at)
+                transitions += self.advance(rule, device_id, given, now)
         return transitions + self._parents.settle(now) if self._parents.revisit else transitions
 
     def next_due(self) -> datetime | None:
@@ -276,12 +277,12 @@ class Engine:
         closed = self.advance(rule, device_id, Close(now), now)
         return [replace(told, inputs={**told.inputs, "resolved_by": actor}) for told in closed]
 
-    def come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
-        """Lets event time come to `ts` for one instance, before a sample of that time is judged."""
+    def come_to(self, time: Tick, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
+        """Lets event time come to one instance, before what belongs to that time is judged."""
         closes = closes_at(rule, state) if rule.schedule else None
-        if (state.deadline is None or state.deadline > ts) and (closes is None or closes > ts):
+        if (state.deadline is None or state.deadline > time.now) and (closes is None or closes > time.now):
             return []
-        return self.advance(rule, state.device_id, Tick(ts), now)
+        return self.advance(rule, state.device_id, time, now)
 
     def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
         """Moves one instance on, keeps it, and tells what came of it."""

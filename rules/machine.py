@@ -75,9 +75,14 @@ class Judged(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """Time has come to `now`, and everything received until then has been judged."""
+    """Time has come to `now`, and everything received until then has been judged.
+
+    `caught_up` is when we began to see the present, after a start or a standstill. A deadline that had passed by then
+    says nothing without a sample since. A sample that itself shows that time has come to it leaves that out.
+    """
 
     now: datetime
+    caught_up: datetime | None = None
 
 
 class Close(NamedTuple):
@@ -118,8 +123,8 @@ def step(rule: Rule, state: InstanceState, given: Given) -> Outcome:
     a tick, and only then judges it: so the outcome does not depend on when, or how often, time is looked at.
     """
     match given:
-        case Tick(now):
-            return _pass(rule, state, now)
+        case Tick():
+            return _pass(rule, state, given)
         case Close(now):
             return _close(state, now)
         case Withdraw(now):
@@ -217,15 +222,15 @@ def closes_at(rule: Rule, state: InstanceState) -> datetime | None:
     return span.end if span.open else state.since
 
 
-def _pass(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
-    """Lets time come to `now`: the timer runs out, the calendar closes, whichever comes first."""
+def _pass(rule: Rule, state: InstanceState, given: Tick) -> Outcome:
+    """Lets time come to a tick: the timer runs out, the calendar closes, whichever comes first."""
     closing = closes_at(rule, state)
-    if closing is None or now < closing:
-        return _run_out(rule, state, now)
+    if closing is None or given.now < closing:
+        return _run_out(rule, state, given)
     if state.deadline is not None and state.deadline < closing:
-        onward, moves = _run_out(rule, state, now)
+        onward, moves = _run_out(rule, state, given)
         if moves:
-            onward, more = _pass(rule, onward, now)
+            onward, more = _pass(rule, onward, given)
             return onward, moves + more
     unseen = replace(state, verdict=None)
     if state.phase is Phase.PENDING:
@@ -233,15 +238,15 @@ def _pass(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
     return _complete(rule, unseen, Phase.RECOVERING, closing, Reason.SCHEDULE)
 
 
-def _run_out(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
+def _run_out(rule: Rule, state: InstanceState, given: Tick) -> Outcome:
     """Lets the timer run out at its deadline, if it is past and what it waits for held without a gap until then."""
-    if state.phase is Phase.ACTIVE and state.deadline and now >= state.deadline:
+    if state.phase is Phase.ACTIVE and state.deadline and given.now >= state.deadline:
         return _enter(replace(state, parent=None), Phase.ACTIVE, state.deadline, Reason.PARENT)
     due, last = state.deadline, state.last_ts
-    if due is None or last is None or now < due or state.verdict is not (state.phase is Phase.PENDING):
+    if due is None or last is None or given.now < due or state.verdict is not (state.phase is Phase.PENDING):
         return state, ()
     gap = _gap(rule, state.phase)
-    if gap is not None and due - last > gap:
+    if gap is not None and (due - last > gap or (given.caught_up and due < given.caught_up)):
         return state, ()
     return _complete(rule, state, state.phase, due, Reason.TIMER)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from rules.calendar import Calendar
 from rules.condition import Value, Verdict
-from rules.machine import Given, InstanceState, Judged, Reason
+from rules.machine import Given, InstanceState, Judged, Reason, Tick
 from rules.plan import Judge
 from rules.rule import Phase, Rule
 from rules.sample import Sample
@@ -41,8 +41,8 @@ class Judging(Protocol):
     def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
         """Where a rule stands on a device."""
 
-    def come_to(self, ts: datetime, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
-        """Lets event time come to `ts` for one instance."""
+    def come_to(self, time: Tick, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
+        """Lets event time come to one instance."""
 
     def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
         """Moves one instance on."""
@@ -91,17 +91,17 @@ class Openings:
             transition
             for judge in scheduled
             for opened in _missed(judge, known, sample.ts)
-            for transition in self.reopen(judge, sample.device_id, known, opened, now)
+            for transition in self.reopen(judge, sample.device_id, known, Tick(opened), now)
         ]
 
-    def reopen(self, judge: Judge, device_id: int, known: Known, opened: datetime, now: datetime) -> list[Transition]:
+    def reopen(self, judge: Judge, device_id: int, known: Known, opening: Tick, now: datetime) -> list[Transition]:
         """Judges one device anew at an opening."""
         if known.withdrawn:
             return []
         rule, state = judge.rule, self._engine.instance(judge.rule.name, device_id)
-        transitions = self._engine.come_to(opened, state, rule, now) if state else []
+        transitions = self._engine.come_to(opening, state, rule, now) if state else []
         state = self._engine.instance(rule.name, device_id)
-        given = _judge_anew(judge, state.phase if state else Phase.NORMAL, known, opened)
+        given = _judge_anew(judge, state.phase if state else Phase.NORMAL, known, opening.now)
         return transitions + self._engine.advance(rule, device_id, given, now) if given else transitions
 
 

@@ -127,6 +127,10 @@ def _held_up(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
     if state.verdict is None:
         yield "时间已到，但最近的数据无法判断，不能据此报警或结束。"
     gap = rule.rising_gap if state.phase is Phase.PENDING else rule.falling_gap
-    if gap is not None and state.last_ts is not None and state.deadline - state.last_ts > gap:
+    if gap is None or state.last_ts is None:
+        return
+    if state.deadline - state.last_ts > gap:
         missing = in_chinese(state.deadline - state.last_ts)
         yield f"时间已到，但此前有 {missing}没有数据（最多允许 {in_chinese(gap)}），数据中断不能凑够持续时间。"
+    elif state.verdict is not None:
+        yield "时间已到，但当时平台没有在接收数据，不凭中断以前的数据下结论：要等设备再次上报。"

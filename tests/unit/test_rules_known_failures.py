@@ -23,6 +23,7 @@ from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,
     LOST,
+    RESTORED,
     START,
     World,
     at,
@@ -202,6 +203,39 @@ def test_a_deadline_that_passed_while_we_were_away_needs_a_fresh_sample():
     assert world.tick(30) == world.tick(31) == []
     assert world.judge(volts(32, 245)) == []
     assert world.engine.instance("voltage_high", DEVICE.id).deadline == at(42)
+
+
+@pytest.mark.parametrize("away", ["restarted", "standing still"])
+@pytest.mark.parametrize(
+    ("on_delay", "volts_until_away", "waiting", "brought_to_light"),
+    [
+        (10, [245] * 10, "pending", "pending active recovering"),
+        (0, [245] * 5 + [230] * 5, "recovering", "recovering normal"),
+    ],
+    ids=["opening", "ending"],
+)
+def test_even_a_wait_that_was_all_but_over_needs_a_fresh_sample_after_catching_up(
+    on_delay, volts_until_away, waiting, brought_to_light, away
+):
+    world = World(rule(on_delay=minutes(on_delay)))
+    world.judge(*(volts(minute, value) for minute, value in enumerate(volts_until_away)))
+    if away == "restarted":
+        world.restart(minute=30)
+    else:
+        world.tick(9.5, live=False)
+    assert [world.tick(minute) for minute in (30, 31, 60)] == [[], [], []]
+    assert world.phase() == waiting
+    came = world.judge(volts(61, 230))
+    assert (path(came), came[0].at) == (brought_to_light, at(10))
+
+
+def test_what_an_event_began_ripens_as_soon_as_all_that_was_sent_meanwhile_is_known():
+    world = World(event_rule(until=RESTORED, on_delay=minutes(10)))
+    world.judge(event(0, "power_lost"))
+    world.restart(minute=30)
+    assert world.tick(30, live=False) == []
+    (raised,) = world.tick(31)
+    assert (raised.to_phase, raised.at) == ("active", at(10))
 
 
 def test_a_restart_neither_loses_an_event_nor_repeats_it():

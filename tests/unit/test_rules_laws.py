@@ -83,16 +83,17 @@ track_rules = st.builds(
     unknown=st.sampled_from(Unknown),
     latch=st.booleans(),
 )
+unscheduled_rules = st.one_of(field_rules, event_rules, track_rules)
 calendars = st.sampled_from([("00:04", "00:11"), ("00:12", "00:03"), ("00:01", "00:00")]).map(
     lambda times: Calendar("some", "某时", "UTC", times=tuple(map(time.fromisoformat, times)))
 )
 scheduled_rules = st.builds(
     lambda one_rule, calendar, on_close: replace(one_rule, schedule=calendar, on_close=on_close),
-    st.one_of(field_rules, event_rules, track_rules),
+    unscheduled_rules,
     calendars,
     st.sampled_from(OnClose),
 )
-rules = st.one_of(field_rules, event_rules, track_rules, scheduled_rules)
+rules = st.one_of(unscheduled_rules, scheduled_rules)
 
 readings = st.sampled_from([245.0, 245.0, 245.0, 240.0, 230.0, 230.0, MISSING])
 happenings = st.sampled_from(["power_lost", "power_restored", "cover_opened"])
@@ -146,14 +147,34 @@ def test_duplicates_and_older_samples_change_nothing(one_rule, samples, data):
         assert world.stored == stored
 
 
+def stop_and_restore(world, minute):
+    """Everything due has been seen before, and the present is seen at once after."""
+    world.tick(minute)
+    assert world.restart(minute=minute) == []
+    assert world.tick(minute) == []
+
+
 @given(rules, courses(), st.sets(st.integers(0, 25)))
 def test_stopping_and_restoring_anywhere_gives_the_same_transitions(one_rule, samples, stops):
     world = World(one_rule)
     for count, sample in enumerate(samples):
         if count in stops:
-            assert world.restart(minute=minute_of(sample)) == []
+            stop_and_restore(world, minute_of(sample))
         world.judge(sample)
-    world.restart(minute=minute_of(samples[-1]) if samples else 0)
+    stop_and_restore(world, minute_of(samples[-1]) if samples else 0)
+    world.tick(END)
+    assert outcome(world.transitions) == run(one_rule, samples)
+
+
+@given(unscheduled_rules, courses(), st.sets(st.integers(0, 25)))
+def test_whatever_comes_due_while_nothing_runs_the_next_sample_brings_to_light(one_rule, samples, stops):
+    samples = [*samples, volts(END, MISSING)]
+    world = World(one_rule)
+    for count, sample in enumerate(samples):
+        if count in stops:
+            assert world.restart(minute=minute_of(sample)) == []
+            world.tick(minute_of(sample))
+        world.judge(sample)
     world.tick(END)
     assert outcome(world.transitions) == run(one_rule, samples)
 

@@ -204,3 +204,18 @@ def test_another_calendar_is_another_logic():
     assert scheduled().version != scheduled(schedule=late).version
     assert scheduled().version == scheduled(schedule=replace(EARLY, label="夜")).version
     assert scheduled().version != rule(off_delay=timedelta(), allowed_gap=minutes(15)).version
+
+
+def test_a_calendar_that_opens_proves_nothing_that_no_sample_has_proved_since_we_were_away():
+    world = World(
+        rule(
+            on_delay=minutes(0),
+            allowed_gap=minutes(60),
+            schedule=Calendar("some", "某时", "UTC", times=(time(0, 20), time(0, 5))),
+            on_close=OnClose.HOLD,
+        )
+    )
+    world.judge(volts(0, 245), volts(1, 230))
+    world.restart(minute=30)
+    assert world.tick(30) == world.tick(31) == []
+    assert path(world.judge(volts(32, 230))) == "recovering normal"

@@ -65,6 +65,13 @@ def test_a_gap_in_the_data_is_told_as_what_holds_a_timer_up():
     assert "10 分钟没有数据（最多允许 2 分钟）" in told
 
 
+def test_a_deadline_that_passed_while_nothing_ran_waits_for_the_device():
+    world = after(rule(), *(volts(minute, 245) for minute in range(10)))
+    world.restart(minute=30)
+    world.tick(30)
+    assert "要等设备再次上报" in words(world, 31)
+
+
 def test_an_event_that_is_waited_for_is_named_with_its_last_time():
     assert "从未收到" in words(after(event_rule(), volts(0, 230), event(0, "power_restored")), 1, "power_lost")
 

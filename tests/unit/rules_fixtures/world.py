@@ -92,11 +92,12 @@ def event(minute, name, **data):
 
 
 class World:
-    """An engine with the rules given, and the record of what it has decided."""
+    """An engine with the rules given, and the record of what it has decided; it sees the present from minute 0 on."""
 
     def __init__(self, *rules):
         self.pack = RulePack(tuple(rules))
         self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_))
+        self.engine.tick(START, live=True)
         self.transitions = []
         self.stored = {}
         self.memory = DeviceMemory(DEVICE.id)
