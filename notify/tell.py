@@ -18,8 +18,6 @@ from store.notices import (
 
 # Within it the others of the same cause come too, and are told together.
 _GATHER = timedelta(seconds=5)
-# An episode that was over so long before we learnt of it is history: recorded, not told.
-_HISTORY = timedelta(minutes=10)
 # What ended so long ago needs nobody any more, even if nobody was told: the worker was away.
 _TOO_OLD = timedelta(days=1)
 _AT_ONCE = 5_000
@@ -61,9 +59,7 @@ def _first(
     alert: ToldAlert, routing: Routing, told: Mapping[tuple[UUID, str], tuple[int, str]], now: datetime
 ) -> Iterator[NewNotice]:
     """What the first to be told are told: once, and again where the alert has become graver since."""
-    if alert.historical:
-        return
-    if alert.ended_at and (alert.raised_at - alert.ended_at > _HISTORY or now - alert.ended_at > _TOO_OLD):
+    if alert.historical or (alert.ended_at and now - alert.ended_at > _TOO_OLD):
         return
     due_at = now if alert.severity == Severity.CRITICAL else now + _GATHER
     for channel in routing.first(alert.community, Severity(alert.severity)):
