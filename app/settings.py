@@ -48,7 +48,6 @@ class Settings(BaseSettings):
     )
     rules_dir: Path | None = Field(None, description="a folder of rule files instead of the ones that come with Anju")
     notify_file: Path | None = Field(None, description="the file that says who is told of which alerts")
-    public_url: str | None = Field(None, description="where people open Anju in a browser, for the links in notices")
     retention_days: int | None = Field(
         None, ge=30, description="drop raw telemetry and events after so many days; unset keeps everything"
     )

@@ -2,6 +2,7 @@
 
 Its fields: prometheus.io/docs/alerting/latest/configuration/#webhook_config, and `template.Data` in its source. As
 there, a label without a value is left out, an alert that is not over ends in the year 1, a fingerprint has 16 digits.
+The two addresses are empty: there is no page yet that they could lead to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,9 @@ from store.notices import ToldAlert
 _NOT_OVER = "0001-01-01T00:00:00Z"
 
 
-def as_alertmanager(alerts: Sequence[ToldAlert], receiver: str, base_url: str | None) -> dict[str, Any]:
+def as_alertmanager(alerts: Sequence[ToldAlert], receiver: str) -> dict[str, Any]:
     """The alerts of one cause as one notification; a fingerprint is the same for all that is told of an occurrence."""
-    told = [_alert(alert, base_url) for alert in alerts]
+    told = [_alert(alert) for alert in alerts]
     group = _labels({"alertname": alerts[0].rule, "community": alerts[0].community})
     return {
         "version": "4",
@@ -26,12 +27,12 @@ def as_alertmanager(alerts: Sequence[ToldAlert], receiver: str, base_url: str | 
         "groupLabels": group,
         "commonLabels": _common([each["labels"] for each in told]),
         "commonAnnotations": _common([each["annotations"] for each in told]),
-        "externalURL": base_url or "",
+        "externalURL": "",
         "alerts": told,
     }
 
 
-def _alert(alert: ToldAlert, base_url: str | None) -> dict[str, Any]:
+def _alert(alert: ToldAlert) -> dict[str, Any]:
     labels = _labels(
         {
             "alertname": alert.rule,
@@ -56,7 +57,7 @@ def _alert(alert: ToldAlert, base_url: str | None) -> dict[str, Any]:
         },
         "startsAt": _rfc3339(alert.opened_at),
         "endsAt": _rfc3339(alert.ended_at) if alert.ended_at else _NOT_OVER,
-        "generatorURL": f"{base_url.rstrip('/')}/alerts/{alert.id}" if base_url else "",
+        "generatorURL": "",
         "fingerprint": alert.id.hex[:16],
     }
 

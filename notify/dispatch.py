@@ -40,7 +40,6 @@ class Dispatcher:
     url: str
     database: Database
     routing: Callable[[], Routing]
-    base_url: str | None
     clock: Callable[[], datetime]
     _busy: dict[str, Future[None]] = field(default_factory=dict)
     _away: str = ""  # why, while the database is
@@ -114,7 +113,7 @@ class Dispatcher:
         with self.database.connection() as connection:
             alerts = store.find_told_alerts(connection, list({notice.alert_id for notice in message.notices}))
         try:
-            send(channel, message, alerts, self.base_url, self.clock())
+            send(channel, message, alerts, self.clock())
         except TemporarilyRefusedError as error:
             failed, notices = error, [notice for each in rest for notice in each.notices]
             self._record(stop, lambda: self._failed(channel, notices, failed))

@@ -20,7 +20,7 @@ _PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "�
 _COLOUR = {Severity.CRITICAL: "red", Severity.MAJOR: "orange", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
-def send(channel: Channel, message: Message, alerts: Sequence[ToldAlert], base_url: str | None, now: datetime) -> None:
+def send(channel: Channel, message: Message, alerts: Sequence[ToldAlert], now: datetime) -> None:
     """Send a message, and return when its receiver has accepted it.
 
     Raises:
@@ -29,9 +29,9 @@ def send(channel: Channel, message: Message, alerts: Sequence[ToldAlert], base_u
     """
     if channel.kind is ChannelKind.WEBHOOK:
         receiver = channel.name.split("/", maxsplit=1)[0]
-        post_json(channel.url, as_alertmanager(alerts, receiver, base_url))
+        post_json(channel.url, as_alertmanager(alerts, receiver))
         return
-    story = tell(message, alerts, base_url, now)
+    story = tell(message, alerts, now)
     body = render(channel.kind, story)
     match channel.kind:
         case ChannelKind.WECOM:

@@ -36,7 +36,6 @@ class Entry:
     since: str
     lasted: str
     state: str
-    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,12 @@ class Story:
     advice: str
 
 
-def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, now: datetime) -> Story:
+def tell(message: Message, alerts: Sequence[ToldAlert], now: datetime) -> Story:
     """Put a message into words.
 
     Args:
         message: Which notices are told, and how.
         alerts: All alerts of the notices.
-        base_url: Where people look at an alert; None gives no links.
         now: The time, for how long something has lasted.
     """
     worst = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
@@ -87,7 +85,7 @@ def tell(message: Message, alerts: Sequence[ToldAlert], base_url: str | None, no
         severity=worst,
         over=over,
         remark=_remark(message, alerts),
-        entries=tuple(_entry(alert, base_url, now, alone=grouped) for alert in shown[:_LINES]) if listed else (),
+        entries=tuple(_entry(alert, now, alone=grouped) for alert in shown[:_LINES]) if listed else (),
         tallies=tallies[:_LINES],
         more=max(0, (len(alerts) if listed else len(tallies)) - _LINES),
         advice=shown[0].advice if grouped and not over else "",
@@ -125,7 +123,7 @@ def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
     return ""
 
 
-def _entry(alert: ToldAlert, base_url: str | None, now: datetime, *, alone: bool) -> Entry:
+def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
     label = "" if alone else f"[{SEVERITY[Severity(alert.severity)]}] {_community(alert)} "
     return Entry(
         label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
@@ -135,7 +133,6 @@ def _entry(alert: ToldAlert, base_url: str | None, now: datetime, *, alone: bool
         since=_clock(alert.opened_at, now),
         lasted=in_chinese(max(timedelta(), (alert.ended_at or now) - alert.opened_at)),
         state=_state(alert),
-        link=f"{base_url.rstrip('/')}/alerts/{alert.id}" if base_url else "",
     )
 
 

@@ -13,11 +13,11 @@ from store.notices import DueNotice, ToldAlert
 _NOBODY = UUID(int=0)
 
 
-def try_channel(channel: Channel, base_url: str | None, now: datetime) -> str | None:
+def try_channel(channel: Channel, now: datetime) -> str | None:
     """Send a message that says it is a test; why it was not accepted, or None."""
     notice = DueNotice(0, _NOBODY, "raised", 1, 0, now, Severity.INFO, None, "trial", False, "", "", False)
     try:
-        send(channel, Message(Form.GROUP, (None, "trial"), False, (notice,)), [_trial(now)], base_url, now)
+        send(channel, Message(Form.GROUP, (None, "trial"), False, (notice,)), [_trial(now)], now)
     except NotifyError as error:
         return str(error)
     return None

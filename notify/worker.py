@@ -34,11 +34,10 @@ _LONGEST_WAIT_S = 300
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What the worker works with. `hourly` is what is scheduled besides; `base_url` is where people look at alerts."""
+    """What the worker works with. `hourly` is what is scheduled besides."""
 
     database_url: str
     routing_file: Path | None
-    base_url: str | None
     hourly: Callable[[], None]
 
 
@@ -69,7 +68,7 @@ def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
         closing(Database(settings.database_url, application_name="anju worker", max_size=10)) as database,
         ThreadPoolExecutor(1, thread_name_prefix="dispatcher") as thread,
     ):
-        dispatcher = Dispatcher(settings.database_url, database, watch.current, settings.base_url, _now)
+        dispatcher = Dispatcher(settings.database_url, database, watch.current, _now)
         sending = thread.submit(dispatcher.run, stop)
         # Without it the process would look well, and nobody would be told of anything.
         sending.add_done_callback(lambda _: stop.set())

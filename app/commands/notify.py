@@ -47,7 +47,7 @@ def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact i
     channels = [channel for each in routing.contacts if each.name == contact for channel in each.channels]
     if not channels:
         raise fail(f"there is no contact {contact}: {', '.join(each.name for each in routing.contacts)}", Exit.USAGE)
-    refused = {channel.name: try_channel(channel, settings.public_url, datetime.now(UTC)) for channel in channels}
+    refused = {channel.name: try_channel(channel, datetime.now(UTC)) for channel in channels}
     for name, reason in refused.items():
         say(f"{'BAD ' if reason else 'ok  '} {name}: {reason or 'accepted'}")
     if any(refused.values()):

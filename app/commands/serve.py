@@ -52,7 +52,7 @@ def worker() -> None:
     if settings.watchdog:
         watched = WatchdogSettings(url, settings.need("publish_mqtt_url"))
         threading.Thread(target=run_watchdog, args=(watched, stop), name="watchdog", daemon=True).start()
-    run_worker(WorkerSettings(url, settings.notify_file, settings.public_url, lambda: _drop_expired(url, keep)), stop)
+    run_worker(WorkerSettings(url, settings.notify_file, lambda: _drop_expired(url, keep)), stop)
 
 
 def _drop_expired(url: str, keep: timedelta | None) -> None:

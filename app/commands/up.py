@@ -106,8 +106,6 @@ def _start_anju(
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
     if given.notify_file:
         settings["ANJU_NOTIFY_FILE"] = str(given.notify_file.absolute())
-    if given.public_url:
-        settings["ANJU_PUBLIC_URL"] = given.public_url
     if given.rules_dir:
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
     settings["ANJU_PARTITIONS"] = str(given.partitions)

@@ -39,8 +39,8 @@ def notice(number, kind="raised", n=1):
     )  # fmt: skip
 
 
-def words(kind, alerts, *, form=Form.GROUP, notices=(), base_url="https://anju.example"):
-    story = tell(Message(form, ("yg", "gas_leak"), True, tuple(notices) or (notice(1),)), alerts, base_url, NOW)
+def words(kind, alerts, *, form=Form.GROUP, notices=()):
+    story = tell(Message(form, ("yg", "gas_leak"), True, tuple(notices) or (notice(1),)), alerts, NOW)
     return f"{story.heading}\n{render(kind, story)}"
 
 
@@ -56,12 +56,6 @@ def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
         "请立即关阀、开窗。",
     ):
         assert part in text
-    assert f"https://anju.example/alerts/{UUID(int=1)}" in text
-
-
-@every_kind
-def test_without_an_address_there_is_no_link(kind):
-    assert "查看" not in words(kind, [alert(1)], base_url=None)
 
 
 @every_kind

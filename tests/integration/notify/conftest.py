@@ -26,7 +26,7 @@ class Telling:
 
     def __init__(self, url, database, path):
         self.url, self.database, self.path, self.clock = url, database, path, Clock()
-        self.dispatcher = Dispatcher(url, database, lambda: load_routing(path), "https://anju.example", self.clock)
+        self.dispatcher = Dispatcher(url, database, lambda: load_routing(path), self.clock)
 
     def route(self, **content):
         write_routing(self.path, **content)
