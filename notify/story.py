@@ -26,7 +26,7 @@ _PLATFORM = "平台"
 class Entry:
     """One alert: where, what, since when. `label` is for where it stands among alerts of other causes.
 
-    `state` says that it is over or that somebody is on it, and is empty otherwise.
+    `state` says that it is over or that somebody is on it, `lasted` for how long it has gone on; both may be empty.
     """
 
     label: str
@@ -131,9 +131,17 @@ def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
         device=alert.device,
         message=alert.message,
         since=_clock(alert.opened_at, now),
-        lasted=in_chinese(max(timedelta(), (alert.ended_at or now) - alert.opened_at)),
+        lasted=_lasted(alert, now),
         state=_state(alert),
     )
+
+
+def _lasted(alert: ToldAlert, now: datetime) -> str:
+    """How long it lasted; while it goes on, so many whole minutes, and empty in the first."""
+    if alert.ended_at:
+        return in_chinese(max(timedelta(), alert.ended_at - alert.opened_at))
+    minutes = (now - alert.opened_at) // timedelta(minutes=1)
+    return in_chinese(timedelta(minutes=minutes)) if minutes > 0 else ""
 
 
 def _state(alert: ToldAlert) -> str:

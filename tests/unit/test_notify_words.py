@@ -59,6 +59,13 @@ def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
 
 
 @every_kind
+def test_in_the_first_minute_nothing_has_lasted_yet(kind):
+    text = words(kind, [alert(1, opened_at=NOW - timedelta(seconds=4))])
+    assert "12:11" in text
+    assert "持续" not in text
+
+
+@every_kind
 def test_a_recovery_says_how_long_it_lasted_and_asks_for_nothing(kind):
     text = words(kind, [alert(1, process="ended", ended_at=NOW)])
     assert "【恢复】" in text
