@@ -124,7 +124,7 @@ def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
 
 
 def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
-    label = "" if alone else f"[{SEVERITY[Severity(alert.severity)]}] {_community(alert)} "
+    label = "" if alone else f"【{SEVERITY[Severity(alert.severity)]}】{_community(alert)} "
     return Entry(
         label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
         place=_where(alert),

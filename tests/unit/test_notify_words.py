@@ -99,7 +99,7 @@ def test_a_digest_counts_by_cause_the_gravest_first(kind):
 def test_a_short_summary_lists_its_alerts(kind):
     text = words(kind, [alert(1), alert(2, attention="assigned", assignee="张师傅")], form=Form.AFTER_QUIET)
     assert "【免打扰期间汇总】" in text
-    assert "[紧急] 阳光小区" in text
+    assert "【紧急】阳光小区" in text
     assert "已有人处理：张师傅" in text
 
 
@@ -125,6 +125,9 @@ def test_a_name_cannot_smuggle_markup_into_a_robots_message(kind):
     text = words(kind, [alert(1, message='<font color="info">已恢复</font> [点我](https://evil.example)')])
     assert '<font color="info">已恢复' not in text
     assert "[点我]" not in text
+    named = alert(2, community_name="[点我](https://evil.example)")
+    listed = words(kind, [alert(1), named], form=Form.AFTER_QUIET).partition("\n")[2]
+    assert "[点我]" not in listed
 
 
 def test_a_message_is_cut_at_a_character_and_says_so():
