@@ -9,7 +9,12 @@ from store.database import Connection, connection_options
 
 
 def apply_schema(connection: Connection) -> None:
-    """Bring the queue's tables to the version of procrastinate that is installed, inside the caller's transaction."""
+    """Bring the queue's tables to the version of procrastinate that is installed, inside the caller's transaction.
+
+    `job_schema` tells which of its files have been applied. No migration of ours makes it, so that it stands and falls
+    with the tables that it tells of.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS job_schema (file text PRIMARY KEY)")
     applied = {row[0] for row in connection.execute("SELECT file FROM job_schema")}
     folder = files("procrastinate.sql")
     shipped = sorted(entry.name for entry in (folder / "migrations").iterdir() if entry.name.endswith(".sql"))

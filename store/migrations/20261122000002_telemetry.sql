@@ -48,4 +48,6 @@ CREATE TABLE rejection_count (
 
 -- migrate:down
 
-DROP TABLE rejection_count, rejection, event;
+DROP TABLE rejection_count, rejection;
+-- TimescaleDB drops a hypertable only alone.
+DROP TABLE event;

@@ -60,11 +60,6 @@ CREATE INDEX notice_message_of ON notice (message_id);
 CREATE INDEX notice_settled ON notice (settled_at);
 CREATE INDEX notice_due ON notice (channel, due_at) WHERE state = 'queued';
 
--- Which files of the job queue's own schema have been applied.
-CREATE TABLE job_schema (
-    file text PRIMARY KEY
-);
-
 -- migrate:down
 
-DROP TABLE job_schema, notice, notice_message, notice_channel;
+DROP TABLE notice, notice_message, notice_channel;

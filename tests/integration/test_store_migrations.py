@@ -1,0 +1,24 @@
+"""Migrations, there and back."""
+
+from importlib.resources import files
+
+import psycopg
+
+from running import query
+from store.jobs import TELL
+from store.migrate import migrate
+from telling import alert_id, raise_alerts
+
+
+def test_every_migration_can_be_taken_back_and_applied_again(database_url):
+    migrate(database_url)
+    shipped = sorted((files("store") / "migrations").iterdir(), key=lambda entry: entry.name, reverse=True)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for entry in shipped:
+            connection.execute(entry.read_text("utf-8").split("-- migrate:down")[1])
+        connection.execute("DELETE FROM schema_migrations")
+    migrate(database_url)
+    raise_alerts(database_url, [1])
+    assert query(database_url, "SELECT task_name, args -> 'alerts' ->> 0 FROM procrastinate_jobs") == [
+        (TELL, str(alert_id(1)))
+    ]
