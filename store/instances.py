@@ -42,9 +42,10 @@ def last_step(connection: Connection, rule: str, device_id: int | None, before: 
             SELECT id, axis, from_state, to_state, at, decided_at, reason, rule_version, actor, comment, inputs,
                    suppressions
             FROM alert_transition
-            WHERE rule = %s AND device_id IS NOT DISTINCT FROM %s AND id < %s AND axis = 'process'
+            WHERE rule = %(rule)s AND id < %(before)s AND axis = 'process'
+              AND (device_id = %(device_id)s OR (%(device_id)s::bigint IS NULL AND device_id IS NULL))
             ORDER BY id DESC
             LIMIT 1
             """,
-            (rule, device_id, before),
+            {"rule": rule, "device_id": device_id, "before": before},
         ).fetchone()
