@@ -137,6 +137,7 @@ class RuleResult(Answer):
     title: str
     severity: Severity
     alerts: int
+    suppressed: int = Field(description="Alerts that nobody is notified of, for something else explains them.")
     devices: int
     standing: int = Field(description="Alerts that were open for over 24 hours.")
     chattering: int = Field(description="Devices on which it was raised three times within a minute.")

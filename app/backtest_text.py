@@ -35,13 +35,14 @@ def say_summary(summary: Summary) -> None:
 def _say_rules(summary: Summary) -> None:
     say("")
     say_table(
-        ("rule", "title", "severity", "alerts", "devices", "over 24 h", "chattering", "longest"),
+        ("rule", "title", "severity", "alerts", "suppressed", "devices", "over 24 h", "chattering", "longest"),
         (
             (
                 each.rule,
                 each.title,
                 SEVERITY[each.severity],
                 f"{each.alerts:,}",
+                f"{each.suppressed:,}",
                 f"{each.devices:,}",
                 f"{each.standing:,}",
                 f"{each.chattering:,}",
@@ -49,7 +50,7 @@ def _say_rules(summary: Summary) -> None:
             )
             for each in summary.by_rule
         ),
-        numbers=("alerts", "devices", "over 24 h", "chattering"),
+        numbers=("alerts", "suppressed", "devices", "over 24 h", "chattering"),
     )
 
 

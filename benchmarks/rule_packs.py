@@ -8,6 +8,7 @@ and nobody who closes an alert. Takes a quarter of an hour.
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmarks import report
 from devices.device import Device
 from rules.goals import CITY
 from rules.loader import load_rules
+from rules.rule import RulePack, Severity
 from rules.summary import Summary, summarise
 from simulators.faults import FAULTS
 from simulators.scenarios.rehearsal import judged
@@ -30,34 +32,45 @@ _VERDICT = {True: "met", False: "**missed**", None: "too few alerts"}
 
 
 class _Trouble(NamedTuple):
-    """How often something breaks in a month of 1,000 households, and between how many minutes it lasts."""
+    """How often something breaks in a month of 1,000 households, for how many minutes, and why so often."""
 
     fault: str
     times: int
     least: int
     most: int
+    because: str
 
 
 _TROUBLES = (
-    _Trouble("leak", 8, 12 * 60, 5 * 1440),
-    _Trouble("burst", 2, 20, 240),
-    _Trouble("meter_stuck", 3, 2 * 1440, 6 * 1440),
-    _Trouble("meter_reset", 2, 1440, 2 * 1440),
-    _Trouble("battery_low", 6, 2 * 1440, 10 * 1440),
-    _Trouble("gas_leak", 1, 10, 60),
-    _Trouble("voltage_high", 10, 20, 300),
-    _Trouble("power_lost", 10, 2, 240),
-    _Trouble("gateway_outage", 4, 5, 300),
-    _Trouble("camera_offline", 8, 3, 1440),
-    _Trouble("door_forced", 3, 10, 120),
-    _Trouble("door_held_open", 20, 2, 40),
-    _Trouble("charger_fault", 4, 30, 1440),
-    _Trouble("ebike_over_temperature", 1, 10, 40),
-    _Trouble("barrier_stuck", 2, 20, 300),
-    _Trouble("late_batch", 10, 60, 600),
-    _Trouble("duplicates", 10, 60, 1440),
-    _Trouble("clock_drift", 5, 60, 2 * 1440),
+    _Trouble("leak", 8, 720, 7_200, "8 of the 92 meters of the DAIAD trial leaked in a year"),
+    _Trouble("burst", 2, 20, 240, "chosen: one flat in 40 a year"),
+    _Trouble("reverse_flow", 1, 10, 120, "chosen"),
+    _Trouble("meter_stuck", 3, 2_880, 8_640, "chosen: 1 % of 3,000 meters a year"),
+    _Trouble("meter_reset", 2, 1_440, 2_880, "chosen: meters that are replaced"),
+    _Trouble("meter_glitch", 180, 10, 60, "the registers of the DAIAD trial fell 203 times a year"),
+    _Trouble("radio_lost", 80, 1_440, 4_320, "a tenth of the DAIAD trial, as 1.5 % lost readings are of its 15 %"),
+    _Trouble("battery_low", 6, 2_880, 14_400, "chosen: 3 % a year; meters that are a year old"),
+    _Trouble("gas_leak", 1, 10, 60, "once, though it is rarer"),
+    _Trouble("voltage_high", 10, 20, 300, "chosen"),
+    _Trouble("voltage_sag", 5, 20, 300, "chosen"),
+    _Trouble("power_lost", 10, 2, 240, "chosen: single flats, beside the power cut"),
+    _Trouble("heat_lost", 1, 360, 1_440, "chosen: one of 84 entrances"),
+    _Trouble("gateway_outage", 4, 5, 300, "chosen: each of 28 gateways every seven months"),
+    _Trouble("camera_offline", 8, 3, 1_440, "chosen: each of 98 cameras once a year"),
+    _Trouble("camera_flapping", 2, 60, 360, "chosen"),
+    _Trouble("door_forced", 3, 10, 120, "chosen"),
+    _Trouble("door_held_open", 20, 2, 40, "chosen: each of 84 doors every four months"),
+    _Trouble("charger_fault", 2, 30, 1_440, "chosen: each of 27 chargers once a year"),
+    _Trouble("ebike_over_temperature", 1, 10, 40, "once, though it is rarer"),
+    _Trouble("barrier_stuck", 2, 20, 300, "chosen"),
+    _Trouble("gate_misreads", 1, 180, 2_880, "chosen: snow or dust"),
+    _Trouble("late_batch", 10, 60, 600, "chosen"),
+    _Trouble("duplicates", 10, 60, 1_440, "chosen"),
+    _Trouble("clock_drift", 5, 60, 2_880, "chosen"),
 )
+_CUT_OFF = ("1号楼", "2号楼", "3号楼")
+"""The buildings behind the transformer that fails. An hour and a half a month for about 100 of 1,000 flats is what the
+customers of Chinese cities were without mains in 2023: 2.1 hours each (99.976 %, National Energy Administration)."""
 
 
 def main(households: int = 1_000, days: int = 30) -> None:
@@ -70,7 +83,7 @@ def main(households: int = 1_000, days: int = 30) -> None:
     began = time.process_time()
     found, _ = judged(scenario, pack)
     summary = summarise(found, pack, {device.id: device for device in scenario.devices})
-    text = _text(summary, households, days, len(faults), time.process_time() - began)
+    text = _text(summary, pack, scenario, time.process_time() - began)
     sys.stdout.write(text + "\n")
     report.write_section(_DOCUMENT, "benchmarks.rule_packs", text)
 
@@ -84,9 +97,9 @@ def _single(devices: list[Device], households: int, days: int, dice: random.Rand
 
 
 def _power_cut(devices: list[Device], days: int) -> Iterator[str]:
-    """Once the whole of the first building loses its mains, for an hour and a half."""
+    """Once a transformer fails, for an hour and a half."""
     for device in devices:
-        if device.place.startswith("1号楼") and device.kind in FAULTS["power_lost"].devices:
+        if device.place.startswith(_CUT_OFF) and device.kind in FAULTS["power_lost"].devices:
             yield _fault("power_lost", device, days * 720 + 600, 90)
 
 
@@ -94,26 +107,37 @@ def _fault(name: str, device: Device, start: int, lasts: int) -> str:
     return f"{name}:{device.name}@{(_START + timedelta(minutes=start)).isoformat()}/{lasts}m"
 
 
-def _text(summary: Summary, households: int, days: int, faults: int, seconds: float) -> str:
+def _text(summary: Summary, pack: RulePack, scenario: Scenario, seconds: float) -> str:
     [community] = summary.communities
+    of_rules = Counter(rule.severity for rule in pack.rules)
+    severities = ", ".join(f"{of_rules[severity]} {severity}" for severity in reversed(Severity))
+    broken = report.table(
+        ("fault", "a month of 1,000", "lasts, h", "why so often"),
+        [
+            (f"`{each.fault}`", f"{each.times}", f"{each.least / 60:.1f}-{each.most / 60:.1f}", each.because)
+            for each in _TROUBLES
+        ],
+    )
     goals = report.table(
         ("goal", "found", "wanted", ""),
         [(goal.name, goal.found, goal.wanted, _VERDICT[goal.met]) for goal in community.goals],
     )
     rules = report.table(
-        ("rule", "title", "severity", "alerts", "devices", "open over 24 h", "longest, h"),
+        ("rule", "title", "severity", "alerts", "suppressed", "devices", "open over 24 h", "longest, h"),
         [
             (
-                f"`{each.rule}`", each.title, each.severity, f"{each.alerts:,}", f"{each.devices:,}",
-                f"{each.standing:,}", f"{each.longest_s / 3600:.1f}",
+                f"`{each.rule}`", each.title, each.severity, f"{each.alerts:,}", f"{each.suppressed:,}",
+                f"{each.devices:,}", f"{each.standing:,}", f"{each.longest_s / 3600:.1f}",
             )
             for each in summary.by_rule
         ],
     )  # fmt: skip
+    days, load = (scenario.end - scenario.start).days, community.load
     return (
-        f"{days} days, {households:,} households, {summary.devices:,} devices, {summary.samples:,} readings and "
-        f"events, {faults} faults, {summary.rules} rules: {summary.alerts:,} alerts. {seconds / 60:.0f} minutes of CPU "
-        f"time, simulation included. {report.machine()}.\n\n{goals}\n\n{rules}"
+        f"{days} days, {scenario.households:,} households, {summary.devices:,} devices, {summary.samples:,} readings "
+        f"and events, {len(scenario.faults)} faults, {summary.rules} rules ({severities}): {summary.alerts:,} alerts, "
+        f"{load.notices:,} notices. {seconds / 60:.0f} minutes of CPU time, simulation included. {report.machine()}."
+        f"\n\n{goals}\n\n{rules}\n\n{broken}"
     )
 
 

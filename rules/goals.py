@@ -1,16 +1,17 @@
 """How heavy the alerts of a rule pack are for the people who get them, against the goals for alarm systems.
 
 The measures are those of ANSI/ISA-18.2 and EEMUA 191, for one property manager: the one of a community. What disturbs
-a person is a notice, and of one rule there is at most one in half a minute. Ten minutes are counted from each notice on
+a person is a notice, and of one rule there is at most one in half a minute. `info` asks nobody to respond, is notified
+only where a route asks for it, and so is no alarm in the sense of ISA-18.2. Ten minutes are counted from each notice on
 for the peak, and in fixed steps for floods: a flood begins with more than ten notices in a step, and lasts until a step
 has fewer than five.
 """
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -23,13 +24,17 @@ SAME_CAUSE_EVERY = timedelta(seconds=30)
 """How often people are told of the alerts of one rule in a community; `notify` tells them together."""
 
 STANDING = timedelta(hours=24)
+_ROUND = time(9)
+"""When somebody goes through the list of open alerts on a working day, and puts each into somebody's hands."""
+
+_SATURDAY = 5
 _CHATTER = timedelta(seconds=60)
 _FLOOD_BEGINS, _FLOOD_ENDS = 10, 5
 _FEW = 20
 """With fewer notices their distribution over the priorities says nothing."""
 
 _SHARES = {"low": 0.80, "medium": 0.15, "high": 0.05}
-_PRIORITY = {Severity.INFO: "low", Severity.WARNING: "low", Severity.MAJOR: "medium", Severity.CRITICAL: "high"}
+_PRIORITY = {Severity.WARNING: "low", Severity.MAJOR: "medium", Severity.CRITICAL: "high"}
 _NEAR = 0.10
 
 Instance = tuple[str, int]
@@ -48,9 +53,10 @@ class Load:
     """What the alerts of a span ask of one person; those of which nobody is notified ask nothing.
 
     `average` is notices in ten minutes, `peak` the most in any ten minutes, which began at `peak_at`; `flood` is the
-    share of the time in flood, `standing` the most that were open for over a day at one time, `chattering` the
-    instances that were raised three times within a minute, and `priorities` the shares of low, medium and high among
-    the notices.
+    share of the time in flood, `standing` the most that were open and in nobody's hands for over a day at one time, if
+    the list is gone through at nine on working days, and `unattended` the most if nobody ever looks. `chattering` are
+    the instances that were raised three times within a minute, and `priorities` the shares of low, medium and high
+    among the notices.
     """
 
     alerts: int
@@ -60,6 +66,7 @@ class Load:
     peak_at: datetime | None
     flood: float
     standing: int
+    unattended: int
     chattering: tuple[Instance, ...]
     priorities: Mapping[str, float]
 
@@ -76,7 +83,7 @@ class Goal:
 
 def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
     """Measures the alerts of one person over a span."""
-    alerts = [alert for alert in alerts if not alert.suppressed]
+    alerts = [alert for alert in alerts if alert.severity in _PRIORITY and not alert.suppressed]
     notices = notices_of(alerts)
     times = [notice.at for notice in notices]
     peak, peak_at = _peak(times)
@@ -87,7 +94,10 @@ def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
         peak=peak,
         peak_at=peak_at,
         flood=_flood(times, span),
-        standing=_standing(alerts, span.end),
+        standing=_most_for_a_day(
+            (alert.opened_at, min(_end(alert, span), next_round(alert.opened_at))) for alert in alerts
+        ),
+        unattended=_most_for_a_day((alert.opened_at, _end(alert, span)) for alert in alerts),
         chattering=chattering(alerts),
         priorities=_priorities(notices),
     )
@@ -97,13 +107,14 @@ def goals_of(load: Load) -> tuple[Goal, ...]:
     """Holds a load against the goals."""
     spread = " / ".join(f"{100 * load.priorities.get(name, 0):.0f}" for name in _SHARES)
     near = all(abs(load.priorities.get(name, 0) - share) <= _NEAR for name, share in _SHARES.items())
+    waiting = f"{load.standing} ({load.unattended} if nobody ever looked)"
     when = f" ({load.peak_at.astimezone(CITY):%F %H:%M})" if load.peak_at and load.peak > 1 else ""
     return (
         Goal("notices in 10 minutes, average", f"{load.average:.3f}", "about 1", load.average <= 1),
         Goal("notices in 10 minutes, peak", f"{load.peak}{when}", "at most 10", load.peak <= _FLOOD_BEGINS),
         Goal("time in flood", f"{100 * load.flood:.2f} %", "under 1 %", load.flood < 0.01),
         Goal("chattering", str(len(load.chattering)), "none", not load.chattering),
-        Goal("open for over 24 hours at a time", str(load.standing), "fewer than 5", load.standing < 5),
+        Goal("open in nobody's hands for over 24 hours", waiting, "fewer than 5", load.standing < 5),
         Goal("low / medium / high priority, %", spread, "near 80 / 15 / 5", None if load.notices < _FEW else near),
     )
 
@@ -136,6 +147,15 @@ def chattering(alerts: Sequence[Occurrence]) -> tuple[Instance, ...]:
     )
 
 
+def next_round(after: datetime) -> datetime:
+    """When the list of open alerts is gone through next."""
+    local = after.astimezone(CITY)
+    at = datetime.combine(local.date(), _ROUND, CITY)
+    while at <= local or at.weekday() >= _SATURDAY:
+        at += timedelta(days=1)
+    return at
+
+
 def long_standing(alerts: Sequence[Occurrence], until: datetime) -> list[Occurrence]:
     """Those that were open for over a day."""
     return [alert for alert in alerts if alert.lasted(until) > STANDING]
@@ -160,13 +180,14 @@ def _flood(times: Sequence[datetime], span: Span) -> float:
     return flooded / steps
 
 
-def _standing(alerts: Sequence[Occurrence], until: datetime) -> int:
-    """The most that stood for over a day at one time."""
-    changes = [
-        change
-        for alert in long_standing(alerts, until)
-        for change in ((alert.opened_at + STANDING, 1), (min(alert.ended_at or until, until), -1))
-    ]
+def _end(alert: Occurrence, span: Span) -> datetime:
+    return alert.opened_at + alert.lasted(span.end)
+
+
+def _most_for_a_day(waits: Iterable[tuple[datetime, datetime]]) -> int:
+    """The most of these waits that had lasted for over a day at one time."""
+    long = [(start + STANDING, end) for start, end in waits if end - start > STANDING]
+    changes = [change for start, end in long for change in ((start, 1), (end, -1))]
     most = now = 0
     for _, change in sorted(changes):
         now += change

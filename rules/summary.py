@@ -14,13 +14,17 @@ from rules.rule import Rule, RulePack, Severity
 
 @dataclass(frozen=True, slots=True)
 class RuleSummary:
-    """What one rule raised: how often, on how many devices, how many stood for over a day, the longest in seconds."""
+    """What one rule raised: how often, on how many devices, how many stood for over a day, the longest in seconds.
+
+    Of the `suppressed` ones nobody is notified, for something else explains them.
+    """
 
     rule: str
     kind: str
     title: str
     severity: Severity
     alerts: int
+    suppressed: int
     devices: int
     standing: int
     chattering: int
@@ -118,6 +122,7 @@ def _of_rule(rule: Rule, alerts: Sequence[Occurrence], span: Span) -> RuleSummar
         title=rule.title,
         severity=rule.severity,
         alerts=len(alerts),
+        suppressed=sum(alert.suppressed for alert in alerts),
         devices=len({alert.device_id for alert in alerts}),
         standing=len(long_standing(alerts, span.end)),
         chattering=len(chattering(alerts)),

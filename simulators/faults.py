@@ -32,6 +32,7 @@ class FaultKind:
 
 
 _BATTERY_METERS = ("water_meter", "gas_meter", "heat_meter")
+_RADIO_METERS = ("water_meter", "gas_meter")
 _METERS = ("electricity_meter", *_BATTERY_METERS)
 _ALL = (*_METERS, "access_control", "vehicle_gate", "ev_charger", "ebike_charger", "camera", "gateway")
 
@@ -73,6 +74,7 @@ FAULTS: dict[str, FaultKind] = {
             {"every_s": 600, "lost_s": 40},
         ),
         FaultKind("camera_offline", "the camera is not reachable", ("camera",), silences=("camera",)),
+        FaultKind("radio_lost", "the radio of a meter does not get through", _RADIO_METERS, silences=_RADIO_METERS),
         FaultKind("battery_low", "the battery is nearly empty", (*_BATTERY_METERS, "access_control")),
         FaultKind("barrier_stuck", "the barrier does not move", ("vehicle_gate",)),
         FaultKind(

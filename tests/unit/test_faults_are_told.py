@@ -19,6 +19,8 @@ TOLD = [
     ("leak", "water_meter", 120, "water_leak"),
     ("reverse_flow", "water_meter", 120, "water_reverse_flow"),
     ("battery_low", "water_meter", 120, "water_battery_low"),
+    ("radio_lost", "water_meter", 4500, "water_silent"),
+    ("radio_lost", "gas_meter", 1600, "gas_silent"),
     ("gas_leak", "gas_meter", 30, "gas_leak"),
     ("voltage_high", "electricity_meter", 120, "electricity_voltage_high"),
     ("voltage_sag", "electricity_meter", 120, "electricity_voltage_low"),

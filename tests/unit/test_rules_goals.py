@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import notify.plan
 from rules.backtest import Occurrence, Span
-from rules.goals import SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, notices_of
+from rules.goals import CITY, SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, next_round, notices_of
 from rules.rule import Severity
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -55,9 +55,26 @@ def test_what_is_open_for_over_a_day_stands_and_the_most_at_one_time_count():
     hours = 60
     apart = [alert(0, lasts=30 * hours), alert(40 * hours, lasts=30 * hours)]
     together = [alert(0), alert(20 * hours, lasts=50 * hours)]
-    assert load_of(apart, span).standing == 1
-    assert load_of(together, span).standing == 2
-    assert load_of([alert(0, lasts=24 * hours)], span).standing == 0
+    assert load_of(apart, span).unattended == 1
+    assert load_of(together, span).unattended == 2
+    assert load_of([alert(0, lasts=24 * hours)], span).unattended == 0
+
+
+def test_what_comes_on_a_working_day_is_in_somebodys_hands_the_next_morning_and_the_rest_on_monday():
+    span = Span(START, START + timedelta(days=30))
+    day = 1440
+    monday, friday = day, 5 * day
+    assert next_round(START + timedelta(minutes=monday)) == datetime(2026, 11, 2, 9, tzinfo=CITY)
+    assert next_round(datetime(2026, 11, 6, 9, tzinfo=CITY)) == datetime(2026, 11, 9, 9, tzinfo=CITY)
+    assert load_of([alert(monday + n * day + 60, device=n) for n in range(4)], span).standing == 0
+    weekend = load_of(
+        [alert(friday + 600, device=1), alert(friday + day, device=2), alert(friday + day, lasts=60)], span
+    )
+    assert (weekend.standing, weekend.unattended) == (2, 2)
+
+
+def test_what_asks_nobody_to_respond_is_no_load():
+    assert load_of([alert(minute, severity=Severity.INFO) for minute in range(30)], DAY).alerts == 0
 
 
 def test_priorities_are_judged_once_there_are_enough_alerts():

@@ -179,7 +179,7 @@ def test_what_the_rules_suppress_is_marked_without_an_actor(api: Any, town: Any)
     )
     town.connection.commit()
     (cause,) = api.get(f"/alerts/{alert}").json()["suppressions"]
-    assert (cause["cause_zh"], cause["until"], cause["actor"]) == ("上级设备故障引起", None, None)
+    assert (cause["cause_zh"], cause["until"], cause["actor"]) == ("另一故障引起", None, None)
 
 
 @pytest.mark.parametrize("hours", [-0.01, 24.01])

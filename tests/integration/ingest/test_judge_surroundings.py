@@ -153,7 +153,7 @@ def test_children_of_a_silent_gateway_are_suppressed_and_told_when_they_alone_st
     place.begin(*pack.rules, now=START + timedelta(minutes=71))
     place.tick(71 * 60)
     place.arrive(72 * 60, *meters[1:])
-    place.tick(72 * 60, 90 * 60)
+    place.tick(72 * 60, 93 * 60)
     assert place.ask(OPEN_ALERTS) == [("electricity_silent", 1, 0, "caused_by_parent")]
     assert place.ask("SELECT count(*) FROM alert_transition WHERE reason = 'parent'") == [(1,)]
 
