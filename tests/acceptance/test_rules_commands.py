@@ -103,7 +103,7 @@ def test_there_are_colours_only_where_somebody_sees_them(forced, colours, tmp_pa
 def test_a_file_is_no_folder_of_rules(command, tmp_path):
     done = anju("rules", command, BAD / "above_a_flag" / "electricity_meter.yaml", cwd=tmp_path)
     assert done.returncode == 2
-    assert "is a file" in done.stderr
+    assert "isafile" in "".join(filter(str.isalpha, done.stderr))  # in a box whose lines break anywhere
 
 
 def test_a_test_of_one_rule_needs_its_right_name(tmp_path):
