@@ -9,7 +9,7 @@ from app.tables import say_table
 from rules.duration import in_chinese
 from rules.goals import CITY
 from rules.rule import Severity
-from rules.summary import Summary
+from rules.summary import RuleSummary, Summary
 
 _VERDICT = {True: "ok", False: "MISSED", None: "too few"}
 _DEVICES = 10
@@ -33,25 +33,28 @@ def say_summary(summary: Summary) -> None:
 
 
 def _say_rules(summary: Summary) -> None:
+    counts = {
+        "alerts": [each.alerts for each in summary.by_rule],
+        "suppressed": [each.suppressed for each in summary.by_rule],
+        "devices": [each.devices for each in summary.by_rule],
+        "over 24 h": [each.standing for each in summary.by_rule],
+        "chattering": [each.chattering for each in summary.by_rule],
+    }
+    shown = {name: column for name, column in counts.items() if any(column)}
     say("")
     say_table(
-        ("rule", "title", "severity", "alerts", "suppressed", "devices", "over 24 h", "chattering", "longest"),
+        ("rule", "", "title", *shown, "longest"),
         (
-            (
-                each.rule,
-                each.title,
-                SEVERITY[each.severity],
-                f"{each.alerts:,}",
-                f"{each.suppressed:,}",
-                f"{each.devices:,}",
-                f"{each.standing:,}",
-                f"{each.chattering:,}",
-                in_chinese(timedelta(seconds=each.longest_s)),
-            )
-            for each in summary.by_rule
+            (each.rule, SEVERITY[each.severity], each.title, *(f"{count:,}" for count in found), _lasted(each))
+            for each, *found in zip(summary.by_rule, *shown.values(), strict=True)
         ),
-        numbers=("alerts", "suppressed", "devices", "over 24 h", "chattering"),
+        numbers=tuple(shown),
+        whole=("rule",),
     )
+
+
+def _lasted(rule: RuleSummary) -> str:
+    return in_chinese(timedelta(seconds=rule.longest_s))
 
 
 def _say_days(summary: Summary) -> None:
@@ -74,7 +77,7 @@ def _say_days(summary: Summary) -> None:
 
 def _say_devices(summary: Summary) -> None:
     say("")
-    say_table(("device", "alerts", "of the rules"), _devices(summary), numbers=("alerts",))
+    say_table(("device", "alerts", "of the rules"), _devices(summary), numbers=("alerts",), whole=("device",))
     left = len(summary.by_device) - _DEVICES
     if left > 0:
         say(f"and {left:,} more devices, with fewer alerts each")

@@ -22,12 +22,13 @@ def say_table(
     rows: Iterable[Sequence[str | Text]],
     *,
     numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
     out: Console | None = None,
 ) -> None:
-    """Print rows under a head; the columns named in `numbers` are set to the right."""
+    """Print rows under a head; columns in `numbers` are set to the right, and neither they nor `whole` ones break."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in head:
-        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in numbers)
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in {*numbers, *whole})
     for row in rows:
         table.add_row(*row)
     (out or terminal()).print(table)
