@@ -101,6 +101,9 @@ class Openings:
         rule, state = judge.rule, self._engine.instance(judge.rule.name, device_id)
         transitions = self._engine.come_to(opening, state, rule, now) if state else []
         state = self._engine.instance(rule.name, device_id)
+        if state and state.last_ts and state.last_ts >= opening.now:
+            # A sample has brought it to light already, and says more than what was known before.
+            return transitions
         given = _judge_anew(judge, state.phase if state else Phase.NORMAL, known, opening.now)
         return transitions + self._engine.advance(rule, device_id, given, now) if given else transitions
 

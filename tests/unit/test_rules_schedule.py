@@ -6,10 +6,12 @@ from datetime import time, timedelta
 import pytest
 
 from rules.calendar import Calendar
+from rules.condition import Any
 from rules.machine import Reason
 from rules.rule import OnClose
 from tests.unit.rules_fixtures.world import (
     COVER,
+    HIGH,
     LOST,
     RESTORED,
     World,
@@ -219,3 +221,11 @@ def test_a_calendar_that_opens_proves_nothing_that_no_sample_has_proved_since_we
     world.restart(minute=30)
     assert world.tick(30) == world.tick(31) == []
     assert path(world.judge(volts(32, 230))) == "recovering normal"
+
+
+def test_an_event_at_the_moment_of_opening_is_what_holds_the_alert_whenever_the_clock_comes_to_it():
+    world = World(scheduled(when=Any((LOST, HIGH)), until=None, on_delay=minutes(0)))
+    world.judge(volts(59, 245), event(60, "power_lost"))
+    world.tick(61)
+    assert path(world.transitions) == "normal active"
+    assert world.engine.instance("voltage_high", 7).inputs["event"] == "power_lost"
