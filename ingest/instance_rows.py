@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from rules.chatter import Chatter
+from rules.family import Family
 from rules.machine import InstanceState
 from rules.rule import Phase
 from store.rule_state import RuleStateRow
 
 
-def state_row(state: InstanceState) -> RuleStateRow:
-    """An instance as a row to store."""
-    memory = {
+def state_row(state: InstanceState, family: Family | None = None) -> RuleStateRow:
+    """An instance as a row to store, with the family that it is on, for that may leave the registry."""
+    memory: dict[str, Any] = {
         "verdict": state.verdict,
         "last_ts": state.last_ts and state.last_ts.isoformat(),
         "opened_at": state.opened_at and state.opened_at.isoformat(),
@@ -21,6 +22,8 @@ def state_row(state: InstanceState) -> RuleStateRow:
         "shadow": state.shadow,
         "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
+    if family:
+        memory["family"] = family._replace(leader=None, children=())
     return RuleStateRow(
         state.rule,
         state.device_id,
@@ -31,6 +34,12 @@ def state_row(state: InstanceState) -> RuleStateRow:
         state.sequence,
         memory,
     )
+
+
+def family_of(row: RuleStateRow) -> Family | None:
+    """The family that a stored instance is on, without its children; None where it is on a device."""
+    stored = row.memory.get("family")
+    return Family(*stored)._replace(children=()) if stored else None
 
 
 def state_of(row: RuleStateRow) -> InstanceState:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ingest.batch import Candidate
 from ingest.devices_in_memory import DevicesInMemory
-from ingest.instance_rows import state_of, state_row
+from ingest.instance_rows import family_of, state_of, state_row
 from ingest.partition import Partition
 from rules.alarms import Clock
 from rules.engine import Engine
@@ -55,7 +55,10 @@ class Judge:
     def restore(self, connection: Connection, now: datetime) -> None:
         """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
         communities = self._devices.communities
-        stored = rows.load_rule_states(connection, communities)
+        stored = list(rows.load_rule_states(connection, communities))
+        for family in filter(None, map(family_of, stored)):
+            if family.community in communities:
+                self._devices.families.recall(family)
         states = [state_of(row) for row in stored if self._devices.has(row.device_id)]
         memories = (DeviceMemory(*memory) for memory in load_memories(connection, communities))
         self._pipelines |= {state.device_id for state in states if FIRST < state.device_id <= 0}
@@ -108,9 +111,11 @@ class Judge:
 
     def _save(self, connection: Connection, found: list[Transition]) -> list[Transition]:
         """Store what has changed and what was found; the transitions that concern anybody come back."""
-        changes = self._engine.drain_changes()
+        changes, families = self._engine.drain_changes(), self._devices.families
         if changes.saved:
-            rows.save_rule_states(connection, [state_row(state) for state in changes.saved])
+            rows.save_rule_states(
+                connection, [state_row(state, families.by_id(state.device_id)) for state in changes.saved]
+            )
         if changes.deleted:
             rows.delete_rule_states(connection, changes.deleted)
         if shadows := [_shadow_row(transition) for transition in found if transition.shadow]:

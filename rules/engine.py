@@ -316,9 +316,9 @@ class Engine:
         gone, back = settle(self._memories, self._is_withdrawn)
         for device_id in back:
             self._expect(device_id, now)
-        states = [state for device_id in gone for state in self._instances.of(device_id).values()]
-        ruled = [(rule, state.device_id) for state in states if (rule := self._rules.get(state.rule))]
-        return [told for rule, device_id in ruled for told in self.advance(rule, device_id, Withdraw(now), now)]
+        named = [(name, number) for number in (*gone, *self._parents.left()) for name in self._instances.of(number)]
+        ruled = [(rule, number) for name, number in named if (rule := self._rules.get(name))]
+        return [told for rule, number in ruled for told in self.advance(rule, number, Withdraw(now), now)]
 
     def _expect(self, device_id: int, since: datetime) -> None:
         """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""

@@ -28,7 +28,7 @@ from rules.document import Item, Notes
 from rules.duration import in_chinese, parse_duration
 from rules.grammar import read_condition
 from rules.machine import Reason
-from rules.pipeline import RULE_KINDS
+from rules.pipeline import FAMILY, RULE_KINDS
 from rules.rule import Phase, Scope
 from rules.text import in_words
 from rules.track_grammar import Subject
@@ -110,6 +110,14 @@ def _changed(told: Told) -> tuple[str, ...]:
     return (f"规则于{clock(told.at)}修改或停用，按旧规则发出的报警随之结束。",)
 
 
+def _withdrawn(told: Told) -> tuple[str, ...]:
+    if told.kind == FAMILY.name:
+        return (
+            f"{clock(told.at)}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束；仍没有数据的设备会单独报警。",
+        )
+    return (f"设备于{clock(told.at)}转为调试或报废，不再按规则判断，报警随之结束。",)
+
+
 def _closed(told: Told) -> tuple[str, ...]:
     over = "不再继续观察" if told.from_phase == Phase.PENDING else "报警随之结束"
     return (f"规则只在{_calendar(told)}有效，这一时段于{clock(told.at)}结束，{over}。",)
@@ -119,7 +127,7 @@ _ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {
     Reason.RESOLVED: _resolved,
     Reason.RULE_CHANGED: _changed,
     Reason.SCHEDULE: _closed,
-    Reason.SERVICE: lambda told: (f"设备于{clock(told.at)}转为调试或报废，不再按规则判断，报警随之结束。",),
+    Reason.SERVICE: _withdrawn,
 }
 
 

@@ -22,7 +22,8 @@ _LEAST = 3  # two that fall silent together may well be chance
 class Family(NamedTuple):
     """A family, by a number made of its name. `leader` is the number of its gateway, if it has one.
 
-    `building` is where all of its children are; empty if they are in several.
+    `building` is where all of its children are; empty if they are in several. One without children has left the
+    registry, and is remembered for the end of what is open on it.
     """
 
     id: int
@@ -97,7 +98,8 @@ class FamilyTree:
             if key:
                 children[key].append(device)
         self._by_key = {key: _family(key, gateways.get(key), found) for key, found in children.items()}
-        self._by_id = {family.id: family for family in self._by_key.values()}
+        gone = {number: family._replace(leader=None, children=()) for number, family in self._by_id.items()}
+        self._by_id = gone | {family.id: family for family in self._by_key.values()}
 
     def of(self, device: Device) -> Family | None:
         """The family whose child a device is."""
@@ -107,6 +109,10 @@ class FamilyTree:
     def led_by(self, device: Device) -> Family | None:
         """The family whose gateway a device is."""
         return self._by_key.get((device.community, device.name, ""))
+
+    def recall(self, family: Family) -> None:
+        """Remembers a family that had left the registry before it was read."""
+        self._by_id.setdefault(family.id, family)
 
     def by_id(self, number: int) -> Family | None:
         """The family of that number."""

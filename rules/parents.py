@@ -1,5 +1,6 @@
 """Which family, or which alert of its own, explains the silence of a device, and what follows when that is over."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -51,7 +52,7 @@ class Parents:
     """Looks at families through the eyes of the engine.
 
     `out` are the families with an open outage, `revisit` those to be looked at, because a child was heard or fell
-    silent.
+    silent, and `explained` whose silence each number explains, even if it is in the family no more.
     """
 
     tree: FamilyTree
@@ -59,11 +60,13 @@ class Parents:
     instances: Instances
     out: set[int] = field(default_factory=set)
     revisit: set[int] = field(default_factory=set)
+    explained: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def restored(self, state: InstanceState) -> None:
         """Takes over an instance: one that a family explains, or one on a family."""
         if state.parent is not None:
             self.revisit.add(state.parent)
+            self.explained[state.parent].add(state.device_id)
         elif state.device_id <= FIRST and state.phase in _OPEN:
             self.out.add(state.device_id)
             self.revisit.add(state.device_id)
@@ -74,7 +77,7 @@ class Parents:
         The outage of the family may come to light by it.
         """
         if alert := self._alert_that_explains(device.id):
-            self.instances.keep(replace(state, parent=device.id))
+            self._explain(state, device.id)
             return [under_alert(each, alert.title) if each.raises else each for each in told]
         transitions: list[Transition] = []
         family = self._explains(device)
@@ -83,8 +86,12 @@ class Parents:
             transitions = self.engine.judge(Sample(family.id, now, now, seen.values), FAMILY.name, now)
         if family is None or not self.is_out(family):
             return transitions + told
-        self.instances.keep(replace(state, parent=family.id))
+        self._explain(state, family.id)
         return transitions + [under_family(each, family.name) if each.raises else each for each in told]
+
+    def _explain(self, state: InstanceState, number: int) -> None:
+        self.instances.keep(replace(state, parent=number))
+        self.explained[number].add(state.device_id)
 
     def settle(self, now: datetime) -> list[Transition]:
         """Ends the outages that are over, and lets those who stay silent stand for themselves a period later.
@@ -144,10 +151,21 @@ class Parents:
     def _orphans(self) -> Iterator[InstanceState]:
         """The silences that nothing explains any more, and which therefore have to stand for themselves soon."""
         for number in sorted(self.revisit):
-            if not self._explains_still(number):
-                states = (state for member in self._members(number) for state in self._silences(member))
-                yield from [s for s in states if s.parent == number and s.phase is Phase.ACTIVE and s.deadline is None]
+            if self._explains_still(number):
+                continue
+            states = (state for device in sorted(self.explained.pop(number, ())) for state in self._silences(device))
+            held = [state for state in states if state.parent == number]
+            if held:
+                self.explained[number] = {state.device_id for state in held}
+            yield from [state for state in held if state.phase is Phase.ACTIVE and state.deadline is None]
         self.revisit.clear()
+
+    def left(self) -> list[int]:
+        """The families with an open outage that have left the registry; all others are looked at with the next tick."""
+        gone = [number for number in sorted(self.out) if (family := self.tree.by_id(number)) and not family.children]
+        self.revisit |= self.out
+        self.out.difference_update(gone)
+        return gone
 
     def still_holds(self, state: InstanceState | None) -> bool:
         """Whether what explained a silence that was to stand for itself is there again."""
@@ -159,13 +177,6 @@ class Parents:
         """Whether the family of that number is out, or the device has an alert that explains its silence."""
         family = self.tree.by_id(number)
         return self.is_out(family) if family else self._alert_that_explains(number) is not None
-
-    def _members(self, number: int) -> tuple[int, ...]:
-        """Whose silence the family of that number may explain; a device explains its own."""
-        family = self.tree.by_id(number)
-        if family is None:
-            return (number,)
-        return (*family.children, *((family.leader,) if family.leader else ()))
 
     def _alert_that_explains(self, device_id: int) -> Rule | None:
         """The rule with an open alert on a device that says why the device is silent."""

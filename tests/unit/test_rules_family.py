@@ -12,6 +12,7 @@ from devices.electricity_meter import ELECTRICITY_METER
 from devices.gateway import GATEWAY
 from rules.condition import Compare, Silent
 from rules.engine import Engine
+from rules.explain import Told, explain
 from rules.family import FamilyTree, Heard, outage, with_families
 from rules.loader import load_rules
 from rules.machine import Reason
@@ -244,3 +245,39 @@ def test_a_family_is_in_the_building_of_its_children_and_is_no_child_of_that_bui
     assert again.of(family) is None
     scattered = FamilyTree([replace(behind.devices[0], building="4"), *behind.devices[1:]])
     assert scattered.of(behind.devices[0]).building == ""
+
+
+def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silent_stands_for_itself():
+    town = Town(6, building="3")
+    staggered(town)
+    town.tick(*range(15, 80))
+    town.tree.read([replace(device, building="4" if device.id > 2 else "5") for device in town.devices])
+    (ended,) = town.engine.settle_services(at(80))
+    assert (ended.rule, ended.to_phase, ended.reason) == ("family_silent", "normal", Reason.SERVICE)
+    assert ended.occurrence_id == town.raised("family_silent")[0].occurrence_id
+    assert (
+        "台账中已没有设备属于这个网关或楼栋"
+        in explain(
+            Told(
+                kind="family",
+                from_phase="active",
+                to_phase="normal",
+                at=ended.at,
+                reason="service",
+                inputs=ended.inputs,
+            )
+        )[0]
+    )
+    town.tick(*range(80, 110))
+    assert {told.device_id for told in town.notices() if told.reason is Reason.PARENT} == set(town.meters)
+
+
+def test_a_child_that_has_left_its_family_is_told_of_when_the_others_are_back():
+    town = Town(6, building="3")
+    staggered(town)
+    town.tick(*range(15, 80))
+    town.tree.read([replace(device, building="4" if device.id == 6 else "3") for device in town.devices])
+    assert town.engine.settle_services(at(80)) == []
+    town.speak(81, range(1, 6))
+    town.tick(*range(81, 110))
+    assert [told.device_id for told in town.notices() if told.reason is Reason.PARENT] == [6]

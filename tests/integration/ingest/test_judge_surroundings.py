@@ -166,6 +166,29 @@ OPEN_ALERTS = """
 """
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_the_alert_of_a_building_that_leaves_the_registry_ends_even_if_it_left_while_ingest_was_away(
+    place, database_url, restarted
+):
+    register(database_url, "c2", [(f"m{n}", "electricity_meter") for n in range(6)])
+    query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
+    pack = load_rules(rules_folder(None))
+    place.begin(*pack.rules)
+    place.arrive(0, *(place.devices.find("c2", f"m{n}").id for n in range(6)))
+    place.tick(0, 70 * 60)
+    rows = [{"community": "c2", "device": f"m{n}", "kind": "electricity_meter", "building": "2"} for n in range(6)]
+    import_rows(place.connection, [], [], rows, known_plan_items=())
+    if restarted:
+        place.begin(*pack.rules, now=START + timedelta(minutes=71))
+    else:
+        place.devices.refresh(place.connection)
+    place.tick(71 * 60)
+    assert place.ask(
+        "SELECT process, to_state, reason FROM alert JOIN alert_transition ON alert_id = alert.id"
+        " WHERE alert.rule = 'family_silent' ORDER BY alert_transition.decided_at DESC LIMIT 1"
+    ) == [("ended", "normal", "service")]
+
+
 def test_out_of_service_open_alerts_are_suppressed_and_told_when_the_device_is_back(place, database_url):
     place.begin(a_rule())
     place.show("w1", (0, 3.0))
