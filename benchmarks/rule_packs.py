@@ -2,7 +2,7 @@
 
 By default 30 simulated days of November in a community with 1,000 households, in which as much breaks as may be
 expected in a month. All that the devices send is decoded and judged as ingest would; there is no broker, no database,
-and nobody who closes an alert. Takes a quarter of an hour.
+and nobody who closes an alert. Takes some twenty minutes.
 """
 
 import random
