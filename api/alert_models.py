@@ -7,11 +7,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.labels import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION, kind_label
+from api.labels import kind_label
 from api.models import Answer, Simulated
 from rules.attention import Attention
 from rules.explain import Told, explain
 from rules.rule import Phase, Severity
+from rules.words import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
 from store.alerts import AlertRow, Step, StoredTransition
 from store.registry import compose_place
 from store.suppression import Cause, CauseName

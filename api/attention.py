@@ -13,11 +13,11 @@ from api.access import ACTOR
 from api.alert_models import AlertDetail
 from api.alerts import NO_ALERT, AlertId, detail_of
 from api.changes import Changer, Changing, Name, Signed, Why
-from api.labels import ACT
 from api.parameters import Instant, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, answers
 from rules.attention import Action, Attention, AttentionError, attend
 from rules.explain import clock
+from rules.words import ACT
 from store import alerts
 from store.alerts import Act, AlertRow
 from store.audit import Change, record_change

@@ -7,7 +7,7 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.labels import SEVERITY, kind_label
+from api.labels import kind_label
 from api.models import Answer
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
@@ -19,6 +19,7 @@ from rules.loader import RuleFileError
 from rules.rule import Rule, RulePack, Severity
 from rules.source import RuleSource
 from rules.summary import Summary, summarise
+from rules.words import SEVERITY
 from store.history import bound_time, count_history, read_standstills
 from store.registry import load_devices
 

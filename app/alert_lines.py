@@ -6,11 +6,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from rules.words import SEVERITY
 from store.alerts import Step, follow_transitions, newest_transition, read_steps
 from store.database import DatabaseUnavailableError, connect, translated_errors
 
 _CITY = ZoneInfo("Asia/Shanghai")
-_SEVERITY = {"info": "提示", "warning": "一般", "major": "重要", "critical": "紧急"}
 _HAPPENED = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已处理"}
 _RECENT = timedelta(minutes=10)
 _AT_ONCE = 1000
@@ -48,4 +48,4 @@ def alert_line(step: Step, now: datetime) -> str | None:
     at = f"{transition.at.astimezone(_CITY):%H:%M:%S}"
     simulated = "（模拟）" if alert.simulated else ""
     words = alert.message if transition.to_state == "active" else f"{alert.device or ''} {alert.title}".strip()
-    return f"{at} [{_SEVERITY[alert.severity]}] {happened}{simulated} {alert.community or '平台'}：{words}"
+    return f"{at} [{SEVERITY[alert.severity]}] {happened}{simulated} {alert.community or '平台'}：{words}"

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from api.labels import SEVERITY
 from app.output import say
 from app.tables import say_table
 from rules.duration import in_chinese
 from rules.goals import CITY
 from rules.rule import Severity
 from rules.summary import RuleSummary, Summary
+from rules.words import SEVERITY
 
 _VERDICT = {True: "ok", False: "MISSED", None: "too few"}
 _DEVICES = 10

@@ -6,9 +6,9 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
-from api.labels import ACT, ATTENTION, PHASE
 from app.tables import terminal
 from rules.goals import CITY
+from rules.words import ACT, ATTENTION, PHASE
 
 _STATES = {**PHASE, **ATTENTION}
 _HEAD, _QUIET = "bold", "dim"

@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from api.labels import SEVERITY
 from app.tables import say_table, terminal
 from rules.check import Report, Tested
 from rules.condition import as_words
@@ -17,6 +16,7 @@ from rules.document import Problem
 from rules.duration import spell
 from rules.examples import Played, trace
 from rules.rule import Rule, Severity
+from rules.words import SEVERITY
 
 _VERDICT = {True: "yes", False: "no", None: "?"}
 _GOOD, _BAD, _QUIET = "green", "bold red", "dim"

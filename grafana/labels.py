@@ -1,6 +1,9 @@
 """What the database stores in English, in the words that people read on a dashboard."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from rules import words
 
 
 class Label(NamedTuple):
@@ -10,36 +13,20 @@ class Label(NamedTuple):
     colour: str
 
 
-SEVERITY: dict[str, Label] = {
-    "critical": Label("紧急", "red"),
-    "major": Label("重要", "orange"),
-    "warning": Label("一般", "yellow"),
-    "info": Label("提示", "blue"),
-}
+def _coloured(words: Mapping[str, str], **colours: str) -> dict[str, Label]:
+    return {value: Label(words[value], colour) for value, colour in colours.items()}
 
-PROCESS: dict[str, Label] = {
-    "active": Label("发生中", "red"),
-    "recovering": Label("恢复中", "yellow"),
-    "latched": Label("待人工确认", "orange"),
-    "ended": Label("已结束", "green"),
-}
 
-ATTENTION: dict[str, Label] = {
-    "unacknowledged": Label("未确认", "red"),
-    "acknowledged": Label("已确认", "yellow"),
-    "assigned": Label("已派单", "yellow"),
-    "in_progress": Label("处理中", "blue"),
-    "resolved": Label("已解决", "green"),
-    "closed": Label("已关闭", "green"),
-}
-
-SUPPRESSION: dict[str, Label] = {
-    "shelved": Label("已搁置", "blue"),
-    "maintenance": Label("维护窗口", "blue"),
-    "caused_by_parent": Label("另一故障引起", "yellow"),
-    "out_of_service": Label("停用", "text"),
-    "chattering": Label("频繁抖动", "orange"),
-}
+SEVERITY = _coloured(words.SEVERITY, critical="red", major="orange", warning="yellow", info="blue")
+PROCESS = _coloured(words.PROCESS, active="red", recovering="yellow", latched="orange", ended="green")
+ATTENTION = _coloured(
+    words.ATTENTION, unacknowledged="red", acknowledged="yellow", assigned="yellow", in_progress="blue",
+    resolved="green", closed="green",
+)  # fmt: skip
+SUPPRESSION = _coloured(
+    words.SUPPRESSION, shelved="blue", maintenance="blue", caused_by_parent="yellow", out_of_service="text",
+    chattering="orange",
+)  # fmt: skip
 
 CONNECTION: dict[str, Label] = {"online": Label("在线", "green"), "offline": Label("离线", "red")}
 

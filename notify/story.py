@@ -9,15 +9,10 @@ from notify.plan import Form, Message
 from notify.routing import CITY, RANK
 from rules.duration import in_chinese
 from rules.rule import Severity
+from rules.words import SEVERITY
 from store.notices import ToldAlert
 from store.registry import compose_place
 
-SEVERITY = {
-    Severity.INFO: "提示",
-    Severity.WARNING: "一般",
-    Severity.MAJOR: "重要",
-    Severity.CRITICAL: "紧急",
-}
 _LINES = 10
 _PLATFORM = "平台"
 
@@ -124,7 +119,7 @@ def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
 
 
 def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
-    label = "" if alone else f"【{SEVERITY[Severity(alert.severity)]}】{_community(alert)} "
+    label = "" if alone else f"【{SEVERITY[alert.severity]}】{_community(alert)} "
     return Entry(
         label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
         place=_where(alert),
@@ -155,7 +150,7 @@ def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
     count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
     over = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
     order = sorted(count, key=lambda key: (-RANK[Severity(key[0])], -count[key], key))
-    return tuple(Tally(SEVERITY[Severity(k[0])], k[1], k[2], count[k], over[k]) for k in order)
+    return tuple(Tally(SEVERITY[k[0]], k[1], k[2], count[k], over[k]) for k in order)
 
 
 def _simulated(alerts: Sequence[ToldAlert]) -> str:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from rules.rule import RulesError
+from rules.words import ACT, ATTENTION
 
 
 class Attention(StrEnum):
@@ -30,21 +31,6 @@ class AttentionError(RulesError):
     """An action makes no sense in the state that the alert is in; the message is for the person who tried."""
 
 
-_ZH_STATE = {
-    Attention.UNACKNOWLEDGED: "未确认",
-    Attention.ACKNOWLEDGED: "已确认",
-    Attention.ASSIGNED: "已派单",
-    Attention.IN_PROGRESS: "处理中",
-    Attention.RESOLVED: "已解决",
-    Attention.CLOSED: "已关闭",
-}
-_ZH_ACTION = {
-    Action.ACKNOWLEDGE: "确认",
-    Action.ASSIGN: "派单",
-    Action.START: "开始处理",
-    Action.RESOLVE: "解决",
-    Action.CLOSE: "关闭",
-}
 _LEADS_TO = {
     Action.ACKNOWLEDGE: Attention.ACKNOWLEDGED,
     Action.ASSIGN: Attention.ASSIGNED,
@@ -71,6 +57,6 @@ def attend(state: Attention, action: Action) -> Attention:
     allowed = _ALLOWED[state]
     if action in allowed:
         return _LEADS_TO[action]
-    possible = "、".join(f"“{_ZH_ACTION[one]}”" for one in allowed)
+    possible = "、".join(f"“{ACT[one]}”" for one in allowed)
     advice = f"可以{possible}" if possible else "如问题再次出现，系统会产生新的报警"
-    raise AttentionError(f"报警{_ZH_STATE[state]}，不能再“{_ZH_ACTION[action]}”；{advice}。")
+    raise AttentionError(f"报警{ATTENTION[state]}，不能再“{ACT[action]}”；{advice}。")

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import typer
 
-from api.labels import ATTENTION, PROCESS, SUPPRESSION
 from app.explain_text import say_told
 from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
@@ -25,6 +24,7 @@ from rules.machine import InstanceState
 from rules.memory import DeviceMemory
 from rules.rule import Rule, RulePack
 from rules.standing import standing
+from rules.words import ATTENTION, PROCESS, SUPPRESSION
 from store.alerts import AlertRow, StoredTransition, find_alert, list_transitions
 from store.database import Connection, connect, translated_errors
 from store.history import read_standstills

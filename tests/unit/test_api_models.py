@@ -10,6 +10,7 @@ from api.alert_models import Process
 from api.models import Connection, DeviceDetail, FieldInfo
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag
+from rules import words
 from rules.attention import Action, Attention
 from rules.rule import Phase, Severity
 from store.devices import DeviceRow
@@ -60,12 +61,12 @@ def test_only_counters_increase(field: Field) -> None:
 
 
 def test_every_state_has_its_chinese_word() -> None:
-    assert set(labels.SEVERITY) == set(Severity)
-    assert set(labels.ATTENTION) == set(Attention)
-    assert set(labels.PROCESS) == set(get_args(Process))
-    assert set(labels.PHASE) == set(Phase)
-    assert set(labels.ACT) >= set(Action)
-    assert set(labels.SUPPRESSION) == set(CauseName)
+    assert set(words.SEVERITY) == set(Severity)
+    assert set(words.ATTENTION) == set(Attention)
+    assert set(words.PROCESS) == set(get_args(Process))
+    assert set(words.PHASE) == set(Phase)
+    assert set(words.ACT) >= set(Action)
+    assert set(words.SUPPRESSION) == set(CauseName)
     assert set(labels.CONNECTION) == set(get_args(Connection))
 
 
