@@ -60,9 +60,9 @@ async def stream(
     """Every step of every alert as an event `alert`, from now on or after `Last-Event-ID`: none lost, none twice.
 
     What people do is a step too: an action, a comment, a shelving. The data of an event is an `AlertStep`, its id the
-    number of the transition. The stream begins with an id and no
-    event, so that a client which resumes before the first event misses nothing either. Comments keep an idle
-    connection open. When the database is away the stream waits for it.
+    number of the transition. The stream begins with an id and no event, so that a client which resumes before the first
+    event misses nothing either. Comments keep an idle connection open. When the database is away the stream waits for
+    it.
     """
     seen = beginning
     yield ServerSentEvent(id=str(seen), retry=_RECONNECT_MS)

@@ -69,7 +69,7 @@ class SqlQuery(Dataquery, Builder[Dataquery]):
 def open_alerts_panel() -> StatPanel:
     """The open alerts, one number a severity, and how many nobody is told of."""
     panel = _stat("未结束的告警", queries.open_alerts()).description(
-        "暂不通知：已搁置、维护窗口、另一故障引起、停用或频繁抖动的告警，不计入各级别。"
+        f"暂不通知：{'、'.join(label.text for label in SUPPRESSION.values())}的告警，不计入各级别。"
     )
     for label in SEVERITY.values():
         steps = [Threshold(color="green"), Threshold(value=1, color=label.colour)]
