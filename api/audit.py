@@ -14,7 +14,7 @@ from store import audit
 router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
 _cursor = Cursor("audit", int)
 
-Subject = Literal["alert", "silence", "registry", "device"]
+Subject = Literal["alert", "silence", "registry", "device", "notices"]
 
 
 class AuditEntry(Answer):
@@ -28,7 +28,7 @@ class AuditEntry(Answer):
     )
     action: str = Field(examples=["assign"])
     subject: Subject
-    subject_id: str = Field(description="Its id; empty for the registry.")
+    subject_id: str = Field(description="Its id; empty for the registry and for notices.")
     before: dict[str, Any]
     after: dict[str, Any]
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.audit import write_down
 from app.output import Exit, fail, say
 from app.settings import Settings
 from store.database import connect, translated_errors
@@ -62,4 +63,6 @@ def retry() -> None:
     """
     url = Settings.load().need("database_url")
     with translated_errors(), connect(url, application_name="anju notify") as connection:
-        say(f"{requeue_dead(connection, datetime.now(UTC))} notices are sent again")
+        if count := requeue_dead(connection, datetime.now(UTC)):
+            write_down(connection, "retry", ("notices", ""), {"notices": count})
+    say(f"{count} notices are sent again")

@@ -1,19 +1,16 @@
 """`anju import` and `anju secrets`."""
 
-import getpass
-from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from acceptance.plan_items import PLAN_ITEM_IDS
+from app.audit import write_down
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
-from store.audit import Change, record_change
-from store.database import Connection, connect, translated_errors
+from store.database import connect, translated_errors
 from store.import_csv import import_files, summary
 from store.import_rows import ImportRefusedError
 from store.secrets import UnknownUsernameError, rotate_secret
@@ -45,7 +42,7 @@ def import_(
                 connection, communities, households, devices, known_plan_items=PLAN_ITEM_IDS, secrets_out=secrets_out
             )
             if count.changed_anything:
-                _write_down(connection, "import", ("registry", ""), asdict(count))
+                write_down(connection, "import", ("registry", ""), asdict(count))
     except ImportRefusedError as error:
         raise fail(str(error), Exit.REFUSED) from None
     if as_json:
@@ -66,20 +63,7 @@ def rotate(username: Annotated[str, typer.Argument(help="community/kind/device")
             connect(Settings.load().need("database_url"), application_name="anju secrets") as connection,
         ):
             secret = rotate_secret(connection, username)
-            _write_down(connection, "rotate_secret", ("device", username), {})
+            write_down(connection, "rotate_secret", ("device", username), {})
     except UnknownUsernameError as error:
         raise fail(str(error), Exit.REFUSED) from None
     say(f"{username},{secret}")
-
-
-def _write_down(connection: Connection, action: str, subject: tuple[str, str], after: Mapping[str, object]) -> None:
-    """Who did it at this machine, in the transaction of what was done; `subject` is its sort and its id."""
-    try:
-        person = getpass.getuser()
-    except (KeyError, OSError):
-        person = None  # a container may run as a number that has no name
-    change = Change(
-        at=datetime.now(UTC), actor="cli", person=person, action=action, subject=subject[0], subject_id=subject[1],
-        before={}, after=after,
-    )  # fmt: skip
-    record_change(connection, change)

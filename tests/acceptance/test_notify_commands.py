@@ -4,7 +4,9 @@ import pytest
 
 from cli import anju
 from receiver import Answer, receiving
-from telling import write_routing
+from store.database import connect
+from store.notices import NewNotice, queue_notices, record_dead
+from telling import NOON, alert_id, raise_alerts, write_routing
 
 
 @pytest.fixture
@@ -69,7 +71,15 @@ def test_a_contact_that_is_not_there_is_a_wrong_call(file, tmp_path):
     assert "there is no contact nobody: 王经理, 运维" in done.stderr
 
 
-def test_what_could_not_be_delivered_is_sent_again_on_request(house, tmp_path):
-    done = house.anju("notify", "retry")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "0 notices are sent again\n"
+def test_what_could_not_be_delivered_is_sent_again_on_request_and_who_asked_is_written_down(house):
+    raise_alerts(house.database_url, [9001], hand_in=False)
+    with connect(house.database_url, application_name="test") as connection:
+        queue_notices(connection, [NewNotice(alert_id(9001), "甲/webhook", "raised", 1, "critical", NOON)], NOON)
+        [(number,)] = connection.execute("SELECT id FROM notice WHERE alert_id = %s", (alert_id(9001),)).fetchall()
+        record_dead(connection, "甲/webhook", [number], "HTTP 401", NOON)
+    for count in (1, 0):
+        done = house.anju("notify", "retry")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{count} notices are sent again\n"
+    [written] = house.get("/audit", subject="notices")["items"]
+    assert (written["actor"], written["action"], written["after"]) == ("cli", "retry", {"notices": 1})

@@ -1,0 +1,21 @@
+"""The audit of what is done by commands at the server."""
+
+import getpass
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from store.audit import Change, record_change
+from store.database import Connection
+
+
+def write_down(connection: Connection, action: str, subject: tuple[str, str], after: Mapping[str, object]) -> None:
+    """Who did it at this machine, in the transaction of what was done; `subject` is its sort and its id."""
+    try:
+        person = getpass.getuser()
+    except (KeyError, OSError):
+        person = None  # a container may run as a number that has no name
+    change = Change(
+        at=datetime.now(UTC), actor="cli", person=person, action=action, subject=subject[0], subject_id=subject[1],
+        before={}, after=after,
+    )  # fmt: skip
+    record_change(connection, change)
