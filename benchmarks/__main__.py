@@ -2,13 +2,25 @@
 
 import sys
 
-from benchmarks import alert_latency, alert_storm, backtest, drain, gateways, growth, live, memory, rules_engine
+from benchmarks import (
+    alert_latency,
+    alert_storm,
+    backtest,
+    drain,
+    gateways,
+    growth,
+    live,
+    memory,
+    receive,
+    rules_engine,
+)
 
 if __name__ == "__main__":
     full = sys.argv[1:] == ["--full"]
     rules_engine.main()
     backtest.main()
     drain.main(500_000 if full else 100_000)
+    receive.main()
     gateways.main(2_000_000 if full else 500_000)
     highest = live.main(15_000, 300 if full else 60)
     alert_latency.main(alert_latency.SHARE * highest, 300 if full else 60)

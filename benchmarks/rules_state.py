@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -118,7 +119,7 @@ def _memories(stored: Path) -> Iterator[DeviceMemory]:
             if line.startswith(b'{"memory"'):
                 device_id, last_ts, arrival, events, values, tracks = from_json(line)["memory"]
                 event_ts = {name: datetime.fromisoformat(ts) for name, ts in events.items()}
-                yield DeviceMemory(device_id, _at(last_ts), _at(arrival), event_ts, values, tracks)
+                yield DeviceMemory(device_id, _at(last_ts), _at(arrival), event_ts, values, urlsafe_b64decode(tracks))
 
 
 def _at(text: str | None) -> datetime | None:

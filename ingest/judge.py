@@ -1,7 +1,7 @@
 """The rules engine between what is stored: restored from rows, shown what is new, its results turned into rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -98,8 +98,8 @@ class Judge:
             hand_in_alerts(connection, sorted(back))
         return self._engine.settle_services(now)
 
-    def drain_memories(self) -> list[DeviceMemory]:
-        """What has changed of the devices that were judged since the last call."""
+    def drain_memories(self) -> Iterator[DeviceMemory]:
+        """What has changed of the devices that were judged since the last call, by device; take it at once."""
         return self._engine.drain_memories()
 
     def _carry_out(self, command: rows.Command, now: datetime) -> list[Transition]:

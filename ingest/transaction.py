@@ -1,6 +1,6 @@
 """One batch, one transaction: what came is stored, what is new is judged, and what follows is stored with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,15 +45,17 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
     return Written(readings, len(new_events), transitions)
 
 
-def _state_changes(last_seen: Mapping[int, datetime], memories: Iterable[DeviceMemory]) -> Iterator[StateChange]:
-    """A device of which only duplicates or its connection came was heard, and nothing else of it has changed."""
-    judged = {memory.device_id: memory for memory in memories}
+def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceMemory]) -> Iterator[StateChange]:
+    """By device. One of which only duplicates or its connection came was heard, and nothing else of it has changed."""
+    judged = next(memories, None)
     for device_id, seen in sorted(last_seen.items()):
-        memory = judged.get(device_id)
-        if memory is None:
+        # Ingest judges itself, too, as devices that nobody has registered: their numbers come first.
+        while judged is not None and judged.device_id < device_id:
+            judged = next(memories, None)
+        if judged is None or judged.device_id > device_id:
             yield StateChange(device_id, seen, None, None, {}, {})
         else:
-            _, last_ts, last_arrival, event_ts, values, tracks = memory
+            _, last_ts, last_arrival, event_ts, values, tracks = judged
             yield StateChange(device_id, seen, last_arrival, last_ts, values, event_ts, tracks)
 
 

@@ -44,7 +44,7 @@ _TICK_S = 1.0
 _QUIET_S = 0.05
 _RETRY_S = 1.0
 _LAGS = 200
-_ALLOCATIONS = 50_000
+_YOUNG = 1  # the generation of the collector that holds what the last ticks have left
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Worker:
         self._in_hand: list[Message] = []
         self._admission = Admission([], [])
         self._away = ""  # why, while it is
+        self._closed_at = 0.0  # when the last batch was, by the monotonic clock
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the batch in hand is finished first if the database allows it.
@@ -184,18 +185,22 @@ class Worker:
         return _Session(connection, devices, judge, _now())
 
     def _collect(self) -> list[Message]:
-        """What has arrived: a batch closes when it is full, or a tenth of a second after its first message.
+        """What has arrived: a batch closes when it is full, or a tenth of a second after the one before it.
 
+        So what came while that one was written does not wait another tenth, and a message that comes alone not at all.
         Even where a batch waits already there is a look at the connection: a broker drops whoever does not read.
         """
         waiting = self._receiver.buffered
         if not self._receiver.poll(0 if waiting else _QUIET_S) and not waiting and self._receiver.subscribed:
             self._pulse.quiet(_now())
-        until = time.monotonic() + _BATCH_S
+        until = self._closed_at + _BATCH_S
         while self._receiver.buffered and not self._receiver.has_a_batch and (left := until - time.monotonic()) > 0:
             self._receiver.poll(left)
         metrics.BUFFERED.labels(self._partition.number).set(self._receiver.buffered)
-        return self._receiver.take()
+        taken = self._receiver.take()
+        if taken:
+            self._closed_at = time.monotonic()
+        return taken
 
     def _admit(self, session: "_Session", messages: list[Message]) -> Admission:
         """What of it is decoded. Asked once, so that a batch that is written again costs its senders nothing more."""
@@ -252,6 +257,7 @@ class Worker:
             transitions = session.judge.tick(session.connection, now, live=live)
             report_owner(session.connection, self._report(session, now, live=live))
         self._tell(transitions)
+        gc.collect(_YOUNG)
         self._pauses.report()
 
     def _report(self, session: "_Session", now: datetime, *, live: bool) -> Report:
@@ -311,12 +317,13 @@ def _spare_the_collector() -> None:
     """Keep garbage collection from looking through the registry and all memories again and again.
 
     They live as long as the process; walking through those of 400,000 devices would make a pause of a second. What a
-    batch makes is freed by its reference counts, and collected, if need be, twice in a full batch.
+    batch makes is freed by its reference counts. In the middle of a batch a collection would walk through all of it for
+    nothing, so the tick asks for one, when little is left.
     """
+    gc.disable()
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_ALLOCATIONS, 50, 100)
 
 
 def _lags_s(batch: Batch) -> list[float]:

@@ -7,7 +7,7 @@ What depends on more than one sample is a track: a small pure state for each dev
 samples as they come. It is compared like a field of the sample, and conditions need no memory of their own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any as Anything
@@ -19,7 +19,9 @@ from rules.duration import spell
 Value = float | bool | str
 Verdict = bool | None
 Test = Callable[[Mapping[str, Value]], Verdict]
-State = Anything  # JSON and bytes that only their track understands; None before the first sample
+State = Anything
+"""What only its track understands: plain values, bytes and tuples, which come back as lists because states are packed
+between samples. None before the first sample."""
 Observe = Callable[[State, int, Mapping[str, Value]], tuple[State, Value | None]]
 
 
@@ -46,9 +48,6 @@ class Track(Protocol):
 
         It gives the next state and the value: None where it is not known, or where the sample says nothing of it.
         """
-
-    def restored(self, stored: Sequence[Anything]) -> State:
-        """The state that was stored as JSON."""
 
 
 class ComparableTrack(Track, Protocol):

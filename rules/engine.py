@@ -6,7 +6,7 @@ he makes a new engine and restores it from what is stored. It starts frozen: unt
 by the clock, and nobody counts as silent.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -367,21 +367,25 @@ class Engine:
         device_id, last_ts, arrival, event_ts, values, tracks = memory
         rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
         kept = latest(rules.kept, values, ())
-        states = from_store(rules.tracks, tracks)
+        states = from_store(rules.tracks, rules.track_names, tracks)
         self._memories[device_id] = Memory(last_ts, arrival, event_ts or NO_EVENTS, kept, states)
         if rules.scheduled:
             self._openings.watch(self._devices(device_id).kind, device_id)
         if arrival is not None:
             self._expect(device_id, max(arrival, self._thawed_at))
 
-    def drain_memories(self) -> list[DeviceMemory]:
-        """What has changed of the devices since the last call, by device; of the values those that came since."""
+    def drain_memories(self) -> Iterator[DeviceMemory]:
+        """What has changed of the devices since the last call, by device; of the values those that came since.
+
+        Each is made when it is asked for: those of thousands at once would come from cold memory, which costs more than
+        making them. What is not taken before the next sample is judged may have changed.
+        """
         heard, self._heard = self._heard, {}
-        return [self._stored(device_id, heard[device_id]) for device_id in sorted(heard)]
+        return (self._stored(device_id, heard[device_id]) for device_id in sorted(heard))
 
     def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
         memory = self._memories[device_id]
-        tracks = to_store(self._plans[self._devices(device_id).kind].tracks, memory.tracks) if memory.tracks else {}
+        tracks = memory.tracks and to_store(self._plans[self._devices(device_id).kind].track_names, memory.tracks)
         return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, heard, tracks)
 
     def rule(self, name: str) -> Rule | None:

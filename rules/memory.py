@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rules.condition import Value
 from rules.tracks.derive import States
@@ -16,8 +16,8 @@ class DeviceMemory(NamedTuple):
     """What is remembered of a device beside its instances.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
-    each event, `values` the last known value of each field, and `tracks` the state and newest value of
-    each track, JSON and bytes.
+    each event, `values` the last known value of each field, and `tracks` the states of the tracks
+    and their newest values, as they are stored.
     """
 
     device_id: int
@@ -25,7 +25,7 @@ class DeviceMemory(NamedTuple):
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = {}
     values: Mapping[str, Value] = {}
-    tracks: Mapping[str, Any] = {}
+    tracks: bytes = b""
 
 
 @dataclass(slots=True)

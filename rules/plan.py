@@ -7,7 +7,7 @@ from datetime import timedelta
 from rules.condition import Condition, Silent, Test, Value, Verdict, compile_test, fields_of, needed_fields, negate
 from rules.pipeline import RULE_KINDS
 from rules.rule import Rule, Scope
-from rules.tracks.derive import Tracked, Weighing, in_use, weighings
+from rules.tracks.derive import Tracked, Weighing, in_use, packed_names, weighings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,10 @@ class Plan:
 
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
     count as arrival. `kept` are the fields whose last values are remembered: those that some text quotes although what
-    decides may lack them, and those that are judged again when a calendar opens. `tracks` is what is made of many
-    samples, each once for all rules; `balances` are those among them that compare devices with each other. `of_masters`
-    is the plan for master meters, where it is another one: without the rules about households.
+    decides may lack them, and those that are judged again when a calendar opens.
+    `tracks` is what is made of many samples, each once for all rules, and `track_names` stands before their states
+    where these are stored; `balances` are those among them that compare devices with each other. `of_masters` is the
+    plan for master meters, where it is another one: without the rules about households.
     """
 
     telemetry: tuple[tuple[str, Test | None, Judge], ...]
@@ -43,6 +44,7 @@ class Plan:
     freshness: timedelta
     kept: tuple[str, ...]
     tracks: tuple[Tracked, ...]
+    track_names: bytes
     balances: tuple[Weighing, ...]
     of_masters: "Plan | None" = None
 
@@ -64,6 +66,7 @@ def plan(rules: Iterable[Rule]) -> Plan:
         freshness=max((silent.after for _, silent in silences), default=timedelta()),
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
         tracks=tracks,
+        track_names=packed_names(tracks),
         balances=weighings(tracks),
     )
     return replace(whole, of_masters=_of_masters(whole, rules))

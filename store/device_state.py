@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from store.database import Connection
 
@@ -18,7 +18,7 @@ class StateChange(NamedTuple):
     `last_seen` is the arrival of anything, `last_fresh` the arrival of a sample that was newer than all before and
     not late; `last_ts` is the newest sample by the device's clock, `values` the newest value of each field, `event_ts`
     the newest event of each name. None and empty leave what is stored. `tracks` is all that the rules keep of many
-    samples, JSON and bytes; None leaves what is stored, and empty forgets it.
+    samples, which only they read; None leaves what is stored, and empty forgets it.
     """
 
     device_id: int
@@ -27,7 +27,7 @@ class StateChange(NamedTuple):
     last_ts: datetime | None
     values: Mapping[str, Value]
     event_ts: Mapping[str, datetime]
-    tracks: Mapping[str, Any] | None = None
+    tracks: bytes | None = None
 
 
 class Memory(NamedTuple):
@@ -38,7 +38,7 @@ class Memory(NamedTuple):
     last_fresh: datetime | None
     event_ts: dict[str, datetime]
     values: dict[str, Value]
-    tracks: dict[str, Any]
+    tracks: bytes
 
 
 def save_states(connection: Connection, changes: Iterable[StateChange]) -> None:
@@ -47,15 +47,14 @@ def save_states(connection: Connection, changes: Iterable[StateChange]) -> None:
         """
         CREATE TEMPORARY TABLE IF NOT EXISTS incoming_state (
             device_id bigint, last_seen timestamptz, last_fresh timestamptz, last_ts timestamptz, last_values text,
-            event_ts text, tracks text
+            event_ts text, tracks bytea
         ) ON COMMIT DELETE ROWS
         """
     )
     with connection.cursor() as cursor, cursor.copy("COPY incoming_state FROM STDIN (FORMAT binary)") as copy:
-        copy.set_types(["int8", "timestamptz", "timestamptz", "timestamptz", "text", "text", "text"])
+        copy.set_types(["int8", "timestamptz", "timestamptz", "timestamptz", "text", "text", "bytea"])
         for device_id, last_seen, last_fresh, last_ts, values, event_ts, tracks in changes:
-            kept = None if tracks is None else _json(tracks)
-            copy.write_row((device_id, last_seen, last_fresh, last_ts, _json(values), _json(event_ts), kept))
+            copy.write_row((device_id, last_seen, last_fresh, last_ts, _json(values), _json(event_ts), tracks))
     connection.execute(
         """
         INSERT INTO device_state AS state (device_id, last_seen, last_fresh, last_ts, last_values, event_ts, tracks)
@@ -73,7 +72,7 @@ def save_states(connection: Connection, changes: Iterable[StateChange]) -> None:
 
 
 def _json(values: Mapping[str, object]) -> str:
-    return to_json(values, bytes_mode="base64").decode() if values else "{}"
+    return to_json(values).decode() if values else "{}"
 
 
 def load_memories(connection: Connection, communities: list[str]) -> Iterator[Memory]:
@@ -90,7 +89,7 @@ def load_memories(connection: Connection, communities: list[str]) -> Iterator[Me
         )
         for device_id, last_ts, last_fresh, event_ts, values, tracks in cursor:
             events = {name: datetime.fromisoformat(ts) for name, ts in event_ts.items()}
-            yield Memory(device_id, last_ts, last_fresh, events, values, from_json(tracks or "{}"))
+            yield Memory(device_id, last_ts, last_fresh, events, values, tracks or b"")
 
 
 def newest_reading(connection: Connection, device_ids: Sequence[int]) -> datetime | None:

@@ -31,7 +31,7 @@ def find_memory(connection: Connection, device_id: int) -> Memory | None:
         return None
     last_ts, last_fresh, event_ts, values = row
     events = {name: datetime.fromisoformat(ts) for name, ts in event_ts.items()}
-    return Memory(device_id, last_ts, last_fresh, events, values, {})
+    return Memory(device_id, last_ts, last_fresh, events, values, b"")
 
 
 def last_step(connection: Connection, rule: str, device_id: int | None, before: int) -> StoredTransition | None:

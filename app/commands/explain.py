@@ -1,6 +1,5 @@
 """`anju rules explain`: why an alert came and went, or why there is none."""
 
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,5 +154,4 @@ def _at(
     frozen = [Span(*each) for each in read_standstills(connection, *span)]
     for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, frozen):
         pass
-    memories: Sequence[DeviceMemory] = engine.drain_memories()
-    return engine.instance(rule.name, device.id), memories[0] if memories else None
+    return engine.instance(rule.name, device.id), next(engine.drain_memories(), None)

@@ -5,7 +5,7 @@ each side of the window's end, the register at the end lies between them. The wi
 has been over for `settle`, when the master meter reports: a household that is late by less raises no false alert.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -81,10 +81,6 @@ class Closed:
             return (at_end, number, at_end - begun), None
 
         return observe
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        return tuple(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +161,6 @@ class Balance:
             return state, None
         found = increase - total if self.how == "difference" else increase / total
         return (due, found), found
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        return tuple(stored)
 
 
 def usual_settling(over: timedelta) -> timedelta:

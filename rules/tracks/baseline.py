@@ -6,14 +6,12 @@ distribution). A few odd weeks move neither median nor deviation. Source: Iglewi
 outliers, 1993.
 """
 
-from base64 import urlsafe_b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import isnan, nan
 from statistics import median
 from struct import Struct
-from typing import Any
 
 from devices.kind import Gauge, Interval
 from rules.condition import Observe, State, Track, Value
@@ -110,8 +108,3 @@ class Baseline:
         spread = _LIKE_NORMAL * median(abs(each - usual) for each in known)
         least = max(_LEAST_OF_MEDIAN * abs(usual), _LEAST_OF_RANGE * (high - low))
         return (mean - usual) / max(spread, least), after
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        *rest, weeks = stored
-        return *rest, urlsafe_b64decode(weeks)

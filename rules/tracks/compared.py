@@ -1,8 +1,7 @@
 """Two fields of one sample, or their windows: `{field: one, compared_with: other, ratio: {above: 0.9}}`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from devices.kind import Counter, Gauge, Interval
 from rules.condition import Observe, State, Track, Value
@@ -60,10 +59,6 @@ class Compared:
 
         return observe
 
-    def restored(self, _stored: Sequence[Any]) -> State:
-        """Nothing is ever stored."""
-        return None
-
 
 @dataclass(frozen=True, slots=True)
 class ComparedWindows:
@@ -96,10 +91,6 @@ class ComparedWindows:
     def observer(self) -> Observe:
         """Makes the function that takes the next sample; it keeps nothing beside the windows."""
         return self._compared.observer()
-
-    def restored(self, _stored: Sequence[Any]) -> State:
-        """Nothing is ever stored."""
-        return None
 
     @property
     def _compared(self) -> Compared:

@@ -6,7 +6,7 @@ that agree with each other make a new baseline: after a rollover the difference 
 or a replacement it is unknown, and counting begins anew.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
@@ -106,8 +106,3 @@ class Counting:
             return now, (state, now) if now[4] is None else None
 
         return observe
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        value, at, total, register, suspect = stored
-        return value, at, total, register, suspect and tuple(suspect)

@@ -1,6 +1,6 @@
 """Change per time: `{rate: energy_kwh, per: 1h, above: 20}`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -81,10 +81,6 @@ class Rate:
             return (level, at, register, rate), rate
 
         return observe
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        return tuple(stored)
 
 
 _LevelOf = Callable[[Mapping[str, Any]], tuple[float, int] | None]

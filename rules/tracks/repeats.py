@@ -4,11 +4,10 @@ Only distinct times count: what is delivered again, or happens twice at one inst
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any
 
 from devices.kind import Flag
 from rules.condition import Condition, Observe, State, Track, Value, Verdict, as_json, compile_test, fields_of
@@ -60,10 +59,6 @@ class Repeated:
 
         return observe
 
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        return tuple(stored)
-
 
 @dataclass(frozen=True, slots=True)
 class Rises:
@@ -113,8 +108,3 @@ class Rises:
             return (verdict, instants), len(instants) == times and at - instants[0] <= within
 
         return observe
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        verdict, instants = stored
-        return verdict, tuple(instants)

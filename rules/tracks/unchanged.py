@@ -1,9 +1,8 @@
 """A value that stays as it is, such as a stuck register: `{field: valve_state, stays: 3d}`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from devices.kind import Field, Flag
 from rules.condition import Observe, State, Track, Value
@@ -66,7 +65,3 @@ class Unchanged:
             return (before, since, at, begun), lasted if lasted or begun else None
 
         return observe
-
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        return tuple(stored)

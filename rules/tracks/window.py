@@ -5,8 +5,7 @@ Where it is not covered, because the device has not been seen for so long or was
 between, its value is not known. Only `count` is about the silence itself.
 """
 
-from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf, isnan, nan
@@ -186,12 +185,6 @@ class Over:
 
         return observe
 
-    def restored(self, stored: Sequence[Any]) -> State:
-        """The state that was stored as JSON."""
-        if len(AGGREGATES[self.how].lanes) == 1:
-            return _restored_slots(stored)
-        return tuple(_restored_slots(lane) for lane in stored)
-
 
 def _single(name: str, slide: Slide) -> Observe:
     """A window of one lane, whose fold is the value."""
@@ -216,8 +209,3 @@ def _increase(counter: Counter, slide: Slide) -> Observe:
         return slots, None if oldest is None else total - oldest
 
     return observe
-
-
-def _restored_slots(stored: Sequence[Any]) -> Slots:
-    since, last, part, older, ring = stored
-    return since, last, part, older, urlsafe_b64decode(ring)

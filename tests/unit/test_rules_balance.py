@@ -7,7 +7,6 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic_core import from_json, to_json
 
 from devices.device import Device, Service
 from devices.water_meter import WATER_METER
@@ -17,6 +16,7 @@ from rules.masters import Below, household_meters
 from rules.rule import Rule, RulePack, Scope, Severity
 from rules.sample import Sample
 from rules.tracks.balance import Balance
+from rules.tracks.derive import newest_values
 
 MIDNIGHT = datetime(2026, 1, 1, 16, tzinfo=UTC)  # in the city
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -64,18 +64,14 @@ class Town:
             if count in restart_after:
                 kept |= {one.device_id: one for one in self.engine.drain_memories()}
                 states |= {one.device_id: one for one in self.engine.drain_changes().saved}
-                stored = [
-                    one._replace(tracks=from_json(to_json(one.tracks, bytes_mode="base64"))) for one in kept.values()
-                ]
-                self.start(stored, states.values())
+                self.start(kept.values(), states.values())
         return found
 
     @property
     def found(self):
         """The newest balance, as the master meter's state has it; None where there has been none."""
         (tracks,) = (one.tracks for one in self.engine.drain_memories() if one.device_id == MASTER)
-        _, found = tracks.get(self.track.field.name, (None, None))
-        return found
+        return newest_values(tracks).get(self.track.field.name)
 
 
 def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):

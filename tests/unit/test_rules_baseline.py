@@ -6,7 +6,7 @@ from statistics import median
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic_core import from_json, to_json
+from msgspec.msgpack import decode, encode
 
 from devices.kind import Gauge, Interval
 from rules.duration import microseconds, microseconds_since_1970
@@ -90,7 +90,7 @@ def test_a_habit_goes_on_from_where_it_was_stored():
     for hour in range(5 * 168):
         at = microseconds_since_1970(MONDAY) + hour * microseconds(HOUR)
         state, _ = observe(state, at, {"power_w": 100 + hour % 7})
-        stored = HABIT.restored(from_json(to_json(state, bytes_mode="base64")))
+        stored = decode(encode(state))
         assert stored[-1] == state[-1]
         state = stored
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic_core import from_json, to_json
+from msgspec.msgpack import decode, encode
 
 from devices.kind import Choice, Counter
 from rules.condition import Any, Compare, Happens
@@ -25,7 +25,7 @@ def told(track, *course):
     observe, state, found = track.observer(), None, []
     for minute, values in course:
         state, value = observe(state, minute * MINUTE, values)
-        state = state and track.restored(from_json(to_json(state)))
+        state = decode(encode(state))
         found.append(value)
     return found
 

@@ -64,6 +64,6 @@ def test_what_no_rule_asks_for_any_more_is_forgotten(database_url, tmp_path):
     register(database_url, "c", [("w1", "water_meter")])
     flow_for_hours(database_url, load_rules(tmp_path), [0])
     ((kept,),) = query(database_url, "SELECT tracks FROM device_state")
-    assert "flow_m3_h_minimum_1d" in kept
+    assert b"flow_m3_h_minimum_1d" in kept
     flow_for_hours(database_url, RulePack(()), [1])
-    assert query(database_url, "SELECT tracks FROM device_state") == [("{}",)]
+    assert query(database_url, "SELECT tracks FROM device_state") == [(b"",)]

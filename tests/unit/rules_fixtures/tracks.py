@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pydantic_core import from_json, to_json
-
-from rules.tracks.derive import derive, from_store, in_use, to_store
+from rules.tracks.derive import derive, from_store, in_use, packed_names, to_store
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,5 +22,11 @@ class Following:
 
     def restart(self):
         """Goes on from what was stored."""
-        stored = to_json(to_store(self.tracks, self.states), bytes_mode="base64")
-        self.states = from_store(self.tracks, from_json(stored))
+        names = packed_names(self.tracks)
+        stored = to_store(names, self.states)
+        self.states = from_store(self.tracks, names, stored)
+        # Rules with the same tracks in another order find each by its name.
+        others = self.tracks[::-1]
+        other_names = packed_names(others)
+        there = to_store(other_names, from_store(others, other_names, stored))
+        assert from_store(self.tracks, names, there) == self.states

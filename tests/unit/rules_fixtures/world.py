@@ -4,8 +4,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from pydantic_core import from_json, to_json
-
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.condition import Compare, Happens, Silent
@@ -133,8 +131,7 @@ class World:
             self.stored.pop(key, None)
         for memory in self.engine.drain_memories():
             if memory.device_id == DEVICE.id:
-                tracks = from_json(to_json(memory.tracks, bytes_mode="base64"))
-                self.memory = memory._replace(values={**self.memory.values, **memory.values}, tracks=tracks)
+                self.memory = memory._replace(values={**self.memory.values, **memory.values})
         self.transitions += found
         return found
 
