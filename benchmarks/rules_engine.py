@@ -102,7 +102,8 @@ def _samples(alarming_every: int) -> list[Sample]:
 
 
 def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
-    engine = Engine(pack, _START, lambda id_: Device(id_, "c1", f"d{id_}", ELECTRICITY_METER.name))
+    devices = [Device(id_, "c1", f"d{id_}", ELECTRICITY_METER.name) for id_ in range(_DEVICES)]
+    engine = Engine(pack, _START, devices.__getitem__)
     gc.collect()
     gc.freeze()
     judge = write = 0.0

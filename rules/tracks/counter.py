@@ -48,7 +48,7 @@ def counting(counter: Counter) -> Callable[[CountState | None, int, float], Coun
     per_microsecond, most = counter.per_hour / _HOUR, counter.modulus * _LARGEST_STEP
 
     def plausible(step: float, elapsed: int) -> bool:
-        return 0 <= step <= min(most, (elapsed + _SLACK) * per_microsecond)
+        return 0 <= step <= most and step <= (elapsed + _SLACK) * per_microsecond
 
     def count(before: CountState | None, at: int, value: float) -> CountState:
         if before is None:

@@ -86,7 +86,9 @@ Slide = Callable[[Slots | None, int, float], tuple[Slots, float | None]]
 def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -> Slide:
     """Makes the function that takes the next sample into a lane; without a `gap`, silence does not end the window."""
     constant, fold, all_of, vacant, code = lane
-    pack, one_vacant = Struct(code).pack, Struct(code).pack(vacant)
+    slot = Struct(code)
+    pack, first, one_vacant = slot.pack, slot.unpack_from, slot.pack(vacant)
+    chooses = fold in {min, max}
     span, longest, size = microseconds(length), microseconds(gap or _FOR_EVER), slots * len(one_vacant)
     width = -(-span // slots)
 
@@ -98,6 +100,9 @@ def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -
         passed = at // width - last // width
         if not passed:
             part = fold(now, part)
+        elif passed == 1 and chooses and first(ring)[0] != older:
+            # The slot that goes was not the one that was chosen.
+            ring, older = ring[slot.size :] + pack(now), fold(older, now)
         else:
             ring = (ring + pack(now) + one_vacant * min(passed - 1, slots))[-size:]
             older = all_of(memoryview(ring).cast(code))
