@@ -100,16 +100,15 @@ class Engine:
             return self._judge_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
             return []
-        seen = sample
+        values = sample.values
         if rules.tracks:
-            memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, sample.values)
+            memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, values)
             if rules.balances and (below := self._below(sample.device_id)):
                 memories = (self._memories.get(meter) for meter in below.meters)
                 states = [one.tracks for one in memories if one is not None and one.tracks]
                 memory.tracks, found = weigh(rules.balances, below, states, memory.tracks, sample)
-                values |= found
-            seen = Sample(sample.device_id, sample.ts, sample.received_at, values)
-        transitions = self._judge_telemetry(seen, rules, memory, now)
+                values = {**values, **found}
+        transitions = self._judge_telemetry(sample, values, rules, memory, now)
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
@@ -119,11 +118,15 @@ class Engine:
         self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
         return transitions
 
-    def _judge_telemetry(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
-        device_id, values = sample.device_id, sample.values
-        transitions = (
-            self._openings.catch_up(sample, rules.scheduled, _known(rules, memory), now) if rules.scheduled else []
-        )
+    def _judge_telemetry(
+        self, sample: Sample, values: Mapping[str, Value], rules: Plan, memory: Memory, now: datetime
+    ) -> list[Transition]:
+        """Judges a sample by its values and those that the tracks have made of it."""
+        device_id = sample.device_id
+        transitions: list[Transition] = []
+        if rules.scheduled:
+            seen = sample._replace(values=values)
+            transitions += self._openings.catch_up(seen, rules.scheduled, _known(rules, memory), now)
         states = self._instances.of(device_id)
         for name, when, judge in rules.telemetry:
             state = states.get(name)
@@ -144,7 +147,8 @@ class Engine:
                     continue
             if judge.rule.schedule and not judge.rule.schedule.is_open(sample.ts):
                 continue
-            told = describe_sample(judge.rule, sample, known_values(rules.kept, memory))
+            seen = sample._replace(values=values)
+            told = describe_sample(judge.rule, seen, known_values(rules.kept, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
             transitions += self.advance(judge.rule, device_id, given, now)
         return transitions

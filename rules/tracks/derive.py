@@ -68,7 +68,7 @@ def derive(
 ) -> tuple[States, dict[str, Value]]:
     """Shows one sample to the tracks; gives their states, and the sample's values with those that come of it."""
     at, seen = microseconds_since_1970(ts), dict(values)
-    entries = _unpack(states) or [_NOTHING] * len(tracks)
+    entries = _unpack_entries(states) if states else [_NOTHING] * len(tracks)
     for index, (name, observe, _) in enumerate(tracks):
         before, _ = entries[index]
         state, value = observe(before, at, seen)
