@@ -101,11 +101,11 @@ def test_a_register_never_falls(kind, seed, start, minutes):
 def test_a_register_is_the_integral_of_its_rate(law, seed, start):
     kind, register, rate, unit, resolution = law
     simulated = model(kind, seed)
-    begin, hours, step_s = start.timestamp(), 30, 10
+    begin, hours, step_s = start.timestamp(), 30, 5
     samples = (simulated.values(begin + step_s * (i + 0.5))[rate] for i in range(hours * 3600 // step_s))
     integral = sum(samples) * unit * step_s / 3600
     shown = simulated.values(begin + hours * 3600)[register] - simulated.values(begin)[register]
-    # A pulse is cut to a whole step at either end, and the rate is rounded.
+    # A pulse is cut to a whole step at either end, of dozens a day, and the rate is rounded.
     assert shown == pytest.approx(integral, rel=0.02, abs=resolution + 0.02 * integral)
 
 
