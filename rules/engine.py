@@ -30,7 +30,7 @@ from rules.machine import (
     step,
 )
 from rules.masters import Below
-from rules.memory import NO_EVENTS, DeviceMemory, Memory, known_values, latest, settle
+from rules.memory import DeviceMemory, Memory, in_use, known_values, latest, settle
 from rules.openings import Known, Openings
 from rules.parents import Parents, last_heard
 from rules.plan import Plan, plan
@@ -42,7 +42,6 @@ from rules.transition import Transition, describe_sample, tell, tell_gone
 from rules.wheel import Wheel
 
 _NO_RULES = plan(())
-_NO_VALUES: Mapping[str, Value] = {}
 
 
 class Engine:
@@ -122,12 +121,11 @@ class Engine:
         self, sample: Sample, values: Mapping[str, Value], rules: Plan, memory: Memory, now: datetime
     ) -> list[Transition]:
         """Judges a sample by its values and those that the tracks have made of it."""
-        device_id = sample.device_id
         transitions: list[Transition] = []
         if rules.scheduled:
             seen = sample._replace(values=values)
-            transitions += self._openings.catch_up(seen, rules.scheduled, _known(rules, memory), now)
-        states = self._instances.of(device_id)
+            transitions += self._openings.catch_up(seen, rules.scheduled, Known.of(memory, rules.kept), now)
+        states = self._instances.of(sample.device_id)
         for name, when, judge in rules.telemetry:
             state = states.get(name)
             if state is not None and (state.deadline is not None or judge.rule.schedule):
@@ -150,7 +148,7 @@ class Engine:
             seen = sample._replace(values=values)
             told = describe_sample(judge.rule, seen, known_values(rules.kept, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
-            transitions += self.advance(judge.rule, device_id, given, now)
+            transitions += self.advance(judge.rule, sample.device_id, given, now)
         return transitions
 
     def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
@@ -158,11 +156,11 @@ class Engine:
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
             return []
-        derived: Mapping[str, Value] = _NO_VALUES
+        derived: Mapping[str, Value] = {}
         if rules.tracks:
             memory.tracks, derived = derive(rules.tracks, memory.tracks, sample.ts, {EVENT: event})
         scheduled = [judge for judge in rules.scheduled if event in judge.rule.event_verdicts]
-        transitions = self._openings.catch_up(sample, scheduled, _known(rules, memory), now) if scheduled else []
+        transitions = self._openings.catch_up(sample, scheduled, Known.of(memory, rules.kept), now) if scheduled else []
         for rule in concerned:
             newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
             gates = rule.gates.get(event)
@@ -177,7 +175,7 @@ class Engine:
             given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
             transitions += self.advance(rule, sample.device_id, given, now)
         memory.event_ts = {**memory.event_ts, event: sample.ts}
-        self._heard.setdefault(sample.device_id, _NO_VALUES)
+        self._heard.setdefault(sample.device_id, {})
         return transitions
 
     def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
@@ -219,16 +217,15 @@ class Engine:
         for opened, judge, devices in self._openings.take(now):
             rules = self._plans[judge.rule.kind]
             for device_id in devices:
-                known = _known(rules, self._memories[device_id])
+                known = Known.of(self._memories[device_id], rules.kept)
                 transitions += self._openings.reopen(judge, device_id, known, Tick(opened, self._thawed_at), now)
         for alarm in self._alarms.take(now):
             rule, device_id = self._rules[alarm.rule], alarm.device_id
             if alarm.silence:
                 transitions += self._fall_silent(rule, device_id, now)
-            else:
-                again = self._parents.still_holds(self.instance(rule.name, device_id))
-                given = Bereft(None) if again else Tick(now, self._thawed_at)
-                transitions += self.advance(rule, device_id, given, now)
+                continue
+            again = self._parents.still_holds(self.instance(rule.name, device_id))
+            transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now, self._thawed_at), now)
         return transitions + self._parents.settle(now) if self._parents.revisit else transitions
 
     def next_due(self) -> datetime | None:
@@ -368,28 +365,26 @@ class Engine:
         return transitions
 
     def _remember(self, memory: DeviceMemory) -> None:
-        device_id, last_ts, arrival, event_ts, values, tracks = memory
-        rules = self._plans.get(self._devices(device_id).kind, _NO_RULES)
-        kept = latest(rules.kept, values, ())
-        states = from_store(rules.tracks, rules.track_names, tracks)
-        self._memories[device_id] = Memory(last_ts, arrival, event_ts or NO_EVENTS, kept, states)
+        device_id, kind = memory.device_id, self._devices(memory.device_id).kind
+        rules = self._plans.get(kind, _NO_RULES)
+        states = from_store(rules.tracks, rules.track_names, memory.tracks)
+        self._memories[device_id] = in_use(memory, rules.kept, states)
         if rules.scheduled:
-            self._openings.watch(self._devices(device_id).kind, device_id)
-        if arrival is not None:
-            self._expect(device_id, max(arrival, self._thawed_at))
+            self._openings.watch(kind, device_id)
+        if memory.last_arrival is not None:
+            self._expect(device_id, max(memory.last_arrival, self._thawed_at))
 
     def drain_memories(self) -> Iterator[DeviceMemory]:
         """What has changed of the devices since the last call, by device; of the values those that came since.
 
-        Each is made when it is asked for: those of thousands at once would come from cold memory, which costs more than
-        making them. What is not taken before the next sample is judged may have changed.
+        Each is made when it is asked for, because thousands at once leave the caches; take them before the next sample.
         """
         heard, self._heard = self._heard, {}
         return (self._stored(device_id, heard[device_id]) for device_id in sorted(heard))
 
     def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
-        memory = self._memories[device_id]
-        tracks = memory.tracks and to_store(self._plans[self._devices(device_id).kind].track_names, memory.tracks)
+        memory, rules = self._memories[device_id], self._plans.get(self._devices(device_id).kind, _NO_RULES)
+        tracks = to_store(rules.track_names, memory.tracks)
         return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, heard, tracks)
 
     def rule(self, name: str) -> Rule | None:
@@ -403,7 +398,3 @@ class Engine:
     def drain_changes(self) -> Changes:
         """The instance states that changed since the last call, in the order of rule and device."""
         return self._instances.drain()
-
-
-def _known(rules: Plan, memory: Memory) -> Known:
-    return Known(memory.last_ts, memory.event_ts, known_values(rules.kept, memory), memory.withdrawn)

@@ -43,6 +43,12 @@ class Memory:
     withdrawn: bool = False
 
 
+def in_use(stored: DeviceMemory, kept: tuple[str, ...], tracks: States) -> Memory:
+    """What was stored, as it is used: of the values those of these fields, and the states of today's tracks."""
+    values = latest(kept, stored.values, ())
+    return Memory(stored.last_ts, stored.last_arrival, stored.event_ts or NO_EVENTS, values, tracks)
+
+
 def latest(
     names: tuple[str, ...], values: Mapping[str, Value], before: tuple[Value | None, ...]
 ) -> tuple[Value | None, ...]:

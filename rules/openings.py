@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from rules.calendar import Calendar
 from rules.condition import Value, Verdict
 from rules.machine import Given, InstanceState, Judged, Reason, Tick
+from rules.memory import Memory, known_values
 from rules.plan import Judge
 from rules.rule import Phase, Rule
 from rules.sample import Sample
@@ -26,6 +27,11 @@ class Known(NamedTuple):
     event_ts: Mapping[str, datetime]
     values: Mapping[str, Value]
     withdrawn: bool = False
+
+    @classmethod
+    def of(cls, memory: Memory, kept: tuple[str, ...]) -> "Known":
+        """What is remembered of a device; `kept` are the names of the values."""
+        return cls(memory.last_ts, memory.event_ts, known_values(kept, memory), memory.withdrawn)
 
 
 class _Opening(NamedTuple):
