@@ -13,11 +13,13 @@ from benchmarks import (
     memory,
     receive,
     rules_engine,
+    rules_state,
 )
 
 if __name__ == "__main__":
     full = sys.argv[1:] == ["--full"]
     rules_engine.main()
+    rules_state.main()
     backtest.main()
     drain.main(500_000 if full else 100_000)
     receive.main()
