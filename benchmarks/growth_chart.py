@@ -7,6 +7,8 @@ from pygal.style import CleanStyle
 
 from benchmarks.report import PERFORMANCE
 
+# Light enough for the figures on them, and apart for the colour-blind as well (ColorBrewer, Set2).
+_COLOURS = ("#8da0cb", "#fc8d62", "#66c2a5")
 FILE = PERFORMANCE.with_name("performance-growth.svg")
 
 
@@ -14,7 +16,14 @@ def draw(bars: Mapping[str, Mapping[str, float]]) -> None:
     """Draw a stacked bar for each case, of CPU microseconds a reading by part, into `docs`."""
     chart = pygal.HorizontalStackedBar(
         title="CPU microseconds a reading",
-        style=CleanStyle(background="white", plot_background="white", value_font_size=10),
+        style=CleanStyle(
+            background="white",
+            plot_background="white",
+            value_font_size=10,
+            colors=_COLOURS,
+            guide_stroke_color="#ddd",
+            major_guide_stroke_color="#ddd",
+        ),
         width=900,
         height=480,
         js=(),
