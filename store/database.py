@@ -26,6 +26,9 @@ _NOTICE_A_VANISHED_SERVER = {
     "keepalives_count": 3,
     "tcp_user_timeout": 9_000,
 }
+# Late readings into chunks of the columnstore (TimescaleDB's community edition, where an operator has turned it on) are
+# held against what is there by unpacking it. TimescaleDB's limit of 100,000 rows would refuse such a batch for good.
+_UNPACK_WITHOUT_LIMIT = "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0"
 # Within it a request gets a connection or an honest 503, and the pool tries again this often while the database is
 # away; psycopg_pool would wait for longer and longer, up to five minutes.
 _POOL_TIMEOUT_S = 2
@@ -102,7 +105,8 @@ def translated_errors() -> Iterator[None]:
 
 def connection_options() -> dict[str, Any]:
     """What every connection of ours asks for."""
-    return {"connect_timeout": _CONNECT_TIMEOUT_S, "options": "-c timezone=UTC", **_NOTICE_A_VANISHED_SERVER}
+    options = f"-c timezone=UTC {_UNPACK_WITHOUT_LIMIT}"
+    return {"connect_timeout": _CONNECT_TIMEOUT_S, "options": options, **_NOTICE_A_VANISHED_SERVER}
 
 
 def _first_line(error: Exception) -> str:

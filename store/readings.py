@@ -101,7 +101,11 @@ def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[
     _copy(connection, kind, staging, rows)
     merged = connection.execute(
         _merge_statement(kind, table, staging),
-        {"first": min(row.ts for row in rows), "last": max(row.ts for row in rows)},
+        {
+            "devices": sorted({row.device_id for row in rows}),
+            "first": min(row.ts for row in rows),
+            "last": max(row.ts for row in rows),
+        },
     ).rowcount
     names = sql.SQL(", ").join(map(sql.Identifier, ["device_id", "ts", "received_at", *(f.name for f in kind.fields)]))
     inserted = connection.execute(
@@ -114,7 +118,11 @@ def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[
 
 
 def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:
-    """Fill what a stored row lacks. The bounds on ts let the planner leave out the chunks it need not touch."""
+    """Fill what a stored row lacks.
+
+    The bounds on ts let the planner leave out the chunks it need not touch, the devices what a columnstore (of an
+    operator's making) need not unpack: by the join alone it would unpack every device of the chunk.
+    """
     columns = [sql.Identifier(field.name) for field in kind.fields]
     fill = sql.SQL(", ").join(sql.SQL("{0} = coalesce(stored.{0}, incoming.{0})").format(c) for c in columns)
     lacks = sql.SQL(" OR ").join(
@@ -124,6 +132,6 @@ def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Ident
         """
         UPDATE {table} AS stored SET {fill} FROM {staging} AS incoming
         WHERE stored.device_id = incoming.device_id AND stored.ts = incoming.ts
-          AND stored.ts BETWEEN %(first)s AND %(last)s AND ({lacks})
+          AND stored.device_id = ANY(%(devices)s) AND stored.ts BETWEEN %(first)s AND %(last)s AND ({lacks})
         """
     ).format(table=table, staging=staging, fill=fill, lacks=lacks)
