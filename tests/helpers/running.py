@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from devices.broker_url import BrokerUrl
 from ingest.partition import Partition
@@ -74,9 +74,12 @@ def _open_session(mqtt_url, partition, *, clean, subscribe):
         client.subscribe(partition.topic_filter, qos=1) if subscribe else done.append(True)
     )
     client.connect(address.host, address.port)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while not done and time.monotonic() < until:
-        client.loop(0.1)
+        # Three nodes that have just started may close a connection before they agree on a session.
+        if client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS and not done:
+            time.sleep(0.5)
+            client.reconnect()
     assert done
     settled = time.monotonic() + 0.5
     while clean and time.monotonic() < settled:
