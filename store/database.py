@@ -89,11 +89,17 @@ def translated_errors() -> Iterator[None]:
     Raises:
         DatabaseUnavailableError: the server is away, starting, stopping, full, read-only, out of connections, or lacks
             a table, a column or a right that `anju migrate` gives.
-        UnusableDataError: a value does not fit its column, or breaks a constraint.
+        UnusableDataError: a value does not fit its column or an index, breaks a constraint, or all together are beyond
+            a limit of the server.
     """
     try:
         yield
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
+    except (
+        psycopg.DataError,
+        psycopg.IntegrityError,
+        errors.ProgramLimitExceeded,
+        errors.ConfigurationLimitExceeded,
+    ) as error:
         raise UnusableDataError(_first_line(error)) from error
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege) as error:
         raise DatabaseUnavailableError(

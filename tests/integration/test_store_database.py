@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from store.database import Database, connect
+from store.database import Database, DatabaseUnavailableError, UnusableDataError, connect, translated_errors
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -18,6 +18,26 @@ def test_a_server_that_vanishes_without_a_word_is_noticed_within_ten_seconds(dat
         with connect(database_url, application_name="test") as connection:
             waits_s = patience_s(connection)
     assert max(waits_s) < 10
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "raised"),
+    [
+        ("53100", DatabaseUnavailableError),  # disk_full
+        ("53300", DatabaseUnavailableError),  # too_many_connections
+        ("25006", DatabaseUnavailableError),  # read_only_sql_transaction
+        ("54000", UnusableDataError),  # program_limit_exceeded, such as a text too long for its index
+        ("53400", UnusableDataError),  # configuration_limit_exceeded
+        ("22P02", UnusableDataError),  # invalid_text_representation
+    ],
+)
+def test_what_waiting_can_mend_is_told_from_what_it_can_not(database_url, sqlstate, raised):
+    with (
+        connect(database_url, application_name="test") as connection,
+        pytest.raises(raised, match="as the test says"),
+        translated_errors(),
+    ):
+        connection.execute(f"DO $$ BEGIN RAISE 'as the test says' USING ERRCODE = '{sqlstate}'; END $$")
 
 
 def patience_s(connection):
