@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from acceptance.criterion import Coverage, Medium
 from acceptance.order import place_order
-from store.evidence import Household, RegisteredDevice
+from store.telemetry.evidence import Household, RegisteredDevice
 
 
 class CellState(StrEnum):

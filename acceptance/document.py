@@ -20,8 +20,8 @@ from acceptance.labels import DEMO_NOTICE
 from acceptance.plan_items import PlanClass
 from acceptance.result import DeviceFigure, ItemResult, Report, Result, Verdict
 from acceptance.wording import method
-from store.evidence import Community, Household, RegisteredDevice, Window
-from store.registry import compose_place
+from store.registry.registry import compose_place
+from store.telemetry.evidence import Community, Household, RegisteredDevice, Window
 
 SCHEMA = "anju.verification/1"
 

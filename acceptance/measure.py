@@ -8,7 +8,7 @@ from acceptance.coverage import CellState, Matrix
 from acceptance.criterion import Coverage, EventDelivery, Measured, OnlineRate, ReadSuccess
 from acceptance.result import DeviceFigure
 from devices.catalogue import KIND_BY_NAME
-from store.evidence import (
+from store.telemetry.evidence import (
     Clock,
     DeliveryQuestion,
     Evidence,

@@ -16,7 +16,7 @@ from acceptance import labels
 from acceptance.document import LOCAL_TIME, Document, digest
 from acceptance.wording import measured_percent, percent, span
 from devices.catalogue import KIND_BY_NAME
-from store.registry import compose_place
+from store.registry.registry import compose_place
 
 _LISTED = 10
 """Devices below the target that the page lists for one criterion; the JSON has all of them."""

@@ -14,7 +14,7 @@ from acceptance.measure import Count, count, delivery_question, slot_question, w
 from acceptance.order import PlaceOrder, place_order
 from acceptance.plan_items import PLAN_ITEMS, PlanItem
 from acceptance.result import DeviceFigure, ItemResult, Outcome, Reason, Report, Result, Verdict
-from store.evidence import Evidence, Questions, RegisteredDevice
+from store.telemetry.evidence import Evidence, Questions, RegisteredDevice
 
 NO_RECORDS: Records = MappingProxyType({})
 

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from api.labels import kind_label
 from api.models import Answer, Simulated
-from rules.attention import Attention
-from rules.explain import Told, explain
-from rules.rule import Phase, Severity
-from rules.words import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
-from store.alerts import AlertRow, Step, StoredTransition
-from store.registry import compose_place
-from store.suppression import Cause, CauseName
+from rules.analysis.explain import Told, explain
+from rules.model.attention import Attention
+from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
+from rules.model.rule import Phase, Severity
+from store.alerts.alerts import AlertRow, Step, StoredTransition
+from store.alerts.suppression import Cause, CauseName
+from store.registry.registry import compose_place
 
 Process = Literal["active", "recovering", "latched", "ended"]
 Causes = Mapping[UUID, Sequence[Cause]]

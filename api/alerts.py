@@ -12,12 +12,12 @@ from api.alert_models import Alert, AlertDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
 from api.problems import UnknownProblem, answers
-from rules.attention import Attention
-from rules.rule import Severity
-from store import alerts
-from store.alerts import AlertFilter
+from rules.model.attention import Attention
+from rules.model.rule import Severity
+from store.alerts import alerts
+from store.alerts.alerts import AlertFilter
+from store.alerts.suppression import causes_of
 from store.database import Connection
-from store.suppression import causes_of
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 _cursor = Cursor("alerts", tuple[datetime, UUID])

@@ -26,7 +26,7 @@ from api.access import KeyGuard
 from api.feed import AlertFeed
 from api.metrics import DatabaseCollector, Observer
 from api.problems import KeyRefusedProblem, UnavailableProblem, answers, install_problems
-from rules.source import RuleSource
+from rules.language.reload import RuleSource
 from store.database import Database
 
 _DESCRIPTION = """

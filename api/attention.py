@@ -15,14 +15,14 @@ from api.alerts import NO_ALERT, AlertId, detail_of
 from api.changes import Changer, Changing, Name, Signed, Why
 from api.parameters import Instant, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, answers
-from rules.attention import Action, Attention, AttentionError, attend
-from rules.explain import clock
-from rules.words import ACT
-from store import alerts
-from store.alerts import Act, AlertRow
-from store.audit import Change, record_change
+from rules.analysis.explain import clock
+from rules.model.attention import Action, Attention, AttentionError, attend
+from rules.model.labels_zh import ACT
+from store.admin.audit import Change, record_change
+from store.alerts import alerts
+from store.alerts.alerts import Act, AlertRow
+from store.alerts.suppression import LONGEST_SHELVING, Cause, CauseName, causes_of, release, suppress
 from store.database import Connection
-from store.suppression import LONGEST_SHELVING, Cause, CauseName, causes_of, release, suppress
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.models import Answer
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Store
-from store import audit
+from store.admin import audit
 
 router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
 _cursor = Cursor("audit", int)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.labels import kind_label
 from api.paging import Page
 from api.parameters import Instant, Now, Store
-from store import bad_actors
+from store.alerts import bad_actors
 
 router = APIRouter(prefix="/bad-actors", tags=["alerts 报警"])
 

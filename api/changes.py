@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from api.access import ACTOR
 from api.parameters import Store
 from api.problems import InvalidProblem
-from store.audit import find_request
+from store.admin.audit import find_request
 from store.database import Connection, Database
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]

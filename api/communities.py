@@ -8,7 +8,8 @@ from api.models import Community, CommunityDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, Store
 from api.problems import UnknownProblem, answers
-from store import alerts, communities
+from store.alerts import alerts
+from store.registry import communities
 
 router = APIRouter(prefix="/communities", tags=["communities 小区"])
 _cursor = Cursor("communities", str)

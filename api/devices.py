@@ -10,9 +10,10 @@ from api.models import Connection, Device, DeviceDetail, Event
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
 from api.problems import UnknownProblem, answers
-from store import devices, events
 from store.database import Connection as DatabaseConnection
-from store.devices import DeviceFilter, DeviceRow
+from store.registry import devices
+from store.registry.devices import DeviceFilter, DeviceRow
+from store.telemetry import events
 
 router = APIRouter(prefix="/devices", tags=["devices 设备"])
 _devices_cursor = Cursor("devices", tuple[str, str])

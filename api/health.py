@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from api.parameters import Store
 from api.problems import NotReadyProblem, answers
+from store.admin.readiness import missing_schema
 from store.database import DatabaseUnavailableError
-from store.readiness import missing_schema
 
 router = APIRouter(tags=["operation 运行"])
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from devices.kind import Choice, Flag
 from devices.kind import Field as KindField
-from rules.pipeline import RULE_KINDS
+from rules.model.virtual_kinds import RULE_KINDS
 
 NOTICE_KIND: Mapping[str, str] = {"raised": "报警", "escalated": "升级", "fallback": "转通知", "resolved": "恢复"}
 NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已送达", "dead": "发送失败", "dropped": "不再需要"}

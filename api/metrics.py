@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from store.alerts import count_open
+from store.alerts.alerts import count_open
+from store.alerts.suppression import count_suppressed
+from store.alerts.watchdog import last_raised
 from store.database import Database, DatabaseUnavailableError
-from store.devices import count_by_connection
-from store.notice_figures import ChannelFigures, Waiting, channel_figures, waiting_notices
-from store.suppression import count_suppressed
-from store.watchdog import last_raised
+from store.notices.statistics import ChannelFigures, Waiting, channel_figures, waiting_notices
+from store.registry.devices import count_by_connection
 
 _log = structlog.get_logger("api.access")
 

@@ -13,12 +13,12 @@ from api.labels import CONNECTION, event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge
 from devices.kind import Field as KindField
-from rules.rule import Severity
-from store.communities import CommunityRow, DeviceCount
-from store.devices import DeviceRow
-from store.events import StoredEvent
-from store.registry import compose_place
-from store.telemetry import Aggregate, Point
+from rules.model.rule import Severity
+from store.registry.communities import CommunityRow, DeviceCount
+from store.registry.devices import DeviceRow
+from store.registry.registry import compose_place
+from store.telemetry.events import StoredEvent
+from store.telemetry.read import Aggregate, Point
 
 Connection = Literal["online", "offline", "unknown"]
 

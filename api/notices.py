@@ -12,8 +12,8 @@ from api.labels import NOTICE_KIND, NOTICE_STATE
 from api.paging import Page
 from api.parameters import Store
 from api.problems import UnknownProblem, answers
-from store.alerts import find_alert
-from store.notice_figures import list_notices
+from store.alerts.alerts import find_alert
+from store.notices.statistics import list_notices
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 

@@ -12,16 +12,16 @@ from api.models import Answer
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
 from api.problems import InvalidProblem, UnknownProblem, answers
-from rules.backtest import Span, backtest
-from rules.duration import spell
-from rules.history import stored_arrivals, wanted_history
-from rules.loader import RuleFileError
-from rules.rule import Rule, RulePack, Severity
-from rules.source import RuleSource
-from rules.summary import Summary, summarise
-from rules.words import SEVERITY
-from store.history import bound_time, count_history, read_standstills
-from store.registry import load_devices
+from rules.analysis.backtest import Span, backtest
+from rules.analysis.stored_history import stored_arrivals, wanted_history
+from rules.analysis.summary import Summary, summarise
+from rules.language.loader import RuleFileError
+from rules.language.reload import RuleSource
+from rules.model.duration import spell
+from rules.model.labels_zh import SEVERITY
+from rules.model.rule import Rule, RulePack, Severity
+from store.registry.registry import load_devices
+from store.telemetry.history import bound_time, count_history, read_standstills
 
 _log = structlog.get_logger(__name__)
 

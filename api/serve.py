@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import ApiSettings, create_app
-from rules.source import RuleSource
+from rules.language.reload import RuleSource
 from store.database import Database
 
 _GRACE_S = 5

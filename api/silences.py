@@ -15,14 +15,14 @@ from api.models import Answer
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, answers
-from rules.explain import clock
-from rules.pipeline import RULE_KINDS
-from store import silences
-from store.audit import Change, record_change
-from store.communities import find_community, has_building
+from rules.analysis.explain import clock
+from rules.model.virtual_kinds import RULE_KINDS
+from store.admin.audit import Change, record_change
+from store.alerts import maintenance as silences
+from store.alerts.maintenance import LONGEST_SILENCE, NewSilence, SilenceRow
 from store.database import Connection
-from store.devices import find_device
-from store.silences import LONGEST_SILENCE, NewSilence, SilenceRow
+from store.registry.communities import find_community, has_building
+from store.registry.devices import find_device
 
 router = APIRouter(prefix="/silences", tags=["silences 维护窗口"])
 _cursor = Cursor("silences", tuple[datetime, UUID])

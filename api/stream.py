@@ -13,10 +13,10 @@ from api.alert_models import AlertStep
 from api.feed import AlertFeed
 from api.parameters import Store, read_clock
 from api.problems import Responses
-from rules.rule import Severity
-from store import alerts
+from rules.model.rule import Severity
+from store.alerts import alerts
+from store.alerts.suppression import causes_of
 from store.database import Database, DatabaseUnavailableError
-from store.suppression import causes_of
 
 _log = structlog.get_logger(__name__)
 

@@ -15,10 +15,10 @@ from api.problems import InvalidProblem, answers
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import DeviceKind
 from devices.kind import Field as KindField
-from store import telemetry
 from store.database import Connection
-from store.devices import DeviceRow
-from store.telemetry import Aggregate
+from store.registry.devices import DeviceRow
+from store.telemetry import read as telemetry
+from store.telemetry.read import Aggregate
 
 MAX_BUCKETS = 5000
 _DEFAULT_SPAN = timedelta(days=1)

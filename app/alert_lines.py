@@ -6,8 +6,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from rules.words import SEVERITY
-from store.alerts import Step, follow_transitions, newest_transition, read_steps
+from rules.model.labels_zh import SEVERITY
+from store.alerts.alerts import Step, follow_transitions, newest_transition, read_steps
 from store.database import DatabaseUnavailableError, connect, translated_errors
 
 _CITY = ZoneInfo("Asia/Shanghai")

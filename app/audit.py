@@ -4,7 +4,7 @@ import getpass
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from store.audit import Change, record_change
+from store.admin.audit import Change, record_change
 from store.database import Connection
 
 

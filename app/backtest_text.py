@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from app.output import say
 from app.tables import say_table
-from rules.duration import in_chinese
-from rules.goals import CITY
-from rules.rule import Severity
-from rules.summary import RuleSummary, Summary
-from rules.words import SEVERITY
+from rules.analysis.alarm_load import CITY
+from rules.analysis.summary import RuleSummary, Summary
+from rules.model.duration import in_chinese
+from rules.model.labels_zh import SEVERITY
+from rules.model.rule import Severity
 
 _VERDICT = {True: "ok", False: "MISSED", None: "too few"}
 _DEVICES = 10

@@ -18,7 +18,7 @@ from app.logging import configure_logging
 from app.output import Exit
 from app.settings import SettingsError
 from local.errors import LocalError
-from rules.rule import RulesError
+from rules.model.rule import RulesError
 from store.database import DatabaseUnavailableError, StoreError
 
 app = typer.Typer(

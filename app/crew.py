@@ -21,8 +21,8 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from ingest.partition import choose
 from local.process import LAUNCHER
+from store.admin.locks import agree_on_count, become_member, connect_for_locks, partition_owners, rank_among_members
 from store.database import Connection, DatabaseUnavailableError
-from store.ownership import agree_on_count, become_member, connect_for_locks, partition_owners, rank_among_members
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from app.tables import terminal
-from rules.goals import CITY
-from rules.words import ACT, ATTENTION, PHASE
+from rules.analysis.alarm_load import CITY
+from rules.model.labels_zh import ACT, ATTENTION, PHASE
 
 _STATES = {**PHASE, **ATTENTION}
 _HEAD, _QUIET = "bold", "dim"

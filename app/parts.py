@@ -11,8 +11,8 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.process import Part
+from store.admin.locks import teller_address
 from store.database import DatabaseUnavailableError, connect
-from store.ownership import teller_address
 
 _TIMEOUT_S = 2.0
 

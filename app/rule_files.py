@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from app.output import Exit, fail
-from rules.document import nearest
-from rules.rule import Rule, RulePack
+from rules.language.yaml_document import nearest
+from rules.model.rule import Rule, RulePack
 
 Folder = Annotated[
     Path | None,

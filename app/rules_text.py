@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from app.tables import say_table, terminal
-from rules.check import Report, Tested
-from rules.condition import as_words
-from rules.document import Problem
-from rules.duration import spell
-from rules.examples import Played, trace
-from rules.rule import Rule, Severity
-from rules.words import SEVERITY
+from rules.language.check import Report, Tested
+from rules.language.run_examples import Played, trace
+from rules.language.yaml_document import Problem
+from rules.model.condition import as_words
+from rules.model.duration import spell
+from rules.model.labels_zh import SEVERITY
+from rules.model.rule import Rule, Severity
 
 _VERDICT = {True: "yes", False: "no", None: "?"}
 _GOOD, _BAD, _QUIET = "green", "bold red", "dim"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from acceptance.plan_items import PLAN_ITEM_IDS
+from imports.importer import import_rows
 from simulators.town import CommunityPlan, Site, plan_community
 from store.database import Connection
-from store.import_csv import import_rows
 
 SEED = 2021
 

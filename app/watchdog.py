@@ -17,10 +17,10 @@ import structlog
 
 from acceptance.plan_items import PLAN_ITEM_IDS
 from devices.topic import Channel, Topic
+from imports.importer import import_rows
 from simulators.publisher import Publisher, PublisherError
+from store.alerts.watchdog import COMMUNITY, find_watchdog, has_raised, note_missed, note_seen
 from store.database import Connection, DatabaseUnavailableError, connect, translated_errors
-from store.import_csv import import_rows
-from store.watchdog import COMMUNITY, find_watchdog, has_raised, note_missed, note_seen
 
 log = structlog.get_logger()
 

@@ -34,7 +34,7 @@ from benchmarks.installation import (
 from benchmarks.processes import cpu_s
 from benchmarks.traffic import KIND, TIME, Round, community, registry
 from store.database import connect
-from store.notice_figures import alert_delays, notice_counts
+from store.notices.statistics import alert_delays, notice_counts
 
 _WORKER = (INGEST[0], "worker")
 _LONGEST_S = 900

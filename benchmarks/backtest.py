@@ -16,14 +16,14 @@ from app.rule_files import rules_folder
 from benchmarks import report
 from benchmarks.installation import installation
 from benchmarks.traffic import KIND, registry
-from rules.backtest import Span, backtest
-from rules.history import stored_arrivals, wanted_history
-from rules.loader import load_rules
-from rules.rule import RulePack
-from rules.summary import summarise
+from rules.analysis.backtest import Span, backtest
+from rules.analysis.stored_history import stored_arrivals, wanted_history
+from rules.analysis.summary import summarise
+from rules.language.loader import load_rules
+from rules.model.rule import RulePack
 from store.database import Connection, connect
-from store.readings import ReadingRow, insert_readings
-from store.registry import load_devices
+from store.registry.registry import load_devices
+from store.telemetry.write import ReadingRow, insert_readings
 
 _START = datetime(2026, 10, 1, tzinfo=UTC)
 _PERIOD = timedelta(minutes=15)

@@ -15,8 +15,8 @@ from benchmarks import report
 from benchmarks.installation import installation
 from benchmarks.traffic import KIND, registry
 from store.database import Connection, connect
-from store.readings import ReadingRow, insert_readings
-from store.telemetry_schema import table_name
+from store.telemetry.schema import table_name
+from store.telemetry.write import ReadingRow, insert_readings
 
 _RUNS = 5
 _BATCH = 5_000

@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.processes import cpu_s
 from benchmarks.traffic import COMMUNITIES, community
+from imports.importer import import_rows
 from local.services import Services, start_services
+from store.admin.migrate import migrate
 from store.database import connect
-from store.import_csv import import_rows
-from store.migrate import migrate
 
 INGEST = (str(Path(sys.executable).with_name("anju")), "ingest")
 _READY_S = 120

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from app.rule_files import rules_folder
 from benchmarks import report
 from devices.device import Device
-from rules.goals import CITY
-from rules.loader import load_rules
-from rules.rule import RulePack, Severity
-from rules.summary import Summary, summarise
+from rules.analysis.alarm_load import CITY
+from rules.analysis.summary import Summary, summarise
+from rules.language.loader import load_rules
+from rules.model.rule import RulePack, Severity
 from simulators.faults import FAULTS
 from simulators.scenarios.rehearsal import judged
 from simulators.scenarios.scenario import Scenario

@@ -16,16 +16,16 @@ from benchmarks import report
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.kind import Counter, Gauge
-from rules.condition import ComparableTrack, Compare, Condition
-from rules.engine import Engine
-from rules.memory import DeviceMemory
-from rules.rule import Rule, RulePack, Severity
-from rules.sample import Sample
-from rules.tracks.compared import Compared
-from rules.tracks.rate import Rate
-from rules.tracks.repeats import Rises
-from rules.tracks.unchanged import Unchanged
-from rules.tracks.window import Over
+from rules.derived.compared import Compared
+from rules.derived.rate import Rate
+from rules.derived.repeats import Rises
+from rules.derived.unchanged import Unchanged
+from rules.derived.window import Over
+from rules.engine.device_state import DeviceMemory
+from rules.engine.engine import Engine
+from rules.model.condition import ComparableTrack, Compare, Condition
+from rules.model.rule import Rule, RulePack, Severity
+from rules.model.sample import Sample
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _PERIOD = ELECTRICITY_METER.reporting_period
@@ -121,7 +121,7 @@ def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
 
 
 def _write(memories: Iterable[DeviceMemory]) -> None:
-    """Make of each device what `store.device_state` hands to the database."""
+    """Make of each device what `store.telemetry.device_state` hands to the database."""
     for memory in memories:
         to_json(memory.values), to_json(memory.event_ts) if memory.event_ts else b"{}"
 

@@ -28,14 +28,14 @@ from benchmarks import report
 from benchmarks.processes import resident_bytes
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
-from ingest.instance_rows import state_of, state_row
-from rules.engine import Engine
-from rules.loader import load_rules
-from rules.machine import InstanceState
-from rules.memory import DeviceMemory
-from rules.rule import RulePack
-from rules.sample import Sample
-from store.rule_state import RuleStateRow
+from ingest.alert_writer import state_of, state_row
+from rules.engine.device_state import DeviceMemory
+from rules.engine.engine import Engine
+from rules.engine.state_machine import InstanceState
+from rules.language.loader import load_rules
+from rules.model.rule import RulePack
+from rules.model.sample import Sample
+from store.alerts.rule_state import RuleStateRow
 
 _START = datetime(2026, 11, 1, tzinfo=UTC)
 _PERIOD = ELECTRICITY_METER.reporting_period

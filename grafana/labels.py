@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from rules import words
+from rules.model import labels_zh
 
 
 class Label(NamedTuple):
@@ -17,14 +17,14 @@ def _coloured(words: Mapping[str, str], **colours: str) -> dict[str, Label]:
     return {value: Label(words[value], colour) for value, colour in colours.items()}
 
 
-SEVERITY = _coloured(words.SEVERITY, critical="red", major="orange", warning="yellow", info="blue")
-PROCESS = _coloured(words.PROCESS, active="red", recovering="yellow", latched="orange", ended="green")
+SEVERITY = _coloured(labels_zh.SEVERITY, critical="red", major="orange", warning="yellow", info="blue")
+PROCESS = _coloured(labels_zh.PROCESS, active="red", recovering="yellow", latched="orange", ended="green")
 ATTENTION = _coloured(
-    words.ATTENTION, unacknowledged="red", acknowledged="yellow", assigned="yellow", in_progress="blue",
+    labels_zh.ATTENTION, unacknowledged="red", acknowledged="yellow", assigned="yellow", in_progress="blue",
     resolved="green", closed="green",
 )  # fmt: skip
 SUPPRESSION = _coloured(
-    words.SUPPRESSION, shelved="blue", maintenance="blue", caused_by_parent="yellow", out_of_service="text",
+    labels_zh.SUPPRESSION, shelved="blue", maintenance="blue", caused_by_parent="yellow", out_of_service="text",
     chattering="orange",
 )  # fmt: skip
 

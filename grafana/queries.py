@@ -13,8 +13,8 @@ from textwrap import dedent
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, EventField, Field, Flag, Gauge, Personal, Text
 from grafana.labels import REJECTION_REASON
-from rules.pipeline import RULE_KINDS
-from store.telemetry_schema import table_name
+from rules.model.virtual_kinds import RULE_KINDS
+from store.telemetry.schema import table_name
 
 SILENT_PERIODS = 3
 """A device that missed so many reporting periods counts as silent."""

@@ -11,9 +11,9 @@ from devices.payload import Decoded, FindDevice, Occurrence, Reading, Rejection,
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
-from rules.sample import Sample
-from store.occurrences import ConnectionRow, EventKey, EventRow
-from store.readings import Key, ReadingRow
+from rules.model.sample import Sample
+from store.telemetry.write import Key, ReadingRow
+from store.telemetry.write_events import ConnectionRow, EventKey, EventRow
 
 
 class Candidate(NamedTuple):

@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing
 
 from paho.mqtt.client import Client, MQTTMessage
 
+from ingest.broker_client import connected, loop_until, subscribe
 from ingest.partition import Partition
-from ingest.session import connected, loop_until, subscribe
+from store.admin.locks import change_count, connect_for_locks, own_partition, rank_among_members, stored_count
 from store.database import Connection
-from store.ownership import change_count, connect_for_locks, own_partition, rank_among_members, stored_count
 
 _CLEAR_S = 5.0
 # Longer than the broker waits for an acknowledgement (`ack_wait`, 10 s) before it sends a message again.

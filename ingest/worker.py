@@ -21,21 +21,21 @@ from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest import metrics
 from ingest.batch import Batch, Rejected, decode_batch, has_unknown_device
+from ingest.catch_up import Pulse
 from ingest.device_limit import Admission, DeviceLimit
-from ingest.devices_in_memory import DevicesInMemory
+from ingest.evaluation import Judge
 from ingest.garbage import GarbagePauses
-from ingest.judge import Judge
 from ingest.partition import EVERYTHING, Partition
-from ingest.pulse import Pulse
 from ingest.receiver import Message, Receiver
+from ingest.registry_cache import DevicesInMemory
 from ingest.rejection_limit import RejectionLimit
-from ingest.transaction import Written, write_batch
-from rules.alarms import Clock
-from rules.loader import RuleFileError
-from rules.source import RuleSource
-from rules.transition import Transition
+from ingest.write_batch import Written, write_batch
+from rules.engine.timers import Clock
+from rules.engine.transition import Transition
+from rules.language.loader import RuleFileError
+from rules.language.reload import RuleSource
+from store.admin.locks import Report, agree_on_count, connect_for_locks, last_present, own_partition, report_owner
 from store.database import Connection, DatabaseUnavailableError, translated_errors
-from store.ownership import Report, agree_on_count, connect_for_locks, last_present, own_partition, report_owner
 
 log = structlog.get_logger()
 

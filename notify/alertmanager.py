@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from store.notices import ToldAlert
+from store.notices.notices import ToldAlert
 
 _NOT_OVER = "0001-01-01T00:00:00Z"
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from rules.rule import Severity
+from rules.model.rule import Severity
 
 MOST_ATTEMPTS = 10
 _FIRST_S = 5.0

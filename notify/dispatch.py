@@ -21,11 +21,11 @@ from notify.plan import WINDOW, Message, plan
 from notify.routing import Channel, Routing
 from notify.send import send
 from notify.tell import escalations, last_resorts, settle
-from store import notices as store
+from store.admin.locks import become_teller, connect_for_locks
+from store.alerts.suppression import causes_of
 from store.database import Connection, Database, DatabaseUnavailableError
-from store.notices import DueNotice, SentMessage, ToldAlert
-from store.ownership import become_teller, connect_for_locks
-from store.suppression import causes_of
+from store.notices import notices as store
+from store.notices.notices import DueNotice, SentMessage, ToldAlert
 
 log = structlog.get_logger()
 

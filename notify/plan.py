@@ -11,8 +11,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from notify.routing import Channel, ChannelKind
-from rules.rule import Severity
-from store.notices import DueNotice, SentMessage
+from rules.model.rule import Severity
+from store.notices.notices import DueNotice, SentMessage
 
 WINDOW = timedelta(minutes=10)
 MOST_IN_WINDOW = 10

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from rules.rule import Severity
+from rules.model.rule import Severity
 
 CITY = ZoneInfo("Asia/Shanghai")
 RANK = {severity: rank for rank, severity in enumerate(Severity)}

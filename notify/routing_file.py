@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from notify.by_apprise import count_receivers
 from notify.routing import Channel, ChannelKind, Contact, QuietHours, Route, Routing
-from rules.document import Item, Notes, Problem, as_list, as_mapping, describe, nearest, read_document
-from rules.duration import parse_duration
-from rules.rule import RulesError, Severity
+from rules.language.yaml_document import Item, Notes, Problem, as_list, as_mapping, describe, nearest, read_document
+from rules.model.duration import parse_duration
+from rules.model.rule import RulesError, Severity
 
 _ESCALATE_AFTER = {Severity.CRITICAL: timedelta(minutes=5), Severity.MAJOR: timedelta(minutes=30)}
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")

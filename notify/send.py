@@ -12,8 +12,8 @@ from notify.post import post_json
 from notify.robots import send_dingtalk, send_feishu, send_wecom
 from notify.routing import Channel, ChannelKind
 from notify.story import Story, tell
-from rules.rule import Severity
-from store.notices import ToldAlert
+from rules.model.rule import Severity
+from store.notices.notices import ToldAlert
 
 # What a robot would read as markup, as characters that look the same.
 _PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "［", "]": "］", "\n": " "})

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from notify.plan import Form, Message
 from notify.routing import CITY, RANK
-from rules.duration import in_chinese
-from rules.rule import Severity
-from rules.words import SEVERITY
-from store.notices import ToldAlert
-from store.registry import compose_place
+from rules.model.duration import in_chinese
+from rules.model.labels_zh import SEVERITY
+from rules.model.rule import Severity
+from store.notices.notices import ToldAlert
+from store.registry.registry import compose_place
 
 _LINES = 10
 _PLATFORM = "平台"

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from notify.routing import RANK, Routing
-from rules.rule import Severity
+from rules.model.rule import Severity
 from store.database import Connection
-from store.notices import (
+from store.notices.notices import (
     NewNotice,
     ToldAlert,
     find_told_alerts,

@@ -7,8 +7,8 @@ from notify.errors import NotifyError
 from notify.plan import Form, Message
 from notify.routing import Channel
 from notify.send import send
-from rules.rule import Severity
-from store.notices import DueNotice, ToldAlert
+from rules.model.rule import Severity
+from store.notices.notices import DueNotice, ToldAlert
 
 _NOBODY = UUID(int=0)
 

@@ -21,8 +21,8 @@ from notify.dispatch import Dispatcher
 from notify.routing_watch import RoutingWatch
 from notify.tell import settle
 from store.database import Database, DatabaseUnavailableError, translated_errors
-from store.job_queue import job_connector
-from store.jobs import TELL
+from store.notices.job_queue import job_connector
+from store.notices.jobs import TELL
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from devices.device import Device
-from rules.masters import household_meters
+from rules.model.submeters import household_meters
 from simulators.chance import Chance
 from simulators.faults import Fault, check_faults
 from simulators.message import Message

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from devices.device import Device
 from simulators.chance import Chance
-from store.registry import compose_place
+from store.registry.registry import compose_place
 
 _STOREYS = 6
 _DOORS_A_LANDING = 2

@@ -1,1 +1,1 @@
-"""Every line of SQL: migrations, registry, telemetry, events, alerts, evidence."""
+"""Every line of SQL, in five rooms over one connection module: telemetry, registry, alerts, notices, admin."""

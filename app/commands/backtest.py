@@ -14,17 +14,17 @@ from app.output import Exit, fail, say_json
 from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
-from rules.backtest import Arrival, Backtest, Span, backtest
-from rules.family import with_families
-from rules.goals import CITY
-from rules.history import stored_arrivals, wanted_history
-from rules.loader import load_rules
-from rules.recording import read_recording
-from rules.rule import RulePack
-from rules.summary import Summary, summarise
+from rules.analysis.alarm_load import CITY
+from rules.analysis.backtest import Arrival, Backtest, Span, backtest
+from rules.analysis.recording import read_recording
+from rules.analysis.stored_history import stored_arrivals, wanted_history
+from rules.analysis.summary import Summary, summarise
+from rules.language.loader import load_rules
+from rules.model.device_group import with_families
+from rules.model.rule import RulePack
 from store.database import connect, translated_errors
-from store.history import read_standstills
-from store.registry import load_devices
+from store.registry.registry import load_devices
+from store.telemetry.history import read_standstills
 
 _MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
 _BEFORE = timedelta(days=7)

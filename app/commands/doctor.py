@@ -11,13 +11,13 @@ import typer
 from app.output import Exit, fail, say, say_json
 from app.rule_files import rules_folder
 from app.settings import Settings
-from ingest.probe import probe_broker, unreceived_topic
-from ingest.session import BrokerUnavailableError
-from rules.loader import RuleFileError, load_rules
+from ingest.broker_check import probe_broker, unreceived_topic
+from ingest.broker_client import BrokerUnavailableError
+from rules.language.loader import RuleFileError, load_rules
+from store.admin.locks import PartitionState, partition_states, stored_count, teller_address
+from store.admin.readiness import missing_schema
 from store.database import Connection, DatabaseUnavailableError, connect
-from store.notice_figures import channel_figures, waiting_notices
-from store.ownership import PartitionState, partition_states, stored_count, teller_address
-from store.readiness import missing_schema
+from store.notices.statistics import channel_figures, waiting_notices
 
 _SILENT_S = 15.0
 _REPORTED = ("host", "pid", "owner_since", "committed_at", "present_at", "buffered")

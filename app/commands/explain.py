@@ -13,23 +13,23 @@ from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
-from ingest.instance_rows import state_of
-from rules.backtest import Span, fresh_engine, replay
-from rules.explain import Told, clock, explain
-from rules.goals import CITY
-from rules.history import stored_arrivals, wanted_history
-from rules.loader import load_rules
-from rules.machine import InstanceState
-from rules.memory import DeviceMemory
-from rules.rule import Rule, RulePack
-from rules.standing import standing
-from rules.words import ATTENTION, PROCESS, SUPPRESSION
-from store.alerts import AlertRow, StoredTransition, find_alert, list_transitions
+from ingest.alert_writer import state_of
+from rules.analysis.alarm_load import CITY
+from rules.analysis.backtest import Span, fresh_engine, replay
+from rules.analysis.explain import Told, clock, explain
+from rules.analysis.instance_status import standing
+from rules.analysis.stored_history import stored_arrivals, wanted_history
+from rules.engine.device_state import DeviceMemory
+from rules.engine.state_machine import InstanceState
+from rules.language.loader import load_rules
+from rules.model.labels_zh import ATTENTION, PROCESS, SUPPRESSION
+from rules.model.rule import Rule, RulePack
+from store.alerts.alerts import AlertRow, StoredTransition, find_alert, list_transitions
+from store.alerts.instances import find_instance, find_memory, last_step
+from store.alerts.suppression import Cause, causes_of
 from store.database import Connection, connect, translated_errors
-from store.history import read_standstills
-from store.instances import find_instance, find_memory, last_step
-from store.registry import load_devices
-from store.suppression import Cause, causes_of
+from store.registry.registry import load_devices
+from store.telemetry.history import read_standstills
 
 _LOOK_BACK = timedelta(days=7)
 

@@ -17,12 +17,12 @@ from app.crew import Crew
 from app.output import Exit, fail, say
 from app.rule_files import rules_folder
 from app.settings import Settings
+from ingest.broker_client import BrokerUnavailableError
 from ingest.partition import Partition
 from ingest.repartition import NotDrainedError
 from ingest.repartition import repartition as change_partitions
-from ingest.session import BrokerUnavailableError
 from ingest.worker import IngestSettings, Worker
-from rules.source import RuleSource
+from rules.language.reload import RuleSource
 
 
 def ingest(

@@ -10,7 +10,7 @@ from app.audit import write_down
 from app.output import Exit, fail, say
 from app.settings import Settings
 from store.database import connect, translated_errors
-from store.notices import requeue_dead
+from store.notices.notices import requeue_dead
 
 notify = typer.Typer(help="Check who is told of which alerts, and try the channels.", no_args_is_help=True)
 
@@ -22,7 +22,7 @@ def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTI
     Example: anju notify check notify.yaml
     """
     from notify.routing_file import load_routing  # noqa: PLC0415 - a second of start-up for nobody else
-    from rules.rule import Severity  # noqa: PLC0415
+    from rules.model.rule import Severity  # noqa: PLC0415
 
     routing = load_routing(file or Path(Settings.load().need("notify_file")))
     named = frozenset[str]().union(

@@ -10,10 +10,10 @@ from acceptance.plan_items import PLAN_ITEM_IDS
 from app.audit import write_down
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
+from imports.importer import import_files, summary
+from imports.rows import ImportRefusedError
 from store.database import connect, translated_errors
-from store.import_csv import import_files, summary
-from store.import_rows import ImportRefusedError
-from store.secrets import UnknownUsernameError, rotate_secret
+from store.registry.secrets import UnknownUsernameError, rotate_secret
 
 secrets = typer.Typer(help="The secrets that devices log in with.", no_args_is_help=True)
 

@@ -11,8 +11,8 @@ from app.output import Exit, say_json
 from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.rules_text import check_as_json, say_check, say_tests, tests_as_json
 from app.settings import Settings
-from rules.check import Report, check_folder
-from rules.rule import RulePack
+from rules.language.check import Report, check_folder
+from rules.model.rule import RulePack
 
 rules = typer.Typer(
     help="Check maintenance rules, test them, try them on the past, and tell why they fired.", no_args_is_help=True

@@ -9,18 +9,18 @@ from app.output import Exit, fail, say
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.simulation import register
-from rules.duration import in_chinese
-from rules.loader import load_rules
-from rules.rule import RulePack
+from rules.language.loader import load_rules
+from rules.model.duration import in_chinese
+from rules.model.rule import RulePack
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher, PublisherError
 from simulators.run import run
 from simulators.scenarios.marks import Raised, mark, table
 from simulators.scenarios.scenario import SEED, Scenario, ScenarioError, all_scenarios, scenario_of
-from store.alerts import AlertFilter, list_alerts
+from store.alerts.alerts import AlertFilter, list_alerts
 from store.database import Connection, connect, translated_errors
-from store.device_state import newest_reading
-from store.registry import load_devices
+from store.registry.registry import load_devices
+from store.telemetry.device_state import newest_reading
 
 _MOST_ALERTS = 1000
 _SETTLED_S = 4.0

@@ -9,10 +9,10 @@ import structlog
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.watchdog import WatchdogSettings, run_watchdog
-from rules.source import RuleSource
+from rules.language.reload import RuleSource
+from store.admin.migrate import migrate as migrate_database
 from store.database import connect, translated_errors
-from store.migrate import migrate as migrate_database
-from store.retention import drop_expired
+from store.telemetry.retention import drop_expired
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ import typer
 from app.output import say, say_json
 from app.rule_files import Json
 from app.settings import Settings
+from store.alerts.shadow import list_shadow_alerts
 from store.database import connect, translated_errors
-from store.shadow import list_shadow_alerts
 
 _CITY = ZoneInfo("Asia/Shanghai")
 

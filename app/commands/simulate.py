@@ -14,7 +14,7 @@ from app.output import Exit, fail, say, say_json
 from app.settings import Settings
 from app.simulation import SEED, register, register_communities
 from devices.device import Device
-from rules.duration import parse_duration
+from rules.model.duration import parse_duration
 from simulators import replay as recordings
 from simulators.faults import Fault, FaultError, parse_fault
 from simulators.fleet import Fleet
@@ -23,8 +23,8 @@ from simulators.replay import ReplayError
 from simulators.run import run
 from simulators.town import SITES, Site
 from store.database import Connection, connect, translated_errors
-from store.device_state import newest_reading
-from store.registry import load_devices
+from store.registry.registry import load_devices
+from store.telemetry.device_state import newest_reading
 
 
 def simulate(

@@ -20,7 +20,7 @@ from local.home import Home
 from local.ports import is_free
 from local.services import BrokerName, prepare_broker, prepare_database
 from local.supervisor import Supervisor
-from store.migrate import migrate
+from store.admin.migrate import migrate
 
 _READY_S = 120
 Progress = Callable[[str], None]

@@ -15,7 +15,7 @@ from acceptance.summary import exit_code, summary
 from app.output import Exit, fail, say
 from app.settings import Settings
 from store.database import connect, translated_errors
-from store.evidence import UnknownCommunityError
+from store.telemetry.evidence import UnknownCommunityError
 
 _CITY = ZoneInfo("Asia/Shanghai")
 _DAY_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]

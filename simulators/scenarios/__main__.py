@@ -4,7 +4,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from rules.loader import load_rules
+from rules.language.loader import load_rules
 from simulators.scenarios.marks import mark, table
 from simulators.scenarios.rehearsal import rehearse
 from simulators.scenarios.scenario import all_scenarios, scenario_of

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from devices.device import Device
 from devices.payload import Occurrence, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
-from rules.backtest import Arrival, Backtest, Span, backtest
-from rules.family import with_families
-from rules.pipeline import PIPELINE
-from rules.rule import RulePack
-from rules.sample import Sample
+from rules.analysis.backtest import Arrival, Backtest, Span, backtest
+from rules.model.device_group import with_families
+from rules.model.rule import RulePack
+from rules.model.sample import Sample
+from rules.model.virtual_kinds import PIPELINE
 from simulators.fleet import Fleet
 from simulators.message import Message
 from simulators.scenarios.marks import Raised

@@ -12,7 +12,7 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from devices.device import Device
-from rules.duration import parse_duration
+from rules.model.duration import parse_duration
 from simulators.faults import Fault, FaultError, parse_fault
 from simulators.town import CommunityPlan, Row, plan_community
 

@@ -5,7 +5,7 @@ import pytest
 from cli import anju
 from receiver import Answer, receiving
 from store.database import connect
-from store.notices import NewNotice, queue_notices, record_dead
+from store.notices.notices import NewNotice, queue_notices, record_dead
 from telling import NOON, alert_id, raise_alerts, write_routing
 
 

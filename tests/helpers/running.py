@@ -14,11 +14,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from devices.broker_url import BrokerUrl
+from imports.importer import import_rows
 from ingest.partition import Partition
 from simulators.publisher import Publisher
+from store.admin.migrate import migrate
 from store.database import connect
-from store.import_csv import import_rows
-from store.migrate import migrate
 
 ANJU = Path(sys.executable).with_name("anju")
 SECRET_KEY = "a secret key for the tests"

@@ -9,10 +9,10 @@ from uuid import UUID
 import yaml
 
 from running import ANJU
+from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
 from store.database import connect
-from store.jobs import hand_in_alerts
-from store.notices import find_told_alerts
-from store.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.notices.jobs import hand_in_alerts
+from store.notices.notices import find_told_alerts
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 """Noon in the city."""

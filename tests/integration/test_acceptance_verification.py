@@ -10,9 +10,9 @@ from psycopg import sql
 from acceptance.document import canonical_text, digest, document
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.run import run_verification, stored
+from store.admin.migrate import migrate
 from store.database import Connection, connect
-from store.evidence import UnknownCommunityError, Window, WindowError, save_verification
-from store.migrate import migrate
+from store.telemetry.evidence import UnknownCommunityError, Window, WindowError, save_verification
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 END = START + timedelta(days=7)

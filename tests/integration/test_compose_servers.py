@@ -21,7 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from local.binaries import find_nats_server, find_postgres
 from local.services import Services
-from store.migrate import migrate
+from store.admin.migrate import migrate
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TOPIC = "anju/v1/jia-yuan/camera/gate/telemetry"

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.device import Device
+from imports.importer import import_files, import_rows, summary
+from imports.rows import ImportRefusedError
+from store.admin.migrate import migrate
 from store.database import Connection, UnusableDataError, connect, translated_errors
-from store.import_csv import import_files, import_rows, summary
-from store.import_rows import ImportRefusedError
-from store.migrate import migrate
-from store.registry import Change, Rows, load_devices, registry_version, set_registry
-from store.secrets import UnknownUsernameError, hash_secret, rotate_secret
+from store.registry.registry import Change, Rows, load_devices, registry_version, set_registry
+from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret
 
 ITEMS = ("basic.metering.water", "basic.video")
 COMMUNITIES = "community,name,banner,street,built_year,stage\nyg,阳光小区,东胜区,天骄街道,1998,竣工\n"

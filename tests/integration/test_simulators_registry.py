@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from acceptance.plan_items import PLAN_ITEMS
+from imports.importer import import_rows
 from simulators.fleet import Fleet
 from simulators.replay import plan_rows, read_daiad
 from simulators.town import SITES, CommunityPlan, plan_community
-from store.import_csv import import_rows
-from store.migrate import migrate
-from store.registry import load_devices
+from store.admin.migrate import migrate
+from store.registry.registry import load_devices
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
 KNOWN = {item.id for item in PLAN_ITEMS}

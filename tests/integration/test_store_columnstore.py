@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
-from store.readings import Outcome, ReadingRow, insert_readings
+from store.telemetry.write import Outcome, ReadingRow, insert_readings
 
 pytestmark = pytest.mark.community_edition
 

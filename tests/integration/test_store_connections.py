@@ -6,7 +6,7 @@ import pytest
 
 from running import query, register
 from store.database import connect
-from store.occurrences import ConnectionRow, record_connections
+from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 11, 1, 4, tzinfo=UTC)
 

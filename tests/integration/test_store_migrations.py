@@ -5,8 +5,8 @@ from importlib.resources import files
 import psycopg
 
 from running import query
-from store.jobs import TELL
-from store.migrate import migrate
+from store.admin.migrate import migrate
+from store.notices.jobs import TELL
 from telling import alert_id, raise_alerts
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
-from store.readings import Outcome, ReadingRow, insert_readings
+from store.telemetry.write import Outcome, ReadingRow, insert_readings
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 FIELDS = ("volume_m3", "flow_m3_h", "valve_state")

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
-from store.occurrences import EventRow, insert_events
-from store.readings import ReadingRow, insert_readings
-from store.rejections import RejectionRow, insert_rejections
-from store.retention import drop_expired
+from store.telemetry.rejections import RejectionRow, insert_rejections
+from store.telemetry.retention import drop_expired
+from store.telemetry.write import ReadingRow, insert_readings
+from store.telemetry.write_events import EventRow, insert_events
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 AGES = (1, 50, 500)

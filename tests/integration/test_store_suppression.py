@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from store.admin.migrate import migrate
+from store.alerts.maintenance import NewSilence, end_silence, find_silence, insert_silence
+from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
 from store.database import connect
-from store.migrate import migrate
-from store.registry import Rows, set_registry
-from store.rule_state import OccurrenceRow, progress_alert, raise_alert
-from store.silences import NewSilence, end_silence, find_silence, insert_silence
-from store.suppression import CauseName, causes_of, count_suppressed, release, suppress
+from store.registry.registry import Rows, set_registry
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)

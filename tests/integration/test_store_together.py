@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
-from store.readings import ReadingRow, insert_readings
-from store.rejections import RejectionRow, insert_rejections
+from store.telemetry.rejections import RejectionRow, insert_rejections
+from store.telemetry.write import ReadingRow, insert_readings
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 FIELDS = [("electricity_meter", "power_w"), ("gas_meter", "volume_m3"), ("water_meter", "volume_m3")]

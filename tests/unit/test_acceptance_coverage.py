@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from acceptance.coverage import CellState, coverage_matrix
 from acceptance.criterion import Coverage, Medium
-from store.evidence import Household, RegisteredDevice
+from store.telemetry.evidence import Household, RegisteredDevice
 
 WATER = Coverage(Medium.WATER, "water_meter", "volume_m3", timedelta(days=1))
 FIRST, SECOND = Household("1", "1", "101"), Household("1", "1", "102")

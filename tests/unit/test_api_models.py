@@ -10,12 +10,12 @@ from api.alert_models import Process
 from api.models import Connection, DeviceDetail, FieldInfo
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag
-from rules import words
-from rules.attention import Action, Attention
-from rules.rule import Phase, Severity
-from store.devices import DeviceRow
-from store.suppression import CauseName
-from store.telemetry import Aggregate, allowed_aggregates
+from rules.model import labels_zh
+from rules.model.attention import Action, Attention
+from rules.model.rule import Phase, Severity
+from store.alerts.suppression import CauseName
+from store.registry.devices import DeviceRow
+from store.telemetry.read import Aggregate, allowed_aggregates
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 EVERY_FIELD = [pytest.param(field, id=f"{kind.name}.{field.name}") for kind in KINDS for field in kind.fields]
@@ -61,12 +61,12 @@ def test_only_counters_increase(field: Field) -> None:
 
 
 def test_every_state_has_its_chinese_word() -> None:
-    assert set(words.SEVERITY) == set(Severity)
-    assert set(words.ATTENTION) == set(Attention)
-    assert set(words.PROCESS) == set(get_args(Process))
-    assert set(words.PHASE) == set(Phase)
-    assert set(words.ACT) >= set(Action)
-    assert set(words.SUPPRESSION) == set(CauseName)
+    assert set(labels_zh.SEVERITY) == set(Severity)
+    assert set(labels_zh.ATTENTION) == set(Attention)
+    assert set(labels_zh.PROCESS) == set(get_args(Process))
+    assert set(labels_zh.PHASE) == set(Phase)
+    assert set(labels_zh.ACT) >= set(Action)
+    assert set(labels_zh.SUPPRESSION) == set(CauseName)
     assert set(labels.CONNECTION) == set(get_args(Connection))
 
 

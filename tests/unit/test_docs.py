@@ -16,7 +16,7 @@ from devices.schema import Reason
 from local.apt import MIRROR_SETTING
 from local.prefix import SETTING as PREFIX_SETTING
 from local.users import SETTING as USER_SETTING
-from rules.loader import load_rules
+from rules.language.loader import load_rules
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

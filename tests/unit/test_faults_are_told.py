@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.loader import load_rules
+from rules.language.loader import load_rules
 from simulators.scenarios.rehearsal import rehearse
 from simulators.scenarios.scenario import Scenario
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KINDS
 from devices.topic import IDENTIFIER
-from store.import_columns import COMMUNITIES, DEVICES, HOUSEHOLDS, STAGES, CellError, Column, Form
+from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS, STAGES, CellError, Column, Form
 
 EVERY_COLUMN = [column for form in (COMMUNITIES, HOUSEHOLDS, DEVICES) for column in form.columns]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from store.import_checks import Known, KnownDevice, check
-from store.import_columns import COMMUNITIES, DEVICES, HOUSEHOLDS
-from store.import_rows import read_table, sheet_of
-from store.registry import compose_place
+from imports.checks import Known, KnownDevice, check
+from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.rows import read_table, sheet_of
+from store.registry.registry import compose_place
 
 KNOWN = Known(
     communities={"old"},

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from devices.catalogue import KINDS
-from store.import_checks import Known, check
-from store.import_columns import COMMUNITIES, DEVICES, HOUSEHOLDS, STAGES
-from store.import_file import read_sheet
-from store.import_rows import read_table
+from imports.checks import Known, check
+from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS, STAGES
+from imports.csv_file import read_sheet
+from imports.rows import read_table
 
 FORMS = (COMMUNITIES, HOUSEHOLDS, DEVICES)
 GUIDES = [Path(__file__).parents[2] / "docs" / name for name in ("import.md", "import.zh.md")]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ingest.pulse import SETTLING, Pulse
+from ingest.catch_up import SETTLING, Pulse
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from notify.plan import MOST_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
 from notify.routing import CITY, Channel, ChannelKind, QuietHours
-from store.notices import DueNotice, SentMessage
+from store.notices.notices import DueNotice, SentMessage
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=CITY)
 NIGHT = QuietHours(time(22), time(7))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from notify.routing_file import RoutingFileError, load_routing
-from rules.rule import Severity
+from rules.model.rule import Severity
 
 GOOD = """
 contacts:

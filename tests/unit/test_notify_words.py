@@ -12,7 +12,7 @@ from notify.robots import cut
 from notify.routing import ChannelKind
 from notify.send import render
 from notify.story import tell
-from store.notices import DueNotice, ToldAlert
+from store.notices.notices import DueNotice, ToldAlert
 
 NOW = datetime(2026, 11, 25, 4, 12, tzinfo=UTC)
 PEOPLE = [ChannelKind.WECOM, ChannelKind.DINGTALK, ChannelKind.FEISHU, ChannelKind.EMAIL]

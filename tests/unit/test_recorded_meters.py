@@ -12,11 +12,11 @@ import pytest
 
 from devices.device import Device
 from devices.water_meter import WATER_METER
-from rules.backtest import Arrival, Span, backtest
-from rules.loader import load_rules
-from rules.rule import RulePack
-from rules.sample import Sample
-from rules.tracks.counter import Count, counting
+from rules.analysis.backtest import Arrival, Span, backtest
+from rules.derived.counter import Count, counting
+from rules.language.loader import load_rules
+from rules.model.rule import RulePack
+from rules.model.sample import Sample
 from simulators.replay import read_daiad
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.attention import Action, Attention, AttentionError, attend
-from rules.rule import RulesError
+from rules.model.attention import Action, Attention, AttentionError, attend
+from rules.model.rule import RulesError
 
 
 def go(*actions, state=Attention.UNACKNOWLEDGED):

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 
-from rules.backtest import Arrival, Span, backtest, replay
-from rules.engine import Engine
-from rules.rule import RulePack
+from rules.analysis.backtest import Arrival, Span, backtest, replay
+from rules.engine.engine import Engine
+from rules.model.rule import RulePack
 from tests.unit.rules_fixtures.world import (
     DEVICE,
     RESTORED,

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from devices.device import Device, Service
 from devices.water_meter import WATER_METER
-from rules.condition import Compare
-from rules.engine import Engine
-from rules.masters import Below, household_meters
-from rules.rule import Rule, RulePack, Scope, Severity
-from rules.sample import Sample
-from rules.tracks.balance import Balance
-from rules.tracks.derive import newest_values
+from rules.derived.balance import Balance
+from rules.derived.pipeline import newest_values
+from rules.engine.engine import Engine
+from rules.model.condition import Compare
+from rules.model.rule import Rule, RulePack, Scope, Severity
+from rules.model.sample import Sample
+from rules.model.submeters import Below, household_meters
 
 MIDNIGHT = datetime(2026, 1, 1, 16, tzinfo=UTC)  # in the city
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

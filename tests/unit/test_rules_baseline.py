@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Gauge, Interval
-from rules.duration import microseconds, microseconds_since_1970
-from rules.tracks.baseline import LEAST_WEEKS, WEEKS, Baseline
+from rules.derived.baseline import LEAST_WEEKS, WEEKS, Baseline
+from rules.model.duration import microseconds, microseconds_since_1970
 
 POWER = Gauge("power_w", "W", Interval(-30_000, 30_000), "功率", "power")
 QUARTER, HOUR, WEEK = timedelta(minutes=15), timedelta(hours=1), timedelta(weeks=1)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rules.calendar import Calendar
-from rules.calendar_file import read_calendars
-from rules.document import Notes
+from rules.language.read_calendars import read_calendars
+from rules.language.yaml_document import Notes
+from rules.model.calendar import Calendar
 
 CITY = ZoneInfo("Asia/Shanghai")
 DAY = timedelta(days=1)

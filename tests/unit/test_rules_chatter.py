@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.chatter import CALM, Chatter, count, stretched
+from rules.engine.chattering import CALM, Chatter, count, stretched
 from tests.unit.rules_fixtures.world import START, World, at, rule, volts
 
 SECONDS = timedelta(seconds=1)

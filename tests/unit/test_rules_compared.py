@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from devices.kind import Counter, Gauge, Interval
-from rules.tracks.compared import Compared, ComparedWindows
-from rules.tracks.window import Over
+from rules.derived.compared import Compared, ComparedWindows
+from rules.derived.window import Over
 from tests.unit.rules_fixtures.tracks import Following
 
 SUPPLY = Gauge("supply_c", "℃", Interval(0, 120), "供水温度", "supply")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.condition import (
+from rules.model.condition import (
     All,
     Any,
     Compare,
@@ -19,7 +19,7 @@ from rules.condition import (
     fields_of,
     negate,
 )
-from rules.duration import in_chinese, parse_duration, spell
+from rules.model.duration import in_chinese, parse_duration, spell
 
 TRUE, FALSE, UNKNOWN = (Compare(name, "equals", True) for name in ("yes", "no", "missing"))
 VALUES = {"yes": True, "no": False}

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Counter, Gauge, Interval
-from rules.duration import microseconds
-from rules.tracks.counter import Count, counting
-from rules.tracks.rate import Rate
+from rules.derived.counter import Count, counting
+from rules.derived.rate import Rate
+from rules.model.duration import microseconds
 from tests.unit.rules_fixtures.tracks import Following
 
 WATER = Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=10)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rules.condition import COMPARISONS
-from rules.grammar import FORMS
-from rules.loader import load_rules
-from rules.tracks.compared import HOWS
-from rules.tracks.window import AGGREGATES
+from rules.derived.compared import HOWS
+from rules.derived.window import AGGREGATES
+from rules.language.loader import load_rules
+from rules.language.read_condition import FORMS
+from rules.model.condition import COMPARISONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from devices.vehicle_gate import VEHICLE_GATE
-from rules.engine import Engine
-from rules.machine import Reason
-from rules.rule import RulePack, Severity
-from rules.sample import Sample
+from rules.engine.engine import Engine
+from rules.engine.state_machine import Reason
+from rules.model.rule import RulePack, Severity
+from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,

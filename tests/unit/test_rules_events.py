@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from rules.condition import Any, Compare
-from rules.machine import Reason
+from rules.engine.state_machine import Reason
+from rules.model.condition import Any, Compare
 from tests.unit.rules_fixtures.world import (
     COVER,
     HIGH,

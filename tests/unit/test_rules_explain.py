@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from app.rule_files import rules_folder
 from devices.device import Device
-from rules.condition import All, Any, Compare
-from rules.engine import Engine
-from rules.explain import Told, clock, explain
-from rules.loader import load_rules
-from rules.rule import Phase, RulePack
-from rules.sample import Sample
+from rules.analysis.explain import Told, clock, explain
+from rules.engine.engine import Engine
+from rules.language.loader import load_rules
+from rules.model.condition import All, Any, Compare
+from rules.model.rule import Phase, RulePack
+from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, rule, silent_rule, volts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.gateway import GATEWAY
-from rules.condition import Compare, Silent
-from rules.engine import Engine
-from rules.explain import Told, explain
-from rules.family import FamilyTree, Heard, outage, with_families
-from rules.loader import load_rules
-from rules.machine import Reason
-from rules.rule import RulePack
-from rules.sample import Sample
+from rules.analysis.explain import Told, explain
+from rules.engine.engine import Engine
+from rules.engine.state_machine import Reason
+from rules.language.loader import load_rules
+from rules.model.condition import Compare, Silent
+from rules.model.device_group import FamilyTree, Heard, outage, with_families
+from rules.model.rule import RulePack
+from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import START, at, minutes, rule, silent_rule
 
 (FAMILY_RULE,) = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")

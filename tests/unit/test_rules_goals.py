@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import notify.plan
-from rules.backtest import Occurrence, Span
-from rules.goals import CITY, SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, next_round, notices_of
-from rules.rule import Severity
+from rules.analysis.alarm_load import CITY, SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, next_round, notices_of
+from rules.analysis.backtest import Occurrence, Span
+from rules.model.rule import Severity
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = Span(START, START + timedelta(days=1))

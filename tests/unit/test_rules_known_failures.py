@@ -12,13 +12,13 @@ from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.water_meter import WATER_METER
 from notify.plan import MOST_IN_WINDOW, plan
-from rules.calendar_file import read_calendars
-from rules.document import Notes
-from rules.engine import Engine
-from rules.loader import load_rules
-from rules.machine import InstanceState
-from rules.rule import Phase, RulePack
-from rules.sample import Sample
+from rules.engine.engine import Engine
+from rules.engine.state_machine import InstanceState
+from rules.language.loader import load_rules
+from rules.language.read_calendars import read_calendars
+from rules.language.yaml_document import Notes
+from rules.model.rule import Phase, RulePack
+from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.kind import Flag, Gauge, Interval
-from rules.calendar import Calendar
-from rules.condition import Any, Compare, Happens
-from rules.rule import OnClose, Phase, Unknown
-from rules.tracks.rate import Rate
-from rules.tracks.repeats import Repeated, Rises
-from rules.tracks.unchanged import Unchanged
-from rules.tracks.window import Over
+from rules.derived.rate import Rate
+from rules.derived.repeats import Repeated, Rises
+from rules.derived.unchanged import Unchanged
+from rules.derived.window import Over
+from rules.model.calendar import Calendar
+from rules.model.condition import Any, Compare, Happens
+from rules.model.rule import OnClose, Phase, Unknown
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,

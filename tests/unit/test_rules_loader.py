@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from devices.catalogue import KINDS
-from rules.check import check_folder
-from rules.condition import Compare, Silent
-from rules.loader import RuleFileError, load_rules
-from rules.rule import OnClose, RulesError, Severity, Unknown
+from rules.language.check import check_folder
+from rules.language.loader import RuleFileError, load_rules
+from rules.model.condition import Compare, Silent
+from rules.model.rule import OnClose, RulesError, Severity, Unknown
 from tests.unit.rules_fixtures.world import minutes, rule
 
 BAD = sorted((Path(__file__).parent / "rules_fixtures" / "bad").iterdir())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rules.recording import RecordingError, read_recording
+from rules.analysis.recording import RecordingError, read_recording
 
 METER = {"community": "c1", "kind": "electricity_meter", "device": "e1"}
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Choice, Counter
-from rules.condition import Any, Compare, Happens
-from rules.duration import microseconds
-from rules.tracks.repeats import EVENT, Repeated, Rises
-from rules.tracks.unchanged import Unchanged
+from rules.derived.repeats import EVENT, Repeated, Rises
+from rules.derived.unchanged import Unchanged
+from rules.model.condition import Any, Compare, Happens
+from rules.model.duration import microseconds
 from tests.unit.rules_fixtures.world import COVER, LOST, World, event, event_rule, minutes, path, rule, volts
 
 VALVE = Choice("valve_state", {"open": "开", "closed": "关"}, "阀门", "valve")

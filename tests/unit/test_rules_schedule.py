@@ -5,10 +5,10 @@ from datetime import time, timedelta
 
 import pytest
 
-from rules.calendar import Calendar
-from rules.condition import Any
-from rules.machine import Reason
-from rules.rule import OnClose
+from rules.engine.state_machine import Reason
+from rules.model.calendar import Calendar
+from rules.model.condition import Any
+from rules.model.rule import OnClose
 from tests.unit.rules_fixtures.world import (
     COVER,
     HIGH,

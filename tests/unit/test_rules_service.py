@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from devices.device import Service
-from rules.engine import Engine
-from rules.machine import Reason
-from rules.rule import RulePack
+from rules.engine.engine import Engine
+from rules.engine.state_machine import Reason
+from rules.model.rule import RulePack
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from rules.machine import Reason
-from rules.memory import DeviceMemory
+from rules.engine.device_state import DeviceMemory
+from rules.engine.state_machine import Reason
 from tests.unit.rules_fixtures.world import (
     DEVICE,
     RESTORED,

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from rules.loader import RuleFileError
-from rules.source import RuleSource
+from rules.language.loader import RuleFileError
+from rules.language.reload import RuleSource
 from tests.unit.test_rules_loader import SILENT, write
 
 

@@ -4,12 +4,12 @@ import pytest
 
 from app.rule_files import rules_folder
 from devices.electricity_meter import ELECTRICITY_METER
-from rules.condition import Compare
-from rules.loader import load_rules
-from rules.memory import DeviceMemory
-from rules.rule import RulePack
-from rules.standing import standing
-from rules.tracks.window import Over
+from rules.analysis.instance_status import standing
+from rules.derived.window import Over
+from rules.engine.device_state import DeviceMemory
+from rules.language.loader import load_rules
+from rules.model.condition import Compare
+from rules.model.rule import RulePack
 from tests.unit.rules_fixtures.world import World, at, event, event_rule, minutes, rule, silent_rule, volts
 
 

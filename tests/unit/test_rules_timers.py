@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from rules.machine import InstanceState, Judged, Reason, step
-from rules.rule import Phase, Unknown
+from rules.engine.state_machine import InstanceState, Judged, Reason, step
+from rules.model.rule import Phase, Unknown
 from tests.unit.rules_fixtures.world import (
     DEVICE,
     MISSING,

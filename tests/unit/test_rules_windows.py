@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.kind import Counter, Gauge, Interval
-from rules.tracks.window import AGGREGATES, SLOTS, Over
+from rules.derived.window import AGGREGATES, SLOTS, Over
 from tests.unit.rules_fixtures.tracks import Following
 
 FLOW = Gauge("flow_m3_h", "m³/h", Interval(-10, 10), "瞬时流量", "flow")

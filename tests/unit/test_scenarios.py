@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.loader import load_rules
+from rules.language.loader import load_rules
 from simulators.scenarios.marks import Raised, mark, table
 from simulators.scenarios.rehearsal import rehearse
 from simulators.scenarios.scenario import ScenarioError, all_scenarios, read_scenario, scenario_of

@@ -22,15 +22,15 @@ import pytest
 from psycopg import sql
 
 from app.rule_files import rules_folder
-from store import alerts
-from store.alerts import Act
+from store.admin.migrate import migrate
+from store.alerts import alerts
+from store.alerts.alerts import Act
+from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
 from store.database import Connection, connect
-from store.migrate import migrate
-from store.occurrences import EventRow, insert_events
-from store.readings import ReadingRow, insert_readings
-from store.registry import Rows, set_registry
-from store.rule_state import OccurrenceRow, progress_alert, raise_alert
-from store.transitions import TransitionRow, insert_transitions, lock_transitions
+from store.registry.registry import Rows, set_registry
+from store.telemetry.write import ReadingRow, insert_readings
+from store.telemetry.write_events import EventRow, insert_events
 
 KEY = "a-key-that-only-the-tests-know"
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
@@ -40,7 +40,7 @@ import os
 from pathlib import Path
 from app.logging import configure_logging
 from api.serve import serve
-from rules.source import RuleSource
+from rules.language.reload import RuleSource
 
 configure_logging()
 rules = RuleSource(Path(os.environ["RULES"]))

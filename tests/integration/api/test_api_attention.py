@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.attention import Action, Attention, AttentionError, attend
-from store.suppression import CauseName, suppress
+from rules.model.attention import Action, Attention, AttentionError, attend
+from store.alerts.suppression import CauseName, suppress
 
 HOUR = timedelta(hours=1)
 

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from store.notices import NewNotice, SentMessage, queue_notices, record_dead, record_sent
+from store.notices.notices import NewNotice, SentMessage, queue_notices, record_dead, record_sent
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from api.app import ApiSettings, create_app
 from app.rule_files import rules_folder
-from rules.source import RuleSource
+from rules.language.reload import RuleSource
+from store.admin.migrate import migrate
 from store.database import Database, connect
-from store.migrate import migrate
-from store.notices import NewNotice, count_failure, queue_notices, record_failed
-from store.occurrences import ConnectionRow, record_connections
+from store.notices.notices import NewNotice, count_failure, queue_notices, record_failed
+from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.device_state import StateChange, save_states
-from store.occurrences import ConnectionRow, record_connections
-from store.registry import Rows
+from store.registry.registry import Rows
+from store.telemetry.device_state import StateChange, save_states
+from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)

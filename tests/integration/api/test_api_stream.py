@@ -15,8 +15,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
 
 pytestmark = pytest.mark.timeout(90)
 

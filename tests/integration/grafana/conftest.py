@@ -13,8 +13,8 @@ import pytest
 from psycopg import sql
 
 from devices.kind import Choice, Counter, Flag, Gauge
-from store.migrate import migrate
-from store.telemetry_schema import table_name
+from store.admin.migrate import migrate
+from store.telemetry.schema import table_name
 
 READER = Path(__file__).parents[3] / "deploy" / "postgres" / "grafana-reader.sql"
 COMMUNITIES = ("jia-yuan", "kang-ting")

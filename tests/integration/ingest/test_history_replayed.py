@@ -12,15 +12,15 @@ from app.rule_files import rules_folder
 from app.simulation import register
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import EVERYTHING
 from ingest.receiver import Message
+from ingest.registry_cache import DevicesInMemory
 from ingest.rejection_limit import RejectionLimit
-from ingest.transaction import write_batch
-from rules.backtest import Span, fresh_engine, replay
-from rules.history import stored_arrivals, wanted_history
-from rules.loader import load_rules
+from ingest.write_batch import write_batch
+from rules.analysis.backtest import Span, fresh_engine, replay
+from rules.analysis.stored_history import stored_arrivals, wanted_history
+from rules.language.loader import load_rules
 from running import (
     event,
     eventually,
@@ -37,9 +37,9 @@ from simulators.faults import parse_fault
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
 from simulators.town import SITES, plan_community
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
-from store.registry import load_devices
+from store.registry.registry import load_devices
 
 START = datetime(2026, 11, 10, 2, tzinfo=UTC)
 END = START + timedelta(hours=3)

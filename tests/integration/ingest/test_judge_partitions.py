@@ -4,14 +4,14 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from app.rule_files import rules_folder
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import Partition
-from rules.loader import load_rules
+from ingest.registry_cache import DevicesInMemory
+from rules.language.loader import load_rules
 from running import query, register
-from store.alerts import claim_alert, order_close
+from store.admin.migrate import migrate
+from store.alerts.alerts import claim_alert, order_close
 from store.database import connect
-from store.migrate import migrate
 
 PACK = load_rules(rules_folder(None))
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)

@@ -7,20 +7,20 @@ import pytest
 
 from app.rule_files import rules_folder
 from devices.water_meter import WATER_METER
+from imports.importer import import_rows
 from ingest.batch import Candidate
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import EVERYTHING
-from rules.condition import Compare
-from rules.loader import load_rules
-from rules.rule import Rule, RulePack, Severity
-from rules.sample import Sample
+from ingest.registry_cache import DevicesInMemory
+from rules.language.loader import load_rules
+from rules.model.condition import Compare
+from rules.model.rule import Rule, RulePack, Severity
+from rules.model.sample import Sample
 from running import query, register
-from store.bad_actors import list_bad_actors
+from store.alerts.bad_actors import list_bad_actors
+from store.alerts.shadow import list_shadow_alerts
 from store.database import connect
-from store.device_state import StateChange, save_states
-from store.import_csv import import_rows
-from store.shadow import list_shadow_alerts
+from store.telemetry.device_state import StateChange, save_states
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

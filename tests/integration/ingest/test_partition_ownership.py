@@ -13,9 +13,7 @@ import pytest
 from ingest.partition import Partition
 from running import epoch_ms, event, eventually, forget_session, query, reading, register, running_ingest, steady
 from simulators.publisher import Publisher
-from store.database import connect
-from store.migrate import migrate
-from store.ownership import (
+from store.admin.locks import (
     PartitionCountError,
     agree_on_count,
     become_member,
@@ -24,6 +22,8 @@ from store.ownership import (
     partition_owners,
     rank_among_members,
 )
+from store.admin.migrate import migrate
+from store.database import connect
 
 COMMUNITY = "zhuren"
 METER = f"anju/v1/{COMMUNITY}/water_meter/w1"

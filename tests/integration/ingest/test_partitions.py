@@ -14,8 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from cli import anju
 from devices.broker_url import BrokerUrl
+from ingest.broker_check import unreceived_topic
 from ingest.partition import Partition, outside_topic
-from ingest.probe import unreceived_topic
 from running import SECRET_KEY, epoch_ms, event, eventually, query, reading, register, running_ingest, steady
 from simulators.publisher import Publisher
 

@@ -10,13 +10,13 @@ from app.rule_files import rules_folder
 from cli import anju
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import EVERYTHING
 from ingest.receiver import Message
+from ingest.registry_cache import DevicesInMemory
 from ingest.rejection_limit import RejectionLimit
-from ingest.transaction import write_batch
-from rules.loader import load_rules
+from ingest.write_batch import write_batch
+from rules.language.loader import load_rules
 from running import epoch_ms, query, reading, register
 from store.database import connect
 

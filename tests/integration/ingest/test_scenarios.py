@@ -10,14 +10,14 @@ from app.rule_files import rules_folder
 from app.simulation import register
 from devices.payload import Occurrence, Reading, decode
 from devices.privacy import Pseudonymiser
-from rules.loader import load_rules
+from rules.language.loader import load_rules
 from running import SECRET_KEY, eventually, forget_session, query, running_ingest, steady
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
 from simulators.scenarios.marks import Raised, mark, table
 from simulators.scenarios.scenario import SEED, scenario_of
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
 
 
 @pytest.fixture

@@ -4,17 +4,17 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from ingest.batch import Batch
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import EVERYTHING
+from ingest.registry_cache import DevicesInMemory
 from ingest.rejection_limit import RejectionLimit
-from ingest.transaction import write_batch
-from rules.loader import load_rules
-from rules.rule import RulePack
-from rules.sample import Sample
+from ingest.write_batch import write_batch
+from rules.language.loader import load_rules
+from rules.model.rule import RulePack
+from rules.model.sample import Sample
 from running import query, register
 from store.database import connect
-from store.readings import ReadingRow
+from store.telemetry.write import ReadingRow
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 RULES = """

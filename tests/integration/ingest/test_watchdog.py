@@ -9,8 +9,8 @@ import pytest
 from app.watchdog import WatchdogSettings, run_watchdog
 from running import eventually, query
 from simulators.publisher import Publisher
-from store.migrate import migrate
-from store.watchdog import COMMUNITY
+from store.admin.migrate import migrate
+from store.alerts.watchdog import COMMUNITY
 
 OF_THE_WATCHDOG = "SELECT process, simulated FROM alert WHERE community = %s ORDER BY opened_at"
 MISSED = "SELECT process, severity FROM alert WHERE rule = 'watchdog_missed' ORDER BY opened_at"

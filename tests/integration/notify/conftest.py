@@ -9,9 +9,9 @@ from notify.routing_file import load_routing
 from notify.tell import settle
 from receiver import receiving
 from running import query
+from store.admin.migrate import migrate
 from store.database import Database
-from store.migrate import migrate
-from store.notices import due_channels
+from store.notices.notices import due_channels
 from telling import Clock, alert_id, end_alerts, raise_alerts, write_routing
 
 

@@ -4,15 +4,15 @@ import threading
 from datetime import timedelta
 
 from app.rule_files import rules_folder
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import Partition
+from ingest.registry_cache import DevicesInMemory
 from receiver import Answer
-from rules.loader import load_rules
-from rules.sample import Sample
+from rules.language.loader import load_rules
+from rules.model.sample import Sample
 from running import eventually, query, register
-from store.suppression import CauseName, suppress
-from store.transitions import lock_transitions
+from store.alerts.suppression import CauseName, suppress
+from store.alerts.transitions import lock_transitions
 from telling import NOON, alert_id, end_alerts, raise_alerts
 
 

@@ -4,15 +4,15 @@ import threading
 import time
 
 from app.rule_files import rules_folder
-from ingest.devices_in_memory import DevicesInMemory
-from ingest.judge import Judge
+from ingest.evaluation import Judge
 from ingest.partition import Partition
+from ingest.registry_cache import DevicesInMemory
 from notify.backoff import MOST_ATTEMPTS
 from receiver import Answer
-from rules.loader import load_rules
+from rules.language.loader import load_rules
 from running import eventually, query
 from store.database import connect
-from store.notices import requeue_dead
+from store.notices.notices import requeue_dead
 from telling import alert_id, end_alerts
 
 UNAVAILABLE = Answer(503)

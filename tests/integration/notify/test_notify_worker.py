@@ -9,8 +9,8 @@ import pytest
 from notify.plan import MOST_IN_WINDOW, MOST_TO_A_PROGRAM
 from receiver import Answer, mail_server, receiving
 from running import eventually, query
+from store.admin.migrate import migrate
 from store.database import connect
-from store.migrate import migrate
 from telling import alert_id, end_alerts, raise_alerts, running_worker, write_routing
 
 _LEFT = "SELECT count(*) FROM notice WHERE state = 'queued' AND channel = '平台/webhook'"

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rules.tracks.derive import derive, from_store, in_use, packed_names, to_store
+from rules.derived.pipeline import derive, from_store, in_use, packed_names, to_store
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 

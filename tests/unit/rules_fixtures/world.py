@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
-from rules.condition import Compare, Happens, Silent
-from rules.engine import Engine
-from rules.memory import DeviceMemory
-from rules.rule import Rule, RulePack, Severity
-from rules.sample import Sample
+from rules.engine.device_state import DeviceMemory
+from rules.engine.engine import Engine
+from rules.model.condition import Compare, Happens, Silent
+from rules.model.rule import Rule, RulePack, Severity
+from rules.model.sample import Sample
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DEVICE = Device(7, "dongsheng-1", "e-101", ELECTRICITY_METER.name, place="3 号楼 2 单元 101")

@@ -1,0 +1,1 @@
+"""Import of communities, households and devices from files that people fill in."""

@@ -1,0 +1,77 @@
+"""One batch, one transaction: what came is stored, what is new is judged, and what follows is stored with it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingest.batch import Batch, Rejected
+from ingest.evaluation import Judge
+from ingest.rejection_limit import RejectionLimit
+from rules.engine.device_state import DeviceMemory
+from rules.engine.transition import Transition
+from store.database import Connection, translated_errors
+from store.telemetry.device_state import StateChange, save_states
+from store.telemetry.rejections import RejectionRow, insert_rejections
+from store.telemetry.write import Outcome, insert_readings
+from store.telemetry.write_events import insert_events, record_connections
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a batch."""
+
+    readings: Mapping[str, Outcome]
+    new_events: int
+    transitions: list[Transition]
+
+
+def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: RejectionLimit, now: datetime) -> Written:
+    """Store and judge a batch, all of it or nothing.
+
+    Raises:
+        DatabaseUnavailableError: nothing is known to be stored; the judge no longer agrees with the database.
+        UnusableDataError: the database refuses a value; nothing is stored, and the judge no longer agrees with it.
+    """
+    with translated_errors(), connection.transaction():
+        readings = insert_readings(connection, batch.readings) if batch.readings else {}
+        new_events = insert_events(connection, batch.events) if batch.events else frozenset()
+        if batch.connections:
+            record_connections(connection, batch.connections)
+        if batch.rejections:
+            insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
+        fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
+        transitions = judge.judge(connection, fresh, now)
+        save_states(connection, _state_changes(batch.last_seen, judge.drain_memories()))
+    return Written(readings, len(new_events), transitions)
+
+
+def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceMemory]) -> Iterator[StateChange]:
+    """By device. One of which only duplicates or its connection came was heard, and nothing else of it has changed."""
+    judged = next(memories, None)
+    for device_id, seen in sorted(last_seen.items()):
+        # Ingest judges itself, too, as devices that nobody has registered: their numbers come first.
+        while judged is not None and judged.device_id < device_id:
+            judged = next(memories, None)
+        if judged is None or judged.device_id > device_id:
+            yield StateChange(device_id, seen, None, None, {}, {})
+        else:
+            _, last_ts, last_arrival, event_ts, values, tracks = judged
+            yield StateChange(device_id, seen, last_arrival, last_ts, values, event_ts, tracks)
+
+
+def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:
+    rejection = rejected.rejection
+    device = rejection.device
+    return RejectionRow(
+        topic=rejection.topic,
+        reason=rejection.reason,
+        detail=rejection.detail,
+        payload=rejection.payload,
+        size=rejection.size,
+        device_id=device.id if device else None,
+        community=device.community if device else "",
+        kind=device.kind if device else "",
+        received_at=rejected.received_at,
+        times=rejected.times,
+        kept=limit.allows(rejection.topic, rejected.received_at, registered=device is not None),
+    )

@@ -1,0 +1,136 @@
+"""Where a rule stands on a device at one moment, and what it waits for: why it did not fire, in Chinese sentences."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rules.analysis.explain import clock, found_of
+from rules.derived.pipeline import newest_values
+from rules.engine.device_state import DeviceMemory
+from rules.engine.state_machine import InstanceState
+from rules.model.condition import Compare, Condition, Happens, Silent, Verdict, compile_test, leaves
+from rules.model.duration import in_chinese
+from rules.model.rule import Phase, Rule
+from rules.model.virtual_kinds import RULE_KINDS
+
+_VERDICT = {True: "成立", False: "不成立", None: "无法判断"}
+_PHASE = {
+    Phase.NORMAL: "正常，没有报警",
+    Phase.PENDING: "观察中，还没有报警",
+    Phase.ACTIVE: "报警中",
+    Phase.RECOVERING: "恢复中，报警还没有结束",
+    Phase.LATCHED: "待人工确认",
+    Phase.MUTED: "静默：情况仍在，但已被人工关闭",
+}
+
+
+def standing(rule: Rule, state: InstanceState | None, memory: DeviceMemory | None, now: datetime) -> tuple[str, ...]:
+    """The phase first, then what was last known of the condition, then what has still to come.
+
+    Args:
+        rule: The rule.
+        state: Its instance on the device; None where it is normal and always was.
+        memory: What is remembered of the device; None if it was never heard.
+        now: The moment looked at.
+    """
+    phase = state.phase if state else Phase.NORMAL
+    since = f"（{clock(state.since)}起）" if state and state.since and phase is not Phase.NORMAL else ""
+    told = [f"规则目前：{_PHASE[phase]}{since}。"]
+    if memory is None or (memory.last_ts is None and not memory.event_ts):
+        return (*told, "平台从未收到这台设备的数据，规则没有可判断的内容。")
+    told += _schedule(rule, now)
+    told += _silence(rule.when, memory, now) if isinstance(rule.when, Silent) else _condition(rule, phase, memory, now)
+    if state and phase is not Phase.NORMAL:
+        told += _awaited(rule, state, now)
+    return tuple(told)
+
+
+def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
+    if rule.schedule is None:
+        return
+    span = rule.schedule.span(now)
+    if span.open:
+        yield f"规则只在“{rule.schedule.label}”有效，现在有效，到{clock(span.end)}为止。"
+    else:
+        yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{clock(span.end)}才重新判断。"
+
+
+def _silence(silent: Silent, memory: DeviceMemory, now: datetime) -> Iterator[str]:
+    if memory.last_arrival is None:
+        yield "还没有收到过及时的新数据，因此不计失联。"
+        return
+    due = memory.last_arrival + silent.after
+    yield f"最后一次收到新数据是在{clock(memory.last_arrival)}，超过 {in_chinese(silent.after)}没有新数据才算失联。"
+    if now < due:
+        yield f"如果一直没有新数据，{clock(due)}报警；平台自身接收滞后的时间不计在内。"
+
+
+def _condition(rule: Rule, phase: Phase, memory: DeviceMemory, now: datetime) -> Iterator[str]:
+    asked, name = (rule.when, "报警条件") if phase in {Phase.NORMAL, Phase.PENDING} else (rule.until, "恢复条件")
+    if asked is None:
+        asked, name = rule.when, "报警条件"
+    if rule.judged and memory.last_ts is not None:
+        yield f"{name}按最后的数据（{clock(memory.last_ts)}）{_VERDICT[_verdict(asked, memory)]}。"
+        if now - memory.last_ts > rule.allowed_gap:
+            yield f"这些数据已经过去 {in_chinese(now - memory.last_ts)}，超过允许的间隔，不再用来计时。"
+    for leaf in leaves(asked):
+        yield _leaf(leaf, rule, memory)
+
+
+def _verdict(condition: Condition, memory: DeviceMemory) -> Verdict:
+    """What the remembered values say, those among them that are made of many samples."""
+    return compile_test(condition)({**memory.values, **newest_values(memory.tracks)})
+
+
+def _leaf(leaf: Compare | Happens | Silent, rule: Rule, memory: DeviceMemory) -> str:
+    match leaf:
+        case Happens(events):
+            return "；".join(_event(name, rule, memory) for name in events) + "。"
+        case Compare(track=None) if leaf.field not in memory.values:
+            field = RULE_KINDS[rule.kind].field(leaf.field)
+            return f"{field.zh if field else leaf.field}：设备从未上报（{leaf.field}），因此无法判断。"
+        case Compare(track=None) if memory.last_ts is not None:
+            return found_of(leaf, RULE_KINDS[rule.kind], memory.values, memory.last_ts) + "。"
+        case Compare(track=track) if memory.last_ts is not None and leaf.field in newest_values(memory.tracks):
+            return found_of(leaf, RULE_KINDS[rule.kind], newest_values(memory.tracks), memory.last_ts) + "。"
+        case Compare(track=track):
+            # A window that is not covered, a counter in quarantine, a baseline that is still too short.
+            return f"{track.field.zh if track else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
+        case Silent():
+            return "设备没有失联。"
+
+
+def _event(name: str, rule: Rule, memory: DeviceMemory) -> str:
+    event, seen = RULE_KINDS[rule.kind].event(name), memory.event_ts.get(name)
+    when = f"最近一次在{clock(seen)}" if seen else "从未收到"
+    return f"等待设备报告“{event.zh if event else name}”（{when}）"
+
+
+def _awaited(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
+    """What a phase that is not normal waits for."""
+    match state.phase:
+        case Phase.PENDING | Phase.RECOVERING if state.deadline is not None:
+            what = "报警" if state.phase is Phase.PENDING else "报警结束"
+            yield f"计时到{clock(state.deadline)}，届时情况仍然如此就{what}。"
+            yield from _held_up(rule, state, now)
+        case Phase.ACTIVE if state.verdict is None:
+            yield "最近的数据无法判断，未知不会结束报警。"
+        case Phase.LATCHED:
+            yield "情况已经过去，要由人工查看后关闭。"
+        case Phase.MUTED:
+            yield "看到情况消失之后，再次出现才会重新报警。"
+
+
+def _held_up(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
+    """Why a timer that should have run out has not."""
+    if state.deadline is None or now < state.deadline:
+        return
+    if state.verdict is None:
+        yield "时间已到，但最近的数据无法判断，不能据此报警或结束。"
+    gap = rule.rising_gap if state.phase is Phase.PENDING else rule.falling_gap
+    if gap is None or state.last_ts is None:
+        return
+    if state.deadline - state.last_ts > gap:
+        missing = in_chinese(state.deadline - state.last_ts)
+        yield f"时间已到，但此前有 {missing}没有数据（最多允许 {in_chinese(gap)}），数据中断不能凑够持续时间。"
+    elif state.verdict is not None:
+        yield "时间已到，但当时平台没有在接收数据，不凭中断以前的数据下结论：要等设备再次上报。"

@@ -1,0 +1,175 @@
+"""Reads recorded readings and events from a file, so that rules can be tried on what no database holds.
+
+A line is a reading or an event of one device. CSV has the columns `community,kind,device,ts`, and as needed
+`received_at`, `event` and those of the kinds' fields or of the event's data; JSONL has the same as keys, with the
+measured ones under `values` or `data`, as in a payload. `ts` is epoch milliseconds or RFC 3339 with an offset; without
+`received_at` a line arrives at its `ts`. Empty cells were not measured.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from devices.catalogue import KIND_BY_NAME
+from devices.device import Device
+from devices.kind import Counter, DeviceKind, EventField, Flag, Gauge
+from devices.privacy import Pseudonymiser
+from devices.schema import Fault, Value, event_data, telemetry_values
+from devices.timestamp import TimestampError, parse_timestamp
+from rules.analysis.backtest import Arrival
+from rules.language.yaml_document import nearest
+from rules.model.rule import RulesError
+from rules.model.sample import Sample
+
+_Line = tuple[int, Callable[[], Mapping[str, object]]]
+"""The number of a line, and what reads it."""
+
+_KEYS = ("community", "kind", "device", "ts", "received_at", "event", "values", "data")
+# The hashes of plates and names go nowhere from here: any key will do.
+_PSEUDONYMISER = Pseudonymiser(b"rules that are tried on a file")
+
+
+class RecordingError(RulesError):
+    """A file can't be used; the message names the line and what is expected."""
+
+
+class _LineError(ValueError):
+    """A line makes no sense."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a file holds, in the order of arrival, and its devices by the numbers they got here."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    devices: dict[int, Device] = field(default_factory=dict)
+
+
+def read_recording(path: Path) -> Recording:
+    """Reads a file, `.csv` or `.jsonl`.
+
+    Raises:
+        RecordingError: It cannot be read, or a line of it makes no sense.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise RecordingError(f"{path} cannot be read: {reason}") from None
+    recording, numbers = Recording(), dict[tuple[str, str], int]()
+    for number, read in _csv_lines(text) if path.suffix == ".csv" else _json_lines(text):
+        try:
+            recording.arrivals.append(_arrival(read(), recording, numbers))
+        except ValueError as error:
+            raise RecordingError(f"{path}, line {number}: {error}") from None
+    recording.arrivals.sort(key=lambda arrival: (arrival.sample.received_at, arrival.sample.ts))
+    return recording
+
+
+def _json_lines(text: str) -> Iterator[_Line]:
+    return ((number, partial(_from_json, line)) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+
+
+def _from_json(line: str) -> Mapping[str, object]:
+    content = json.loads(line)
+    if isinstance(content, dict):
+        return content
+    raise _LineError("a line must be a JSON object")
+
+
+def _csv_lines(text: str) -> Iterator[_Line]:
+    rows = csv.DictReader(text.splitlines())
+    return ((rows.line_num, partial(_from_csv, row)) for row in rows)
+
+
+def _from_csv(row: Mapping[str, str | None]) -> Mapping[str, object]:
+    if None in row or None in row.values():
+        raise _LineError("a line must have as many cells as the first one names")
+    filled = {name: cell.strip() for name, cell in row.items() if cell and cell.strip()}
+    plain: dict[str, object] = {name: cell for name, cell in filled.items() if name in _KEYS}
+    plain["ts"] = _instant(filled.get("ts"))
+    if "received_at" in filled:
+        plain["received_at"] = _instant(filled["received_at"])
+    plain["data" if "event" in filled else "values"] = {n: c for n, c in filled.items() if n not in _KEYS}
+    return _typed(plain)
+
+
+def _instant(cell: str | None) -> int | str | None:
+    return int(cell) if cell and cell.isdecimal() else cell
+
+
+def _typed(line: dict[str, object]) -> dict[str, object]:
+    """A line of CSV with its cells as numbers and flags, where the kind says that they are."""
+    kind = KIND_BY_NAME.get(str(line.get("kind")))
+    part = "data" if "event" in line else "values"
+    cells = line[part]
+    if kind is None or not isinstance(cells, dict):
+        return line
+    known = {each.name: each for each in _fields(kind, line.get("event"))}
+    return {**line, part: {name: _cell(cell, known.get(name)) for name, cell in cells.items()}}
+
+
+def _fields(kind: DeviceKind, event: object) -> Iterable[EventField]:
+    found = kind.event(str(event)) if event is not None else None
+    return found.data if found else kind.fields
+
+
+def _cell(cell: str, known: EventField | None) -> Value:
+    match known:
+        case Gauge() | Counter():
+            return float(cell)
+        case Flag() if cell.lower() in {"true", "false"}:
+            return cell.lower() == "true"
+        case _:
+            return cell
+
+
+def _arrival(line: Mapping[str, object], recording: Recording, numbers: dict[tuple[str, str], int]) -> Arrival:
+    if unknown := [key for key in line if key not in _KEYS]:
+        raise _LineError(f"there is no key `{unknown[0]}`{nearest(unknown[0], _KEYS)}")
+    for key in ("community", "kind", "device"):
+        if not isinstance(line.get(key), str):
+            raise _LineError(f"`{key}` is missing")
+    kind = KIND_BY_NAME.get(str(line["kind"]))
+    if kind is None:
+        raise _LineError(f"there is no kind `{line['kind']}`{nearest(str(line['kind']), KIND_BY_NAME)}")
+    try:
+        ts = parse_timestamp(line.get("ts"))
+        received_at = parse_timestamp(line["received_at"]) if "received_at" in line else ts
+    except TimestampError as error:
+        raise _LineError(str(error)) from None
+    device = _device(line, kind, recording, numbers)
+    return Arrival(kind.name, _sample(line, kind, device, ts, received_at))
+
+
+def _device(
+    line: Mapping[str, object], kind: DeviceKind, recording: Recording, numbers: dict[tuple[str, str], int]
+) -> Device:
+    name = str(line["community"]), str(line["device"])
+    number = numbers.setdefault(name, len(numbers) + 1)
+    device = recording.devices.setdefault(number, Device(number, *name, kind.name))
+    if device.kind != kind.name:
+        raise _LineError(f"{'/'.join(name)} is a {device.kind} further up, and a {kind.name} here")
+    return device
+
+
+def _sample(
+    line: Mapping[str, object], kind: DeviceKind, device: Device, ts: datetime, received_at: datetime
+) -> Sample:
+    if "event" not in line:
+        values = telemetry_values(kind.name, line.get("values"))
+        if isinstance(values, Fault):
+            raise _LineError(values.detail)
+        return Sample(device.id, ts, received_at, values)
+    event = kind.event(str(line["event"]))
+    if event is None:
+        known = [each.name for each in kind.events]
+        raise _LineError(f"a {kind.name} has no event `{line['event']}`{nearest(str(line['event']), known)}")
+    data = event_data(kind.name, event, line.get("data"), _PSEUDONYMISER)
+    if isinstance(data, Fault):
+        raise _LineError(data.detail)
+    return Sample(device.id, ts, received_at, {}, event.name, data)

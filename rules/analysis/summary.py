@@ -1,0 +1,145 @@
+"""What a backtest found, counted for people: by rule, by day and by device, and for each community its load."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from devices.device import Device
+from rules.analysis.alarm_load import CITY, Goal, Load, chattering, goals_of, load_of, long_standing
+from rules.analysis.backtest import Backtest, Occurrence, Span
+from rules.model.device_group import with_families
+from rules.model.rule import Rule, RulePack, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """What one rule raised: how often, on how many devices, how many stood for over a day, the longest in seconds.
+
+    Of the `suppressed` ones nobody is notified, for something else explains them.
+    """
+
+    rule: str
+    kind: str
+    title: str
+    severity: Severity
+    alerts: int
+    suppressed: int
+    devices: int
+    standing: int
+    chattering: int
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DaySummary:
+    """The alerts raised on one day of local time."""
+
+    day: date
+    alerts: int
+    severities: Mapping[Severity, int]
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSummary:
+    """The alerts of one device, and how many each rule raised."""
+
+    community: str
+    device: str
+    alerts: int
+    rules: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CommunitySummary:
+    """What the alerts of one community ask of its property manager."""
+
+    community: str
+    load: Load
+    goals: tuple[Goal, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether no goal is missed."""
+        return not any(goal.met is False for goal in self.goals)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All of it; rules and devices that raised nothing are left out, the busiest come first."""
+
+    start: datetime
+    end: datetime
+    samples: int
+    devices: int
+    rules: int
+    alerts: int
+    by_rule: tuple[RuleSummary, ...]
+    by_day: tuple[DaySummary, ...]
+    by_device: tuple[DeviceSummary, ...]
+    communities: tuple[CommunitySummary, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether every community meets every goal."""
+        return all(each.met for each in self.communities)
+
+
+def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
+    """Counts what a backtest found on devices, and on the families that they make."""
+    devices = with_families(devices)
+    span, alerts = found.span, found.occurrences
+    by_rule, by_day = defaultdict[str, list[Occurrence]](list), defaultdict[date, list[Occurrence]](list)
+    by_device, by_community = defaultdict[int, list[Occurrence]](list), defaultdict[str, list[Occurrence]](list)
+    for device_id in found.device_ids:
+        by_community[devices[device_id].community] = []
+    for alert in alerts:
+        by_rule[alert.rule].append(alert)
+        by_day[alert.raised_at.astimezone(CITY).date()].append(alert)
+        by_device[alert.device_id].append(alert)
+        by_community[devices[alert.device_id].community].append(alert)
+    rules = (_of_rule(rule, by_rule[rule.name], span) for rule in pack.rules if rule.name in by_rule)
+    of_devices = (_of_device(devices[device_id], own) for device_id, own in by_device.items())
+    return Summary(
+        start=span.start,
+        end=span.end,
+        samples=found.samples,
+        devices=len(found.device_ids),
+        rules=len(pack.rules),
+        alerts=len(alerts),
+        by_rule=tuple(sorted(rules, key=lambda each: -each.alerts)),
+        by_day=tuple(_of_day(day, own, span) for day, own in sorted(by_day.items())),
+        by_device=tuple(sorted(of_devices, key=lambda each: (-each.alerts, each.community, each.device))),
+        communities=tuple(_of_community(name, own, span) for name, own in sorted(by_community.items())),
+    )
+
+
+def _of_rule(rule: Rule, alerts: Sequence[Occurrence], span: Span) -> RuleSummary:
+    return RuleSummary(
+        rule=rule.name,
+        kind=rule.kind,
+        title=rule.title,
+        severity=rule.severity,
+        alerts=len(alerts),
+        suppressed=sum(alert.suppressed for alert in alerts),
+        devices=len({alert.device_id for alert in alerts}),
+        standing=len(long_standing(alerts, span.end)),
+        chattering=len(chattering(alerts)),
+        longest_s=max(alert.lasted(span.end) for alert in alerts).total_seconds(),
+    )
+
+
+def _of_day(day: date, alerts: Sequence[Occurrence], span: Span) -> DaySummary:
+    severities = dict(Counter(alert.severity for alert in alerts))
+    return DaySummary(day, len(alerts), severities, load_of(alerts, span).peak)
+
+
+def _of_device(device: Device, alerts: Sequence[Occurrence]) -> DeviceSummary:
+    rules = Counter(alert.rule for alert in alerts)
+    return DeviceSummary(device.community, device.name, len(alerts), dict(rules.most_common()))
+
+
+def _of_community(community: str, alerts: Sequence[Occurrence], span: Span) -> CommunitySummary:
+    load = load_of(alerts, span)
+    return CommunitySummary(community, load, goals_of(load))

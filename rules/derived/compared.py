@@ -1,0 +1,97 @@
+"""Two fields of one sample, or their windows: `{field: one, compared_with: other, ratio: {above: 0.9}}`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devices.kind import Counter, Gauge, Interval
+from rules.derived.window import Over
+from rules.model.condition import Observe, State, Track, Value
+from rules.model.duration import spell
+
+HOWS = ("difference", "ratio")
+_MANY = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The difference of two fields, or their ratio, which is not known where the other one is 0."""
+
+    of: Gauge | Counter
+    other: Gauge | Counter
+    how: str
+
+    @property
+    def field(self) -> Gauge:
+        """What comes of the two, such as `supply_c_minus_return_c` or `power_w_per_current_a`."""
+        one, other = self.of, self.other
+        if self.how == "difference":
+            possible = Interval(one.possible.low - other.possible.high, one.possible.high - other.possible.low)
+            name, zh = f"{one.name}_minus_{other.name}", f"{one.zh}与{other.zh}之差"
+            return Gauge(name, one.unit, possible, zh, f"{one.en} minus {other.en}")
+        positive = one.possible.low >= 0 and other.possible.low >= 0
+        possible = Interval(0 if positive else -_MANY, _MANY)
+        name, zh = f"{one.name}_per_{other.name}", f"{one.zh}与{other.zh}之比"
+        return Gauge(name, "1", possible, zh, f"{one.en} by {other.en}")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return self.of.name, self.other.name
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return ()
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """As in `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
+        return {"field": self.of.name, "compared_with": self.other.name, self.how: {how: limit}}
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample; it keeps nothing."""
+        one, other, ratio = self.of.name, self.other.name, self.how == "ratio"
+
+        def observe(_: State, _at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
+            left, right = values.get(one), values.get(other)
+            if left is None or right is None or (ratio and not right):
+                return None, None
+            return None, left / right if ratio else left - right  # type: ignore[operator]
+
+        return observe
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedWindows:
+    """The windows of two fields: `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+
+    one: Over
+    other: Over
+    how: str
+
+    @property
+    def field(self) -> Gauge:
+        """What comes of the two, such as `read_increase_3h_per_all_increase_3h`."""
+        return self._compared.field
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return *self.one.reads, *self.other.reads
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return self.one, self.other
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """As in `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+        window = {"over": spell(self.one.length), self.one.how: self.one.of.name}
+        return {**window, "compared_with": self.other.of.name, self.how: {how: limit}}
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample; it keeps nothing beside the windows."""
+        return self._compared.observer()
+
+    @property
+    def _compared(self) -> Compared:
+        return Compared(self.one.field, self.other.field, self.how)

@@ -1,0 +1,216 @@
+"""Windows of event time: `{over: 24h, minimum: flow_m3_h, above: 0.01}`.
+
+A window is kept in slots, 24 of them or one a reading where that is fewer, and so begins up to one slot early.
+Where it is not covered, because the device has not been seen for so long or was silent for longer than `gap` in
+between, its value is not known. Only `count` is about the silence itself.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from math import inf, isnan, nan
+from struct import Struct
+from typing import Any, Literal, NamedTuple
+
+from devices.kind import Counter, Field, Gauge, Interval
+from rules.derived.counter import Counting
+from rules.derived.naming import named_gap
+from rules.model.condition import Observe, State, Track, Value
+from rules.model.duration import in_chinese, microseconds, spell
+
+SLOTS = 24
+_MANY = 1e12
+_FOR_EVER = timedelta(days=100 * 365)
+
+
+class Lane(NamedTuple):
+    """One number that a window is folded into, slot by slot.
+
+    `part` makes it of a sample, or is the same for every sample; `fold` joins an older with a newer one, and `all_of`
+    joins those of all slots, where `vacant` stands for a slot without samples and changes nothing. `code` is how
+    `struct` packs it.
+    """
+
+    part: float | None
+    fold: Callable[[float, float], float]
+    all_of: Callable[[Iterable[float]], float]
+    vacant: float
+    code: Literal["d", "f"] = "d"
+
+
+def _add(old: float, new: float) -> float:
+    return old + new
+
+
+def _older(old: float, _: float) -> float:
+    return old
+
+
+def _oldest(parts: Iterable[float]) -> float:
+    return next((part for part in parts if not isnan(part)), nan)
+
+
+_LEAST = Lane(None, min, min, inf)
+_GREATEST = Lane(None, max, max, -inf)
+_SUM = Lane(None, _add, sum, 0.0)
+_COUNT = Lane(1.0, _add, sum, 0.0, "f")
+_OLDEST = Lane(None, _older, _oldest, nan)
+
+
+class Aggregate(NamedTuple):
+    """What becomes of the samples of a window: one lane, or two and how their folds make the value."""
+
+    zh: str
+    lanes: tuple[Lane, ...]
+    whole: Callable[[float, float], float] | None = None
+
+
+AGGREGATES: Mapping[str, Aggregate] = {
+    "minimum": Aggregate("最小值", (_LEAST,)),
+    "maximum": Aggregate("最大值", (_GREATEST,)),
+    "sum": Aggregate("合计", (_SUM,)),
+    "count": Aggregate("读数次数", (_COUNT,)),
+    "mean": Aggregate("平均值", (_SUM, _COUNT), lambda total, count: total / count),
+    "range": Aggregate("变化幅度", (_LEAST, _GREATEST), lambda least, greatest: greatest - least),
+    "increase": Aggregate("增加量", (_OLDEST,)),
+}
+
+
+Slots = tuple[int, int, float, float, bytes]
+"""One lane of a window: since when samples have come without a gap, the time of the last, the part of the slot that is
+being filled, the fold of all older slots, and these, packed into a ring."""
+
+Slide = Callable[[Slots | None, int, float], tuple[Slots, float | None]]
+
+
+def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -> Slide:
+    """Makes the function that takes the next sample into a lane; without a `gap`, silence does not end the window."""
+    constant, fold, all_of, vacant, code = lane
+    slot = Struct(code)
+    pack, first, one_vacant = slot.pack, slot.unpack_from, slot.pack(vacant)
+    chooses = fold in {min, max}
+    span, longest, size = microseconds(length), microseconds(gap or _FOR_EVER), slots * len(one_vacant)
+    width = -(-span // slots)
+
+    def slide(before: Slots | None, at: int, value: float) -> tuple[Slots, float | None]:
+        part = value if constant is None else constant
+        if before is None or at - before[1] > longest:
+            return (at, at, part, vacant, one_vacant * slots), None
+        since, last, now, older, ring = before
+        passed = at // width - last // width
+        if not passed:
+            part = fold(now, part)
+        elif passed == 1 and chooses and first(ring)[0] != older:
+            # The slot that goes was not the one that was chosen.
+            ring, older = ring[slot.size :] + pack(now), fold(older, now)
+        else:
+            ring = (ring + pack(now) + one_vacant * min(passed - 1, slots))[-size:]
+            older = all_of(memoryview(ring).cast(code))
+        after = since, at, part, older, ring
+        if at - since < span:
+            return after, None
+        return after, part if isnan(older) else fold(older, part)
+
+    return slide
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A field over the last `length`, put together as `how`, a key of `AGGREGATES`, says.
+
+    `period` is how often the field is reported, `gap` the longest time without that still leaves the window covered.
+    """
+
+    of: Field
+    how: str
+    length: timedelta
+    period: timedelta
+    gap: timedelta
+
+    @property
+    def field(self) -> Gauge:
+        """The value of the window, such as `flow_m3_h_minimum_24h`."""
+        return Gauge(
+            f"{self.of.name}_{self.how}_{spell(self.length)}{named_gap(self.gap, self.period)}",
+            self.of.unit if isinstance(self.of, Gauge | Counter) and self.how != "count" else "1",
+            self._possible,
+            f"{in_chinese(self.length)}内{self.of.zh}{AGGREGATES[self.how].zh}",
+            f"{self.of.en}, {self.how} over {spell(self.length)}",
+        )
+
+    @property
+    def _possible(self) -> Interval:
+        match self.of, self.how:
+            case Counter(per_hour=per_hour), "increase":
+                return Interval(0, per_hour * (self.length / timedelta(hours=1)))
+            case Gauge(possible=(low, high)), "range":
+                return Interval(0, high - low)
+            case Gauge(possible=(low, _)), "sum":
+                return Interval(0 if low >= 0 else -_MANY, _MANY)
+            case Gauge(possible=possible), "minimum" | "maximum" | "mean":
+                return possible
+            case _:
+                return Interval(0, _MANY)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields that it is made of."""
+        return (self.of.name,)
+
+    @property
+    def needs(self) -> tuple[Track, ...]:
+        """The tracks whose values it takes."""
+        return (Counting(self.of),) if isinstance(self.of, Counter) and self.how == "increase" else ()
+
+    def worded(self, how: str, limit: object) -> dict[str, object]:
+        """As in `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
+        return {"over": spell(self.length), self.how: self.of.name, how: limit}
+
+    def observer(self) -> Observe:
+        """Makes the function that takes the next sample."""
+        name, aggregate = self.of.name, AGGREGATES[self.how]
+        gap = None if self.how == "count" else self.gap
+        slots = max(1, min(SLOTS, self.length // self.period))
+        slides = tuple(_sliding(lane, self.length, slots, gap) for lane in aggregate.lanes)
+        if isinstance(self.of, Counter) and self.how == "increase":
+            return _increase(self.of, slides[0])
+        whole = aggregate.whole
+        if whole is None:
+            return _single(name, slides[0])
+        first, second = slides
+
+        def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
+            value = values.get(name)
+            if value is None:
+                return state, None
+            one, other = state or (None, None)
+            one, fold = first(one, at, value)  # type: ignore[arg-type]
+            other, other_fold = second(other, at, value)  # type: ignore[arg-type]
+            return (one, other), None if fold is None or other_fold is None else whole(fold, other_fold)
+
+        return observe
+
+
+def _single(name: str, slide: Slide) -> Observe:
+    """A window of one lane, whose fold is the value."""
+
+    def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
+        value = values.get(name)
+        return (state, None) if value is None else slide(state, at, value)  # type: ignore[arg-type]
+
+    return observe
+
+
+def _increase(counter: Counter, slide: Slide) -> Observe:
+    """The window of a counter's consumption; it begins anew with every register."""
+    name = Counting(counter).field.name
+
+    def observe(state: State, at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:
+        counted = values.get(name)
+        if counted is None:
+            return state, None
+        before, (_, _, total, register, _) = counted
+        slots, oldest = slide(state if before and before[3] == register else None, at, total)
+        return slots, None if oldest is None else total - oldest
+
+    return observe

@@ -1,0 +1,135 @@
+"""What the rules of one device kind want to see, compiled once so that judging a message is a few calls."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from rules.derived.pipeline import Tracked, Weighing, in_use, packed_names, weighings
+from rules.model.condition import (
+    Condition,
+    Silent,
+    Test,
+    Value,
+    Verdict,
+    compile_test,
+    fields_of,
+    needed_fields,
+    negate,
+)
+from rules.model.rule import Rule, Scope
+from rules.model.virtual_kinds import RULE_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A rule and its tests on telemetry; a test is None where telemetry has nothing to say.
+
+    `when` opens from normal, `pending` sustains the wait for `on_delay`, and `holding` is asked while an occurrence is
+    open or muted. Where only events end it (`ends` is false), telemetry can confirm the condition but not end it.
+    """
+
+    rule: Rule
+    when: Test | None
+    pending: Test | None
+    holding: Test | None
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rules of one kind, by what they wait for.
+
+    `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
+    count as arrival. `kept` are the fields whose last values are remembered: those that some text quotes although what
+    decides may lack them, and those that are judged again when a calendar opens.
+    `tracks` is what is made of many samples, each once for all rules, and `track_names` stands before their states
+    where these are stored; `balances` are those among them that compare devices with each other. `of_masters` is the
+    plan for master meters, where it is another one: without the rules about households.
+    """
+
+    telemetry: tuple[tuple[str, Test | None, Judge], ...]
+    events: Mapping[str, tuple[Rule, ...]]
+    silences: tuple[tuple[Rule, Silent], ...]
+    scheduled: tuple[Judge, ...]
+    freshness: timedelta
+    kept: tuple[str, ...]
+    tracks: tuple[Tracked, ...]
+    track_names: bytes
+    balances: tuple[Weighing, ...]
+    of_masters: "Plan | None" = None
+
+
+def plan(rules: Iterable[Rule]) -> Plan:
+    """Sorts the rules of one kind by what they wait for, in their order."""
+    rules = tuple(rules)
+    judges = tuple(_judge(rule) for rule in rules)
+    scheduled = tuple(judge for judge in judges if judge.rule.schedule and not judge.rule.silence)
+    kept = {name for rule in rules for name in _kept(rule)} | {name for one in scheduled for name in one.rule.judged}
+    events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
+    silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
+    tracks = in_use(track for rule in rules for track in rule.tracks.values())
+    whole = Plan(
+        telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
+        events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
+        silences=silences,
+        scheduled=scheduled,
+        freshness=max((silent.after for _, silent in silences), default=timedelta()),
+        kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
+        tracks=tracks,
+        track_names=packed_names(tracks),
+        balances=weighings(tracks),
+    )
+    return replace(whole, of_masters=_of_masters(whole, rules))
+
+
+def _of_masters(whole: Plan, rules: tuple[Rule, ...]) -> Plan | None:
+    """The plan for master meters. It makes the same tracks: only the rules about households are left out."""
+    if all(rule.scope is not Scope.HOUSEHOLD for rule in rules):
+        return None
+    return replace(
+        whole,
+        telemetry=tuple(entry for entry in whole.telemetry if entry[2].rule.scope is not Scope.HOUSEHOLD),
+        scheduled=tuple(judge for judge in whole.scheduled if judge.rule.scope is not Scope.HOUSEHOLD),
+        events={
+            event: tuple(rule for rule in concerned if rule.scope is not Scope.HOUSEHOLD)
+            for event, concerned in whole.events.items()
+        },
+    )
+
+
+def _kept(rule: Rule) -> frozenset[str]:
+    """What the texts quote, without what every sample has that makes the condition hold."""
+    if rule.silence or rule.event_verdicts or rule.schedule:
+        return rule.quoted
+    needed = needed_fields(rule.when)
+    return rule.quoted - (needed & needed_fields(rule.until, verdict=False) if rule.until else needed)
+
+
+def _judge(rule: Rule) -> Judge:
+    when = _on_telemetry(rule.when)
+    until = _on_telemetry(rule.until) if rule.until else None
+    unended = until and _negated(until)
+    if rule.until is None:
+        holding = when
+    elif when and unended:
+        holding = _either(when, unended)
+    else:
+        holding = when or unended
+    return Judge(rule, when, when or unended, holding, ends=rule.until is None or until is not None)
+
+
+def _on_telemetry(condition: Condition) -> Test | None:
+    return compile_test(condition) if fields_of(condition) else None
+
+
+def _negated(test: Test) -> Test:
+    return lambda values: negate(test(values))
+
+
+def _either(when: Test, unended: Test) -> Test:
+    """TRUE while `when` itself is: an end that an author drew too wide must not make an alert flap."""
+
+    def test(values: Mapping[str, Value]) -> Verdict:
+        return True if when(values) else unended(values)
+
+    return test

@@ -1,0 +1,400 @@
+"""Runs every rule on every device: routes samples to instances, and keeps their timers.
+
+The engine holds the state in memory and does no I/O. Its owner judges the samples of a batch, ticks it about once a
+second, and stores transitions and `drain_changes()` in the transaction of the samples; where that transaction fails,
+he makes a new engine and restores it from what is stored. It starts frozen: until the first live tick nothing ripens
+by the clock, and nobody counts as silent.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from devices.device import Device, Service
+from rules.derived.pipeline import derive, from_store, to_store, weigh
+from rules.derived.repeats import EVENT
+from rules.engine.compiled import Plan, plan
+from rules.engine.device_state import DeviceMemory, Memory, in_use, known_values, latest, settle
+from rules.engine.group_suppression import Parents, last_heard
+from rules.engine.instances import Changes, Instances
+from rules.engine.schedule import Known, Openings
+from rules.engine.state_machine import (
+    Bereft,
+    Close,
+    Given,
+    InstanceState,
+    Judged,
+    Reason,
+    Tick,
+    Withdraw,
+    carry_over,
+    closes_at,
+    fresh,
+    step,
+)
+from rules.engine.timers import Alarm, Alarms, Clock
+from rules.engine.transition import Transition, describe_sample, tell, tell_gone
+from rules.engine.wheel import Wheel
+from rules.model.condition import Value, Verdict
+from rules.model.device_group import FamilyTree, Heard
+from rules.model.rule import Phase, Rule, RulePack
+from rules.model.sample import Sample
+from rules.model.submeters import Below
+
+_NO_RULES = plan(())
+
+
+class Engine:
+    """All instances of a rule pack.
+
+    Args:
+        pack: The rules in force.
+        now: The time of the start; nobody counts as silent for what came before.
+        devices: Finds a registered device by its id, for the words and ids of transitions.
+        below: Finds the household meters below a master meter by its id; None for any other device.
+        families: Who belongs to whom; without it no silence explains another.
+        clock: That of an engine with other rules, in whose place this one goes on.
+    """
+
+    def __init__(
+        self,
+        pack: RulePack,
+        now: datetime,
+        devices: Callable[[int], Device],
+        below: Callable[[int], Below | None] = lambda _: None,
+        *,
+        families: FamilyTree | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._rules = {rule.name: rule for rule in pack.rules}
+        self._plans: dict[str, Plan] = {kind: plan(pack.of_kind(kind)) for kind in {r.kind for r in pack.rules}}
+        self._devices = devices
+        self._below = below
+        self._frozen, self._thawed_at, self._ticked_at = clock or Clock(frozen=True, thawed_at=now, ticked_at=now)
+        self._alarms = Alarms()
+        self._waits = Wheel()
+        self._openings = Openings(self, [judge for rules in self._plans.values() for judge in rules.scheduled], now)
+        self._instances = Instances()
+        self._parents = Parents(families or FamilyTree(), self, self._instances)
+        self._memories: dict[int, Memory] = {}
+        self._heard: dict[int, Mapping[str, Value]] = {}
+
+    def judge(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
+        """Judges one new sample of a device of that kind; `now` is the time of the decision.
+
+        Telemetry that is not newer than what was judged of the device, and an event that is not newer than the last
+        one of its name, change nothing.
+        """
+        rules = self._plans.get(kind_name, _NO_RULES)
+        if rules.of_masters is not None and self._below(sample.device_id):
+            rules = rules.of_masters
+        memory = self._memories.get(sample.device_id)
+        if memory is None:
+            memory = self._memories[sample.device_id] = Memory(withdrawn=self._is_withdrawn(sample.device_id))
+            if rules.scheduled:
+                self._openings.watch(kind_name, sample.device_id)
+        if memory.withdrawn:
+            rules = _NO_RULES
+        if sample.event is not None:
+            return self._judge_event(sample, sample.event, rules, memory, now)
+        if memory.last_ts is not None and sample.ts <= memory.last_ts:
+            return []
+        values = sample.values
+        if rules.tracks:
+            memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, values)
+            if rules.balances and (below := self._below(sample.device_id)):
+                memories = (self._memories.get(meter) for meter in below.meters)
+                states = [one.tracks for one in memories if one is not None and one.tracks]
+                memory.tracks, found = weigh(rules.balances, below, states, memory.tracks, sample)
+                values = {**values, **found}
+        transitions = self._judge_telemetry(sample, values, rules, memory, now)
+        if rules.silences and sample.received_at - sample.ts <= rules.freshness:
+            transitions += self._arrive(sample, rules, memory, now)
+        memory.last_ts = sample.ts
+        if rules.kept:
+            memory.kept = latest(rules.kept, sample.values, memory.kept)
+        heard = self._heard.get(sample.device_id)
+        self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
+        return transitions
+
+    def _judge_telemetry(
+        self, sample: Sample, values: Mapping[str, Value], rules: Plan, memory: Memory, now: datetime
+    ) -> list[Transition]:
+        """Judges a sample by its values and those that the tracks have made of it."""
+        transitions: list[Transition] = []
+        if rules.scheduled:
+            seen = sample._replace(values=values)
+            transitions += self._openings.catch_up(seen, rules.scheduled, Known.of(memory, rules.kept), now)
+        states = self._instances.of(sample.device_id)
+        for name, when, judge in rules.telemetry:
+            state = states.get(name)
+            if state is not None and (state.deadline is not None or judge.rule.schedule):
+                transitions += self.come_to(Tick(sample.ts), state, judge.rule, now)
+                state = states.get(name)
+            verdict: Verdict
+            if state is None or state.phase is Phase.NORMAL:
+                if when is None or when(values) is not True:
+                    continue
+                verdict = True
+            else:
+                test = judge.pending if state.phase is Phase.PENDING else judge.holding
+                if test is None:
+                    continue
+                verdict = test(values)
+                if not (verdict or judge.ends or state.phase is Phase.PENDING):
+                    continue
+            if judge.rule.schedule and not judge.rule.schedule.is_open(sample.ts):
+                continue
+            seen = sample._replace(values=values)
+            told = describe_sample(judge.rule, seen, known_values(rules.kept, memory))
+            given = Judged(sample.ts, verdict, Reason.CONDITION, told)
+            transitions += self.advance(judge.rule, sample.device_id, given, now)
+        return transitions
+
+    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
+        concerned = rules.events.get(event, ())
+        seen = memory.event_ts.get(event)
+        if not concerned or (seen is not None and sample.ts <= seen):
+            return []
+        derived: Mapping[str, Value] = {}
+        if rules.tracks:
+            memory.tracks, derived = derive(rules.tracks, memory.tracks, sample.ts, {EVENT: event})
+        scheduled = [judge for judge in rules.scheduled if event in judge.rule.event_verdicts]
+        transitions = self._openings.catch_up(sample, scheduled, Known.of(memory, rules.kept), now) if scheduled else []
+        for rule in concerned:
+            newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
+            gates = rule.gates.get(event)
+            if sample.ts < newest or (gates and not any(derived.get(gate) for gate in gates)):
+                continue
+            state = self.instance(rule.name, sample.device_id)
+            if state is not None:
+                transitions += self.come_to(Tick(sample.ts), state, rule, now)
+            if rule.schedule and not rule.schedule.is_open(sample.ts):
+                continue
+            told = describe_sample(rule, sample, known_values(rules.kept, memory))
+            given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
+            transitions += self.advance(rule, sample.device_id, given, now)
+        memory.event_ts = {**memory.event_ts, event: sample.ts}
+        self._heard.setdefault(sample.device_id, {})
+        return transitions
+
+    def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
+        transitions: list[Transition] = []
+        states = self._instances.of(sample.device_id)
+        for rule, silent in rules.silences:
+            state = states.get(rule.name)
+            if state is not None and state.verdict:
+                if sample.received_at - sample.ts > silent.after:
+                    continue
+                told = describe_sample(rule, sample, known_values(rules.kept, memory))
+                given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
+                transitions += self.advance(rule, sample.device_id, given, now)
+            elif memory.last_arrival is not None:
+                continue
+            self._waits.add(sample.received_at + silent.after, rule.name, sample.device_id)
+        memory.last_arrival = sample.received_at
+        if self._parents.out:
+            self._parents.noticed(self._devices(sample.device_id))
+        return transitions
+
+    def tick(self, now: datetime, live: bool) -> list[Transition]:
+        """Lets time come to `now`: timers run out, and devices that have not been heard of become silent.
+
+        Args:
+            now: The current time, not before that of any earlier tick.
+            live: Whether everything that was received until now has been judged. While it is not, because ingestion is
+                behind or the broker away, timers and absence stand still, and absence then counts from the thaw on.
+        """
+        if not live:
+            self._frozen = True
+            return []
+        if self._frozen:
+            self._frozen, self._thawed_at = False, now
+        self._ticked_at = now
+        for name, device_id in self._waits.take(now):
+            self._await_silence(self._rules[name], device_id, now)
+        transitions: list[Transition] = []
+        for opened, judge, devices in self._openings.take(now):
+            rules = self._plans[judge.rule.kind]
+            for device_id in devices:
+                known = Known.of(self._memories[device_id], rules.kept)
+                transitions += self._openings.reopen(judge, device_id, known, Tick(opened, self._thawed_at), now)
+        for alarm in self._alarms.take(now):
+            rule, device_id = self._rules[alarm.rule], alarm.device_id
+            if alarm.silence:
+                transitions += self._fall_silent(rule, device_id, now)
+                continue
+            again = self._parents.still_holds(self.instance(rule.name, device_id))
+            transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now, self._thawed_at), now)
+        return transitions + self._parents.settle(now) if self._parents.revisit else transitions
+
+    def next_due(self) -> datetime | None:
+        """The earliest time at which a tick may find something to do; None while nothing waits."""
+        waits = (self._alarms.next_due, self._waits.next_due, self._openings.next_due)
+        due = [each for each in waits if each is not None]
+        return min([self._ticked_at, *due] if self._parents.revisit else due, default=None)
+
+    def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
+        """Looks at the silence at once if it is due, and otherwise when it will be."""
+        due = self._silent_from(rule, device_id, now)
+        if due is not None and due <= now:
+            self._wake(due, device_id, rule.name, silence=True)
+        elif due is not None:
+            self._waits.add(due, rule.name, device_id)
+
+    def _silent_from(self, rule: Rule, device_id: int, now: datetime) -> datetime | None:
+        """When a device will count as silent, or since when; None where it does already, or was never heard.
+
+        Under a calendar it counts from an opening on, and what came before the last one is over.
+        """
+        memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
+        if rule.silence is None or memory is None or memory.last_arrival is None:
+            return None
+        if memory.withdrawn or (state and state.verdict):
+            return None
+        due, calendar = max(memory.last_arrival, self._thawed_at) + rule.silence.after, rule.schedule
+        if calendar is None:
+            return due
+        span = calendar.span(now)
+        return calendar.opened(max(due, span.start if span.open else span.end))
+
+    def _fall_silent(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
+        memory, due = self._memories[device_id], self._silent_from(rule, device_id, now)
+        if due is None or memory.last_arrival is None:
+            return []
+        heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
+        told = describe_sample(rule, heard, known_values(self._plans[rule.kind].kept, memory))
+        return self.advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
+
+    def _wake(self, due: datetime | None, device_id: int, rule: str, *, silence: bool = False) -> None:
+        if due:
+            self._alarms.set(Alarm(due, device_id, rule, silence))
+
+    def close(self, rule_name: str, device_id: int, now: datetime, actor: str) -> list[Transition]:
+        """Ends the open occurrence because `actor` says so; empty where none is open (any more)."""
+        rule = self._rules.get(rule_name)
+        if rule is None:
+            return []
+        closed = self.advance(rule, device_id, Close(now), now)
+        return [replace(told, inputs={**told.inputs, "resolved_by": actor}) for told in closed]
+
+    def come_to(self, time: Tick, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
+        """Lets event time come to one instance, before what belongs to that time is judged."""
+        closes = closes_at(rule, state) if rule.schedule else None
+        if (state.deadline is None or state.deadline > time.now) and (closes is None or closes > time.now):
+            return []
+        return self.advance(rule, state.device_id, time, now)
+
+    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+        """Moves one instance on, keeps it, and tells what came of it."""
+        states = self._instances.of(device_id)
+        before = states.get(rule.name) or fresh(rule, device_id)
+        after, moves = step(rule, before, given)
+        if after is before:
+            return []
+        self._instances.keep(after)
+        # A deadline that a tick has already found unfulfilled is looked at again, now that there is news.
+        if after.deadline and (after.deadline != before.deadline or after.deadline <= self._ticked_at):
+            self._wake(after.deadline, device_id, rule.name)
+        if not moves:
+            return []
+        if rule.schedule:
+            self._wake(closes_at(rule, after), device_id, rule.name)
+            if rule.silence and after.phase is Phase.NORMAL and moves[-1].reason is Reason.SCHEDULE:
+                self._await_silence(rule, device_id, now)
+        device = self._devices(device_id)
+        told = [tell(rule, move, device, now) for move in moves]
+        if rule.explains_silence:
+            self._parents.revisit.add(device_id)
+        if rule.silence or rule.explains_children:
+            self._parents.noticed(device)
+            if rule.silence and any(each.raises for each in told):
+                return self._parents.seek(after, told, device, now)
+        return told
+
+    def settle_services(self, now: datetime) -> list[Transition]:
+        """Takes over from the registry which devices are in service: what is open on those withdrawn since ends."""
+        gone, back = settle(self._memories, self._is_withdrawn)
+        for device_id in back:
+            self._expect(device_id, now)
+        named = [(name, number) for number in (*gone, *self._parents.left()) for name in self._instances.of(number)]
+        ruled = [(rule, number) for name, number in named if (rule := self._rules.get(name))]
+        return [told for rule, number in ruled for told in self.advance(rule, number, Withdraw(now), now)]
+
+    def _expect(self, device_id: int, since: datetime) -> None:
+        """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""
+        for rule, silent in self._plans.get(self._devices(device_id).kind, _NO_RULES).silences:
+            early = timedelta(seconds=device_id % (int(silent.after.total_seconds()) // 3 + 1))
+            self._waits.add(since + silent.after - early, rule.name, device_id)
+
+    def _is_withdrawn(self, device_id: int) -> bool:
+        return device_id > 0 and self._devices(device_id).service.is_withdrawn
+
+    def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
+        """When a device was heard, as silence counts it; None where that says nothing of its family."""
+        device = self._devices(device_id)
+        silences = self._plans.get(device.kind, _NO_RULES).silences if device.service is Service.IN_SERVICE else ()
+        return last_heard(self._memories.get(device_id), silences, self._thawed_at if since_thaw else None)
+
+    @property
+    def clock(self) -> Clock:
+        """What an engine with other rules, which is to go on in its place, has to know of the time."""
+        return Clock(self._frozen, self._thawed_at, self._ticked_at)
+
+    def restore(
+        self, states: Iterable[InstanceState], memories: Iterable[DeviceMemory], now: datetime
+    ) -> list[Transition]:
+        """Takes over what was stored, at a start or after a reload.
+
+        The state of a rule that is gone, or whose logic has another version, returns to normal, and an occurrence that
+        was open ends with the reason `rule_changed`. How many occurrences there were is kept, so that ids never recur.
+        """
+        transitions: list[Transition] = []
+        for state in states:
+            rule, device = self._rules.get(state.rule), self._devices(state.device_id)
+            kept, moves = carry_over(rule, state, now)
+            self._instances.restore(kept)
+            if kept is not state:
+                self._instances.keep(kept)
+            self._parents.restored(kept)
+            self._wake(kept.deadline, state.device_id, state.rule)
+            self._wake(closes_at(rule, kept) if rule else None, state.device_id, state.rule)
+            transitions += [tell(rule, move, device, now) if rule else tell_gone(move, device, now) for move in moves]
+        for memory in memories:
+            self._remember(memory)
+        return transitions
+
+    def _remember(self, memory: DeviceMemory) -> None:
+        device_id, kind = memory.device_id, self._devices(memory.device_id).kind
+        rules = self._plans.get(kind, _NO_RULES)
+        states = from_store(rules.tracks, rules.track_names, memory.tracks)
+        self._memories[device_id] = in_use(memory, rules.kept, states)
+        if rules.scheduled:
+            self._openings.watch(kind, device_id)
+        if memory.last_arrival is not None:
+            self._expect(device_id, max(memory.last_arrival, self._thawed_at))
+
+    def drain_memories(self) -> Iterator[DeviceMemory]:
+        """What has changed of the devices since the last call, by device; of the values those that came since.
+
+        Each is made when it is asked for, because thousands at once leave the caches; take them before the next sample.
+        """
+        heard, self._heard = self._heard, {}
+        return (self._stored(device_id, heard[device_id]) for device_id in sorted(heard))
+
+    def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
+        memory, rules = self._memories[device_id], self._plans.get(self._devices(device_id).kind, _NO_RULES)
+        tracks = to_store(rules.track_names, memory.tracks)
+        return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, heard, tracks)
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that name, or None."""
+        return self._rules.get(name)
+
+    def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
+        """Where a rule stands on a device; None where it is normal and always was."""
+        return self._instances.of(device_id).get(rule_name)
+
+    def drain_changes(self) -> Changes:
+        """The instance states that changed since the last call, in the order of rule and device."""
+        return self._instances.drain()

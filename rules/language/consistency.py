@@ -1,0 +1,78 @@
+"""Whether the conditions of a rule can do their work: `when` can hold, `until` can hold, and never both."""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, product
+
+from devices.kind import Choice, DeviceKind, Flag
+from rules.model.condition import (
+    Compare,
+    Condition,
+    Value,
+    as_words,
+    compile_test,
+    events_of,
+    fields_of,
+    leaves,
+    tracks_of,
+)
+
+
+def contradictions(when: Condition, until: Condition | None, kind: DeviceKind) -> Iterator[tuple[str, str]]:
+    """Says why an alert could never be raised, never end, or end while its cause lasts, each with the key to blame.
+
+    Comparisons change only at their limits. It is therefore enough to try, of each field, the ends of its possible
+    range, each limit, and one value between any two neighbours.
+    """
+    if fields_of(when) and not events_of(when) and not _can_hold(when, kind):
+        yield "when", f"`when` can never hold: no values meet {as_words(when)}; write other limits"
+    if until is None:
+        return
+    both = set(events_of(when)) & set(events_of(until))
+    if both:
+        yield "until", f"`{min(both)}` cannot both open and end an alert: take it out of `when` or `until`"
+    if fields_of(until) and not events_of(until) and not _can_hold(until, kind):
+        yield (
+            "until",
+            f"`until` can never hold, no alert would end: no values meet {as_words(until)}; write other limits",
+        )
+    if len({*fields_of(when), *fields_of(until)}) == 1:
+        held, ended = compile_test(when), compile_test(until)
+        for values in _cases((when, until), kind):
+            if held(values) and ended(values):
+                (name, value), *_ = values.items()
+                shown = f"{value:g}" if isinstance(value, float) else value
+                yield (
+                    "until",
+                    f"`until` overlaps `when`: at {name} {shown} both hold; leave a band between the two limits",
+                )
+                return
+
+
+def _can_hold(condition: Condition, kind: DeviceKind) -> bool:
+    test = compile_test(condition)
+    return any(test(values) for values in _cases((condition,), kind))
+
+
+def _cases(conditions: tuple[Condition, ...], kind: DeviceKind) -> Iterator[dict[str, Value]]:
+    names = tuple(dict.fromkeys(name for condition in conditions for name in fields_of(condition)))
+    compared = [leaf for condition in conditions for leaf in leaves(condition) if isinstance(leaf, Compare)]
+    for values in product(*(_points(name, compared, kind) for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _points(name: str, compared: Iterable[Compare], kind: DeviceKind) -> list[Value]:
+    tracks = {name: track for leaf in compared for name, track in tracks_of(leaf).items()}
+    field = tracks[name].field if name in tracks else kind.field(name)
+    if field is None:
+        raise ValueError(f"{kind.name} has no field {name}: read the condition with rules.grammar first")
+    if isinstance(field, Flag):
+        return [False, True]
+    if isinstance(field, Choice):
+        return list(field.choices)
+    limits = (leaf.limit for leaf in compared if leaf.field == name)
+    numbers = {
+        *field.possible,
+        *(float(part) for limit in limits for part in (limit if isinstance(limit, tuple) else (limit,))),
+    }
+    ordered = sorted(numbers)
+    return [*ordered, *((low + high) / 2 for low, high in pairwise(ordered))]

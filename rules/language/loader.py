@@ -1,0 +1,95 @@
+"""Loads the rule files of a folder, or says everything that is wrong with them.
+
+A file `<kind>.yaml` is a list of rules for that kind of device (or for `pipeline`, our own data ingestion), and
+`calendars.yaml`, which need not be there, adds calendars to those of `rules.language.read_calendars`. The
+vocabulary of conditions is in `rules.language.read_condition`, the keys of a rule in `rules.language.read_rule`.
+`load_rules(folder)` gives
+the `RulePack`; it raises `RuleFileError` with every problem of every file, each with file, line and what to write
+instead. A rule is part of the pack only if its examples come out as written. `read_rules(folder)` does not play them.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rules.language.read_calendars import FILE_NAME, read_calendars
+from rules.language.read_rule import read_rule
+from rules.language.run_examples import run_examples
+from rules.language.yaml_document import Item, Notes, Problem, as_list, nearest, read_document
+from rules.model.calendar import Calendar
+from rules.model.rule import Rule, RulePack, RulesError
+from rules.model.virtual_kinds import RULE_KINDS
+
+
+class RuleFileError(RulesError):
+    """Some rule files cannot be used; `problems` are all the reasons, in the order of file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(["the rule files cannot be used:", *map(str, self.problems)]))
+
+
+def load_rules(folder: Path) -> RulePack:
+    """Loads and checks every rule file of the folder, and plays the examples.
+
+    Raises:
+        RuleFileError: Any of them cannot be used, or there is none.
+    """
+    rules, problems = read_rules(folder)
+    problems = (*problems, *(problem for rule in rules for problem in run_examples(rule)))
+    if problems:
+        raise RuleFileError(problems)
+    return RulePack(rules)
+
+
+def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+    """The rules of the folder that can be read, and everything that is wrong with the files otherwise."""
+    found = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
+    paths = [path for path in found if path.name != FILE_NAME]
+    if not paths:
+        return (), (Problem(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files"),)
+    rules: list[Rule] = []
+    names: dict[str, str] = {}
+    notes = Notes(FILE_NAME)
+    calendars = read_calendars(folder, notes)
+    problems = notes.problems
+    for path in paths:
+        notes = Notes(path.name)
+        rules += _read_file(path, calendars, notes, names)
+        problems += notes.problems
+    return tuple(rules), tuple(problems)
+
+
+def _read_file(path: Path, calendars: Mapping[str, Calendar], notes: Notes, names: dict[str, str]) -> list[Rule]:
+    kind = RULE_KINDS.get(path.stem)
+    if kind is None:
+        notes.add(1, f"a rule file is named <kind>.yaml after a kind of device{nearest(path.stem, RULE_KINDS)}")
+        return []
+    if path.suffix != ".yaml":
+        notes.add(1, f"rename the file to {path.stem}.yaml: there is one file a kind")
+        return []
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        notes.add(1, f"not UTF-8 ({error.reason} at byte {error.start}): save the file in UTF-8")
+        return []
+    document = read_document(text, notes)
+    if document is None:
+        if not notes.problems:
+            notes.add(1, "the file is empty: write a list of rules, or delete it")
+        return []
+    rules = []
+    for item in as_list(document, notes, "a rule file"):
+        _note_name(item, notes, names)
+        rule = read_rule(item, kind, calendars, notes)
+        if rule:
+            rules.append(rule)
+    return rules
+
+
+def _note_name(item: Item, notes: Notes, names: dict[str, str]) -> None:
+    name = item.plain.get("name") if isinstance(item.plain, dict) else None
+    if name is None or not isinstance(name.plain, str):
+        return
+    if name.plain in names:
+        notes.add(name.line, f"`{name.plain}` is already the name of the rule in {names[name.plain]}: choose another")
+    names.setdefault(name.plain, f"{notes.file}:{name.line}")

@@ -1,0 +1,107 @@
+"""Runs the examples of a rule: the tests that its author wrote with it, on the engine that runs it live."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from devices.device import Device
+from rules.derived.pipeline import newest_values
+from rules.engine.engine import Engine
+from rules.language.yaml_document import Problem
+from rules.model.condition import Value, Verdict, compile_test, fields_of
+from rules.model.duration import spell
+from rules.model.rule import Phase, Rule, RulePack, Scope, Step
+from rules.model.sample import Sample
+from rules.model.submeters import Below
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_DEVICE = 1
+_HOUSEHOLDS = (2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A step of an example as it went.
+
+    `phase` is the one that it left the rule in, and `due` when that phase runs out, since the example began. `made` are
+    the values that the rule makes of many readings, as they were after this one, None where they are not known yet.
+    `verdicts` say what `when` and `until` made of the reading, and are empty where none of the device itself arrived.
+    """
+
+    step: Step
+    phase: Phase
+    due: timedelta | None
+    made: Mapping[str, Value | None]
+    verdicts: Mapping[str, Verdict]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule is in the phase that is expected, if one is."""
+        return self.step.then in {None, self.phase}
+
+
+def run_examples(rule: Rule) -> list[Problem]:
+    """Plays every example and says, with its file and line, what did not come out as written.
+
+    Together the examples must also show the rule at work: the alert is raised, and it ends or is latched.
+    """
+    file, line = rule.source.rsplit(":", 1)
+    problems: list[Problem] = []
+    visited: list[Phase] = []
+    for example in rule.examples:
+        for step, phases in _play(rule, example, _engine(rule)):
+            visited += phases
+            if step.then and step.then is not phases[-1]:
+                found = f"expected {step.then} at {spell(step.at)}, but the rule is {phases[-1]}"
+                problems.append(Problem(file, step.line, f"example of {rule.name}: {found}"))
+    end = {Phase.LATCHED} if rule.latch else {Phase.RECOVERING, Phase.NORMAL}
+    if Phase.ACTIVE not in visited:
+        problems.append(Problem(file, int(line), f"no example raises {rule.name}: add one that reaches `active`"))
+    elif not end & set(visited[visited.index(Phase.ACTIVE) :]):
+        wanted = "`latched`" if rule.latch else "`normal`"
+        problems.append(Problem(file, int(line), f"no example ends {rule.name}: add one that goes on to {wanted}"))
+    return problems
+
+
+def trace(rule: Rule, example: Iterable[Step]) -> Iterator[Played]:
+    """Plays one example for whoever wants to know how it went, step by step."""
+    conditions = {"when": rule.when, "until": rule.until}
+    tests = {name: compile_test(one) for name, one in conditions.items() if one and fields_of(one)}
+    engine, made = _engine(rule), dict[str, Value | None]()
+    for step, phases in _play(rule, example, engine):
+        for memory in engine.drain_memories():
+            if memory.device_id == _DEVICE:
+                newest = newest_values(memory.tracks)
+                made = {name: newest.get(name) for name in rule.tracks}
+        read = step.arrives and not step.households
+        seen = {**step.values, **{name: value for name, value in made.items() if value is not None}}
+        state = engine.instance(rule.name, _DEVICE)
+        due = state.deadline - _start(rule) if state and state.deadline else None
+        verdicts = {name: test(seen) for name, test in tests.items()} if read else {}
+        yield Played(step, phases[-1], due, made, verdicts)
+
+
+def _start(rule: Rule) -> datetime:
+    """An example begins when the calendar of the rule is open; it may go on until it has closed."""
+    return rule.schedule.opened(_START) if rule.schedule else _START
+
+
+def _engine(rule: Rule) -> Engine:
+    device = Device(_DEVICE, "example", "example", rule.kind)
+    below = Below(Scope.BUILDING if rule.scope is Scope.BUILDING else Scope.COMMUNITY, _HOUSEHOLDS)
+    masters = {} if rule.scope is Scope.HOUSEHOLD else {_DEVICE: below}
+    return Engine(RulePack((rule,)), _start(rule), lambda _: device, masters.get)
+
+
+def _play(rule: Rule, example: Iterable[Step], engine: Engine) -> Iterator[tuple[Step, list[Phase]]]:
+    """Each step with the phases it went through, the last of which is the one it left the rule in."""
+    start = _start(rule)
+    for step in example:
+        now = start + step.at
+        moves = engine.tick(now, live=True)
+        if step.arrives or step.event:
+            for number in _HOUSEHOLDS if step.households else (_DEVICE,):
+                sample = Sample(number, now, now, step.values, step.event, step.data)
+                moves += engine.judge(sample, rule.kind, now)
+        state = engine.instance(rule.name, _DEVICE)
+        yield step, [*(move.to_phase for move in moves), state.phase if state else Phase.NORMAL]

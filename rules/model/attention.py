@@ -1,0 +1,62 @@
+"""The attention axis of an alert: who is on it, independent of whether its condition still holds."""
+
+from enum import StrEnum
+
+from rules.model.labels_zh import ACT, ATTENTION
+from rules.model.rule import RulesError
+
+
+class Attention(StrEnum):
+    """How far people have come with an alert."""
+
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in_progress"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class Action(StrEnum):
+    """What is done about an alert; `close` files it away once it is resolved or its occurrence has ended."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ASSIGN = "assign"
+    START = "start"
+    RESOLVE = "resolve"
+    CLOSE = "close"
+
+
+class AttentionError(RulesError):
+    """An action makes no sense in the state that the alert is in; the message is for the person who tried."""
+
+
+_LEADS_TO = {
+    Action.ACKNOWLEDGE: Attention.ACKNOWLEDGED,
+    Action.ASSIGN: Attention.ASSIGNED,
+    Action.START: Attention.IN_PROGRESS,
+    Action.RESOLVE: Attention.RESOLVED,
+    Action.CLOSE: Attention.CLOSED,
+}
+_ALLOWED = {
+    Attention.UNACKNOWLEDGED: (Action.ACKNOWLEDGE, Action.ASSIGN, Action.START, Action.RESOLVE),
+    Attention.ACKNOWLEDGED: (Action.ASSIGN, Action.START, Action.RESOLVE, Action.CLOSE),
+    Attention.ASSIGNED: (Action.ASSIGN, Action.START, Action.RESOLVE, Action.CLOSE),
+    Attention.IN_PROGRESS: (Action.ASSIGN, Action.RESOLVE, Action.CLOSE),
+    Attention.RESOLVED: (Action.CLOSE,),
+    Attention.CLOSED: (),
+}
+
+
+def attend(state: Attention, action: Action) -> Attention:
+    """The state that the action leads to. An assigned alert may be assigned again, to somebody else.
+
+    Raises:
+        AttentionError: The action is not possible in this state.
+    """
+    allowed = _ALLOWED[state]
+    if action in allowed:
+        return _LEADS_TO[action]
+    possible = "、".join(f"“{ACT[one]}”" for one in allowed)
+    advice = f"可以{possible}" if possible else "如问题再次出现，系统会产生新的报警"
+    raise AttentionError(f"报警{ATTENTION[state]}，不能再“{ACT[action]}”；{advice}。")

@@ -1,0 +1,215 @@
+"""What a rule is, once its file has been read and checked."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+
+from rules.model.calendar import Calendar
+from rules.model.condition import Condition, Silent, Track, Value, as_json, events_of, fields_of, gates_of, tracks_of
+from rules.model.duration import spell
+from rules.model.template import placeholders
+
+
+class RulesError(Exception):
+    """The root of everything that the rules refuse."""
+
+
+class Severity(StrEnum):
+    """How much an alert matters, from least to most."""
+
+    INFO = "info"
+    WARNING = "warning"
+    MAJOR = "major"
+    CRITICAL = "critical"
+
+
+class Scope(StrEnum):
+    """Which devices a rule is about: each, those that are no master meter, or the master meters of these alone."""
+
+    DEVICE = "device"
+    HOUSEHOLD = "household"
+    BUILDING = "building"
+    COMMUNITY = "community"
+
+
+class Unknown(StrEnum):
+    """What an UNKNOWN verdict does to a running timer.
+
+    `hold` lets it run, `pause` stops it for the unknown span, `reset` takes a pending instance back to normal.
+    """
+
+    HOLD = "hold"
+    PAUSE = "pause"
+    RESET = "reset"
+
+
+class OnClose(StrEnum):
+    """What becomes of an open occurrence when the calendar of its rule closes.
+
+    `clear` ends it; `hold` leaves it as it is until the calendar opens again.
+    """
+
+    CLEAR = "clear"
+    HOLD = "hold"
+
+
+class Phase(StrEnum):
+    """The process axis of an instance, that is of one rule on one device."""
+
+    NORMAL = "normal"
+    PENDING = "pending"
+    ACTIVE = "active"
+    RECOVERING = "recovering"
+    LATCHED = "latched"
+    MUTED = "muted"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an example: what arrives `at` a time after its start, and the phase expected `then`.
+
+    With `households`, it comes of the meters below the one that the example is about. A step with neither an event nor
+    an arrival is a tick: the clock advances and timers run.
+    """
+
+    at: timedelta
+    line: int
+    arrives: bool = False
+    values: Mapping[str, Value] = field(default_factory=dict)
+    event: str | None = None
+    data: Mapping[str, Value] = field(default_factory=dict)
+    households: bool = False
+    then: Phase | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One maintenance rule of one device kind.
+
+    `when` opens an occurrence after `on_delay`; `until` (or, where it is None, not `when`) ends it after `off_delay`.
+    `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `schedule` is when the
+    rule is in force, None for always. Where it `explains_children`, the children of the gateway are silent because of
+    it; where it `explains_silence`, the device itself is. A rule in the `shadow` is on trial: judged as any other, and
+    nobody hears of it. `source` is the file and line of the definition, as `file:line`.
+    """
+
+    name: str
+    kind: str
+    severity: Severity
+    when: Condition
+    title: str
+    message: str
+    advice: str
+    allowed_gap: timedelta
+    until: Condition | None = None
+    scope: Scope = Scope.DEVICE
+    on_delay: timedelta = timedelta()
+    off_delay: timedelta = timedelta()
+    unknown: Unknown = Unknown.HOLD
+    latch: bool = False
+    schedule: Calendar | None = None
+    on_close: OnClose = OnClose.CLEAR
+    explains_children: bool = False
+    explains_silence: bool = False
+    shadow: bool = False
+    examples: tuple[tuple[Step, ...], ...] = ()
+    source: str = ""
+
+    @cached_property
+    def version(self) -> str:
+        """A short hash of the logic alone: other words or another severity leave it as it is."""
+        logic = [
+            self.kind,
+            self.scope,
+            self.limits,
+            spell(self.on_delay),
+            spell(self.off_delay),
+            spell(self.allowed_gap),
+            self.unknown,
+            self.latch,
+            *((self.schedule.as_json(), self.on_close) if self.schedule else ()),
+            *(("shadow",) if self.shadow else ()),
+        ]
+        return hashlib.sha256(json.dumps(logic, sort_keys=True).encode()).hexdigest()[:12]
+
+    @cached_property
+    def words(self) -> str:
+        """A short hash of the severity and the texts."""
+        words = [self.severity, self.title, self.message, self.advice]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
+
+    @cached_property
+    def limits(self) -> dict[str, object]:
+        """Both conditions as JSON, in the words of the rule file."""
+        return {"when": as_json(self.when), "until": self.until and as_json(self.until)}
+
+    @cached_property
+    def judged(self) -> frozenset[str]:
+        """The fields that the conditions read."""
+        return frozenset(fields_of(self.when) + (fields_of(self.until) if self.until else ()))
+
+    @cached_property
+    def tracks(self) -> Mapping[str, Track]:
+        """What the conditions need that is made of many samples, by the names of the values."""
+        return tracks_of(self.when) | (tracks_of(self.until) if self.until else {})
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """The fields of the kind that the conditions depend on, by themselves or by what is made of many samples."""
+        return self.judged.difference(self.tracks).union(*(track.reads for track in self.tracks.values()))
+
+    @cached_property
+    def quoted(self) -> frozenset[str]:
+        """What the texts quote, by placeholder."""
+        return frozenset(name for text in (self.title, self.message, self.advice) for name in placeholders(text))
+
+    @property
+    def silence(self) -> Silent | None:
+        """The absence that the rule watches for, if it watches for one."""
+        return self.when if isinstance(self.when, Silent) else None
+
+    @cached_property
+    def set_by_event(self) -> bool:
+        """Whether nothing but an event can make `when` TRUE."""
+        return bool(events_of(self.when)) and not fields_of(self.when)
+
+    @cached_property
+    def momentary(self) -> bool:
+        """Whether the condition is over as soon as its event has been: an event, and no `until`."""
+        return self.set_by_event and self.until is None
+
+    @cached_property
+    def rising_gap(self) -> timedelta | None:
+        """The longest gap in which `when` still counts as held, or None where samples do not sustain it."""
+        return self.allowed_gap if fields_of(self.when) else None
+
+    @cached_property
+    def falling_gap(self) -> timedelta | None:
+        """The longest gap in which the end still counts as held, or None where samples do not sustain it."""
+        return self.allowed_gap if fields_of(self.until or self.when) else None
+
+    @cached_property
+    def gates(self) -> Mapping[str, tuple[str, ...]]:
+        """The tracks that say whether an event of `when` has been often enough; none for one that counts at once."""
+        return gates_of(self.when)
+
+    @cached_property
+    def event_verdicts(self) -> Mapping[str, bool]:
+        """What each event says of the condition: those of `when` make it TRUE, those of `until` FALSE."""
+        ending = events_of(self.until) if self.until else ()
+        return dict.fromkeys(ending, False) | dict.fromkeys(events_of(self.when), True)
+
+
+@dataclass(frozen=True, slots=True)
+class RulePack:
+    """All rules in force; their names are unique."""
+
+    rules: tuple[Rule, ...]
+
+    def of_kind(self, kind: str) -> tuple[Rule, ...]:
+        """The rules of one device kind, in the order of its file."""
+        return tuple(rule for rule in self.rules if rule.kind == kind)

@@ -1,0 +1,83 @@
+"""The words of a rule: which placeholders its texts may use, and what they become."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from string import Formatter
+
+from devices.device import Device
+from devices.kind import Choice, DeviceKind, EventField, Flag, Personal
+from rules.model.condition import Condition, Silent, events_of, tracks_of
+from rules.model.duration import in_chinese
+
+_OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
+    "device": lambda device: device.name,
+    "community": lambda device: device.community,
+    "place": lambda device: device.place,
+}
+_UNKNOWN = "未知"
+
+
+def placeholders(text: str) -> tuple[str, ...]:
+    """The names in braces, in their order.
+
+    Raises:
+        ValueError: A brace is not closed, or a placeholder says more than a name.
+    """
+    names = []
+    for _, name, spec, conversion in Formatter().parse(text):
+        if name is not None:
+            if spec or conversion or not name.isidentifier():
+                raise ValueError(f"a placeholder is a name in braces, not {{{name}}} with anything more")
+            names.append(name)
+    return tuple(names)
+
+
+def data_fields(kind: DeviceKind, condition: Condition) -> dict[str, EventField]:
+    """What the texts of a rule may quote: the kind's fields, its own tracks, its events' data, by placeholder."""
+    found: dict[str, EventField] = {field.name: field for field in kind.fields}
+    found |= {name: track.field for name, track in tracks_of(condition).items()}
+    for name in events_of(condition):
+        event = kind.event(name)
+        for item in event.data if event else ():
+            found[f"{item.name}_masked" if isinstance(item, Personal) else item.name] = item
+    return found
+
+
+def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, ...]:
+    """Every placeholder that the texts of a rule with this condition may use."""
+    silence = ("silent_for",) if isinstance(condition, Silent) else ()
+    return (*_OF_THE_DEVICE, *silence, *data_fields(kind, condition))
+
+
+def render(
+    text: str, device: Device, values: Mapping[str, object], silent_for: timedelta, known: Mapping[str, EventField]
+) -> str:
+    """Fills in the placeholders of a checked text, in Chinese; a value that nobody has seen reads 未知."""
+    parts = []
+    for literal, name, _, _ in Formatter().parse(text):
+        parts.append(literal)
+        if name is None:
+            continue
+        if name in _OF_THE_DEVICE:
+            parts.append(_OF_THE_DEVICE[name](device))
+        elif name == "silent_for":
+            parts.append(in_chinese(silent_for))
+        else:
+            parts.append(in_words(values.get(name), known[name]))
+    return "".join(parts).strip()
+
+
+def in_words(value: object, field: EventField) -> str:
+    """A value as people read it, without its unit; 未知 for None."""
+    match value:
+        case None:
+            return _UNKNOWN
+        case bool() if isinstance(field, Flag):
+            return "是" if value else "否"
+        case str() if isinstance(field, Choice):
+            return field.choices.get(value, value)
+        case float() | int():
+            digits = f"{value:.3f}".rstrip("0").rstrip(".")
+            return "0" if digits == "-0" else digits
+        case _:
+            return str(value)

@@ -1,0 +1,1 @@
+"""The database as a whole: migrations, readiness, locks and the audit log."""

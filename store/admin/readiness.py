@@ -1,0 +1,33 @@
+"""Whether a database has the schema that this version of Anju works with."""
+
+from importlib.resources import files
+
+from devices.catalogue import KINDS
+from store.database import Connection
+from store.telemetry.schema import table_name
+
+
+def missing_schema(connection: Connection) -> list[str]:
+    """What `anju migrate` has still to do: numbers of migrations and names of tables; empty when all is there."""
+    if _absent(connection, ["schema_migrations"]):
+        return ["every migration"]
+    applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
+    shipped = sorted(
+        entry.name.split("_", 1)[0]
+        for entry in (files("store") / "migrations").iterdir()
+        if entry.name.endswith(".sql")
+    )
+    missing = [f"migration {version}" for version in shipped if version not in applied]
+    tables = [*(table_name(kind.name) for kind in KINDS), "procrastinate_jobs"]
+    return missing + [f"table {name}" for name in _absent(connection, tables)]
+
+
+def _absent(connection: Connection, tables: list[str]) -> list[str]:
+    rows = connection.execute(
+        """
+        SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (name, n)
+        WHERE to_regclass(name) IS NULL ORDER BY n
+        """,
+        (tables,),
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,1 @@
+"""Alerts and their transitions, the durable state of rules, suppression and maintenance windows."""

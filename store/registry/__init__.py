@@ -1,0 +1,1 @@
+"""Communities, households, devices and the secrets that devices log in with."""

@@ -1,0 +1,1 @@
+"""Readings, events and rejections of devices: tables, writing, reading, history and evidence."""

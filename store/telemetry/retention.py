@@ -1,0 +1,37 @@
+"""What is thrown away in time: raw telemetry and events by whole chunks, rejections by row."""
+
+from datetime import datetime, timedelta
+
+from devices.catalogue import KINDS
+from store.database import Connection
+from store.telemetry.schema import table_name
+
+_REJECTIONS = timedelta(days=30)
+_REJECTION_COUNTS = timedelta(days=400)
+_NOTICES = timedelta(days=400)
+
+
+def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) -> int:
+    """Drop the chunks that hold nothing younger than `keep` (None: none of them), old rejections and notices.
+
+    Alerts, their transitions and verifications stay: evidence outlives the raw data. Returns how many chunks went.
+    """
+    connection.execute("DELETE FROM rejection WHERE last_received_at < %s", (now - _REJECTIONS,))
+    connection.execute(
+        "DELETE FROM rejection_count WHERE hour < %s", (now - min(keep or _REJECTION_COUNTS, _REJECTION_COUNTS),)
+    )
+    connection.execute("DELETE FROM notice WHERE settled_at < %s", (now - _NOTICES,))
+    connection.execute(
+        """
+        DELETE FROM notice_message AS message
+        WHERE sent_at < %s AND NOT EXISTS (SELECT FROM notice WHERE message_id = message.id)
+        """,
+        (now - _NOTICES,),
+    )
+    if keep is None:
+        return 0
+    dropped = 0
+    for table in (*(table_name(kind.name) for kind in KINDS), "event"):
+        chunks = connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s)", (table, now - keep))
+        dropped += len(chunks.fetchall())
+    return dropped

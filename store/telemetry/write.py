@@ -1,0 +1,137 @@
+"""Readings into the hypertables, each once.
+
+The usual batch holds nothing that is stored already and goes by binary COPY straight into the tables. A batch that
+meets a row of its own key goes by a staging table instead: same device and instance of time, fields merge, and the
+value that came first stands.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg import errors, sql
+
+from devices.catalogue import KIND_BY_NAME
+from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
+from store.database import Connection
+from store.telemetry.schema import table_name
+
+Value = float | bool | str
+
+
+class ReadingRow(NamedTuple):
+    """One row to be: what a device measured at `ts`, by its own clock, and when it arrived."""
+
+    device_id: int
+    ts: datetime
+    received_at: datetime
+    values: Mapping[str, Value]
+
+
+Key = tuple[int, datetime]
+
+
+class Outcome(NamedTuple):
+    """What became of the readings of one kind.
+
+    `new` are the keys that were not stored before; None where every reading was new and no two had the same key.
+    """
+
+    new: frozenset[Key] | None
+    stored: int
+    merged: int
+    duplicates: int
+
+
+def insert_readings(connection: Connection, batch: Mapping[str, Sequence[ReadingRow]]) -> dict[str, Outcome]:
+    """Store the readings of a batch, grouped by kind, inside the caller's transaction.
+
+    Every reading ends as stored, merged (it added a field to a stored row) or duplicate (it added nothing).
+    """
+    # A new chunk locks its table until the commit: two workers that took the tables in different orders would each
+    # wait for the other.
+    ordered = sorted(batch.items())
+    try:
+        with connection.transaction():
+            for kind, rows in ordered:
+                _copy(connection, KIND_BY_NAME[kind], sql.Identifier(table_name(kind)), rows)
+    except errors.UniqueViolation:
+        return {kind: _insert_staged(connection, KIND_BY_NAME[kind], rows) for kind, rows in ordered}
+    return {kind: Outcome(None, len(rows), merged=0, duplicates=0) for kind, rows in ordered}
+
+
+def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
+    """One row a key: readings of the same device and time in one batch merge, the first value stands."""
+    merged: dict[Key, ReadingRow] = {}
+    for row in rows:
+        key = (row.device_id, row.ts)
+        first = merged.get(key)
+        merged[key] = row if first is None else first._replace(values={**row.values, **first.values})
+    return list(merged.values())
+
+
+def _copy(connection: Connection, kind: DeviceKind, table: sql.Identifier, rows: Sequence[ReadingRow]) -> None:
+    names = [field.name for field in kind.fields]
+    columns = sql.SQL(", ").join(map(sql.Identifier, ["device_id", "ts", "received_at", *names]))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, columns)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(["int8", "timestamptz", "timestamptz", *(_binary_type(field) for field in kind.fields)])
+        for row in rows:
+            value = row.values.get
+            copy.write_row((row.device_id, row.ts, row.received_at, *[value(name) for name in names]))
+
+
+def _binary_type(field: Field) -> str:
+    match field:
+        case Gauge() | Counter():
+            return "float8"
+        case Flag():
+            return "bool"
+        case Choice():
+            return "text"
+
+
+def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[ReadingRow]) -> Outcome:
+    rows = _merge_within(received)
+    table, staging = sql.Identifier(table_name(kind.name)), sql.Identifier(f"incoming_{kind.name}")
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS").format(staging, table)
+    )
+    connection.execute(sql.SQL("TRUNCATE {}").format(staging))
+    _copy(connection, kind, staging, rows)
+    merged = connection.execute(
+        _merge_statement(kind, table, staging),
+        {
+            "devices": sorted({row.device_id for row in rows}),
+            "first": min(row.ts for row in rows),
+            "last": max(row.ts for row in rows),
+        },
+    ).rowcount
+    names = sql.SQL(", ").join(map(sql.Identifier, ["device_id", "ts", "received_at", *(f.name for f in kind.fields)]))
+    inserted = connection.execute(
+        sql.SQL(
+            "INSERT INTO {} ({names}) SELECT {names} FROM {} ON CONFLICT DO NOTHING RETURNING device_id, ts"
+        ).format(table, staging, names=names)
+    ).fetchall()
+    new = frozenset((device_id, ts) for device_id, ts in inserted)
+    return Outcome(new, len(new), merged, duplicates=len(received) - len(new) - merged)
+
+
+def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:
+    """Fill what a stored row lacks.
+
+    The bounds on ts let the planner leave out the chunks it need not touch, the devices what a columnstore (of an
+    operator's making) need not unpack: by the join alone it would unpack every device of the chunk.
+    """
+    columns = [sql.Identifier(field.name) for field in kind.fields]
+    fill = sql.SQL(", ").join(sql.SQL("{0} = coalesce(stored.{0}, incoming.{0})").format(c) for c in columns)
+    lacks = sql.SQL(" OR ").join(
+        sql.SQL("(stored.{0} IS NULL AND incoming.{0} IS NOT NULL)").format(c) for c in columns
+    )
+    return sql.SQL(
+        """
+        UPDATE {table} AS stored SET {fill} FROM {staging} AS incoming
+        WHERE stored.device_id = incoming.device_id AND stored.ts = incoming.ts
+          AND stored.device_id = ANY(%(devices)s) AND stored.ts BETWEEN %(first)s AND %(last)s AND ({lacks})
+        """
+    ).format(table=table, staging=staging, fill=fill, lacks=lacks)
