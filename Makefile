@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test chaos fuzz check bench brokers lock clean
+.PHONY: demo test chaos fuzz check bench brokers prose lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size)"
 	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
+	@echo "make prose   how docstrings and comments read, by file, worst first (FILES=\"rules ingest/worker.py\")"
 	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean   remove what the other targets made in this folder"
 
@@ -58,6 +59,9 @@ bench: $(READY)
 
 brokers: $(READY)
 	@$(VENV)/bin/python -m benchmarks.brokers --write $(if $(FULL),--full)
+
+prose: $(READY)
+	@$(VENV)/bin/python -m tools.prose $(FILES)
 
 lock:
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet 'uv>=0.7'; }
