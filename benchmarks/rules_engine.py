@@ -110,7 +110,7 @@ def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
     for first in range(0, len(samples), _BATCH):
         times = [process_time()]
         for sample in samples[first : first + _BATCH]:
-            engine.judge(sample, ELECTRICITY_METER.name, sample.received_at)
+            engine.evaluate(sample, ELECTRICITY_METER.name, sample.received_at)
         times.append(process_time())
         _write(engine.drain_memories())
         engine.drain_changes()

@@ -102,7 +102,7 @@ def _make(stored: Path, devices: int) -> None:
     engine = _engine(_pack(), _START)
     for number in range(_ROUNDS):
         for sample in _round(number, devices):
-            engine.judge(sample, ELECTRICITY_METER.name, sample.received_at)
+            engine.evaluate(sample, ELECTRICITY_METER.name, sample.received_at)
     with stored.open("wb") as file:
         for state in engine.drain_changes().saved:
             file.write(to_json({"state": state_row(state)}) + b"\n")
@@ -146,7 +146,7 @@ def _measure(stored: Path, devices: int) -> _Found:
     engine.tick(now, live=True)
     for sample in _round(_ROUNDS, devices):
         last = sample._replace(ts=now, received_at=now) if sample.device_id % _TOGETHER == 0 else sample
-        engine.judge(last, ELECTRICITY_METER.name, last.received_at)
+        engine.evaluate(last, ELECTRICITY_METER.name, last.received_at)
     gc.freeze()
     gc.disable()  # as ingest does between batches
     silent = next(rule.silence for rule in pack.rules if rule.silence)

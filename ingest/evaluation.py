@@ -69,7 +69,7 @@ class Judge:
         """Show the rules what is new, in order of arrival, and store what they decide."""
         transitions: list[Transition] = []
         for kind, sample, _ in candidates:
-            transitions += self._engine.judge(sample, kind, now)
+            transitions += self._engine.evaluate(sample, kind, now)
         return self._save(connection, transitions)
 
     def tick(self, connection: Connection, now: datetime, *, live: bool) -> list[Transition]:
@@ -79,7 +79,7 @@ class Judge:
             values = {"behind": not live}
             if number == 0:
                 values["undelivered"] = any_undelivered(connection, now - _UNDELIVERED)
-            transitions += self._engine.judge(Sample(number, now, now, values), PIPELINE.name, now)
+            transitions += self._engine.evaluate(Sample(number, now, now, values), PIPELINE.name, now)
         commands = [each for each in rows.waiting_commands(connection) if self._devices.has(each.device_id)]
         for command in commands:
             transitions += self._carry_out(command, now)

@@ -125,7 +125,7 @@ def replay(
                 yield from engine.tick(at, _is_live(at, standstills))
                 ticked_at = at
             minute = ticked_at + _MINUTE
-        yield from engine.judge(sample, kind, now)
+        yield from engine.evaluate(sample, kind, now)
     for at in _seconds_of_interest(engine, ticked_at, span.end):
         yield from engine.tick(at, _is_live(at, standstills))
 

@@ -21,7 +21,7 @@ from rules.model.virtual_kinds import RULE_KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class CompiledRule:
     """A rule and its tests on telemetry; a test is None where telemetry has nothing to say.
 
     `when` opens from normal, `pending` sustains the wait for `on_delay`, and `holding` is asked while an occurrence is
@@ -36,7 +36,7 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CompiledRules:
     """The rules of one kind, by what they wait for.
 
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
@@ -47,29 +47,29 @@ class Plan:
     plan for master meters, where it is another one: without the rules about households.
     """
 
-    telemetry: tuple[tuple[str, Test | None, Judge], ...]
+    telemetry: tuple[tuple[str, Test | None, CompiledRule], ...]
     events: Mapping[str, tuple[Rule, ...]]
     silences: tuple[tuple[Rule, Silent], ...]
-    scheduled: tuple[Judge, ...]
+    scheduled: tuple[CompiledRule, ...]
     freshness: timedelta
     kept: tuple[str, ...]
     tracks: tuple[Tracked, ...]
     track_names: bytes
     balances: tuple[Weighing, ...]
-    of_masters: "Plan | None" = None
+    of_masters: "CompiledRules | None" = None
 
 
-def plan(rules: Iterable[Rule]) -> Plan:
+def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
     """Sorts the rules of one kind by what they wait for, in their order."""
     rules = tuple(rules)
-    judges = tuple(_judge(rule) for rule in rules)
-    scheduled = tuple(judge for judge in judges if judge.rule.schedule and not judge.rule.silence)
+    compiled_rules = tuple(_compile(rule) for rule in rules)
+    scheduled = tuple(compiled for compiled in compiled_rules if compiled.rule.schedule and not compiled.rule.silence)
     kept = {name for rule in rules for name in _kept(rule)} | {name for one in scheduled for name in one.rule.judged}
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
     tracks = in_use(track for rule in rules for track in rule.tracks.values())
-    whole = Plan(
-        telemetry=tuple((judge.rule.name, judge.when, judge) for judge in judges if judge.rule.judged),
+    whole = CompiledRules(
+        telemetry=tuple((each.rule.name, each.when, each) for each in compiled_rules if each.rule.judged),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
         silences=silences,
         scheduled=scheduled,
@@ -82,14 +82,14 @@ def plan(rules: Iterable[Rule]) -> Plan:
     return replace(whole, of_masters=_of_masters(whole, rules))
 
 
-def _of_masters(whole: Plan, rules: tuple[Rule, ...]) -> Plan | None:
+def _of_masters(whole: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules | None:
     """The plan for master meters. It makes the same tracks: only the rules about households are left out."""
     if all(rule.scope is not Scope.HOUSEHOLD for rule in rules):
         return None
     return replace(
         whole,
         telemetry=tuple(entry for entry in whole.telemetry if entry[2].rule.scope is not Scope.HOUSEHOLD),
-        scheduled=tuple(judge for judge in whole.scheduled if judge.rule.scope is not Scope.HOUSEHOLD),
+        scheduled=tuple(compiled for compiled in whole.scheduled if compiled.rule.scope is not Scope.HOUSEHOLD),
         events={
             event: tuple(rule for rule in concerned if rule.scope is not Scope.HOUSEHOLD)
             for event, concerned in whole.events.items()
@@ -105,7 +105,7 @@ def _kept(rule: Rule) -> frozenset[str]:
     return rule.quoted - (needed & needed_fields(rule.until, verdict=False) if rule.until else needed)
 
 
-def _judge(rule: Rule) -> Judge:
+def _compile(rule: Rule) -> CompiledRule:
     when = _on_telemetry(rule.when)
     until = _on_telemetry(rule.until) if rule.until else None
     unended = until and _negated(until)
@@ -115,7 +115,7 @@ def _judge(rule: Rule) -> Judge:
         holding = _either(when, unended)
     else:
         holding = when or unended
-    return Judge(rule, when, when or unended, holding, ends=rule.until is None or until is not None)
+    return CompiledRule(rule, when, when or unended, holding, ends=rule.until is None or until is not None)
 
 
 def _on_telemetry(condition: Condition) -> Test | None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from devices.device import Device, Service
 from rules.derived.pipeline import derive, from_store, to_store, weigh
 from rules.derived.repeats import EVENT
-from rules.engine.compiled import Plan, plan
+from rules.engine.compiled import CompiledRules, compile_rules
 from rules.engine.device_state import DeviceMemory, Memory, in_use, known_values, latest, settle
 from rules.engine.group_suppression import Parents, last_heard
 from rules.engine.instances import Changes, Instances
@@ -32,7 +32,7 @@ from rules.engine.state_machine import (
     fresh,
     step,
 )
-from rules.engine.timers import Alarm, Alarms, Clock
+from rules.engine.timers import Clock, Timer, TimerQueue
 from rules.engine.transition import Transition, describe_sample, tell, tell_gone
 from rules.engine.wheel import Wheel
 from rules.model.condition import Value, Verdict
@@ -41,7 +41,7 @@ from rules.model.rule import Phase, Rule, RulePack
 from rules.model.sample import Sample
 from rules.model.submeters import Below
 
-_NO_RULES = plan(())
+_NO_RULES = compile_rules(())
 
 
 class Engine:
@@ -67,25 +67,27 @@ class Engine:
         clock: Clock | None = None,
     ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
-        self._plans: dict[str, Plan] = {kind: plan(pack.of_kind(kind)) for kind in {r.kind for r in pack.rules}}
+        kinds = {rule.kind for rule in pack.rules}
+        self._compiled: dict[str, CompiledRules] = {kind: compile_rules(pack.of_kind(kind)) for kind in kinds}
         self._devices = devices
         self._below = below
         self._frozen, self._thawed_at, self._ticked_at = clock or Clock(frozen=True, thawed_at=now, ticked_at=now)
-        self._alarms = Alarms()
+        self._timers = TimerQueue()
         self._waits = Wheel()
-        self._openings = Openings(self, [judge for rules in self._plans.values() for judge in rules.scheduled], now)
+        scheduled = [compiled for rules in self._compiled.values() for compiled in rules.scheduled]
+        self._openings = Openings(self, scheduled, now)
         self._instances = Instances()
         self._parents = Parents(families or FamilyTree(), self, self._instances)
         self._memories: dict[int, Memory] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
 
-    def judge(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
+    def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
         """Judges one new sample of a device of that kind; `now` is the time of the decision.
 
         Telemetry that is not newer than what was judged of the device, and an event that is not newer than the last
         one of its name, change nothing.
         """
-        rules = self._plans.get(kind_name, _NO_RULES)
+        rules = self._compiled.get(kind_name, _NO_RULES)
         if rules.of_masters is not None and self._below(sample.device_id):
             rules = rules.of_masters
         memory = self._memories.get(sample.device_id)
@@ -96,7 +98,7 @@ class Engine:
         if memory.withdrawn:
             rules = _NO_RULES
         if sample.event is not None:
-            return self._judge_event(sample, sample.event, rules, memory, now)
+            return self._evaluate_event(sample, sample.event, rules, memory, now)
         if memory.last_ts is not None and sample.ts <= memory.last_ts:
             return []
         values = sample.values
@@ -107,7 +109,7 @@ class Engine:
                 states = [one.tracks for one in memories if one is not None and one.tracks]
                 memory.tracks, found = weigh(rules.balances, below, states, memory.tracks, sample)
                 values = {**values, **found}
-        transitions = self._judge_telemetry(sample, values, rules, memory, now)
+        transitions = self._evaluate_telemetry(sample, values, rules, memory, now)
         if rules.silences and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
@@ -117,8 +119,8 @@ class Engine:
         self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
         return transitions
 
-    def _judge_telemetry(
-        self, sample: Sample, values: Mapping[str, Value], rules: Plan, memory: Memory, now: datetime
+    def _evaluate_telemetry(
+        self, sample: Sample, values: Mapping[str, Value], rules: CompiledRules, memory: Memory, now: datetime
     ) -> list[Transition]:
         """Judges a sample by its values and those that the tracks have made of it."""
         transitions: list[Transition] = []
@@ -126,10 +128,10 @@ class Engine:
             seen = sample._replace(values=values)
             transitions += self._openings.catch_up(seen, rules.scheduled, Known.of(memory, rules.kept), now)
         states = self._instances.of(sample.device_id)
-        for name, when, judge in rules.telemetry:
+        for name, when, compiled in rules.telemetry:
             state = states.get(name)
-            if state is not None and (state.deadline is not None or judge.rule.schedule):
-                transitions += self.come_to(Tick(sample.ts), state, judge.rule, now)
+            if state is not None and (state.deadline is not None or compiled.rule.schedule):
+                transitions += self.come_to(Tick(sample.ts), state, compiled.rule, now)
                 state = states.get(name)
             verdict: Verdict
             if state is None or state.phase is Phase.NORMAL:
@@ -137,21 +139,23 @@ class Engine:
                     continue
                 verdict = True
             else:
-                test = judge.pending if state.phase is Phase.PENDING else judge.holding
+                test = compiled.pending if state.phase is Phase.PENDING else compiled.holding
                 if test is None:
                     continue
                 verdict = test(values)
-                if not (verdict or judge.ends or state.phase is Phase.PENDING):
+                if not (verdict or compiled.ends or state.phase is Phase.PENDING):
                     continue
-            if judge.rule.schedule and not judge.rule.schedule.is_open(sample.ts):
+            if compiled.rule.schedule and not compiled.rule.schedule.is_open(sample.ts):
                 continue
             seen = sample._replace(values=values)
-            told = describe_sample(judge.rule, seen, known_values(rules.kept, memory))
+            told = describe_sample(compiled.rule, seen, known_values(rules.kept, memory))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
-            transitions += self.advance(judge.rule, sample.device_id, given, now)
+            transitions += self.advance(compiled.rule, sample.device_id, given, now)
         return transitions
 
-    def _judge_event(self, sample: Sample, event: str, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
+    def _evaluate_event(
+        self, sample: Sample, event: str, rules: CompiledRules, memory: Memory, now: datetime
+    ) -> list[Transition]:
         concerned = rules.events.get(event, ())
         seen = memory.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
@@ -159,7 +163,7 @@ class Engine:
         derived: Mapping[str, Value] = {}
         if rules.tracks:
             memory.tracks, derived = derive(rules.tracks, memory.tracks, sample.ts, {EVENT: event})
-        scheduled = [judge for judge in rules.scheduled if event in judge.rule.event_verdicts]
+        scheduled = [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]
         transitions = self._openings.catch_up(sample, scheduled, Known.of(memory, rules.kept), now) if scheduled else []
         for rule in concerned:
             newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
@@ -178,7 +182,7 @@ class Engine:
         self._heard.setdefault(sample.device_id, {})
         return transitions
 
-    def _arrive(self, sample: Sample, rules: Plan, memory: Memory, now: datetime) -> list[Transition]:
+    def _arrive(self, sample: Sample, rules: CompiledRules, memory: Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         states = self._instances.of(sample.device_id)
         for rule, silent in rules.silences:
@@ -214,14 +218,14 @@ class Engine:
         for name, device_id in self._waits.take(now):
             self._await_silence(self._rules[name], device_id, now)
         transitions: list[Transition] = []
-        for opened, judge, devices in self._openings.take(now):
-            rules = self._plans[judge.rule.kind]
+        for opened, compiled, devices in self._openings.take(now):
+            rules = self._compiled[compiled.rule.kind]
             for device_id in devices:
                 known = Known.of(self._memories[device_id], rules.kept)
-                transitions += self._openings.reopen(judge, device_id, known, Tick(opened, self._thawed_at), now)
-        for alarm in self._alarms.take(now):
-            rule, device_id = self._rules[alarm.rule], alarm.device_id
-            if alarm.silence:
+                transitions += self._openings.reopen(compiled, device_id, known, Tick(opened, self._thawed_at), now)
+        for timer in self._timers.take(now):
+            rule, device_id = self._rules[timer.rule], timer.device_id
+            if timer.silence:
                 transitions += self._fall_silent(rule, device_id, now)
                 continue
             again = self._parents.still_holds(self.instance(rule.name, device_id))
@@ -230,7 +234,7 @@ class Engine:
 
     def next_due(self) -> datetime | None:
         """The earliest time at which a tick may find something to do; None while nothing waits."""
-        waits = (self._alarms.next_due, self._waits.next_due, self._openings.next_due)
+        waits = (self._timers.next_due, self._waits.next_due, self._openings.next_due)
         due = [each for each in waits if each is not None]
         return min([self._ticked_at, *due] if self._parents.revisit else due, default=None)
 
@@ -263,12 +267,12 @@ class Engine:
         if due is None or memory.last_arrival is None:
             return []
         heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
-        told = describe_sample(rule, heard, known_values(self._plans[rule.kind].kept, memory))
+        told = describe_sample(rule, heard, known_values(self._compiled[rule.kind].kept, memory))
         return self.advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
 
     def _wake(self, due: datetime | None, device_id: int, rule: str, *, silence: bool = False) -> None:
         if due:
-            self._alarms.set(Alarm(due, device_id, rule, silence))
+            self._timers.set(Timer(due, device_id, rule, silence))
 
     def close(self, rule_name: str, device_id: int, now: datetime, actor: str) -> list[Transition]:
         """Ends the open occurrence because `actor` says so; empty where none is open (any more)."""
@@ -323,7 +327,7 @@ class Engine:
 
     def _expect(self, device_id: int, since: datetime) -> None:
         """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""
-        for rule, silent in self._plans.get(self._devices(device_id).kind, _NO_RULES).silences:
+        for rule, silent in self._compiled.get(self._devices(device_id).kind, _NO_RULES).silences:
             early = timedelta(seconds=device_id % (int(silent.after.total_seconds()) // 3 + 1))
             self._waits.add(since + silent.after - early, rule.name, device_id)
 
@@ -333,7 +337,7 @@ class Engine:
     def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
         """When a device was heard, as silence counts it; None where that says nothing of its family."""
         device = self._devices(device_id)
-        silences = self._plans.get(device.kind, _NO_RULES).silences if device.service is Service.IN_SERVICE else ()
+        silences = self._compiled.get(device.kind, _NO_RULES).silences if device.service is Service.IN_SERVICE else ()
         return last_heard(self._memories.get(device_id), silences, self._thawed_at if since_thaw else None)
 
     @property
@@ -366,7 +370,7 @@ class Engine:
 
     def _remember(self, memory: DeviceMemory) -> None:
         device_id, kind = memory.device_id, self._devices(memory.device_id).kind
-        rules = self._plans.get(kind, _NO_RULES)
+        rules = self._compiled.get(kind, _NO_RULES)
         states = from_store(rules.tracks, rules.track_names, memory.tracks)
         self._memories[device_id] = in_use(memory, rules.kept, states)
         if rules.scheduled:
@@ -383,7 +387,7 @@ class Engine:
         return (self._stored(device_id, heard[device_id]) for device_id in sorted(heard))
 
     def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
-        memory, rules = self._memories[device_id], self._plans.get(self._devices(device_id).kind, _NO_RULES)
+        memory, rules = self._memories[device_id], self._compiled.get(self._devices(device_id).kind, _NO_RULES)
         tracks = to_store(rules.track_names, memory.tracks)
         return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, heard, tracks)
 

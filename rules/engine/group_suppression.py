@@ -40,7 +40,7 @@ class Judging(Protocol):
     def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
         """When a device was heard, counted from the thaw if asked so; None where that says nothing of its family."""
 
-    def judge(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
+    def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
         """Judges a sample, here one of a family."""
 
     def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
@@ -83,7 +83,7 @@ class Parents:
         family = self._explains(device)
         if family is None and (found := self._found(device, now)):
             family, seen = found
-            transitions = self.engine.judge(Sample(family.id, now, now, seen.values), FAMILY.name, now)
+            transitions = self.engine.evaluate(Sample(family.id, now, now, seen.values), FAMILY.name, now)
         if family is None or not self.is_out(family):
             return transitions + told
         self._explain(state, family.id)
@@ -100,7 +100,7 @@ class Parents:
         """
         transitions: list[Transition] = []
         for sample in list(self._back(now)):
-            transitions += self.engine.judge(sample, FAMILY.name, now)
+            transitions += self.engine.evaluate(sample, FAMILY.name, now)
         for orphan in list(self._orphans()):
             rule = self.engine.rule(orphan.rule)
             if rule and rule.silence:

@@ -10,7 +10,7 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
-from rules.engine.compiled import Judge
+from rules.engine.compiled import CompiledRule
 from rules.engine.device_state import Memory, known_values
 from rules.engine.state_machine import Given, InstanceState, Judged, Reason, Tick
 from rules.engine.transition import Transition
@@ -38,7 +38,7 @@ class _Opening(NamedTuple):
     at: datetime
     rule: str
     calendar: Calendar
-    judge: Judge
+    compiled: CompiledRule
 
 
 class Judging(Protocol):
@@ -63,15 +63,15 @@ class Openings:
         now: The time of the start. Where a calendar is open, its opening may have been missed and is looked at again.
     """
 
-    def __init__(self, engine: Judging, scheduled: Iterable[Judge], now: datetime) -> None:
+    def __init__(self, engine: Judging, scheduled: Iterable[CompiledRule], now: datetime) -> None:
         self._engine = engine
         self._next = []
         self._devices: dict[str, set[int]] = defaultdict(set)
-        for judge in scheduled:
-            if judge.rule.schedule:
-                span = judge.rule.schedule.span(now)
-                opening = _Opening(span.start if span.open else span.end, judge.rule.name, judge.rule.schedule, judge)
-                self._next.append(opening)
+        for compiled in scheduled:
+            if compiled.rule.schedule:
+                span = compiled.rule.schedule.span(now)
+                at = span.start if span.open else span.end
+                self._next.append(_Opening(at, compiled.rule.name, compiled.rule.schedule, compiled))
         heapify(self._next)
 
     @property
@@ -83,51 +83,55 @@ class Openings:
         """Remembers that a device of the kind has been heard."""
         self._devices[kind].add(device_id)
 
-    def take(self, now: datetime) -> Iterator[tuple[datetime, Judge, list[int]]]:
+    def take(self, now: datetime) -> Iterator[tuple[datetime, CompiledRule, list[int]]]:
         """The openings that have come, each once, with the rule and the devices that it concerns."""
         while self._next and self._next[0].at <= now:
             opening = heappop(self._next)
             closed = opening.calendar.span(opening.calendar.span(opening.at).end)
             heappush(self._next, opening._replace(at=closed.end))
-            yield opening.at, opening.judge, sorted(self._devices[opening.judge.rule.kind])
+            yield opening.at, opening.compiled, sorted(self._devices[opening.compiled.rule.kind])
 
-    def catch_up(self, sample: Sample, scheduled: Iterable[Judge], known: Known, now: datetime) -> list[Transition]:
+    def catch_up(
+        self, sample: Sample, scheduled: Iterable[CompiledRule], known: Known, now: datetime
+    ) -> list[Transition]:
         """Lets the calendars open that opened between what was known before and a sample, before it is judged."""
         return [
             transition
-            for judge in scheduled
-            for opened in _missed(judge, known, sample.ts)
-            for transition in self.reopen(judge, sample.device_id, known, Tick(opened), now)
+            for compiled in scheduled
+            for opened in _missed(compiled, known, sample.ts)
+            for transition in self.reopen(compiled, sample.device_id, known, Tick(opened), now)
         ]
 
-    def reopen(self, judge: Judge, device_id: int, known: Known, opening: Tick, now: datetime) -> list[Transition]:
+    def reopen(
+        self, compiled: CompiledRule, device_id: int, known: Known, opening: Tick, now: datetime
+    ) -> list[Transition]:
         """Judges one device anew at an opening."""
         if known.withdrawn:
             return []
-        rule, state = judge.rule, self._engine.instance(judge.rule.name, device_id)
+        rule, state = compiled.rule, self._engine.instance(compiled.rule.name, device_id)
         transitions = self._engine.come_to(opening, state, rule, now) if state else []
         state = self._engine.instance(rule.name, device_id)
         if state and state.last_ts and state.last_ts >= opening.now:
             # A sample has brought it to light already, and says more than what was known before.
             return transitions
-        given = _judge_anew(judge, state.phase if state else Phase.NORMAL, known, opening.now)
+        given = _evaluate_at_opening(compiled, state.phase if state else Phase.NORMAL, known, opening.now)
         return transitions + self._engine.advance(rule, device_id, given, now) if given else transitions
 
 
-def _missed(judge: Judge, known: Known, up_to: datetime) -> Iterator[datetime]:
+def _missed(compiled: CompiledRule, known: Known, up_to: datetime) -> Iterator[datetime]:
     """The openings since something was last known of the device, as long as that still counts."""
-    since = _since(judge, known)
-    if judge.rule.schedule and since is not None:
-        gap = judge.rule.rising_gap
-        yield from judge.rule.schedule.openings(since, up_to if gap is None else min(up_to, since + gap))
+    since = _since(compiled, known)
+    if compiled.rule.schedule and since is not None:
+        gap = compiled.rule.rising_gap
+        yield from compiled.rule.schedule.openings(since, up_to if gap is None else min(up_to, since + gap))
 
 
-def _judge_anew(judge: Judge, phase: Phase, known: Known, opened: datetime) -> Judged | None:
+def _evaluate_at_opening(compiled: CompiledRule, phase: Phase, known: Known, opened: datetime) -> Judged | None:
     """The verdict of what is known at an opening; None where it says nothing."""
-    since, rule = _since(judge, known), judge.rule
+    since, rule = _since(compiled, known), compiled.rule
     if since is None or since >= opened or (rule.rising_gap is not None and opened - since > rule.rising_gap):
         return None
-    verdict = _verdict(judge, phase, known, since)
+    verdict = _verdict(compiled, phase, known, since)
     if verdict is None:
         return None
     names = rule.judged | rule.quoted
@@ -136,8 +140,8 @@ def _judge_anew(judge: Judge, phase: Phase, known: Known, opened: datetime) -> J
     return Judged(opened, verdict, Reason.SCHEDULE, told, seen=since)
 
 
-def _since(judge: Judge, known: Known) -> datetime | None:
-    rule = judge.rule
+def _since(compiled: CompiledRule, known: Known) -> datetime | None:
+    rule = compiled.rule
     if rule.momentary or rule.gates:
         return None
     if not rule.set_by_event:
@@ -145,10 +149,10 @@ def _since(judge: Judge, known: Known) -> datetime | None:
     return max((known.event_ts[name] for name in rule.event_verdicts if name in known.event_ts), default=None)
 
 
-def _verdict(judge: Judge, phase: Phase, known: Known, since: datetime) -> Verdict:
-    if not judge.rule.set_by_event:
-        test = judge.when if phase is Phase.NORMAL else judge.holding
+def _verdict(compiled: CompiledRule, phase: Phase, known: Known, since: datetime) -> Verdict:
+    if not compiled.rule.set_by_event:
+        test = compiled.when if phase is Phase.NORMAL else compiled.holding
         return test(known.values) if test else None
-    held = any(verdict and known.event_ts.get(name) == since for name, verdict in judge.rule.event_verdicts.items())
-    measured = judge.holding if known.last_ts is not None and known.last_ts > since else None
+    held = any(verdict and known.event_ts.get(name) == since for name, verdict in compiled.rule.event_verdicts.items())
+    measured = compiled.holding if known.last_ts is not None and known.last_ts > since else None
     return held and not (measured and measured(known.values) is False)

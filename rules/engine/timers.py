@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 
-class Alarm(NamedTuple):
+class Timer(NamedTuple):
     """At `due`, look after the instance of a rule on a device; `silence` says that it is not for its timer."""
 
     due: datetime
@@ -23,22 +23,22 @@ class Clock(NamedTuple):
     ticked_at: datetime
 
 
-class Alarms:
+class TimerQueue:
     """A heap of alarms. One that has become pointless is not taken out: whoever looks finds nothing to do."""
 
     def __init__(self) -> None:
-        self._heap: list[Alarm] = []
+        self._heap: list[Timer] = []
 
-    def set(self, alarm: Alarm) -> None:
+    def set(self, timer: Timer) -> None:
         """Remembers an alarm."""
-        heappush(self._heap, alarm)
+        heappush(self._heap, timer)
 
     @property
     def next_due(self) -> datetime | None:
         """When the next alarm is due; None where there is none."""
         return self._heap[0].due if self._heap else None
 
-    def take(self, now: datetime) -> Iterator[Alarm]:
+    def take(self, now: datetime) -> Iterator[Timer]:
         """All that are due, those that are set meanwhile included."""
         while self._heap and self._heap[0].due <= now:
             yield heappop(self._heap)

@@ -102,6 +102,6 @@ def _play(rule: Rule, example: Iterable[Step], engine: Engine) -> Iterator[tuple
         if step.arrives or step.event:
             for number in _HOUSEHOLDS if step.households else (_DEVICE,):
                 sample = Sample(number, now, now, step.values, step.event, step.data)
-                moves += engine.judge(sample, rule.kind, now)
+                moves += engine.evaluate(sample, rule.kind, now)
         state = engine.instance(rule.name, _DEVICE)
         yield step, [*(move.to_phase for move in moves), state.phase if state else Phase.NORMAL]

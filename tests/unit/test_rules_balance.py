@@ -57,10 +57,10 @@ class Town:
         )
         self.engine.restore(states, memories, MIDNIGHT)
 
-    def judge(self, samples, restart_after=()):
+    def evaluate(self, samples, restart_after=()):
         found, kept, states = [], {}, {}
         for count, sample in enumerate(sorted(samples, key=lambda each: (each.received_at, each.device_id))):
-            found += self.engine.judge(sample, WATER_METER.name, sample.received_at)
+            found += self.engine.evaluate(sample, WATER_METER.name, sample.received_at)
             if count in restart_after:
                 kept |= {one.device_id: one for one in self.engine.drain_memories()}
                 states |= {one.device_id: one for one in self.engine.drain_changes().saved}
@@ -80,38 +80,38 @@ def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):
 
 def test_what_the_master_meter_counts_beyond_the_households_is_their_difference():
     town = Town(balance())
-    town.judge([*day_of(MASTER, 1.5), *households(0.1)])
+    town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
     assert town.found == pytest.approx(24 * (1.5 - 1.0))
 
 
 def test_the_ratio_of_master_to_households_does_not_depend_on_the_size_of_the_community():
     town = Town(balance("ratio"))
-    town.judge([*day_of(MASTER, 1.5), *households(0.1)])
+    town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
     assert town.found == pytest.approx(1.5)
 
 
 def test_nothing_is_compared_before_the_window_has_settled():
     town = Town(balance())
-    town.judge([*day_of(MASTER, 1.5, hours=range(-2, 30)), *households(0.1)])
+    town.evaluate([*day_of(MASTER, 1.5, hours=range(-2, 30)), *households(0.1)])
     assert town.found is None
 
 
 def test_a_household_that_is_late_by_less_than_the_settling_time_raises_no_false_alert():
     town = Town(balance())
     late = households(0.1, numbers=HOUSEHOLDS[:5], delay=5 * HOUR)
-    assert town.judge([*day_of(MASTER, 1.0), *late, *households(0.1, numbers=HOUSEHOLDS[5:])]) == []
+    assert town.evaluate([*day_of(MASTER, 1.0), *late, *households(0.1, numbers=HOUSEHOLDS[5:])]) == []
     assert town.found == pytest.approx(0, abs=1e-6)
 
 
 def test_where_too_few_households_have_reported_nothing_is_known():
     town = Town(balance())
-    assert town.judge([*day_of(MASTER, 1.5), *households(0.1, numbers=HOUSEHOLDS[:8])]) == []
+    assert town.evaluate([*day_of(MASTER, 1.5), *households(0.1, numbers=HOUSEHOLDS[:8])]) == []
     assert town.found is None
 
 
 def test_a_few_that_are_missing_are_taken_to_use_as_much_as_the_others():
     town = Town(balance())
-    assert town.judge([*day_of(MASTER, 1.0), *households(0.1, numbers=HOUSEHOLDS[:9])]) == []
+    assert town.evaluate([*day_of(MASTER, 1.0), *households(0.1, numbers=HOUSEHOLDS[:9])]) == []
     assert town.found == pytest.approx(0, abs=1e-6)
 
 
@@ -120,21 +120,21 @@ def test_a_household_meter_that_was_replaced_or_reads_zero_once_makes_no_loss():
     whole = households(0.1, numbers=HOUSEHOLDS[:8])
     zero_once = [replaced if hour != 7 else reading(10, 5, 0.0) for hour, replaced in enumerate(day_of(10, 0.1))]
     replaced = [*day_of(11, 0.1, hours=range(-2, 9)), *day_of(11, 0.1, start=0, hours=range(9, 34))]
-    town.judge([*day_of(MASTER, 1.0), *whole, *zero_once, *replaced])
+    town.evaluate([*day_of(MASTER, 1.0), *whole, *zero_once, *replaced])
     assert town.found == pytest.approx(0, abs=1e-6)
 
 
 def test_a_gap_across_midnight_hides_what_the_master_meter_counted():
     town = Town(balance())
     kept = [sample for sample in day_of(MASTER, 1.5) if not -0.5 < (sample.ts - MIDNIGHT) / HOUR < 3]
-    town.judge([*kept, *households(0.1)])
+    town.evaluate([*kept, *households(0.1)])
     assert town.found is None
 
 
 @pytest.mark.parametrize(("scope", "compared"), [("building", False), ("community", True), ("device", True)])
 def test_a_scope_says_which_master_meters_are_meant(scope, compared):
     town = Town(balance(scope=scope), scope="community")
-    town.judge([*day_of(MASTER, 1.5), *households(0.1)])
+    town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
     assert (town.found is not None) is compared
 
 
@@ -150,7 +150,7 @@ def test_delays_within_the_settling_time_and_restarts_change_no_transition(seed,
     ]
     prompt = [sample._replace(received_at=sample.ts) for sample in course]
     outcome = [
-        [replace(told, decided_at=MIDNIGHT, inputs={}) for told in Town(balance()).judge(each, restart)]
+        [replace(told, decided_at=MIDNIGHT, inputs={}) for told in Town(balance()).evaluate(each, restart)]
         for each, restart in ((prompt, ()), (course, restarts))
     ]
     assert outcome[0] == outcome[1]
@@ -189,7 +189,7 @@ def test_what_is_said_of_households_is_not_said_of_their_master_meter():
     raised = [
         told.device_id
         for number in (MASTER, HOUSEHOLDS[0])
-        for told in engine.judge(Sample(number, MIDNIGHT, MIDNIGHT, {"flow_m3_h": 4.0}), WATER_METER.name, MIDNIGHT)
+        for told in engine.evaluate(Sample(number, MIDNIGHT, MIDNIGHT, {"flow_m3_h": 4.0}), WATER_METER.name, MIDNIGHT)
     ]
     assert raised == [HOUSEHOLDS[0]]
 

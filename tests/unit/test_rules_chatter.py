@@ -19,7 +19,7 @@ def flicker(world, first, times, every=0.25):
     """Raises and clears an alert, so many times, `every` so many minutes."""
     for number in range(times):
         minute = first + number * every
-        world.judge(volts(minute, 245), volts(minute + every / 2, 230))
+        world.evaluate(volts(minute, 245), volts(minute + every / 2, 230))
 
 
 def raised(world):

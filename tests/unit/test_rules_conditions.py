@@ -26,7 +26,7 @@ VALUES = {"yes": True, "no": False}
 VERDICTS = {TRUE: True, FALSE: False, UNKNOWN: None}
 
 
-def judge(condition: Condition, **values):
+def evaluate(condition: Condition, **values):
     return compile_test(condition)(values)
 
 
@@ -48,13 +48,13 @@ def judge(condition: Condition, **values):
     ],
 )
 def test_a_comparison_is_strict_at_its_limit(how, limit, value, expected):
-    assert judge(Compare("field", how, limit), field=value) is expected
+    assert evaluate(Compare("field", how, limit), field=value) is expected
 
 
 @pytest.mark.parametrize("how", ["above", "below", "equals", "outside"])
 def test_a_missing_value_is_unknown(how):
     limit = (1.0, 2.0) if how == "outside" else 1.0
-    assert judge(Compare("field", how, limit), other=5) is None
+    assert evaluate(Compare("field", how, limit), other=5) is None
 
 
 @pytest.mark.parametrize("parts", [(a, b) for a in VERDICTS for b in VERDICTS], ids=str)
@@ -62,12 +62,12 @@ def test_combinations_follow_kleene(parts):
     verdicts = [VERDICTS[part] for part in parts]
     every = False if False in verdicts else None if None in verdicts else True
     some = True if True in verdicts else None if None in verdicts else False
-    assert judge(All(parts), **VALUES) is every
-    assert judge(Any(parts), **VALUES) is some
+    assert evaluate(All(parts), **VALUES) is every
+    assert evaluate(Any(parts), **VALUES) is some
 
 
 def test_the_opposite_of_unknown_is_unknown():
-    assert [judge(Not(part), **VALUES) for part in VERDICTS] == [False, True, None]
+    assert [evaluate(Not(part), **VALUES) for part in VERDICTS] == [False, True, None]
 
 
 conditions = st.recursive(
@@ -84,14 +84,14 @@ conditions = st.recursive(
 @given(st.lists(conditions, min_size=1, max_size=4))
 def test_not_all_is_any_not(parts):
     opposite = Any(tuple(map(Not, parts)))
-    assert negate(judge(All(tuple(parts)), **VALUES)) is judge(opposite, **VALUES)
+    assert negate(evaluate(All(tuple(parts)), **VALUES)) is evaluate(opposite, **VALUES)
 
 
 @given(conditions)
 def test_what_becomes_known_never_overturns_a_verdict(condition):
-    before = judge(condition, **VALUES)
+    before = evaluate(condition, **VALUES)
     if before is not None:
-        assert all(judge(condition, **VALUES, missing=value) is before for value in (True, False))
+        assert all(evaluate(condition, **VALUES, missing=value) is before for value in (True, False))
 
 
 @given(conditions, conditions)
@@ -100,8 +100,8 @@ def test_conditions_that_read_alike_are_alike(one, other):
 
 
 def test_on_telemetry_an_event_is_not_happening():
-    assert judge(Any((Happens(("fault",)), FALSE)), **VALUES) is False
-    assert judge(Any((Happens(("fault",)), TRUE)), **VALUES) is True
+    assert evaluate(Any((Happens(("fault",)), FALSE)), **VALUES) is False
+    assert evaluate(Any((Happens(("fault",)), TRUE)), **VALUES) is True
 
 
 def test_a_condition_names_its_fields_and_events_once():

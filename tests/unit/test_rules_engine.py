@@ -34,7 +34,7 @@ def at_once(**changed):
 
 def test_a_transition_tells_what_happened_where_and_why():
     world = World(rule(on_delay=minutes(1)))
-    (_, activated) = world.judge(volts(0, 245.5, delay=0.5), volts(1, 246))
+    (_, activated) = world.evaluate(volts(0, 245.5, delay=0.5), volts(1, 246))
     assert (activated.title, activated.message) == ("电压过高", "3 号楼 2 单元 101 e-101：245.5 V")
     assert activated.severity is Severity.WARNING
     assert activated.inputs == {
@@ -54,7 +54,7 @@ def test_a_transition_tells_what_happened_where_and_why():
 
 def test_the_end_of_an_alert_tells_what_held_it_and_what_cleared_it():
     world = World(at_once())
-    (_, ended) = world.judge(volts(0, 245), volts(1, 230))
+    (_, ended) = world.evaluate(volts(0, 245), volts(1, 230))
     assert ended.message.endswith("245 V")
     assert ended.inputs["values"] == {"voltage_v": 245}
     assert ended.inputs["cleared"]["values"] == {"voltage_v": 230}
@@ -64,7 +64,7 @@ def test_the_end_of_an_alert_tells_what_held_it_and_what_cleared_it():
 def test_inputs_are_json():
     world = World(rule(on_delay=minutes(1)), silent_rule(), event_rule(when=COVER, latch=True))
     world.tick(0)
-    world.judge(volts(0, 245), volts(1, 246), event(2, "cover_opened"))
+    world.evaluate(volts(0, 245), volts(1, 246), event(2, "cover_opened"))
     world.tick(60)
     assert len(world.transitions) == 5
     assert all(json.loads(json.dumps(told.inputs)) == told.inputs for told in world.transitions)
@@ -73,8 +73,8 @@ def test_inputs_are_json():
 def test_a_value_missing_in_the_sample_is_told_as_last_known_or_not_at_all():
     told_power = at_once(message="{power_w} W、{current_a} A、{relay_closed}")
     world = World(told_power)
-    world.judge(telemetry(0, voltage_v=230, power_w=1234.5678, relay_closed=True))
-    (activated,) = world.judge(volts(1, 245))
+    world.evaluate(telemetry(0, voltage_v=230, power_w=1234.5678, relay_closed=True))
+    (activated,) = world.evaluate(volts(1, 245))
     assert activated.message == "1234.568 W、未知 A、是"
     assert activated.inputs["last_known"] == {"power_w": 1234.5678, "relay_closed": True}
 
@@ -88,81 +88,81 @@ def test_events_tell_their_data_with_persons_masked_and_choices_in_chinese():
     )
     engine = Engine(RulePack((gate,)), START, lambda id_: replace(DEVICE, id=id_, kind=VEHICLE_GATE.name))
     data = {"plate_masked": "蒙K·A**34", "plate_hash": "9f2c", "direction": "in", "confidence": 0.5}
-    engine.judge(Sample(7, at(0), at(0), {"barrier_state": "down"}), VEHICLE_GATE.name, at(0))
-    told = engine.judge(Sample(7, at(1), at(1), {}, "vehicle_passed", data), VEHICLE_GATE.name, at(1))
+    engine.evaluate(Sample(7, at(0), at(0), {"barrier_state": "down"}), VEHICLE_GATE.name, at(0))
+    told = engine.evaluate(Sample(7, at(1), at(1), {}, "vehicle_passed", data), VEHICLE_GATE.name, at(1))
     assert told[0].message == "蒙K·A**34 进 0.5 落下"
     assert "9f2c" not in json.dumps(told[0].inputs)
 
 
 def test_ids_are_made_of_names_so_that_a_replay_gives_the_same_ones():
     first, second = World(at_once()), World(at_once())
-    first.judge(volts(0, 245))
-    second.judge(volts(0, 245, device_id=99))
+    first.evaluate(volts(0, 245))
+    second.evaluate(volts(0, 245, device_id=99))
     assert first.transitions[0].occurrence_id == second.transitions[0].occurrence_id
     assert first.transitions[0].device_id != second.transitions[0].device_id
 
 
 def test_devices_do_not_disturb_each_other():
     world = World(at_once())
-    world.judge(volts(0, 245), volts(0, 230, device_id=8), volts(1, 230, device_id=8))
+    world.evaluate(volts(0, 245), volts(0, 230, device_id=8), volts(1, 230, device_id=8))
     assert world.phase() == "active"
 
 
 def test_telemetry_that_is_not_newer_changes_nothing():
     world = World(at_once())
-    world.judge(volts(5, 245))
-    assert world.judge(volts(5, 230), volts(4, 230)) == []
+    world.evaluate(volts(5, 245))
+    assert world.evaluate(volts(5, 230), volts(4, 230)) == []
     assert world.phase() == "active"
 
 
 def test_kinds_without_rules_are_remembered_but_not_judged():
     world = World(at_once())
-    assert world.engine.judge(volts(0, 245), "gas_meter", at(0)) == []
+    assert world.engine.evaluate(volts(0, 245), "gas_meter", at(0)) == []
     assert [memory.last_ts for memory in world.engine.drain_memories()] == [at(0)]
 
 
 def test_an_instance_that_was_never_more_than_pending_leaves_nothing_to_store():
     world = World(rule())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     assert [state.phase for state, _ in world.stored.values()] == ["pending"]
-    world.judge(volts(1, 230))
+    world.evaluate(volts(1, 230))
     assert world.stored == {}
 
 
 def test_an_instance_that_was_active_is_stored_with_its_count():
     world = World(at_once())
-    world.judge(volts(0, 245), volts(1, 230))
+    world.evaluate(volts(0, 245), volts(1, 230))
     ((state, _),) = world.stored.values()
     assert (state.phase, state.sequence, state.opened_at) == ("normal", 1, None)
 
 
 def test_changes_are_reported_once():
     world = World(at_once())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     assert world.engine.drain_changes() == ([], [])
 
 
 def test_quiet_samples_change_nothing_that_is_stored():
     world = World(at_once(), silent_rule(), event_rule(until=RESTORED))
-    world.judge(*(volts(minute, 230) for minute in range(30)))
+    world.evaluate(*(volts(minute, 230) for minute in range(30)))
     assert world.stored == {}
 
 
 def test_a_restart_forgets_no_pending_alert_and_raises_no_open_one_again():
     world = World(rule())
-    world.judge(*(volts(minute, 245) for minute in range(10)))
+    world.evaluate(*(volts(minute, 245) for minute in range(10)))
     world.restart(minute=10)
     world.tick(10)
     assert path(world.transitions) == "normal pending active"
     world.restart(minute=11)
     world.tick(11)
-    world.judge(volts(11, 245))
+    world.evaluate(volts(11, 245))
     assert path(world.transitions) == "normal pending active"
 
 
 def test_another_logic_ends_the_occurrence_of_that_rule_only():
     world = World(at_once(), at_once(name="other"))
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     opened = {told.rule: told.occurrence_id for told in world.transitions}
     (ended,) = world.restart(at_once(on_delay=minutes(1)), at_once(name="other"), minute=5)
     assert (ended.rule, ended.reason, ended.to_phase) == ("voltage_high", Reason.RULE_CHANGED, "normal")
@@ -172,19 +172,19 @@ def test_another_logic_ends_the_occurrence_of_that_rule_only():
 
 def test_other_words_keep_the_occurrence_and_are_used_from_then_on():
     world = World(at_once())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     (reworded,) = world.restart(at_once(title="电压太高", severity=Severity.MAJOR), minute=5)
     assert (path([reworded]), reworded.at, reworded.reason) == ("active active", at(5), Reason.REWORDED)
     assert (reworded.title, reworded.severity) == ("电压太高", Severity.MAJOR)
     assert (reworded.occurrence_id, reworded.raises) == (world.transitions[0].occurrence_id, False)
     assert world.restart(minute=6) == []
-    (ended,) = world.judge(volts(6, 230))
+    (ended,) = world.evaluate(volts(6, 230))
     assert ended.title == "电压太高"
 
 
 def test_the_occurrence_of_a_rule_that_is_gone_is_ended():
     world = World(at_once())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     (ended,) = world.restart(at_once(name="other"), minute=5)
     assert (ended.rule, ended.reason, ended.to_phase) == ("voltage_high", Reason.RULE_CHANGED, "normal")
     assert ended.occurrence_id == world.transitions[0].occurrence_id
@@ -193,10 +193,10 @@ def test_the_occurrence_of_a_rule_that_is_gone_is_ended():
 
 def test_the_ids_of_a_rule_never_recur_even_if_it_was_gone_for_a_while():
     world = World(at_once())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     world.restart(at_once(name="other"), minute=5)
     world.restart(at_once(), minute=6)
-    world.judge(volts(7, 245))
+    world.evaluate(volts(7, 245))
     first, last = world.transitions[0], world.transitions[-1]
     assert (last.rule, last.sequence) == ("voltage_high", 2)
     assert first.occurrence_id != last.occurrence_id
@@ -204,7 +204,7 @@ def test_the_ids_of_a_rule_never_recur_even_if_it_was_gone_for_a_while():
 
 def test_a_pending_alert_of_a_changed_rule_starts_over():
     world = World(rule())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     (dropped,) = world.restart(rule(on_delay=minutes(3)), minute=1)
     assert (path([dropped]), dropped.occurrence_id) == ("pending normal", None)
     assert world.stored == {}
@@ -212,39 +212,39 @@ def test_a_pending_alert_of_a_changed_rule_starts_over():
 
 def test_the_order_of_events_survives_a_restart():
     world = World(event_rule(when=LOST, until=RESTORED))
-    world.judge(event(5, "power_restored"))
+    world.evaluate(event(5, "power_restored"))
     world.restart(minute=6)
-    assert world.judge(event(4, "power_lost"), event(5, "power_restored")) == []
+    assert world.evaluate(event(4, "power_lost"), event(5, "power_restored")) == []
 
 
 def test_a_frozen_engine_still_judges_what_the_samples_themselves_prove():
     world = World(rule())
     world.tick(0, live=False)
-    world.judge(*(volts(minute, 245) for minute in range(9)))
+    world.evaluate(*(volts(minute, 245) for minute in range(9)))
     assert world.tick(10, live=False) == []
-    world.judge(volts(10, 245))
+    world.evaluate(volts(10, 245))
     assert world.phase() == "active"
 
 
 def test_a_rule_on_trial_is_judged_and_all_that_it_tells_is_marked():
     world = World(at_once(shadow=True), at_once(name="other"))
-    world.judge(volts(0, 245), volts(1, 230))
+    world.evaluate(volts(0, 245), volts(1, 230))
     assert [told.shadow for told in world.transitions if told.rule == "voltage_high"] == [True, True]
     assert not any(told.shadow for told in world.transitions if told.rule == "other")
 
 
 def test_what_a_rule_on_trial_has_open_ends_in_the_shadow_when_the_trial_is_over():
     world = World(at_once(shadow=True))
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     (ended,) = world.restart(at_once(), minute=1)
     assert (ended.to_phase, ended.reason, ended.shadow) == ("normal", Reason.RULE_CHANGED, True)
-    (raised,) = world.judge(volts(2, 245))
+    (raised,) = world.evaluate(volts(2, 245))
     assert (raised.sequence, raised.shadow) == (2, False)
 
 
 def test_an_engine_with_other_rules_goes_on_in_the_time_of_the_one_before():
     world = World(silent_rule())
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     world.restart(silent_rule(), at_once(), minute=40, clock=world.engine.clock)
     assert world.tick(50)[0].at == at(50)

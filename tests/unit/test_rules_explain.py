@@ -34,7 +34,7 @@ def last_words(world):
 
 def test_an_alert_tells_its_value_its_limit_since_when_and_for_how_long():
     world = World(rule(allowed_gap=minutes(5)))
-    world.judge(*(volts(minute, 245) for minute in (0, 4, 8, 10)))
+    world.evaluate(*(volts(minute, 245) for minute in (0, 4, 8, 10)))
     assert last_words(world) == (
         "电压 245 V，高于限值 242 V（1月1日 08:08:00测得）。",
         "自1月1日 08:00:00起持续满 10 分钟，1月1日 08:10:00报警。",
@@ -43,9 +43,9 @@ def test_an_alert_tells_its_value_its_limit_since_when_and_for_how_long():
 
 def test_what_is_pending_tells_what_it_waits_for():
     world = World(rule())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     assert last_words(world)[-1] == "这一情况须持续 10 分钟才会报警，从1月1日 08:00:00起计时。"
-    world.judge(volts(1, 230))
+    world.evaluate(volts(1, 230))
     assert last_words(world) == (
         "电压 230 V，低于限值 238 V（1月1日 08:01:00测得）。",
         "情况没有持续到规定的时间，因此没有报警。",
@@ -54,33 +54,33 @@ def test_what_is_pending_tells_what_it_waits_for():
 
 def test_a_recovery_tells_the_value_that_ended_it():
     world = World(rule(on_delay=timedelta()))
-    world.judge(volts(0, 245), volts(1, 236))
+    world.evaluate(volts(0, 245), volts(1, 236))
     assert last_words(world)[0] == "电压 236 V，低于限值 238 V（1月1日 08:01:00测得）。"
-    world.judge(volts(3, 235), volts(5, 235))
+    world.evaluate(volts(3, 235), volts(5, 235))
     world.tick(6)
     assert last_words(world)[-1] == "自1月1日 08:01:00起持续满 5 分钟，报警于1月1日 08:06:00结束。"
 
 
 def test_without_an_end_of_its_own_a_recovery_tells_what_no_longer_holds():
     world = World(rule(until=None, on_delay=timedelta(), off_delay=timedelta()))
-    world.judge(volts(0, 245), volts(1, 236))
+    world.evaluate(volts(0, 245), volts(1, 236))
     assert last_words(world)[0] == "电压 236 V，没有高于限值 242 V（1月1日 08:01:00测得）。"
 
 
 def test_of_alternatives_only_those_that_held_are_told_and_of_parts_all():
     low, high = Compare("voltage_v", "below", 200), Compare("voltage_v", "outside", (210, 242))
     world = World(rule(when=Any((low, high)), until=None, on_delay=timedelta()))
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     assert last_words(world)[0] == "电压 245 V，超出 210 V 至 242 V 的范围（1月1日 08:00:00测得）。"
     world = World(rule(when=All((Compare("voltage_v", "above", 240), high)), until=None, on_delay=timedelta()))
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     assert last_words(world)[0].count("；") == 1
 
 
 def test_of_parts_of_a_whole_that_no_longer_holds_those_that_do_not_are_told():
     parts = (Compare("voltage_v", "above", 240), Compare("power_w", "above", 100))
     world = World(rule(when=All(parts), until=None, on_delay=timedelta(), off_delay=timedelta()))
-    world.judge(volts(0, 245, power_w=200), volts(1, 246, power_w=50))
+    world.evaluate(volts(0, 245, power_w=200), volts(1, 246, power_w=50))
     assert last_words(world)[0] == "有功功率 50 W，没有高于限值 100 W（1月1日 08:01:00测得）。"
 
 
@@ -107,7 +107,7 @@ def test_a_balance_is_told_whatever_its_scope_and_its_gap(value):
 
 def test_an_event_is_told_by_its_name_and_time():
     world = World(event_rule(when=COVER, latch=True))
-    world.judge(event(0, "cover_opened"))
+    world.evaluate(event(0, "cover_opened"))
     raised, latched = map(words, world.transitions)
     assert raised == ("设备报告“开表盖”（1月1日 08:00:00）。", "规则不要求持续时间，1月1日 08:00:00即报警。")
     assert latched[-1] == "按规则，报警须经人工确认才会结束。"
@@ -115,7 +115,7 @@ def test_an_event_is_told_by_its_name_and_time():
 
 def test_an_event_that_is_over_at_once_ends_when_it_has_not_come_again():
     world = World(event_rule(when=COVER, off_delay=minutes(10)))
-    world.judge(event(0, "cover_opened"))
+    world.evaluate(event(0, "cover_opened"))
     assert last_words(world) == ("此后须 10 分钟没有再次发生，报警才会结束，从1月1日 08:00:00起计时。",)
     world.tick(10)
     assert last_words(world) == ("自1月1日 08:00:00起 10 分钟没有再次发生，报警于1月1日 08:10:00结束。",)
@@ -124,18 +124,18 @@ def test_an_event_that_is_over_at_once_ends_when_it_has_not_come_again():
 def test_silence_is_told_by_the_last_arrival_and_what_was_allowed():
     world = World(silent_rule())
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     world.tick(50)
     assert last_words(world)[0] == (
         "最后一次收到新数据是在1月1日 08:00:00，此后超过3 个上报周期（每个 15 分钟）加 5 分钟没有新数据。"
     )
-    world.judge(volts(60, 230))
+    world.evaluate(volts(60, 230))
     assert last_words(world) == ("设备恢复上报，数据于1月1日 09:00:00收到。", "报警于1月1日 09:00:00结束。")
 
 
 def test_a_person_who_closes_it_is_named_and_told_that_it_stays_mute():
     world = World(rule(on_delay=timedelta()))
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     (closed,) = world.engine.close("voltage_high", 7, at(5), "王师傅")
     assert words(closed) == (
         "王师傅 于1月1日 08:05:00关闭了报警。",
@@ -208,4 +208,4 @@ def played(shipped):
             yield from engine.tick(now, live=True)
             if step.arrives or step.event:
                 sample = Sample(device.id, now, now, step.values, step.event, step.data)
-                yield from engine.judge(sample, shipped.kind, now)
+                yield from engine.evaluate(sample, shipped.kind, now)

@@ -52,7 +52,7 @@ class Town:
         for number in numbers:
             kind = GATEWAY.name if number == 1000 else ELECTRICITY_METER.name
             sample = Sample(number, at(minute), at(minute), values or {"voltage_v": 230.0})
-            self.transitions += self.engine.judge(sample, kind, at(minute))
+            self.transitions += self.engine.evaluate(sample, kind, at(minute))
 
     def tick(self, *minutes_):
         for minute in minutes_:

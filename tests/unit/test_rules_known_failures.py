@@ -52,15 +52,15 @@ def water(*readings, rules):
     engine, found = Engine(rules, START, lambda _: device), []
     for hour, volume in readings:
         now = START + timedelta(hours=hour)
-        found += engine.judge(Sample(1, now, now, {"volume_m3": volume}), WATER_METER.name, now)
+        found += engine.evaluate(Sample(1, now, now, {"volume_m3": volume}), WATER_METER.name, now)
     return found
 
 
 def test_prometheus_15175_a_restart_forgets_neither_what_is_pending_nor_what_is_firing():
     world = World(rule(), replace(AT_ONCE, name="firing"))
-    world.judge(*(volts(minute, 245) for minute in range(9)))
+    world.evaluate(*(volts(minute, 245) for minute in range(9)))
     world.restart(minute=9)
-    world.judge(volts(9, 245), volts(10, 245), volts(11, 245))
+    world.evaluate(volts(9, 245), volts(10, 245), volts(11, 245))
     assert path([told for told in world.transitions if told.rule == "voltage_high"]) == "normal pending active"
     assert path([told for told in world.transitions if told.rule == "firing"]) == "normal active"
 
@@ -68,19 +68,19 @@ def test_prometheus_15175_a_restart_forgets_neither_what_is_pending_nor_what_is_
 def test_home_assistant_56642_a_reload_of_other_rules_keeps_the_time_that_is_pending():
     world = World(rule(), replace(AT_ONCE, name="other"))
     world.tick(0)
-    world.judge(*(volts(minute, 245) for minute in range(9)))
+    world.evaluate(*(volts(minute, 245) for minute in range(9)))
     changed = replace(AT_ONCE, name="other", on_delay=minutes(1))
     world.restart(rule(), changed, minute=9, clock=world.engine.clock)
-    world.judge(volts(9, 245))
+    world.evaluate(volts(9, 245))
     (raised,) = [told for told in world.tick(10) if told.rule == "voltage_high"]
     assert (raised.to_phase, raised.at) == (Phase.ACTIVE, at(10))
 
 
 def test_victoriametrics_865_data_that_come_late_or_not_at_all_end_no_live_alert():
     world = World(AT_ONCE)
-    world.judge(volts(60, 245))
-    world.judge(*(volts(minute, 230, delay=61 - minute) for minute in range(50, 60)))
-    world.judge(volts(62, None))
+    world.evaluate(volts(60, 245))
+    world.evaluate(*(volts(minute, 230, delay=61 - minute) for minute in range(50, 60)))
+    world.evaluate(volts(62, None))
     world.tick(10_000)
     assert world.phase() == "active"
 
@@ -94,34 +94,34 @@ def test_thingsboard_gateway_1014_a_gateway_that_fails_is_one_notice():
 
 def test_thingsboard_15583_two_messages_a_millisecond_apart_raise_one_alert():
     world = World(AT_ONCE)
-    world.judge(volts(0, 245), volts(1 / 60_000, 246))
+    world.evaluate(volts(0, 245), volts(1 / 60_000, 246))
     assert path(world.transitions) == "normal active"
 
 
 def test_thingsboard_7909_an_offline_alert_ends_with_the_next_fresh_sample():
     world = World(silent_rule())
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     world.tick(60)
     world.restart(minute=61)
-    world.judge(volts(62, 230))
+    world.evaluate(volts(62, 230))
     assert path(world.transitions) == "normal active normal"
 
 
 def test_thingsboard_14210_a_gap_never_satisfies_a_duration():
     world = World(rule())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     world.tick(60)
-    world.judge(volts(61, 245))
+    world.evaluate(volts(61, 245))
     assert path(world.transitions) == "normal pending"
 
 
 def test_kapacitor_815_a_late_backfill_ends_no_absence():
     world = World(silent_rule())
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     world.tick(120)
-    world.judge(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45, 60)))
+    world.evaluate(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45, 60)))
     assert world.phase("meter_silent") == "active"
 
 
@@ -138,10 +138,10 @@ def test_thingsboard_alarm_rule_state_what_is_delivered_again_is_not_counted_aga
     device = Device(1, "c1", "e1", ELECTRICITY_METER.name)
     engine = Engine(shipped("electricity_power_unstable"), START, lambda _: device)
     twice = [Sample(1, at(minute), at(minute), {}, "power_lost") for minute in (1, 1, 10, 10, 1, 10)]
-    found = [told for sample in twice for told in engine.judge(sample, device.kind, at(20))]
+    found = [told for sample in twice for told in engine.evaluate(sample, device.kind, at(20))]
     assert found == []
     third = Sample(1, at(30), at(30), {}, "power_lost")
-    assert [told.to_phase for told in engine.judge(third, device.kind, at(30))][:1] == [Phase.ACTIVE]
+    assert [told.to_phase for told in engine.evaluate(third, device.kind, at(30))][:1] == [Phase.ACTIVE]
 
 
 def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(tmp_path):
@@ -151,11 +151,11 @@ def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(
     opening = late + 8 * 60
     world.tick(late)
     for minute in range(late + 1, opening):
-        world.judge(volts(minute, 245))
+        world.evaluate(volts(minute, 245))
         world.tick(minute)
     assert world.transitions == []
     world.tick(opening)
-    world.judge(*(volts(opening + minute, 245) for minute in range(12)))
+    world.evaluate(*(volts(opening + minute, 245) for minute in range(12)))
     assert [(told.to_phase, told.at) for told in world.transitions] == [
         (Phase.PENDING, at(opening)), (Phase.ACTIVE, at(opening + 10)),
     ]  # fmt: skip
@@ -188,20 +188,20 @@ def test_alertmanager_3932_a_storm_is_told_in_a_few_messages_and_none_is_lost():
 
 def test_a_deadline_that_passed_while_we_were_away_waits_until_all_that_was_sent_has_been_judged():
     world = World(rule())
-    world.judge(volts(0, 245), volts(2, 245))
+    world.evaluate(volts(0, 245), volts(2, 245))
     world.restart(minute=30)
     assert world.tick(30, live=False) == []
-    world.judge(*(volts(minute, 230, delay=30 - minute) for minute in (4, 6, 8)))
+    world.evaluate(*(volts(minute, 230, delay=30 - minute) for minute in (4, 6, 8)))
     world.tick(31)
     assert path(world.transitions) == "normal pending normal"
 
 
 def test_a_deadline_that_passed_while_we_were_away_needs_a_fresh_sample():
     world = World(rule())
-    world.judge(volts(0, 245), volts(2, 245))
+    world.evaluate(volts(0, 245), volts(2, 245))
     world.restart(minute=30)
     assert world.tick(30) == world.tick(31) == []
-    assert world.judge(volts(32, 245)) == []
+    assert world.evaluate(volts(32, 245)) == []
     assert world.engine.instance("voltage_high", DEVICE.id).deadline == at(42)
 
 
@@ -218,20 +218,20 @@ def test_even_a_wait_that_was_all_but_over_needs_a_fresh_sample_after_catching_u
     on_delay, volts_until_away, waiting, brought_to_light, away
 ):
     world = World(rule(on_delay=minutes(on_delay)))
-    world.judge(*(volts(minute, value) for minute, value in enumerate(volts_until_away)))
+    world.evaluate(*(volts(minute, value) for minute, value in enumerate(volts_until_away)))
     if away == "restarted":
         world.restart(minute=30)
     else:
         world.tick(9.5, live=False)
     assert [world.tick(minute) for minute in (30, 31, 60)] == [[], [], []]
     assert world.phase() == waiting
-    came = world.judge(volts(61, 230))
+    came = world.evaluate(volts(61, 230))
     assert (path(came), came[0].at) == (brought_to_light, at(10))
 
 
 def test_what_an_event_began_ripens_as_soon_as_all_that_was_sent_meanwhile_is_known():
     world = World(event_rule(until=RESTORED, on_delay=minutes(10)))
-    world.judge(event(0, "power_lost"))
+    world.evaluate(event(0, "power_lost"))
     world.restart(minute=30)
     assert world.tick(30, live=False) == []
     (raised,) = world.tick(31)
@@ -240,8 +240,8 @@ def test_what_an_event_began_ripens_as_soon_as_all_that_was_sent_meanwhile_is_kn
 
 def test_a_restart_neither_loses_an_event_nor_repeats_it():
     world = World(event_rule(when=COVER, latch=True), event_rule(name="lost", when=LOST, latch=True))
-    world.judge(event(0, "cover_opened"))
+    world.evaluate(event(0, "cover_opened"))
     world.restart(minute=1)
-    world.judge(event(0, "cover_opened"), event(2, "power_lost"))
+    world.evaluate(event(0, "cover_opened"), event(2, "power_lost"))
     assert Counter(told.rule for told in world.transitions if told.raises) == {"power_lost": 1, "lost": 1}
     assert isinstance(world.engine.instance("lost", DEVICE.id), InstanceState)

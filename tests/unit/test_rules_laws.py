@@ -117,7 +117,7 @@ def minute_of(sample):
 
 def run(one_rule, samples):
     world = World(one_rule)
-    world.judge(*samples)
+    world.evaluate(*samples)
     world.tick(END)
     return outcome(world.transitions)
 
@@ -129,7 +129,7 @@ def test_ticks_inserted_anywhere_change_no_transition(one_rule, samples, ticks):
         [*((minute_of(s), 1, s) for s in samples), *((tick, 0, None) for tick in ticks)], key=lambda entry: entry[:2]
     ):
         if sample:
-            world.judge(sample)
+            world.evaluate(sample)
         else:
             world.tick(minute)
     world.tick(END)
@@ -140,10 +140,10 @@ def test_ticks_inserted_anywhere_change_no_transition(one_rule, samples, ticks):
 def test_duplicates_and_older_samples_change_nothing(one_rule, samples, data):
     world = World(one_rule)
     for count, sample in enumerate(samples, 1):
-        world.judge(sample)
+        world.evaluate(sample)
         stored = dict(world.stored)
         for again in data.draw(st.lists(st.sampled_from(samples[:count]), max_size=3)):
-            assert world.judge(again) == []
+            assert world.evaluate(again) == []
         assert world.stored == stored
 
 
@@ -160,7 +160,7 @@ def test_stopping_and_restoring_anywhere_gives_the_same_transitions(one_rule, sa
     for count, sample in enumerate(samples):
         if count in stops:
             stop_and_restore(world, minute_of(sample))
-        world.judge(sample)
+        world.evaluate(sample)
     stop_and_restore(world, minute_of(samples[-1]) if samples else 0)
     world.tick(END)
     assert outcome(world.transitions) == run(one_rule, samples)
@@ -174,7 +174,7 @@ def test_whatever_comes_due_while_nothing_runs_the_next_sample_brings_to_light(o
         if count in stops:
             assert world.restart(minute=minute_of(sample)) == []
             world.tick(minute_of(sample))
-        world.judge(sample)
+        world.evaluate(sample)
     world.tick(END)
     assert outcome(world.transitions) == run(one_rule, samples)
 
@@ -183,7 +183,7 @@ def test_whatever_comes_due_while_nothing_runs_the_next_sample_brings_to_light(o
 def test_at_most_one_occurrence_is_open_and_none_comes_twice(one_rule, samples, closed_at):
     world = World(one_rule)
     for count, sample in enumerate(samples):
-        world.judge(sample)
+        world.evaluate(sample)
         if count in closed_at:
             world.close(minute_of(sample))
     opened = [told for told in world.transitions if told.to_phase in OPEN and told.from_phase not in OPEN]
@@ -199,9 +199,9 @@ def test_at_most_one_occurrence_is_open_and_none_comes_twice(one_rule, samples, 
 def test_unknown_ends_no_alert(one_rule, samples, unknowns):
     world = World(one_rule)
     last = minute_of(samples[-1]) if samples else 0
-    world.judge(*samples, *(volts(last + minute, 245) for minute in range(1, 10)))
+    world.evaluate(*samples, *(volts(last + minute, 245) for minute in range(1, 10)))
     assert world.phase() == "active"
-    world.judge(*(volts(last + 10 + minute_of(sample), MISSING) for sample in unknowns))
+    world.evaluate(*(volts(last + 10 + minute_of(sample), MISSING) for sample in unknowns))
     world.tick(END)
     assert world.phase() == "active"
 
@@ -228,7 +228,7 @@ def test_an_occurrence_never_moves_back_in_time_whatever_the_order_of_arrival(on
     world = World(one_rule)
     for minute in order:
         content = data.draw(st.one_of(readings, happenings))
-        world.judge(event(minute, content) if isinstance(content, str) else volts(minute, content))
+        world.evaluate(event(minute, content) if isinstance(content, str) else volts(minute, content))
         if data.draw(st.booleans()):
             world.tick(minute + 20)
     times = [told.at for told in world.transitions if told.occurrence_id]
@@ -239,7 +239,7 @@ def test_an_occurrence_never_moves_back_in_time_whatever_the_order_of_arrival(on
 @given(rules, courses())
 def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, samples):
     world = World(one_rule)
-    world.judge(*(sample._replace(device_id=id_) for sample in samples for id_ in (DEVICE.id, 8, 9)))
+    world.evaluate(*(sample._replace(device_id=id_) for sample in samples for id_ in (DEVICE.id, 8, 9)))
     world.tick(END)
     by_device = [
         [

@@ -120,39 +120,39 @@ def losses(*at):
 
 def test_a_rule_on_a_repeated_event_waits_until_it_has_been_often_enough():
     world = World(often())
-    assert world.judge(*losses(0, 4)) == []
-    assert path(world.judge(*losses(9))) == "normal active recovering"
+    assert world.evaluate(*losses(0, 4)) == []
+    assert path(world.evaluate(*losses(9))) == "normal active recovering"
     world.tick(40)
     assert world.phase("power_lost") == "normal"
 
 
 def test_an_event_that_is_delivered_again_has_happened_once():
     world = World(often())
-    assert world.judge(*losses(0, 0, 4, 4, 0)) == []
+    assert world.evaluate(*losses(0, 0, 4, 4, 0)) == []
 
 
 def test_events_that_are_too_far_apart_do_not_repeat():
     world = World(often())
-    assert world.judge(*losses(0, 6, 12, 18)) == []
+    assert world.evaluate(*losses(0, 6, 12, 18)) == []
 
 
 def test_an_event_that_counts_at_once_needs_no_repetition():
     world = World(often(when=Any((COVER, often().when))))
-    assert world.judge(*losses(0)) == []
-    assert path(world.judge(event(1, "cover_opened"))) == "normal active recovering"
+    assert world.evaluate(*losses(0)) == []
+    assert path(world.evaluate(event(1, "cover_opened"))) == "normal active recovering"
 
 
 def test_repetition_is_counted_across_a_restart():
     world = World(often())
-    world.judge(*losses(0, 4))
+    world.evaluate(*losses(0, 4))
     world.restart(minute=5)
-    assert path(world.judge(*losses(9))) == "normal active recovering"
+    assert path(world.evaluate(*losses(9))) == "normal active recovering"
 
 
 def test_a_voltage_that_sags_again_and_again_raises_one_alert_and_ends_by_itself():
     track = rises(3, 20)
     world = World(rule(when=Compare(track.field.name, "equals", True, track), until=None, on_delay=minutes(0)))
-    world.judge(*(volts(minute, 190 if minute % 4 == 1 else 230) for minute in range(12)))
+    world.evaluate(*(volts(minute, 190 if minute % 4 == 1 else 230) for minute in range(12)))
     assert path(world.transitions) == "normal active"
-    world.judge(*(volts(minute, 230) for minute in range(12, 40)))
+    world.evaluate(*(volts(minute, 230) for minute in range(12, 40)))
     assert world.phase() == "normal"

@@ -37,7 +37,7 @@ def scheduled(**changed):
 def steady(world, value, first, last, step=5):
     for minute in range(first, last + 1, step):
         world.tick(minute)
-        world.judge(volts(minute, value))
+        world.evaluate(volts(minute, value))
 
 
 def test_while_the_calendar_is_closed_nothing_is_raised():
@@ -51,7 +51,7 @@ def test_while_the_calendar_is_closed_nothing_is_raised():
 def test_a_condition_that_was_true_before_the_opening_starts_its_delay_at_the_opening(seen_by):
     world = World(scheduled())
     steady(world, 245, 0, 55)
-    world.tick(60) if seen_by == "tick" else world.judge(volts(61, 245))
+    world.tick(60) if seen_by == "tick" else world.evaluate(volts(61, 245))
     (pending,) = world.transitions
     assert (path([pending]), pending.at, pending.reason) == ("normal pending", at(60), Reason.SCHEDULE)
     assert pending.inputs["values"] == {"voltage_v": 245}
@@ -59,14 +59,14 @@ def test_a_condition_that_was_true_before_the_opening_starts_its_delay_at_the_op
         at(55).isoformat(),
         {"name": "early", "label": "凌晨"},
     )
-    world.judge(volts(65, 245))
+    world.evaluate(volts(65, 245))
     assert world.tick(70)[0].at == at(70)
     assert world.phase() == "active"
 
 
 def test_a_device_that_speaks_only_of_changes_is_judged_at_the_opening_too():
     world = World(event_rule(when=LOST, until=RESTORED, on_delay=minutes(5), schedule=EARLY))
-    world.judge(event(10, "power_lost"))
+    world.evaluate(event(10, "power_lost"))
     world.tick(60)
     (pending, active) = [*world.transitions, *world.tick(65)]
     assert (pending.at, active.at, pending.inputs["ts"]) == (at(60), at(65), at(10).isoformat())
@@ -74,9 +74,9 @@ def test_a_device_that_speaks_only_of_changes_is_judged_at_the_opening_too():
 
 def test_what_was_known_too_long_ago_starts_nothing_at_an_opening():
     world = World(scheduled())
-    world.judge(volts(40, 245))
+    world.evaluate(volts(40, 245))
     assert world.tick(60) == []
-    world.judge(volts(62, 245))
+    world.evaluate(volts(62, 245))
     assert world.transitions[0].at == at(62)
 
 
@@ -115,7 +115,7 @@ def test_a_timer_that_would_run_out_with_the_closing_does_not():
 
 def test_a_timer_that_ran_out_before_the_closing_counts_even_if_both_are_seen_together():
     world = World(scheduled(allowed_gap=minutes(60)))
-    world.judge(volts(165, 245))
+    world.evaluate(volts(165, 245))
     assert path(world.tick(200)) == "pending active normal"
     assert [told.at for told in world.transitions[1:]] == [at(175), at(180)]
 
@@ -161,16 +161,16 @@ def test_a_closing_that_came_while_we_were_away_is_made_up_for():
 
 def test_an_event_out_of_hours_raises_nothing():
     world = World(event_rule(when=COVER, latch=True, schedule=EARLY))
-    world.judge(event(30, "cover_opened"))
+    world.evaluate(event(30, "cover_opened"))
     assert world.tick(60) == []
-    world.judge(event(90, "cover_opened"))
+    world.evaluate(event(90, "cover_opened"))
     assert world.phase("power_lost") == "latched"
 
 
 def test_silence_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
     world = World(silent_rule(schedule=EARLY))
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     assert world.tick(55) == []
     (raised,) = world.tick(61)
     assert (raised.to_phase, raised.at) == ("active", at(60))
@@ -183,7 +183,7 @@ def test_silence_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
 def test_a_silence_that_waits_is_dropped_at_the_closing_and_waits_anew():
     world = World(silent_rule(schedule=EARLY, on_delay=minutes(100)))
     world.tick(0)
-    world.judge(volts(100, 230))
+    world.evaluate(volts(100, 230))
     world.tick(150)
     assert path(world.tick(181)) == "pending normal"
     assert world.tick(DAY) == []
@@ -194,9 +194,9 @@ def test_a_silence_that_waits_is_dropped_at_the_closing_and_waits_anew():
 def test_a_device_that_is_heard_while_the_calendar_is_closed_is_not_silent_at_the_opening():
     world = World(silent_rule(schedule=EARLY))
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     world.tick(52)
-    world.judge(volts(55, 230))
+    world.evaluate(volts(55, 230))
     assert world.tick(61) == []
     assert world.tick(106)[0].at == at(105)
 
@@ -217,15 +217,15 @@ def test_a_calendar_that_opens_proves_nothing_that_no_sample_has_proved_since_we
             on_close=OnClose.HOLD,
         )
     )
-    world.judge(volts(0, 245), volts(1, 230))
+    world.evaluate(volts(0, 245), volts(1, 230))
     world.restart(minute=30)
     assert world.tick(30) == world.tick(31) == []
-    assert path(world.judge(volts(32, 230))) == "recovering normal"
+    assert path(world.evaluate(volts(32, 230))) == "recovering normal"
 
 
 def test_an_event_at_the_moment_of_opening_is_what_holds_the_alert_whenever_the_clock_comes_to_it():
     world = World(scheduled(when=Any((LOST, HIGH)), until=None, on_delay=minutes(0)))
-    world.judge(volts(59, 245), event(60, "power_lost"))
+    world.evaluate(volts(59, 245), event(60, "power_lost"))
     world.tick(61)
     assert path(world.transitions) == "normal active"
     assert world.engine.instance("voltage_high", 7).inputs["event"] == "power_lost"

@@ -45,7 +45,7 @@ class Site(World):
 def test_of_a_device_that_is_withdrawn_nothing_is_raised(service):
     site = Site(AT_ONCE, silent_rule(), event_rule(when=COVER, latch=True))
     site.become(service, 0)
-    site.judge(volts(1, 245), event(2, "cover_opened"))
+    site.evaluate(volts(1, 245), event(2, "cover_opened"))
     site.tick(500)
     assert site.transitions == []
     assert site.memory.values == {"voltage_v": 245}
@@ -54,7 +54,7 @@ def test_of_a_device_that_is_withdrawn_nothing_is_raised(service):
 @pytest.mark.parametrize("service", WITHDRAWN)
 def test_what_is_open_or_pending_ends_when_the_device_is_withdrawn(service):
     site = Site(AT_ONCE, rule(name="patient"), event_rule(when=COVER, latch=True))
-    site.judge(volts(1, 245), event(2, "cover_opened"))
+    site.evaluate(volts(1, 245), event(2, "cover_opened"))
     ended = site.become(service, 3)
     assert {(told.rule, told.to_phase, told.reason) for told in ended} == {
         (name, "normal", Reason.SERVICE) for name in ("voltage_high", "patient", "power_lost")
@@ -67,13 +67,13 @@ def test_a_device_that_was_never_heard_is_not_silent_after_its_handover():
     site.become(Service.COMMISSIONING, 0)
     site.become(Service.IN_SERVICE, 10)
     assert site.tick(500) == []
-    site.judge(volts(501, 230))
+    site.evaluate(volts(501, 230))
     assert site.tick(551)[0].at == at(551)
 
 
 def test_silence_counts_from_the_return_of_a_device_that_was_heard_before():
     site = Site(silent_rule())
-    site.judge(volts(0, 230))
+    site.evaluate(volts(0, 230))
     site.become(Service.RETIRED, 10)
     assert site.tick(200) == []
     site.become(Service.IN_SERVICE, 300)
@@ -84,7 +84,7 @@ def test_silence_counts_from_the_return_of_a_device_that_was_heard_before():
 def test_out_of_service_a_device_is_judged_and_nobody_is_told():
     site = Site(AT_ONCE, silent_rule())
     site.become(Service.OUT_OF_SERVICE, 0)
-    (raised,) = site.judge(volts(1, 245))
+    (raised,) = site.evaluate(volts(1, 245))
     assert [cause.cause for cause in raised.suppressed] == ["out_of_service"]
     (silent,) = site.tick(60)
     assert [cause.cause for cause in silent.suppressed] == ["out_of_service"]
@@ -92,7 +92,7 @@ def test_out_of_service_a_device_is_judged_and_nobody_is_told():
 
 def test_the_same_registry_read_again_changes_nothing():
     site = Site(AT_ONCE, silent_rule())
-    site.judge(volts(0, 245))
+    site.evaluate(volts(0, 245))
     assert site.become(Service.IN_SERVICE, 1) == []
     assert site.phase() == "active"
     assert path(site.tick(60)) == "normal active"

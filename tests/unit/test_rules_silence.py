@@ -24,7 +24,7 @@ MAINS_LOST = event_rule(until=RESTORED, title="停电", explains_silence=True)
 def a_heard_world(**changed):
     world = World(silent_rule(**changed))
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     return world
 
 
@@ -45,7 +45,7 @@ def test_the_time_of_silence_does_not_depend_on_the_tick_that_finds_it():
 def test_every_arrival_puts_silence_off():
     world = a_heard_world()
     for minute in range(15, 300, 15):
-        world.judge(volts(minute, 230))
+        world.evaluate(volts(minute, 230))
         world.tick(minute + 14)
     assert world.transitions == []
     assert world.tick(285 + 50)[0].at == at(285 + 50)
@@ -54,7 +54,7 @@ def test_every_arrival_puts_silence_off():
 def test_a_fresh_sample_ends_silence():
     world = a_heard_world()
     world.tick(60)
-    (ended,) = world.judge(volts(61, 230))
+    (ended,) = world.evaluate(volts(61, 230))
     assert (path([ended]), ended.at, ended.reason) == ("active normal", at(61), Reason.ARRIVAL)
     assert world.tick(61 + 50)[0].to_phase == "active"
 
@@ -62,22 +62,22 @@ def test_a_fresh_sample_ends_silence():
 def test_a_late_backfill_ends_no_silence():
     world = a_heard_world()
     world.tick(120)
-    assert world.judge(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45))) == []
+    assert world.evaluate(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45))) == []
     assert world.phase(NAME) == "active"
-    world.judge(volts(120, 230, delay=5))
+    world.evaluate(volts(120, 230, delay=5))
     assert world.phase(NAME) == "normal"
 
 
 def test_an_older_sample_is_no_arrival():
     world = a_heard_world()
-    world.judge(volts(10, 230))
-    world.judge(volts(5, 230, delay=40))
+    world.evaluate(volts(10, 230))
+    world.evaluate(volts(5, 230, delay=40))
     assert world.tick(60)[0].at == at(60)
 
 
 def test_events_are_no_arrival_because_the_period_is_that_of_telemetry():
     world = a_heard_world()
-    world.judge(event(40, "power_lost"))
+    world.evaluate(event(40, "power_lost"))
     world.tick(50)
     assert world.phase(NAME) == "active"
 
@@ -90,7 +90,7 @@ def test_a_device_never_seen_is_not_silent():
 
 def test_before_the_first_live_tick_nobody_is_silent():
     world = World(silent_rule())
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     assert world.tick(300, live=False) == []
     assert world.tick(301) == []
     assert world.tick(350) == []
@@ -115,7 +115,7 @@ def test_a_device_that_was_heard_after_the_thaw_counts_from_then():
     world = a_heard_world()
     world.tick(40, live=False)
     world.tick(200)
-    world.judge(volts(210, 230))
+    world.evaluate(volts(210, 230))
     assert world.tick(259) == []
     assert world.tick(260)[0].at == at(260)
 
@@ -142,7 +142,7 @@ def test_a_restored_silence_is_not_raised_again_and_ends_with_an_arrival():
     stored = dict(world.stored)
     assert world.tick(71) == world.tick(400) == []
     assert world.stored == stored
-    world.judge(volts(401, 230))
+    world.evaluate(volts(401, 230))
     assert path(world.transitions) == "normal active normal"
 
 
@@ -151,7 +151,7 @@ def test_silence_may_have_to_last_and_presence_too():
     world.tick(50)
     assert world.phase(NAME) == "pending"
     assert world.tick(60)[0].at == at(60)
-    world.judge(volts(70, 230))
+    world.evaluate(volts(70, 230))
     assert world.phase(NAME) == "recovering"
     world.tick(90)
     assert world.transitions[-1].at == at(90)
@@ -161,7 +161,7 @@ def test_silence_may_have_to_last_and_presence_too():
 def test_a_device_that_falls_silent_again_while_recovering_is_still_in_the_same_occurrence():
     world = a_heard_world(off_delay=minutes(60))
     world.tick(50)
-    world.judge(volts(60, 230))
+    world.evaluate(volts(60, 230))
     world.tick(300)
     assert path(world.transitions) == "normal active recovering active"
     assert world.transitions[-1].at == at(110)
@@ -171,7 +171,7 @@ def test_a_frozen_wait_does_not_ripen_when_the_device_comes_back():
     world = a_heard_world(on_delay=minutes(10))
     world.tick(50)
     world.tick(51, live=False)
-    world.judge(volts(90, 230))
+    world.evaluate(volts(90, 230))
     assert path(world.transitions) == "normal pending normal"
 
 
@@ -180,7 +180,7 @@ def test_a_silence_closed_by_hand_is_muted_until_the_device_is_heard():
     world.tick(60)
     world.close(61, NAME)
     assert world.tick(400) == []
-    world.judge(volts(401, 230))
+    world.evaluate(volts(401, 230))
     assert path(world.transitions) == "normal active muted normal"
     assert world.tick(451)[0].sequence == 2
 
@@ -189,15 +189,15 @@ def test_each_of_two_silent_rules_keeps_its_own_patience():
     strict, patient = silent_rule(), silent_rule(name="meter_gone", when=replace(silent_rule().when, periods=30))
     world = World(strict, patient)
     world.tick(0)
-    world.judge(volts(0, 230))
+    world.evaluate(volts(0, 230))
     assert [told.rule for told in world.tick(500)] == [NAME, "meter_gone"]
-    world.judge(volts(440, 230, delay=100))
+    world.evaluate(volts(440, 230, delay=100))
     assert (world.phase(NAME), world.phase("meter_gone")) == ("active", "normal")
 
 
 def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
     world = World(silent_rule())
-    world.judge(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
+    world.evaluate(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
     assert world.memory == DeviceMemory(
         DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
     )
@@ -206,7 +206,7 @@ def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
 def a_world_without_mains(*, since):
     world = World(MAINS_LOST, silent_rule())
     world.tick(0)
-    world.judge(volts(0, 230), event(since, "power_lost"))
+    world.evaluate(volts(0, 230), event(since, "power_lost"))
     return world
 
 
@@ -223,7 +223,7 @@ def test_a_device_that_said_why_it_will_be_silent_is_told_once():
     world = a_world_without_mains(since=10)
     (silent,) = world.tick(50)
     assert (silent.suppressed[0].cause, silent.inputs["explained_by"]) == ("caused_by_parent", "停电")
-    world.judge(event(300, "power_restored"), volts(301, 230))
+    world.evaluate(event(300, "power_restored"), volts(301, 230))
     world.tick(340)
     assert told(world) == [("power_lost", at(10))]
     assert world.phase(NAME) == "normal"
@@ -232,7 +232,7 @@ def test_a_device_that_said_why_it_will_be_silent_is_told_once():
 def test_a_device_that_stays_silent_after_the_cause_is_over_is_told_after_a_period_and_the_jitter():
     world = a_world_without_mains(since=10)
     world.tick(50)
-    world.judge(event(300, "power_restored"))
+    world.evaluate(event(300, "power_restored"))
     world.tick(301)
     world.restart(minute=305)
     world.tick(306)
@@ -245,12 +245,12 @@ def test_a_device_that_stays_silent_after_the_cause_is_over_is_told_after_a_peri
 def test_a_cause_that_comes_back_in_time_explains_the_silence_again():
     world = a_world_without_mains(since=10)
     world.tick(50)
-    world.judge(event(300, "power_restored"))
+    world.evaluate(event(300, "power_restored"))
     world.tick(301)
-    world.judge(event(310, "power_lost"))
+    world.evaluate(event(310, "power_lost"))
     world.tick(400)
     assert told(world) == [("power_lost", at(10)), ("power_lost", at(310))]
-    world.judge(event(500, "power_restored"))
+    world.evaluate(event(500, "power_restored"))
     world.tick(501)
     world.tick(600)
     assert told(world)[2:] == [(NAME, at(521))]
@@ -258,7 +258,7 @@ def test_a_cause_that_comes_back_in_time_explains_the_silence_again():
 
 def test_an_alert_that_is_over_before_the_silence_explains_nothing():
     world = a_world_without_mains(since=10)
-    world.judge(event(20, "power_restored"))
+    world.evaluate(event(20, "power_restored"))
     world.tick(50)
     assert told(world) == [("power_lost", at(10)), (NAME, at(50))]
 
@@ -266,6 +266,6 @@ def test_an_alert_that_is_over_before_the_silence_explains_nothing():
 def test_a_rule_on_trial_explains_nothing():
     world = World(replace(MAINS_LOST, shadow=True), silent_rule())
     world.tick(0)
-    world.judge(volts(0, 230), event(10, "power_lost"))
+    world.evaluate(volts(0, 230), event(10, "power_lost"))
     (silent,) = world.tick(50)
     assert not silent.suppressed

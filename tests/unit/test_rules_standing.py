@@ -21,7 +21,7 @@ def words(world, minute, name="voltage_high"):
 
 def after(one_rule, *samples):
     world = World(one_rule)
-    world.judge(*samples)
+    world.evaluate(*samples)
     return world
 
 
@@ -93,7 +93,7 @@ def test_a_device_that_reports_in_time_tells_when_it_would_be_missed():
 def test_every_rule_that_comes_with_anju_has_words_for_any_moment(minute, shipped_rules):
     for each in shipped_rules.rules:
         one = World(each)
-        one.judge(volts(0, 245), event(1, "power_lost"))
+        one.evaluate(volts(0, 245), event(1, "power_lost"))
         assert standing(each, one.engine.instance(each.name, 7), one.memory, at(minute))
 
 

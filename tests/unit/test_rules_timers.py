@@ -25,28 +25,28 @@ def every_minute(first, last, value):
 
 def an_active_world(**changed):
     world = World(rule(**({"on_delay": timedelta()} | changed)))
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     assert world.phase() == "active"
     return world
 
 
 def test_a_condition_must_hold_for_the_on_delay():
     world = World(rule())
-    world.judge(*every_minute(0, 9, 245))
+    world.evaluate(*every_minute(0, 9, 245))
     assert world.phase() == "pending"
-    (activated,) = world.judge(volts(10, 245))
+    (activated,) = world.evaluate(volts(10, 245))
     assert (activated.to_phase, activated.at, activated.reason) == (Phase.ACTIVE, at(10), Reason.TIMER)
 
 
 def test_without_a_delay_the_first_sample_activates():
     world = World(rule(on_delay=timedelta()))
-    (activated,) = world.judge(volts(0, 245))
+    (activated,) = world.evaluate(volts(0, 245))
     assert (path([activated]), activated.reason) == ("normal active", Reason.CONDITION)
 
 
 def test_a_short_spike_raises_nothing():
     world = World(rule())
-    world.judge(volts(0, 245), volts(1, 230))
+    world.evaluate(volts(0, 245), volts(1, 230))
     world.tick(60)
     assert path(world.transitions) == "normal pending normal"
 
@@ -54,142 +54,142 @@ def test_a_short_spike_raises_nothing():
 def test_a_timer_ripens_at_its_deadline_whichever_input_shows_it():
     by_tick, by_sample = World(rule()), World(rule())
     for world in (by_tick, by_sample):
-        world.judge(*every_minute(0, 9, 245))
+        world.evaluate(*every_minute(0, 9, 245))
     by_tick.tick(11)
-    by_sample.judge(volts(11, 230))
+    by_sample.evaluate(volts(11, 230))
     assert outcome(by_tick.transitions) == outcome(by_sample.transitions)[:2]
     assert by_tick.transitions[-1].at == by_sample.transitions[1].at == at(10)
 
 
 def test_a_gap_never_satisfies_a_duration():
     world = World(rule())
-    world.judge(volts(0, 245))
+    world.evaluate(volts(0, 245))
     world.tick(30)
     assert world.phase() == "pending"
-    world.judge(volts(31, 245))
+    world.evaluate(volts(31, 245))
     world.tick(33)
     assert world.phase() == "pending"
 
 
 def test_after_a_gap_the_wait_begins_anew():
     world = World(rule())
-    world.judge(*every_minute(0, 5, 245), *every_minute(9, 19, 245))
+    world.evaluate(*every_minute(0, 5, 245), *every_minute(9, 19, 245))
     assert path(world.transitions) == "normal pending active"
     assert world.transitions[-1].at == at(19)
 
 
 def test_a_gap_just_as_long_as_allowed_is_no_gap():
     world = World(rule())
-    world.judge(*(volts(minute, 245) for minute in range(0, 12, 2)))
+    world.evaluate(*(volts(minute, 245) for minute in range(0, 12, 2)))
     assert world.transitions[-1].at == at(10)
 
 
 def test_an_unfulfilled_deadline_is_looked_at_again_when_a_late_sample_fulfils_it():
     world = World(rule())
-    world.judge(*every_minute(0, 7, 245), volts(8, MISSING))
+    world.evaluate(*every_minute(0, 7, 245), volts(8, MISSING))
     world.tick(10)
     assert world.phase() == "pending"
-    world.judge(volts(9, 245, delay=2))
+    world.evaluate(volts(9, 245, delay=2))
     (activated,) = world.tick(12)
     assert activated.at == at(10)
 
 
 def test_inside_the_deadband_an_alert_stays_active():
     world = an_active_world()
-    world.judge(*every_minute(1, 30, 240))
+    world.evaluate(*every_minute(1, 30, 240))
     assert world.phase() == "active"
 
 
 def test_without_until_the_alert_ends_as_soon_as_when_does():
     world = an_active_world(until=None, off_delay=timedelta())
-    world.judge(volts(1, 241))
+    world.evaluate(volts(1, 241))
     assert path(world.transitions) == "normal active normal"
 
 
 def test_an_end_must_hold_for_the_off_delay():
     world = an_active_world()
-    world.judge(*every_minute(1, 5, 230))
+    world.evaluate(*every_minute(1, 5, 230))
     assert world.phase() == "recovering"
-    (ended,) = world.judge(volts(6, 230))
+    (ended,) = world.evaluate(volts(6, 230))
     assert (ended.to_phase, ended.at) == (Phase.NORMAL, at(6))
 
 
 def test_a_gap_never_satisfies_the_end_either():
     world = an_active_world()
-    world.judge(volts(1, 230))
+    world.evaluate(volts(1, 230))
     world.tick(60)
     assert world.phase() == "recovering"
-    world.judge(*every_minute(61, 65, 230))
+    world.evaluate(*every_minute(61, 65, 230))
     assert world.phase() == "recovering"
-    world.judge(volts(66, 230))
+    world.evaluate(volts(66, 230))
     assert world.phase() == "normal"
 
 
 def test_recovering_that_turns_true_is_the_same_occurrence():
     world = an_active_world()
-    world.judge(volts(1, 230), volts(2, 245))
+    world.evaluate(volts(1, 230), volts(2, 245))
     assert path(world.transitions) == "normal active recovering active"
     assert len({told.occurrence_id for told in world.transitions}) == 1
 
 
 def test_a_second_activation_is_another_occurrence():
     world = an_active_world(off_delay=timedelta())
-    world.judge(volts(1, 230), volts(2, 245))
+    world.evaluate(volts(1, 230), volts(2, 245))
     assert [told.sequence for told in world.transitions] == [1, 1, 2]
     assert len({told.occurrence_id for told in world.transitions}) == 2
 
 
 def test_unknown_never_ends_an_alert():
     world = an_active_world()
-    world.judge(*every_minute(1, 30, MISSING))
+    world.evaluate(*every_minute(1, 30, MISSING))
     world.tick(60)
     assert world.phase() == "active"
 
 
 def test_held_unknown_lets_the_timer_run_but_only_a_true_sample_ripens_it():
     world = World(rule())
-    world.judge(*every_minute(0, 9, 245), volts(9.5, MISSING))
+    world.evaluate(*every_minute(0, 9, 245), volts(9.5, MISSING))
     world.tick(10.5)
     assert world.phase() == "pending"
-    (activated,) = world.judge(volts(11, 245))
+    (activated,) = world.evaluate(volts(11, 245))
     assert (activated.at, activated.reason) == (at(11), Reason.CONDITION)
 
 
 def test_held_unknown_followed_by_false_raises_nothing():
     world = World(rule())
-    world.judge(*every_minute(0, 9, 245), volts(9.5, MISSING), volts(11, 230))
+    world.evaluate(*every_minute(0, 9, 245), volts(9.5, MISSING), volts(11, 230))
     assert path(world.transitions) == "normal pending normal"
 
 
 def test_paused_time_does_not_count():
     world = World(rule(unknown=Unknown.PAUSE))
-    world.judge(*every_minute(0, 5, 245), volts(6, MISSING), *every_minute(7, 11, 245))
+    world.evaluate(*every_minute(0, 5, 245), volts(6, MISSING), *every_minute(7, 11, 245))
     assert world.phase() == "pending"
-    world.judge(volts(12, 245))
+    world.evaluate(volts(12, 245))
     assert world.transitions[-1].at == at(12)
 
 
 def test_reset_takes_a_pending_instance_back_but_never_an_active_one():
     world = World(rule(unknown=Unknown.RESET))
-    world.judge(volts(0, 245), volts(1, MISSING))
+    world.evaluate(volts(0, 245), volts(1, MISSING))
     assert world.phase() == "normal"
     world = an_active_world(unknown=Unknown.RESET)
-    world.judge(volts(1, MISSING))
+    world.evaluate(volts(1, MISSING))
     assert world.phase() == "active"
 
 
 def test_a_held_unknown_while_recovering_needs_another_false_sample():
     world = an_active_world()
-    world.judge(*every_minute(1, 5, 230), volts(5.5, MISSING))
+    world.evaluate(*every_minute(1, 5, 230), volts(5.5, MISSING))
     world.tick(6.5)
     assert world.phase() == "recovering"
-    (ended,) = world.judge(volts(7, 230))
+    (ended,) = world.evaluate(volts(7, 230))
     assert ended.at == at(7)
 
 
 def test_a_latched_alert_stays_until_a_person_resolves_it():
     world = an_active_world(latch=True)
-    world.judge(*every_minute(1, 60, 230))
+    world.evaluate(*every_minute(1, 60, 230))
     assert world.phase() == "latched"
     (resolved,) = world.close(61)
     assert (path([resolved]), resolved.reason) == ("latched normal", Reason.RESOLVED)
@@ -197,7 +197,7 @@ def test_a_latched_alert_stays_until_a_person_resolves_it():
 
 def test_a_latched_alert_whose_cause_comes_back_is_active_again_in_the_same_occurrence():
     world = an_active_world(latch=True, off_delay=timedelta())
-    world.judge(volts(1, 230), volts(2, 245))
+    world.evaluate(volts(1, 230), volts(2, 245))
     assert path(world.transitions) == "normal active latched active"
     assert len({told.occurrence_id for told in world.transitions}) == 1
 
@@ -205,17 +205,17 @@ def test_a_latched_alert_whose_cause_comes_back_is_active_again_in_the_same_occu
 def test_closing_by_hand_mutes_until_a_false_sample_has_been_seen():
     world = an_active_world(off_delay=timedelta())
     world.close(1)
-    world.judge(volts(2, 245), volts(3, MISSING))
+    world.evaluate(volts(2, 245), volts(3, MISSING))
     assert world.phase() == "muted"
-    world.judge(volts(4, 230))
+    world.evaluate(volts(4, 230))
     assert world.phase() == "normal"
-    world.judge(volts(5, 245))
+    world.evaluate(volts(5, 245))
     assert [told.sequence for told in world.transitions] == [1, 1, 1, 2]
 
 
 def test_closing_while_recovering_ends_the_alert():
     world = an_active_world()
-    world.judge(volts(1, 230))
+    world.evaluate(volts(1, 230))
     (resolved,) = world.close(2)
     assert path([resolved]) == "recovering normal"
     assert resolved.inputs["resolved_by"] == "li"
@@ -224,16 +224,16 @@ def test_closing_while_recovering_ends_the_alert():
 @pytest.mark.parametrize("samples", [[], [volts(0, 245)]], ids=["normal", "pending"])
 def test_where_nothing_is_open_there_is_nothing_to_close(samples):
     world = World(rule())
-    world.judge(*samples)
+    world.evaluate(*samples)
     assert world.close(1) == []
     assert world.engine.close("no_such_rule", DEVICE.id, at(1), "li") == []
 
 
 def test_a_false_sample_that_was_late_for_the_timer_does_not_turn_time_back():
     world = World(rule())
-    world.judge(*every_minute(0, 9, 245))
+    world.evaluate(*every_minute(0, 9, 245))
     world.tick(10)
-    (recovering,) = world.judge(volts(9.5, 230, delay=1))
+    (recovering,) = world.evaluate(volts(9.5, 230, delay=1))
     assert (recovering.to_phase, recovering.at) == (Phase.RECOVERING, at(10))
 
 
@@ -245,7 +245,7 @@ def test_a_timer_phase_without_a_timer_is_refused():
 
 def test_a_transition_between_normal_and_pending_belongs_to_no_occurrence():
     world = World(rule(off_delay=minutes(0)))
-    world.judge(volts(0, 245), volts(1, 230), *every_minute(2, 12, 245), volts(13, 230), volts(14, 245))
+    world.evaluate(volts(0, 245), volts(1, 230), *every_minute(2, 12, 245), volts(13, 230), volts(14, 245))
     assert path(world.transitions) == "normal pending normal pending active normal pending"
     named = [told.occurrence_id is not None for told in world.transitions]
     assert named == [False, False, False, True, True, False]
@@ -253,5 +253,5 @@ def test_a_transition_between_normal_and_pending_belongs_to_no_occurrence():
 
 def test_a_sample_at_the_deadline_is_judged_in_the_phase_that_the_timer_has_led_to():
     world = World(rule())
-    world.judge(*every_minute(0, 9, 245), volts(10, 240))
+    world.evaluate(*every_minute(0, 9, 245), volts(10, 240))
     assert world.phase() == "active"

@@ -100,10 +100,10 @@ class World:
         self.stored = {}
         self.memory = DeviceMemory(DEVICE.id)
 
-    def judge(self, *samples):
+    def evaluate(self, *samples):
         found = []
         for sample in samples:
-            found += self.engine.judge(sample, ELECTRICITY_METER.name, sample.received_at)
+            found += self.engine.evaluate(sample, ELECTRICITY_METER.name, sample.received_at)
         return self._record(found)
 
     def tick(self, minute, *, live=True):
