@@ -67,7 +67,7 @@ def play_scenario(settings: Settings, name: str) -> None:
 
 def _as_seen_by_hand(scenario: Scenario, pack: RulePack) -> Scenario:
     """What can be expected: nobody counts as silent by what is sent at once, and Anju's own alerts are everybody's."""
-    silences = set() if scenario.live else {rule.name for rule in pack.rules if rule.silence}
+    silences = set() if scenario.live else {rule.name for rule in pack.rules if rule.no_data}
     expected = tuple(each for each in scenario.expected if each.device and each.rule not in silences)
     return scenario.model_copy(update={"expected": expected})
 

@@ -25,8 +25,8 @@ from rules.model.condition import (
     Compare,
     Condition,
     Happens,
+    NoData,
     Not,
-    Silent,
     Verdict,
     fields_of,
     negate,
@@ -163,7 +163,7 @@ def _chattering(told: Told) -> tuple[str, ...]:
 
 def _ripened(told: Told) -> str:
     delay = _duration(told.inputs.get("on_delay"))
-    if not delay or told.reason == Reason.SILENCE:
+    if not delay or told.reason == Reason.NO_DATA:
         return f"规则不要求持续时间，{clock(told.at)}即报警。"
     return f"自{clock(told.at - delay)}起持续满{_spelled(delay)}，{clock(told.at)}报警。"
 
@@ -205,7 +205,7 @@ def _judged(told: Told, sample: Mapping[str, Anything], limits: Mapping[str, Any
     if not limits:
         return ()
     if "silent" in limits:
-        return (f"{_silent(limits['silent'], sample)}。",)
+        return (f"{_no_data(limits['silent'], sample)}。",)
     values = {**_mapping(sample.get("last_known")), **_mapping(sample.get("values"))}
     kind = RULE_KINDS.get(told.kind)
     condition = _read(limits, kind, values) if kind else None
@@ -265,7 +265,7 @@ def _worded(condition: Condition, reading: _Reading) -> str:
             return "；".join(filter(None, (_worded(part, reading) for part in telling)))
         case Not(part):
             return _worded(part, reading)
-        case Silent():
+        case NoData():
             return ""
 
 
@@ -314,14 +314,14 @@ def _holds(condition: Condition, reading: _Reading) -> Verdict:
             decisive = isinstance(condition, Any)
             verdicts = {_holds(part, reading) for part in parts}
             return decisive if decisive in verdicts else None if None in verdicts else not decisive
-        case Silent():
+        case NoData():
             return None
 
 
-def _silent(silent: Mapping[str, Anything], sample: Mapping[str, Anything]) -> str:
-    period, jitter = _duration(silent["period"]), _duration(silent["jitter"])
+def _no_data(no_data: Mapping[str, Anything], sample: Mapping[str, Anything]) -> str:
+    period, jitter = _duration(no_data["period"]), _duration(no_data["jitter"])
     spare = f"加 {in_chinese(jitter)}" if jitter else ""
-    allowed = f"{silent['periods']} 个上报周期（每个 {in_chinese(period)}）{spare}"
+    allowed = f"{no_data['periods']} 个上报周期（每个 {in_chinese(period)}）{spare}"
     return f"最后一次收到新数据是在{_instant(sample.get('received_at'))}，此后超过{allowed}没有新数据"
 
 

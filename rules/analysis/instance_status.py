@@ -7,7 +7,7 @@ from rules.analysis.explain import clock, found_of
 from rules.derived.pipeline import newest_values
 from rules.engine.device_state import DeviceMemory
 from rules.engine.state_machine import InstanceState
-from rules.model.condition import Compare, Condition, Happens, Silent, Verdict, compile_test, leaves
+from rules.model.condition import Compare, Condition, Happens, NoData, Verdict, compile_test, leaves
 from rules.model.duration import in_chinese
 from rules.model.rule import Phase, Rule
 from rules.model.virtual_kinds import RULE_KINDS
@@ -38,7 +38,7 @@ def standing(rule: Rule, state: InstanceState | None, memory: DeviceMemory | Non
     if memory is None or (memory.last_ts is None and not memory.event_ts):
         return (*told, "平台从未收到这台设备的数据，规则没有可判断的内容。")
     told += _schedule(rule, now)
-    told += _silence(rule.when, memory, now) if isinstance(rule.when, Silent) else _condition(rule, phase, memory, now)
+    told += _no_data(rule.when, memory, now) if isinstance(rule.when, NoData) else _condition(rule, phase, memory, now)
     if state and phase is not Phase.NORMAL:
         told += _awaited(rule, state, now)
     return tuple(told)
@@ -54,12 +54,12 @@ def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
         yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{clock(span.end)}才重新判断。"
 
 
-def _silence(silent: Silent, memory: DeviceMemory, now: datetime) -> Iterator[str]:
+def _no_data(no_data: NoData, memory: DeviceMemory, now: datetime) -> Iterator[str]:
     if memory.last_arrival is None:
         yield "还没有收到过及时的新数据，因此不计失联。"
         return
-    due = memory.last_arrival + silent.after
-    yield f"最后一次收到新数据是在{clock(memory.last_arrival)}，超过 {in_chinese(silent.after)}没有新数据才算失联。"
+    due = memory.last_arrival + no_data.after
+    yield f"最后一次收到新数据是在{clock(memory.last_arrival)}，超过 {in_chinese(no_data.after)}没有新数据才算失联。"
     if now < due:
         yield f"如果一直没有新数据，{clock(due)}报警；平台自身接收滞后的时间不计在内。"
 
@@ -81,7 +81,7 @@ def _verdict(condition: Condition, memory: DeviceMemory) -> Verdict:
     return compile_test(condition)({**memory.values, **newest_values(memory.tracks)})
 
 
-def _leaf(leaf: Compare | Happens | Silent, rule: Rule, memory: DeviceMemory) -> str:
+def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceMemory) -> str:
     match leaf:
         case Happens(events):
             return "；".join(_event(name, rule, memory) for name in events) + "。"
@@ -95,7 +95,7 @@ def _leaf(leaf: Compare | Happens | Silent, rule: Rule, memory: DeviceMemory) ->
         case Compare(track=track):
             # A window that is not covered, a counter in quarantine, a baseline that is still too short.
             return f"{track.field.zh if track else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
-        case Silent():
+        case NoData():
             return "设备没有失联。"
 
 

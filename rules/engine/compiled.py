@@ -7,7 +7,7 @@ from datetime import timedelta
 from rules.derived.pipeline import Tracked, Weighing, in_use, packed_names, weighings
 from rules.model.condition import (
     Condition,
-    Silent,
+    NoData,
     Test,
     Value,
     Verdict,
@@ -49,7 +49,7 @@ class CompiledRules:
 
     telemetry: tuple[tuple[str, Test | None, CompiledRule], ...]
     events: Mapping[str, tuple[Rule, ...]]
-    silences: tuple[tuple[Rule, Silent], ...]
+    no_data_rules: tuple[tuple[Rule, NoData], ...]
     scheduled: tuple[CompiledRule, ...]
     freshness: timedelta
     kept: tuple[str, ...]
@@ -63,17 +63,17 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
     """Sorts the rules of one kind by what they wait for, in their order."""
     rules = tuple(rules)
     compiled_rules = tuple(_compile(rule) for rule in rules)
-    scheduled = tuple(compiled for compiled in compiled_rules if compiled.rule.schedule and not compiled.rule.silence)
+    scheduled = tuple(compiled for compiled in compiled_rules if compiled.rule.schedule and not compiled.rule.no_data)
     kept = {name for rule in rules for name in _kept(rule)} | {name for one in scheduled for name in one.rule.judged}
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
-    silences = tuple((rule, rule.silence) for rule in rules if rule.silence)
+    no_data_rules = tuple((rule, rule.no_data) for rule in rules if rule.no_data)
     tracks = in_use(track for rule in rules for track in rule.tracks.values())
     whole = CompiledRules(
         telemetry=tuple((each.rule.name, each.when, each) for each in compiled_rules if each.rule.judged),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
-        silences=silences,
+        no_data_rules=no_data_rules,
         scheduled=scheduled,
-        freshness=max((silent.after for _, silent in silences), default=timedelta()),
+        freshness=max((no_data.after for _, no_data in no_data_rules), default=timedelta()),
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
         tracks=tracks,
         track_names=packed_names(tracks),
@@ -99,7 +99,7 @@ def _of_masters(whole: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules 
 
 def _kept(rule: Rule) -> frozenset[str]:
     """What the texts quote, without what every sample has that makes the condition hold."""
-    if rule.silence or rule.event_verdicts or rule.schedule:
+    if rule.no_data or rule.event_verdicts or rule.schedule:
         return rule.quoted
     needed = needed_fields(rule.when)
     return rule.quoted - (needed & needed_fields(rule.until, verdict=False) if rule.until else needed)

@@ -110,7 +110,7 @@ class Engine:
                 memory.tracks, found = weigh(rules.balances, below, states, memory.tracks, sample)
                 values = {**values, **found}
         transitions = self._evaluate_telemetry(sample, values, rules, memory, now)
-        if rules.silences and sample.received_at - sample.ts <= rules.freshness:
+        if rules.no_data_rules and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._arrive(sample, rules, memory, now)
         memory.last_ts = sample.ts
         if rules.kept:
@@ -185,17 +185,17 @@ class Engine:
     def _arrive(self, sample: Sample, rules: CompiledRules, memory: Memory, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         states = self._instances.of(sample.device_id)
-        for rule, silent in rules.silences:
+        for rule, no_data in rules.no_data_rules:
             state = states.get(rule.name)
             if state is not None and state.verdict:
-                if sample.received_at - sample.ts > silent.after:
+                if sample.received_at - sample.ts > no_data.after:
                     continue
                 told = describe_sample(rule, sample, known_values(rules.kept, memory))
                 given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
                 transitions += self.advance(rule, sample.device_id, given, now)
             elif memory.last_arrival is not None:
                 continue
-            self._waits.add(sample.received_at + silent.after, rule.name, sample.device_id)
+            self._waits.add(sample.received_at + no_data.after, rule.name, sample.device_id)
         memory.last_arrival = sample.received_at
         if self._parents.out:
             self._parents.noticed(self._devices(sample.device_id))
@@ -216,7 +216,7 @@ class Engine:
             self._frozen, self._thawed_at = False, now
         self._ticked_at = now
         for name, device_id in self._waits.take(now):
-            self._await_silence(self._rules[name], device_id, now)
+            self._schedule_no_data_check(self._rules[name], device_id, now)
         transitions: list[Transition] = []
         for opened, compiled, devices in self._openings.take(now):
             rules = self._compiled[compiled.rule.kind]
@@ -225,8 +225,8 @@ class Engine:
                 transitions += self._openings.reopen(compiled, device_id, known, Tick(opened, self._thawed_at), now)
         for timer in self._timers.take(now):
             rule, device_id = self._rules[timer.rule], timer.device_id
-            if timer.silence:
-                transitions += self._fall_silent(rule, device_id, now)
+            if timer.no_data:
+                transitions += self._raise_no_data(rule, device_id, now)
                 continue
             again = self._parents.still_holds(self.instance(rule.name, device_id))
             transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now, self._thawed_at), now)
@@ -238,41 +238,41 @@ class Engine:
         due = [each for each in waits if each is not None]
         return min([self._ticked_at, *due] if self._parents.revisit else due, default=None)
 
-    def _await_silence(self, rule: Rule, device_id: int, now: datetime) -> None:
+    def _schedule_no_data_check(self, rule: Rule, device_id: int, now: datetime) -> None:
         """Looks at the silence at once if it is due, and otherwise when it will be."""
-        due = self._silent_from(rule, device_id, now)
+        due = self._no_data_from(rule, device_id, now)
         if due is not None and due <= now:
-            self._wake(due, device_id, rule.name, silence=True)
+            self._wake(due, device_id, rule.name, no_data=True)
         elif due is not None:
             self._waits.add(due, rule.name, device_id)
 
-    def _silent_from(self, rule: Rule, device_id: int, now: datetime) -> datetime | None:
+    def _no_data_from(self, rule: Rule, device_id: int, now: datetime) -> datetime | None:
         """When a device will count as silent, or since when; None where it does already, or was never heard.
 
         Under a calendar it counts from an opening on, and what came before the last one is over.
         """
         memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
-        if rule.silence is None or memory is None or memory.last_arrival is None:
+        if rule.no_data is None or memory is None or memory.last_arrival is None:
             return None
         if memory.withdrawn or (state and state.verdict):
             return None
-        due, calendar = max(memory.last_arrival, self._thawed_at) + rule.silence.after, rule.schedule
+        due, calendar = max(memory.last_arrival, self._thawed_at) + rule.no_data.after, rule.schedule
         if calendar is None:
             return due
         span = calendar.span(now)
         return calendar.opened(max(due, span.start if span.open else span.end))
 
-    def _fall_silent(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
-        memory, due = self._memories[device_id], self._silent_from(rule, device_id, now)
+    def _raise_no_data(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
+        memory, due = self._memories[device_id], self._no_data_from(rule, device_id, now)
         if due is None or memory.last_arrival is None:
             return []
         heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
         told = describe_sample(rule, heard, known_values(self._compiled[rule.kind].kept, memory))
-        return self.advance(rule, device_id, Judged(due, True, Reason.SILENCE, told), now)
+        return self.advance(rule, device_id, Judged(due, True, Reason.NO_DATA, told), now)
 
-    def _wake(self, due: datetime | None, device_id: int, rule: str, *, silence: bool = False) -> None:
+    def _wake(self, due: datetime | None, device_id: int, rule: str, *, no_data: bool = False) -> None:
         if due:
-            self._timers.set(Timer(due, device_id, rule, silence))
+            self._timers.set(Timer(due, device_id, rule, no_data))
 
     def close(self, rule_name: str, device_id: int, now: datetime, actor: str) -> list[Transition]:
         """Ends the open occurrence because `actor` says so; empty where none is open (any more)."""
@@ -304,15 +304,15 @@ class Engine:
             return []
         if rule.schedule:
             self._wake(closes_at(rule, after), device_id, rule.name)
-            if rule.silence and after.phase is Phase.NORMAL and moves[-1].reason is Reason.SCHEDULE:
-                self._await_silence(rule, device_id, now)
+            if rule.no_data and after.phase is Phase.NORMAL and moves[-1].reason is Reason.SCHEDULE:
+                self._schedule_no_data_check(rule, device_id, now)
         device = self._devices(device_id)
         told = [tell(rule, move, device, now) for move in moves]
         if rule.explains_silence:
             self._parents.revisit.add(device_id)
-        if rule.silence or rule.explains_children:
+        if rule.no_data or rule.explains_children:
             self._parents.noticed(device)
-            if rule.silence and any(each.raises for each in told):
+            if rule.no_data and any(each.raises for each in told):
                 return self._parents.seek(after, told, device, now)
         return told
 
@@ -327,9 +327,9 @@ class Engine:
 
     def _expect(self, device_id: int, since: datetime) -> None:
         """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""
-        for rule, silent in self._compiled.get(self._devices(device_id).kind, _NO_RULES).silences:
-            early = timedelta(seconds=device_id % (int(silent.after.total_seconds()) // 3 + 1))
-            self._waits.add(since + silent.after - early, rule.name, device_id)
+        for rule, no_data in self._compiled.get(self._devices(device_id).kind, _NO_RULES).no_data_rules:
+            early = timedelta(seconds=device_id % (int(no_data.after.total_seconds()) // 3 + 1))
+            self._waits.add(since + no_data.after - early, rule.name, device_id)
 
     def _is_withdrawn(self, device_id: int) -> bool:
         return device_id > 0 and self._devices(device_id).service.is_withdrawn
@@ -337,8 +337,10 @@ class Engine:
     def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
         """When a device was heard, as silence counts it; None where that says nothing of its family."""
         device = self._devices(device_id)
-        silences = self._compiled.get(device.kind, _NO_RULES).silences if device.service is Service.IN_SERVICE else ()
-        return last_heard(self._memories.get(device_id), silences, self._thawed_at if since_thaw else None)
+        no_data_rules = (
+            self._compiled.get(device.kind, _NO_RULES).no_data_rules if device.service is Service.IN_SERVICE else ()
+        )
+        return last_heard(self._memories.get(device_id), no_data_rules, self._thawed_at if since_thaw else None)
 
     @property
     def clock(self) -> Clock:

@@ -11,7 +11,7 @@ from rules.engine.device_state import Memory
 from rules.engine.instances import Instances
 from rules.engine.state_machine import Bereft, Given, InstanceState
 from rules.engine.transition import Transition, under_alert, under_family
-from rules.model.condition import Silent
+from rules.model.condition import NoData
 from rules.model.device_group import FIRST, Family, FamilyTree, Heard, Outage, outage
 from rules.model.rule import Phase, Rule
 from rules.model.sample import Sample
@@ -22,13 +22,13 @@ _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
 
 
 def last_heard(
-    memory: Memory | None, silences: Sequence[tuple[Rule, Silent]], thawed_at: datetime | None
+    memory: Memory | None, no_data_rules: Sequence[tuple[Rule, NoData]], thawed_at: datetime | None
 ) -> Heard | None:
     """When a device was heard, not before the thaw if that is given; None where no rule watches it or it never was."""
-    if memory is None or memory.last_arrival is None or not silences:
+    if memory is None or memory.last_arrival is None or not no_data_rules:
         return None
-    (_, silent), *_ = silences
-    return Heard(max(memory.last_arrival, thawed_at or memory.last_arrival), silent.period, silent.jitter)
+    (_, no_data), *_ = no_data_rules
+    return Heard(max(memory.last_arrival, thawed_at or memory.last_arrival), no_data.period, no_data.jitter)
 
 
 class Judging(Protocol):
@@ -103,8 +103,8 @@ class Parents:
             transitions += self.engine.evaluate(sample, FAMILY.name, now)
         for orphan in list(self._orphans()):
             rule = self.engine.rule(orphan.rule)
-            if rule and rule.silence:
-                until = now + rule.silence.period + rule.silence.jitter
+            if rule and rule.no_data:
+                until = now + rule.no_data.period + rule.no_data.jitter
                 transitions += self.engine.advance(rule, orphan.device_id, Bereft(until), now)
         return transitions
 
@@ -120,7 +120,7 @@ class Parents:
         family, fallen = self.tree.of(device), self.engine.heard(device.id, _SINCE_THAW)
         if family is None or fallen is None:
             return None
-        others = (self.engine.heard(child, _SINCE_THAW) for child in family.children if not self._is_silent(child))
+        others = (self.engine.heard(child, _SINCE_THAW) for child in family.children if not self._has_no_data(child))
         seen = outage(fallen, [fallen, *(each for each in others if each)], now)
         if seen is None:
             return None
@@ -153,7 +153,9 @@ class Parents:
         for number in sorted(self.revisit):
             if self._explains_still(number):
                 continue
-            states = (state for device in sorted(self.explained.pop(number, ())) for state in self._silences(device))
+            states = (
+                state for device in sorted(self.explained.pop(number, ())) for state in self._no_data_states(device)
+            )
             held = [state for state in states if state.parent == number]
             if held:
                 self.explained[number] = {state.device_id for state in held}
@@ -186,15 +188,15 @@ class Parents:
 
     def is_out(self, family: Family) -> bool:
         """Whether the family is silent: by its alert, or because its gateway is."""
-        return bool((family.leader is not None and self._is_silent(family.leader)) or self._outage(family))
+        return bool((family.leader is not None and self._has_no_data(family.leader)) or self._outage(family))
 
     def _outage(self, family: Family) -> InstanceState | None:
         return next((state for state in self.instances.of(family.id).values() if state.phase in _OPEN), None)
 
-    def _silences(self, device_id: int) -> list[InstanceState]:
+    def _no_data_states(self, device_id: int) -> list[InstanceState]:
         """The instances on a device that watch for silence, or explain that of its children."""
         ruled = [(state, self.engine.rule(state.rule)) for state in self.instances.of(device_id).values()]
-        return [s for s, rule in ruled if rule and not rule.shadow and (rule.silence or rule.explains_children)]
+        return [s for s, rule in ruled if rule and not rule.shadow and (rule.no_data or rule.explains_children)]
 
-    def _is_silent(self, device_id: int) -> bool:
-        return any(state.phase in _OPEN and state.verdict is not False for state in self._silences(device_id))
+    def _has_no_data(self, device_id: int) -> bool:
+        return any(state.phase in _OPEN and state.verdict is not False for state in self._no_data_states(device_id))

@@ -21,7 +21,7 @@ class Reason(StrEnum):
     CONDITION = "condition"
     TIMER = "timer"
     EVENT = "event"
-    SILENCE = "silence"
+    NO_DATA = "silence"
     ARRIVAL = "arrival"
     SCHEDULE = "schedule"
     PARENT = "parent"

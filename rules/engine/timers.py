@@ -12,7 +12,7 @@ class Timer(NamedTuple):
     due: datetime
     device_id: int
     rule: str
-    silence: bool = False
+    no_data: bool = False
 
 
 class Clock(NamedTuple):

@@ -21,7 +21,7 @@ from rules.language.read_derived import (
 )
 from rules.language.read_value import read_duration, read_limit
 from rules.language.yaml_document import Item, Notes, as_list, as_mapping, nearest
-from rules.model.condition import COMPARISONS, All, Any, Compare, Condition, Happens, Not, Silent, events_of, tracks_of
+from rules.model.condition import COMPARISONS, All, Any, Compare, Condition, Happens, NoData, Not, events_of, tracks_of
 
 _FORMULA = re.compile(r"(\w+) *([<>=])=? *(\S+)")
 _SIGNS = {">": "above", "<": "below", "=": "equals"}
@@ -110,7 +110,7 @@ def _read_silent(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Co
     jitter: timedelta | None = max(_LEAST_JITTER, subject.kind.reporting_period / 10)
     if "jitter" in inner:
         jitter = read_duration(inner["jitter"], notes)
-    return None if jitter is None else Silent(periods.plain, subject.kind.reporting_period, jitter)
+    return None if jitter is None else NoData(periods.plain, subject.kind.reporting_period, jitter)
 
 
 def _read_combination(word: str, make: type[All | Any]) -> Callable[..., Condition | None]:
@@ -130,7 +130,7 @@ def _read_not(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condi
 
 def _read_part(item: Item, word: str, subject: Subject, notes: Notes) -> Condition | None:
     part = read_condition(item, subject, notes)
-    if isinstance(part, Silent):
+    if isinstance(part, NoData):
         notes.add(item.line, f"`silent` cannot stand inside `{word}`: write a rule of its own")
         return None
     if part is not None and word != "any" and events_of(part):

@@ -18,7 +18,7 @@ from rules.language.read_example import read_example
 from rules.language.read_value import read_duration
 from rules.language.yaml_document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
 from rules.model.calendar import ALWAYS, Calendar
-from rules.model.condition import Condition, Silent, fields_of, gates_of
+from rules.model.condition import Condition, NoData, fields_of, gates_of
 from rules.model.duration import spell
 from rules.model.rule import OnClose, Rule, Scope, Severity, Step, Unknown
 from rules.model.template import allowed_placeholders, placeholders
@@ -196,9 +196,9 @@ def _check_scope(rule: Rule, keys: Mapping[str, Item], notes: Notes) -> None:
 
 
 def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes: Notes) -> None:
-    if rule.until and (rule.silence or isinstance(rule.until, Silent)):
+    if rule.until and (rule.no_data or isinstance(rule.until, NoData)):
         notes.add(keys["until"].line, "only `when` can be `silent`, and it ends with the next sample: drop `until`")
-    if rule.silence and rule.explains_silence:
+    if rule.no_data and rule.explains_silence:
         notes.add(keys["explains_silence"].line, "a silence does not explain itself: drop `explains_silence`")
     if rule.until and gates_of(rule.until):
         notes.add(keys["until"].line, "`repeats` of an event cannot end an alert: name one event, or a field")

@@ -79,7 +79,7 @@ class Happens:
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class NoData:
     """No fresh sample for so many reporting periods, and `jitter` on top."""
 
     periods: int
@@ -113,7 +113,7 @@ class Not:
     part: "Condition"
 
 
-Condition = Compare | Happens | Silent | All | Any | Not
+Condition = Compare | Happens | NoData | All | Any | Not
 
 
 def _above(field: str, limit: float) -> Test:
@@ -206,7 +206,7 @@ def compile_test(condition: Condition) -> Test:
         case Not(part):
             inner = compile_test(part)
             return lambda values: negate(inner(values))
-        case Happens() | Silent():
+        case Happens() | NoData():
             return lambda _: False
 
 
@@ -218,7 +218,7 @@ def as_json(condition: Condition) -> dict[str, object]:
             return track.worded(how, plain) if track else {"field": field, how: plain}
         case Happens(events, track):
             return track.worded("equals", limit=True) if track else {"event": list(events)}
-        case Silent(periods, period, jitter):
+        case NoData(periods, period, jitter):
             return {"silent": {"periods": periods, "period": spell(period), "jitter": spell(jitter)}}
         case All(parts):
             return {"all": [as_json(part) for part in parts]}
@@ -249,7 +249,7 @@ def _spelled(plain: object) -> str:
             return str(plain)
 
 
-def leaves(condition: Condition) -> tuple[Compare | Happens | Silent, ...]:
+def leaves(condition: Condition) -> tuple[Compare | Happens | NoData, ...]:
     """The parts that are not combinations, in the order in which they are written."""
     match condition:
         case All(parts) | Any(parts):

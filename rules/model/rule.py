@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from rules.model.calendar import Calendar
-from rules.model.condition import Condition, Silent, Track, Value, as_json, events_of, fields_of, gates_of, tracks_of
+from rules.model.condition import Condition, NoData, Track, Value, as_json, events_of, fields_of, gates_of, tracks_of
 from rules.model.duration import spell
 from rules.model.template import placeholders
 
@@ -168,9 +168,9 @@ class Rule:
         return frozenset(name for text in (self.title, self.message, self.advice) for name in placeholders(text))
 
     @property
-    def silence(self) -> Silent | None:
+    def no_data(self) -> NoData | None:
         """The absence that the rule watches for, if it watches for one."""
-        return self.when if isinstance(self.when, Silent) else None
+        return self.when if isinstance(self.when, NoData) else None
 
     @cached_property
     def set_by_event(self) -> bool:

@@ -6,7 +6,7 @@ from string import Formatter
 
 from devices.device import Device
 from devices.kind import Choice, DeviceKind, EventField, Flag, Personal
-from rules.model.condition import Condition, Silent, events_of, tracks_of
+from rules.model.condition import Condition, NoData, events_of, tracks_of
 from rules.model.duration import in_chinese
 
 _OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
@@ -45,8 +45,8 @@ def data_fields(kind: DeviceKind, condition: Condition) -> dict[str, EventField]
 
 def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, ...]:
     """Every placeholder that the texts of a rule with this condition may use."""
-    silence = ("silent_for",) if isinstance(condition, Silent) else ()
-    return (*_OF_THE_DEVICE, *silence, *data_fields(kind, condition))
+    no_data = ("silent_for",) if isinstance(condition, NoData) else ()
+    return (*_OF_THE_DEVICE, *no_data, *data_fields(kind, condition))
 
 
 def render(

@@ -77,7 +77,7 @@ def rows():
 def raise_alerts(rows):
     """(rule, meter, opened, ended) of every alert of the rules about consumption: half a minute of work, done once."""
     pack = load_rules(Path(str(files("rules"))) / "definitions")
-    about_use = RulePack(tuple(rule for rule in pack.of_kind("water_meter") if rule.silence is None))
+    about_use = RulePack(tuple(rule for rule in pack.of_kind("water_meter") if rule.no_data is None))
     devices = {number: Device(number, "daiad", meter, "water_meter") for number, meter in enumerate(rows, 1)}
     numbers = {device.name: number for number, device in devices.items()}
     ordered = sorted((row for of_meter in rows.values() for row in of_meter), key=lambda row: row.at)

@@ -14,9 +14,9 @@ from tests.unit.rules_fixtures.world import (
     at,
     event,
     event_rule,
+    no_data_rule,
     outcome,
     rule,
-    silent_rule,
     telemetry,
     volts,
 )
@@ -42,7 +42,7 @@ def run(samples, *of, end=600, frozen=()):
 @settings(max_examples=25, deadline=None)
 @given(rules, courses())
 def test_history_is_judged_as_it_would_be_with_a_tick_in_every_second(one_rule, samples):
-    pack, end = RulePack((one_rule, silent_rule())), 240
+    pack, end = RulePack((one_rule, no_data_rule())), 240
     live, found = Engine(pack, START, lambda _: DEVICE), []
     seconds = [(START + timedelta(seconds=second), 0, None) for second in range(end * 60 + 1)]
     for now, _, sample in sorted([*seconds, *((s.received_at, 1, s) for s in samples)], key=lambda entry: entry[:2]):
@@ -51,14 +51,14 @@ def test_history_is_judged_as_it_would_be_with_a_tick_in_every_second(one_rule, 
 
 
 def test_a_device_that_is_not_heard_for_a_while_is_silent_even_if_nobody_else_is_heard():
-    assert run([volts(0, 230)], silent_rule()) == [("meter_silent", 50)]
-    assert run([volts(0, 230), volts(300, 230)], silent_rule()) == [("meter_silent", 50), ("meter_silent", 350)]
+    assert run([volts(0, 230)], no_data_rule()) == [("meter_silent", 50)]
+    assert run([volts(0, 230), volts(300, 230)], no_data_rule()) == [("meter_silent", 50), ("meter_silent", 350)]
 
 
 def test_while_ingestion_stood_still_nobody_was_silent():
     pause = Span(at(10), at(200))
-    assert run([volts(0, 230), volts(205, 230)], silent_rule(), end=240, frozen=[pause]) == []
-    assert run([volts(0, 230)], silent_rule(), end=260, frozen=[pause]) == [("meter_silent", 250)]
+    assert run([volts(0, 230), volts(205, 230)], no_data_rule(), end=240, frozen=[pause]) == []
+    assert run([volts(0, 230)], no_data_rule(), end=260, frozen=[pause]) == [("meter_silent", 250)]
 
 
 def test_what_is_decided_only_after_the_last_sample_counts_until_the_end():
@@ -81,7 +81,7 @@ def test_a_silence_that_stands_for_itself_in_the_end_counts_from_then():
     mains_lost = event_rule(until=RESTORED, explains_silence=True)
     samples = [volts(0, 230), event(10, "power_lost"), event(300, "power_restored")]
     found = backtest(
-        RulePack((mains_lost, silent_rule())), arrivals(samples), Span(START, at(400)), {DEVICE.id: DEVICE}
+        RulePack((mains_lost, no_data_rule())), arrivals(samples), Span(START, at(400)), {DEVICE.id: DEVICE}
     )
     [_, silence] = found.occurrences
     assert (silence.suppressed, silence.opened_at) == (False, at(50))

@@ -20,9 +20,9 @@ from tests.unit.rules_fixtures.world import (
     event,
     event_rule,
     minutes,
+    no_data_rule,
     path,
     rule,
-    silent_rule,
     telemetry,
     volts,
 )
@@ -62,7 +62,7 @@ def test_the_end_of_an_alert_tells_what_held_it_and_what_cleared_it():
 
 
 def test_inputs_are_json():
-    world = World(rule(on_delay=minutes(1)), silent_rule(), event_rule(when=COVER, latch=True))
+    world = World(rule(on_delay=minutes(1)), no_data_rule(), event_rule(when=COVER, latch=True))
     world.tick(0)
     world.evaluate(volts(0, 245), volts(1, 246), event(2, "cover_opened"))
     world.tick(60)
@@ -143,7 +143,7 @@ def test_changes_are_reported_once():
 
 
 def test_quiet_samples_change_nothing_that_is_stored():
-    world = World(at_once(), silent_rule(), event_rule(until=RESTORED))
+    world = World(at_once(), no_data_rule(), event_rule(until=RESTORED))
     world.evaluate(*(volts(minute, 230) for minute in range(30)))
     assert world.stored == {}
 
@@ -243,8 +243,8 @@ def test_what_a_rule_on_trial_has_open_ends_in_the_shadow_when_the_trial_is_over
 
 
 def test_an_engine_with_other_rules_goes_on_in_the_time_of_the_one_before():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230))
-    world.restart(silent_rule(), at_once(), minute=40, clock=world.engine.clock)
+    world.restart(no_data_rule(), at_once(), minute=40, clock=world.engine.clock)
     assert world.tick(50)[0].at == at(50)

@@ -14,7 +14,7 @@ from rules.language.loader import load_rules
 from rules.model.condition import All, Any, Compare
 from rules.model.rule import Phase, RulePack
 from rules.model.sample import Sample
-from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, rule, silent_rule, volts
+from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, no_data_rule, rule, volts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -122,7 +122,7 @@ def test_an_event_that_is_over_at_once_ends_when_it_has_not_come_again():
 
 
 def test_silence_is_told_by_the_last_arrival_and_what_was_allowed():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230))
     world.tick(50)

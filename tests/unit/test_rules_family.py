@@ -14,15 +14,15 @@ from rules.analysis.explain import Told, explain
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.language.loader import load_rules
-from rules.model.condition import Compare, Silent
+from rules.model.condition import Compare, NoData
 from rules.model.device_group import FamilyTree, Heard, outage, with_families
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
-from tests.unit.rules_fixtures.world import START, at, minutes, rule, silent_rule
+from tests.unit.rules_fixtures.world import START, at, minutes, no_data_rule, rule
 
 (FAMILY_RULE,) = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
-METERS = silent_rule()  # 50 minutes
-GATEWAYS = silent_rule(name="gateway_silent", kind=GATEWAY.name, when=Silent(3, minutes(1), timedelta(seconds=30)))
+METERS = no_data_rule()  # 50 minutes
+GATEWAYS = no_data_rule(name="gateway_silent", kind=GATEWAY.name, when=NoData(3, minutes(1), timedelta(seconds=30)))
 LOST_BUS = rule(
     name="bus_lost", kind=GATEWAY.name, when=Compare("children_online", "below", 1.0), until=None, message="{device}",
     on_delay=timedelta(), off_delay=timedelta(), explains_children=True,
@@ -111,7 +111,7 @@ def test_a_gateway_that_says_why_its_children_are_silent_is_the_alert():
 
 
 def test_a_gateway_that_falls_silent_after_its_children_adds_no_notice():
-    patient = replace(GATEWAYS, when=Silent(2, minutes(60), minutes(1)))
+    patient = replace(GATEWAYS, when=NoData(2, minutes(60), minutes(1)))
     town = Town(20, gateway="g1", gateways=patient)
     staggered(town)
     town.speak(15, [1000], children_online=20.0)

@@ -30,9 +30,9 @@ from tests.unit.rules_fixtures.world import (
     event,
     event_rule,
     minutes,
+    no_data_rule,
     path,
     rule,
-    silent_rule,
     volts,
 )
 from tests.unit.test_notify_plan import NOON, PERSON, PROGRAM, ids, notice
@@ -99,7 +99,7 @@ def test_thingsboard_15583_two_messages_a_millisecond_apart_raise_one_alert():
 
 
 def test_thingsboard_7909_an_offline_alert_ends_with_the_next_fresh_sample():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230))
     world.tick(60)
@@ -117,7 +117,7 @@ def test_thingsboard_14210_a_gap_never_satisfies_a_duration():
 
 
 def test_kapacitor_815_a_late_backfill_ends_no_absence():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230))
     world.tick(120)

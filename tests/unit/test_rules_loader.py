@@ -10,7 +10,7 @@ import pytest
 from devices.catalogue import KINDS
 from rules.language.check import check_folder
 from rules.language.loader import RuleFileError, load_rules
-from rules.model.condition import Compare, Silent
+from rules.model.condition import Compare, NoData
 from rules.model.rule import OnClose, RulesError, Severity, Unknown
 from tests.unit.rules_fixtures.world import minutes, rule
 
@@ -91,7 +91,7 @@ def test_every_word_of_a_rule_is_read(tmp_path):
 
 def test_what_is_left_out_has_its_default(tmp_path):
     (read,) = load_rules(write(tmp_path, SILENT)).rules
-    assert read.when == Silent(2, minutes(15), minutes(1.5))
+    assert read.when == NoData(2, minutes(15), minutes(1.5))
     assert (read.until, read.on_delay, read.off_delay) == (None, timedelta(), timedelta())
     assert (read.scope, read.unknown, read.latch) == ("device", Unknown.HOLD, False)
     assert read.allowed_gap == minutes(30)

@@ -19,9 +19,9 @@ from tests.unit.rules_fixtures.world import (
     event,
     event_rule,
     minutes,
+    no_data_rule,
     path,
     rule,
-    silent_rule,
     volts,
 )
 
@@ -168,7 +168,7 @@ def test_an_event_out_of_hours_raises_nothing():
 
 
 def test_silence_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
-    world = World(silent_rule(schedule=EARLY))
+    world = World(no_data_rule(schedule=EARLY))
     world.tick(0)
     world.evaluate(volts(0, 230))
     assert world.tick(55) == []
@@ -181,7 +181,7 @@ def test_silence_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
 
 
 def test_a_silence_that_waits_is_dropped_at_the_closing_and_waits_anew():
-    world = World(silent_rule(schedule=EARLY, on_delay=minutes(100)))
+    world = World(no_data_rule(schedule=EARLY, on_delay=minutes(100)))
     world.tick(0)
     world.evaluate(volts(100, 230))
     world.tick(150)
@@ -192,7 +192,7 @@ def test_a_silence_that_waits_is_dropped_at_the_closing_and_waits_anew():
 
 
 def test_a_device_that_is_heard_while_the_calendar_is_closed_is_not_silent_at_the_opening():
-    world = World(silent_rule(schedule=EARLY))
+    world = World(no_data_rule(schedule=EARLY))
     world.tick(0)
     world.evaluate(volts(0, 230))
     world.tick(52)

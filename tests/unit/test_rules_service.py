@@ -17,9 +17,9 @@ from tests.unit.rules_fixtures.world import (
     at,
     event,
     event_rule,
+    no_data_rule,
     path,
     rule,
-    silent_rule,
     volts,
 )
 
@@ -43,7 +43,7 @@ class Site(World):
 
 @pytest.mark.parametrize("service", WITHDRAWN)
 def test_of_a_device_that_is_withdrawn_nothing_is_raised(service):
-    site = Site(AT_ONCE, silent_rule(), event_rule(when=COVER, latch=True))
+    site = Site(AT_ONCE, no_data_rule(), event_rule(when=COVER, latch=True))
     site.become(service, 0)
     site.evaluate(volts(1, 245), event(2, "cover_opened"))
     site.tick(500)
@@ -63,7 +63,7 @@ def test_what_is_open_or_pending_ends_when_the_device_is_withdrawn(service):
 
 
 def test_a_device_that_was_never_heard_is_not_silent_after_its_handover():
-    site = Site(silent_rule())
+    site = Site(no_data_rule())
     site.become(Service.COMMISSIONING, 0)
     site.become(Service.IN_SERVICE, 10)
     assert site.tick(500) == []
@@ -72,7 +72,7 @@ def test_a_device_that_was_never_heard_is_not_silent_after_its_handover():
 
 
 def test_silence_counts_from_the_return_of_a_device_that_was_heard_before():
-    site = Site(silent_rule())
+    site = Site(no_data_rule())
     site.evaluate(volts(0, 230))
     site.become(Service.RETIRED, 10)
     assert site.tick(200) == []
@@ -82,7 +82,7 @@ def test_silence_counts_from_the_return_of_a_device_that_was_heard_before():
 
 
 def test_out_of_service_a_device_is_judged_and_nobody_is_told():
-    site = Site(AT_ONCE, silent_rule())
+    site = Site(AT_ONCE, no_data_rule())
     site.become(Service.OUT_OF_SERVICE, 0)
     (raised,) = site.evaluate(volts(1, 245))
     assert [cause.cause for cause in raised.suppressed] == ["out_of_service"]
@@ -91,7 +91,7 @@ def test_out_of_service_a_device_is_judged_and_nobody_is_told():
 
 
 def test_the_same_registry_read_again_changes_nothing():
-    site = Site(AT_ONCE, silent_rule())
+    site = Site(AT_ONCE, no_data_rule())
     site.evaluate(volts(0, 245))
     assert site.become(Service.IN_SERVICE, 1) == []
     assert site.phase() == "active"

@@ -12,8 +12,8 @@ from tests.unit.rules_fixtures.world import (
     event,
     event_rule,
     minutes,
+    no_data_rule,
     path,
-    silent_rule,
     volts,
 )
 
@@ -22,7 +22,7 @@ MAINS_LOST = event_rule(until=RESTORED, title="停电", explains_silence=True)
 
 
 def a_heard_world(**changed):
-    world = World(silent_rule(**changed))
+    world = World(no_data_rule(**changed))
     world.tick(0)
     world.evaluate(volts(0, 230))
     return world
@@ -32,7 +32,7 @@ def test_a_device_is_silent_after_its_periods_and_the_jitter():
     world = a_heard_world()
     assert world.tick(49) == []
     (activated,) = world.tick(50)
-    assert (path([activated]), activated.at, activated.reason) == ("normal active", at(50), Reason.SILENCE)
+    assert (path([activated]), activated.at, activated.reason) == ("normal active", at(50), Reason.NO_DATA)
     assert activated.message == "e-101 已 50 分钟 没有数据"
 
 
@@ -83,13 +83,13 @@ def test_events_are_no_arrival_because_the_period_is_that_of_telemetry():
 
 
 def test_a_device_never_seen_is_not_silent():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.tick(0)
     assert world.tick(10_000) == []
 
 
 def test_before_the_first_live_tick_nobody_is_silent():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.evaluate(volts(0, 230))
     assert world.tick(300, live=False) == []
     assert world.tick(301) == []
@@ -186,7 +186,7 @@ def test_a_silence_closed_by_hand_is_muted_until_the_device_is_heard():
 
 
 def test_each_of_two_silent_rules_keeps_its_own_patience():
-    strict, patient = silent_rule(), silent_rule(name="meter_gone", when=replace(silent_rule().when, periods=30))
+    strict, patient = no_data_rule(), no_data_rule(name="meter_gone", when=replace(no_data_rule().when, periods=30))
     world = World(strict, patient)
     world.tick(0)
     world.evaluate(volts(0, 230))
@@ -196,7 +196,7 @@ def test_each_of_two_silent_rules_keeps_its_own_patience():
 
 
 def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
-    world = World(silent_rule())
+    world = World(no_data_rule())
     world.evaluate(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
     assert world.memory == DeviceMemory(
         DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
@@ -204,7 +204,7 @@ def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
 
 
 def a_world_without_mains(*, since):
-    world = World(MAINS_LOST, silent_rule())
+    world = World(MAINS_LOST, no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230), event(since, "power_lost"))
     return world
@@ -264,7 +264,7 @@ def test_an_alert_that_is_over_before_the_silence_explains_nothing():
 
 
 def test_a_rule_on_trial_explains_nothing():
-    world = World(replace(MAINS_LOST, shadow=True), silent_rule())
+    world = World(replace(MAINS_LOST, shadow=True), no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230), event(10, "power_lost"))
     (silent,) = world.tick(50)

@@ -10,7 +10,7 @@ from rules.engine.device_state import DeviceMemory
 from rules.language.loader import load_rules
 from rules.model.condition import Compare
 from rules.model.rule import RulePack
-from tests.unit.rules_fixtures.world import World, at, event, event_rule, minutes, rule, silent_rule, volts
+from tests.unit.rules_fixtures.world import World, at, event, event_rule, minutes, no_data_rule, rule, volts
 
 
 def words(world, minute, name="voltage_high"):
@@ -84,7 +84,7 @@ def test_an_open_alert_tells_what_would_end_it():
 
 
 def test_a_device_that_reports_in_time_tells_when_it_would_be_missed():
-    told = words(after(silent_rule(), volts(0, 230)), 10, "meter_silent")
+    told = words(after(no_data_rule(), volts(0, 230)), 10, "meter_silent")
     assert "最后一次收到新数据是在1月1日 08:00:00" in told
     assert "1月1日 08:50:00报警" in told
 

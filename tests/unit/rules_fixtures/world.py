@@ -8,7 +8,7 @@ from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.engine.device_state import DeviceMemory
 from rules.engine.engine import Engine
-from rules.model.condition import Compare, Happens, Silent
+from rules.model.condition import Compare, Happens, NoData
 from rules.model.rule import Rule, RulePack, Severity
 from rules.model.sample import Sample
 
@@ -62,11 +62,11 @@ def event_rule(**changed):
     return rule(**(plain | changed))
 
 
-def silent_rule(**changed):
+def no_data_rule(**changed):
     """Silent after three periods of 15 minutes and 5 minutes of jitter: 50 minutes."""
     plain = {
         "name": "meter_silent",
-        "when": Silent(3, minutes(15), minutes(5)),
+        "when": NoData(3, minutes(15), minutes(5)),
         "until": None,
         "on_delay": timedelta(),
         "off_delay": timedelta(),
