@@ -21,7 +21,7 @@ from rules.derived.rate import Rate
 from rules.derived.repeats import Rises
 from rules.derived.unchanged import Unchanged
 from rules.derived.window import Over
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.model.condition import ComparableTrack, Compare, Condition
 from rules.model.rule import Rule, RulePack, Severity
@@ -112,7 +112,7 @@ def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
         for sample in samples[first : first + _BATCH]:
             engine.evaluate(sample, ELECTRICITY_METER.name, sample.received_at)
         times.append(process_time())
-        _write(engine.drain_memories())
+        _write(engine.drain_device_states())
         engine.drain_changes()
         times.append(process_time())
         judge, write = judge + times[1] - times[0], write + times[2] - times[1]
@@ -120,7 +120,7 @@ def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
     return _Cost(*(1e6 * seconds / len(samples) for seconds in (judge, write)))
 
 
-def _write(memories: Iterable[DeviceMemory]) -> None:
+def _write(memories: Iterable[DeviceState]) -> None:
     """Make of each device what `store.telemetry.device_state` hands to the database."""
     for memory in memories:
         to_json(memory.values), to_json(memory.event_ts) if memory.event_ts else b"{}"

@@ -29,7 +29,7 @@ from benchmarks.processes import resident_bytes
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from ingest.alert_writer import state_of, state_row
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.engine.state_machine import InstanceState
 from rules.language.loader import load_rules
@@ -106,7 +106,7 @@ def _make(stored: Path, devices: int) -> None:
     with stored.open("wb") as file:
         for state in engine.drain_changes().saved:
             file.write(to_json({"state": state_row(state)}) + b"\n")
-        for memory in engine.drain_memories():
+        for memory in engine.drain_device_states():
             file.write(to_json({"memory": memory}, bytes_mode="base64") + b"\n")
 
 
@@ -119,13 +119,13 @@ def _states(stored: Path) -> Iterator[InstanceState]:
             yield state_of(RuleStateRow(rule, device_id, version, phase, _at(since), _at(deadline), sequence, memory))
 
 
-def _memories(stored: Path) -> Iterator[DeviceMemory]:
+def _memories(stored: Path) -> Iterator[DeviceState]:
     with stored.open("rb") as file:
         for line in file:
             if line.startswith(b'{"memory"'):
                 device_id, last_ts, arrival, events, values, tracks = from_json(line)["memory"]
                 event_ts = {name: datetime.fromisoformat(ts) for name, ts in events.items()}
-                yield DeviceMemory(device_id, _at(last_ts), _at(arrival), event_ts, values, urlsafe_b64decode(tracks))
+                yield DeviceState(device_id, _at(last_ts), _at(arrival), event_ts, values, urlsafe_b64decode(tracks))
 
 
 def _at(text: str | None) -> datetime | None:

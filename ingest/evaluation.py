@@ -9,7 +9,7 @@ from ingest.alert_writer import family_of, state_of, state_row
 from ingest.batch import Candidate
 from ingest.partition import Partition
 from ingest.registry_cache import DevicesInMemory
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.engine.timers import Clock
@@ -60,7 +60,7 @@ class Judge:
             if family.community in communities:
                 self._devices.families.recall(family)
         states = [state_of(row) for row in stored if self._devices.has(row.device_id)]
-        memories = (DeviceMemory(*memory) for memory in load_memories(connection, communities))
+        memories = (DeviceState(*memory) for memory in load_memories(connection, communities))
         self._pipelines |= {state.device_id for state in states if FIRST < state.device_id <= 0}
         transitions = self._engine.restore(states, memories, now)
         self._save(connection, transitions + self._settle_services(connection, now))
@@ -98,9 +98,9 @@ class Judge:
             hand_in_alerts(connection, sorted(back))
         return self._engine.settle_services(now)
 
-    def drain_memories(self) -> Iterator[DeviceMemory]:
+    def drain_device_states(self) -> Iterator[DeviceState]:
         """What has changed of the devices that were judged since the last call, by device; take it at once."""
-        return self._engine.drain_memories()
+        return self._engine.drain_device_states()
 
     def _carry_out(self, command: rows.Command, now: datetime) -> list[Transition]:
         """What is decided about an occurrence that has ended meanwhile says nothing about the one that followed."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from ingest.batch import Batch, Rejected
 from ingest.evaluation import Judge
 from ingest.rejection_limit import RejectionLimit
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.transition import Transition
 from store.database import Connection, translated_errors
 from store.telemetry.device_state import StateChange, save_states
@@ -41,11 +41,11 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
             insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = judge.judge(connection, fresh, now)
-        save_states(connection, _state_changes(batch.last_seen, judge.drain_memories()))
+        save_states(connection, _state_changes(batch.last_seen, judge.drain_device_states()))
     return Written(readings, len(new_events), transitions)
 
 
-def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceMemory]) -> Iterator[StateChange]:
+def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceState]) -> Iterator[StateChange]:
     """By device. One of which only duplicates or its connection came was heard, and nothing else of it has changed."""
     judged = next(memories, None)
     for device_id, seen in sorted(last_seen.items()):

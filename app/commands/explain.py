@@ -19,7 +19,7 @@ from rules.analysis.backtest import Span, fresh_engine, replay
 from rules.analysis.explain import Told, clock, explain
 from rules.analysis.instance_status import standing
 from rules.analysis.stored_history import stored_arrivals, wanted_history
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
 from rules.language.loader import load_rules
 from rules.model.labels_zh import ATTENTION, PROCESS, SUPPRESSION
@@ -141,17 +141,17 @@ def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | N
     }
 
 
-def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceMemory | None]:
+def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceState | None]:
     row, memory = find_instance(connection, rule.name, device.id), find_memory(connection, device.id)
-    return state_of(row) if row else None, DeviceMemory(*memory) if memory else None
+    return state_of(row) if row else None, DeviceState(*memory) if memory else None
 
 
 def _at(
     connection: Connection, rule: Rule, device: Device, at: datetime
-) -> tuple[InstanceState | None, DeviceMemory | None]:
+) -> tuple[InstanceState | None, DeviceState | None]:
     pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)
     engine = fresh_engine(pack, span.start, {device.id: device})
     frozen = [Span(*each) for each in read_standstills(connection, *span)]
     for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, frozen):
         pass
-    return engine.instance(rule.name, device.id), next(engine.drain_memories(), None)
+    return engine.instance(rule.name, device.id), next(engine.drain_device_states(), None)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rules.analysis.explain import clock, found_of
 from rules.derived.pipeline import newest_values
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
 from rules.model.condition import Compare, Condition, Happens, NoData, Verdict, compile_test, leaves
 from rules.model.duration import in_chinese
@@ -23,7 +23,7 @@ _PHASE = {
 }
 
 
-def standing(rule: Rule, state: InstanceState | None, memory: DeviceMemory | None, now: datetime) -> tuple[str, ...]:
+def standing(rule: Rule, state: InstanceState | None, memory: DeviceState | None, now: datetime) -> tuple[str, ...]:
     """The phase first, then what was last known of the condition, then what has still to come.
 
     Args:
@@ -54,7 +54,7 @@ def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
         yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{clock(span.end)}才重新判断。"
 
 
-def _no_data(no_data: NoData, memory: DeviceMemory, now: datetime) -> Iterator[str]:
+def _no_data(no_data: NoData, memory: DeviceState, now: datetime) -> Iterator[str]:
     if memory.last_arrival is None:
         yield "还没有收到过及时的新数据，因此不计失联。"
         return
@@ -64,7 +64,7 @@ def _no_data(no_data: NoData, memory: DeviceMemory, now: datetime) -> Iterator[s
         yield f"如果一直没有新数据，{clock(due)}报警；平台自身接收滞后的时间不计在内。"
 
 
-def _condition(rule: Rule, phase: Phase, memory: DeviceMemory, now: datetime) -> Iterator[str]:
+def _condition(rule: Rule, phase: Phase, memory: DeviceState, now: datetime) -> Iterator[str]:
     asked, name = (rule.when, "报警条件") if phase in {Phase.NORMAL, Phase.PENDING} else (rule.until, "恢复条件")
     if asked is None:
         asked, name = rule.when, "报警条件"
@@ -76,12 +76,12 @@ def _condition(rule: Rule, phase: Phase, memory: DeviceMemory, now: datetime) ->
         yield _leaf(leaf, rule, memory)
 
 
-def _verdict(condition: Condition, memory: DeviceMemory) -> Verdict:
+def _verdict(condition: Condition, memory: DeviceState) -> Verdict:
     """What the remembered values say, those among them that are made of many samples."""
     return compile_test(condition)({**memory.values, **newest_values(memory.tracks)})
 
 
-def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceMemory) -> str:
+def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceState) -> str:
     match leaf:
         case Happens(events):
             return "；".join(_event(name, rule, memory) for name in events) + "。"
@@ -99,7 +99,7 @@ def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceMemory) ->
             return "设备没有失联。"
 
 
-def _event(name: str, rule: Rule, memory: DeviceMemory) -> str:
+def _event(name: str, rule: Rule, memory: DeviceState) -> str:
     event, seen = RULE_KINDS[rule.kind].event(name), memory.event_ts.get(name)
     when = f"最近一次在{clock(seen)}" if seen else "从未收到"
     return f"等待设备报告“{event.zh if event else name}”（{when}）"

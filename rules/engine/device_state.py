@@ -12,7 +12,7 @@ from rules.model.condition import Value
 NO_EVENTS: Mapping[str, datetime] = {}
 
 
-class DeviceMemory(NamedTuple):
+class DeviceState(NamedTuple):
     """What is remembered of a device beside its instances.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
@@ -29,8 +29,8 @@ class DeviceMemory(NamedTuple):
 
 
 @dataclass(slots=True)
-class Memory:
-    """A `DeviceMemory` in use, and small, as there may be 400,000: of the values those that the plan keeps.
+class LiveState:
+    """A `DeviceState` in use, and small, as there may be 400,000: of the values those that the plan keeps.
 
     `withdrawn` says that no rule looks at the device just now.
     """
@@ -43,10 +43,10 @@ class Memory:
     withdrawn: bool = False
 
 
-def in_use(stored: DeviceMemory, kept: tuple[str, ...], tracks: States) -> Memory:
+def in_use(stored: DeviceState, kept: tuple[str, ...], tracks: States) -> LiveState:
     """What was stored, as it is used: of the values those of these fields, and the states of today's tracks."""
     values = latest(kept, stored.values, ())
-    return Memory(stored.last_ts, stored.last_arrival, stored.event_ts or NO_EVENTS, values, tracks)
+    return LiveState(stored.last_ts, stored.last_arrival, stored.event_ts or NO_EVENTS, values, tracks)
 
 
 def latest(
@@ -56,18 +56,18 @@ def latest(
     return tuple([values.get(name, known) for name, known in zip_longest(names, before)])
 
 
-def known_values(names: tuple[str, ...], memory: Memory) -> dict[str, Value]:
+def last_values(names: tuple[str, ...], live: LiveState) -> dict[str, Value]:
     """The values that are remembered, by field."""
-    return {name: value for name, value in zip(names, memory.kept, strict=False) if value is not None}
+    return {name: value for name, value in zip(names, live.kept, strict=False) if value is not None}
 
 
-def settle(memories: Mapping[int, Memory], is_withdrawn: Callable[[int], bool]) -> tuple[list[int], list[int]]:
+def settle(states: Mapping[int, LiveState], is_withdrawn: Callable[[int], bool]) -> tuple[list[int], list[int]]:
     """Notes which devices are withdrawn; those that are, and those that are back and were heard before."""
     gone, back = [], []
-    for device_id, memory in memories.items():
-        before, memory.withdrawn = memory.withdrawn, is_withdrawn(device_id)
-        if memory.withdrawn:
+    for device_id, live in states.items():
+        before, live.withdrawn = live.withdrawn, is_withdrawn(device_id)
+        if live.withdrawn:
             gone.append(device_id)
-        elif before and memory.last_arrival:
+        elif before and live.last_arrival:
             back.append(device_id)
     return gone, back

@@ -14,7 +14,7 @@ from devices.device import Device, Service
 from rules.derived.pipeline import derive, from_store, to_store, weigh
 from rules.derived.repeats import EVENT
 from rules.engine.compiled import CompiledRules, compile_rules
-from rules.engine.device_state import DeviceMemory, Memory, in_use, known_values, latest, settle
+from rules.engine.device_state import DeviceState, LiveState, in_use, last_values, latest, settle
 from rules.engine.group_suppression import Parents, last_heard
 from rules.engine.instances import Changes, Instances
 from rules.engine.schedule import Known, Openings
@@ -78,7 +78,7 @@ class Engine:
         self._openings = Openings(self, scheduled, now)
         self._instances = Instances()
         self._parents = Parents(families or FamilyTree(), self, self._instances)
-        self._memories: dict[int, Memory] = {}
+        self._live: dict[int, LiveState] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
 
     def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
@@ -90,43 +90,43 @@ class Engine:
         rules = self._compiled.get(kind_name, _NO_RULES)
         if rules.of_masters is not None and self._below(sample.device_id):
             rules = rules.of_masters
-        memory = self._memories.get(sample.device_id)
-        if memory is None:
-            memory = self._memories[sample.device_id] = Memory(withdrawn=self._is_withdrawn(sample.device_id))
+        live = self._live.get(sample.device_id)
+        if live is None:
+            live = self._live[sample.device_id] = LiveState(withdrawn=self._is_withdrawn(sample.device_id))
             if rules.scheduled:
                 self._openings.watch(kind_name, sample.device_id)
-        if memory.withdrawn:
+        if live.withdrawn:
             rules = _NO_RULES
         if sample.event is not None:
-            return self._evaluate_event(sample, sample.event, rules, memory, now)
-        if memory.last_ts is not None and sample.ts <= memory.last_ts:
+            return self._evaluate_event(sample, sample.event, rules, live, now)
+        if live.last_ts is not None and sample.ts <= live.last_ts:
             return []
         values = sample.values
         if rules.tracks:
-            memory.tracks, values = derive(rules.tracks, memory.tracks, sample.ts, values)
+            live.tracks, values = derive(rules.tracks, live.tracks, sample.ts, values)
             if rules.balances and (below := self._below(sample.device_id)):
-                memories = (self._memories.get(meter) for meter in below.meters)
-                states = [one.tracks for one in memories if one is not None and one.tracks]
-                memory.tracks, found = weigh(rules.balances, below, states, memory.tracks, sample)
+                meters = (self._live.get(meter) for meter in below.meters)
+                states = [meter.tracks for meter in meters if meter is not None and meter.tracks]
+                live.tracks, found = weigh(rules.balances, below, states, live.tracks, sample)
                 values = {**values, **found}
-        transitions = self._evaluate_telemetry(sample, values, rules, memory, now)
+        transitions = self._evaluate_telemetry(sample, values, rules, live, now)
         if rules.no_data_rules and sample.received_at - sample.ts <= rules.freshness:
-            transitions += self._arrive(sample, rules, memory, now)
-        memory.last_ts = sample.ts
+            transitions += self._arrive(sample, rules, live, now)
+        live.last_ts = sample.ts
         if rules.kept:
-            memory.kept = latest(rules.kept, sample.values, memory.kept)
+            live.kept = latest(rules.kept, sample.values, live.kept)
         heard = self._heard.get(sample.device_id)
         self._heard[sample.device_id] = {**heard, **sample.values} if heard else sample.values
         return transitions
 
     def _evaluate_telemetry(
-        self, sample: Sample, values: Mapping[str, Value], rules: CompiledRules, memory: Memory, now: datetime
+        self, sample: Sample, values: Mapping[str, Value], rules: CompiledRules, live: LiveState, now: datetime
     ) -> list[Transition]:
         """Judges a sample by its values and those that the tracks have made of it."""
         transitions: list[Transition] = []
         if rules.scheduled:
             seen = sample._replace(values=values)
-            transitions += self._openings.catch_up(seen, rules.scheduled, Known.of(memory, rules.kept), now)
+            transitions += self._openings.catch_up(seen, rules.scheduled, Known.of(live, rules.kept), now)
         states = self._instances.of(sample.device_id)
         for name, when, compiled in rules.telemetry:
             state = states.get(name)
@@ -148,25 +148,25 @@ class Engine:
             if compiled.rule.schedule and not compiled.rule.schedule.is_open(sample.ts):
                 continue
             seen = sample._replace(values=values)
-            told = describe_sample(compiled.rule, seen, known_values(rules.kept, memory))
+            told = describe_sample(compiled.rule, seen, last_values(rules.kept, live))
             given = Judged(sample.ts, verdict, Reason.CONDITION, told)
             transitions += self.advance(compiled.rule, sample.device_id, given, now)
         return transitions
 
     def _evaluate_event(
-        self, sample: Sample, event: str, rules: CompiledRules, memory: Memory, now: datetime
+        self, sample: Sample, event: str, rules: CompiledRules, live: LiveState, now: datetime
     ) -> list[Transition]:
         concerned = rules.events.get(event, ())
-        seen = memory.event_ts.get(event)
+        seen = live.event_ts.get(event)
         if not concerned or (seen is not None and sample.ts <= seen):
             return []
         derived: Mapping[str, Value] = {}
         if rules.tracks:
-            memory.tracks, derived = derive(rules.tracks, memory.tracks, sample.ts, {EVENT: event})
+            live.tracks, derived = derive(rules.tracks, live.tracks, sample.ts, {EVENT: event})
         scheduled = [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]
-        transitions = self._openings.catch_up(sample, scheduled, Known.of(memory, rules.kept), now) if scheduled else []
+        transitions = self._openings.catch_up(sample, scheduled, Known.of(live, rules.kept), now) if scheduled else []
         for rule in concerned:
-            newest = max((ts for ts in map(memory.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
+            newest = max((ts for ts in map(live.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
             gates = rule.gates.get(event)
             if sample.ts < newest or (gates and not any(derived.get(gate) for gate in gates)):
                 continue
@@ -175,14 +175,14 @@ class Engine:
                 transitions += self.come_to(Tick(sample.ts), state, rule, now)
             if rule.schedule and not rule.schedule.is_open(sample.ts):
                 continue
-            told = describe_sample(rule, sample, known_values(rules.kept, memory))
+            told = describe_sample(rule, sample, last_values(rules.kept, live))
             given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
             transitions += self.advance(rule, sample.device_id, given, now)
-        memory.event_ts = {**memory.event_ts, event: sample.ts}
+        live.event_ts = {**live.event_ts, event: sample.ts}
         self._heard.setdefault(sample.device_id, {})
         return transitions
 
-    def _arrive(self, sample: Sample, rules: CompiledRules, memory: Memory, now: datetime) -> list[Transition]:
+    def _arrive(self, sample: Sample, rules: CompiledRules, live: LiveState, now: datetime) -> list[Transition]:
         transitions: list[Transition] = []
         states = self._instances.of(sample.device_id)
         for rule, no_data in rules.no_data_rules:
@@ -190,13 +190,13 @@ class Engine:
             if state is not None and state.verdict:
                 if sample.received_at - sample.ts > no_data.after:
                     continue
-                told = describe_sample(rule, sample, known_values(rules.kept, memory))
+                told = describe_sample(rule, sample, last_values(rules.kept, live))
                 given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
                 transitions += self.advance(rule, sample.device_id, given, now)
-            elif memory.last_arrival is not None:
+            elif live.last_arrival is not None:
                 continue
             self._waits.add(sample.received_at + no_data.after, rule.name, sample.device_id)
-        memory.last_arrival = sample.received_at
+        live.last_arrival = sample.received_at
         if self._parents.out:
             self._parents.noticed(self._devices(sample.device_id))
         return transitions
@@ -221,7 +221,7 @@ class Engine:
         for opened, compiled, devices in self._openings.take(now):
             rules = self._compiled[compiled.rule.kind]
             for device_id in devices:
-                known = Known.of(self._memories[device_id], rules.kept)
+                known = Known.of(self._live[device_id], rules.kept)
                 transitions += self._openings.reopen(compiled, device_id, known, Tick(opened, self._thawed_at), now)
         for timer in self._timers.take(now):
             rule, device_id = self._rules[timer.rule], timer.device_id
@@ -251,23 +251,23 @@ class Engine:
 
         Under a calendar it counts from an opening on, and what came before the last one is over.
         """
-        memory, state = self._memories.get(device_id), self.instance(rule.name, device_id)
-        if rule.no_data is None or memory is None or memory.last_arrival is None:
+        live, state = self._live.get(device_id), self.instance(rule.name, device_id)
+        if rule.no_data is None or live is None or live.last_arrival is None:
             return None
-        if memory.withdrawn or (state and state.verdict):
+        if live.withdrawn or (state and state.verdict):
             return None
-        due, calendar = max(memory.last_arrival, self._thawed_at) + rule.no_data.after, rule.schedule
+        due, calendar = max(live.last_arrival, self._thawed_at) + rule.no_data.after, rule.schedule
         if calendar is None:
             return due
         span = calendar.span(now)
         return calendar.opened(max(due, span.start if span.open else span.end))
 
     def _raise_no_data(self, rule: Rule, device_id: int, now: datetime) -> list[Transition]:
-        memory, due = self._memories[device_id], self._no_data_from(rule, device_id, now)
-        if due is None or memory.last_arrival is None:
+        live, due = self._live[device_id], self._no_data_from(rule, device_id, now)
+        if due is None or live.last_arrival is None:
             return []
-        heard = Sample(device_id, memory.last_ts or memory.last_arrival, memory.last_arrival, {})
-        told = describe_sample(rule, heard, known_values(self._compiled[rule.kind].kept, memory))
+        heard = Sample(device_id, live.last_ts or live.last_arrival, live.last_arrival, {})
+        told = describe_sample(rule, heard, last_values(self._compiled[rule.kind].kept, live))
         return self.advance(rule, device_id, Judged(due, True, Reason.NO_DATA, told), now)
 
     def _wake(self, due: datetime | None, device_id: int, rule: str, *, no_data: bool = False) -> None:
@@ -318,7 +318,7 @@ class Engine:
 
     def settle_services(self, now: datetime) -> list[Transition]:
         """Takes over from the registry which devices are in service: what is open on those withdrawn since ends."""
-        gone, back = settle(self._memories, self._is_withdrawn)
+        gone, back = settle(self._live, self._is_withdrawn)
         for device_id in back:
             self._expect(device_id, now)
         named = [(name, number) for number in (*gone, *self._parents.left()) for name in self._instances.of(number)]
@@ -340,7 +340,7 @@ class Engine:
         no_data_rules = (
             self._compiled.get(device.kind, _NO_RULES).no_data_rules if device.service is Service.IN_SERVICE else ()
         )
-        return last_heard(self._memories.get(device_id), no_data_rules, self._thawed_at if since_thaw else None)
+        return last_heard(self._live.get(device_id), no_data_rules, self._thawed_at if since_thaw else None)
 
     @property
     def clock(self) -> Clock:
@@ -348,7 +348,7 @@ class Engine:
         return Clock(self._frozen, self._thawed_at, self._ticked_at)
 
     def restore(
-        self, states: Iterable[InstanceState], memories: Iterable[DeviceMemory], now: datetime
+        self, states: Iterable[InstanceState], devices: Iterable[DeviceState], now: datetime
     ) -> list[Transition]:
         """Takes over what was stored, at a start or after a reload.
 
@@ -366,21 +366,21 @@ class Engine:
             self._wake(kept.deadline, state.device_id, state.rule)
             self._wake(closes_at(rule, kept) if rule else None, state.device_id, state.rule)
             transitions += [tell(rule, move, device, now) if rule else tell_gone(move, device, now) for move in moves]
-        for memory in memories:
-            self._remember(memory)
+        for stored in devices:
+            self._restore_device(stored)
         return transitions
 
-    def _remember(self, memory: DeviceMemory) -> None:
-        device_id, kind = memory.device_id, self._devices(memory.device_id).kind
+    def _restore_device(self, stored: DeviceState) -> None:
+        device_id, kind = stored.device_id, self._devices(stored.device_id).kind
         rules = self._compiled.get(kind, _NO_RULES)
-        states = from_store(rules.tracks, rules.track_names, memory.tracks)
-        self._memories[device_id] = in_use(memory, rules.kept, states)
+        states = from_store(rules.tracks, rules.track_names, stored.tracks)
+        self._live[device_id] = in_use(stored, rules.kept, states)
         if rules.scheduled:
             self._openings.watch(kind, device_id)
-        if memory.last_arrival is not None:
-            self._expect(device_id, max(memory.last_arrival, self._thawed_at))
+        if stored.last_arrival is not None:
+            self._expect(device_id, max(stored.last_arrival, self._thawed_at))
 
-    def drain_memories(self) -> Iterator[DeviceMemory]:
+    def drain_device_states(self) -> Iterator[DeviceState]:
         """What has changed of the devices since the last call, by device; of the values those that came since.
 
         Each is made when it is asked for, because thousands at once leave the caches; take them before the next sample.
@@ -388,10 +388,10 @@ class Engine:
         heard, self._heard = self._heard, {}
         return (self._stored(device_id, heard[device_id]) for device_id in sorted(heard))
 
-    def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceMemory:
-        memory, rules = self._memories[device_id], self._compiled.get(self._devices(device_id).kind, _NO_RULES)
-        tracks = to_store(rules.track_names, memory.tracks)
-        return DeviceMemory(device_id, memory.last_ts, memory.last_arrival, memory.event_ts, heard, tracks)
+    def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceState:
+        live, rules = self._live[device_id], self._compiled.get(self._devices(device_id).kind, _NO_RULES)
+        tracks = to_store(rules.track_names, live.tracks)
+        return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, heard, tracks)
 
     def rule(self, name: str) -> Rule | None:
         """The rule of that name, or None."""

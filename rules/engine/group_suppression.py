@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from devices.device import Device
-from rules.engine.device_state import Memory
+from rules.engine.device_state import LiveState
 from rules.engine.instances import Instances
 from rules.engine.state_machine import Bereft, Given, InstanceState
 from rules.engine.transition import Transition, under_alert, under_family
@@ -22,13 +22,13 @@ _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
 
 
 def last_heard(
-    memory: Memory | None, no_data_rules: Sequence[tuple[Rule, NoData]], thawed_at: datetime | None
+    live: LiveState | None, no_data_rules: Sequence[tuple[Rule, NoData]], thawed_at: datetime | None
 ) -> Heard | None:
     """When a device was heard, not before the thaw if that is given; None where no rule watches it or it never was."""
-    if memory is None or memory.last_arrival is None or not no_data_rules:
+    if live is None or live.last_arrival is None or not no_data_rules:
         return None
     (_, no_data), *_ = no_data_rules
-    return Heard(max(memory.last_arrival, thawed_at or memory.last_arrival), no_data.period, no_data.jitter)
+    return Heard(max(live.last_arrival, thawed_at or live.last_arrival), no_data.period, no_data.jitter)
 
 
 class Judging(Protocol):

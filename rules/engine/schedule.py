@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
 from rules.engine.compiled import CompiledRule
-from rules.engine.device_state import Memory, known_values
+from rules.engine.device_state import LiveState, last_values
 from rules.engine.state_machine import Given, InstanceState, Judged, Reason, Tick
 from rules.engine.transition import Transition
 from rules.model.calendar import Calendar
@@ -29,9 +29,9 @@ class Known(NamedTuple):
     withdrawn: bool = False
 
     @classmethod
-    def of(cls, memory: Memory, kept: tuple[str, ...]) -> "Known":
+    def of(cls, live: LiveState, kept: tuple[str, ...]) -> "Known":
         """What is remembered of a device; `kept` are the names of the values."""
-        return cls(memory.last_ts, memory.event_ts, known_values(kept, memory), memory.withdrawn)
+        return cls(live.last_ts, live.event_ts, last_values(kept, live), live.withdrawn)
 
 
 class _Opening(NamedTuple):

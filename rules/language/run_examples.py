@@ -69,7 +69,7 @@ def trace(rule: Rule, example: Iterable[Step]) -> Iterator[Played]:
     tests = {name: compile_test(one) for name, one in conditions.items() if one and fields_of(one)}
     engine, made = _engine(rule), dict[str, Value | None]()
     for step, phases in _play(rule, example, engine):
-        for memory in engine.drain_memories():
+        for memory in engine.drain_device_states():
             if memory.device_id == _DEVICE:
                 newest = newest_values(memory.tracks)
                 made = {name: newest.get(name) for name in rule.tracks}

@@ -62,7 +62,7 @@ class Town:
         for count, sample in enumerate(sorted(samples, key=lambda each: (each.received_at, each.device_id))):
             found += self.engine.evaluate(sample, WATER_METER.name, sample.received_at)
             if count in restart_after:
-                kept |= {one.device_id: one for one in self.engine.drain_memories()}
+                kept |= {one.device_id: one for one in self.engine.drain_device_states()}
                 states |= {one.device_id: one for one in self.engine.drain_changes().saved}
                 self.start(kept.values(), states.values())
         return found
@@ -70,7 +70,7 @@ class Town:
     @property
     def found(self):
         """The newest balance, as the master meter's state has it; None where there has been none."""
-        (tracks,) = (one.tracks for one in self.engine.drain_memories() if one.device_id == MASTER)
+        (tracks,) = (one.tracks for one in self.engine.drain_device_states() if one.device_id == MASTER)
         return newest_values(tracks).get(self.track.field.name)
 
 

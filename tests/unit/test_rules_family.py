@@ -60,7 +60,7 @@ class Town:
 
     def restart(self, minute):
         states = self.engine.drain_changes().saved
-        memories = self.engine.drain_memories()
+        memories = self.engine.drain_device_states()
         self.engine = self._engine(at(minute))
         self.transitions += self.engine.restore(states, memories, at(minute))
 

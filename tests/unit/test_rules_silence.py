@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import Reason
 from tests.unit.rules_fixtures.world import (
     DEVICE,
@@ -198,7 +198,7 @@ def test_each_of_two_silent_rules_keeps_its_own_patience():
 def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
     world = World(no_data_rule())
     world.evaluate(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
-    assert world.memory == DeviceMemory(
+    assert world.memory == DeviceState(
         DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
     )
 

@@ -6,7 +6,7 @@ from app.rule_files import rules_folder
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.analysis.instance_status import standing
 from rules.derived.window import Over
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.language.loader import load_rules
 from rules.model.condition import Compare
 from rules.model.rule import RulePack
@@ -15,7 +15,7 @@ from tests.unit.rules_fixtures.world import World, at, event, event_rule, minute
 
 def words(world, minute, name="voltage_high"):
     [one_rule] = world.pack.rules
-    memory = world.memory if world.memory != DeviceMemory(world.memory.device_id) else None
+    memory = world.memory if world.memory != DeviceState(world.memory.device_id) else None
     return "\n".join(standing(one_rule, world.engine.instance(name, 7), memory, at(minute)))
 
 

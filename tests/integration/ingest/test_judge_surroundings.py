@@ -76,7 +76,7 @@ class Place:
             self._remember(ts)
 
     def _remember(self, seen):
-        memories = [memory for memory in self.judge.drain_memories() if memory.device_id > 0]
+        memories = [memory for memory in self.judge.drain_device_states() if memory.device_id > 0]
         rows = [StateChange(m.device_id, seen, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories]
         save_states(self.connection, rows)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
-from rules.engine.device_state import DeviceMemory
+from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.model.condition import Compare, Happens, NoData
 from rules.model.rule import Rule, RulePack, Severity
@@ -98,7 +98,7 @@ class World:
         self.engine.tick(START, live=True)
         self.transitions = []
         self.stored = {}
-        self.memory = DeviceMemory(DEVICE.id)
+        self.memory = DeviceState(DEVICE.id)
 
     def evaluate(self, *samples):
         found = []
@@ -129,7 +129,7 @@ class World:
             self.stored[state.rule, state.device_id] = (replace(state, inputs={}), json.dumps(state.inputs))
         for key in changes.deleted:
             self.stored.pop(key, None)
-        for memory in self.engine.drain_memories():
+        for memory in self.engine.drain_device_states():
             if memory.device_id == DEVICE.id:
                 self.memory = memory._replace(values={**self.memory.values, **memory.values})
         self.transitions += found
