@@ -32,7 +32,7 @@ def summary(report: Report) -> str:
     version = report.criteria_version[:12]
     lines = [
         f"{report.community.name}（{report.community.id}） {report.community.banner} {report.community.street}",
-        f"测量时段 {start} 至 {end}（{span(report.window.length)}），标准版本 {version}",
+        f"测量时段 {start} 至 {end}（{span(report.window.length)}），指标版本 {version}",
         "",
         *_table([_HEADER, *(_row(result, demo=report.demo) for result in measured)]),
         "",

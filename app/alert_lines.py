@@ -11,7 +11,7 @@ from store.alerts.alerts import Step, follow_transitions, newest_transition, rea
 from store.database import DatabaseUnavailableError, connect, translated_errors
 
 _CITY = ZoneInfo("Asia/Shanghai")
-_HAPPENED = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已处理"}
+_HAPPENED = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已静默"}
 _RECENT = timedelta(minutes=10)
 _AT_ONCE = 1000
 

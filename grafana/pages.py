@@ -58,7 +58,7 @@ def kind_uid(kind: DeviceKind) -> str:
 def _overview() -> Page:
     dashboard = _dashboard("物业总览").with_variable(_community())
     alerts = [_sized(panels.open_alerts_panel(), 24, 4), _sized(panels.alerts_panel(), 24, 11)]
-    _add_row(dashboard, "告警", [*alerts, _sized(panels.quiet_alerts_panel(), 24, 8)])
+    _add_row(dashboard, "报警", [*alerts, _sized(panels.quiet_alerts_panel(), 24, 8)])
     fleet = [_sized(panels.fleet_table(KINDS), 12, 12), _sized(panels.silent_devices_panel(), 12, 12)]
     _add_row(dashboard, "设备", fleet)
     _add_row(dashboard, "数据", [_sized(panels.readings_panel(), 12, 9), _sized(panels.rejections_panel(), 12, 9)])
@@ -75,7 +75,7 @@ def _kind_page(kind: DeviceKind) -> Page:
     _add_row(dashboard, "用量与次数", [_sized(panel, 12, 8) for panel in counters])
     _add_row(dashboard, "状态", [_sized(panel, 12, 6) for panel in states])
     records = [_sized(panels.events_panel(kind), 24, 9), _sized(panels.alerts_panel(kind), 24, 9)]
-    _add_row(dashboard, "事件与告警", records)
+    _add_row(dashboard, "事件与报警", records)
     return _page(kind_uid(kind), dashboard)
 
 

@@ -68,8 +68,8 @@ class SqlQuery(Dataquery, Builder[Dataquery]):
 
 def open_alerts_panel() -> StatPanel:
     """The open alerts, one number a severity, and how many nobody is told of."""
-    panel = _stat("未结束的告警", queries.open_alerts()).description(
-        f"暂不通知：{'、'.join(label.text for label in SUPPRESSION.values())}的告警，不计入各级别。"
+    panel = _stat("未结束的报警", queries.open_alerts()).description(
+        f"暂不通知：{'、'.join(label.text for label in SUPPRESSION.values())}的报警，不计入各级别。"
     )
     for label in SEVERITY.values():
         steps = [Threshold(color="green"), Threshold(value=1, color=label.colour)]
@@ -81,8 +81,8 @@ def open_alerts_panel() -> StatPanel:
 
 def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
     """The newest alerts, of one kind or of all."""
-    panel = _table("告警", queries.alerts(kind)).description(
-        "所选时间内发生的告警，以及所有尚未结束的告警（最多 200 条）。"
+    panel = _table("报警", queries.alerts(kind)).description(
+        "所选时间内发生的报警，以及所有尚未结束的报警（最多 200 条）。"
     )
     panel = _coloured(panel, {"级别": SEVERITY, "状态": PROCESS, "处理": ATTENTION, "模拟": SIMULATED})
     return _wide(panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "建议": 320, "模拟": 60})
@@ -90,8 +90,8 @@ def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
 
 def quiet_alerts_panel() -> TablePanel:
     """The open alerts that nobody is told of, and why."""
-    panel = _table("暂不通知的告警", queries.quiet_alerts()).description(
-        "尚未结束、但现在不发通知的告警，每个原因一行（最多 200 条）；系统照常判断。"
+    panel = _table("暂不通知的报警", queries.quiet_alerts()).description(
+        "尚未结束、但现在不发通知的报警，每个原因一行（最多 200 条）；系统照常判断。"
     )
     panel = _coloured(panel, {"原因": SUPPRESSION, "级别": SEVERITY, "状态": PROCESS, "模拟": SIMULATED})
     return _wide(
@@ -112,10 +112,10 @@ def fleet_table(kinds: Iterable[DeviceKind]) -> TablePanel:
 
 def silent_devices_panel() -> TablePanel:
     """The devices that no longer report."""
-    panel = _table("静默设备", queries.silent_devices()).description(
-        f"曾经上报、但已超过 {queries.SILENT_PERIODS} 个上报周期没有新数据的设备，静默最久的在前（最多 200 台）。"
+    panel = _table("没有数据的设备", queries.silent_devices()).description(
+        f"曾经上报、但已超过 {queries.SILENT_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
     )
-    panel = panel.override_by_name("静默时长", [DynamicConfigValue("unit", "s")])
+    panel = panel.override_by_name("无数据时长", [DynamicConfigValue("unit", "s")])
     return _coloured(panel, {"连接": CONNECTION, "模拟": SIMULATED})
 
 
@@ -141,7 +141,7 @@ def increase_panel(kind: DeviceKind, field: Counter) -> TimeSeriesPanel:
     """The growth of a counter over time."""
     panel = _bars(f"{field.zh}（增量）", queries.increase(kind, field), kind.reporting_period)
     return panel.unit(grafana_unit(field.unit)).description(
-        f"{field.name}：每格内的增加量；示数回退（清零或翻转）不计。"
+        f"{field.name}：每格内的增加量；读数回退（清零或翻转）不计。"
     )
 
 
@@ -170,7 +170,7 @@ def events_panel(kind: DeviceKind) -> TablePanel:
 
 
 _FLEET_DESCRIPTION = (
-    f"静默：超过 {queries.SILENT_PERIODS} 个上报周期没有新数据。"
+    f"没有数据：超过 {queries.SILENT_PERIODS} 个上报周期没有新数据。"
     "在线、离线只统计自己报告连接状态的设备；经网关上报的设备没有自己的连接。"
 )
 
@@ -190,7 +190,7 @@ def _stat(title: str, sql: str) -> StatPanel:
 
 def _warn_of_absence(panel: StatPanel) -> StatPanel:
     warning = ThresholdsConfig().steps([Threshold(color="green"), Threshold(value=1, color="orange")]).build()
-    for column in ("静默", "从未上报", "离线"):
+    for column in ("没有数据", "从未上报", "离线"):
         panel = panel.override_by_name(column, [DynamicConfigValue("thresholds", warning)])
     return panel
 

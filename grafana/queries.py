@@ -86,7 +86,7 @@ def alerts(kind: DeviceKind | None = None) -> str:
         """
         SELECT a.opened_at AS "发生时间", a.severity AS "级别", a.process AS "状态", a.attention AS "处理",
                coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @place AS "位置", d.name AS "设备",
-               a.title AS "告警", a.message AS "说明", a.advice AS "建议", a.assignee AS "负责人",
+               a.title AS "报警", a.message AS "说明", a.advice AS "建议", a.assignee AS "负责人",
                a.ended_at AS "结束时间", a.simulated AS "模拟"
         FROM alert a
         LEFT JOIN device d ON d.id = a.device_id
@@ -111,7 +111,7 @@ def quiet_alerts() -> str:
         SELECT s.cause AS "原因", s.detail AS "原因说明", s.actor AS "操作人", s.since AS "开始时间",
                s.until AS "截止时间", a.severity AS "级别", a.process AS "状态",
                coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @place AS "位置", d.name AS "设备",
-               a.title AS "告警", a.opened_at AS "发生时间", a.simulated AS "模拟"
+               a.title AS "报警", a.opened_at AS "发生时间", a.simulated AS "模拟"
         FROM alert a
         JOIN suppression_at(now()) AS s ON s.alert_id = a.id
         LEFT JOIN device d ON d.id = a.device_id
@@ -133,7 +133,7 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
         """
         SELECT k.zh AS "类型", count(d.id) AS "设备总数",
                count(*) FILTER (WHERE s.last_fresh >= now() - k.patience) AS "按时上报",
-               count(*) FILTER (WHERE s.last_fresh < now() - k.patience) AS "静默",
+               count(*) FILTER (WHERE s.last_fresh < now() - k.patience) AS "没有数据",
                count(*) FILTER (WHERE d.id IS NOT NULL AND s.last_fresh IS NULL) AS "从未上报",
                count(*) FILTER (WHERE s.connection = 'online') AS "在线",
                count(*) FILTER (WHERE s.connection = 'offline') AS "离线",
@@ -153,7 +153,7 @@ def silent_devices() -> str:
     return _filled(
         """
         SELECT c.name AS "小区", k.zh AS "类型", @place AS "位置", d.name AS "设备", s.last_fresh AS "最近上报",
-               extract(epoch FROM now() - s.last_fresh) AS "静默时长", s.connection AS "连接", d.simulated AS "模拟"
+               extract(epoch FROM now() - s.last_fresh) AS "无数据时长", s.connection AS "连接", d.simulated AS "模拟"
         FROM device d
         JOIN (VALUES @kinds) AS k (position, name, zh, patience) ON k.name = d.kind
         JOIN device_state s ON s.device_id = d.id

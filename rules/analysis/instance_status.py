@@ -16,10 +16,10 @@ _VERDICT = {True: "成立", False: "不成立", None: "无法判断"}
 _PHASE = {
     Phase.NORMAL: "正常，没有报警",
     Phase.PENDING: "观察中，还没有报警",
-    Phase.ACTIVE: "报警中",
+    Phase.ACTIVE: "发生中",
     Phase.RECOVERING: "恢复中，报警还没有结束",
     Phase.LATCHED: "待人工确认",
-    Phase.MUTED: "静默：情况仍在，但已被人工关闭",
+    Phase.MUTED: "已静默：情况仍在，但已被人工关闭",
 }
 
 
@@ -56,10 +56,11 @@ def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
 
 def _no_data(no_data: NoData, memory: DeviceState, now: datetime) -> Iterator[str]:
     if memory.last_arrival is None:
-        yield "还没有收到过及时的新数据，因此不计失联。"
+        yield "还没有收到过及时的新数据，不会因为没有数据而报警。"
         return
     due = memory.last_arrival + no_data.after
-    yield f"最后一次收到新数据是在{clock(memory.last_arrival)}，超过 {in_chinese(no_data.after)}没有新数据才算失联。"
+    patience = in_chinese(no_data.after)
+    yield f"最后一次收到新数据是在{clock(memory.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
     if now < due:
         yield f"如果一直没有新数据，{clock(due)}报警；平台自身接收滞后的时间不计在内。"
 
@@ -96,7 +97,7 @@ def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceState) -> 
             # A window that is not covered, a counter in quarantine, a baseline that is still too short.
             return f"{track.field.zh if track else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
         case NoData():
-            return "设备没有失联。"
+            return "设备在按时上报。"
 
 
 def _event(name: str, rule: Rule, memory: DeviceState) -> str:

@@ -98,7 +98,7 @@ def _mark_chattering(told: Transition, state: InstanceState) -> Transition:
     )
     if state.chatter.doublings == 1 and times == TIMES:
         return marked
-    detail = f"频繁报警：十分钟内已通知过，恢复确认时间已延长到 {recovery}"
+    detail = f"频繁抖动：十分钟内已通知过，恢复确认时间已延长到 {recovery}"
     return replace(marked, suppressed=(Suppressed("chattering", told.decided_at + CALM, detail),))
 
 

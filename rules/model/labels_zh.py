@@ -10,7 +10,7 @@ PHASE: Mapping[str, str] = {
     "active": "发生中",
     "recovering": "恢复中",
     "latched": "待人工确认",
-    "muted": "静默",
+    "muted": "已静默",
 }
 ATTENTION: Mapping[str, str] = {
     "unacknowledged": "未确认",

@@ -49,7 +49,7 @@ def test_what_follows_within_ten_minutes_is_suppressed_as_chattering():
     flicker(world, 5, 1)
     (cause, until, detail) = raised(world)[-1].suppressed[0]
     assert (cause, until) == ("chattering", at(5) + CALM)
-    assert "频繁报警" in detail
+    assert "频繁抖动" in detail
 
 
 def test_a_calm_of_ten_minutes_ends_it():

@@ -78,7 +78,7 @@ def test_an_event_that_is_waited_for_is_named_with_its_last_time():
 
 def test_an_open_alert_tells_what_would_end_it():
     told = words(after(rule(on_delay=minutes(0)), volts(0, 245), volts(1, 240)), 2)
-    assert "报警中" in told
+    assert "发生中" in told
     assert "恢复条件按最后的数据（1月1日 08:01:00）不成立。" in told
     assert "电压 240 V，没有低于限值 238 V" in told
 

@@ -61,7 +61,7 @@ def test_what_is_resolved_while_it_lasts_stays_mute_until_it_has_been_seen_to_be
     eventually(lambda: line.alerts(state="open") == [])
     (ended,) = line.alerts()
     last = line.api.get(f"/alerts/{ended['id']}").json()["transitions"][-1]
-    assert (last["axis"], last["to_state"], last["to_state_zh"]) == ("process", "muted", "静默")
+    assert (last["axis"], last["to_state"], last["to_state_zh"]) == ("process", "muted", "已静默")
     assert last["explanation"][0].startswith("李师傅 于")
 
     line.measure(281, 15)

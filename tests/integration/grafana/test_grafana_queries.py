@@ -58,17 +58,18 @@ def test_the_fleet_tells_silent_never_heard_and_disconnected_apart(town, reader,
     town.add_device("camera", "elsewhere", "kang-ting")
     (row,) = reader.rows(queries.fleet([camera]), community=["jia-yuan"])
     assert row == {
-        "类型": "视频监控", "设备总数": 5, "按时上报": 1, "静默": 2, "从未上报": 2, "在线": 2, "离线": 1, "其中模拟": 1,
+        "类型": "视频监控", "设备总数": 5, "其中模拟": 1,
+        "按时上报": 1, "没有数据": 2, "从未上报": 2, "在线": 2, "离线": 1,
     }  # fmt: skip
     silent = reader.rows(queries.silent_devices(), community=["jia-yuan"])
     assert {item["设备"] for item in silent} == {"silent", "gone"}
-    assert all(item["静默时长"] >= 240 for item in silent)
+    assert all(item["无数据时长"] >= 240 for item in silent)
 
 
 def test_a_kind_without_devices_has_a_row_of_zeros(reader):
     rows = reader.rows(queries.fleet(KINDS))
     assert [row["类型"] for row in rows] == [kind.zh for kind in KINDS]
-    assert all(row["设备总数"] == row["从未上报"] == row["静默"] == 0 for row in rows)
+    assert all(row["设备总数"] == row["从未上报"] == row["没有数据"] == 0 for row in rows)
 
 
 def test_the_list_of_devices_narrows_to_what_was_typed(town, reader):

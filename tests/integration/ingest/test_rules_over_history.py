@@ -91,7 +91,7 @@ def test_where_a_rule_stands_is_told_by_what_is_stored(rules):
 def test_where_a_rule_stood_at_an_earlier_time_is_reckoned_anew(rules):
     at = ("explain", "--rule", "electricity_voltage_high", "--device", "c1/e1", "--at")
     assert "观察中" in rules(*at, "2026-11-10T12:31").stdout
-    assert "报警中" in rules(*at, "2026-11-10T12:50").stdout
+    assert "发生中" in rules(*at, "2026-11-10T12:50").stdout
     before = json.loads(rules(*at, "2026-11-10T12:05", "--json").stdout)
     assert before["phase"] == "normal"
     assert any("电压 230 V，没有高于限值 235.4 V" in sentence for sentence in before["state"])
