@@ -13,7 +13,7 @@ from rules.analysis.explain import Told, explain
 from rules.model.attention import Attention
 from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
 from rules.model.rule import Phase, Severity
-from store.alerts.alerts import AlertRow, Step, StoredTransition
+from store.alerts.alerts import AlertRow, AlertTransition, StoredTransition
 from store.alerts.suppression import Cause, CauseName
 from store.registry.registry import compose_place
 
@@ -152,7 +152,7 @@ class AlertStep(Answer):
     alert: Alert
 
     @classmethod
-    def of(cls, step: Step, causes: Causes) -> "AlertStep":
+    def of(cls, step: AlertTransition, causes: Causes) -> "AlertStep":
         """Translate a step, with what suppresses its alert."""
         return cls(transition=Transition.of(step.transition, step.alert.kind), alert=Alert.of(step.alert, causes))
 

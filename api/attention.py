@@ -20,7 +20,7 @@ from rules.model.attention import Action, Attention, AttentionError, attend
 from rules.model.labels_zh import ACT
 from store.admin.audit import Change, record_change
 from store.alerts import alerts
-from store.alerts.alerts import Act, AlertRow
+from store.alerts.alerts import AlertRow, AttentionChange
 from store.alerts.suppression import LONGEST_SHELVING, Cause, CauseName, causes_of, release, suppress
 from store.database import Connection
 
@@ -173,11 +173,11 @@ def _attend(changer: Changer, alert_id: UUID, action: Action, note: Note) -> Ale
         except AttentionError as error:
             raise RefusedProblem(str(error) + _lately(claim)) from None
         assignee = _assignee(claim, note) if isinstance(note, Assignment) else row.assignee
-        act = Act(
+        change = AttentionChange(
             attention=attention, assignee=assignee, reason=action, actor=note.actor, comment=note.comment,
             inputs={"assignee": assignee} if action is Action.ASSIGN else {},
         )  # fmt: skip
-        alerts.record_attention(claim.connection, row, act, claim.now)
+        alerts.record_attention(claim.connection, row, change, claim.now)
         if action in {Action.RESOLVE, Action.CLOSE} and row.process != "ended":
             alerts.order_close(claim.connection, row, actor=note.actor, now=claim.now)
         before = {"attention": row.attention, "assignee": row.assignee}
@@ -208,10 +208,10 @@ def _lately(claim: _Claim) -> str:
 def _stay(claim: _Claim, reason: str, actor: str, words: str | None, inputs: Mapping[str, Any] | None = None) -> None:
     """Take a step that leaves the alert in the state it is in."""
     row = claim.row
-    act = Act(
+    change = AttentionChange(
         attention=row.attention, assignee=row.assignee, reason=reason, actor=actor, comment=words, inputs=inputs or {}
     )
-    alerts.record_attention(claim.connection, row, act, claim.now)
+    alerts.record_attention(claim.connection, row, change, claim.now)
 
 
 def _shelf(claim: _Claim) -> Cause | None:

@@ -14,7 +14,7 @@ from store.alerts.alerts import count_open
 from store.alerts.suppression import count_suppressed
 from store.alerts.watchdog import last_raised
 from store.database import Database, DatabaseUnavailableError
-from store.notices.statistics import ChannelFigures, Waiting, channel_figures, waiting_notices
+from store.notices.statistics import ChannelFigures, NoticeBacklog, channel_figures, notice_backlog
 from store.registry.devices import count_by_connection
 
 _log = structlog.get_logger("api.access")
@@ -89,7 +89,7 @@ class DatabaseCollector:
             with self._database.connection() as connection:
                 open_alerts, devices = count_open(connection), count_by_connection(connection)
                 channels, now = channel_figures(connection), datetime.now(UTC)
-                waiting, suppressed = waiting_notices(connection, now), count_suppressed(connection, now)
+                waiting, suppressed = notice_backlog(connection, now), count_suppressed(connection, now)
                 watched = last_raised(connection)
         except DatabaseUnavailableError:
             up.add_metric([], 0)
@@ -108,7 +108,7 @@ class DatabaseCollector:
             )
 
 
-def _notices(channels: Sequence[ChannelFigures], waiting: Waiting, now: datetime) -> Iterator[Metric]:
+def _notices(channels: Sequence[ChannelFigures], waiting: NoticeBacklog, now: datetime) -> Iterator[Metric]:
     # Not by channel: its name is that of a person, and these figures need no key.
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     for each in channels:

@@ -21,7 +21,7 @@ from rules.model.duration import spell
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Rule, RulePack, Severity
 from store.registry.registry import load_devices
-from store.telemetry.history import bound_time, count_history, read_standstills
+from store.telemetry.history import count_history, limit_statement_time, read_ingest_lags
 
 _log = structlog.get_logger(__name__)
 
@@ -206,11 +206,11 @@ def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) ->
         }
         if not devices:
             raise UnknownProblem(_NO_DEVICE)
-        bound_time(connection)
+        limit_statement_time(connection)
         history = wanted_history(chosen, span, list(devices))
         if count_history(connection, history, MOST_SAMPLES + 1) > MOST_SAMPLES:
             raise InvalidProblem((["body", "start"], _TOO_MUCH, "too_large"))
-        frozen = [Span(*each) for each in read_standstills(connection, *span)]
+        frozen = [Span(*each) for each in read_ingest_lags(connection, *span)]
         found = backtest(chosen, stored_arrivals(connection, history), span, devices, frozen)
     return BacktestResult.of(summarise(found, chosen, devices))
 

@@ -18,8 +18,8 @@ from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, answers
 from rules.analysis.explain import clock
 from rules.model.virtual_kinds import RULE_KINDS
 from store.admin.audit import Change, record_change
-from store.alerts import maintenance as silences
-from store.alerts.maintenance import LONGEST_SILENCE, NewSilence, SilenceRow
+from store.alerts import maintenance
+from store.alerts.maintenance import LONGEST_MAINTENANCE, MaintenanceRow, NewMaintenance
 from store.database import Connection
 from store.registry.communities import find_community, has_building
 from store.registry.devices import find_device
@@ -53,12 +53,12 @@ class Silence(Answer):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: SilenceRow, now: datetime) -> "Silence":
+    def of(cls, row: MaintenanceRow, now: datetime) -> "Silence":
         """Translate a row."""
         state = _state(row, now)
         return cls.model_validate(
             {
-                **{name: getattr(row, name) for name in SilenceRow.__slots__},
+                **{name: getattr(row, name) for name in MaintenanceRow.__slots__},
                 "state": state,
                 "state_zh": _STATE[state],
                 "kind_zh": row.kind and kind_label(row.kind),
@@ -99,7 +99,7 @@ class SilencesQuery(PageQuery):
 def list_silences(store: Store, now: Now, query: Annotated[SilencesQuery, Query()]) -> Page[Silence]:
     """Windows that last or will come, the one that starts last first."""
     with store.connection() as connection:
-        rows = silences.list_silences(
+        rows = maintenance.list_maintenance(
             connection,
             community=query.community,
             not_over_at=None if query.over else now,
@@ -127,7 +127,7 @@ def create_silence(changer: Changing, wanted: Announcement) -> Silence:
         silence_id = UUID(made) if made else uuid4()
         if not made:
             new = _new(connection, silence_id, wanted, now)
-            silences.insert_silence(connection, new)
+            maintenance.insert_maintenance(connection, new)
             silence = _silence_of(connection, silence_id, now)
             after = silence.model_dump(mode="json", exclude_none=True, exclude={"state", "state_zh", "kind_zh"})
             change = Change(
@@ -148,14 +148,14 @@ def end_silence(changer: Changing, silence_id: SilenceId, note: Signed | None = 
     given = note or Signed()
     with changer.store.connection() as connection:
         if changer.done_before(connection, "end", "silence", str(silence_id)) is None:
-            row = silences.claim_silence(connection, silence_id)
+            row = maintenance.claim_maintenance(connection, silence_id)
             if row is None:
                 raise UnknownProblem(_NO_SILENCE)
             now = read_clock()
             if _state(row, now) == "over":
                 by = f"，由 {row.ended_by} 提前结束" if row.ended_by else ""
                 raise RefusedProblem(f"维护窗口已于{clock(row.ended_at or row.ends_at)}结束{by}。")
-            silences.end_silence(connection, silence_id, at=now, actor=given.actor)
+            maintenance.end_maintenance(connection, silence_id, at=now, actor=given.actor)
             change = Change(
                 at=now, actor=ACTOR, person=given.by, action="end", subject="silence", subject_id=str(silence_id),
                 before={"ended_at": None}, after={"ended_at": now.isoformat()}, request_key=changer.key,
@@ -164,12 +164,12 @@ def end_silence(changer: Changing, silence_id: SilenceId, note: Signed | None = 
         return _silence_of(connection, silence_id, read_clock())
 
 
-def _new(connection: Connection, silence_id: UUID, wanted: Announcement, now: datetime) -> NewSilence:
+def _new(connection: Connection, silence_id: UUID, wanted: Announcement, now: datetime) -> NewMaintenance:
     """Check what only the clock and the registry know."""
     starts_at = wanted.starts_at or now
     if wanted.ends_at <= max(starts_at, now):
         raise InvalidProblem((["body", "ends_at"], "结束时间须在开始时间之后，且尚未过去", "silence_over"))
-    if wanted.ends_at - starts_at > LONGEST_SILENCE:
+    if wanted.ends_at - starts_at > LONGEST_MAINTENANCE:
         raise InvalidProblem((["body", "ends_at"], "维护窗口最长 90 天", "silence_too_long"))
     if wanted.kind and wanted.kind not in RULE_KINDS:
         raise InvalidProblem((["body", "kind"], f"没有设备类型“{wanted.kind}”", "unknown_kind"))
@@ -182,7 +182,7 @@ def _new(connection: Connection, silence_id: UUID, wanted: Announcement, now: da
         device = find_device(connection, wanted.community, wanted.device)
         if device is None:
             raise InvalidProblem((["body", "device"], f"小区里没有设备“{wanted.device}”", "unknown_device"))
-    return NewSilence(
+    return NewMaintenance(
         id=silence_id, community=wanted.community, building=wanted.building, kind=wanted.kind, rule=wanted.rule,
         device_id=device.id if device else None, starts_at=starts_at, ends_at=wanted.ends_at, reason=wanted.reason,
         actor=wanted.actor, created_at=now,
@@ -190,13 +190,13 @@ def _new(connection: Connection, silence_id: UUID, wanted: Announcement, now: da
 
 
 def _silence_of(connection: Connection, silence_id: UUID, now: datetime) -> Silence:
-    row = silences.find_silence(connection, silence_id)
+    row = maintenance.find_maintenance(connection, silence_id)
     if row is None:
         raise UnknownProblem(_NO_SILENCE)
     return Silence.of(row, now)
 
 
-def _state(row: SilenceRow, now: datetime) -> Literal["scheduled", "active", "over"]:
+def _state(row: MaintenanceRow, now: datetime) -> Literal["scheduled", "active", "over"]:
     if (row.ended_at or row.ends_at) <= now:
         return "over"
     return "active" if row.starts_at <= now else "scheduled"

@@ -82,7 +82,7 @@ def _read(
     store: Database, after: int, up_to: int, community: str | None, severity: list[Severity] | None
 ) -> list[AlertStep]:
     with store.connection() as connection:
-        steps = alerts.read_steps(
+        steps = alerts.read_alert_transitions(
             connection, after=after, up_to=up_to, community=community, severity=severity, limit=_BATCH
         )
         causes = causes_of(connection, {step.alert.id for step in steps}, read_clock())

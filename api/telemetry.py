@@ -17,8 +17,7 @@ from devices.kind import DeviceKind
 from devices.kind import Field as KindField
 from store.database import Connection
 from store.registry.devices import DeviceRow
-from store.telemetry import read as telemetry
-from store.telemetry.read import Aggregate
+from store.telemetry.read import Aggregate, allowed_aggregates, read_buckets, read_points
 
 MAX_BUCKETS = 5000
 _DEFAULT_SPAN = timedelta(days=1)
@@ -64,7 +63,7 @@ def read_series(
 
 
 def _raw(connection: Connection, row: DeviceRow, fields: list[KindField], query: SeriesQuery) -> Series:
-    points = telemetry.read_points(
+    points = read_points(
         connection,
         row.kind,
         row.id,
@@ -93,7 +92,7 @@ def _buckets(
         raise _invalid("cursor", "buckets come in one answer, without pages")
     if len(fields) != 1:
         raise _invalid("field", f"buckets are of one field: name one of {_names(fields)}")
-    allowed = telemetry.allowed_aggregates(fields[0])
+    allowed = allowed_aggregates(fields[0])
     if aggregate not in allowed:
         raise _invalid("aggregate", f"{fields[0].name} can be aggregated by {', '.join(allowed)}")
     end = query.end or now
@@ -103,7 +102,7 @@ def _buckets(
     width = _width(bucket)
     if (end - start) / width.shortest > MAX_BUCKETS:
         raise _invalid("bucket", f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range")
-    points = telemetry.read_buckets(
+    points = read_buckets(
         connection, row.kind, row.id, fields[0], aggregate, start=start, end=end, width=width.interval
     )
     return Series.of(row, fields, points, bucket=bucket, aggregate=aggregate)

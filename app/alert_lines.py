@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rules.model.labels_zh import SEVERITY
-from store.alerts.alerts import Step, follow_transitions, newest_transition, read_steps
+from store.alerts.alerts import AlertTransition, follow_transitions, newest_transition, read_alert_transitions
 from store.database import DatabaseUnavailableError, connect, translated_errors
 
 _CITY = ZoneInfo("Asia/Shanghai")
@@ -25,7 +25,7 @@ def print_alerts(database_url: str, say: Callable[[str], None], stop: threading.
                 seen = newest_transition(connection) if seen is None else seen
                 connection.commit()
                 for newest in follow_transitions(connection):
-                    steps = read_steps(
+                    steps = read_alert_transitions(
                         connection, after=seen, up_to=newest, community=None, severity=None, limit=_AT_ONCE
                     )
                     connection.commit()
@@ -39,7 +39,7 @@ def print_alerts(database_url: str, say: Callable[[str], None], stop: threading.
             stop.wait(1)
 
 
-def alert_line(step: Step, now: datetime) -> str | None:
+def alert_line(step: AlertTransition, now: datetime) -> str | None:
     """One line for a person; None for what need not be told."""
     transition, alert = step.transition, step.alert
     happened = _HAPPENED.get(transition.to_state)

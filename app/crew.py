@@ -21,7 +21,13 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from ingest.partition import choose
 from local.process import LAUNCHER
-from store.admin.locks import agree_on_count, become_member, connect_for_locks, partition_owners, rank_among_members
+from store.admin.locks import (
+    acquire_member_lock,
+    connect_for_locks,
+    ensure_partition_count,
+    partition_owners,
+    rank_among_members,
+)
 from store.database import Connection, DatabaseUnavailableError
 
 log = structlog.get_logger()
@@ -59,7 +65,7 @@ class Crew:
             while not stop.is_set():
                 try:
                     with closing(connect_for_locks(database_url, application_name="anju ingest crew")) as connection:
-                        if become_member(connection, member=self.member):
+                        if acquire_member_lock(connection, member=self.member):
                             self._share(connection, stop)
                 except DatabaseUnavailableError as error:
                     self._say_why(str(error))
@@ -80,7 +86,7 @@ class Crew:
 
     def _share(self, connection: Connection, stop: threading.Event) -> None:
         while not stop.is_set():
-            agree_on_count(connection, self.count)
+            ensure_partition_count(connection, self.count)
             self._away = ""
             self._bury(time.monotonic())
             rank, members = rank_among_members(connection, member=self.member)

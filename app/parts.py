@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.process import Part
-from store.admin.locks import teller_address
+from store.admin.locks import dispatcher_address
 from store.database import DatabaseUnavailableError, connect
 
 _TIMEOUT_S = 2.0
@@ -51,7 +51,7 @@ def worker_ready(database_url: str) -> Callable[[], None]:
     def check() -> None:
         try:
             with closing(connect(database_url, application_name="anju up")) as connection:
-                address = teller_address(connection)
+                address = dispatcher_address(connection)
         except DatabaseUnavailableError as error:
             raise LocalError(str(error)) from error
         if address is None:

@@ -21,7 +21,7 @@ from benchmarks.installation import Installation, ingest, installation, make_ses
 from benchmarks.live import DEVICES, highest_rate
 from benchmarks.traffic import KIND, community, meters, registry
 from simulators.publisher import Publisher
-from store.alerts.alerts import follow_transitions, read_steps
+from store.alerts.alerts import follow_transitions, read_alert_transitions
 from store.database import connect
 
 SHARE = 0.7
@@ -97,7 +97,9 @@ def _watch(url: str, seen: dict[str, float], stop: threading.Event) -> None:
     after = 0
     with closing(connect(url, application_name="benchmark")) as connection:
         for newest in follow_transitions(connection):
-            steps = read_steps(connection, after=after, up_to=newest, community=None, severity=None, limit=10_000)
+            steps = read_alert_transitions(
+                connection, after=after, up_to=newest, community=None, severity=None, limit=10_000
+            )
             connection.commit()
             now, after = time.monotonic(), newest
             for step in steps:

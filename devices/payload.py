@@ -43,7 +43,7 @@ class Reading(NamedTuple):
     values: Mapping[str, Value]
 
 
-class Occurrence(NamedTuple):
+class DeviceEvent(NamedTuple):
     """An event that happened at a device; `id` is empty where the device gives none."""
 
     device: Device
@@ -83,7 +83,7 @@ class Rejection(NamedTuple):
     device: Device | None
 
 
-Decoded = Reading | Occurrence | Connection | Rejection
+Decoded = Reading | DeviceEvent | Connection | Rejection
 FindDevice = Callable[[str, str], Device | None]
 
 
@@ -211,7 +211,7 @@ class _ItemDecoder(NamedTuple):
                 case Channel.TELEMETRY:
                     return self._reading(device, content)
                 case Channel.EVENT:
-                    return self._occurrence(device, content)
+                    return self._event(device, content)
                 case Channel.STATUS:
                     return self._connection(device, content)
         except _RefusedError as refused:
@@ -248,7 +248,7 @@ class _ItemDecoder(NamedTuple):
             raise _RefusedError(*values, device)
         return Reading(device, ts, values)
 
-    def _occurrence(self, device: Device, item: dict[str, Any]) -> Occurrence:
+    def _event(self, device: Device, item: dict[str, Any]) -> DeviceEvent:
         ts = self._timestamp(item, device)
         name = item.get("event")
         event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
@@ -260,7 +260,7 @@ class _ItemDecoder(NamedTuple):
         data = event_data(device.kind, event, item.get("data"), self.pseudonymiser)
         if isinstance(data, Fault):
             raise _RefusedError(*data, device)
-        return Occurrence(device, ts, event.name, identifier, data)
+        return DeviceEvent(device, ts, event.name, identifier, data)
 
     def _connection(self, device: Device, item: dict[str, Any]) -> Connection:
         ts = self._timestamp(item, device) if "ts" in item else None

@@ -10,7 +10,7 @@ from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS
 from imports.csv_file import read_sheet
 from imports.rows import ImportRefusedError, Problem, Sheet, Table, read_table, sheet_of
 from store.database import Connection, translated_errors
-from store.registry.registry import ImportCount, lock_registry, set_registry
+from store.registry.registry import ImportCount, lock_registry, upsert_registry
 from store.registry.secrets import issue_secrets, logins_without_secret
 
 _FORMS = (COMMUNITIES, HOUSEHOLDS, DEVICES)
@@ -100,7 +100,7 @@ def _import(
             problems += check(communities, households, devices, load_known(connection, devices), known_plan_items)
         if problems:
             raise ImportRefusedError(_in_reading_order(problems, tables))
-        count = set_registry(connection, communities.rows(), households.rows(), devices.rows())
+        count = upsert_registry(connection, communities.rows(), households.rows(), devices.rows())
         return _with_secrets(connection, count, devices, secrets_out)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from imports.columns import CellError, Column, Form, quoted, suggestion, visible
 from store.database import StoreError
-from store.registry.registry import Rows, Value
+from store.registry.registry import TableRows, Value
 
 _SHOWN_PROBLEMS = 200
 
@@ -69,9 +69,9 @@ class Table:
         positions = [names.index(name) if name in names else None for name in self.form.key]
         return [tuple(None if at is None else values[at] for at in positions) for values in self.values]
 
-    def rows(self) -> Rows:
+    def rows(self) -> TableRows:
         """The same, under the names of the database."""
-        return Rows(tuple(column.stored or column.name for column in self.columns), self.values)
+        return TableRows(tuple(column.stored or column.name for column in self.columns), self.values)
 
 
 def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:

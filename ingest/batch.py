@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from devices.payload import Decoded, FindDevice, Occurrence, Reading, Rejection, decode
+from devices.payload import Decoded, DeviceEvent, FindDevice, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
@@ -87,7 +87,7 @@ def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
         _, ts, values = decoded
         batch.readings[device.kind].append(ReadingRow(device.id, ts, received_at, values))
         batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, values)))
-    elif isinstance(decoded, Occurrence):
+    elif isinstance(decoded, DeviceEvent):
         _, ts, event, event_id, data = decoded
         batch.events.append(EventRow(device.id, ts, received_at, event, event_id, data))
         batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, {}, event, data), event_id))

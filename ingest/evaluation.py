@@ -18,15 +18,28 @@ from rules.model.device_group import FIRST
 from rules.model.rule import Phase, RulePack, Severity
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import PIPELINE
-from store.alerts import rule_state as rows
-from store.alerts.service_state import settle_service
+from store.alerts.rule_state import (
+    LATE,
+    AlertText,
+    NewAlert,
+    RuleCommand,
+    delete_commands,
+    delete_rule_states,
+    load_rule_states,
+    pending_commands,
+    progress_alert,
+    raise_alert,
+    reword_alert,
+    save_rule_states,
+)
+from store.alerts.service_state import update_out_of_service
 from store.alerts.shadow import ShadowRow, insert_shadow_transitions
 from store.alerts.suppression import Cause, CauseName, causes_of, release, suppress
 from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
 from store.database import Connection
-from store.notices.jobs import hand_in_alerts
+from store.notices.jobs import defer_notice_job
 from store.notices.notices import any_undelivered
-from store.telemetry.device_state import load_memories
+from store.telemetry.device_state import load_device_states
 
 # So long after the last notice that could not be delivered, an alert of our own says so.
 _UNDELIVERED = timedelta(hours=1)
@@ -55,12 +68,12 @@ class Judge:
     def restore(self, connection: Connection, now: datetime) -> None:
         """Go on where the last one stopped; what a changed rule ends is stored in the same transaction."""
         communities = self._devices.communities
-        stored = list(rows.load_rule_states(connection, communities))
+        stored = list(load_rule_states(connection, communities))
         for family in filter(None, map(family_of, stored)):
             if family.community in communities:
                 self._devices.families.recall(family)
         states = [state_of(row) for row in stored if self._devices.has(row.device_id)]
-        memories = (DeviceState(*memory) for memory in load_memories(connection, communities))
+        memories = (DeviceState(*memory) for memory in load_device_states(connection, communities))
         self._pipelines |= {state.device_id for state in states if FIRST < state.device_id <= 0}
         transitions = self._engine.restore(states, memories, now)
         self._save(connection, transitions + self._settle_services(connection, now))
@@ -80,11 +93,11 @@ class Judge:
             if number == 0:
                 values["undelivered"] = any_undelivered(connection, now - _UNDELIVERED)
             transitions += self._engine.evaluate(Sample(number, now, now, values), PIPELINE.name, now)
-        commands = [each for each in rows.waiting_commands(connection) if self._devices.has(each.device_id)]
+        commands = [each for each in pending_commands(connection) if self._devices.has(each.device_id)]
         for command in commands:
             transitions += self._carry_out(command, now)
         if commands:
-            rows.delete_commands(connection, [command.id for command in commands])
+            delete_commands(connection, [command.id for command in commands])
         if self._devices.version != self._registry:
             transitions += self._settle_services(connection, now)
         transitions += self._engine.tick(now, live)
@@ -93,16 +106,16 @@ class Judge:
     def _settle_services(self, connection: Connection, now: datetime) -> list[Transition]:
         """Take over which devices are in service, from the registry that has changed."""
         self._registry = self._devices.version
-        back = settle_service(connection, self._devices.communities, now)
+        back = update_out_of_service(connection, self._devices.communities, now)
         if back:
-            hand_in_alerts(connection, sorted(back))
+            defer_notice_job(connection, sorted(back))
         return self._engine.settle_services(now)
 
     def drain_device_states(self) -> Iterator[DeviceState]:
         """What has changed of the devices that were judged since the last call, by device; take it at once."""
         return self._engine.drain_device_states()
 
-    def _carry_out(self, command: rows.Command, now: datetime) -> list[Transition]:
+    def _carry_out(self, command: RuleCommand, now: datetime) -> list[Transition]:
         """What is decided about an occurrence that has ended meanwhile says nothing about the one that followed."""
         state = self._engine.instance(command.rule, command.device_id)
         if state is None or command.sequence not in {None, state.sequence}:
@@ -113,11 +126,9 @@ class Judge:
         """Store what has changed and what was found; the transitions that concern anybody come back."""
         changes, families = self._engine.drain_changes(), self._devices.families
         if changes.saved:
-            rows.save_rule_states(
-                connection, [state_row(state, families.by_id(state.device_id)) for state in changes.saved]
-            )
+            save_rule_states(connection, [state_row(state, families.by_id(state.device_id)) for state in changes.saved])
         if changes.deleted:
-            rows.delete_rule_states(connection, changes.deleted)
+            delete_rule_states(connection, changes.deleted)
         if shadows := [_shadow_row(transition) for transition in found if transition.shadow]:
             insert_shadow_transitions(connection, shadows)
         transitions = [transition for transition in found if not transition.shadow]
@@ -127,35 +138,35 @@ class Judge:
         # Sent without waiting for each answer: in a storm of alerts the way there and back would take most of the time.
         with connection.pipeline():
             for transition in transitions:
-                self._save_occurrence(connection, transition)
+                self._save_alert(connection, transition)
         _suppress(connection, transitions)
         _release(connection, transitions)
         causes = causes_of(connection, _alerts_of(transitions), transitions[-1].decided_at)
         insert_transitions(connection, [_transition_row(transition, causes) for transition in transitions])
         told = [transition for transition in transitions if _is_told(transition)]
         if at_once := _alerts_of(transition for transition in told if not _may_be_over(transition)):
-            hand_in_alerts(connection, at_once)
+            defer_notice_job(connection, at_once)
         if later := _alerts_of(transition for transition in told if _may_be_over(transition)):
-            hand_in_alerts(connection, later, told[-1].decided_at + _UNTIL_ALL_IS_IN)
+            defer_notice_job(connection, later, told[-1].decided_at + _UNTIL_ALL_IS_IN)
         return transitions
 
-    def _save_occurrence(self, connection: Connection, transition: Transition) -> None:
+    def _save_alert(self, connection: Connection, transition: Transition) -> None:
         """One by one, in order: an occurrence may be raised, end and be followed by the next in one batch."""
-        if transition.occurrence_id is None:
+        if transition.alert_id is None:
             return
         if transition.raises:
-            rows.raise_alert(connection, self._occurrence(transition.occurrence_id, transition))
+            raise_alert(connection, self._new_alert(transition.alert_id, transition))
         elif transition.reason is Reason.REWORDED:
-            words = rows.Words(transition.severity, transition.title, transition.message, transition.advice)
-            rows.reword_alert(connection, transition.occurrence_id, words)
+            words = AlertText(transition.severity, transition.title, transition.message, transition.advice)
+            reword_alert(connection, transition.alert_id, words)
         else:
             still_open = transition.to_phase in _OPEN
             process = transition.to_phase.value if still_open else "ended"
-            rows.progress_alert(connection, transition.occurrence_id, process, None if still_open else transition.at)
+            progress_alert(connection, transition.alert_id, process, None if still_open else transition.at)
 
-    def _occurrence(self, alert_id: UUID, transition: Transition) -> rows.OccurrenceRow:
+    def _new_alert(self, alert_id: UUID, transition: Transition) -> NewAlert:
         device = self._devices.by_id(transition.device_id)
-        return rows.OccurrenceRow(
+        return NewAlert(
             id=alert_id,
             rule=transition.rule,
             rule_version=transition.rule_version,
@@ -187,7 +198,7 @@ def _suppress(connection: Connection, transitions: list[Transition]) -> None:
     """Write down why nobody is notified of what was just raised, together for all with the same reason."""
     found: defaultdict[tuple[Suppressed, datetime], list[UUID]] = defaultdict(list)
     for transition in transitions:
-        if alert_id := transition.occurrence_id:
+        if alert_id := transition.alert_id:
             for suppressed in transition.suppressed:
                 found[suppressed, transition.decided_at].append(alert_id)
     for ((cause, until, detail), since), alert_ids in found.items():
@@ -197,19 +208,19 @@ def _suppress(connection: Connection, transitions: list[Transition]) -> None:
 def _release(connection: Connection, transitions: list[Transition]) -> None:
     """End the suppression of what nothing explains any more."""
     for transition in transitions:
-        if transition.occurrence_id and transition.reason is Reason.PARENT:
+        if transition.alert_id and transition.reason is Reason.PARENT:
             at = transition.decided_at
-            release(connection, [transition.occurrence_id], CauseName.CAUSED_BY_PARENT, at=at)
+            release(connection, [transition.alert_id], CauseName.CAUSED_BY_PARENT, at=at)
 
 
 def _may_be_over(transition: Transition) -> bool:
     """Whether an occurrence was raised so late that its end may be in the data that follow it."""
-    late = transition.decided_at - transition.at > rows.LATE
+    late = transition.decided_at - transition.at > LATE
     return transition.raises and late and transition.severity is not Severity.CRITICAL
 
 
 def _alerts_of(transitions: Iterable[Transition]) -> list[UUID]:
-    return list(dict.fromkeys(each.occurrence_id for each in transitions if each.occurrence_id))
+    return list(dict.fromkeys(each.alert_id for each in transitions if each.alert_id))
 
 
 def _device_number(transition: Transition) -> int | None:
@@ -218,7 +229,7 @@ def _device_number(transition: Transition) -> int | None:
 
 def _shadow_row(transition: Transition) -> ShadowRow:
     return ShadowRow(
-        occurrence_id=transition.occurrence_id,
+        occurrence_id=transition.alert_id,
         rule=transition.rule,
         rule_version=transition.rule_version,
         device_id=transition.device_id,
@@ -236,9 +247,9 @@ def _shadow_row(transition: Transition) -> ShadowRow:
 
 
 def _transition_row(transition: Transition, causes: Mapping[UUID, tuple[Cause, ...]]) -> TransitionRow:
-    suppressing = causes.get(transition.occurrence_id, ()) if transition.occurrence_id else ()
+    suppressing = causes.get(transition.alert_id, ()) if transition.alert_id else ()
     return TransitionRow(
-        alert_id=transition.occurrence_id,
+        alert_id=transition.alert_id,
         rule=transition.rule,
         rule_version=transition.rule_version,
         device_id=_device_number(transition),

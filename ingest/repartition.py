@@ -8,7 +8,13 @@ from paho.mqtt.client import Client, MQTTMessage
 
 from ingest.broker_client import connected, loop_until, subscribe
 from ingest.partition import Partition
-from store.admin.locks import change_count, connect_for_locks, own_partition, rank_among_members, stored_count
+from store.admin.locks import (
+    acquire_partition_lock,
+    connect_for_locks,
+    partition_count,
+    rank_among_members,
+    set_partition_count,
+)
 from store.database import Connection
 
 _CLEAR_S = 5.0
@@ -35,7 +41,7 @@ def repartition(
         DatabaseUnavailableError: the database is away.
     """
     with closing(connect_for_locks(database_url, application_name="anju ingest repartition")) as connection:
-        before = stored_count(connection)
+        before = partition_count(connection)
         if before is None:
             raise NotDrainedError("there is nothing to change: the first `anju ingest` decides the number")
         _keep_others_out(connection, max(before, count))
@@ -51,14 +57,14 @@ def repartition(
             _clear(publish_url, retained)
         for number in range(count):
             _open_session(mqtt_url, Partition(number, count))
-        change_count(connection, count)
+        set_partition_count(connection, count)
     left = "cleared" if publish_url else "left, to be rejected as bad_topic: set ANJU_PUBLISH_MQTT_URL to clear such"
     progress(f"{before} sessions were empty and have ended, {count} stand; {len(retained)} retained states {left}")
 
 
 def _keep_others_out(connection: Connection, count: int) -> None:
     _, members = rank_among_members(connection, member=0)
-    owned = [own_partition(connection, partition=number) for number in range(count)]
+    owned = [acquire_partition_lock(connection, partition=number) for number in range(count)]
     if members or not all(owned):
         raise NotDrainedError("an `anju ingest` is still running on this database: stop all of them first")
 

@@ -34,7 +34,14 @@ from rules.engine.timers import Clock
 from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
 from rules.language.reload import RuleSource
-from store.admin.locks import Report, agree_on_count, connect_for_locks, last_present, own_partition, report_owner
+from store.admin.locks import (
+    PartitionReport,
+    acquire_partition_lock,
+    connect_for_locks,
+    ensure_partition_count,
+    last_caught_up,
+    save_partition_report,
+)
 from store.database import Connection, DatabaseUnavailableError, translated_errors
 
 log = structlog.get_logger()
@@ -126,14 +133,14 @@ class Worker:
     def _becomes_owner(self, connection: Connection, stop: threading.Event) -> bool:
         """Whether the partition is ours. Only its owner may connect to the broker."""
         number, count = self._partition.number, self._partition.count
-        owned = own_partition(connection, partition=number)
+        owned = acquire_partition_lock(connection, partition=number)
         if not owned:
             log.warning("another ingest is at work on this partition", partition=number)
         while not owned and count == 1 and not stop.is_set():
             self._wait(stop)
-            owned = own_partition(connection, partition=number)
+            owned = acquire_partition_lock(connection, partition=number)
         if owned:
-            agree_on_count(connection, count)
+            ensure_partition_count(connection, count)
         return owned and not stop.is_set()
 
     def _serve(self, connection: Connection, stop: threading.Event) -> None:
@@ -176,7 +183,7 @@ class Worker:
         with translated_errors(), connection.transaction():
             devices.refresh(connection)
             judge.restore(connection, _now())
-            self._pulse.seen_present_at = self._pulse.seen_present_at or last_present(
+            self._pulse.seen_present_at = self._pulse.seen_present_at or last_caught_up(
                 connection, self._partition.number
             )
         if self._away:
@@ -255,13 +262,13 @@ class Worker:
         _refreshed(session)
         with translated_errors(), session.connection.transaction():
             transitions = session.judge.tick(session.connection, now, live=live)
-            report_owner(session.connection, self._report(session, now, live=live))
+            save_partition_report(session.connection, self._report(session, now, live=live))
         self._tell(transitions)
         gc.collect(_YOUNG)
         self._pauses.report()
 
-    def _report(self, session: "_Session", now: datetime, *, live: bool) -> Report:
-        return Report(
+    def _report(self, session: "_Session", now: datetime, *, live: bool) -> PartitionReport:
+        return PartitionReport(
             partition=self._partition.number,
             host=socket.gethostname(),
             pid=os.getpid(),

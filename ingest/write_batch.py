@@ -10,9 +10,9 @@ from ingest.rejection_limit import RejectionLimit
 from rules.engine.device_state import DeviceState
 from rules.engine.transition import Transition
 from store.database import Connection, translated_errors
-from store.telemetry.device_state import StateChange, save_states
+from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.rejections import RejectionRow, insert_rejections
-from store.telemetry.write import Outcome, insert_readings
+from store.telemetry.write import InsertResult, insert_readings
 from store.telemetry.write_events import insert_events, record_connections
 
 
@@ -20,7 +20,7 @@ from store.telemetry.write_events import insert_events, record_connections
 class Written:
     """What became of a batch."""
 
-    readings: Mapping[str, Outcome]
+    readings: Mapping[str, InsertResult]
     new_events: int
     transitions: list[Transition]
 
@@ -41,11 +41,11 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
             insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = judge.judge(connection, fresh, now)
-        save_states(connection, _state_changes(batch.last_seen, judge.drain_device_states()))
+        save_device_states(connection, _state_changes(batch.last_seen, judge.drain_device_states()))
     return Written(readings, len(new_events), transitions)
 
 
-def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceState]) -> Iterator[StateChange]:
+def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceState]) -> Iterator[DeviceStateChange]:
     """By device. One of which only duplicates or its connection came was heard, and nothing else of it has changed."""
     judged = next(memories, None)
     for device_id, seen in sorted(last_seen.items()):
@@ -53,10 +53,10 @@ def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceS
         while judged is not None and judged.device_id < device_id:
             judged = next(memories, None)
         if judged is None or judged.device_id > device_id:
-            yield StateChange(device_id, seen, None, None, {}, {})
+            yield DeviceStateChange(device_id, seen, None, None, {}, {})
         else:
             _, last_ts, last_arrival, event_ts, values, tracks = judged
-            yield StateChange(device_id, seen, last_arrival, last_ts, values, event_ts, tracks)
+            yield DeviceStateChange(device_id, seen, last_arrival, last_ts, values, event_ts, tracks)
 
 
 def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:

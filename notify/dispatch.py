@@ -21,11 +21,25 @@ from notify.plan import WINDOW, Message, plan
 from notify.routing import Channel, Routing
 from notify.send import send
 from notify.tell import escalations, last_resorts, settle
-from store.admin.locks import become_teller, connect_for_locks
+from store.admin.locks import acquire_dispatcher_lock, connect_for_locks
 from store.alerts.suppression import causes_of
 from store.database import Connection, Database, DatabaseUnavailableError
-from store.notices import notices as store
-from store.notices.notices import DueNotice, SentMessage, ToldAlert
+from store.notices.notices import (
+    DueNotice,
+    SentMessage,
+    ToldAlert,
+    count_failure,
+    drop_notices,
+    due_channels,
+    due_notices,
+    find_alerts,
+    insert_notices,
+    postpone_notices,
+    recent_messages,
+    record_dead,
+    record_failed,
+    record_sent,
+)
 
 log = structlog.get_logger()
 
@@ -51,7 +65,7 @@ class Dispatcher:
                 try:
                     with closing(connect_for_locks(self.url, application_name="anju worker notices")) as session:
                         while not stop.is_set():
-                            if become_teller(session):
+                            if acquire_dispatcher_lock(session):
                                 self._look(pool, stop)
                             stop.wait(_LOOK_EVERY_S)
                 except DatabaseUnavailableError as error:
@@ -62,7 +76,7 @@ class Dispatcher:
 
     def _look(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         with self.database.connection() as connection:
-            due = store.due_channels(connection, self.clock())
+            due = due_channels(connection, self.clock())
         self._away = ""
         self._busy = {name: sending for name, sending in self._busy.items() if not sending.done()}
         for name in due:
@@ -86,21 +100,21 @@ class Dispatcher:
         routing, now = self.routing(), self.clock()
         channel = routing.channels.get(name)
         with self.database.connection() as connection:
-            due = store.due_notices(connection, name, now)
+            due = due_notices(connection, name, now)
             if channel is None:
-                store.drop(connection, _ids(due), "the channel is no longer in the file", now)
+                drop_notices(connection, _ids(due), "the channel is no longer in the file", now)
                 alert_ids = list({notice.alert_id for notice in due})
                 settle(connection, alert_ids, routing, now)
                 self._escalate(connection, alert_ids, now)
                 log.warning("a channel is no longer in the file", channel=name, dropped=len(due))
                 return
-            recent = store.recent_messages(connection, name, now - WINDOW)
+            recent = recent_messages(connection, name, now - WINDOW)
             suppressed = causes_of(connection, {notice.alert_id for notice in due}, now)
             todo = plan(due, channel, recent, suppressed.keys(), now)
             for later in todo.postponed:
-                store.postpone(connection, _ids(later.notices), later.until, held=later.held)
+                postpone_notices(connection, _ids(later.notices), later.until, held=later.held)
             for gone in todo.dropped:
-                store.drop(connection, _ids(gone.notices), gone.reason, now)
+                drop_notices(connection, _ids(gone.notices), gone.reason, now)
         for number, message in enumerate(todo.messages):
             if stop.is_set() or not self._deliver(channel, message, todo.messages[number:], stop):
                 return
@@ -111,7 +125,7 @@ class Dispatcher:
         Where it can't, that counts for all of the `rest`, the message included.
         """
         with self.database.connection() as connection:
-            alerts = store.find_told_alerts(connection, list({notice.alert_id for notice in message.notices}))
+            alerts = find_alerts(connection, list({notice.alert_id for notice in message.notices}))
         try:
             send(channel, message, alerts, self.clock())
         except TemporarilyRefusedError as error:
@@ -146,7 +160,7 @@ class Dispatcher:
         community, rule = message.cause or (None, None)
         with self.database.connection() as connection:
             sent = SentMessage(now, message.form, community, rule, message.critical)
-            told = store.record_sent(connection, channel.name, _ids(message.notices), over, sent)
+            told = record_sent(connection, channel.name, _ids(message.notices), over, sent)
             self._escalate(connection, told, now)
         log.info("told", channel=channel.name, form=message.form, notices=len(message.notices))
 
@@ -155,9 +169,9 @@ class Dispatcher:
         urgent = [n.alert_id for n in notices if asks_for_help(n.attempts + 1, n.severity) and n.kind != "resolved"]
         now = self.clock()
         with self.database.connection() as connection:
-            failures = store.count_failure(connection, channel.name, str(error))
+            failures = count_failure(connection, channel.name, str(error))
             retry_at = now + delay(failures, error.retry_after_s, random.random())  # noqa: S311 - spreads, hides nothing
-            store.record_failed(connection, channel.name, _ids(set(notices) - set(hopeless)), str(error), retry_at)
+            record_failed(connection, channel.name, _ids(set(notices) - set(hopeless)), str(error), retry_at)
             self._ask_for_help(connection, urgent, channel, now)
             if hopeless:
                 self._give_up(connection, channel, hopeless, str(error))
@@ -171,20 +185,20 @@ class Dispatcher:
 
     def _give_up(self, connection: Connection, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
         now = self.clock()
-        dead = store.record_dead(connection, channel.name, _ids(notices), error, now)
+        dead = record_dead(connection, channel.name, _ids(notices), error, now)
         self._ask_for_help(connection, dead, channel, now)
         self._escalate(connection, dead, now)
         log.error("notices could not be delivered", channel=channel.name, notices=len(notices), error=error)
 
     def _escalate(self, connection: Connection, alert_ids: Sequence[UUID], now: datetime) -> None:
         if alert_ids:
-            alerts = store.find_told_alerts(connection, alert_ids)
-            store.queue_notices(connection, escalations(alerts, self.routing(), now), now)
+            alerts = find_alerts(connection, alert_ids)
+            insert_notices(connection, escalations(alerts, self.routing(), now), now)
 
     def _ask_for_help(self, connection: Connection, alert_ids: Sequence[UUID], channel: Channel, now: datetime) -> None:
         if alert_ids:
-            alerts = store.find_told_alerts(connection, alert_ids)
-            store.queue_notices(connection, last_resorts(alerts, self.routing(), channel.name, now), now)
+            alerts = find_alerts(connection, alert_ids)
+            insert_notices(connection, last_resorts(alerts, self.routing(), channel.name, now), now)
 
 
 def _ids(notices: Iterable[DueNotice]) -> list[int]:

@@ -10,10 +10,10 @@ from store.database import Connection
 from store.notices.notices import (
     NewNotice,
     ToldAlert,
-    find_told_alerts,
-    queue_notices,
-    queue_recoveries,
-    raised_notices,
+    find_alerts,
+    insert_notices,
+    insert_recoveries,
+    latest_raised_notices,
 )
 
 # Within it the others of the same cause come too, and are told together.
@@ -26,12 +26,12 @@ _AT_ONCE = 5_000
 def settle(connection: Connection, alert_ids: Sequence[UUID], routing: Routing, now: datetime) -> None:
     """Queue the notices that these alerts call for, inside the caller's transaction."""
     for start in range(0, len(alert_ids), _AT_ONCE):
-        alerts = find_told_alerts(connection, alert_ids[start : start + _AT_ONCE])
-        told = raised_notices(connection, [alert.id for alert in alerts])
-        queue_notices(connection, [notice for alert in alerts for notice in _first(alert, routing, told, now)], now)
+        alerts = find_alerts(connection, alert_ids[start : start + _AT_ONCE])
+        told = latest_raised_notices(connection, [alert.id for alert in alerts])
+        insert_notices(connection, [notice for alert in alerts for notice in _first(alert, routing, told, now)], now)
         over = [alert.id for alert in alerts if alert.ended_at]
         if over:
-            queue_recoveries(connection, over, now, now + _GATHER)
+            insert_recoveries(connection, over, now, now + _GATHER)
 
 
 def escalations(alerts: Sequence[ToldAlert], routing: Routing, now: datetime) -> list[NewNotice]:

@@ -22,7 +22,7 @@ from notify.routing_watch import RoutingWatch
 from notify.tell import settle
 from store.database import Database, DatabaseUnavailableError, translated_errors
 from store.notices.job_queue import job_connector
-from store.notices.jobs import TELL
+from store.notices.jobs import NOTICE_TASK
 
 log = structlog.get_logger()
 
@@ -128,7 +128,7 @@ async def _revive(app: procrastinate.App) -> None:
 def _jobs(settings: WorkerSettings, database: Database, watch: RoutingWatch) -> procrastinate.App:
     app = procrastinate.App(connector=job_connector(settings.database_url))
 
-    @app.task(name=TELL, queue=TELL, retry=_Again())
+    @app.task(name=NOTICE_TASK, queue=NOTICE_TASK, retry=_Again())
     def tell(alerts: list[str]) -> None:
         with database.connection() as connection:
             settle(connection, [UUID(alert) for alert in alerts], watch.current(), _now())

@@ -24,7 +24,7 @@ from rules.model.device_group import with_families
 from rules.model.rule import RulePack
 from store.database import connect, translated_errors
 from store.registry.registry import load_devices
-from store.telemetry.history import read_standstills
+from store.telemetry.history import read_ingest_lags
 
 _MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
 _BEFORE = timedelta(days=7)
@@ -123,7 +123,7 @@ def _over_history(
             raise fail("the registry has no such device: look at --community and --device", Exit.INSUFFICIENT_DATA)
         with connection.transaction():
             wanted = wanted_history(pack, span, list(devices), device_time=device_time)
-            frozen = [] if device_time else [Span(*each) for each in read_standstills(connection, *span)]
+            frozen = [] if device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
             arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
             known = with_families(devices)
             return backtest(pack, arrivals, span, known, frozen), known
@@ -132,7 +132,7 @@ def _over_history(
 def _as_json(summary: Summary, found: Backtest, devices: Mapping[int, Device]) -> dict[str, Any]:
     alerts = [
         {"community": of.community, "device": of.name, **{n: v for n, v in asdict(alert).items() if n != "device_id"}}
-        for alert in found.occurrences
+        for alert in found.alerts
         for of in (devices[alert.device_id],)
     ]
     return {**asdict(summary), "met": summary.met, "occurrences": alerts}

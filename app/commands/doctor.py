@@ -14,10 +14,10 @@ from app.settings import Settings
 from ingest.broker_check import probe_broker, unreceived_topic
 from ingest.broker_client import BrokerUnavailableError
 from rules.language.loader import RuleFileError, load_rules
-from store.admin.locks import PartitionState, partition_states, stored_count, teller_address
+from store.admin.locks import PartitionState, dispatcher_address, partition_count, partition_states
 from store.admin.readiness import missing_schema
 from store.database import Connection, DatabaseUnavailableError, connect
-from store.notices.statistics import channel_figures, waiting_notices
+from store.notices.statistics import channel_figures, notice_backlog
 
 _SILENT_S = 15.0
 _REPORTED = ("host", "pid", "owner_since", "committed_at", "present_at", "buffered")
@@ -75,7 +75,7 @@ def _database(settings: Settings) -> list[Finding]:
 
 def _notices(connection: Connection, now: datetime) -> list[Finding]:
     """Whether somebody tells people of alerts, and the channels through which it does not work."""
-    address, waiting = teller_address(connection), waiting_notices(connection, now)
+    address, waiting = dispatcher_address(connection), notice_backlog(connection, now)
     figures = {"queued": waiting.queued, "overdue_since": waiting.overdue_since}
     if address is None:
         return [Finding("notices", False, "nobody tells of alerts: start `anju worker`, or read its log", figures)]
@@ -144,7 +144,7 @@ def _partitions_in_force(settings: Settings) -> int | None:
     """How many there are; None where the database can't say, which is another finding."""
     try:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
-            return stored_count(connection)
+            return partition_count(connection)
     except DatabaseUnavailableError:
         return None
 

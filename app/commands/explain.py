@@ -25,11 +25,11 @@ from rules.language.loader import load_rules
 from rules.model.labels_zh import ATTENTION, PROCESS, SUPPRESSION
 from rules.model.rule import Rule, RulePack
 from store.alerts.alerts import AlertRow, StoredTransition, find_alert, list_transitions
-from store.alerts.instances import find_instance, find_memory, last_step
+from store.alerts.instances import find_device_state, find_rule_state, previous_transition
 from store.alerts.suppression import Cause, causes_of
 from store.database import Connection, connect, translated_errors
 from store.registry.registry import load_devices
-from store.telemetry.history import read_standstills
+from store.telemetry.history import read_ingest_lags
 
 _LOOK_BACK = timedelta(days=7)
 
@@ -77,7 +77,7 @@ def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
     if alert is None:
         raise fail(f"there is no alert {alert_id}: the API lists them under /api/v1/alerts", Exit.REFUSED)
     steps = list_transitions(connection, alert_id)
-    before = last_step(connection, alert.rule, alert.device_id, steps[0].id) if steps else None
+    before = previous_transition(connection, alert.rule, alert.device_id, steps[0].id) if steps else None
     if before and before.to_state == "pending":
         steps = [before, *steps]
     causes = causes_of(connection, [alert_id], now).get(alert_id, ())
@@ -142,7 +142,7 @@ def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | N
 
 
 def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceState | None]:
-    row, memory = find_instance(connection, rule.name, device.id), find_memory(connection, device.id)
+    row, memory = find_rule_state(connection, rule.name, device.id), find_device_state(connection, device.id)
     return state_of(row) if row else None, DeviceState(*memory) if memory else None
 
 
@@ -151,7 +151,7 @@ def _at(
 ) -> tuple[InstanceState | None, DeviceState | None]:
     pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)
     engine = fresh_engine(pack, span.start, {device.id: device})
-    frozen = [Span(*each) for each in read_standstills(connection, *span)]
+    frozen = [Span(*each) for each in read_ingest_lags(connection, *span)]
     for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, frozen):
         pass
     return engine.instance(rule.name, device.id), next(engine.drain_device_states(), None)

@@ -15,7 +15,7 @@ from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from rules.analysis.backtest import Occurrence, Span
+from rules.analysis.backtest import BacktestAlert, Span
 from rules.model.rule import Severity
 
 CITY = ZoneInfo("Asia/Shanghai")
@@ -81,7 +81,7 @@ class Goal:
     met: bool | None
 
 
-def load_of(alerts: Sequence[Occurrence], span: Span) -> Load:
+def load_of(alerts: Sequence[BacktestAlert], span: Span) -> Load:
     """Measures the alerts of one person over a span."""
     alerts = [alert for alert in alerts if alert.severity in _PRIORITY and not alert.suppressed]
     notices = notices_of(alerts)
@@ -119,7 +119,7 @@ def goals_of(load: Load) -> tuple[Goal, ...]:
     )
 
 
-def notices_of(alerts: Sequence[Occurrence]) -> list[Notice]:
+def notices_of(alerts: Sequence[BacktestAlert]) -> list[Notice]:
     """What people are told of alerts: at once, and those of a rule that was told of a moment ago together after it."""
     told: dict[str, datetime] = {}
     notices = []
@@ -133,7 +133,7 @@ def notices_of(alerts: Sequence[Occurrence]) -> list[Notice]:
     return sorted(notices)
 
 
-def chattering(alerts: Sequence[Occurrence]) -> tuple[Instance, ...]:
+def chattering(alerts: Sequence[BacktestAlert]) -> tuple[Instance, ...]:
     """The instances that were raised three times within a minute."""
     opened: dict[Instance, list[datetime]] = defaultdict(list)
     for alert in alerts:
@@ -156,7 +156,7 @@ def next_round(after: datetime) -> datetime:
     return at
 
 
-def long_standing(alerts: Sequence[Occurrence], until: datetime) -> list[Occurrence]:
+def long_standing(alerts: Sequence[BacktestAlert], until: datetime) -> list[BacktestAlert]:
     """Those that were open for over a day."""
     return [alert for alert in alerts if alert.lasted(until) > STANDING]
 
@@ -180,7 +180,7 @@ def _flood(times: Sequence[datetime], span: Span) -> float:
     return flooded / steps
 
 
-def _end(alert: Occurrence, span: Span) -> datetime:
+def _end(alert: BacktestAlert, span: Span) -> datetime:
     return alert.opened_at + alert.lasted(span.end)
 
 

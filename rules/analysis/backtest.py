@@ -16,7 +16,7 @@ from rules.model.sample import Sample
 from rules.model.submeters import household_meters
 
 OPEN = frozenset({Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED})
-"""The phases in which an occurrence is open."""
+"""The phases in which an alert is open."""
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrence:
+class BacktestAlert:
     """An alert that the rules raise: its condition came about at `opened_at`, and it was decided at `raised_at`.
 
     `ended_at` is None while it is open. Of one that is `suppressed` as it is raised nobody is notified.
@@ -66,7 +66,7 @@ class Backtest:
     span: Span
     samples: int
     device_ids: frozenset[int]
-    occurrences: tuple[Occurrence, ...]
+    alerts: tuple[BacktestAlert, ...]
 
 
 def backtest(
@@ -96,7 +96,7 @@ def backtest(
             yield arrival
 
     engine = fresh_engine(pack, span.start, devices)
-    found = occurrences(replay(engine, counted(), span, frozen))
+    found = collect_alerts(replay(engine, counted(), span, frozen))
     return Backtest(span, count, frozenset(seen), found)
 
 
@@ -150,15 +150,15 @@ def _is_live(at: datetime, standstills: Sequence[Span]) -> bool:
     return not any(span.start <= at < span.end for span in standstills)
 
 
-def occurrences(transitions: Iterable[Transition]) -> tuple[Occurrence, ...]:
+def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ...]:
     """The alerts that transitions tell of, in the order in which they were raised."""
-    found: dict[UUID, Occurrence] = {}
+    found: dict[UUID, BacktestAlert] = {}
     for told in transitions:
-        if told.occurrence_id is None:
+        if told.alert_id is None:
             continue
         if told.to_phase is Phase.ACTIVE and told.from_phase not in OPEN:
-            found[told.occurrence_id] = Occurrence(
-                id=told.occurrence_id,
+            found[told.alert_id] = BacktestAlert(
+                id=told.alert_id,
                 rule=told.rule,
                 device_id=told.device_id,
                 severity=told.severity,
@@ -168,8 +168,8 @@ def occurrences(transitions: Iterable[Transition]) -> tuple[Occurrence, ...]:
                 raised_at=told.decided_at,
                 suppressed=bool(told.suppressed),
             )
-        elif told.reason is Reason.PARENT and told.occurrence_id in found:  # it stands for itself from now on
-            found[told.occurrence_id] = replace(found[told.occurrence_id], raised_at=told.decided_at, suppressed=False)
-        elif told.to_phase not in OPEN and told.occurrence_id in found:
-            found[told.occurrence_id] = replace(found[told.occurrence_id], ended_at=told.at)
+        elif told.reason is Reason.PARENT and told.alert_id in found:  # it stands for itself from now on
+            found[told.alert_id] = replace(found[told.alert_id], raised_at=told.decided_at, suppressed=False)
+        elif told.to_phase not in OPEN and told.alert_id in found:
+            found[told.alert_id] = replace(found[told.alert_id], ended_at=told.at)
     return tuple(found.values())

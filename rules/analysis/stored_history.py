@@ -8,13 +8,13 @@ from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import RULE_KINDS
 from store.database import Connection
-from store.telemetry.history import HistoryRow, Wanted, read_history
+from store.telemetry.history import HistoryQuery, HistoryRow, read_history
 
 
-def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, device_time: bool = False) -> Wanted:
+def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, device_time: bool = False) -> HistoryQuery:
     """What of the stored history the rules of a pack look at; its kinds are all that have a rule, for silence too."""
     kinds = sorted({rule.kind for rule in pack.rules} & set(KIND_BY_NAME))
-    return Wanted(
+    return HistoryQuery(
         start=span.start,
         end=span.end,
         device_ids=device_ids,
@@ -24,9 +24,9 @@ def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, dev
     )
 
 
-def stored_arrivals(connection: Connection, wanted: Wanted) -> Iterator[Arrival]:
+def stored_arrivals(connection: Connection, query: HistoryQuery) -> Iterator[Arrival]:
     """The stored history in the order of arrival, inside the caller's transaction."""
-    return map(_arrival, read_history(connection, wanted))
+    return map(_arrival, read_history(connection, query))
 
 
 def _fields(pack: RulePack, kind: str) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from devices.device import Device
 from rules.analysis.alarm_load import CITY, Goal, Load, chattering, goals_of, load_of, long_standing
-from rules.analysis.backtest import Backtest, Occurrence, Span
+from rules.analysis.backtest import Backtest, BacktestAlert, Span
 from rules.model.device_group import with_families
 from rules.model.rule import Rule, RulePack, Severity
 
@@ -89,9 +89,9 @@ class Summary:
 def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
     """Counts what a backtest found on devices, and on the families that they make."""
     devices = with_families(devices)
-    span, alerts = found.span, found.occurrences
-    by_rule, by_day = defaultdict[str, list[Occurrence]](list), defaultdict[date, list[Occurrence]](list)
-    by_device, by_community = defaultdict[int, list[Occurrence]](list), defaultdict[str, list[Occurrence]](list)
+    span, alerts = found.span, found.alerts
+    by_rule, by_day = defaultdict[str, list[BacktestAlert]](list), defaultdict[date, list[BacktestAlert]](list)
+    by_device, by_community = defaultdict[int, list[BacktestAlert]](list), defaultdict[str, list[BacktestAlert]](list)
     for device_id in found.device_ids:
         by_community[devices[device_id].community] = []
     for alert in alerts:
@@ -115,7 +115,7 @@ def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) ->
     )
 
 
-def _of_rule(rule: Rule, alerts: Sequence[Occurrence], span: Span) -> RuleSummary:
+def _of_rule(rule: Rule, alerts: Sequence[BacktestAlert], span: Span) -> RuleSummary:
     return RuleSummary(
         rule=rule.name,
         kind=rule.kind,
@@ -130,16 +130,16 @@ def _of_rule(rule: Rule, alerts: Sequence[Occurrence], span: Span) -> RuleSummar
     )
 
 
-def _of_day(day: date, alerts: Sequence[Occurrence], span: Span) -> DaySummary:
+def _of_day(day: date, alerts: Sequence[BacktestAlert], span: Span) -> DaySummary:
     severities = dict(Counter(alert.severity for alert in alerts))
     return DaySummary(day, len(alerts), severities, load_of(alerts, span).peak)
 
 
-def _of_device(device: Device, alerts: Sequence[Occurrence]) -> DeviceSummary:
+def _of_device(device: Device, alerts: Sequence[BacktestAlert]) -> DeviceSummary:
     rules = Counter(alert.rule for alert in alerts)
     return DeviceSummary(device.community, device.name, len(alerts), dict(rules.most_common()))
 
 
-def _of_community(community: str, alerts: Sequence[Occurrence], span: Span) -> CommunitySummary:
+def _of_community(community: str, alerts: Sequence[BacktestAlert], span: Span) -> CommunitySummary:
     load = load_of(alerts, span)
     return CommunitySummary(community, load, goals_of(load))

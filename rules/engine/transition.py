@@ -33,7 +33,7 @@ class Suppressed(NamedTuple):
 class Transition:
     """One change of phase of one rule on one device.
 
-    `occurrence_id` is None between normal and pending, where nothing has occurred. `at` is event time, `decided_at`
+    `alert_id` is None between normal and pending, where nothing has occurred. `at` is event time, `decided_at`
     the time of the decision and the only part that differs when the same inputs are judged again. `inputs` is JSON.
     `chattering` and `suppressed` are about the occurrence that the transition raises. In the `shadow` it is what a rule
     on trial would do, and nobody hears of it.
@@ -42,7 +42,7 @@ class Transition:
     rule: str
     rule_version: str
     device_id: int
-    occurrence_id: UUID | None
+    alert_id: UUID | None
     sequence: int
     from_phase: Phase
     to_phase: Phase
@@ -64,7 +64,7 @@ class Transition:
         return self.to_phase is Phase.ACTIVE and self.from_phase not in _OPEN
 
 
-def occurrence_id(rule: str, device: Device, sequence: int) -> UUID:
+def alert_id(rule: str, device: Device, sequence: int) -> UUID:
     """The id of an occurrence, made of names so that a replay into another database gives the same ones."""
     return uuid5(_OCCURRENCES, f"{rule}/{device.community}/{device.name}#{sequence}")
 
@@ -126,7 +126,7 @@ def _transition(move: Move, device: Device, now: datetime, words: _Words, inputs
         rule=state.rule,
         rule_version=state.rule_version,
         device_id=state.device_id,
-        occurrence_id=_occurrence_of(state.rule, move, device),
+        alert_id=_alert_id(state.rule, move, device),
         sequence=state.sequence,
         from_phase=move.from_phase,
         to_phase=state.phase,
@@ -177,8 +177,8 @@ def _caused(told: Transition, how: str, cause: str, detail: str) -> Transition:
     return replace(told, inputs={**told.inputs, how: cause}, suppressed=(*told.suppressed, suppressed))
 
 
-def _occurrence_of(rule: str, move: Move, device: Device) -> UUID | None:
-    return None if {move.from_phase, move.state.phase} <= _BEFORE else occurrence_id(rule, device, move.state.sequence)
+def _alert_id(rule: str, move: Move, device: Device) -> UUID | None:
+    return None if {move.from_phase, move.state.phase} <= _BEFORE else alert_id(rule, device, move.state.sequence)
 
 
 def _quoted(inputs: Mapping[str, object]) -> dict[str, object]:

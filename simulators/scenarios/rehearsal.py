@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from devices.device import Device
-from devices.payload import Occurrence, Reading, Rejection, decode
+from devices.payload import DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from rules.analysis.backtest import Arrival, Backtest, Span, backtest
 from rules.model.device_group import with_families
@@ -42,9 +42,9 @@ def rehearse(scenario: Scenario, pack: RulePack) -> Rehearsal:
     """Decode and judge all that the devices of the scenario send, second by second, as ingest would."""
     found, rejected = judged(scenario, pack)
     names = {number: device.name for number, device in _devices(scenario).items()}
-    told = [each for each in found.occurrences if not each.suppressed]
+    told = [each for each in found.alerts if not each.suppressed]
     raised = (Raised(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in told)
-    return Rehearsal(tuple(raised), len(found.occurrences) - len(told), found.samples, rejected)
+    return Rehearsal(tuple(raised), len(found.alerts) - len(told), found.samples, rejected)
 
 
 def judged(scenario: Scenario, pack: RulePack) -> tuple[Backtest, Mapping[str, int]]:
@@ -83,7 +83,7 @@ def _readings(scenario: Scenario, rejected: Counter[str]) -> Iterator[Arrival]:
             match item:
                 case Reading(device, ts, values):
                     yield Arrival(device.kind, Sample(device.id, ts, at, values))
-                case Occurrence(device, ts, event, _, data):
+                case DeviceEvent(device, ts, event, _, data):
                     yield Arrival(device.kind, Sample(device.id, ts, at, {}, event, data))
                 case Rejection(reason=reason):
                     rejected[reason] += 1

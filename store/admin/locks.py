@@ -14,7 +14,7 @@ from store.database import Connection, StoreError, connect, translated_errors
 # whoever tells people.
 _OWNER_CLASS = 0x414E4A55
 _MEMBER_CLASS = 0x414E4A4D
-_TELLER_CLASS = 0x414E4A54
+_DISPATCHER_CLASS = 0x414E4A54
 
 
 class PartitionCountError(StoreError):
@@ -22,7 +22,7 @@ class PartitionCountError(StoreError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class PartitionReport:
     """What the owner of a partition says of itself.
 
     `committed_at` is its last commit, at most a second old while it works. `present_at` is when it had last worked off
@@ -46,7 +46,7 @@ class PartitionState:
     partition: int
     owned: bool
     address: str
-    report: Report | None
+    report: PartitionReport | None
 
 
 def connect_for_locks(url: str, *, application_name: str) -> Connection:
@@ -69,7 +69,7 @@ def connect_for_locks(url: str, *, application_name: str) -> Connection:
     return connection
 
 
-def own_partition(connection: Connection, *, partition: int) -> bool:
+def acquire_partition_lock(connection: Connection, *, partition: int) -> bool:
     """Try to become the owner of a partition for as long as the connection lasts."""
     with translated_errors():
         row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER_CLASS, partition)).fetchone()
@@ -92,7 +92,7 @@ def partition_owners(connection: Connection) -> dict[int, str]:
     return {int(partition): str(address) for partition, address in rows}
 
 
-def become_member(connection: Connection, *, member: int) -> bool:
+def acquire_member_lock(connection: Connection, *, member: int) -> bool:
     """Try to count, for as long as the connection lasts, as one of those who share the partitions.
 
     `member` is a number (31 bits) that the caller keeps to: while the server has not noticed yet that its last
@@ -117,14 +117,14 @@ def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def become_teller(connection: Connection) -> bool:
+def acquire_dispatcher_lock(connection: Connection) -> bool:
     """Try to be the one that tells people, for as long as the connection lasts; asking again is harmless."""
     with translated_errors():
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, 0)", (_TELLER_CLASS,)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, 0)", (_DISPATCHER_CLASS,)).fetchone()
     return row is not None and bool(row[0])
 
 
-def teller_address(connection: Connection) -> str | None:
+def dispatcher_address(connection: Connection) -> str | None:
     """Where the one that tells people is connected from; None where there is none."""
     with translated_errors():
         row = connection.execute(
@@ -134,19 +134,19 @@ def teller_address(connection: Connection) -> str | None:
             WHERE lock.locktype = 'advisory' AND lock.granted AND lock.classid = %s
               AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             """,
-            (_TELLER_CLASS,),
+            (_DISPATCHER_CLASS,),
         ).fetchone()
     return row[0] if row else None
 
 
-def stored_count(connection: Connection) -> int | None:
+def partition_count(connection: Connection) -> int | None:
     """How many partitions there are; None before the first ingest."""
     with translated_errors():
         row = connection.execute("SELECT count FROM partitioning").fetchone()
     return None if row is None else int(row[0])
 
 
-def agree_on_count(connection: Connection, count: int) -> None:
+def ensure_partition_count(connection: Connection, count: int) -> None:
     """Make sure that there are so many partitions; the first ingest of a database decides it.
 
     An owner asks after it has got its lock: from then on the count can't change, because that takes every lock.
@@ -156,7 +156,7 @@ def agree_on_count(connection: Connection, count: int) -> None:
     """
     with translated_errors():
         connection.execute("INSERT INTO partitioning (count) VALUES (%s) ON CONFLICT DO NOTHING", (count,))
-    stored = stored_count(connection)
+    stored = partition_count(connection)
     if stored != count:
         raise PartitionCountError(
             f"the communities are divided into {stored} partitions, and this ingest was started for {count}. Set "
@@ -165,14 +165,14 @@ def agree_on_count(connection: Connection, count: int) -> None:
         )
 
 
-def change_count(connection: Connection, count: int) -> None:
+def set_partition_count(connection: Connection, count: int) -> None:
     """Divide the communities anew. The caller owns every partition that there was and will be."""
     with translated_errors(), connection.transaction():
         connection.execute("UPDATE partitioning SET count = %s", (count,))
         connection.execute("DELETE FROM partition_report")
 
 
-def report_owner(connection: Connection, report: Report) -> None:
+def save_partition_report(connection: Connection, report: PartitionReport) -> None:
     """Write down what an owner says of itself, inside the caller's transaction."""
     connection.execute(
         """
@@ -191,7 +191,7 @@ def report_owner(connection: Connection, report: Report) -> None:
     )  # fmt: skip
 
 
-def last_present(connection: Connection, partition: int) -> datetime | None:
+def last_caught_up(connection: Connection, partition: int) -> datetime | None:
     """When an owner of the partition had last worked off all that was waiting, inside the caller's transaction."""
     row = connection.execute("SELECT present_at FROM partition_report WHERE partition = %s", (partition,)).fetchone()
     return row[0] if row else None
@@ -199,12 +199,12 @@ def last_present(connection: Connection, partition: int) -> datetime | None:
 
 def partition_states(connection: Connection) -> list[PartitionState]:
     """Every partition in the order of the numbers: whether it has an owner, and what that or the last one reported."""
-    owners, count = partition_owners(connection), stored_count(connection)
+    owners, count = partition_owners(connection), partition_count(connection)
     with translated_errors():
         rows = connection.execute(
             """
             SELECT partition, host, pid, owner_since, committed_at, live, present_at, buffered FROM partition_report
             """
         ).fetchall()
-    reports = {row[0]: Report(**dict(zip(Report.__slots__, row, strict=True))) for row in rows}
+    reports = {row[0]: PartitionReport(**dict(zip(PartitionReport.__slots__, row, strict=True))) for row in rows}
     return [PartitionState(n, n in owners, owners.get(n, ""), reports.get(n)) for n in range(count or 1)]

@@ -67,7 +67,7 @@ class StoredTransition:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AlertTransition:
     """A transition together with its alert as it stands now."""
 
     transition: StoredTransition
@@ -182,7 +182,7 @@ def claim_alert(connection: Connection, alert_id: UUID) -> AlertRow | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class AttentionChange:
     """What a person does about an alert: the state and the assignee it then has, who did it, and why.
 
     `reason` names the action; one that leaves the state as it is, such as a comment, is a step all the same.
@@ -196,10 +196,10 @@ class Act:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def record_attention(connection: Connection, alert: AlertRow, act: Act, now: datetime) -> None:
+def record_attention(connection: Connection, alert: AlertRow, change: AttentionChange, now: datetime) -> None:
     """Take a step of the attention axis of a claimed alert, and write down who did it and why."""
     connection.execute(
-        "UPDATE alert SET attention = %s, assignee = %s WHERE id = %s", (act.attention, act.assignee, alert.id)
+        "UPDATE alert SET attention = %s, assignee = %s WHERE id = %s", (change.attention, change.assignee, alert.id)
     )
     step = TransitionRow(
         alert_id=alert.id,
@@ -209,13 +209,13 @@ def record_attention(connection: Connection, alert: AlertRow, act: Act, now: dat
         sequence=alert.sequence,
         axis="attention",
         from_state=alert.attention,
-        to_state=act.attention,
+        to_state=change.attention,
         at=now,
         decided_at=now,
-        reason=act.reason,
-        actor=act.actor,
-        comment=act.comment,
-        inputs=act.inputs,
+        reason=change.reason,
+        actor=change.actor,
+        comment=change.comment,
+        inputs=change.inputs,
     )
     insert_transitions(connection, [step])
 
@@ -231,9 +231,9 @@ def order_close(connection: Connection, alert: AlertRow, *, actor: str, now: dat
     )
 
 
-def read_steps(
+def read_alert_transitions(
     connection: Connection, *, after: int, up_to: int, community: str | None, severity: Sequence[str] | None, limit: int
-) -> list[Step]:
+) -> list[AlertTransition]:
     """At most `limit` steps of alerts with numbers in (after, up_to], in the order of their numbers."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
@@ -257,10 +257,10 @@ def read_steps(
     return [_step(row) for row in rows]
 
 
-def _step(row: dict[str, Any]) -> Step:
+def _step(row: dict[str, Any]) -> AlertTransition:
     alert = AlertRow(**{name: row[name] for name in AlertRow.__slots__})
     own = {"id": row["step_id"], "rule_version": row["step_rule_version"]}
-    return Step(StoredTransition(**{name: (row | own)[name] for name in StoredTransition.__slots__}), alert)
+    return AlertTransition(StoredTransition(**{name: (row | own)[name] for name in StoredTransition.__slots__}), alert)
 
 
 def newest_transition(connection: Connection) -> int:

@@ -7,10 +7,10 @@ from psycopg.rows import class_row
 from store.alerts.alerts import StoredTransition
 from store.alerts.rule_state import RuleStateRow
 from store.database import Connection
-from store.telemetry.device_state import Memory
+from store.telemetry.device_state import DeviceStateRow
 
 
-def find_instance(connection: Connection, rule: str, device_id: int) -> RuleStateRow | None:
+def find_rule_state(connection: Connection, rule: str, device_id: int) -> RuleStateRow | None:
     """The stored state; None where the rule is normal on the device and always was."""
     row = connection.execute(
         """
@@ -22,7 +22,7 @@ def find_instance(connection: Connection, rule: str, device_id: int) -> RuleStat
     return RuleStateRow(*row) if row else None
 
 
-def find_memory(connection: Connection, device_id: int) -> Memory | None:
+def find_device_state(connection: Connection, device_id: int) -> DeviceStateRow | None:
     """What is remembered of a device, without its tracks; None if it was never heard."""
     row = connection.execute(
         "SELECT last_ts, last_fresh, event_ts, last_values FROM device_state WHERE device_id = %s", (device_id,)
@@ -31,10 +31,12 @@ def find_memory(connection: Connection, device_id: int) -> Memory | None:
         return None
     last_ts, last_fresh, event_ts, values = row
     events = {name: datetime.fromisoformat(ts) for name, ts in event_ts.items()}
-    return Memory(device_id, last_ts, last_fresh, events, values, b"")
+    return DeviceStateRow(device_id, last_ts, last_fresh, events, values, b"")
 
 
-def last_step(connection: Connection, rule: str, device_id: int | None, before: int) -> StoredTransition | None:
+def previous_transition(
+    connection: Connection, rule: str, device_id: int | None, before: int
+) -> StoredTransition | None:
     """The step of a rule on a device (None is Anju itself) before the one of that number."""
     with connection.cursor(row_factory=class_row(StoredTransition)) as cursor:
         return cursor.execute(

@@ -10,11 +10,11 @@ from psycopg.rows import class_row
 
 from store.database import Connection
 
-LONGEST_SILENCE = timedelta(days=90)
+LONGEST_MAINTENANCE = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewSilence:
+class NewMaintenance:
     """A window to be announced. At least one part of what it matches is given; a building needs its community."""
 
     id: UUID
@@ -31,7 +31,7 @@ class NewSilence:
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceRow:
+class MaintenanceRow:
     """A window as people read it; `device` is the name of its device. `ended_at` is when somebody ended it early."""
 
     id: UUID
@@ -49,7 +49,7 @@ class SilenceRow:
     ended_by: str | None
 
 
-SilenceKey = tuple[datetime, UUID]
+MaintenanceKey = tuple[datetime, UUID]
 
 _SILENCE: LiteralString = """
     SELECT silence.id, coalesce(silence.community, device.community) AS community, silence.building, silence.kind,
@@ -59,12 +59,12 @@ _SILENCE: LiteralString = """
 """
 
 
-def insert_silence(connection: Connection, silence: NewSilence) -> None:
+def insert_maintenance(connection: Connection, window: NewMaintenance) -> None:
     """Announce a window, inside the caller's transaction.
 
     Raises:
         UnusableDataError: nothing to match is given, it names what does not exist, it ends before it starts, or it
-            lasts longer than `LONGEST_SILENCE` (at the edge of the store).
+            lasts longer than `LONGEST_MAINTENANCE` (at the edge of the store).
     """
     connection.execute(
         """
@@ -73,39 +73,39 @@ def insert_silence(connection: Connection, silence: NewSilence) -> None:
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
-            silence.id, silence.community, silence.building, silence.kind, silence.rule, silence.device_id,
-            silence.starts_at, silence.ends_at, silence.reason, silence.actor, silence.created_at,
+            window.id, window.community, window.building, window.kind, window.rule, window.device_id,
+            window.starts_at, window.ends_at, window.reason, window.actor, window.created_at,
         ),
     )  # fmt: skip
 
 
-def find_silence(connection: Connection, silence_id: UUID) -> SilenceRow | None:
+def find_maintenance(connection: Connection, window_id: UUID) -> MaintenanceRow | None:
     """The window of that id, or None."""
-    with connection.cursor(row_factory=class_row(SilenceRow)) as cursor:
+    with connection.cursor(row_factory=class_row(MaintenanceRow)) as cursor:
         return cursor.execute(
-            sql.SQL("{silence} WHERE silence.id = %s").format(silence=sql.SQL(_SILENCE)), (silence_id,)
+            sql.SQL("{silence} WHERE silence.id = %s").format(silence=sql.SQL(_SILENCE)), (window_id,)
         ).fetchone()
 
 
-def claim_silence(connection: Connection, silence_id: UUID) -> SilenceRow | None:
+def claim_maintenance(connection: Connection, window_id: UUID) -> MaintenanceRow | None:
     """The window of that id, or None; nobody else changes it until the caller's transaction ends."""
-    connection.execute("SELECT 1 FROM silence WHERE id = %s FOR UPDATE", (silence_id,))
-    return find_silence(connection, silence_id)
+    connection.execute("SELECT 1 FROM silence WHERE id = %s FOR UPDATE", (window_id,))
+    return find_maintenance(connection, window_id)
 
 
-def end_silence(connection: Connection, silence_id: UUID, *, at: datetime, actor: str) -> None:
+def end_maintenance(connection: Connection, window_id: UUID, *, at: datetime, actor: str) -> None:
     """End a claimed window before its time."""
-    connection.execute("UPDATE silence SET ended_at = %s, ended_by = %s WHERE id = %s", (at, actor, silence_id))
+    connection.execute("UPDATE silence SET ended_at = %s, ended_by = %s WHERE id = %s", (at, actor, window_id))
 
 
-def list_silences(
+def list_maintenance(
     connection: Connection,
     *,
     community: str | None,
     not_over_at: datetime | None,
-    before: SilenceKey | None,
+    before: MaintenanceKey | None,
     limit: int,
-) -> list[SilenceRow]:
+) -> list[MaintenanceRow]:
     """At most `limit` windows, the one that starts last first, from the first one beyond `before`.
 
     Args:
@@ -115,8 +115,8 @@ def list_silences(
         before: The key (start, id) of the last one of the page before.
         limit: How many.
     """
-    starts_at, silence_id = before or (None, None)
-    with connection.cursor(row_factory=class_row(SilenceRow)) as cursor:
+    starts_at, window_id = before or (None, None)
+    with connection.cursor(row_factory=class_row(MaintenanceRow)) as cursor:
         return cursor.execute(
             sql.SQL(
                 """
@@ -132,7 +132,7 @@ def list_silences(
                 """
             ).format(silence=sql.SQL(_SILENCE)),
             {
-                "community": community, "not_over_at": not_over_at, "starts_at": starts_at, "id": silence_id,
+                "community": community, "not_over_at": not_over_at, "starts_at": starts_at, "id": window_id,
                 "limit": limit,
             },
         ).fetchall()  # fmt: skip

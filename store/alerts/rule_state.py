@@ -25,7 +25,7 @@ class RuleStateRow(NamedTuple):
     memory: Mapping[str, Any]
 
 
-class OccurrenceRow(NamedTuple):
+class NewAlert(NamedTuple):
     """An alert as it is raised.
 
     `device_id` and `community` are None for an alert about Anju itself, whose `partition` it then is; that of a device
@@ -51,7 +51,7 @@ class OccurrenceRow(NamedTuple):
     building: str | None = None
 
 
-class Command(NamedTuple):
+class RuleCommand(NamedTuple):
     """What a person decided, for the owner of the rule's state to carry out.
 
     `device_id` is that of a device, or the partition of Anju itself with the sign turned: 0, -1, -2, ... `sequence` is
@@ -102,7 +102,7 @@ def load_rule_states(connection: Connection, communities: list[str]) -> Iterator
         yield RuleStateRow(*row)
 
 
-def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
+def raise_alert(connection: Connection, row: NewAlert) -> None:
     """Open an occurrence, inside the caller's transaction. The database holds the law of one open an instance."""
     connection.execute(
         """
@@ -115,7 +115,7 @@ def raise_alert(connection: Connection, row: OccurrenceRow) -> None:
     )
 
 
-class Words(NamedTuple):
+class AlertText(NamedTuple):
     """How an alert is told."""
 
     severity: str
@@ -124,7 +124,7 @@ class Words(NamedTuple):
     advice: str
 
 
-def reword_alert(connection: Connection, alert_id: UUID, words: Words) -> None:
+def reword_alert(connection: Connection, alert_id: UUID, words: AlertText) -> None:
     """Tell a raised alert in the words, and with the severity, that its rule has now."""
     connection.execute(
         "UPDATE alert SET severity = %s, title = %s, message = %s, advice = %s WHERE id = %s",
@@ -147,10 +147,10 @@ def progress_alert(connection: Connection, alert_id: UUID, process: str, ended_a
     )
 
 
-def waiting_commands(connection: Connection) -> list[Command]:
+def pending_commands(connection: Connection) -> list[RuleCommand]:
     """The commands that wait, for whichever owner, oldest first."""
     rows = connection.execute("SELECT id, rule, device_id, command, actor, sequence FROM rule_command ORDER BY id")
-    return [Command(*row) for row in rows]
+    return [RuleCommand(*row) for row in rows]
 
 
 def delete_commands(connection: Connection, ids: list[int]) -> None:

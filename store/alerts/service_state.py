@@ -10,7 +10,7 @@ from store.database import Connection
 OUT_OF_SERVICE_ZH = "设备已停用"
 
 
-def settle_service(connection: Connection, communities: list[str], now: datetime) -> frozenset[UUID]:
+def update_out_of_service(connection: Connection, communities: list[str], now: datetime) -> frozenset[UUID]:
     """Suppress the open alerts of devices that are out of service, and release those of devices that are back.
 
     Inside the caller's transaction. The alerts that were released come back; people may have to be told of them now.

@@ -6,10 +6,10 @@ That alert is written here and not by ingest: what it tells of is that ingest, t
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
 from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
 from store.database import Connection
-from store.notices.jobs import hand_in_alerts
+from store.notices.jobs import defer_notice_job
 
 COMMUNITY = "anju-watchdog"
 """The community of the watchdog's device, which is alone in it."""
@@ -55,7 +55,7 @@ def note_missed(connection: Connection, now: datetime) -> bool:
         alert_id = uuid5(_ALERTS, str(sequence))
         raise_alert(
             connection,
-            OccurrenceRow(
+            NewAlert(
                 id=alert_id,
                 rule=RULE,
                 rule_version="1",
@@ -73,7 +73,7 @@ def note_missed(connection: Connection, now: datetime) -> bool:
             ),
         )
         insert_transitions(connection, [_step(alert_id, sequence, "normal", "active", now)])
-        hand_in_alerts(connection, [alert_id])
+        defer_notice_job(connection, [alert_id])
         return True
 
 
@@ -87,7 +87,7 @@ def note_seen(connection: Connection, now: datetime) -> bool:
         alert_id, sequence = found
         progress_alert(connection, alert_id, "ended", now)
         insert_transitions(connection, [_step(alert_id, sequence, "active", "normal", now)])
-        hand_in_alerts(connection, [alert_id])
+        defer_notice_job(connection, [alert_id])
         return True
 
 

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from store.database import Connection
 
-TELL = "tell"
+NOTICE_TASK = "tell"
 """The task that looks at alerts which were raised or ended, and settles who is told."""
 
 
-def hand_in_alerts(connection: Connection, alert_ids: Sequence[UUID], not_before: datetime | None = None) -> None:
+def defer_notice_job(connection: Connection, alert_ids: Sequence[UUID], not_before: datetime | None = None) -> None:
     """Have people told of alerts that were raised or ended in the caller's transaction: one job for all of them."""
     connection.execute(
         """
@@ -20,7 +20,7 @@ def hand_in_alerts(connection: Connection, alert_ids: Sequence[UUID], not_before
         )
         """,
         {
-            "task": TELL,
+            "task": NOTICE_TASK,
             "arguments": json.dumps({"alerts": [str(alert_id) for alert_id in alert_ids]}),
             "not_before": not_before,
         },

@@ -82,7 +82,7 @@ class SentMessage(NamedTuple):
     critical: bool
 
 
-def find_told_alerts(connection: Connection, ids: Sequence[UUID]) -> list[ToldAlert]:
+def find_alerts(connection: Connection, ids: Sequence[UUID]) -> list[ToldAlert]:
     """The alerts of these ids, the one that was raised first first."""
     with connection.cursor(row_factory=class_row(ToldAlert)) as cursor:
         return cursor.execute(
@@ -103,7 +103,7 @@ def find_told_alerts(connection: Connection, ids: Sequence[UUID]) -> list[ToldAl
         ).fetchall()
 
 
-def queue_notices(connection: Connection, notices: Sequence[NewNotice], now: datetime) -> None:
+def insert_notices(connection: Connection, notices: Sequence[NewNotice], now: datetime) -> None:
     """Queue what is not queued yet and never was, inside the caller's transaction.
 
     An escalation that waits comes forward if it is due earlier now, because its alert has become graver.
@@ -123,7 +123,7 @@ def queue_notices(connection: Connection, notices: Sequence[NewNotice], now: dat
     )
 
 
-def raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[int, str]]:
+def latest_raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[int, str]]:
     """Number and severity of the last notice that each of these alerts was raised, by alert and channel."""
     rows = connection.execute(
         """
@@ -136,7 +136,7 @@ def raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tu
     return {(alert_id, channel): (n, severity) for alert_id, channel, n, severity in rows}
 
 
-def queue_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: datetime, due_at: datetime) -> None:
+def insert_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: datetime, due_at: datetime) -> None:
     """Queue that these alerts are over for the channels that were told of them, or are about to be."""
     connection.execute(
         """
@@ -208,7 +208,7 @@ def recent_messages(connection: Connection, channel: str, since: datetime) -> li
     return [SentMessage(*row) for row in rows]
 
 
-def postpone(connection: Connection, ids: Sequence[int], until: datetime, *, held: bool) -> None:
+def postpone_notices(connection: Connection, ids: Sequence[int], until: datetime, *, held: bool) -> None:
     """Look at these notices again at that time; `held` where a suppression is why."""
     connection.execute(
         "UPDATE notice SET due_at = %s, held = held OR %s WHERE id = ANY (%s) AND state = 'queued'",
@@ -216,7 +216,7 @@ def postpone(connection: Connection, ids: Sequence[int], until: datetime, *, hel
     )
 
 
-def drop(connection: Connection, ids: Sequence[int], reason: str, now: datetime) -> None:
+def drop_notices(connection: Connection, ids: Sequence[int], reason: str, now: datetime) -> None:
     """Tell nobody of these notices after all; `reason` says why."""
     connection.execute(
         """

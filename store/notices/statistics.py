@@ -20,7 +20,7 @@ class ChannelFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class NoticeBacklog:
     """Notices that wait to be sent, and since when the oldest of those is due whose channel can be used."""
 
     queued: int
@@ -62,7 +62,7 @@ def channel_figures(connection: Connection) -> list[ChannelFigures]:
     return [ChannelFigures(*row) for row in rows]
 
 
-def waiting_notices(connection: Connection, now: datetime) -> Waiting:
+def notice_backlog(connection: Connection, now: datetime) -> NoticeBacklog:
     """What waits, and how long the sender is behind."""
     row = connection.execute(
         """
@@ -72,7 +72,7 @@ def waiting_notices(connection: Connection, now: datetime) -> Waiting:
         """,
         {"now": now},
     ).fetchone()
-    return Waiting(*row) if row else Waiting(0, None)
+    return NoticeBacklog(*row) if row else NoticeBacklog(0, None)
 
 
 def notice_counts(connection: Connection) -> dict[tuple[str, str], int]:

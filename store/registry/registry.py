@@ -15,8 +15,8 @@ Value = str | bool | int | float | date | None
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of one table: the columns that are set, and the values of each row in that order.
+class TableRows:
+    """TableRows of one table: the columns that are set, and the values of each row in that order.
 
     A column that is not named keeps its stored value; a new row gets the column's default.
     """
@@ -26,7 +26,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowCounts:
     """What became of the rows of one table, in rows."""
 
     created: int = 0
@@ -38,9 +38,9 @@ class Change:
 class ImportCount:
     """What an import did; `without_secret` counts the imported devices that can't log in yet."""
 
-    communities: Change
-    households: Change
-    devices: Change
+    communities: RowCounts
+    households: RowCounts
+    devices: RowCounts
     secrets_issued: int = 0
     without_secret: int = 0
 
@@ -118,7 +118,9 @@ def lock_registry(connection: Connection) -> None:
     connection.execute("SELECT FROM registry_version FOR UPDATE")
 
 
-def set_registry(connection: Connection, communities: Rows, households: Rows, devices: Rows) -> ImportCount:
+def upsert_registry(
+    connection: Connection, communities: TableRows, households: TableRows, devices: TableRows
+) -> ImportCount:
     """Bring the registry to what the rows say, in one transaction; rows that it does not name stay.
 
     The version is counted up exactly when a row was created or changed. The kind of an existing device must not
@@ -143,14 +145,14 @@ def _with_noun(part: str, noun: str) -> str:
     return part + noun if part and part.isascii() else part
 
 
-def _merge(connection: Connection, table: _Table, rows: Rows) -> Change:
+def _merge(connection: Connection, table: _Table, rows: TableRows) -> RowCounts:
     """Update what differs, then insert what is new.
 
     The registry's lock keeps other writers out, so this needs no ON CONFLICT, which would use up a number of the
     identity for every row that exists already.
     """
     if not rows.values:
-        return Change()
+        return RowCounts()
     names = _names(table, rows)
     connection.execute(
         sql.SQL("CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA").format(**names)
@@ -179,10 +181,10 @@ def _merge(connection: Connection, table: _Table, rows: Rows) -> Change:
         ).format(**names)
     ).rowcount
     connection.execute("DROP TABLE staged")
-    return Change(created, changed, len(rows.values) - created - changed)
+    return RowCounts(created, changed, len(rows.values) - created - changed)
 
 
-def _names(table: _Table, rows: Rows) -> dict[str, Any]:
+def _names(table: _Table, rows: TableRows) -> dict[str, Any]:
     rest = [column for column in rows.columns if column not in table.key]
     comma = sql.SQL(", ")
 

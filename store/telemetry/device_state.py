@@ -12,7 +12,7 @@ Value = float | bool | str
 _ROWS_AT_A_TIME = 10_000  # 400,000 rows at once would take as much memory as what is made of them
 
 
-class StateChange(NamedTuple):
+class DeviceStateChange(NamedTuple):
     """What a batch tells about a device.
 
     `last_seen` is the arrival of anything, `last_fresh` the arrival of a sample that was newer than all before and
@@ -30,7 +30,7 @@ class StateChange(NamedTuple):
     tracks: bytes | None = None
 
 
-class Memory(NamedTuple):
+class DeviceStateRow(NamedTuple):
     """What the judgement of a device's next sample depends on."""
 
     device_id: int
@@ -41,7 +41,7 @@ class Memory(NamedTuple):
     tracks: bytes
 
 
-def save_states(connection: Connection, changes: Iterable[StateChange]) -> None:
+def save_device_states(connection: Connection, changes: Iterable[DeviceStateChange]) -> None:
     """Bring the devices' rows up to date, inside the caller's transaction; a device may stand in it once."""
     connection.execute(
         """
@@ -75,7 +75,7 @@ def _json(values: Mapping[str, object]) -> str:
     return to_json(values).decode() if values else "{}"
 
 
-def load_memories(connection: Connection, communities: list[str]) -> Iterator[Memory]:
+def load_device_states(connection: Connection, communities: list[str]) -> Iterator[DeviceStateRow]:
     """What is remembered of every device of these communities that has ever sent anything, in a transaction."""
     with connection.cursor(name="memories") as cursor:
         cursor.itersize = _ROWS_AT_A_TIME
@@ -89,7 +89,7 @@ def load_memories(connection: Connection, communities: list[str]) -> Iterator[Me
         )
         for device_id, last_ts, last_fresh, event_ts, values, tracks in cursor:
             events = {name: datetime.fromisoformat(ts) for name, ts in event_ts.items()}
-            yield Memory(device_id, last_ts, last_fresh, events, values, tracks or b"")
+            yield DeviceStateRow(device_id, last_ts, last_fresh, events, values, tracks or b"")
 
 
 def newest_reading(connection: Connection, device_ids: Sequence[int]) -> datetime | None:

@@ -33,7 +33,7 @@ class HistoryRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HistoryQuery:
     """What history to read: what arrived in [start, end) of some devices, by kind the fields and the events.
 
     With `device_time`, everything counts as arrived at the time that the device gave it: for what was imported later.
@@ -52,31 +52,31 @@ class Wanted:
         return sql.Identifier("ts" if self.device_time else "received_at")
 
 
-def read_history(connection: Connection, wanted: Wanted) -> Iterator[HistoryRow]:
+def read_history(connection: Connection, query: HistoryQuery) -> Iterator[HistoryRow]:
     """Read in the order of arrival, by cursors of the server, inside the caller's transaction."""
     # A month of a thousand devices is then sorted without a detour over the disk.
     connection.execute("SET LOCAL work_mem = '256MB'")
     # Of the same instant an event comes first: what a device measures then belongs to it.
-    streams = [_events(connection, kind, names, wanted) for kind, names in wanted.events.items() if names]
-    streams += [_readings(connection, kind, fields, wanted) for kind, fields in wanted.fields.items()]
+    streams = [_events(connection, kind, names, query) for kind, names in query.events.items() if names]
+    streams += [_readings(connection, kind, fields, query) for kind, fields in query.fields.items()]
     if len(streams) == 1:
         yield from streams[0]
     else:
         yield from heapq.merge(*streams, key=_arrival)
 
 
-def count_history(connection: Connection, wanted: Wanted, at_most: int) -> int:
+def count_history(connection: Connection, query: HistoryQuery, at_most: int) -> int:
     """How many readings and events of it there are, counted up to `at_most`."""
     found = 0
-    for kind in wanted.fields:
-        found += _count(connection, sql.Identifier(table_name(kind)), sql.SQL("true"), wanted, at_most - found)
-    for names in wanted.events.values():
+    for kind in query.fields:
+        found += _count(connection, sql.Identifier(table_name(kind)), sql.SQL("true"), query, at_most - found)
+    for names in query.events.values():
         named = sql.SQL("event = ANY ({})").format(sql.Literal(list(names)))
-        found += _count(connection, sql.Identifier("event"), named, wanted, at_most - found)
+        found += _count(connection, sql.Identifier("event"), named, query, at_most - found)
     return found
 
 
-def bound_time(connection: Connection) -> None:
+def limit_statement_time(connection: Connection) -> None:
     """Let no statement of the caller's transaction take more than twenty seconds: somebody waits for the answer."""
     connection.execute("SET LOCAL statement_timeout = '20s'")
 
@@ -85,7 +85,7 @@ def _arrival(row: HistoryRow) -> tuple[datetime, datetime, int]:
     return row.received_at, row.ts, row.device_id
 
 
-def _readings(connection: Connection, kind: str, fields: Sequence[str], wanted: Wanted) -> Iterator[HistoryRow]:
+def _readings(connection: Connection, kind: str, fields: Sequence[str], query: HistoryQuery) -> Iterator[HistoryRow]:
     known = {field.name for field in KIND_BY_NAME[kind].fields}
     names = [name for name in fields if name in known]
     columns = [sql.Identifier(name) for name in names]
@@ -96,13 +96,13 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], wanted: 
         ORDER BY {arrival}, ts, device_id
         """
     ).format(
-        columns=sql.SQL(", ").join([sql.SQL("device_id, ts"), wanted.arrival, *columns]),
-        arrival=wanted.arrival,
+        columns=sql.SQL(", ").join([sql.SQL("device_id, ts"), query.arrival, *columns]),
+        arrival=query.arrival,
         table=sql.Identifier(table_name(kind)),
     )
     with connection.cursor(name=f"history_{kind}", binary=True) as cursor:
         cursor.itersize = _ROWS_AT_A_TIME
-        cursor.execute(statement, _bounds(wanted))
+        cursor.execute(statement, _bounds(query))
         for device_id, ts, received_at, *measured in cursor:
             values = dict(zip(names, measured, strict=True))
             if None in measured:
@@ -110,7 +110,7 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], wanted: 
             yield HistoryRow(kind, device_id, ts, received_at, values)
 
 
-def _events(connection: Connection, kind: str, names: Sequence[str], wanted: Wanted) -> Iterator[HistoryRow]:
+def _events(connection: Connection, kind: str, names: Sequence[str], query: HistoryQuery) -> Iterator[HistoryRow]:
     with connection.cursor(name=f"history_of_events_{kind}", binary=True) as cursor:
         cursor.itersize = _ROWS_AT_A_TIME
         cursor.execute(
@@ -122,15 +122,15 @@ def _events(connection: Connection, kind: str, names: Sequence[str], wanted: Wan
                   AND event.device_id = ANY (%(device_ids)s) AND event.event = ANY (%(names)s)
                 ORDER BY event.{arrival}, event.ts, event.device_id
                 """
-            ).format(arrival=wanted.arrival),
-            {**_bounds(wanted), "kind": kind, "names": list(names)},
+            ).format(arrival=query.arrival),
+            {**_bounds(query), "kind": kind, "names": list(names)},
         )
         for device_id, ts, received_at, event, data in cursor:
             yield HistoryRow(kind, device_id, ts, received_at, {}, event, data)
 
 
 def _count(
-    connection: Connection, table: sql.Identifier, condition: sql.Composable, wanted: Wanted, at_most: int
+    connection: Connection, table: sql.Identifier, condition: sql.Composable, query: HistoryQuery, at_most: int
 ) -> int:
     row = connection.execute(
         sql.SQL(
@@ -142,17 +142,17 @@ def _count(
                 LIMIT %(at_most)s
             ) AS found
             """
-        ).format(table=table, condition=condition, arrival=wanted.arrival),
-        {**_bounds(wanted), "at_most": max(at_most, 0)},
+        ).format(table=table, condition=condition, arrival=query.arrival),
+        {**_bounds(query), "at_most": max(at_most, 0)},
     ).fetchone()
     return int(row[0]) if row else 0
 
 
-def _bounds(wanted: Wanted) -> dict[str, object]:
-    return {"start": wanted.start, "end": wanted.end, "device_ids": list(wanted.device_ids)}
+def _bounds(query: HistoryQuery) -> dict[str, object]:
+    return {"start": query.start, "end": query.end, "device_ids": list(query.device_ids)}
 
 
-def read_standstills(connection: Connection, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+def read_ingest_lags(connection: Connection, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """When ingestion was behind between two instants, by what the rules about it recorded; of any partition."""
     rows = connection.execute(
         """

@@ -31,7 +31,7 @@ class ReadingRow(NamedTuple):
 Key = tuple[int, datetime]
 
 
-class Outcome(NamedTuple):
+class InsertResult(NamedTuple):
     """What became of the readings of one kind.
 
     `new` are the keys that were not stored before; None where every reading was new and no two had the same key.
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     duplicates: int
 
 
-def insert_readings(connection: Connection, batch: Mapping[str, Sequence[ReadingRow]]) -> dict[str, Outcome]:
+def insert_readings(connection: Connection, batch: Mapping[str, Sequence[ReadingRow]]) -> dict[str, InsertResult]:
     """Store the readings of a batch, grouped by kind, inside the caller's transaction.
 
     Every reading ends as stored, merged (it added a field to a stored row) or duplicate (it added nothing).
@@ -57,7 +57,7 @@ def insert_readings(connection: Connection, batch: Mapping[str, Sequence[Reading
                 _copy(connection, KIND_BY_NAME[kind], sql.Identifier(table_name(kind)), rows)
     except errors.UniqueViolation:
         return {kind: _insert_staged(connection, KIND_BY_NAME[kind], rows) for kind, rows in ordered}
-    return {kind: Outcome(None, len(rows), merged=0, duplicates=0) for kind, rows in ordered}
+    return {kind: InsertResult(None, len(rows), merged=0, duplicates=0) for kind, rows in ordered}
 
 
 def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
@@ -91,7 +91,7 @@ def _binary_type(field: Field) -> str:
             return "text"
 
 
-def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[ReadingRow]) -> Outcome:
+def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[ReadingRow]) -> InsertResult:
     rows = _merge_within(received)
     table, staging = sql.Identifier(table_name(kind.name)), sql.Identifier(f"incoming_{kind.name}")
     connection.execute(
@@ -114,7 +114,7 @@ def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[
         ).format(table, staging, names=names)
     ).fetchall()
     new = frozenset((device_id, ts) for device_id, ts in inserted)
-    return Outcome(new, len(new), merged, duplicates=len(received) - len(new) - merged)
+    return InsertResult(new, len(new), merged, duplicates=len(received) - len(new) - merged)
 
 
 def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:

@@ -25,14 +25,14 @@ EventKey = tuple[int, datetime, str, str]
 class ConnectionRow(NamedTuple):
     """A connection state to be stored; `at` is None where nobody knows when it began (a redelivered last will).
 
-    `said` is whether the device itself gave the time; that of a last will is its arrival.
+    `device_time` is whether the device itself gave the time; that of a last will is its arrival.
     """
 
     device_id: int
     at: datetime | None
     received_at: datetime
     state: str
-    said: bool = True
+    device_time: bool = True
 
 
 def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset[EventKey]:
@@ -70,13 +70,13 @@ def record_connections(connection: Connection, rows: Sequence[ConnectionRow]) ->
                 INSERT INTO device_state AS state
                     (device_id, last_seen, connection, connection_at, connection_said_at)
                 VALUES (%(device_id)s, %(received_at)s, %(state)s, coalesce(%(at)s, %(received_at)s),
-                        CASE WHEN %(said)s THEN %(at)s::timestamptz END)
+                        CASE WHEN %(device_time)s THEN %(at)s::timestamptz END)
                 ON CONFLICT (device_id) DO UPDATE
                 SET connection = excluded.connection,
                     connection_at = coalesce(%(at)s, state.connection_at, excluded.connection_at),
                     connection_said_at = coalesce(excluded.connection_said_at, state.connection_said_at)
                 WHERE state.connection IS DISTINCT FROM excluded.connection
-                  AND (NOT %(said)s
+                  AND (NOT %(device_time)s
                        OR state.connection_said_at IS NULL
                        OR %(at)s > state.connection_said_at
                        OR (%(at)s = state.connection_said_at AND %(at)s = state.connection_at))

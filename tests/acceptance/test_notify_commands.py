@@ -5,7 +5,7 @@ import pytest
 from cli import anju
 from receiver import Answer, receiving
 from store.database import connect
-from store.notices.notices import NewNotice, queue_notices, record_dead
+from store.notices.notices import NewNotice, insert_notices, record_dead
 from telling import NOON, alert_id, raise_alerts, write_routing
 
 
@@ -74,7 +74,7 @@ def test_a_contact_that_is_not_there_is_a_wrong_call(file, tmp_path):
 def test_what_could_not_be_delivered_is_sent_again_on_request_and_who_asked_is_written_down(house):
     raise_alerts(house.database_url, [9001], hand_in=False)
     with connect(house.database_url, application_name="test") as connection:
-        queue_notices(connection, [NewNotice(alert_id(9001), "甲/webhook", "raised", 1, "critical", NOON)], NOON)
+        insert_notices(connection, [NewNotice(alert_id(9001), "甲/webhook", "raised", 1, "critical", NOON)], NOON)
         [(number,)] = connection.execute("SELECT id FROM notice WHERE alert_id = %s", (alert_id(9001),)).fetchall()
         record_dead(connection, "甲/webhook", [number], "HTTP 401", NOON)
     for count in (1, 0):

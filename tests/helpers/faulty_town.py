@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from devices.payload import Occurrence, Reading, decode
+from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
 from simulators.faults import Fault
 from simulators.fleet import Fleet
@@ -32,7 +32,7 @@ def decoded(messages, device):
 
 
 def events(messages, device):
-    return [(item.event, item.ts) for _, item in decoded(messages, device) if isinstance(item, Occurrence)]
+    return [(item.event, item.ts) for _, item in decoded(messages, device) if isinstance(item, DeviceEvent)]
 
 
 def series(messages, device, field):

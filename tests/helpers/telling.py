@@ -9,10 +9,10 @@ from uuid import UUID
 import yaml
 
 from running import ANJU
-from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
 from store.database import connect
-from store.notices.jobs import hand_in_alerts
-from store.notices.notices import find_told_alerts
+from store.notices.jobs import defer_notice_job
+from store.notices.notices import find_alerts
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 """Noon in the city."""
@@ -32,7 +32,7 @@ def raise_alerts(url, numbers, *, rule="gas_leak", severity="critical", at=NOON,
         for number in numbers:
             raise_alert(
                 connection,
-                OccurrenceRow(
+                NewAlert(
                     id=alert_id(number), rule=rule, rule_version="1", device_id=None, sequence=number,
                     community=community, kind="gas_meter", severity=severity, title="检测到燃气泄漏",
                     message=f"3号楼 2单元 {number} b03-u2-{number}-gas：燃气浓度超标！",
@@ -41,7 +41,7 @@ def raise_alerts(url, numbers, *, rule="gas_leak", severity="critical", at=NOON,
                 ),
             )  # fmt: skip
         if hand_in:
-            hand_in_alerts(connection, [alert_id(number) for number in numbers])
+            defer_notice_job(connection, [alert_id(number) for number in numbers])
 
 
 def end_alerts(url, numbers, *, at, hand_in=True):
@@ -49,12 +49,12 @@ def end_alerts(url, numbers, *, at, hand_in=True):
         for number in numbers:
             progress_alert(connection, alert_id(number), "ended", at)
         if hand_in:
-            hand_in_alerts(connection, [alert_id(number) for number in numbers])
+            defer_notice_job(connection, [alert_id(number) for number in numbers])
 
 
 def told_alert(url, number):
     with connect(url, application_name="test") as connection:
-        return find_told_alerts(connection, [alert_id(number)])[0]
+        return find_alerts(connection, [alert_id(number)])[0]
 
 
 def write_routing(path, **content):

@@ -14,7 +14,7 @@ from imports.importer import import_files, import_rows, summary
 from imports.rows import ImportRefusedError
 from store.admin.migrate import migrate
 from store.database import Connection, UnusableDataError, connect, translated_errors
-from store.registry.registry import Change, Rows, load_devices, registry_version, set_registry
+from store.registry.registry import RowCounts, TableRows, load_devices, registry_version, upsert_registry
 from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret
 
 ITEMS = ("basic.metering.water", "basic.video")
@@ -88,7 +88,7 @@ def secrets_in(path: Path) -> dict[str, str]:
 
 def test_an_import_registers_what_the_files_say(connection, folder):
     count = folder.whole(connection)
-    assert (count.communities, count.households, count.devices) == (Change(1), Change(2), Change(3))
+    assert (count.communities, count.households, count.devices) == (RowCounts(1), RowCounts(2), RowCounts(3))
     assert [(d.community, d.name, d.kind, d.gateway, d.place, d.simulated) for d in load_devices(connection)] == [
         ("yg", "w501", "water_meter", "gw3", "3号楼 2单元 501", False),
         ("yg", "gw3", "gateway", None, "3号楼", False),
@@ -106,7 +106,11 @@ def test_the_same_files_again_change_nothing(connection, folder):
     folder.whole(connection, secrets_out=folder.secrets)
     before, secrets = content(connection), folder.secrets.read_bytes()
     again = folder.whole(connection, secrets_out=folder.secrets)
-    assert (again.communities, again.households, again.devices) == (Change(0, 0, 1), Change(0, 0, 2), Change(0, 0, 3))
+    assert (again.communities, again.households, again.devices) == (
+        RowCounts(0, 0, 1),
+        RowCounts(0, 0, 2),
+        RowCounts(0, 0, 3),
+    )
     assert content(connection) == before
     assert folder.secrets.read_bytes() == secrets
 
@@ -115,7 +119,7 @@ def test_a_changed_line_updates_that_device_and_no_other(connection, folder):
     folder.whole(connection)
     before = load_devices(connection)
     count = folder.hand_in(connection, devices=DEVICES.replace("camera,,", "camera,5,"))
-    assert count.devices == Change(0, 1, 2)
+    assert count.devices == RowCounts(0, 1, 2)
     assert [device for device in load_devices(connection) if device not in before] == [
         Device(before[2].id, "yg", "cam1", "camera", None, "5号楼", simulated=True, building="5")
     ]
@@ -176,13 +180,13 @@ def test_a_kind_never_changes(connection, folder):
 def test_a_later_file_may_refer_to_what_is_registered(connection, folder):
     folder.whole(connection)
     header, line = "community,device,kind,building,unit,room,gateway\n", "yg,w502,water_meter,3,2,502,gw3\n"
-    assert folder.hand_in(connection, devices=header + line).devices == Change(1)
+    assert folder.hand_in(connection, devices=header + line).devices == RowCounts(1)
 
 
 def test_rows_of_a_program_take_the_same_road(connection, folder):
     folder.whole(connection)
     rows = [{"community": "yg", "device": "cam1", "kind": "camera", "plan_item": "basic.video", "simulated": True}]
-    assert import_rows(connection, [], [], rows, known_plan_items=ITEMS).devices == Change(0, 0, 1)
+    assert import_rows(connection, [], [], rows, known_plan_items=ITEMS).devices == RowCounts(0, 0, 1)
     with pytest.raises(ImportRefusedError, match=r"devices 第 1 行.*kind 列"):
         import_rows(connection, [], [], [{**rows[0], "kind": "cam"}], known_plan_items=ITEMS)
 
@@ -301,7 +305,7 @@ def test_an_unknown_username_has_no_secret_to_rotate(connection, folder, usernam
 
 
 def test_the_registry_refuses_what_its_constraints_forbid(connection):
-    nowhere = Rows(("community", "name", "kind"), [("nowhere", "m", "camera")])
+    nowhere = TableRows(("community", "name", "kind"), [("nowhere", "m", "camera")])
     with pytest.raises(UnusableDataError), translated_errors():
-        set_registry(connection, Rows(), Rows(), nowhere)
+        upsert_registry(connection, TableRows(), TableRows(), nowhere)
     assert content(connection) == [[], [], [], [(0,)]]

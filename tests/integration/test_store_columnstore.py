@@ -6,7 +6,7 @@ import pytest
 
 from store.admin.migrate import migrate
 from store.database import connect
-from store.telemetry.write import Outcome, ReadingRow, insert_readings
+from store.telemetry.write import InsertResult, ReadingRow, insert_readings
 
 pytestmark = pytest.mark.community_edition
 
@@ -59,7 +59,7 @@ def insert(connection, rows):
 
 
 def test_readings_that_are_there_already_are_stored_once(packed):
-    assert insert(packed, late(30, volume_m3=9.0)) == Outcome(frozenset(), stored=0, merged=0, duplicates=METERS)
+    assert insert(packed, late(30, volume_m3=9.0)) == InsertResult(frozenset(), stored=0, merged=0, duplicates=METERS)
     assert rows(packed) == (METERS * QUARTERS, METERS * QUARTERS, 1.0)
 
 

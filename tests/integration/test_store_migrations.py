@@ -6,7 +6,7 @@ import psycopg
 
 from running import query
 from store.admin.migrate import migrate
-from store.notices.jobs import TELL
+from store.notices.jobs import NOTICE_TASK
 from telling import alert_id, raise_alerts
 
 
@@ -20,5 +20,5 @@ def test_every_migration_can_be_taken_back_and_applied_again(database_url):
     migrate(database_url)
     raise_alerts(database_url, [1])
     assert query(database_url, "SELECT task_name, args -> 'alerts' ->> 0 FROM procrastinate_jobs") == [
-        (TELL, str(alert_id(1)))
+        (NOTICE_TASK, str(alert_id(1)))
     ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from store.admin.migrate import migrate
 from store.database import connect
-from store.telemetry.write import Outcome, ReadingRow, insert_readings
+from store.telemetry.write import InsertResult, ReadingRow, insert_readings
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 FIELDS = ("volume_m3", "flow_m3_h", "valve_state")
@@ -42,7 +42,7 @@ def insert(connection, rows):
 def test_new_readings_are_stored_and_counted_as_new(connection):
     rows = [row(1, 0, volume_m3=1.0), row(1, 1, volume_m3=1.5, valve_state="open"), row(2, 0, flow_m3_h=0.5)]
     outcome = insert(connection, rows)
-    assert outcome == Outcome(new=None, stored=3, merged=0, duplicates=0)
+    assert outcome == InsertResult(new=None, stored=3, merged=0, duplicates=0)
     assert stored(connection) == {(r.device_id, r.ts): dict(r.values) for r in rows}
 
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.admin.migrate import migrate
-from store.alerts.maintenance import NewSilence, end_silence, find_silence, insert_silence
-from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
+from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
 from store.database import connect
-from store.registry.registry import Rows, set_registry
+from store.registry.registry import TableRows, upsert_registry
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)
@@ -29,11 +29,11 @@ class Estate:
         self.connection = connection
         self._sequences = itertools.count(1)
         columns = ("id", "name", "banner", "street")
-        set_registry(
+        upsert_registry(
             connection,
-            Rows(columns, [(community, "金河苑", "东胜区", "林荫街道") for community in ("east", "west")]),
-            Rows(),
-            Rows(
+            TableRows(columns, [(community, "金河苑", "东胜区", "林荫街道") for community in ("east", "west")]),
+            TableRows(),
+            TableRows(
                 ("community", "name", "kind", "building"),
                 [
                     (community, f"{kind.partition('_')[0]}-{building}", kind, building)
@@ -55,7 +55,7 @@ class Estate:
         alert_id = uuid.uuid4()
         raise_alert(
             self.connection,
-            OccurrenceRow(
+            NewAlert(
                 id=alert_id, rule=rule, rule_version="v1", device_id=device_id, sequence=next(self._sequences),
                 community=community, kind=kind, severity="warning", title="漏水", message="", advice="",
                 opened_at=NOON, raised_at=NOON, simulated=False,
@@ -68,8 +68,8 @@ class Estate:
 
     def silence(self, **parts):
         facts = {"starts_at": NOON, "ends_at": NOON + HOUR, "reason": "换表", "actor": "王师傅", "created_at": NOON}
-        silence = NewSilence(id=uuid.uuid4(), **(facts | parts))
-        insert_silence(self.connection, silence)
+        silence = NewMaintenance(id=uuid.uuid4(), **(facts | parts))
+        insert_maintenance(self.connection, silence)
         return silence.id
 
     def causes(self, alert_id, now=NOON):
@@ -241,10 +241,10 @@ def test_a_window_lasts_from_its_start_to_before_its_end_or_until_somebody_ends_
     assert [estate.causes(alert, at) for at in (NOON - SECOND, NOON, NOON + HOUR - SECOND, NOON + HOUR)] == [
         [], ["maintenance"], ["maintenance"], [],
     ]  # fmt: skip
-    end_silence(estate.connection, first, at=NOON + HOUR / 2, actor="李经理")
+    end_maintenance(estate.connection, first, at=NOON + HOUR / 2, actor="李经理")
     assert estate.causes(alert, NOON + HOUR / 2 - SECOND) == ["maintenance"]
     assert estate.causes(alert, NOON + HOUR / 2) == []
-    ended = find_silence(estate.connection, first)
+    ended = find_maintenance(estate.connection, first)
     assert ended is not None
     assert (ended.ended_at, ended.ended_by) == (NOON + HOUR / 2, "李经理")
 

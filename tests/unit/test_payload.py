@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from devices.catalogue import KINDS
 from devices.device import Device
 from devices.kind import Identity
-from devices.payload import Connection, ConnectionState, Occurrence, Reading, Rejection, decode
+from devices.payload import Connection, ConnectionState, DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from devices.topic import Channel, Topic
@@ -156,7 +156,9 @@ def test_a_gateway_speaks_for_itself_and_for_its_children():
 
 
 def test_an_event_may_come_without_an_id():
-    assert send(METER, "event", {"ts": TS, "event": "cover_opened"}) == [Occurrence(METER, NOW, "cover_opened", "", {})]
+    assert send(METER, "event", {"ts": TS, "event": "cover_opened"}) == [
+        DeviceEvent(METER, NOW, "cover_opened", "", {})
+    ]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def raise_alerts(rows):
         Arrival("water_meter", Sample(numbers[row.device], row.at, row.at, {"volume_m3": row.litres / 1000}))
         for row in ordered
     )
-    found = backtest(about_use, arrivals, Span(ordered[0].at, ordered[-1].at), devices).occurrences
+    found = backtest(about_use, arrivals, Span(ordered[0].at, ordered[-1].at), devices).alerts
     return [(each.rule, devices[each.device_id].name, each.opened_at, each.ended_at) for each in found]
 
 

@@ -36,7 +36,7 @@ def replayed(pack, samples, end, frozen=()):
 
 def run(samples, *of, end=600, frozen=()):
     found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), {DEVICE.id: DEVICE}, frozen)
-    return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.occurrences]
+    return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.alerts]
 
 
 @settings(max_examples=25, deadline=None)
@@ -70,7 +70,7 @@ def test_what_is_decided_only_after_the_last_sample_counts_until_the_end():
 def test_an_alert_has_its_end_and_counts_what_it_was_made_of():
     samples = [volts(minute, 245 if 5 <= minute < 20 else 230) for minute in range(40)]
     found = backtest(RulePack((rule(),)), arrivals(samples), Span(START, at(40)), {DEVICE.id: DEVICE})
-    [alert] = found.occurrences
+    [alert] = found.alerts
     assert (alert.opened_at, alert.ended_at, alert.raised_at) == (at(15), at(25), at(15))
     assert (found.samples, found.device_ids) == (40, {DEVICE.id})
     assert alert.lasted(at(40)) == at(25) - at(15)
@@ -83,7 +83,7 @@ def test_a_silence_that_stands_for_itself_in_the_end_counts_from_then():
     found = backtest(
         RulePack((mains_lost, no_data_rule())), arrivals(samples), Span(START, at(400)), {DEVICE.id: DEVICE}
     )
-    [_, silence] = found.occurrences
+    [_, silence] = found.alerts
     assert (silence.suppressed, silence.opened_at) == (False, at(50))
     assert at(320) < silence.raised_at < at(321)
 

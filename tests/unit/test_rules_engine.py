@@ -98,7 +98,7 @@ def test_ids_are_made_of_names_so_that_a_replay_gives_the_same_ones():
     first, second = World(at_once()), World(at_once())
     first.evaluate(volts(0, 245))
     second.evaluate(volts(0, 245, device_id=99))
-    assert first.transitions[0].occurrence_id == second.transitions[0].occurrence_id
+    assert first.transitions[0].alert_id == second.transitions[0].alert_id
     assert first.transitions[0].device_id != second.transitions[0].device_id
 
 
@@ -163,10 +163,10 @@ def test_a_restart_forgets_no_pending_alert_and_raises_no_open_one_again():
 def test_another_logic_ends_the_occurrence_of_that_rule_only():
     world = World(at_once(), at_once(name="other"))
     world.evaluate(volts(0, 245))
-    opened = {told.rule: told.occurrence_id for told in world.transitions}
+    opened = {told.rule: told.alert_id for told in world.transitions}
     (ended,) = world.restart(at_once(on_delay=minutes(1)), at_once(name="other"), minute=5)
     assert (ended.rule, ended.reason, ended.to_phase) == ("voltage_high", Reason.RULE_CHANGED, "normal")
-    assert (ended.at, ended.occurrence_id) == (at(5), opened["voltage_high"])
+    assert (ended.at, ended.alert_id) == (at(5), opened["voltage_high"])
     assert world.phase("other") == "active"
 
 
@@ -176,7 +176,7 @@ def test_other_words_keep_the_occurrence_and_are_used_from_then_on():
     (reworded,) = world.restart(at_once(title="电压太高", severity=Severity.MAJOR), minute=5)
     assert (path([reworded]), reworded.at, reworded.reason) == ("active active", at(5), Reason.REWORDED)
     assert (reworded.title, reworded.severity) == ("电压太高", Severity.MAJOR)
-    assert (reworded.occurrence_id, reworded.raises) == (world.transitions[0].occurrence_id, False)
+    assert (reworded.alert_id, reworded.raises) == (world.transitions[0].alert_id, False)
     assert world.restart(minute=6) == []
     (ended,) = world.evaluate(volts(6, 230))
     assert ended.title == "电压太高"
@@ -187,7 +187,7 @@ def test_the_occurrence_of_a_rule_that_is_gone_is_ended():
     world.evaluate(volts(0, 245))
     (ended,) = world.restart(at_once(name="other"), minute=5)
     assert (ended.rule, ended.reason, ended.to_phase) == ("voltage_high", Reason.RULE_CHANGED, "normal")
-    assert ended.occurrence_id == world.transitions[0].occurrence_id
+    assert ended.alert_id == world.transitions[0].alert_id
     assert "voltage_high" in ended.message
 
 
@@ -199,14 +199,14 @@ def test_the_ids_of_a_rule_never_recur_even_if_it_was_gone_for_a_while():
     world.evaluate(volts(7, 245))
     first, last = world.transitions[0], world.transitions[-1]
     assert (last.rule, last.sequence) == ("voltage_high", 2)
-    assert first.occurrence_id != last.occurrence_id
+    assert first.alert_id != last.alert_id
 
 
 def test_a_pending_alert_of_a_changed_rule_starts_over():
     world = World(rule())
     world.evaluate(volts(0, 245))
     (dropped,) = world.restart(rule(on_delay=minutes(3)), minute=1)
-    assert (path([dropped]), dropped.occurrence_id) == ("pending normal", None)
+    assert (path([dropped]), dropped.alert_id) == ("pending normal", None)
     assert world.stored == {}
 
 

@@ -64,7 +64,7 @@ def test_a_momentary_event_with_a_latch_waits_for_a_person():
     assert world.phase("power_lost") == "latched"
     world.evaluate(event(5, "cover_opened"))
     assert path(world.transitions) == "normal active latched active latched"
-    assert len({told.occurrence_id for told in world.transitions}) == 1
+    assert len({told.alert_id for told in world.transitions}) == 1
 
 
 def test_an_event_that_arrives_after_its_own_end_is_ignored():

@@ -155,7 +155,7 @@ def test_children_that_stay_silent_when_the_family_is_back_stand_for_themselves_
     town.tick(140)
     alone = [told for told in town.notices() if told.reason is Reason.PARENT]
     assert sorted((told.device_id, told.at) for told in alone) == [(1, at(140)), (2, at(140))]
-    assert {told.occurrence_id for told in alone} < {told.occurrence_id for told in town.raised("meter_silent")}
+    assert {told.alert_id for told in alone} < {told.alert_id for told in town.raised("meter_silent")}
 
 
 def test_children_that_come_back_within_the_period_are_never_told():
@@ -221,7 +221,7 @@ def test_every_silence_is_told_in_the_end_and_none_is_told_twice(absences, seed)
     out = any(told.rule == "family_silent" for told in town.transitions)
     for number in town.meters:
         own = [told for told in town.transitions if told.device_id == number and told.rule == "meter_silent"]
-        told_of = [(told.occurrence_id) for told in town.notices() if told.device_id == number]
+        told_of = [(told.alert_id) for told in town.notices() if told.device_id == number]
         assert len(told_of) == len(set(told_of))
         if not out:
             assert len(told_of) == sum(told.raises for told in own)
@@ -254,7 +254,7 @@ def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silen
     town.tree.read([replace(device, building="4" if device.id > 2 else "5") for device in town.devices])
     (ended,) = town.engine.settle_services(at(80))
     assert (ended.rule, ended.to_phase, ended.reason) == ("family_silent", "normal", Reason.SERVICE)
-    assert ended.occurrence_id == town.raised("family_silent")[0].occurrence_id
+    assert ended.alert_id == town.raised("family_silent")[0].alert_id
     assert (
         "台账中已没有设备属于这个网关或楼栋"
         in explain(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import notify.plan
 from rules.analysis.alarm_load import CITY, SAME_CAUSE_EVERY, TEN_MINUTES, goals_of, load_of, next_round, notices_of
-from rules.analysis.backtest import Occurrence, Span
+from rules.analysis.backtest import BacktestAlert, Span
 from rules.model.rule import Severity
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ DAY = Span(START, START + timedelta(days=1))
 def alert(minute, *, lasts=None, rule="r", device=1, severity=Severity.WARNING, suppressed=False):
     opened = START + timedelta(minutes=minute)
     ended = None if lasts is None else opened + timedelta(minutes=lasts)
-    return Occurrence(uuid4(), rule, device, severity, "标题", "内容", opened, opened, ended, suppressed)
+    return BacktestAlert(uuid4(), rule, device, severity, "标题", "内容", opened, opened, ended, suppressed)
 
 
 def met(load):

@@ -188,11 +188,11 @@ def test_at_most_one_occurrence_is_open_and_none_comes_twice(one_rule, samples, 
             world.close(minute_of(sample))
     opened = [told for told in world.transitions if told.to_phase in OPEN and told.from_phase not in OPEN]
     assert [told.sequence for told in opened] == list(range(1, len(opened) + 1))
-    assert len({told.occurrence_id for told in opened}) == len(opened)
+    assert len({told.alert_id for told in opened}) == len(opened)
     for before, after in pairwise(world.transitions):
         assert before.to_phase is after.from_phase
         if before.to_phase in OPEN:
-            assert after.occurrence_id == before.occurrence_id
+            assert after.alert_id == before.alert_id
 
 
 @given(field_rules, courses(), courses(st.just(MISSING)))
@@ -231,7 +231,7 @@ def test_an_occurrence_never_moves_back_in_time_whatever_the_order_of_arrival(on
         world.evaluate(event(minute, content) if isinstance(content, str) else volts(minute, content))
         if data.draw(st.booleans()):
             world.tick(minute + 20)
-    times = [told.at for told in world.transitions if told.occurrence_id]
+    times = [told.at for told in world.transitions if told.alert_id]
     assert times == sorted(times)
 
 

@@ -129,14 +129,14 @@ def test_recovering_that_turns_true_is_the_same_occurrence():
     world = an_active_world()
     world.evaluate(volts(1, 230), volts(2, 245))
     assert path(world.transitions) == "normal active recovering active"
-    assert len({told.occurrence_id for told in world.transitions}) == 1
+    assert len({told.alert_id for told in world.transitions}) == 1
 
 
 def test_a_second_activation_is_another_occurrence():
     world = an_active_world(off_delay=timedelta())
     world.evaluate(volts(1, 230), volts(2, 245))
     assert [told.sequence for told in world.transitions] == [1, 1, 2]
-    assert len({told.occurrence_id for told in world.transitions}) == 2
+    assert len({told.alert_id for told in world.transitions}) == 2
 
 
 def test_unknown_never_ends_an_alert():
@@ -199,7 +199,7 @@ def test_a_latched_alert_whose_cause_comes_back_is_active_again_in_the_same_occu
     world = an_active_world(latch=True, off_delay=timedelta())
     world.evaluate(volts(1, 230), volts(2, 245))
     assert path(world.transitions) == "normal active latched active"
-    assert len({told.occurrence_id for told in world.transitions}) == 1
+    assert len({told.alert_id for told in world.transitions}) == 1
 
 
 def test_closing_by_hand_mutes_until_a_false_sample_has_been_seen():
@@ -247,7 +247,7 @@ def test_a_transition_between_normal_and_pending_belongs_to_no_occurrence():
     world = World(rule(off_delay=minutes(0)))
     world.evaluate(volts(0, 245), volts(1, 230), *every_minute(2, 12, 245), volts(13, 230), volts(14, 245))
     assert path(world.transitions) == "normal pending normal pending active normal pending"
-    named = [told.occurrence_id is not None for told in world.transitions]
+    named = [told.alert_id is not None for told in world.transitions]
     assert named == [False, False, False, True, True, False]
 
 

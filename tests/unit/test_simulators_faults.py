@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from devices.device import Device
-from devices.payload import Connection, Occurrence, Reading, Rejection, decode
+from devices.payload import Connection, DeviceEvent, Reading, Rejection, decode
 from devices.schema import Reason
 from faulty_town import (
     BY_NAME,
@@ -58,7 +58,7 @@ def test_a_camera_that_flaps_loses_its_signal_again_and_again():
 def test_a_gate_with_a_dirty_camera_reads_fewer_plates():
     fault = lasting("gate_misreads", "gate-01", minutes=180, read_percent=50)
     messages = sent(fault)
-    passes = [item for _, item in decoded(messages, "gate-01") if isinstance(item, Occurrence)]
+    passes = [item for _, item in decoded(messages, "gate-01") if isinstance(item, DeviceEvent)]
     read = [item.data["recognised"] for item in passes if fault.start <= item.ts < fault.end]
     assert len(read) > 30
     assert sum(read) / len(read) == pytest.approx(0.5, abs=0.06)
@@ -134,7 +134,7 @@ def test_a_ground_fault_stops_the_charger_and_its_session():
     assert found["fault_cleared"] == fault.end
     assert set(during(series(messages, "ev-01", "status"), fault)) == {"faulted"}
     assert set(during(series(messages, "ev-01", "power_kw"), fault)) == {0}
-    stops = [item for _, item in decoded(messages, "ev-01") if isinstance(item, Occurrence)]
+    stops = [item for _, item in decoded(messages, "ev-01") if isinstance(item, DeviceEvent)]
     reasons = [item.data["reason"] for item in stops if item.event == "session_stopped" and item.ts == charging]
     assert reasons == ["ground_fault"]
     energy = [value for _, value in series(messages, "ev-01", "energy_kwh")]
@@ -144,7 +144,7 @@ def test_a_ground_fault_stops_the_charger_and_its_session():
 def test_an_overheating_ebike_battery_gets_hot_and_is_reported():
     fault = lasting("ebike_over_temperature", "ebike-01", minutes=10, peak_c=90, port=4)
     messages = sent(fault)
-    over = [item for _, item in decoded(messages, "ebike-01") if isinstance(item, Occurrence) and item.ts == NOW]
+    over = [item for _, item in decoded(messages, "ebike-01") if isinstance(item, DeviceEvent) and item.ts == NOW]
     assert [(item.event, item.data) for item in over] == [("over_temperature", {"port": 4})]
     hottest = max(during(series(messages, "ebike-01", "battery_temperature_c"), fault))
     assert hottest == 90

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from devices.device import Device
-from devices.payload import Occurrence, Reading, decode
+from devices.payload import DeviceEvent, Reading, decode
 from faulty_town import (
     GAS,
     MINUTE,
@@ -51,7 +51,7 @@ def test_a_burst_is_reported_with_its_flow_at_once():
     messages = sent(fault)
     assert events(messages, WATER) == [("burst_detected", NOW + timedelta(seconds=10))]
     assert min(during(series(messages, WATER, "flow_m3_h"), fault)) >= 4
-    arrived = [at for at, item in decoded(messages, WATER) if isinstance(item, Occurrence)]
+    arrived = [at for at, item in decoded(messages, WATER) if isinstance(item, DeviceEvent)]
     assert arrived == [NOW + timedelta(seconds=10)]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KINDS
 from devices.device import Device
-from devices.payload import Occurrence, Reading, decode
+from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
 from simulators.chance import Chance
 from simulators.fleet import Fleet
@@ -66,7 +66,7 @@ def readings(one, start, end, seed=1):
 
 
 def occurrences(one, start, end, seed=1):
-    return [item for item in decoded(one, start, end, seed) if isinstance(item, Occurrence)]
+    return [item for item in decoded(one, start, end, seed) if isinstance(item, DeviceEvent)]
 
 
 def model(kind, seed=1):

@@ -24,11 +24,11 @@ from psycopg import sql
 from app.rule_files import rules_folder
 from store.admin.migrate import migrate
 from store.alerts import alerts
-from store.alerts.alerts import Act
-from store.alerts.rule_state import OccurrenceRow, progress_alert, raise_alert
+from store.alerts.alerts import AttentionChange
+from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
 from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
 from store.database import Connection, connect
-from store.registry.registry import Rows, set_registry
+from store.registry.registry import TableRows, upsert_registry
 from store.telemetry.write import ReadingRow, insert_readings
 from store.telemetry.write_events import EventRow, insert_events
 
@@ -98,6 +98,9 @@ class Server:
         return self.process.wait(30)
 
 
+_NO_ROWS = TableRows()
+
+
 class Town:
     """A community of its own in the database, and the devices, readings, events and alerts it is given."""
 
@@ -105,15 +108,22 @@ class Town:
         self.id = f"town-{uuid.uuid4().hex[:12]}"
         self.connection = connection
         self._numbers = itertools.count(1)
-        self.register(communities=Rows(("id", "name", "banner", "street"), [(self.id, "金河苑", "东胜区", "林荫街道")]))
+        self.register(
+            communities=TableRows(("id", "name", "banner", "street"), [(self.id, "金河苑", "东胜区", "林荫街道")])
+        )
 
-    def register(self, communities: Rows = Rows(), households: Rows = Rows(), devices: Rows = Rows()) -> None:  # noqa: B008
-        set_registry(self.connection, communities, households, devices)
+    def register(
+        self,
+        communities: TableRows = _NO_ROWS,
+        households: TableRows = _NO_ROWS,
+        devices: TableRows = _NO_ROWS,
+    ) -> None:
+        upsert_registry(self.connection, communities, households, devices)
         self.connection.commit()
 
     def device(self, name: str, kind: str, **columns: Any) -> int:
         facts = {"community": self.id, "name": name, "kind": kind, **columns}
-        self.register(devices=Rows(tuple(facts), [tuple(facts.values())]))
+        self.register(devices=TableRows(tuple(facts), [tuple(facts.values())]))
         row = self.connection.execute(
             "SELECT id FROM device WHERE community = %s AND name = %s", (self.id, name)
         ).fetchone()
@@ -142,7 +152,7 @@ class Town:
         """Raise an alert as ingest does: the occurrence and its first transition in one transaction."""
         alert_id, sequence = uuid.uuid4(), next(self._numbers)
         rule = f"rule_{alert_id.hex}"
-        row = OccurrenceRow(
+        row = NewAlert(
             id=alert_id, rule=rule, rule_version="v1", device_id=device_id, sequence=sequence,
             community=self.id if community == "" else community, kind=kind, severity=severity, title="电压过高",
             message="电压 245 V", advice="检查变压器分接头", opened_at=opened_at, raised_at=opened_at, simulated=False,
@@ -161,13 +171,15 @@ class Town:
         """Write one more step of an alert on that connection, and hold the transaction open for a while."""
         row = alerts.claim_alert(connection, alert_id)
         assert row is not None
-        act = Act(attention=row.attention, assignee=row.assignee, reason="comment", actor="test", comment=None)
-        alerts.record_attention(connection, row, act, row.raised_at)
+        change = AttentionChange(
+            attention=row.attention, assignee=row.assignee, reason="comment", actor="test", comment=None
+        )
+        alerts.record_attention(connection, row, change, row.raised_at)
         time.sleep(pause_s)
         connection.commit()
 
     @staticmethod
-    def step(row: OccurrenceRow, before: str, after: str) -> TransitionRow:
+    def step(row: NewAlert, before: str, after: str) -> TransitionRow:
         return TransitionRow(
             alert_id=row.id, rule=row.rule, rule_version=row.rule_version, device_id=row.device_id,
             sequence=row.sequence, axis="process", from_state=before, to_state=after, at=row.opened_at,

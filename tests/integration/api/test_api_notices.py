@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from store.notices.notices import NewNotice, SentMessage, queue_notices, record_dead, record_sent
+from store.notices.notices import NewNotice, SentMessage, insert_notices, record_dead, record_sent
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 
@@ -14,7 +14,7 @@ def test_an_alert_tells_who_was_told_and_who_was_not(api: Any, town: Any) -> Non
     channels = (f"王经理-{alert}/wecom", f"运维-{alert}/email")
     raised = NewNotice(alert, channels[0], "raised", 1, "major", NOON)
     escalated = NewNotice(alert, channels[1], "escalated", 2, "major", NOON)
-    queue_notices(town.connection, [raised, escalated], NOON)
+    insert_notices(town.connection, [raised, escalated], NOON)
     rows = town.connection.execute("SELECT id FROM notice WHERE alert_id = %s ORDER BY id", (alert,)).fetchall()
     (first,), (second,) = rows
     sent_at = NOON + timedelta(seconds=3)

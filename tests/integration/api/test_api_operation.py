@@ -18,7 +18,7 @@ from app.rule_files import rules_folder
 from rules.language.reload import RuleSource
 from store.admin.migrate import migrate
 from store.database import Database, connect
-from store.notices.notices import NewNotice, count_failure, queue_notices, record_failed
+from store.notices.notices import NewNotice, count_failure, insert_notices, record_failed
 from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
@@ -169,7 +169,7 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
         town.device("new", "water_meter")
         record_connections(town.connection, [ConnectionRow(meter, NOON, NOON, "online")])
         alert = town.alert(meter, severity="critical")
-        queue_notices(town.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "critical", NOON)], NOON)
+        insert_notices(town.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "critical", NOON)], NOON)
         count_failure(town.connection, "王经理/wecom", "HTTP 503")
         later = datetime.now(UTC) + timedelta(minutes=5)
         record_failed(town.connection, "王经理/wecom", [], "HTTP 503", later)

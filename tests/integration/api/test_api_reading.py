@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.registry.registry import Rows
-from store.telemetry.device_state import StateChange, save_states
+from store.registry.registry import TableRows
+from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
@@ -19,7 +19,7 @@ few_examples = settings(deadline=None, max_examples=15)
 
 def test_a_community_is_read_with_its_counts(api: Any, town: Any) -> None:
     rooms = [(town.id, "3", "2", "501"), (town.id, "3", "2", "502")]
-    town.register(households=Rows(("community", "building", "unit", "room"), rooms))
+    town.register(households=TableRows(("community", "building", "unit", "room"), rooms))
     meter = town.device("meter", "electricity_meter")
     town.device("simulated", "electricity_meter", simulated=True)
     town.device("door", "access_control")
@@ -48,7 +48,7 @@ def test_every_community_stands_in_the_list(api: Any, town: Any) -> None:
 def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, town: Any) -> None:
     device_id = town.device("c1", "ev_charger", building="3", unit="2", room="501", simulated=True)
     values: dict[str, float | bool | str] = {"power_kw": 6.9, "status": "charging"}
-    save_states(town.connection, [StateChange(device_id, NOON + HOUR, NOON + HOUR, NOON, values, {})])
+    save_device_states(town.connection, [DeviceStateChange(device_id, NOON + HOUR, NOON + HOUR, NOON, values, {})])
     record_connections(town.connection, [ConnectionRow(device_id, NOON, NOON, "offline")])
     town.connection.commit()
 
@@ -101,7 +101,7 @@ def test_paging_gives_each_device_once_whatever_the_page_size(
 ) -> None:
     with found_town() as town:
         facts = [(town.id, name, "water_meter") for name in names]
-        town.register(devices=Rows(("community", "name", "kind"), facts))
+        town.register(devices=TableRows(("community", "name", "kind"), facts))
         listed = [item["device"] for item in api.items("/devices", community=town.id, limit=size)]
     assert len(listed) == len(names)
     assert set(listed) == names

@@ -77,7 +77,7 @@ def replayed(url, span):
                 told.rule_version,
                 told.device_id,
                 told.sequence,
-                told.occurrence_id,
+                told.alert_id,
                 told.from_phase.value,
                 told.to_phase.value,
                 told.at,

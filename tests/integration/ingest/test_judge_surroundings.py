@@ -20,7 +20,7 @@ from running import query, register
 from store.alerts.bad_actors import list_bad_actors
 from store.alerts.shadow import list_shadow_alerts
 from store.database import connect
-from store.telemetry.device_state import StateChange, save_states
+from store.telemetry.device_state import DeviceStateChange, save_device_states
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -77,8 +77,8 @@ class Place:
 
     def _remember(self, seen):
         memories = [memory for memory in self.judge.drain_device_states() if memory.device_id > 0]
-        rows = [StateChange(m.device_id, seen, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories]
-        save_states(self.connection, rows)
+        rows = [DeviceStateChange(m.device_id, seen, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories]
+        save_device_states(self.connection, rows)
 
     def tick(self, first, last=None):
         """Every half minute between two times, in seconds."""

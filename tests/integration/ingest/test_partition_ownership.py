@@ -15,10 +15,10 @@ from running import epoch_ms, event, eventually, forget_session, query, reading,
 from simulators.publisher import Publisher
 from store.admin.locks import (
     PartitionCountError,
-    agree_on_count,
-    become_member,
+    acquire_member_lock,
+    acquire_partition_lock,
     connect_for_locks,
-    own_partition,
+    ensure_partition_count,
     partition_owners,
     rank_among_members,
 )
@@ -69,22 +69,22 @@ def two_ingests(services, database_url, tmp_path):
 
 def test_a_lock_has_one_owner_and_the_next_gets_it_when_the_session_ends(database_url):
     with locks(database_url) as first, locks(database_url) as second:
-        assert own_partition(first, partition=2)
-        assert not own_partition(second, partition=2)
-        assert own_partition(second, partition=3)
+        assert acquire_partition_lock(first, partition=2)
+        assert not acquire_partition_lock(second, partition=2)
+        assert acquire_partition_lock(second, partition=3)
         assert set(partition_owners(second)) == {2, 3}
         first.close()
-        assert eventually(lambda: own_partition(second, partition=2))
+        assert eventually(lambda: acquire_partition_lock(second, partition=2))
 
 
 def test_what_the_owner_has_not_committed_when_its_session_ends_can_never_be_committed(database_url):
     migrate(database_url)
     with locks(database_url) as first, locks(database_url) as second:
-        assert own_partition(first, partition=0)
+        assert acquire_partition_lock(first, partition=0)
         first.execute("BEGIN")
         first.execute("INSERT INTO community (id, name, banner, street) VALUES ('late', '', '', '')")
         ends_session_of_the_owner(database_url)
-        assert own_partition(second, partition=0)
+        assert acquire_partition_lock(second, partition=0)
         with pytest.raises(psycopg.OperationalError):
             first.execute("COMMIT")
         assert second.execute("SELECT count(*) FROM community").fetchone() == (0,)
@@ -108,10 +108,10 @@ def test_the_server_looks_often_enough_to_free_the_locks_of_a_vanished_machine_w
 def test_the_first_ingest_decides_the_number_of_partitions_and_others_are_told_what_to_do(database_url):
     migrate(database_url)
     with locks(database_url) as connection:
-        agree_on_count(connection, 4)
-        agree_on_count(connection, 4)
+        ensure_partition_count(connection, 4)
+        ensure_partition_count(connection, 4)
         with pytest.raises(PartitionCountError, match=r"into 4 partitions.*started for 8.*docs/operations.md"):
-            agree_on_count(connection, 8)
+            ensure_partition_count(connection, 8)
 
 
 def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_one(database_url, services, tmp_path):
@@ -130,12 +130,12 @@ def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_o
 
 def test_members_see_each_other_count_once_and_are_gone_with_their_sessions(database_url):
     with locks(database_url) as first, locks(database_url) as second:
-        assert become_member(first, member=70)
-        assert become_member(second, member=2**31 - 1)
+        assert acquire_member_lock(first, member=70)
+        assert acquire_member_lock(second, member=2**31 - 1)
         assert rank_among_members(first, member=70) == (0, 2)
         assert rank_among_members(second, member=2**31 - 1) == (1, 2)
         with locks(database_url) as first_again:
-            assert not become_member(first_again, member=70)
+            assert not acquire_member_lock(first_again, member=70)
         first.close()
         assert eventually(lambda: rank_among_members(second, member=2**31 - 1) == (0, 1))
 
@@ -222,6 +222,6 @@ def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(ser
 def test_an_ordinary_connection_of_another_database_does_not_count(services, database_url):
     """Locks are a database's own, and so are owners."""
     with locks(database_url) as here, connect(services.database_url, application_name="test") as elsewhere:
-        assert own_partition(elsewhere, partition=0)
+        assert acquire_partition_lock(elsewhere, partition=0)
         assert partition_owners(here) == {}
-        assert own_partition(here, partition=Partition().number)
+        assert acquire_partition_lock(here, partition=Partition().number)

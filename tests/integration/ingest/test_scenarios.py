@@ -8,7 +8,7 @@ import pytest
 
 from app.rule_files import rules_folder
 from app.simulation import register
-from devices.payload import Occurrence, Reading, decode
+from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
 from rules.language.loader import load_rules
 from running import SECRET_KEY, eventually, forget_session, query, running_ingest, steady
@@ -38,10 +38,10 @@ def distinct(scenario, messages):
         (type(item), item.device.name, item.ts, getattr(item, "event", None))
         for message in messages
         for item in decode(message.topic, message.payload, message.at, lambda _, n: by_name.get(n), pseudonymiser)
-        if isinstance(item, Reading | Occurrence)
+        if isinstance(item, Reading | DeviceEvent)
     }
     counts = Counter(kind for kind, *_ in items)
-    return counts[Reading], counts[Occurrence]
+    return counts[Reading], counts[DeviceEvent]
 
 
 def stored(url, scenario):
