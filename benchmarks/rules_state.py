@@ -28,7 +28,7 @@ from benchmarks import report
 from benchmarks.processes import resident_bytes
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
-from ingest.alert_writer import state_of, state_row
+from ingest.instance_rows import state_of, state_row
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.engine.state_machine import InstanceState
@@ -149,8 +149,8 @@ def _measure(stored: Path, devices: int) -> _Found:
         engine.evaluate(last, ELECTRICITY_METER.name, last.received_at)
     gc.freeze()
     gc.disable()  # as ingest does between batches
-    no_data = next(rule.no_data for rule in pack.rules if rule.no_data)
-    until = round(no_data.after.total_seconds())
+    silent = next(rule.silence for rule in pack.rules if rule.silence)
+    until = round(silent.after.total_seconds())
     ticks = [_tick(engine, now + timedelta(seconds=second))[0] for second in range(1, until)]
     silence_s, silences = _tick(engine, now + timedelta(seconds=until))
     return _Found(len(pack.rules), size, seconds, cpu_seconds, instances, ticks, silences, silence_s)

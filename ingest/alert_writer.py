@@ -1,71 +1,190 @@
-"""Instances of rules between the engine and the rows that they are stored in."""
+"""Alerts out of the engine's transitions: rows, suppressions, steps and notice jobs, in the caller's transaction."""
 
-from datetime import datetime
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from rules.engine.chattering import Chatter
-from rules.engine.state_machine import InstanceState
-from rules.model.device_group import Family
-from rules.model.rule import Phase
-from store.alerts.rule_state import RuleStateRow
+from devices.device import Device
+from ingest.instance_rows import state_row
+from rules.engine.instances import Changes
+from rules.engine.state_machine import Reason
+from rules.engine.transition import Suppressed, Transition
+from rules.model.device_group import FamilyTree
+from rules.model.rule import Phase, Severity
+from store.alerts.rule_state import (
+    LATE,
+    AlertText,
+    NewAlert,
+    delete_rule_states,
+    progress_alert,
+    raise_alert,
+    reword_alert,
+    save_rule_states,
+)
+from store.alerts.shadow import ShadowRow, insert_shadow_transitions
+from store.alerts.suppression import Cause, CauseName, causes_of, release, suppress
+from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
+from store.database import Connection
+from store.notices.jobs import defer_notice_job
+
+# The wait before an alert that was raised late is notified: its end may be in the data that follow.
+_LATE_NOTICE = timedelta(minutes=1)
+_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
-def state_row(state: InstanceState, family: Family | None = None) -> RuleStateRow:
-    """An instance as a row to store, with the family that it is on, for that may leave the registry."""
-    memory: dict[str, Any] = {
-        "verdict": state.verdict,
-        "last_ts": state.last_ts and state.last_ts.isoformat(),
-        "opened_at": state.opened_at and state.opened_at.isoformat(),
-        "inputs": state.inputs,
-        "parent": state.parent,
-        "words": state.words,
-        "shadow": state.shadow,
-        "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
-    }
-    if family:
-        memory["family"] = family._replace(leader=None, children=())
-    return RuleStateRow(
-        state.rule,
-        state.device_id,
-        state.rule_version,
-        state.phase,
-        state.since,
-        state.deadline,
-        state.sequence,
-        memory,
+def save_instances(connection: Connection, changes: Changes, families: FamilyTree) -> None:
+    """Store the instances of rules that changed, and delete those of rules that are gone."""
+    if changes.saved:
+        save_rule_states(connection, [state_row(state, families.by_id(state.device_id)) for state in changes.saved])
+    if changes.deleted:
+        delete_rule_states(connection, changes.deleted)
+
+
+def write_alerts(
+    connection: Connection, transitions: list[Transition], device_by_id: Callable[[int], Device]
+) -> list[Transition]:
+    """Store transitions with the alerts that they raise or change, and enqueue their notices.
+
+    Returns:
+        The transitions of rules in force; those of rules on trial are stored apart.
+    """
+    if shadows := [_shadow_row(transition) for transition in transitions if transition.shadow]:
+        insert_shadow_transitions(connection, shadows)
+    in_force = [transition for transition in transitions if not transition.shadow]
+    if not in_force:
+        return []
+    lock_transitions(connection)
+    # Sent without waiting for each answer: in a storm of alerts round trips would take most of the time.
+    with connection.pipeline():
+        for transition in in_force:
+            _write_alert(connection, transition, device_by_id)
+    _suppress(connection, in_force)
+    _release(connection, in_force)
+    causes = causes_of(connection, _alert_ids(in_force), in_force[-1].decided_at)
+    insert_transitions(connection, [_transition_row(transition, causes) for transition in in_force])
+    _enqueue_notices(connection, [transition for transition in in_force if _may_notify(transition)])
+    return in_force
+
+
+def _write_alert(connection: Connection, transition: Transition, device_by_id: Callable[[int], Device]) -> None:
+    """Raise or change one alert. In order: an alert may be raised, end and be followed by the next in one batch."""
+    if transition.alert_id is None:
+        return
+    if transition.raises:
+        device = device_by_id(transition.device_id)
+        raise_alert(connection, _alert_row(transition.alert_id, transition, device))
+    elif transition.reason is Reason.REWORDED:
+        words = AlertText(transition.severity, transition.title, transition.message, transition.advice)
+        reword_alert(connection, transition.alert_id, words)
+    else:
+        is_open = transition.to_phase in _OPEN
+        process = transition.to_phase.value if is_open else "ended"
+        progress_alert(connection, transition.alert_id, process, None if is_open else transition.at)
+
+
+def _suppress(connection: Connection, transitions: list[Transition]) -> None:
+    """Store the causes that suppress newly raised alerts, one statement for all alerts with the same cause."""
+    alert_ids_by_cause: defaultdict[tuple[Suppressed, datetime], list[UUID]] = defaultdict(list)
+    for transition in transitions:
+        if alert_id := transition.alert_id:
+            for suppressed in transition.suppressed:
+                alert_ids_by_cause[suppressed, transition.decided_at].append(alert_id)
+    for ((cause, until, detail), since), alert_ids in alert_ids_by_cause.items():
+        suppress(connection, alert_ids, CauseName(cause), since=since, until=until, detail=detail)
+
+
+def _release(connection: Connection, transitions: list[Transition]) -> None:
+    """End the suppression of alerts whose parent alert has cleared."""
+    for transition in transitions:
+        if transition.alert_id and transition.reason is Reason.PARENT:
+            at = transition.decided_at
+            release(connection, [transition.alert_id], CauseName.CAUSED_BY_PARENT, at=at)
+
+
+def _enqueue_notices(connection: Connection, transitions: list[Transition]) -> None:
+    if at_once := _alert_ids(transition for transition in transitions if not _may_be_over(transition)):
+        defer_notice_job(connection, at_once)
+    if later := _alert_ids(transition for transition in transitions if _may_be_over(transition)):
+        defer_notice_job(connection, later, transitions[-1].decided_at + _LATE_NOTICE)
+
+
+def _may_notify(transition: Transition) -> bool:
+    """Return whether the transition may cause a notice: raised, ended, released from its parent, or reworded."""
+    return transition.reason in {Reason.PARENT, Reason.REWORDED} or (transition.from_phase in _OPEN) != (
+        transition.to_phase in _OPEN
     )
 
 
-def family_of(row: RuleStateRow) -> Family | None:
-    """The family that a stored instance is on, without its children; None where it is on a device."""
-    stored = row.memory.get("family")
-    return Family(*stored)._replace(children=()) if stored else None
+def _may_be_over(transition: Transition) -> bool:
+    """Return whether an alert was raised so late that its end may be in the data that follow."""
+    late = transition.decided_at - transition.at > LATE
+    return transition.raises and late and transition.severity is not Severity.CRITICAL
 
 
-def state_of(row: RuleStateRow) -> InstanceState:
-    """The instance that was stored."""
-    return InstanceState(
-        rule=row.rule,
-        rule_version=row.rule_version,
-        device_id=row.device_id,
-        phase=Phase(row.phase),
-        since=row.since,
-        deadline=row.deadline,
-        verdict=row.memory["verdict"],
-        last_ts=_instant(row.memory["last_ts"]),
-        sequence=row.sequence,
-        opened_at=_instant(row.memory["opened_at"]),
-        inputs=row.memory["inputs"],
-        parent=row.memory.get("parent"),
-        words=row.memory.get("words"),
-        shadow=row.memory.get("shadow", False),
-        chatter=_chatter(*row.memory.get("chatter", [0])),
+def _alert_ids(transitions: Iterable[Transition]) -> list[UUID]:
+    return list(dict.fromkeys(each.alert_id for each in transitions if each.alert_id))
+
+
+def _registered_device_id(transition: Transition) -> int | None:
+    return transition.device_id if transition.device_id > 0 else None
+
+
+def _alert_row(alert_id: UUID, transition: Transition, device: Device) -> NewAlert:
+    return NewAlert(
+        id=alert_id,
+        rule=transition.rule,
+        rule_version=transition.rule_version,
+        device_id=_registered_device_id(transition),
+        sequence=transition.sequence,
+        community=device.community or None,
+        kind=device.kind,
+        severity=transition.severity,
+        title=transition.title,
+        message=transition.message,
+        advice=transition.advice,
+        opened_at=transition.at,
+        raised_at=transition.decided_at,
+        simulated=device.simulated,
+        partition=max(0, -transition.device_id),
+        chattering=transition.chattering,
+        building=None if transition.device_id > 0 else device.building or None,
     )
 
 
-def _chatter(doublings: int, *raised: str) -> Chatter:
-    return Chatter(tuple(map(datetime.fromisoformat, raised)), doublings)
+def _shadow_row(transition: Transition) -> ShadowRow:
+    return ShadowRow(
+        occurrence_id=transition.alert_id,
+        rule=transition.rule,
+        rule_version=transition.rule_version,
+        device_id=transition.device_id,
+        sequence=transition.sequence,
+        from_state=transition.from_phase,
+        to_state=transition.to_phase,
+        at=transition.at,
+        decided_at=transition.decided_at,
+        reason=transition.reason,
+        severity=transition.severity,
+        title=transition.title,
+        message=transition.message,
+        inputs=transition.inputs,
+    )
 
 
-def _instant(text: Any) -> datetime | None:  # noqa: ANN401
-    return None if text is None else datetime.fromisoformat(text)
+def _transition_row(transition: Transition, causes: Mapping[UUID, tuple[Cause, ...]]) -> TransitionRow:
+    suppressing = causes.get(transition.alert_id, ()) if transition.alert_id else ()
+    return TransitionRow(
+        alert_id=transition.alert_id,
+        rule=transition.rule,
+        rule_version=transition.rule_version,
+        device_id=_registered_device_id(transition),
+        sequence=transition.sequence,
+        axis="process",
+        from_state=transition.from_phase,
+        to_state=transition.to_phase,
+        at=transition.at,
+        decided_at=transition.decided_at,
+        reason=transition.reason,
+        inputs=transition.inputs,
+        suppressions=sorted({cause.name for cause in suppressing}),
+    )

@@ -22,7 +22,7 @@ def pipeline_device(number: int) -> Device:
 _NO_DEVICES: dict[str, Device] = {}
 
 
-class DevicesInMemory:
+class RegistryCache:
     """A snapshot of the registry of one partition, and the version it shows."""
 
     def __init__(self, partition: Partition) -> None:

@@ -1,11 +1,11 @@
-"""One batch, one transaction: what came is stored, what is new is judged, and what follows is stored with it."""
+"""The transaction of a batch: data is stored, new data is evaluated, and the results are stored with it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.batch import Batch, Rejected
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.rejection_limit import RejectionLimit
 from rules.engine.device_state import DeviceState
 from rules.engine.transition import Transition
@@ -18,19 +18,21 @@ from store.telemetry.write_events import insert_events, record_connections
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a batch."""
+    """The result of a batch: outcomes by kind, the number of new events, and the transitions of rules."""
 
     readings: Mapping[str, InsertResult]
     new_events: int
     transitions: list[Transition]
 
 
-def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: RejectionLimit, now: datetime) -> Written:
-    """Store and judge a batch, all of it or nothing.
+def write_batch(
+    connection: Connection, batch: Batch, evaluation: Evaluation, limit: RejectionLimit, now: datetime
+) -> Written:
+    """Store and evaluate a batch, all of it or nothing.
 
     Raises:
-        DatabaseUnavailableError: nothing is known to be stored; the judge no longer agrees with the database.
-        UnusableDataError: the database refuses a value; nothing is stored, and the judge no longer agrees with it.
+        DatabaseUnavailableError: nothing is known to be stored; the evaluation no longer agrees with the database.
+        UnusableDataError: the database refuses a value; nothing is stored, and the evaluation no longer agrees with it.
     """
     with translated_errors(), connection.transaction():
         readings = insert_readings(connection, batch.readings) if batch.readings else {}
@@ -40,22 +42,22 @@ def write_batch(connection: Connection, batch: Batch, judge: Judge, limit: Rejec
         if batch.rejections:
             insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
-        transitions = judge.judge(connection, fresh, now)
-        save_device_states(connection, _state_changes(batch.last_seen, judge.drain_device_states()))
+        transitions = evaluation.evaluate(connection, fresh, now)
+        save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))
     return Written(readings, len(new_events), transitions)
 
 
-def _state_changes(last_seen: Mapping[int, datetime], memories: Iterator[DeviceState]) -> Iterator[DeviceStateChange]:
-    """By device. One of which only duplicates or its connection came was heard, and nothing else of it has changed."""
-    judged = next(memories, None)
+def _state_changes(last_seen: Mapping[int, datetime], states: Iterator[DeviceState]) -> Iterator[DeviceStateChange]:
+    """Merge arrivals and evaluated states by device. A device with nothing but duplicates changes in `last_seen`."""
+    evaluated = next(states, None)
     for device_id, seen in sorted(last_seen.items()):
-        # Ingest judges itself, too, as devices that nobody has registered: their numbers come first.
-        while judged is not None and judged.device_id < device_id:
-            judged = next(memories, None)
-        if judged is None or judged.device_id > device_id:
+        # Ingest evaluates itself as devices that are not registered: their numbers are negative and come first.
+        while evaluated is not None and evaluated.device_id < device_id:
+            evaluated = next(states, None)
+        if evaluated is None or evaluated.device_id > device_id:
             yield DeviceStateChange(device_id, seen, None, None, {}, {})
         else:
-            _, last_ts, last_arrival, event_ts, values, tracks = judged
+            _, last_ts, last_arrival, event_ts, values, tracks = evaluated
             yield DeviceStateChange(device_id, seen, last_arrival, last_ts, values, event_ts, tracks)
 
 

@@ -13,7 +13,7 @@ from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
-from ingest.alert_writer import state_of
+from ingest.instance_rows import state_of
 from rules.analysis.alarm_load import CITY
 from rules.analysis.backtest import Span, fresh_engine, replay
 from rules.analysis.explain import Told, clock, explain

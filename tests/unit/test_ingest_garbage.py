@@ -3,14 +3,14 @@ import gc
 import pytest
 from prometheus_client import REGISTRY
 
-from ingest.garbage import GarbagePauses
+from ingest.garbage import CollectionTimer
 
 
 @pytest.fixture
-def pauses():
-    pauses = GarbagePauses()
-    pauses.start()
-    yield pauses
+def timer():
+    timer = CollectionTimer()
+    timer.start()
+    yield timer
     gc.callbacks.pop()
 
 
@@ -18,18 +18,18 @@ def counted():
     return REGISTRY.get_sample_value("anju_gc_pause_seconds_count")
 
 
-def test_each_collection_counts_once(pauses):
+def test_each_collection_counts_once(timer):
     gc.disable()
     before = counted()
     gc.collect()
     gc.collect()
-    pauses.report()
-    pauses.report()
+    timer.report()
+    timer.report()
     gc.enable()
     assert counted() == before + 2
 
 
-def test_a_collection_counts_no_earlier_than_it_is_reported_because_a_metric_may_be_locked_when_it_happens(pauses):
+def test_a_collection_counts_no_earlier_than_it_is_reported_because_a_metric_may_be_locked_when_it_happens(timer):
     gc.disable()
     before = counted()
     gc.collect()

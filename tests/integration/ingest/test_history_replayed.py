@@ -12,10 +12,10 @@ from app.rule_files import rules_folder
 from app.simulation import register
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import EVERYTHING
 from ingest.receiver import Message
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.write_batch import write_batch
 from rules.analysis.backtest import Span, fresh_engine, replay
@@ -95,9 +95,9 @@ def live(url, fleet):
     pseudonymiser = Pseudonymiser(b"a key for the tests")
     with closing(connect(url, application_name="test")) as connection:
         connection.autocommit = True
-        devices = DevicesInMemory(EVERYTHING)
+        devices = RegistryCache(EVERYTHING)
         devices.refresh(connection)
-        judge, limit = Judge(pack, devices, EVERYTHING, START), RejectionLimit()
+        evaluation, limit = Evaluation(pack, devices, EVERYTHING, START), RejectionLimit()
         sent = {second: list(those) for second, those in groupby(fleet.messages(START, END), _second_after)}
         for seconds in range(int((END - START).total_seconds()) + 1):
             now = START + timedelta(seconds=seconds)
@@ -107,9 +107,9 @@ def live(url, fleet):
             ]
             if messages:
                 batch = decode_batch(messages, devices.find, pseudonymiser)
-                write_batch(connection, batch, judge, limit, now)
+                write_batch(connection, batch, evaluation, limit, now)
             with connection.transaction():
-                judge.tick(connection, now, live=True)
+                evaluation.tick(connection, now, caught_up=True)
 
 
 def _second_after(message):

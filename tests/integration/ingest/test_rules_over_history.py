@@ -10,10 +10,10 @@ from app.rule_files import rules_folder
 from cli import anju
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import EVERYTHING
 from ingest.receiver import Message
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.write_batch import write_batch
 from rules.language.loader import load_rules
@@ -31,17 +31,17 @@ def history(database_url):
     register(database_url, "c1", [("e1", "electricity_meter"), ("e2", "electricity_meter")])
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
-        devices = DevicesInMemory(EVERYTHING)
+        devices = RegistryCache(EVERYTHING)
         devices.refresh(connection)
-        judge = Judge(load_rules(rules_folder(None)), devices, EVERYTHING, START)
+        evaluation = Evaluation(load_rules(rules_folder(None)), devices, EVERYTHING, START)
         for number, volts in enumerate(VOLTS):
             at = START + number * timedelta(minutes=15)
             payload = reading(epoch_ms(at.timestamp()), voltage_v=volts, current_a=3)
             message = Message("anju/v1/c1/electricity_meter/e1/telemetry", payload, at, redelivered=False, packet_id=0)
             batch = decode_batch([message], devices.find, Pseudonymiser(b"a key for the tests"))
-            write_batch(connection, batch, judge, RejectionLimit(), at)
+            write_batch(connection, batch, evaluation, RejectionLimit(), at)
             with connection.transaction():
-                judge.tick(connection, at, live=True)
+                evaluation.tick(connection, at, caught_up=True)
     return database_url
 
 

@@ -4,9 +4,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from ingest.batch import Batch
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import EVERYTHING
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.write_batch import write_batch
 from rules.language.loader import load_rules
@@ -32,20 +32,20 @@ RULES = """
 
 
 def flow_for_hours(url, pack, hours):
-    """Judges a reading of a small flow in each of these hours, by a judge that begins anew."""
+    """Judges a reading of a small flow in each of these hours, by an evaluation that begins anew."""
     with closing(connect(url, application_name="test")) as connection:
-        devices = DevicesInMemory(EVERYTHING)
-        judge = Judge(pack, devices, EVERYTHING, START)
+        devices = RegistryCache(EVERYTHING)
+        evaluation = Evaluation(pack, devices, EVERYTHING, START)
         with connection.transaction():
             devices.refresh(connection)
-            judge.restore(connection, START)
+            evaluation.restore(connection, START)
         number = devices.find("c", "w1").id
         for hour in hours:
             at, values = START + timedelta(hours=hour), {"flow_m3_h": 0.03, "volume_m3": 100 + 0.03 * hour}
             batch = Batch(last_seen={number: at})
             batch.readings["water_meter"].append(ReadingRow(number, at, at, values))
             batch.candidates.append(("water_meter", Sample(number, at, at, values), None))
-            write_batch(connection, batch, judge, RejectionLimit(), at)
+            write_batch(connection, batch, evaluation, RejectionLimit(), at)
 
 
 def test_a_window_goes_on_where_it_was_before_a_restart(database_url, tmp_path):

@@ -4,9 +4,9 @@ import threading
 from datetime import timedelta
 
 from app.rule_files import rules_folder
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import Partition
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from receiver import Answer
 from rules.language.loader import load_rules
 from rules.model.sample import Sample
@@ -212,12 +212,12 @@ def test_the_job_is_in_the_transaction_of_its_alert(telling):
     jobs = "SELECT args -> 'alerts' = (SELECT jsonb_agg(id) FROM alert) FROM procrastinate_jobs"
     for undone in (True, False):
         with telling.database.connection() as connection:
-            devices = DevicesInMemory(partition)
+            devices = RegistryCache(partition)
             devices.refresh(connection)
-            judge = Judge(load_rules(rules_folder(None)), devices, partition, telling.clock())
+            evaluation = Evaluation(load_rules(rules_folder(None)), devices, partition, telling.clock())
             number = devices.find("yangguang", "w1").id
             burst = Sample(number, telling.clock(), telling.clock(), {}, "burst_detected")
-            judge.judge(connection, [("water_meter", burst, None)], telling.clock())
+            evaluation.evaluate(connection, [("water_meter", burst, None)], telling.clock())
             if undone:
                 connection.rollback()
         assert query(telling.url, jobs) == ([] if undone else [(True,)])

@@ -4,9 +4,9 @@ import threading
 import time
 
 from app.rule_files import rules_folder
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import Partition
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from notify.backoff import MOST_ATTEMPTS
 from receiver import Answer
 from rules.language.loader import load_rules
@@ -68,10 +68,10 @@ def test_what_could_not_be_delivered_is_an_alert_of_our_own_for_an_hour(telling,
     telling.look(seconds=5)
     partition, judged = Partition(0, 1), []
     with telling.database.connection() as connection:
-        judge = Judge(load_rules(rules_folder(None)), DevicesInMemory(partition), partition, telling.clock())
+        evaluation = Evaluation(load_rules(rules_folder(None)), RegistryCache(partition), partition, telling.clock())
         for minutes in (0, 58, 2, 1):
             telling.clock.pass_(minutes=minutes)
-            judged += judge.tick(connection, telling.clock(), live=True)
+            judged += evaluation.tick(connection, telling.clock(), caught_up=True)
     assert [(each.rule, each.to_phase) for each in judged] == [
         ("notices_undelivered", "active"), ("notices_undelivered", "normal"),
     ]  # fmt: skip

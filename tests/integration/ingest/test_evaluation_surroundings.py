@@ -9,9 +9,9 @@ from app.rule_files import rules_folder
 from devices.water_meter import WATER_METER
 from imports.importer import import_rows
 from ingest.batch import Candidate
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import EVERYTHING
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from rules.language.loader import load_rules
 from rules.model.condition import Compare
 from rules.model.rule import Rule, RulePack, Severity
@@ -41,19 +41,19 @@ def a_rule(**changed):
 
 
 class Place:
-    """A judge over a database, and what it is shown."""
+    """An evaluation over a database, and what it is shown."""
 
     def __init__(self, url, connection):
         self.url, self.connection = url, connection
-        self.devices = DevicesInMemory(EVERYTHING)
-        self.judge = None
+        self.devices = RegistryCache(EVERYTHING)
+        self.evaluation = None
 
     def begin(self, *rules, now=START):
-        """A judge with these rules that goes on from what is stored."""
+        """An evaluation with these rules that goes on from what is stored."""
         self.devices.refresh(self.connection)
-        self.judge = Judge(RulePack(rules), self.devices, EVERYTHING, now)
+        self.evaluation = Evaluation(RulePack(rules), self.devices, EVERYTHING, now)
         with self.connection.transaction():
-            self.judge.restore(self.connection, now)
+            self.evaluation.restore(self.connection, now)
 
     def show(self, name, *readings, late=0):
         """Readings of a meter, as (seconds, flow), which arrive `late` seconds after the last one."""
@@ -63,7 +63,7 @@ class Place:
             for ts, flow in samples:
                 now = samples[-1][0] + late * SECOND if late else ts
                 sample = Sample(device.id, ts, now, {"flow_m3_h": flow})
-                self.judge.judge(self.connection, [Candidate(device.kind, sample)], now)
+                self.evaluation.evaluate(self.connection, [Candidate(device.kind, sample)], now)
             self._remember(samples[-1][0])
 
     def arrive(self, at, *device_ids):
@@ -72,11 +72,11 @@ class Place:
         with self.connection.transaction():
             for device_id in device_ids:
                 candidate = Candidate("electricity_meter", Sample(device_id, ts, ts, {"voltage_v": 230.0}))
-                self.judge.judge(self.connection, [candidate], ts)
+                self.evaluation.evaluate(self.connection, [candidate], ts)
             self._remember(ts)
 
     def _remember(self, seen):
-        memories = [memory for memory in self.judge.drain_device_states() if memory.device_id > 0]
+        memories = [memory for memory in self.evaluation.drain_device_states() if memory.device_id > 0]
         rows = [DeviceStateChange(m.device_id, seen, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories]
         save_device_states(self.connection, rows)
 
@@ -84,7 +84,7 @@ class Place:
         """Every half minute between two times, in seconds."""
         for at in range(first, (last or first) + 1, 30):
             with self.connection.transaction():
-                self.judge.tick(self.connection, START + at * SECOND, live=True)
+                self.evaluation.tick(self.connection, START + at * SECOND, caught_up=True)
 
     def serve(self, service):
         """The service state of the meter w1, as an import says it and ingest reads it."""

@@ -4,9 +4,9 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from app.rule_files import rules_folder
-from ingest.evaluation import Judge
+from ingest.evaluation import Evaluation
 from ingest.partition import Partition
-from ingest.registry_cache import DevicesInMemory
+from ingest.registry_cache import RegistryCache
 from rules.language.loader import load_rules
 from running import query, register
 from store.admin.migrate import migrate
@@ -20,18 +20,18 @@ OPEN = "SELECT partition, id FROM alert WHERE process <> 'ended' ORDER BY partit
 
 @contextmanager
 def judging(url, partition, now):
-    """A function that lets this partition's judge tick each ten seconds from `now` on, as often as told."""
+    """A function that lets this partition's evaluation tick each ten seconds from `now` on, as often as told."""
     with closing(connect(url, application_name="test")) as connection:
-        devices = DevicesInMemory(partition)
-        judge = Judge(PACK, devices, partition, now)
+        devices = RegistryCache(partition)
+        evaluation = Evaluation(PACK, devices, partition, now)
         with connection.transaction():
             devices.refresh(connection)
-            judge.restore(connection, now)
+            evaluation.restore(connection, now)
 
         def tick(times, *, live):
             for n in range(times):
                 with connection.transaction():
-                    judge.tick(connection, now + n * timedelta(seconds=10), live=live)
+                    evaluation.tick(connection, now + n * timedelta(seconds=10), caught_up=live)
 
         yield tick
 
@@ -104,7 +104,7 @@ def test_a_judge_knows_the_devices_of_its_own_communities_only(database_url):
     seen = []
     with closing(connect(database_url, application_name="test")) as connection:
         for number in range(4):
-            devices = DevicesInMemory(Partition(number, 4))
+            devices = RegistryCache(Partition(number, 4))
             devices.refresh(connection)
             seen += [name for name in names if devices.find(name, "w1")]
             assert all(devices.has(devices.find(name, "w1").id) for name in devices.communities)

@@ -1,0 +1,71 @@
+"""Conversion of rule instances between the engine and their stored rows."""
+
+from datetime import datetime
+from typing import Any
+
+from rules.engine.chattering import Chatter
+from rules.engine.state_machine import InstanceState
+from rules.model.device_group import Family
+from rules.model.rule import Phase
+from store.alerts.rule_state import RuleStateRow
+
+
+def state_row(state: InstanceState, family: Family | None = None) -> RuleStateRow:
+    """Return the row of an instance, with its family: the family may leave the registry."""
+    memory: dict[str, Any] = {
+        "verdict": state.verdict,
+        "last_ts": state.last_ts and state.last_ts.isoformat(),
+        "opened_at": state.opened_at and state.opened_at.isoformat(),
+        "inputs": state.inputs,
+        "parent": state.parent,
+        "words": state.words,
+        "shadow": state.shadow,
+        "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
+    }
+    if family:
+        memory["family"] = family._replace(leader=None, children=())
+    return RuleStateRow(
+        state.rule,
+        state.device_id,
+        state.rule_version,
+        state.phase,
+        state.since,
+        state.deadline,
+        state.sequence,
+        memory,
+    )
+
+
+def family_of(row: RuleStateRow) -> Family | None:
+    """Return the family of a stored instance, without its children; None for an instance of a device."""
+    stored = row.memory.get("family")
+    return Family(*stored)._replace(children=()) if stored else None
+
+
+def state_of(row: RuleStateRow) -> InstanceState:
+    """Return the instance of a stored row."""
+    return InstanceState(
+        rule=row.rule,
+        rule_version=row.rule_version,
+        device_id=row.device_id,
+        phase=Phase(row.phase),
+        since=row.since,
+        deadline=row.deadline,
+        verdict=row.memory["verdict"],
+        last_ts=_instant(row.memory["last_ts"]),
+        sequence=row.sequence,
+        opened_at=_instant(row.memory["opened_at"]),
+        inputs=row.memory["inputs"],
+        parent=row.memory.get("parent"),
+        words=row.memory.get("words"),
+        shadow=row.memory.get("shadow", False),
+        chatter=_chatter(*row.memory.get("chatter", [0])),
+    )
+
+
+def _chatter(doublings: int, *raised: str) -> Chatter:
+    return Chatter(tuple(map(datetime.fromisoformat, raised)), doublings)
+
+
+def _instant(text: Any) -> datetime | None:  # noqa: ANN401
+    return None if text is None else datetime.fromisoformat(text)
