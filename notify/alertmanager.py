@@ -11,24 +11,24 @@ from typing import Any
 
 from store.notices.notices import ToldAlert
 
-_NOT_OVER = "0001-01-01T00:00:00Z"
+_NOT_ENDED = "0001-01-01T00:00:00Z"
 
 
-def as_alertmanager(alerts: Sequence[ToldAlert], receiver: str) -> dict[str, Any]:
-    """The alerts of one cause as one notification; a fingerprint is the same for all that is told of an occurrence."""
-    told = [_alert(alert) for alert in alerts]
+def alertmanager_payload(alerts: Sequence[ToldAlert], receiver: str) -> dict[str, Any]:
+    """Return one Alertmanager notification for alerts of one cause; an alert keeps its fingerprint."""
+    entries = [_alert(alert) for alert in alerts]
     group = _labels({"alertname": alerts[0].rule, "community": alerts[0].community})
     return {
         "version": "4",
         "groupKey": "{}:{" + ", ".join(f'{name}="{value}"' for name, value in group.items()) + "}",
         "truncatedAlerts": 0,
-        "status": "firing" if any(each["status"] == "firing" for each in told) else "resolved",
+        "status": "firing" if any(each["status"] == "firing" for each in entries) else "resolved",
         "receiver": receiver,
         "groupLabels": group,
-        "commonLabels": _common([each["labels"] for each in told]),
-        "commonAnnotations": _common([each["annotations"] for each in told]),
+        "commonLabels": _common([each["labels"] for each in entries]),
+        "commonAnnotations": _common([each["annotations"] for each in entries]),
         "externalURL": "",
-        "alerts": told,
+        "alerts": entries,
     }
 
 
@@ -56,7 +56,7 @@ def _alert(alert: ToldAlert) -> dict[str, Any]:
             "alert_id": str(alert.id),
         },
         "startsAt": _rfc3339(alert.opened_at),
-        "endsAt": _rfc3339(alert.ended_at) if alert.ended_at else _NOT_OVER,
+        "endsAt": _rfc3339(alert.ended_at) if alert.ended_at else _NOT_ENDED,
         "generatorURL": "",
         "fingerprint": alert.id.hex[:16],
     }

@@ -15,10 +15,10 @@ from rules.model.rule import Severity
 from store.notices.notices import DueNotice, SentMessage
 
 WINDOW = timedelta(minutes=10)
-MOST_IN_WINDOW = 10
+MAX_IN_WINDOW = 10
 SAME_CAUSE_EVERY = timedelta(seconds=30)
-LOOK_AGAIN = timedelta(seconds=30)
-MOST_TO_A_PROGRAM = 100
+RECHECK_AFTER = timedelta(seconds=30)
+MAX_PER_WEBHOOK = 100
 
 Cause = tuple[str | None, str]
 """What notices are grouped by: community and rule."""
@@ -41,7 +41,7 @@ class Message(NamedTuple):
     notices: tuple[DueNotice, ...]
 
 
-class Postponed(NamedTuple):
+class Postponement(NamedTuple):
     """Notices that are looked at again at that time; `held` where a suppression is why."""
 
     until: datetime
@@ -49,7 +49,7 @@ class Postponed(NamedTuple):
     held: bool = False
 
 
-class Dropped(NamedTuple):
+class Drop(NamedTuple):
     """Notices that nobody needs any more, and why."""
 
     reason: str
@@ -60,8 +60,8 @@ class Plan(NamedTuple):
     """Messages in the order in which they are sent, and what becomes of the other notices."""
 
     messages: list[Message]
-    postponed: list[Postponed]
-    dropped: list[Dropped]
+    postponements: list[Postponement]
+    drops: list[Drop]
 
 
 def plan(
@@ -80,82 +80,82 @@ def plan(
         suppressed: The alerts that nobody is told of while that lasts.
         now: The time.
     """
-    postponed: list[Postponed] = []
-    dropped: list[Dropped] = []
-    wanted = _needed(due, suppressed, now, postponed, dropped)
+    postponements: list[Postponement] = []
+    drops: list[Drop] = []
+    selected = _select(due, suppressed, now, postponements, drops)
     if channel.kind is ChannelKind.WEBHOOK:
-        return Plan(list(_for_a_program(wanted)), postponed, dropped)
-    critical = [notice for notice in wanted if notice.severity == Severity.CRITICAL]
-    others = [notice for notice in wanted if notice.severity != Severity.CRITICAL]
-    messages = _spaced(_grouped(critical), recent, now, postponed)
+        return Plan(list(_split_for_webhook(selected)), postponements, drops)
+    critical = [notice for notice in selected if notice.severity == Severity.CRITICAL]
+    others = [notice for notice in selected if notice.severity != Severity.CRITICAL]
+    messages = _space_causes(_group_by_cause(critical), recent, now, postponements)
     quiet_until = channel.quiet.end_of(now) if channel.quiet else None
     if quiet_until:
-        _postpone(others, quiet_until, postponed)
+        _postpone(others, quiet_until, postponements)
     elif others:
-        messages += _within_limits(others, channel, recent, now, postponed)
-    return Plan(messages, postponed, dropped)
+        messages += _limit_rate(others, channel, recent, now, postponements)
+    return Plan(messages, postponements, drops)
 
 
-def _needed(
+def _select(
     due: Sequence[DueNotice],
     suppressed: Collection[UUID],
     now: datetime,
-    postponed: list[Postponed],
-    dropped: list[Dropped],
+    postponements: list[Postponement],
+    drops: list[Drop],
 ) -> list[DueNotice]:
     """What is worth telling; a recovery goes with what it is the recovery of."""
-    gone: dict[str, list[DueNotice]] = {}
-    wanted, held, waiting, recoveries = [], [], [], []
+    drop_reasons: dict[str, list[DueNotice]] = {}
+    selected, suppressed_notices, waiting, recoveries = [], [], [], []
     for notice in due:
         if notice.kind == "resolved":
             recoveries.append(notice)
         elif notice.kind == "escalated" and (notice.over or notice.attention != "unacknowledged"):
-            gone.setdefault("somebody has seen to it", []).append(notice)
+            drop_reasons.setdefault("somebody has seen to it", []).append(notice)
         elif notice.over and (notice.held or notice.alert_id in suppressed):
-            gone.setdefault("over before its suppression ended", []).append(notice)
+            drop_reasons.setdefault("over before its suppression ended", []).append(notice)
         elif notice.alert_id in suppressed:
-            held.append(notice)
+            suppressed_notices.append(notice)
         else:
-            wanted.append(notice)
-    told_now = {notice.alert_id for notice in wanted}
+            selected.append(notice)
+    selected_alerts = {notice.alert_id for notice in selected}
     for notice in recoveries:
         if notice.first == "over":
-            gone.setdefault("it was told as over", []).append(notice)
-        elif notice.first == "sent" or notice.alert_id in told_now:
-            wanted.append(notice)
+            drop_reasons.setdefault("it was told as over", []).append(notice)
+        elif notice.first == "sent" or notice.alert_id in selected_alerts:
+            selected.append(notice)
         elif notice.first == "queued" and notice.alert_id not in suppressed:
             waiting.append(notice)
         else:
-            gone.setdefault("nobody was told of it", []).append(notice)
-    _postpone(waiting, now + LOOK_AGAIN, postponed)
-    _postpone(held, now + LOOK_AGAIN, postponed, held=True)
-    dropped += [Dropped(reason, tuple(notices)) for reason, notices in gone.items()]
-    return wanted
+            drop_reasons.setdefault("nobody was told of it", []).append(notice)
+    _postpone(waiting, now + RECHECK_AFTER, postponements)
+    _postpone(suppressed_notices, now + RECHECK_AFTER, postponements, held=True)
+    drops += [Drop(reason, tuple(notices)) for reason, notices in drop_reasons.items()]
+    return selected
 
 
-def _within_limits(
+def _limit_rate(
     others: list[DueNotice],
     channel: Channel,
     recent: Sequence[SentMessage],
     now: datetime,
-    postponed: list[Postponed],
+    postponements: list[Postponement],
 ) -> list[Message]:
-    """What is not critical: a message for each cause while there is room, and one digest of all where there is none."""
-    lately = [message for message in recent if not message.critical and message.sent_at > now - WINDOW]
-    room = MOST_IN_WINDOW - len(lately)
-    digests = [message.sent_at for message in lately if message.form == Form.DIGEST]
-    if digests or room <= 0:
-        _postpone(others, (digests[-1] if digests else lately[0].sent_at) + WINDOW, postponed)
+    """Return one message for each cause while the limit allows it, otherwise one digest of all."""
+    recent_in_window = [message for message in recent if not message.critical and message.sent_at > now - WINDOW]
+    remaining = MAX_IN_WINDOW - len(recent_in_window)
+    digests = [message.sent_at for message in recent_in_window if message.form == Form.DIGEST]
+    if digests or remaining <= 0:
+        _postpone(others, (digests[-1] if digests else recent_in_window[0].sent_at) + WINDOW, postponements)
         return []
     if len(others) > 1 and channel.quiet and channel.quiet.end_of(min(notice.queued_at for notice in others)):
         return [_message(Form.AFTER_QUIET, None, others)]
-    groups = _grouped(others)
-    if len(groups) < room:
-        return _spaced(groups, recent, now, postponed)
+    groups = _group_by_cause(others)
+    if len(groups) < remaining:
+        return _space_causes(groups, recent, now, postponements)
     return [_message(Form.DIGEST, None, others)]
 
 
-def _grouped(notices: Sequence[DueNotice]) -> list[Message]:
+def _group_by_cause(notices: Sequence[DueNotice]) -> list[Message]:
     """A message for each cause, in the order in which they came up."""
     causes: dict[Cause, list[DueNotice]] = {}
     for notice in notices:
@@ -163,26 +163,26 @@ def _grouped(notices: Sequence[DueNotice]) -> list[Message]:
     return [_message(Form.GROUP, cause, group) for cause, group in causes.items()]
 
 
-def _spaced(
-    messages: list[Message], recent: Sequence[SentMessage], now: datetime, postponed: list[Postponed]
+def _space_causes(
+    messages: list[Message], recent: Sequence[SentMessage], now: datetime, postponements: list[Postponement]
 ) -> list[Message]:
     """Those whose cause was not told of a moment ago; the others gather for a while."""
     last = {(message.community, message.rule, message.critical): message.sent_at for message in recent}
-    free = []
+    ready = []
     for message in messages:
         before = last.get((*(message.cause or (None, None)), message.critical))
         again = before + SAME_CAUSE_EVERY if before else now
         if again <= now:
-            free.append(message)
+            ready.append(message)
         else:
-            _postpone(message.notices, again, postponed)
-    return free
+            _postpone(message.notices, again, postponements)
+    return ready
 
 
-def _for_a_program(notices: Sequence[DueNotice]) -> Iterator[Message]:
-    for group in _grouped(notices):
-        for start in range(0, len(group.notices), MOST_TO_A_PROGRAM):
-            yield group._replace(notices=group.notices[start : start + MOST_TO_A_PROGRAM])
+def _split_for_webhook(notices: Sequence[DueNotice]) -> Iterator[Message]:
+    for group in _group_by_cause(notices):
+        for start in range(0, len(group.notices), MAX_PER_WEBHOOK):
+            yield group._replace(notices=group.notices[start : start + MAX_PER_WEBHOOK])
 
 
 def _message(form: Form, cause: Cause | None, notices: Sequence[DueNotice]) -> Message:
@@ -190,6 +190,8 @@ def _message(form: Form, cause: Cause | None, notices: Sequence[DueNotice]) -> M
     return Message(form, cause, critical, tuple(notices))
 
 
-def _postpone(notices: Sequence[DueNotice], until: datetime, postponed: list[Postponed], *, held: bool = False) -> None:
+def _postpone(
+    notices: Sequence[DueNotice], until: datetime, postponements: list[Postponement], *, held: bool = False
+) -> None:
     if notices:
-        postponed.append(Postponed(until, tuple(notices), held))
+        postponements.append(Postponement(until, tuple(notices), held))

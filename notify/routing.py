@@ -97,13 +97,13 @@ class Routing:
         """Every channel by its name."""
         return {channel.name: channel for contact in self.contacts for channel in contact.channels}
 
-    def first(self, community: str | None, severity: Severity) -> tuple[Channel, ...]:
+    def first_channels(self, community: str | None, severity: Severity) -> tuple[Channel, ...]:
         """The channels that are told of an alert first; `community` is None for one about Anju itself.
 
         Where routes lead to roles that nobody has there, they are those of the fallback.
         """
         named = [name for route in self._matching(community, severity) for name in route.to]
-        return self._channels(named, community) or (self.last_resort(community) if named else ())
+        return self._channels(named, community) or (self.fallback_channels(community) if named else ())
 
     def escalations(self, community: str | None, severity: Severity) -> list[Escalation]:
         """Who is told next, level by level, while nobody acknowledges."""
@@ -118,7 +118,7 @@ class Routing:
             found.append(Escalation(level, level * step, self._channels(named, community)))
         return found
 
-    def last_resort(self, community: str | None) -> tuple[Channel, ...]:
+    def fallback_channels(self, community: str | None) -> tuple[Channel, ...]:
         """The channels of the fallback contacts, for what can't be told otherwise."""
         return self._channels(self.fallback, community)
 

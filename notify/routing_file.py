@@ -9,7 +9,7 @@ from datetime import time, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from notify.by_apprise import count_receivers
+from notify.apprise_channel import count_receivers
 from notify.routing import Channel, ChannelKind, Contact, QuietHours, Route, Routing
 from rules.language.yaml_document import Item, Notes, Problem, as_list, as_mapping, describe, nearest, read_document
 from rules.model.duration import parse_duration

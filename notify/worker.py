@@ -17,9 +17,9 @@ import structlog
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 
-from notify.dispatch import Dispatcher
+from notify.dispatcher import Dispatcher
+from notify.enqueue import enqueue_notices
 from notify.routing_watch import RoutingWatch
-from notify.tell import settle
 from store.database import Database, DatabaseUnavailableError, translated_errors
 from store.notices.job_queue import job_connector
 from store.notices.jobs import NOTICE_TASK
@@ -41,7 +41,7 @@ class WorkerSettings:
     hourly: Callable[[], None]
 
 
-class _Again(procrastinate.BaseRetryStrategy):
+class _RetryForever(procrastinate.BaseRetryStrategy):
     """Every job is tried until it succeeds, for its alerts have to be told of."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision:
@@ -49,7 +49,7 @@ class _Again(procrastinate.BaseRetryStrategy):
         return procrastinate.RetryDecision(retry_in={"seconds": min(5 * (job.attempts + 1), _LONGEST_WAIT_S)})
 
 
-class _Passed(logging.Handler):
+class _ForwardToStructlog(logging.Handler):
     """Puts what procrastinate logs among our own lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -62,7 +62,7 @@ def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
     Raises:
         RoutingFileError: the file that says who is told can't be used.
     """
-    logging.basicConfig(level=logging.WARNING, handlers=[_Passed()])
+    logging.basicConfig(level=logging.WARNING, handlers=[_ForwardToStructlog()])
     watch = RoutingWatch(settings.routing_file)
     with (
         closing(Database(settings.database_url, application_name="anju worker", max_size=10)) as database,
@@ -89,7 +89,7 @@ async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatc
                 with translated_errors():
                     await asyncio.to_thread(settings.hourly)
                     async with app.open_async():
-                        await _until(stopped, app)
+                        await _work_until(stopped, app)
             except (ConnectorException, DatabaseUnavailableError) as error:
                 log.warning("the database is away, trying again", error=str(error.__cause__ or error))
             await asyncio.wait({stopped}, timeout=_RETRY_S)
@@ -97,7 +97,7 @@ async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatc
         stop.set()
 
 
-async def _until(stopped: asyncio.Task[bool], app: procrastinate.App) -> None:
+async def _work_until(stopped: asyncio.Task[bool], app: procrastinate.App) -> None:
     work = asyncio.create_task(
         app.run_worker_async(
             install_signal_handlers=False,
@@ -108,15 +108,15 @@ async def _until(stopped: asyncio.Task[bool], app: procrastinate.App) -> None:
             shutdown_graceful_timeout=_STALLED_S,
         )
     )
-    revive = asyncio.create_task(_revive(app))
-    await asyncio.wait({work, stopped, revive}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (work, revive):
+    retries = asyncio.create_task(_retry_stalled_jobs(app))
+    await asyncio.wait({work, stopped, retries}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (work, retries):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
-async def _revive(app: procrastinate.App) -> None:
+async def _retry_stalled_jobs(app: procrastinate.App) -> None:
     """Hand the jobs of a worker that has died to another."""
     while True:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_S):
@@ -128,10 +128,10 @@ async def _revive(app: procrastinate.App) -> None:
 def _jobs(settings: WorkerSettings, database: Database, watch: RoutingWatch) -> procrastinate.App:
     app = procrastinate.App(connector=job_connector(settings.database_url))
 
-    @app.task(name=NOTICE_TASK, queue=NOTICE_TASK, retry=_Again())
-    def tell(alerts: list[str]) -> None:
+    @app.task(name=NOTICE_TASK, queue=NOTICE_TASK, retry=_RetryForever())
+    def enqueue(alerts: list[str]) -> None:
         with database.connection() as connection:
-            settle(connection, [UUID(alert) for alert in alerts], watch.current(), _now())
+            enqueue_notices(connection, [UUID(alert) for alert in alerts], watch.current(), _now())
 
     @app.periodic(cron="7 * * * *")
     @app.task(name="hourly", queue="hourly", queueing_lock="hourly", pass_context=False)

@@ -30,7 +30,7 @@ def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTI
     )
     for community in (*sorted(named), "elsewhere"):
         for severity in reversed(Severity):
-            told = routing.first(None if community == "elsewhere" else community, severity)
+            told = routing.first_channels(None if community == "elsewhere" else community, severity)
             say(f"{community} {severity}: {', '.join(channel.name for channel in told) or 'nobody'}")
 
 
@@ -40,15 +40,15 @@ def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact i
 
     Example: anju notify test 王经理
     """
+    from notify.channel_check import send_test_message  # noqa: PLC0415
     from notify.routing_file import load_routing  # noqa: PLC0415 - a second of start-up for nobody else
-    from notify.trial import try_channel  # noqa: PLC0415
 
     settings = Settings.load()
     routing = load_routing(Path(settings.need("notify_file")))
     channels = [channel for each in routing.contacts if each.name == contact for channel in each.channels]
     if not channels:
         raise fail(f"there is no contact {contact}: {', '.join(each.name for each in routing.contacts)}", Exit.USAGE)
-    refused = {channel.name: try_channel(channel, datetime.now(UTC)) for channel in channels}
+    refused = {channel.name: send_test_message(channel, datetime.now(UTC)) for channel in channels}
     for name, reason in refused.items():
         say(f"{'BAD ' if reason else 'ok  '} {name}: {reason or 'accepted'}")
     if any(refused.values()):

@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.plan import MOST_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
+from notify.plan import MAX_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
 from notify.routing import CITY, Channel, ChannelKind, QuietHours
 from store.notices.notices import DueNotice, SentMessage
 
@@ -53,9 +53,9 @@ hours = st.integers(0, 48).map(lambda half: NOON + timedelta(minutes=30 * half))
 @given(notices, st.sampled_from([PERSON, SLEEPER, PROGRAM]), st.sets(st.integers(1, 400)), hours)
 def test_every_notice_is_in_exactly_one_place(due, channel, suppressed, now):
     done = plan(due, channel, [], {UUID(int=number) for number in suppressed}, now)
-    places = Counter(ids(done.messages) + ids(done.postponed) + ids(done.dropped))
+    places = Counter(ids(done.messages) + ids(done.postponements) + ids(done.drops))
     assert places == Counter(each.id for each in due)
-    assert all(part.until > now for part in done.postponed)
+    assert all(part.until > now for part in done.postponements)
 
 
 @given(notices, st.sets(st.integers(1, 400)))
@@ -64,7 +64,7 @@ def test_what_is_suppressed_is_not_told_and_not_lost_while_it_is_open(due, suppr
     hidden = {each.id for each in due if each.alert_id.int in suppressed and each.kind != "resolved"}
     assert not hidden & set(ids(done.messages))
     open_ones = {each.id for each in due if each.id in hidden and not each.over and each.kind == "raised"}
-    assert open_ones <= set(ids(done.postponed))
+    assert open_ones <= set(ids(done.postponements))
 
 
 @given(notices, hours)
@@ -107,11 +107,11 @@ def test_nobody_gets_more_than_ten_messages_in_ten_minutes_and_nothing_is_lost(c
         for message in done.messages:
             sent.append(SentMessage(now, message.form, *(message.cause or (None, None)), message.critical))
             told += [each.id for each in message.notices]
-        waiting += [(part.until, each) for part in done.postponed for each in part.notices]
+        waiting += [(part.until, each) for part in done.postponements for each in part.notices]
         now += timedelta(seconds=1)
     assert sorted(told) == list(range(1, number + 1))
     times = [message.sent_at for message in sent if not message.critical]
-    for first, after in zip(times, times[MOST_IN_WINDOW:], strict=False):
+    for first, after in zip(times, times[MAX_IN_WINDOW:], strict=False):
         assert after - first >= WINDOW
     _causes_are_spaced(sent)
 
@@ -138,7 +138,7 @@ def test_when_there_would_be_too_many_the_rest_is_one_digest_and_the_next_comes_
     sent = SentMessage(NOON, Form.DIGEST, None, None, critical=False)
     later = plan([notice(30)], PERSON, [sent], (), NOON + timedelta(minutes=3))
     assert later.messages == []
-    assert later.postponed[0].until == NOON + WINDOW
+    assert later.postponements[0].until == NOON + WINDOW
 
 
 def test_after_quiet_hours_there_is_one_summary():
@@ -158,13 +158,13 @@ def test_a_recovery_is_told_to_whoever_was_told_of_the_beginning_and_to_nobody_e
     ]
     done = plan(due, PERSON, [], (), NOON)
     assert sorted(ids(done.messages)) == [1, 4, 5]
-    assert ids(done.postponed) == [2]
-    assert sorted(ids(done.dropped)) == [3, 6]
+    assert ids(done.postponements) == [2]
+    assert sorted(ids(done.drops)) == [3, 6]
 
 
 def test_nobody_is_told_of_an_escalation_that_somebody_has_seen_to():
     due = [notice(1, kind="escalated", attention="acknowledged"), notice(2, kind="escalated", over=True)]
-    assert ids(plan(due, PERSON, [], (), NOON).dropped) == [1, 2]
+    assert ids(plan(due, PERSON, [], (), NOON).drops) == [1, 2]
 
 
 def test_quiet_hours_span_midnight():

@@ -41,17 +41,17 @@ def names(channels):
 
 def test_roles_and_names_lead_to_everyone_who_is_responsible(tmp_path):
     routing = load(tmp_path, GOOD)
-    assert names(routing.first("a", Severity.WARNING)) == ["值班室/wecom"]
-    assert names(routing.first("a", Severity.CRITICAL)) == ["值班室/wecom", "王经理/dingtalk", "王经理/email"]
-    assert names(routing.first("a", Severity.INFO)) == []
-    assert names(routing.last_resort(None)) == ["王经理/dingtalk", "王经理/email"]
+    assert names(routing.first_channels("a", Severity.WARNING)) == ["值班室/wecom"]
+    assert names(routing.first_channels("a", Severity.CRITICAL)) == ["值班室/wecom", "王经理/dingtalk", "王经理/email"]
+    assert names(routing.first_channels("a", Severity.INFO)) == []
+    assert names(routing.fallback_channels(None)) == ["王经理/dingtalk", "王经理/email"]
 
 
 def test_what_a_route_leads_to_nobody_with_goes_to_the_fallback(tmp_path):
     routing = load(tmp_path, GOOD)
-    assert names(routing.first("b", Severity.WARNING)) == ["王经理/dingtalk", "王经理/email"]
-    assert names(routing.first(None, Severity.CRITICAL)) == ["王经理/dingtalk", "王经理/email"]
-    assert routing.first("b", Severity.INFO) == ()
+    assert names(routing.first_channels("b", Severity.WARNING)) == ["王经理/dingtalk", "王经理/email"]
+    assert names(routing.first_channels(None, Severity.CRITICAL)) == ["王经理/dingtalk", "王经理/email"]
+    assert routing.first_channels("b", Severity.INFO) == ()
 
 
 def test_each_level_of_escalation_comes_later(tmp_path):
@@ -62,7 +62,7 @@ def test_each_level_of_escalation_comes_later(tmp_path):
 
 
 def test_an_empty_file_tells_nobody(tmp_path):
-    assert load(tmp_path, "# later\n").first("a", Severity.CRITICAL) == ()
+    assert load(tmp_path, "# later\n").first_channels("a", Severity.CRITICAL) == ()
 
 
 def test_addresses_do_not_print(tmp_path):

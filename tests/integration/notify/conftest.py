@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from notify.dispatch import Dispatcher
+from notify.dispatcher import Dispatcher
+from notify.enqueue import enqueue_notices
 from notify.routing_file import load_routing
-from notify.tell import settle
 from receiver import receiving
 from running import query
 from store.admin.migrate import migrate
@@ -21,7 +21,7 @@ def receiver():
         yield receiver
 
 
-class Telling:
+class DispatcherHarness:
     """A dispatcher whose looks and time are those of the test."""
 
     def __init__(self, url, database, path):
@@ -31,26 +31,26 @@ class Telling:
     def route(self, **content):
         write_routing(self.path, **content)
 
-    def settle(self, *numbers):
+    def enqueue_notices(self, *numbers):
         """What the job of the queue does."""
         with self.database.connection() as connection:
-            settle(connection, [alert_id(number) for number in numbers], load_routing(self.path), self.clock())
+            enqueue_notices(connection, [alert_id(number) for number in numbers], load_routing(self.path), self.clock())
 
-    def look(self, **time):
+    def send_due(self, **time):
         """Let time pass, then send what is due."""
         self.clock.pass_(**time)
         with self.database.connection() as connection:
             due = due_channels(connection, self.clock())
         for channel in due:
-            self.dispatcher.serve_channel(channel, threading.Event())
+            self.dispatcher.send_due_notices(channel, threading.Event())
 
-    def raised(self, *numbers, **more):
+    def raise_alerts(self, *numbers, **more):
         raise_alerts(self.url, numbers, at=self.clock(), hand_in=False, **more)
-        self.settle(*numbers)
+        self.enqueue_notices(*numbers)
 
-    def ended(self, *numbers):
+    def end_alerts(self, *numbers):
         end_alerts(self.url, numbers, at=self.clock(), hand_in=False)
-        self.settle(*numbers)
+        self.enqueue_notices(*numbers)
 
     def states(self):
         rows = query(
@@ -60,28 +60,28 @@ class Telling:
 
 
 @pytest.fixture
-def telling(database_url, tmp_path):
+def harness(database_url, tmp_path):
     migrate(database_url)
     database = Database(database_url, application_name="test")
-    yield Telling(database_url, database, tmp_path / "notify.yaml")
+    yield DispatcherHarness(database_url, database, tmp_path / "notify.yaml")
     database.close()
 
 
 @pytest.fixture
-def program(telling, receiver):
+def program(harness, receiver):
     """One contact that is a program, told of everything."""
-    telling.route(
+    harness.route(
         contacts=[{"name": "平台", "channels": {"webhook": f"{receiver.url}/hook"}}],
         routes=[{"severity": "info", "to": "平台"}],
     )
-    return telling
+    return harness
 
 
 @pytest.fixture
-def manager(telling, receiver):
+def manager(harness, receiver):
     """One contact with a WeCom robot, told of everything."""
-    telling.route(
+    harness.route(
         contacts=[{"name": "王经理", "channels": {"wecom": f"{receiver.url}/send?key=1"}}],
         routes=[{"severity": "info", "to": ["王经理"]}],
     )
-    return telling
+    return harness

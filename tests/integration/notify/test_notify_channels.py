@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from notify.by_apprise import send_by_apprise
+from notify.apprise_channel import send_by_apprise
 from notify.errors import RefusedError, TemporarilyRefusedError
-from notify.post import post_json
-from notify.robots import send_dingtalk, send_feishu, send_wecom
+from notify.group_robots import send_dingtalk, send_feishu, send_wecom
+from notify.http_post import post_json
 from receiver import Answer, mail_server
 from telling import NOON
 
@@ -99,7 +99,7 @@ def test_an_answer_that_no_repetition_will_change_is_final(receiver, status):
 
 
 def test_a_receiver_that_says_nothing_is_not_waited_for_without_end(receiver, monkeypatch):
-    monkeypatch.setattr("notify.post._TIMEOUT_S", 0.5)
+    monkeypatch.setattr("notify.http_post._TIMEOUT_S", 0.5)
     receiver.usual = Answer(after_s=3)
     began = time.monotonic()
     with pytest.raises(TemporarilyRefusedError, match="no answer"):

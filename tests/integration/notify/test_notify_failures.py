@@ -7,7 +7,7 @@ from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
-from notify.backoff import MOST_ATTEMPTS
+from notify.backoff import MAX_ATTEMPTS
 from receiver import Answer
 from rules.language.loader import load_rules
 from running import eventually, query
@@ -29,121 +29,121 @@ def with_fallback(receiver, broken):
     }
 
 
-def test_a_notice_that_is_refused_for_ever_goes_to_the_fallback(telling, receiver):
-    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+def test_a_notice_that_is_refused_for_ever_goes_to_the_fallback(harness, receiver):
+    harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     receiver.answers = [Answer(401)]
-    telling.raised(1, severity="major")
-    telling.look(seconds=5)
-    telling.look(seconds=1)
+    harness.raise_alerts(1, severity="major")
+    harness.send_due(seconds=5)
+    harness.send_due(seconds=1)
     assert receiver.paths() == ["/help"]
     assert "发送失败" in receiver.words()[0]
-    assert telling.states() == [("乙/wecom", "fallback", 1, "sent", 1), ("甲/webhook", "raised", 1, "dead", 1)]
+    assert harness.states() == [("乙/wecom", "fallback", 1, "sent", 1), ("甲/webhook", "raised", 1, "dead", 1)]
 
 
-def test_after_the_last_attempt_a_notice_is_dead_and_its_address_is_nowhere(telling, receiver):
-    telling.route(**with_fallback(receiver, "http://127.0.0.1:9/s3cret"))
-    telling.raised(1, severity="major")
-    for _ in range(MOST_ATTEMPTS):
+def test_after_the_last_attempt_a_notice_is_dead_and_its_address_is_nowhere(harness, receiver):
+    harness.route(**with_fallback(receiver, "http://127.0.0.1:9/s3cret"))
+    harness.raise_alerts(1, severity="major")
+    for _ in range(MAX_ATTEMPTS):
         assert receiver.accepted == []
-        telling.look(minutes=6)
-    telling.look(seconds=1)
+        harness.send_due(minutes=6)
+    harness.send_due(seconds=1)
     assert receiver.paths() == ["/help"]
-    rows = query(telling.url, "SELECT state, attempts, last_error FROM notice ORDER BY id")
-    assert rows[0] == ("dead", MOST_ATTEMPTS, "can't connect")
+    rows = query(harness.url, "SELECT state, attempts, last_error FROM notice ORDER BY id")
+    assert rows[0] == ("dead", MAX_ATTEMPTS, "can't connect")
 
 
-def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(telling, receiver):
-    telling.route(**with_fallback(receiver, "http://127.0.0.1:9"))
-    telling.raised(1)
+def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(harness, receiver):
+    harness.route(**with_fallback(receiver, "http://127.0.0.1:9"))
+    harness.raise_alerts(1)
     for _ in range(4):
-        telling.look(minutes=1)
+        harness.send_due(minutes=1)
     assert receiver.paths() == ["/help"]
-    assert telling.states()[1] == ("甲/webhook", "raised", 1, "queued", 1)
+    assert harness.states()[1] == ("甲/webhook", "raised", 1, "queued", 1)
 
 
-def test_what_could_not_be_delivered_is_an_alert_of_our_own_for_an_hour(telling, receiver):
-    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+def test_what_could_not_be_delivered_is_an_alert_of_our_own_for_an_hour(harness, receiver):
+    harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     receiver.answers = [Answer(401)]
-    telling.raised(1, severity="major")
-    telling.look(seconds=5)
+    harness.raise_alerts(1, severity="major")
+    harness.send_due(seconds=5)
     partition, judged = Partition(0, 1), []
-    with telling.database.connection() as connection:
-        evaluation = Evaluation(load_rules(rules_folder(None)), RegistryCache(partition), partition, telling.clock())
+    with harness.database.connection() as connection:
+        evaluation = Evaluation(load_rules(rules_folder(None)), RegistryCache(partition), partition, harness.clock())
         for minutes in (0, 58, 2, 1):
-            telling.clock.pass_(minutes=minutes)
-            judged += evaluation.tick(connection, telling.clock(), caught_up=True)
+            harness.clock.pass_(minutes=minutes)
+            judged += evaluation.tick(connection, harness.clock(), caught_up=True)
     assert [(each.rule, each.to_phase) for each in judged] == [
         ("notices_undelivered", "active"), ("notices_undelivered", "normal"),
     ]  # fmt: skip
 
 
-def test_what_is_dead_is_sent_again_on_request_where_it_is_still_open(telling, receiver):
-    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+def test_what_is_dead_is_sent_again_on_request_where_it_is_still_open(harness, receiver):
+    harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     receiver.answers = [Answer(401)]
-    telling.raised(1, 2, severity="major")
-    telling.look(seconds=5)
-    end_alerts(telling.url, [2], at=telling.clock(), hand_in=False)
-    with telling.database.connection() as connection:
-        assert requeue_dead(connection, telling.clock()) == 1
-    telling.look(seconds=1)
+    harness.raise_alerts(1, 2, severity="major")
+    harness.send_due(seconds=5)
+    end_alerts(harness.url, [2], at=harness.clock(), hand_in=False)
+    with harness.database.connection() as connection:
+        assert requeue_dead(connection, harness.clock()) == 1
+    harness.send_due(seconds=1)
     assert sorted(receiver.paths()) == ["/help", "/hook"]
 
 
-def test_what_waited_for_a_contact_that_is_gone_goes_to_those_who_are_there_now(telling, receiver):
-    telling.route(**with_fallback(receiver, f"{receiver.url}/hook"))
-    telling.raised(1, severity="major")
-    telling.route(contacts=[{"name": "丙", "channels": {"wecom": f"{receiver.url}/new"}}], routes=[{"to": "丙"}])
-    telling.look(seconds=5)
-    telling.look(seconds=5)
+def test_what_waited_for_a_contact_that_is_gone_goes_to_those_who_are_there_now(harness, receiver):
+    harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
+    harness.raise_alerts(1, severity="major")
+    harness.route(contacts=[{"name": "丙", "channels": {"wecom": f"{receiver.url}/new"}}], routes=[{"to": "丙"}])
+    harness.send_due(seconds=5)
+    harness.send_due(seconds=5)
     assert receiver.paths() == ["/new"]
-    assert telling.states() == [("丙/wecom", "raised", 1, "sent", 1), ("甲/webhook", "raised", 1, "dropped", 1)]
+    assert harness.states() == [("丙/wecom", "raised", 1, "sent", 1), ("甲/webhook", "raised", 1, "dropped", 1)]
 
 
 def test_a_receiver_that_fails_is_tried_again_and_what_it_missed_arrives_once(program, receiver):
     receiver.answers = [UNAVAILABLE, UNAVAILABLE]
-    program.raised(1)
-    program.look()
-    program.look(seconds=1)
+    program.raise_alerts(1)
+    program.send_due()
+    program.send_due(seconds=1)
     assert len(receiver.requests) == 1
-    program.look(seconds=5)
-    program.look(seconds=10)
-    program.look(hours=1)
+    program.send_due(seconds=5)
+    program.send_due(seconds=10)
+    program.send_due(hours=1)
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
     assert len(receiver.requests) == 3
 
 
 def test_a_receiver_that_asks_for_patience_is_left_alone_for_so_long(program, receiver):
     receiver.answers = [Answer(429, headers=(("Retry-After", "90"),))]
-    program.raised(1)
-    program.look()
-    program.look(seconds=80)
+    program.raise_alerts(1)
+    program.send_due()
+    program.send_due(seconds=80)
     assert len(receiver.requests) == 1
-    program.look(seconds=11)
+    program.send_due(seconds=11)
     assert len(receiver.accepted) == 1
 
 
 def test_a_robot_that_refuses_with_a_code_has_not_been_told(manager, receiver):
     receiver.answers = [Answer(body=b'{"errcode": 45009, "errmsg": "api freq out of limit"}')]
-    manager.raised(1)
-    manager.look()
-    manager.look(seconds=50)
+    manager.raise_alerts(1)
+    manager.send_due()
+    manager.send_due(seconds=50)
     assert len(receiver.requests) == 1
-    manager.look(seconds=11)
+    manager.send_due(seconds=11)
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1)]
 
 
 def test_a_database_that_is_away_when_a_message_was_accepted_makes_no_second_one(manager, receiver):
-    manager.raised(1)
+    manager.raise_alerts(1)
     receiver.answers = [Answer(after_s=1)]
-    looking = threading.Thread(target=manager.look, daemon=True)
-    looking.start()
+    sending = threading.Thread(target=manager.send_due, daemon=True)
+    sending.start()
     eventually(lambda: receiver.requests)
     with connect(manager.url, application_name="test") as connection:
         connection.execute("ALTER TABLE notice_message RENAME TO away")
         connection.commit()
         time.sleep(3)
         connection.execute("ALTER TABLE away RENAME TO notice_message")
-    looking.join(20)
+    sending.join(20)
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1)]
-    manager.look(hours=1)
+    manager.send_due(hours=1)
     assert len(receiver.requests) == 1

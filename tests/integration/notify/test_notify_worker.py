@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notify.plan import MOST_IN_WINDOW, MOST_TO_A_PROGRAM
+from notify.plan import MAX_IN_WINDOW, MAX_PER_WEBHOOK
 from receiver import Answer, mail_server, receiving
 from running import eventually, query
 from store.admin.migrate import migrate
@@ -178,8 +178,8 @@ def test_a_storm_through_kills_reaches_a_program_completely_and_a_person_in_a_fe
                     eventually(lambda: len(fingerprints(program)) == alerts, timeout_s=60)
                     eventually(lambda: query(url, _LEFT) == [(0,)])
         told = fingerprints(program)
-        assert sum(told.values()) - alerts <= kills * MOST_TO_A_PROGRAM
-        assert len(person.accepted) <= MOST_IN_WINDOW
+        assert sum(told.values()) - alerts <= kills * MAX_PER_WEBHOOK
+        assert len(person.accepted) <= MAX_IN_WINDOW
     states = dict(query(url, "SELECT state, count(*) FROM notice WHERE channel = '王经理/wecom' GROUP BY state"))
     assert sum(states.values()) == alerts
     assert states.keys() <= {"sent", "queued"}

@@ -15,15 +15,15 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from notify.errors import RefusedError, TemporarilyRefusedError
-from notify.post import post_json
+from notify.http_post import post_json
 
 # Too many in a minute: more than 20 for WeCom and for DingTalk (which says it in two ways), 100 for Feishu.
-_TOO_MANY = frozenset({45009, 130101, 410100, 11232})
+_RATE_LIMIT_CODES = frozenset({45009, 130101, 410100, 11232})
 # What only a person can mend, so that a repetition is a waste of the time in which somebody else could be told.
 # WeCom: no such robot, or a message that it can't read.
 # DingTalk: keyword, signature or sender's address wrong; no such token or robot; stopped; group gone; unsafe text.
 # Feishu: no such robot; signature, sender's address or keyword wrong.
-_FOR_EVER = frozenset(
+_PERMANENT_CODES = frozenset(
     {93000}
     | {310000, 300001, 300005, 400101, 400106, 400102, 400013, 430101, 430102, 430104}
     | {19001, 19021, 19022, 19024}
@@ -36,26 +36,26 @@ _OTHER_BYTES = 18_000
 def send_wecom(url: str, body: str) -> None:
     """Send markdown to a WeCom group."""
     content = {"msgtype": "markdown", "markdown": {"content": cut(body, _WECOM_BYTES)}}
-    _check(post_json(url, content), "errcode", "errmsg")
+    _check_reply(post_json(url, content), "errcode", "errmsg")
 
 
 def send_dingtalk(url: str, secret: str, title: str, body: str, now: datetime) -> None:
     """Send markdown to a DingTalk group, signed where the robot has a secret."""
     stamp = str(round(now.timestamp() * 1000))
-    signed = {"timestamp": stamp, "sign": _sign(secret.encode(), f"{stamp}\n{secret}".encode())} if secret else None
+    signature = {"timestamp": stamp, "sign": _sign(secret.encode(), f"{stamp}\n{secret}".encode())} if secret else None
     content = {"msgtype": "markdown", "markdown": {"title": title, "text": cut(body, _OTHER_BYTES)}}
-    _check(post_json(url, content, signed), "errcode", "errmsg")
+    _check_reply(post_json(url, content, signature), "errcode", "errmsg")
 
 
 def send_feishu(url: str, secret: str, header: Mapping[str, object], body: str, now: datetime) -> None:
     """Send a card to a Feishu group, signed where the robot has a secret."""
     stamp = str(round(now.timestamp()))
-    signed = {"timestamp": stamp, "sign": _sign(f"{stamp}\n{secret}".encode(), b"")} if secret else {}
+    signature = {"timestamp": stamp, "sign": _sign(f"{stamp}\n{secret}".encode(), b"")} if secret else {}
     card = {
         "header": header,
         "elements": [{"tag": "div", "text": {"tag": "lark_md", "content": cut(body, _OTHER_BYTES)}}],
     }
-    _check(post_json(url, {**signed, "msg_type": "interactive", "card": card}), "code", "msg")
+    _check_reply(post_json(url, {**signature, "msg_type": "interactive", "card": card}), "code", "msg")
 
 
 def cut(text: str, size: int) -> str:
@@ -69,7 +69,7 @@ def _sign(key: bytes, text: bytes) -> str:
     return base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
 
 
-def _check(answer: bytes, code_key: str, message_key: str) -> None:
+def _check_reply(answer: bytes, code_key: str, message_key: str) -> None:
     """Look into an answer that HTTP calls a success.
 
     Raises:
@@ -77,14 +77,14 @@ def _check(answer: bytes, code_key: str, message_key: str) -> None:
         TemporarilyRefusedError: it says no, or is no answer of a robot.
     """
     try:
-        told = json.loads(answer)
+        reply = json.loads(answer)
     except ValueError:
-        told = None
-    if not isinstance(told, Mapping) or not isinstance(told.get(code_key), int):
+        reply = None
+    if not isinstance(reply, Mapping) or not isinstance(reply.get(code_key), int):
         raise TemporarilyRefusedError("the answer is not that of a robot")
-    code = told[code_key]
+    code = reply[code_key]
     if code:
-        said = f"{code}: {cut(str(told.get(message_key, '')), 200)}"
-        if code in _FOR_EVER:
-            raise RefusedError(said)
-        raise TemporarilyRefusedError(said, _MINUTE_S if code in _TOO_MANY else None)
+        reason = f"{code}: {cut(str(reply.get(message_key, '')), 200)}"
+        if code in _PERMANENT_CODES:
+            raise RefusedError(reason)
+        raise TemporarilyRefusedError(reason, _MINUTE_S if code in _RATE_LIMIT_CODES else None)

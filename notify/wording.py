@@ -5,23 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from notify.plan import Form, Message
-from notify.routing import CITY, RANK
+from notify.routing import CITY, RANK, ChannelKind
 from rules.model.duration import in_chinese
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Severity
 from store.notices.notices import ToldAlert
 from store.registry.registry import compose_place
 
-_LINES = 10
+_MAX_LINES = 10
 _PLATFORM = "平台"
+# What a robot would read as markup, as characters that look the same.
+_PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "［", "]": "］", "\n": " "})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One alert: where, what, since when. `label` is for where it stands among alerts of other causes.
 
-    `state` says that it is over or that somebody is on it, `lasted` for how long it has gone on; both may be empty.
+    `state` says that it is ended or that somebody is on it, `duration` for how long it has gone on; both may be empty.
     """
 
     label: str
@@ -29,7 +33,7 @@ class Entry:
     device: str
     message: str
     since: str
-    lasted: str
+    duration: str
     state: str
 
 
@@ -41,27 +45,27 @@ class Tally:
     community: str
     title: str
     count: int
-    over: int
+    ended: int
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """A message in words; `remark` says why it comes now or to this person, `more` how many lines are left out.
+class MessageContent:
+    """A message in words; `remark` says why it comes now or to this person, `omitted` how many lines are left out.
 
     A few alerts are told one by one, `entries`; many of several causes are counted, `tallies`.
     """
 
     heading: str
     severity: Severity
-    over: bool
+    ended: bool
     remark: str
     entries: tuple[Entry, ...]
     tallies: tuple[Tally, ...]
-    more: int
+    omitted: int
     advice: str
 
 
-def tell(message: Message, alerts: Sequence[ToldAlert], now: datetime) -> Story:
+def compose_content(message: Message, alerts: Sequence[ToldAlert], now: datetime) -> MessageContent:
     """Put a message into words.
 
     Args:
@@ -69,36 +73,36 @@ def tell(message: Message, alerts: Sequence[ToldAlert], now: datetime) -> Story:
         alerts: All alerts of the notices.
         now: The time, for how long something has lasted.
     """
-    worst = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
-    over = all(alert.process == "ended" for alert in alerts)
+    severity = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
+    ended = all(alert.process == "ended" for alert in alerts)
     grouped = message.form is Form.GROUP
-    listed = grouped or len(alerts) <= _LINES
-    shown = sorted(alerts, key=lambda alert: (alert.process == "ended", -RANK[Severity(alert.severity)]))
+    listed = grouped or len(alerts) <= _MAX_LINES
+    ordered = sorted(alerts, key=lambda alert: (alert.process == "ended", -RANK[Severity(alert.severity)]))
     tallies = () if listed else _tallies(alerts)
-    return Story(
-        heading=_group_heading(alerts, worst, over=over) if grouped else _digest_heading(message.form, alerts),
-        severity=worst,
-        over=over,
+    return MessageContent(
+        heading=_group_heading(alerts, severity, ended=ended) if grouped else _digest_heading(message.form, alerts),
+        severity=severity,
+        ended=ended,
         remark=_remark(message, alerts),
-        entries=tuple(_entry(alert, now, alone=grouped) for alert in shown[:_LINES]) if listed else (),
-        tallies=tallies[:_LINES],
-        more=max(0, (len(alerts) if listed else len(tallies)) - _LINES),
-        advice=shown[0].advice if grouped and not over else "",
+        entries=tuple(_entry(alert, now, alone=grouped) for alert in ordered[:_MAX_LINES]) if listed else (),
+        tallies=tallies[:_MAX_LINES],
+        omitted=max(0, (len(alerts) if listed else len(tallies)) - _MAX_LINES),
+        advice=ordered[0].advice if grouped and not ended else "",
     )
 
 
-def _group_heading(alerts: Sequence[ToldAlert], worst: Severity, *, over: bool) -> str:
+def _group_heading(alerts: Sequence[ToldAlert], severity: Severity, *, ended: bool) -> str:
     first = alerts[0]
-    mark = "恢复" if over else SEVERITY[worst]
-    where = _where(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
+    mark = "恢复" if ended else SEVERITY[severity]
+    where = _location(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
     return f"【{mark}】{first.title}{_simulated(alerts)} {where}".strip()
 
 
 def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
-    over = sum(alert.process == "ended" for alert in alerts)
+    ended = sum(alert.process == "ended" for alert in alerts)
     mark = "免打扰期间汇总" if form is Form.AFTER_QUIET else "汇总"
-    parts = [f"{len(alerts) - over} 条未恢复"] if over < len(alerts) else []
-    parts += [f"{over} 条已恢复"] if over else []
+    parts = [f"{len(alerts) - ended} 条未恢复"] if ended < len(alerts) else []
+    parts += [f"{ended} 条已恢复"] if ended else []
     return f"【{mark}】{'，'.join(parts)}{_simulated(alerts)}"
 
 
@@ -122,16 +126,16 @@ def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
     label = "" if alone else f"【{SEVERITY[alert.severity]}】{_community(alert)} "
     return Entry(
         label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
-        place=_where(alert),
+        place=_location(alert),
         device=alert.device,
         message=alert.message,
-        since=_clock(alert.opened_at, now),
-        lasted=_lasted(alert, now),
+        since=_local_time(alert.opened_at, now),
+        duration=_duration(alert, now),
         state=_state(alert),
     )
 
 
-def _lasted(alert: ToldAlert, now: datetime) -> str:
+def _duration(alert: ToldAlert, now: datetime) -> str:
     """How long it lasted; while it goes on, so many whole minutes, and empty in the first."""
     if alert.ended_at:
         return in_chinese(max(timedelta(), alert.ended_at - alert.opened_at))
@@ -148,16 +152,16 @@ def _state(alert: ToldAlert) -> str:
 def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
     """The causes, the gravest and most frequent first."""
     count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
-    over = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
+    ended = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
     order = sorted(count, key=lambda key: (-RANK[Severity(key[0])], -count[key], key))
-    return tuple(Tally(SEVERITY[k[0]], k[1], k[2], count[k], over[k]) for k in order)
+    return tuple(Tally(SEVERITY[k[0]], k[1], k[2], count[k], ended[k]) for k in order)
 
 
 def _simulated(alerts: Sequence[ToldAlert]) -> str:
     return "（模拟）" if all(alert.simulated for alert in alerts) else ""
 
 
-def _where(alert: ToldAlert) -> str:
+def _location(alert: ToldAlert) -> str:
     return f"{_community(alert)} {compose_place(alert.building, alert.unit, alert.room)}".strip()
 
 
@@ -165,7 +169,23 @@ def _community(alert: ToldAlert) -> str:
     return alert.community_name or alert.community or _PLATFORM
 
 
-def _clock(moment: datetime, now: datetime) -> str:
+def _local_time(moment: datetime, now: datetime) -> str:
     """The time of day, with the date unless it is today."""
     local, today = moment.astimezone(CITY), now.astimezone(CITY).date()
     return f"{local:%H:%M}" if local.date() == today else f"{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def render_body(kind: ChannelKind, content: MessageContent) -> str:
+    """The body of a message for this kind of channel."""
+    name = kind if kind in {ChannelKind.WECOM, ChannelKind.DINGTALK, ChannelKind.FEISHU} else "text"
+    return _TEMPLATES.get_template(f"{name}.jinja").render(content=content).strip()
+
+
+def _environment() -> Environment:
+    # It writes markdown and plain text, so there is no HTML to escape.
+    environment = Environment(loader=PackageLoader("notify"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
+    environment.filters["plain"] = lambda text: text.translate(_PLAIN)
+    return environment
+
+
+_TEMPLATES = _environment()

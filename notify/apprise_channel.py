@@ -15,17 +15,17 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
-class _Heard(logging.Handler):
+class _ThreadLog(logging.Handler):
     """Keeps what apprise says about the sending of one thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._thread = threading.get_ident()
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
-            self.said.append(record.getMessage())
+            self.lines.append(record.getMessage())
 
 
 def count_receivers(url: str) -> int:
@@ -41,21 +41,21 @@ def send_by_apprise(url: str, title: str, body: str) -> None:
         TemporarilyRefusedError: it was not accepted. apprise does not say whether it ever could be.
     """
     service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-    heard = _Heard()
-    _log.addHandler(heard)
+    thread_log = _ThreadLog()
+    _log.addHandler(thread_log)
     try:
         accepted = service is not None and service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
     finally:
-        _log.removeHandler(heard)
+        _log.removeHandler(thread_log)
     if not accepted:
-        raise TemporarilyRefusedError(_without_address("; ".join(heard.said), url) or "apprise could not deliver it")
+        raise TemporarilyRefusedError(_mask_address("; ".join(thread_log.lines), url) or "apprise could not deliver it")
 
 
-def _without_address(said: str, url: str) -> str:
+def _mask_address(text: str, url: str) -> str:
     """What apprise says, with stars for every part of the address: it names receivers and servers."""
     parts = urlsplit(url)
     values = [value for _, value in parse_qsl(parts.query)]
     words = {word for text in (parts.netloc, parts.path, *values) for word in re.split(r"[\s/@:,;]+", unquote(text))}
     for word in sorted(words, key=len, reverse=True):
-        said = said.replace(word, "***") if len(word) > 2 else said
-    return said
+        text = text.replace(word, "***") if len(word) > 2 else text
+    return text

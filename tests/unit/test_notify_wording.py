@@ -1,17 +1,16 @@
-"""What a person reads, in the words of every kind of channel."""
+"""The text that a person reads, in every kind of channel."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from notify.backoff import delay
+from notify.backoff import retry_delay
+from notify.group_robots import cut
+from notify.http_post import retry_after_s
 from notify.plan import Form, Message
-from notify.post import retry_after_s
-from notify.robots import cut
 from notify.routing import ChannelKind
-from notify.send import render
-from notify.story import tell
+from notify.wording import compose_content, render_body
 from store.notices.notices import DueNotice, ToldAlert
 
 NOW = datetime(2026, 11, 25, 4, 12, tzinfo=UTC)
@@ -39,14 +38,14 @@ def notice(number, kind="raised", n=1):
     )  # fmt: skip
 
 
-def words(kind, alerts, *, form=Form.GROUP, notices=()):
-    story = tell(Message(form, ("yg", "gas_leak"), True, tuple(notices) or (notice(1),)), alerts, NOW)
-    return f"{story.heading}\n{render(kind, story)}"
+def text_of(kind, alerts, *, form=Form.GROUP, notices=()):
+    content = compose_content(Message(form, ("yg", "gas_leak"), True, tuple(notices) or (notice(1),)), alerts, NOW)
+    return f"{content.heading}\n{render_body(kind, content)}"
 
 
 @every_kind
 def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
-    text = words(kind, [alert(1)])
+    text = text_of(kind, [alert(1)])
     for part in (
         "【紧急】",
         "阳光小区 3号楼 2单元 101",
@@ -60,14 +59,14 @@ def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
 
 @every_kind
 def test_in_the_first_minute_nothing_has_lasted_yet(kind):
-    text = words(kind, [alert(1, opened_at=NOW - timedelta(seconds=4))])
+    text = text_of(kind, [alert(1, opened_at=NOW - timedelta(seconds=4))])
     assert "12:11" in text
     assert "持续" not in text
 
 
 @every_kind
 def test_a_recovery_says_how_long_it_lasted_and_asks_for_nothing(kind):
-    text = words(kind, [alert(1, process="ended", ended_at=NOW)])
+    text = text_of(kind, [alert(1, process="ended", ended_at=NOW)])
     assert "【恢复】" in text
     assert "持续 12 分钟" in text
     assert "关阀" not in text
@@ -76,7 +75,7 @@ def test_a_recovery_says_how_long_it_lasted_and_asks_for_nothing(kind):
 
 @every_kind
 def test_alerts_of_one_cause_are_listed_up_to_ten(kind):
-    text = words(kind, [alert(number) for number in range(1, 13)])
+    text = text_of(kind, [alert(number) for number in range(1, 13)])
     assert "阳光小区 12 处" in text
     assert "gas-10：" in text
     assert "gas-11：" not in text
@@ -89,7 +88,7 @@ def test_a_digest_counts_by_cause_the_gravest_first(kind):
         alert(n, severity="warning", title="没有数据", process="ended" if n < 5 else "active") for n in range(1, 30)
     ]
     alerts += [alert(n, severity="major", title="闸杆卡住") for n in range(30, 33)]
-    text = words(kind, alerts, form=Form.DIGEST)
+    text = text_of(kind, alerts, form=Form.DIGEST)
     assert "【汇总】28 条未恢复，4 条已恢复" in text
     assert text.index("闸杆卡住") < text.index("没有数据")
     assert "（4 条已恢复）" in text
@@ -97,7 +96,7 @@ def test_a_digest_counts_by_cause_the_gravest_first(kind):
 
 @every_kind
 def test_a_short_summary_lists_its_alerts(kind):
-    text = words(kind, [alert(1), alert(2, attention="assigned", assignee="张师傅")], form=Form.AFTER_QUIET)
+    text = text_of(kind, [alert(1), alert(2, attention="assigned", assignee="张师傅")], form=Form.AFTER_QUIET)
     assert "【免打扰期间汇总】" in text
     assert "【紧急】阳光小区" in text
     assert "已有人处理：张师傅" in text
@@ -105,28 +104,28 @@ def test_a_short_summary_lists_its_alerts(kind):
 
 @every_kind
 def test_an_escalation_and_a_fallback_say_why_they_come_to_this_person(kind):
-    assert "升级通知到您（第 2 级）" in words(kind, [alert(1)], notices=[notice(1, "escalated", 2)])
-    assert "发送失败，改为通知到您" in words(kind, [alert(1)], notices=[notice(1, "fallback")])
+    assert "升级通知到您（第 2 级）" in text_of(kind, [alert(1)], notices=[notice(1, "escalated", 2)])
+    assert "发送失败，改为通知到您" in text_of(kind, [alert(1)], notices=[notice(1, "fallback")])
 
 
 @every_kind
 def test_an_alert_that_chatters_says_that_no_more_will_come(kind):
-    assert "不再逐次通知" in words(kind, [alert(1, chattering=True)])
+    assert "不再逐次通知" in text_of(kind, [alert(1, chattering=True)])
 
 
 @every_kind
 def test_what_is_simulated_says_so(kind):
-    assert "（模拟）" in words(kind, [alert(1, simulated=True)])
-    assert "（模拟）" in words(kind, [alert(1), alert(2, simulated=True)], form=Form.DIGEST)
+    assert "（模拟）" in text_of(kind, [alert(1, simulated=True)])
+    assert "（模拟）" in text_of(kind, [alert(1), alert(2, simulated=True)], form=Form.DIGEST)
 
 
 @pytest.mark.parametrize("kind", PEOPLE[:3])
 def test_a_name_cannot_smuggle_markup_into_a_robots_message(kind):
-    text = words(kind, [alert(1, message='<font color="info">已恢复</font> [点我](https://evil.example)')])
+    text = text_of(kind, [alert(1, message='<font color="info">已恢复</font> [点我](https://evil.example)')])
     assert '<font color="info">已恢复' not in text
     assert "[点我]" not in text
     named = alert(2, community_name="[点我](https://evil.example)")
-    listed = words(kind, [alert(1), named], form=Form.AFTER_QUIET).partition("\n")[2]
+    listed = text_of(kind, [alert(1), named], form=Form.AFTER_QUIET).partition("\n")[2]
     assert "[点我]" not in listed
 
 
@@ -137,10 +136,10 @@ def test_a_message_is_cut_at_a_character_and_says_so():
 
 
 def test_a_channel_is_left_alone_for_longer_and_longer_and_as_long_as_it_asks():
-    assert [delay(failures, None, 1.0).total_seconds() for failures in (1, 2, 3, 20)] == [5, 10, 20, 300]
-    assert delay(1, None, 0.0).total_seconds() == 2.5
-    assert delay(1, 90.0, 0.5).total_seconds() == 90
-    assert delay(1, 1e9, 0.5).total_seconds() == 3600
+    assert [retry_delay(failures, None, 1.0).total_seconds() for failures in (1, 2, 3, 20)] == [5, 10, 20, 300]
+    assert retry_delay(1, None, 0.0).total_seconds() == 2.5
+    assert retry_delay(1, 90.0, 0.5).total_seconds() == 90
+    assert retry_delay(1, 1e9, 0.5).total_seconds() == 3600
 
 
 @pytest.mark.parametrize(

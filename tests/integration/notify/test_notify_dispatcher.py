@@ -17,8 +17,8 @@ from telling import NOON, alert_id, end_alerts, raise_alerts
 
 
 def test_a_webhook_gets_what_alertmanager_would_send(program, receiver):
-    program.raised(1)
-    program.look()
+    program.raise_alerts(1)
+    program.send_due()
     (request,) = receiver.accepted
     assert request.path == "/hook"
     content = request.content
@@ -34,44 +34,44 @@ def test_a_webhook_gets_what_alertmanager_would_send(program, receiver):
 
 
 def test_an_alert_is_told_once_however_often_its_job_runs(program, receiver):
-    program.raised(1)
-    program.settle(1, 1)
-    program.look()
-    program.settle(1)
-    program.look(hours=1)
+    program.raise_alerts(1)
+    program.enqueue_notices(1, 1)
+    program.send_due()
+    program.enqueue_notices(1)
+    program.send_due(hours=1)
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
 
 
 def test_the_end_is_told_to_whoever_was_told_of_the_beginning(program, receiver):
-    program.raised(1)
-    program.look()
+    program.raise_alerts(1)
+    program.send_due()
     program.clock.pass_(minutes=1)
-    program.ended(1)
-    program.look(seconds=5)
+    program.end_alerts(1)
+    program.send_due(seconds=5)
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing"), (alert_id(1).hex[:16], "resolved")]
 
 
 def test_what_is_over_before_it_could_be_told_is_told_once_as_over(manager, receiver):
-    manager.raised(1, severity="warning")
+    manager.raise_alerts(1, severity="warning")
     manager.clock.pass_(seconds=2)
-    manager.ended(1)
-    manager.look(seconds=3)
-    manager.look(hours=1)
+    manager.end_alerts(1)
+    manager.send_due(seconds=3)
+    manager.send_due(hours=1)
     (text,) = receiver.words()
     assert "恢复" in text
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1), ("王经理/wecom", "resolved", 1, "sent", 1)]
 
 
 def test_what_is_told_as_over_while_its_end_is_being_settled_is_not_told_again(manager, receiver):
-    manager.raised(1)
+    manager.raise_alerts(1)
     end_alerts(manager.url, [1], at=manager.clock(), hand_in=False)
     receiver.answers = [Answer(after_s=1)]
-    looking = threading.Thread(target=manager.look, daemon=True)
-    looking.start()
+    sending = threading.Thread(target=manager.send_due, daemon=True)
+    sending.start()
     eventually(lambda: receiver.requests)
-    manager.settle(1)
-    looking.join(20)
-    manager.look(hours=1)
+    manager.enqueue_notices(1)
+    sending.join(20)
+    manager.send_due(hours=1)
     (text,) = receiver.words()
     assert "恢复" in text
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1), ("王经理/wecom", "resolved", 1, "dropped", 1)]
@@ -80,15 +80,15 @@ def test_what_is_told_as_over_while_its_end_is_being_settled_is_not_told_again(m
 def test_an_alert_about_a_building_names_it(manager, receiver):
     raise_alerts(manager.url, [1], at=manager.clock(), hand_in=False)
     query(manager.url, "UPDATE alert SET building = '3' RETURNING 1")
-    manager.settle(1)
-    manager.look()
+    manager.enqueue_notices(1)
+    manager.send_due()
     (text,) = receiver.words()
     assert "阳光小区 3号楼" in text
 
 
 def test_a_person_reads_what_where_since_when_and_what_to_do(manager, receiver):
-    manager.raised(1)
-    manager.look(minutes=2)
+    manager.raise_alerts(1)
+    manager.send_due(minutes=2)
     (text,) = receiver.words()
     assert "【紧急】检测到燃气泄漏 阳光小区" in text
     assert "12:00 开始，已持续 2 分钟" in text
@@ -97,33 +97,33 @@ def test_a_person_reads_what_where_since_when_and_what_to_do(manager, receiver):
 
 def test_a_storm_is_a_few_messages_and_one_digest_that_counts_everything(manager, receiver):
     for rule in range(15):
-        manager.raised(*range(rule * 10 + 1, rule * 10 + 11), rule=f"rule_{rule}", severity="major")
-    manager.look(seconds=5)
+        manager.raise_alerts(*range(rule * 10 + 1, rule * 10 + 11), rule=f"rule_{rule}", severity="major")
+    manager.send_due(seconds=5)
     (text,) = receiver.words()
     assert "【汇总】150 条未恢复" in text
-    manager.raised(200, rule="late", severity="major")
-    manager.look(minutes=9)
+    manager.raise_alerts(200, rule="late", severity="major")
+    manager.send_due(minutes=9)
     assert len(receiver.accepted) == 1
-    manager.look(minutes=1)
+    manager.send_due(minutes=1)
     assert len(receiver.accepted) == 2
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 151)]
 
 
-def test_what_came_in_quiet_hours_is_one_summary_in_the_morning(telling, receiver):
-    telling.route(
+def test_what_came_in_quiet_hours_is_one_summary_in_the_morning(harness, receiver):
+    harness.route(
         contacts=[{"name": "王经理", "channels": {"wecom": receiver.url}, "quiet_hours": "22:00-07:00"}],
         routes=[{"to": "王经理"}],
     )
-    telling.clock.pass_(hours=12)
-    telling.raised(1, rule="one", severity="major")
-    telling.raised(2, rule="two", severity="major")
-    telling.raised(3, rule="three", severity="critical")
-    telling.look(seconds=5)
+    harness.clock.pass_(hours=12)
+    harness.raise_alerts(1, rule="one", severity="major")
+    harness.raise_alerts(2, rule="two", severity="major")
+    harness.raise_alerts(3, rule="three", severity="critical")
+    harness.send_due(seconds=5)
     (text,) = receiver.words()
     assert "紧急" in text
-    telling.look(hours=6)
+    harness.send_due(hours=6)
     assert len(receiver.accepted) == 1
-    telling.look(hours=1)
+    harness.send_due(hours=1)
     assert "【免打扰期间汇总】2 条未恢复" in receiver.words()[1]
 
 
@@ -137,53 +137,53 @@ def escalating(receiver):
 PEOPLE = (("值班", "duty"), ("经理", "manager"), ("街道", "street"))
 
 
-def test_an_alert_that_nobody_acknowledges_goes_up_level_by_level(telling, receiver):
-    telling.route(**escalating(receiver))
-    telling.raised(1)
-    telling.look()
-    telling.look(minutes=4)
+def test_an_alert_that_nobody_acknowledges_goes_up_level_by_level(harness, receiver):
+    harness.route(**escalating(receiver))
+    harness.raise_alerts(1)
+    harness.send_due()
+    harness.send_due(minutes=4)
     assert receiver.paths() == ["/duty"]
-    telling.look(minutes=1)
+    harness.send_due(minutes=1)
     assert receiver.paths() == ["/duty", "/manager"]
     assert "没有确认" in receiver.words()[1]
-    telling.look(minutes=5)
+    harness.send_due(minutes=5)
     assert receiver.paths() == ["/duty", "/manager", "/street"]
-    telling.ended(1)
-    telling.look(seconds=30)
+    harness.end_alerts(1)
+    harness.send_due(seconds=30)
     assert sorted(receiver.paths()[3:]) == ["/duty", "/manager", "/street"]
 
 
-def test_an_alert_that_becomes_critical_goes_up_as_soon_as_a_critical_one_would(telling, receiver):
-    telling.route(**escalating(receiver))
-    telling.raised(1, severity="major")
-    telling.look(seconds=5)
-    query(telling.url, "UPDATE alert SET severity = 'critical' RETURNING 1")
-    telling.settle(1)
-    telling.look(seconds=30)
-    telling.look(minutes=5)
+def test_an_alert_that_becomes_critical_goes_up_as_soon_as_a_critical_one_would(harness, receiver):
+    harness.route(**escalating(receiver))
+    harness.raise_alerts(1, severity="major")
+    harness.send_due(seconds=5)
+    query(harness.url, "UPDATE alert SET severity = 'critical' RETURNING 1")
+    harness.enqueue_notices(1)
+    harness.send_due(seconds=30)
+    harness.send_due(minutes=5)
     assert receiver.paths() == ["/duty", "/duty", "/manager"]
 
 
-def test_an_escalation_reaches_whoever_has_taken_the_place_of_somebody_who_is_gone(telling, receiver):
-    telling.route(**escalating(receiver))
-    telling.raised(1)
-    telling.look()
+def test_an_escalation_reaches_whoever_has_taken_the_place_of_somebody_who_is_gone(harness, receiver):
+    harness.route(**escalating(receiver))
+    harness.raise_alerts(1)
+    harness.send_due()
     people = [each for each in escalating(receiver)["contacts"] if each["name"] != "经理"]
     successor = {"name": "新经理", "channels": {"wecom": f"{receiver.url}/successor"}}
-    telling.route(contacts=[*people, successor], routes=[{"to": "值班", "escalate": ["新经理", "街道"]}])
-    telling.look(minutes=5)
-    telling.look(minutes=5)
+    harness.route(contacts=[*people, successor], routes=[{"to": "值班", "escalate": ["新经理", "街道"]}])
+    harness.send_due(minutes=5)
+    harness.send_due(minutes=5)
     assert sorted(receiver.paths()) == ["/duty", "/street", "/successor"]
 
 
-def test_an_alert_that_somebody_acknowledges_goes_no_further(telling, receiver):
-    telling.route(**escalating(receiver))
-    telling.raised(1)
-    telling.look()
-    query(telling.url, "UPDATE alert SET attention = 'acknowledged' RETURNING 1")
-    telling.look(hours=1)
-    telling.ended(1)
-    telling.look(seconds=30)
+def test_an_alert_that_somebody_acknowledges_goes_no_further(harness, receiver):
+    harness.route(**escalating(receiver))
+    harness.raise_alerts(1)
+    harness.send_due()
+    query(harness.url, "UPDATE alert SET attention = 'acknowledged' RETURNING 1")
+    harness.send_due(hours=1)
+    harness.end_alerts(1)
+    harness.send_due(seconds=30)
     assert receiver.paths() == ["/duty", "/duty"]
 
 
@@ -193,12 +193,12 @@ def test_a_suppressed_alert_is_told_when_that_ends_and_not_if_it_is_over_by_then
         lock_transitions(connection)
         until = program.clock() + timedelta(minutes=10)
         suppress(connection, [alert_id(1), alert_id(2)], CauseName.MAINTENANCE, since=program.clock(), until=until)
-    program.settle(1, 2)
-    program.look(seconds=5)
-    program.look(minutes=5)
-    program.ended(2)
-    program.look(minutes=5)
-    program.look(minutes=1)
+    program.enqueue_notices(1, 2)
+    program.send_due(seconds=5)
+    program.send_due(minutes=5)
+    program.end_alerts(2)
+    program.send_due(minutes=5)
+    program.send_due(minutes=1)
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
     assert program.states() == [
         ("平台/webhook", "raised", 1, "dropped", 1), ("平台/webhook", "raised", 1, "sent", 1),
@@ -206,46 +206,46 @@ def test_a_suppressed_alert_is_told_when_that_ends_and_not_if_it_is_over_by_then
     ]  # fmt: skip
 
 
-def test_the_job_is_in_the_transaction_of_its_alert(telling):
-    register(telling.url, "yangguang", [("w1", "water_meter")])
+def test_the_job_is_in_the_transaction_of_its_alert(harness):
+    register(harness.url, "yangguang", [("w1", "water_meter")])
     partition = Partition(0, 1)
     jobs = "SELECT args -> 'alerts' = (SELECT jsonb_agg(id) FROM alert) FROM procrastinate_jobs"
     for undone in (True, False):
-        with telling.database.connection() as connection:
+        with harness.database.connection() as connection:
             devices = RegistryCache(partition)
             devices.refresh(connection)
-            evaluation = Evaluation(load_rules(rules_folder(None)), devices, partition, telling.clock())
+            evaluation = Evaluation(load_rules(rules_folder(None)), devices, partition, harness.clock())
             number = devices.find("yangguang", "w1").id
-            burst = Sample(number, telling.clock(), telling.clock(), {}, "burst_detected")
-            evaluation.evaluate(connection, [("water_meter", burst, None)], telling.clock())
+            burst = Sample(number, harness.clock(), harness.clock(), {}, "burst_detected")
+            evaluation.evaluate(connection, [("water_meter", burst, None)], harness.clock())
             if undone:
                 connection.rollback()
-        assert query(telling.url, jobs) == ([] if undone else [(True,)])
+        assert query(harness.url, jobs) == ([] if undone else [(True,)])
 
 
 def test_an_alert_that_becomes_graver_is_told_again_and_one_that_becomes_less_grave_is_not(program, receiver):
-    program.raised(1, severity="warning")
-    program.look(seconds=5)
+    program.raise_alerts(1, severity="warning")
+    program.send_due(seconds=5)
     for severity in ("major", "info", "major", "critical"):
         query(program.url, "UPDATE alert SET severity = %s RETURNING 1", severity)
-        program.settle(1)
-        program.look(seconds=5)
+        program.enqueue_notices(1)
+        program.send_due(seconds=5)
     told = [request.content["alerts"][0]["labels"]["severity"] for request in receiver.accepted]
     assert told == ["warning", "major", "critical"]
 
 
-def test_nothing_is_told_without_a_route(telling, receiver):
-    telling.route()
-    telling.raised(1)
-    telling.look(hours=1)
-    assert telling.states() == []
+def test_nothing_is_told_without_a_route(harness, receiver):
+    harness.route()
+    harness.raise_alerts(1)
+    harness.send_due(hours=1)
+    assert harness.states() == []
 
 
 def test_an_episode_that_is_historical_is_told_to_nobody(program, receiver):
     raise_alerts(program.url, [1], at=program.clock(), hand_in=False)
     query(program.url, "UPDATE alert SET historical = true, process = 'ended', ended_at = opened_at RETURNING 1")
-    program.settle(1)
-    program.look(hours=1)
+    program.enqueue_notices(1)
+    program.send_due(hours=1)
     assert receiver.requests == []
 
 
@@ -253,6 +253,6 @@ def test_a_history_that_is_loaded_late_is_told_to_nobody(program, receiver):
     raise_alerts(program.url, [1], at=NOON, hand_in=False)
     query(program.url, "UPDATE alert SET opened_at = opened_at - interval '1 year' RETURNING 1")
     end_alerts(program.url, [1], at=NOON.replace(year=2025), hand_in=False)
-    program.settle(1)
-    program.look(hours=1)
+    program.enqueue_notices(1)
+    program.send_due(hours=1)
     assert receiver.requests == []

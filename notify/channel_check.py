@@ -3,29 +3,29 @@
 from datetime import datetime
 from uuid import UUID
 
+from notify.delivery import send_message
 from notify.errors import NotifyError
 from notify.plan import Form, Message
 from notify.routing import Channel
-from notify.send import send
 from rules.model.rule import Severity
 from store.notices.notices import DueNotice, ToldAlert
 
-_NOBODY = UUID(int=0)
+_NO_ALERT = UUID(int=0)
 
 
-def try_channel(channel: Channel, now: datetime) -> str | None:
+def send_test_message(channel: Channel, now: datetime) -> str | None:
     """Send a message that says it is a test; why it was not accepted, or None."""
-    notice = DueNotice(0, _NOBODY, "raised", 1, 0, now, Severity.INFO, None, "trial", False, "", "", False)
+    notice = DueNotice(0, _NO_ALERT, "raised", 1, 0, now, Severity.INFO, None, "trial", False, "", "", False)
     try:
-        send(channel, Message(Form.GROUP, (None, "trial"), False, (notice,)), [_trial(now)], now)
+        send_message(channel, Message(Form.GROUP, (None, "trial"), False, (notice,)), [_test_alert(now)], now)
     except NotifyError as error:
         return str(error)
     return None
 
 
-def _trial(now: datetime) -> ToldAlert:
+def _test_alert(now: datetime) -> ToldAlert:
     return ToldAlert(
-        id=_NOBODY,
+        id=_NO_ALERT,
         rule="trial",
         community=None,
         community_name="",

@@ -1,4 +1,4 @@
-"""Sending JSON over HTTP, with an answer that says whether it was accepted."""
+"""Sending JSON over HTTP, with a response that says whether it was accepted."""
 
 import time
 from collections.abc import Mapping
@@ -11,37 +11,37 @@ import httpx
 from notify.errors import RefusedError, TemporarilyRefusedError
 
 _TIMEOUT_S = 10.0
-_LONGEST_S = 20.0
-_LONGEST_ANSWER = 64 * 1024
-_TRY_AGAIN = frozenset({408, 425, 429})
+_MAX_DURATION_S = 20.0
+_MAX_RESPONSE_BYTES = 64 * 1024
+_TEMPORARY_STATUSES = frozenset({408, 425, 429})
 
 
 def post_json(url: str, content: object, query: Mapping[str, str] | None = None) -> bytes:
-    """Send it; the body of an answer that says yes.
+    """Send it; the body of a response of success.
 
     Raises:
-        TemporarilyRefusedError: nobody answers within 20 seconds, or the answer is 408, 425, 429 or 5xx.
-        RefusedError: any other answer, or the address is none.
+        TemporarilyRefusedError: nobody answers within 20 seconds, or the response is 408, 425, 429 or 5xx.
+        RefusedError: any other response, or the address is none.
     """
-    until = time.monotonic() + _LONGEST_S
+    deadline = time.monotonic() + _MAX_DURATION_S
     try:
-        with httpx.stream("POST", url, json=content, params=_together(url, query), timeout=_TIMEOUT_S) as answer:
+        with httpx.stream("POST", url, json=content, params=_merge_query(url, query), timeout=_TIMEOUT_S) as response:
             body = b""
-            for chunk in answer.iter_bytes():
+            for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > _LONGEST_ANSWER or time.monotonic() > until:
+                if len(body) > _MAX_RESPONSE_BYTES or time.monotonic() > deadline:
                     break
     except httpx.InvalidURL:
         raise RefusedError("the address can't be used") from None
     except httpx.HTTPError as error:
         # Its own text may quote the address.
-        raise TemporarilyRefusedError(_in_words(error)) from None
-    if answer.is_success:
+        raise TemporarilyRefusedError(_describe_error(error)) from None
+    if response.is_success:
         return body
-    if answer.status_code in _TRY_AGAIN or answer.is_server_error:
-        wait_s = retry_after_s(answer.headers.get("Retry-After"), datetime.now(UTC))
-        raise TemporarilyRefusedError(f"HTTP {answer.status_code}", wait_s)
-    raise RefusedError(f"HTTP {answer.status_code}")
+    if response.status_code in _TEMPORARY_STATUSES or response.is_server_error:
+        wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+        raise TemporarilyRefusedError(f"HTTP {response.status_code}", wait_s)
+    raise RefusedError(f"HTTP {response.status_code}")
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
@@ -56,11 +56,11 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         return None
 
 
-def _together(url: str, query: Mapping[str, str] | None) -> Any:  # noqa: ANN401
+def _merge_query(url: str, query: Mapping[str, str] | None) -> Any:  # noqa: ANN401
     return httpx.URL(url).params.merge(query) if query else None
 
 
-def _in_words(error: httpx.HTTPError) -> str:
+def _describe_error(error: httpx.HTTPError) -> str:
     match error:
         case httpx.ConnectTimeout() | httpx.ConnectError():
             return "can't connect"

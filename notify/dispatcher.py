@@ -1,7 +1,7 @@
-"""Sends what is due, channel by channel, and records what became of it.
+"""Dispatcher of due notices: sends them channel by channel and records the results.
 
-Whoever holds the lock of the tellers sends; another worker stands by and takes over when its session ends. A message is
-recorded after it was accepted, so a worker that is killed in between sends one message again, and none is ever missing.
+The worker that holds the dispatcher lock sends. Another worker stands by and takes over when that connection ends.
+A message is recorded after its receiver accepted it: a worker killed in between sends it twice, and loses none.
 """
 
 import random
@@ -15,12 +15,12 @@ from uuid import UUID
 
 import structlog
 
-from notify.backoff import MOST_ATTEMPTS, asks_for_help, delay
+from notify.backoff import MAX_ATTEMPTS, needs_fallback, retry_delay
+from notify.delivery import send_message
+from notify.enqueue import enqueue_notices, escalation_notices, fallback_notices
 from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.plan import WINDOW, Message, plan
 from notify.routing import Channel, Routing
-from notify.send import send
-from notify.tell import escalations, last_resorts, settle
 from store.admin.locks import acquire_dispatcher_lock, connect_for_locks
 from store.alerts.suppression import causes_of
 from store.database import Connection, Database, DatabaseUnavailableError
@@ -43,8 +43,8 @@ from store.notices.notices import (
 
 log = structlog.get_logger()
 
-_LOOK_EVERY_S = 1.0
-_CHANNELS_AT_ONCE = 8
+_INTERVAL_S = 1.0
+_MAX_CONCURRENT_CHANNELS = 8
 
 
 @dataclass
@@ -55,43 +55,43 @@ class Dispatcher:
     database: Database
     routing: Callable[[], Routing]
     clock: Callable[[], datetime]
-    _busy: dict[str, Future[None]] = field(default_factory=dict)
-    _away: str = ""  # why, while the database is
+    _active: dict[str, Future[None]] = field(default_factory=dict)
+    _unavailable: str = ""  # the error, while the database is unavailable
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set; what is being sent then is finished."""
-        with ThreadPoolExecutor(_CHANNELS_AT_ONCE, thread_name_prefix="channel") as pool:
+        with ThreadPoolExecutor(_MAX_CONCURRENT_CHANNELS, thread_name_prefix="channel") as pool:
             while not stop.is_set():
                 try:
-                    with closing(connect_for_locks(self.url, application_name="anju worker notices")) as session:
+                    with closing(connect_for_locks(self.url, application_name="anju worker notices")) as connection:
                         while not stop.is_set():
-                            if acquire_dispatcher_lock(session):
-                                self._look(pool, stop)
-                            stop.wait(_LOOK_EVERY_S)
+                            if acquire_dispatcher_lock(connection):
+                                self._start_due_channels(pool, stop)
+                            stop.wait(_INTERVAL_S)
                 except DatabaseUnavailableError as error:
-                    if self._away != str(error):
+                    if self._unavailable != str(error):
                         log.warning("the database is away, trying every second", error=str(error))
-                    self._away = str(error)
-                    stop.wait(_LOOK_EVERY_S)
+                    self._unavailable = str(error)
+                    stop.wait(_INTERVAL_S)
 
-    def _look(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+    def _start_due_channels(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         with self.database.connection() as connection:
             due = due_channels(connection, self.clock())
-        self._away = ""
-        self._busy = {name: sending for name, sending in self._busy.items() if not sending.done()}
+        self._unavailable = ""
+        self._active = {name: sending for name, sending in self._active.items() if not sending.done()}
         for name in due:
-            if name not in self._busy:
-                self._busy[name] = pool.submit(self._serve, name, stop)
+            if name not in self._active:
+                self._active[name] = pool.submit(self._send_logging_errors, name, stop)
 
-    def _serve(self, name: str, stop: threading.Event) -> None:
+    def _send_logging_errors(self, name: str, stop: threading.Event) -> None:
         try:
-            self.serve_channel(name, stop)
+            self.send_due_notices(name, stop)
         except DatabaseUnavailableError as error:
             log.warning("the notices of a channel wait for the database", channel=name, error=str(error))
         except Exception:
             log.exception("the notices of a channel can't be sent", channel=name)
 
-    def serve_channel(self, name: str, stop: threading.Event) -> None:
+    def send_due_notices(self, name: str, stop: threading.Event) -> None:
         """Send what is due on one channel, until that is done, the channel fails, or `stop` is set.
 
         Raises:
@@ -104,19 +104,19 @@ class Dispatcher:
             if channel is None:
                 drop_notices(connection, _ids(due), "the channel is no longer in the file", now)
                 alert_ids = list({notice.alert_id for notice in due})
-                settle(connection, alert_ids, routing, now)
-                self._escalate(connection, alert_ids, now)
+                enqueue_notices(connection, alert_ids, routing, now)
+                self._enqueue_escalations(connection, alert_ids, now)
                 log.warning("a channel is no longer in the file", channel=name, dropped=len(due))
                 return
             recent = recent_messages(connection, name, now - WINDOW)
             suppressed = causes_of(connection, {notice.alert_id for notice in due}, now)
-            todo = plan(due, channel, recent, suppressed.keys(), now)
-            for later in todo.postponed:
-                postpone_notices(connection, _ids(later.notices), later.until, held=later.held)
-            for gone in todo.dropped:
-                drop_notices(connection, _ids(gone.notices), gone.reason, now)
-        for number, message in enumerate(todo.messages):
-            if stop.is_set() or not self._deliver(channel, message, todo.messages[number:], stop):
+            planned = plan(due, channel, recent, suppressed.keys(), now)
+            for postponement in planned.postponements:
+                postpone_notices(connection, _ids(postponement.notices), postponement.until, held=postponement.held)
+            for drop in planned.drops:
+                drop_notices(connection, _ids(drop.notices), drop.reason, now)
+        for number, message in enumerate(planned.messages):
+            if stop.is_set() or not self._deliver(channel, message, planned.messages[number:], stop):
                 return
 
     def _deliver(self, channel: Channel, message: Message, rest: Sequence[Message], stop: threading.Event) -> bool:
@@ -127,19 +127,19 @@ class Dispatcher:
         with self.database.connection() as connection:
             alerts = find_alerts(connection, list({notice.alert_id for notice in message.notices}))
         try:
-            send(channel, message, alerts, self.clock())
+            send_message(channel, message, alerts, self.clock())
         except TemporarilyRefusedError as error:
             failed, notices = error, [notice for each in rest for notice in each.notices]
-            self._record(stop, lambda: self._failed(channel, notices, failed))
+            self._record(stop, lambda: self._record_failure(channel, notices, failed))
             return False
         except Exception as error:
             # Whatever it is: one message must not stop all that follow it.
             reason = str(error) if isinstance(error, RefusedError) else f"it can't be sent: {type(error).__name__}"
             if not isinstance(error, RefusedError):
                 log.exception("a message can't be sent", channel=channel.name)
-            self._record(stop, lambda: self._refused(channel, message.notices, reason))
+            self._record(stop, lambda: self._record_refusal(channel, message.notices, reason))
             return True
-        self._record(stop, lambda: self._sent(channel, message, alerts))
+        self._record(stop, lambda: self._record_sent(channel, message, alerts))
         return True
 
     def _record(self, stop: threading.Event, write: Callable[[], None]) -> None:
@@ -151,54 +151,58 @@ class Dispatcher:
                 if stop.is_set():
                     raise
                 log.warning("what was sent can't be recorded, trying every second", error=str(error))
-                stop.wait(_LOOK_EVERY_S)
+                stop.wait(_INTERVAL_S)
             else:
                 return
 
-    def _sent(self, channel: Channel, message: Message, alerts: Sequence[ToldAlert]) -> None:
+    def _record_sent(self, channel: Channel, message: Message, alerts: Sequence[ToldAlert]) -> None:
         now, over = self.clock(), [alert.id for alert in alerts if alert.ended_at]
         community, rule = message.cause or (None, None)
         with self.database.connection() as connection:
             sent = SentMessage(now, message.form, community, rule, message.critical)
-            told = record_sent(connection, channel.name, _ids(message.notices), over, sent)
-            self._escalate(connection, told, now)
-        log.info("told", channel=channel.name, form=message.form, notices=len(message.notices))
+            raised = record_sent(connection, channel.name, _ids(message.notices), over, sent)
+            self._enqueue_escalations(connection, raised, now)
+        log.info("message sent", channel=channel.name, form=message.form, notices=len(message.notices))
 
-    def _failed(self, channel: Channel, notices: Sequence[DueNotice], error: TemporarilyRefusedError) -> None:
-        hopeless = [notice for notice in notices if notice.attempts + 1 >= MOST_ATTEMPTS]
-        urgent = [n.alert_id for n in notices if asks_for_help(n.attempts + 1, n.severity) and n.kind != "resolved"]
+    def _record_failure(self, channel: Channel, notices: Sequence[DueNotice], error: TemporarilyRefusedError) -> None:
+        exhausted = [notice for notice in notices if notice.attempts + 1 >= MAX_ATTEMPTS]
+        urgent = [n.alert_id for n in notices if needs_fallback(n.attempts + 1, n.severity) and n.kind != "resolved"]
         now = self.clock()
         with self.database.connection() as connection:
             failures = count_failure(connection, channel.name, str(error))
-            retry_at = now + delay(failures, error.retry_after_s, random.random())  # noqa: S311 - spreads, hides nothing
-            record_failed(connection, channel.name, _ids(set(notices) - set(hopeless)), str(error), retry_at)
-            self._ask_for_help(connection, urgent, channel, now)
-            if hopeless:
-                self._give_up(connection, channel, hopeless, str(error))
+            retry_at = now + retry_delay(failures, error.retry_after_s, random.random())  # noqa: S311 - spreads, hides nothing
+            record_failed(connection, channel.name, _ids(set(notices) - set(exhausted)), str(error), retry_at)
+            self._enqueue_fallbacks(connection, urgent, channel, now)
+            if exhausted:
+                self._record_undeliverable(connection, channel, exhausted, str(error))
         log.warning(
             "a channel failed", channel=channel.name, error=str(error), failures=failures, retry_at=str(retry_at)
         )
 
-    def _refused(self, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
+    def _record_refusal(self, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
         with self.database.connection() as connection:
-            self._give_up(connection, channel, notices, error)
+            self._record_undeliverable(connection, channel, notices, error)
 
-    def _give_up(self, connection: Connection, channel: Channel, notices: Sequence[DueNotice], error: str) -> None:
+    def _record_undeliverable(
+        self, connection: Connection, channel: Channel, notices: Sequence[DueNotice], error: str
+    ) -> None:
         now = self.clock()
         dead = record_dead(connection, channel.name, _ids(notices), error, now)
-        self._ask_for_help(connection, dead, channel, now)
-        self._escalate(connection, dead, now)
+        self._enqueue_fallbacks(connection, dead, channel, now)
+        self._enqueue_escalations(connection, dead, now)
         log.error("notices could not be delivered", channel=channel.name, notices=len(notices), error=error)
 
-    def _escalate(self, connection: Connection, alert_ids: Sequence[UUID], now: datetime) -> None:
+    def _enqueue_escalations(self, connection: Connection, alert_ids: Sequence[UUID], now: datetime) -> None:
         if alert_ids:
             alerts = find_alerts(connection, alert_ids)
-            insert_notices(connection, escalations(alerts, self.routing(), now), now)
+            insert_notices(connection, escalation_notices(alerts, self.routing(), now), now)
 
-    def _ask_for_help(self, connection: Connection, alert_ids: Sequence[UUID], channel: Channel, now: datetime) -> None:
+    def _enqueue_fallbacks(
+        self, connection: Connection, alert_ids: Sequence[UUID], channel: Channel, now: datetime
+    ) -> None:
         if alert_ids:
             alerts = find_alerts(connection, alert_ids)
-            insert_notices(connection, last_resorts(alerts, self.routing(), channel.name, now), now)
+            insert_notices(connection, fallback_notices(alerts, self.routing(), channel.name, now), now)
 
 
 def _ids(notices: Iterable[DueNotice]) -> list[int]:
