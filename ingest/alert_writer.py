@@ -10,7 +10,7 @@ from ingest.instance_rows import state_row
 from rules.engine.instances import Changes
 from rules.engine.state_machine import Reason
 from rules.engine.transition import Suppressed, Transition
-from rules.model.device_group import FamilyTree
+from rules.model.device_group import DeviceGroups
 from rules.model.rule import Phase, Severity
 from store.alerts.rule_state import (
     LATE,
@@ -33,10 +33,10 @@ _LATE_NOTICE = timedelta(minutes=1)
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
-def save_instances(connection: Connection, changes: Changes, families: FamilyTree) -> None:
+def save_instances(connection: Connection, changes: Changes, groups: DeviceGroups) -> None:
     """Store the instances of rules that changed, and delete those of rules that are gone."""
     if changes.saved:
-        save_rule_states(connection, [state_row(state, families.by_id(state.device_id)) for state in changes.saved])
+        save_rule_states(connection, [state_row(state, groups.by_id(state.device_id)) for state in changes.saved])
     if changes.deleted:
         delete_rule_states(connection, changes.deleted)
 

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 
 from ingest.alert_writer import save_instances, write_alerts
 from ingest.batch import Candidate
-from ingest.instance_rows import family_of, state_of
+from ingest.instance_rows import state_of, stored_group
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.engine.timers import Clock
 from rules.engine.transition import Transition
-from rules.model.device_group import FIRST
+from rules.model.device_group import FIRST_GROUP_ID
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import PIPELINE
@@ -34,7 +34,7 @@ class Evaluation:
         self, pack: RulePack, registry: RegistryCache, partition: Partition, now: datetime, clock: Clock | None = None
     ) -> None:
         """Evaluate by a pack of rules; `clock` is that of the evaluation that this one replaces, if there was one."""
-        self._engine = Engine(pack, now, registry.by_id, registry.below, families=registry.families, clock=clock)
+        self._engine = Engine(pack, now, registry.by_id, registry.submeters_of, groups=registry.groups, clock=clock)
         self._registry = registry
         self._pipelines = {-partition.number}
         self._registry_version = registry.version
@@ -48,12 +48,12 @@ class Evaluation:
         """Load the stored state; alerts that a changed rule ends are written in the same transaction."""
         communities = self._registry.communities
         stored = list(load_rule_states(connection, communities))
-        for family in filter(None, map(family_of, stored)):
-            if family.community in communities:
-                self._registry.families.recall(family)
+        for group in filter(None, map(stored_group, stored)):
+            if group.community in communities:
+                self._registry.groups.remember(group)
         states = [state_of(row) for row in stored if self._registry.has(row.device_id)]
         memories = (DeviceState(*memory) for memory in load_device_states(connection, communities))
-        self._pipelines |= {state.device_id for state in states if FIRST < state.device_id <= 0}
+        self._pipelines |= {state.device_id for state in states if FIRST_GROUP_ID < state.device_id <= 0}
         transitions = self._engine.restore(states, memories, now)
         self._save(connection, transitions + self._settle_services(connection, now))
 
@@ -103,5 +103,5 @@ class Evaluation:
 
     def _save(self, connection: Connection, transitions: list[Transition]) -> list[Transition]:
         """Store the changed instances and the transitions; return the transitions of rules that are not on trial."""
-        save_instances(connection, self._engine.drain_changes(), self._registry.families)
+        save_instances(connection, self._engine.drain_changes(), self._registry.groups)
         return write_alerts(connection, transitions, self._registry.by_id)

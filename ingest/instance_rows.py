@@ -5,12 +5,12 @@ from typing import Any
 
 from rules.engine.chattering import Chatter
 from rules.engine.state_machine import InstanceState
-from rules.model.device_group import Family
+from rules.model.device_group import DeviceGroup
 from rules.model.rule import Phase
 from store.alerts.rule_state import RuleStateRow
 
 
-def state_row(state: InstanceState, family: Family | None = None) -> RuleStateRow:
+def state_row(state: InstanceState, group: DeviceGroup | None = None) -> RuleStateRow:
     """Return the row of an instance, with its family: the family may leave the registry."""
     memory: dict[str, Any] = {
         "verdict": state.verdict,
@@ -22,8 +22,8 @@ def state_row(state: InstanceState, family: Family | None = None) -> RuleStateRo
         "shadow": state.shadow,
         "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
-    if family:
-        memory["family"] = family._replace(leader=None, children=())
+    if group:
+        memory["family"] = group._replace(gateway_id=None, children=())
     return RuleStateRow(
         state.rule,
         state.device_id,
@@ -36,10 +36,10 @@ def state_row(state: InstanceState, family: Family | None = None) -> RuleStateRo
     )
 
 
-def family_of(row: RuleStateRow) -> Family | None:
+def stored_group(row: RuleStateRow) -> DeviceGroup | None:
     """Return the family of a stored instance, without its children; None for an instance of a device."""
     stored = row.memory.get("family")
-    return Family(*stored)._replace(children=()) if stored else None
+    return DeviceGroup(*stored)._replace(children=()) if stored else None
 
 
 def state_of(row: RuleStateRow) -> InstanceState:

@@ -2,8 +2,8 @@
 
 from devices.device import Device
 from ingest.partition import Partition
-from rules.model.device_group import FIRST, FamilyTree
-from rules.model.submeters import Below, household_meters
+from rules.model.device_group import FIRST_GROUP_ID, DeviceGroups
+from rules.model.submeters import SubMeters, submeters_by_master
 from rules.model.virtual_kinds import PIPELINE
 from store.database import Connection
 from store.registry.registry import load_communities, load_devices, registry_version
@@ -29,10 +29,10 @@ class RegistryCache:
         self._partition = partition
         self._by_name: dict[str, dict[str, Device]] = {}
         self._by_id: dict[int, Device] = {}
-        self._below: dict[int, Below] = {}
+        self._submeters: dict[int, SubMeters] = {}
         self.version = -1
         self.communities: list[str] = []
-        self.families = FamilyTree()
+        self.groups = DeviceGroups()
 
     def refresh(self, connection: Connection) -> bool:
         """Read the registry if it has changed since; whether it had."""
@@ -45,8 +45,8 @@ class RegistryCache:
         for device in devices:
             self._by_name[device.community][device.name] = device
         self._by_id = {device.id: device for device in devices}
-        self._below = household_meters(devices)
-        self.families.read(devices)
+        self._submeters = submeters_by_master(devices)
+        self.groups.read(devices)
         self.version = version
         return True
 
@@ -58,12 +58,12 @@ class RegistryCache:
         """The device of that number, which must be of this partition; a family and ingest itself count as devices."""
         if device_id > 0:
             return self._by_id[device_id]
-        family = self.families.by_id(device_id)
-        return family.as_device if family else pipeline_device(device_id)
+        group = self.groups.by_id(device_id)
+        return group.as_device if group else pipeline_device(device_id)
 
-    def below(self, device_id: int) -> Below | None:
+    def submeters_of(self, device_id: int) -> SubMeters | None:
         """The household meters below a master meter; None for any other device."""
-        return self._below.get(device_id)
+        return self._submeters.get(device_id)
 
     def has(self, device_id: int) -> bool:
         """Whether the device of that number is of this partition.
@@ -72,6 +72,6 @@ class RegistryCache:
         """
         if device_id > 0:
             return device_id in self._by_id
-        if device_id <= FIRST:
-            return self.families.by_id(device_id) is not None
+        if device_id <= FIRST_GROUP_ID:
+            return self.groups.by_id(device_id) is not None
         return -device_id % self._partition.count == self._partition.number

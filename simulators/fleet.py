@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from devices.device import Device
-from rules.model.submeters import household_meters
+from rules.model.submeters import submeters_by_master
 from simulators.chance import Chance
 from simulators.faults import Fault, check_faults
 from simulators.message import Message
@@ -62,7 +62,7 @@ class Fleet:
 
 def _with_households(subjects: Sequence[Subject]) -> list[Subject]:
     """The subjects, each master meter with the household meters below it."""
-    below = household_meters(subject.device for subject in subjects)
+    below = submeters_by_master(subject.device for subject in subjects)
     by_id = {subject.device.id: subject for subject in subjects}
     return [
         replace(subject, children=tuple(by_id[number] for number in below[subject.device.id].meters))

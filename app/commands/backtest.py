@@ -20,7 +20,7 @@ from rules.analysis.recording import read_recording
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise
 from rules.language.loader import load_rules
-from rules.model.device_group import with_families
+from rules.model.device_group import with_device_groups
 from rules.model.rule import RulePack
 from store.database import connect, translated_errors
 from store.registry.registry import load_devices
@@ -100,7 +100,7 @@ def _over_file(
         raise fail(f"{file} holds nothing of these devices", Exit.INSUFFICIENT_DATA)
     span = Span(start or arrivals[0].sample.received_at, end or arrivals[-1].sample.received_at + timedelta(seconds=1))
     within = [each for each in arrivals if span.start <= each.sample.received_at < span.end]
-    devices = with_families(recording.devices)
+    devices = with_device_groups(recording.devices)
     return backtest(pack, within, span, devices), devices
 
 
@@ -125,7 +125,7 @@ def _over_history(
             wanted = wanted_history(pack, span, list(devices), device_time=device_time)
             frozen = [] if device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
             arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
-            known = with_families(devices)
+            known = with_device_groups(devices)
             return backtest(pack, arrivals, span, known, frozen), known
 
 

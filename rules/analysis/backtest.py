@@ -10,10 +10,10 @@ from devices.device import Device
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.engine.transition import Transition
-from rules.model.device_group import FamilyTree, with_families
+from rules.model.device_group import DeviceGroups, with_device_groups
 from rules.model.rule import Phase, RulePack, Severity
 from rules.model.sample import Sample
-from rules.model.submeters import household_meters
+from rules.model.submeters import submeters_by_master
 
 OPEN = frozenset({Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED})
 """The phases in which an alert is open."""
@@ -102,8 +102,8 @@ def backtest(
 
 def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device]) -> Engine:
     """An engine without a memory, over these devices, as ingest would make it for them."""
-    known, of_households = with_families(devices), household_meters(devices.values())
-    return Engine(pack, start, known.__getitem__, of_households.get, families=FamilyTree(devices.values()))
+    known, of_households = with_device_groups(devices), submeters_by_master(devices.values())
+    return Engine(pack, start, known.__getitem__, of_households.get, groups=DeviceGroups(devices.values()))
 
 
 def replay(

@@ -34,7 +34,7 @@ from rules.model.condition import (
 from rules.model.duration import in_chinese, parse_duration
 from rules.model.rule import Phase, Scope
 from rules.model.template import in_words
-from rules.model.virtual_kinds import FAMILY, RULE_KINDS
+from rules.model.virtual_kinds import DEVICE_GROUP, RULE_KINDS
 
 _CITY = ZoneInfo("Asia/Shanghai")
 _OPENED = {Phase.NORMAL, Phase.PENDING, Phase.MUTED}
@@ -111,7 +111,7 @@ def _changed(told: Told) -> tuple[str, ...]:
 
 
 def _withdrawn(told: Told) -> tuple[str, ...]:
-    if told.kind == FAMILY.name:
+    if told.kind == DEVICE_GROUP.name:
         return (
             f"{clock(told.at)}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束；仍没有数据的设备会单独报警。",
         )
@@ -147,8 +147,8 @@ def _calendar(told: Told) -> str:
 
 
 def _caused(told: Told) -> tuple[str, ...]:
-    if family := told.inputs.get("caused_by"):
-        return (f"{family}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",)
+    if group := told.inputs.get("caused_by"):
+        return (f"{group}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",)
     if alert := told.inputs.get("explained_by"):
         return (f"同一设备的“{alert}”已说明原因，这一条不单独通知。",)
     return ()

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from devices.device import Device
 from rules.analysis.alarm_load import CITY, Goal, Load, chattering, goals_of, load_of, long_standing
 from rules.analysis.backtest import Backtest, BacktestAlert, Span
-from rules.model.device_group import with_families
+from rules.model.device_group import with_device_groups
 from rules.model.rule import Rule, RulePack, Severity
 
 
@@ -88,7 +88,7 @@ class Summary:
 
 def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
     """Counts what a backtest found on devices, and on the families that they make."""
-    devices = with_families(devices)
+    devices = with_device_groups(devices)
     span, alerts = found.span, found.alerts
     by_rule, by_day = defaultdict[str, list[BacktestAlert]](list), defaultdict[date, list[BacktestAlert]](list)
     by_device, by_community = defaultdict[int, list[BacktestAlert]](list), defaultdict[str, list[BacktestAlert]](list)

@@ -135,7 +135,7 @@ class Balance:
         return lambda state, _at, _values: (state, None)
 
     def balance(
-        self, state: State, at: int, master: State, below: Iterable[State], meters: int
+        self, state: State, at: int, master: State, submeters: Iterable[State], meters: int
     ) -> tuple[State, float | None]:
         """Compares a master meter that reports now with the meters below it.
 
@@ -143,7 +143,7 @@ class Balance:
             state: The window of the master meter that was compared last, and what came of it.
             at: The time of its sample, in microseconds.
             master: What is `Closed` of the master meter, with its sample observed.
-            below: What is `Closed` of the meters below that have ever reported.
+            submeters: What is `Closed` of the meters below that have ever reported.
             meters: How many meters there are below, one at least.
         """
         due = (at - microseconds(self.settle) + _CITY) // microseconds(self.over) - 1
@@ -152,7 +152,7 @@ class Balance:
         _, number, increase = master or Window()
         if number != due or increase is None:
             return state, None
-        windows = (Window(*one) for one in below if one is not None)
+        windows = (Window(*one) for one in submeters if one is not None)
         known = [one.increase for one in windows if one.number == due and one.increase is not None]
         if len(known) < meters * _ENOUGH:
             return state, None

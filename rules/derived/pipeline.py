@@ -15,7 +15,7 @@ from rules.derived.balance import Balance
 from rules.model.condition import Observe, State, Track, Value
 from rules.model.duration import microseconds_since_1970
 from rules.model.sample import Sample
-from rules.model.submeters import Below
+from rules.model.submeters import SubMeters
 
 
 class Tracked(NamedTuple):
@@ -82,23 +82,23 @@ def derive(
 
 
 def weigh(
-    weighings: Iterable[Weighing], below: Below, states: Sequence[States], master: States, sample: Sample
+    weighings: Iterable[Weighing], submeters: SubMeters, states: Sequence[States], master: States, sample: Sample
 ) -> tuple[States, dict[str, Value]]:
     """Compares a master meter with the meters below it; gives its states, and the values that come of it.
 
     Args:
         weighings: What to compare.
-        below: The meters below.
+        submeters: The meters below.
         states: Those of the meters below that have ever reported.
         master: That of the master meter, with its sample observed.
         sample: The sample of the master meter.
     """
     entries, values, at = _unpack(master), dict[str, Value](), microseconds_since_1970(sample.ts)
     for balance, own, closed in weighings:
-        if balance.of.name not in sample.values or balance.scope not in {"device", below.scope}:
+        if balance.of.name not in sample.values or balance.scope not in {"device", submeters.scope}:
             continue
         windows = (_unpack(one)[closed][0] for one in states)
-        state, found = balance.balance(entries[own][0], at, entries[closed][0], windows, len(below.meters))
+        state, found = balance.balance(entries[own][0], at, entries[closed][0], windows, len(submeters.meters))
         entries[own] = state, found
         if found is not None:
             values[balance.field.name] = found

@@ -15,7 +15,7 @@ from rules.derived.pipeline import derive, from_store, to_store, weigh
 from rules.derived.repeats import EVENT
 from rules.engine.compiled import CompiledRules, compile_rules
 from rules.engine.device_state import DeviceState, LiveState, in_use, last_values, latest, settle
-from rules.engine.group_suppression import Parents, last_heard
+from rules.engine.group_suppression import GroupSuppression, last_heard
 from rules.engine.instances import Changes, Instances
 from rules.engine.schedule import Known, Openings
 from rules.engine.state_machine import (
@@ -36,10 +36,10 @@ from rules.engine.timers import Clock, Timer, TimerQueue
 from rules.engine.transition import Transition, describe_sample, tell, tell_gone
 from rules.engine.wheel import Wheel
 from rules.model.condition import Value, Verdict
-from rules.model.device_group import FamilyTree, Heard
+from rules.model.device_group import DeviceGroups, LastArrival
 from rules.model.rule import Phase, Rule, RulePack
 from rules.model.sample import Sample
-from rules.model.submeters import Below
+from rules.model.submeters import SubMeters
 
 _NO_RULES = compile_rules(())
 
@@ -51,8 +51,8 @@ class Engine:
         pack: The rules in force.
         now: The time of the start; nobody counts as silent for what came before.
         devices: Finds a registered device by its id, for the words and ids of transitions.
-        below: Finds the household meters below a master meter by its id; None for any other device.
-        families: Who belongs to whom; without it no silence explains another.
+        submeters_of: Finds the household meters below a master meter by its id; None for any other device.
+        groups: Who belongs to whom; without it no silence explains another.
         clock: That of an engine with other rules, in whose place this one goes on.
     """
 
@@ -61,23 +61,23 @@ class Engine:
         pack: RulePack,
         now: datetime,
         devices: Callable[[int], Device],
-        below: Callable[[int], Below | None] = lambda _: None,
+        submeters_of: Callable[[int], SubMeters | None] = lambda _: None,
         *,
-        families: FamilyTree | None = None,
+        groups: DeviceGroups | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
         kinds = {rule.kind for rule in pack.rules}
         self._compiled: dict[str, CompiledRules] = {kind: compile_rules(pack.of_kind(kind)) for kind in kinds}
         self._devices = devices
-        self._below = below
+        self._submeters = submeters_of
         self._frozen, self._thawed_at, self._ticked_at = clock or Clock(frozen=True, thawed_at=now, ticked_at=now)
         self._timers = TimerQueue()
         self._waits = Wheel()
         scheduled = [compiled for rules in self._compiled.values() for compiled in rules.scheduled]
         self._openings = Openings(self, scheduled, now)
         self._instances = Instances()
-        self._parents = Parents(families or FamilyTree(), self, self._instances)
+        self._groups = GroupSuppression(groups or DeviceGroups(), self, self._instances)
         self._live: dict[int, LiveState] = {}
         self._heard: dict[int, Mapping[str, Value]] = {}
 
@@ -88,7 +88,7 @@ class Engine:
         one of its name, change nothing.
         """
         rules = self._compiled.get(kind_name, _NO_RULES)
-        if rules.of_masters is not None and self._below(sample.device_id):
+        if rules.of_masters is not None and self._submeters(sample.device_id):
             rules = rules.of_masters
         live = self._live.get(sample.device_id)
         if live is None:
@@ -104,10 +104,10 @@ class Engine:
         values = sample.values
         if rules.tracks:
             live.tracks, values = derive(rules.tracks, live.tracks, sample.ts, values)
-            if rules.balances and (below := self._below(sample.device_id)):
-                meters = (self._live.get(meter) for meter in below.meters)
+            if rules.balances and (submeters := self._submeters(sample.device_id)):
+                meters = (self._live.get(meter) for meter in submeters.meters)
                 states = [meter.tracks for meter in meters if meter is not None and meter.tracks]
-                live.tracks, found = weigh(rules.balances, below, states, live.tracks, sample)
+                live.tracks, found = weigh(rules.balances, submeters, states, live.tracks, sample)
                 values = {**values, **found}
         transitions = self._evaluate_telemetry(sample, values, rules, live, now)
         if rules.no_data_rules and sample.received_at - sample.ts <= rules.freshness:
@@ -197,8 +197,8 @@ class Engine:
                 continue
             self._waits.add(sample.received_at + no_data.after, rule.name, sample.device_id)
         live.last_arrival = sample.received_at
-        if self._parents.out:
-            self._parents.noticed(self._devices(sample.device_id))
+        if self._groups.out:
+            self._groups.noticed(self._devices(sample.device_id))
         return transitions
 
     def tick(self, now: datetime, live: bool) -> list[Transition]:
@@ -228,15 +228,15 @@ class Engine:
             if timer.no_data:
                 transitions += self._raise_no_data(rule, device_id, now)
                 continue
-            again = self._parents.still_holds(self.instance(rule.name, device_id))
+            again = self._groups.still_holds(self.instance(rule.name, device_id))
             transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now, self._thawed_at), now)
-        return transitions + self._parents.settle(now) if self._parents.revisit else transitions
+        return transitions + self._groups.settle(now) if self._groups.revisit else transitions
 
     def next_due(self) -> datetime | None:
         """The earliest time at which a tick may find something to do; None while nothing waits."""
         waits = (self._timers.next_due, self._waits.next_due, self._openings.next_due)
         due = [each for each in waits if each is not None]
-        return min([self._ticked_at, *due] if self._parents.revisit else due, default=None)
+        return min([self._ticked_at, *due] if self._groups.revisit else due, default=None)
 
     def _schedule_no_data_check(self, rule: Rule, device_id: int, now: datetime) -> None:
         """Looks at the silence at once if it is due, and otherwise when it will be."""
@@ -309,11 +309,11 @@ class Engine:
         device = self._devices(device_id)
         told = [tell(rule, move, device, now) for move in moves]
         if rule.explains_silence:
-            self._parents.revisit.add(device_id)
+            self._groups.revisit.add(device_id)
         if rule.no_data or rule.explains_children:
-            self._parents.noticed(device)
+            self._groups.noticed(device)
             if rule.no_data and any(each.raises for each in told):
-                return self._parents.seek(after, told, device, now)
+                return self._groups.seek(after, told, device, now)
         return told
 
     def settle_services(self, now: datetime) -> list[Transition]:
@@ -321,7 +321,7 @@ class Engine:
         gone, back = settle(self._live, self._is_withdrawn)
         for device_id in back:
             self._expect(device_id, now)
-        named = [(name, number) for number in (*gone, *self._parents.left()) for name in self._instances.of(number)]
+        named = [(name, number) for number in (*gone, *self._groups.left()) for name in self._instances.of(number)]
         ruled = [(rule, number) for name, number in named if (rule := self._rules.get(name))]
         return [told for rule, number in ruled for told in self.advance(rule, number, Withdraw(now), now)]
 
@@ -334,7 +334,7 @@ class Engine:
     def _is_withdrawn(self, device_id: int) -> bool:
         return device_id > 0 and self._devices(device_id).service.is_withdrawn
 
-    def heard(self, device_id: int, since_thaw: bool) -> Heard | None:
+    def heard(self, device_id: int, since_thaw: bool) -> LastArrival | None:
         """When a device was heard, as silence counts it; None where that says nothing of its family."""
         device = self._devices(device_id)
         no_data_rules = (
@@ -362,7 +362,7 @@ class Engine:
             self._instances.restore(kept)
             if kept is not state:
                 self._instances.keep(kept)
-            self._parents.restored(kept)
+            self._groups.restored(kept)
             self._wake(kept.deadline, state.device_id, state.rule)
             self._wake(closes_at(rule, kept) if rule else None, state.device_id, state.rule)
             transitions += [tell(rule, move, device, now) if rule else tell_gone(move, device, now) for move in moves]

@@ -162,12 +162,12 @@ def describe_sample(rule: Rule, sample: Sample, remembered: Mapping[str, object]
     return {**told, "last_known": earlier} if earlier else told
 
 
-def under_family(told: Transition, family: str) -> Transition:
+def suppressed_by_group(told: Transition, group: str) -> Transition:
     """Suppresses what a transition raises, because the family of that name is silent as a whole."""
-    return _caused(told, "caused_by", family, f"{family}：多台设备同时离线，已合并报警")
+    return _caused(told, "caused_by", group, f"{group}：多台设备同时离线，已合并报警")
 
 
-def under_alert(told: Transition, title: str) -> Transition:
+def suppressed_by_alert(told: Transition, title: str) -> Transition:
     """Suppresses the silence that a transition raises, because an alert of the same device explains it."""
     return _caused(told, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
 

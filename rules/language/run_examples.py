@@ -12,7 +12,7 @@ from rules.model.condition import Value, Verdict, compile_test, fields_of
 from rules.model.duration import spell
 from rules.model.rule import Phase, Rule, RulePack, Scope, Step
 from rules.model.sample import Sample
-from rules.model.submeters import Below
+from rules.model.submeters import SubMeters
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _DEVICE = 1
@@ -88,8 +88,8 @@ def _start(rule: Rule) -> datetime:
 
 def _engine(rule: Rule) -> Engine:
     device = Device(_DEVICE, "example", "example", rule.kind)
-    below = Below(Scope.BUILDING if rule.scope is Scope.BUILDING else Scope.COMMUNITY, _HOUSEHOLDS)
-    masters = {} if rule.scope is Scope.HOUSEHOLD else {_DEVICE: below}
+    submeters = SubMeters(Scope.BUILDING if rule.scope is Scope.BUILDING else Scope.COMMUNITY, _HOUSEHOLDS)
+    masters = {} if rule.scope is Scope.HOUSEHOLD else {_DEVICE: submeters}
     return Engine(RulePack((rule,)), _start(rule), lambda _: device, masters.get)
 
 

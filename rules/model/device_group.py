@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices.device import Device
-from rules.model.virtual_kinds import FAMILY
+from rules.model.virtual_kinds import DEVICE_GROUP
 
-FIRST = -(2**56)
+FIRST_GROUP_ID = -(2**56)
 """Numbers of families are this and below, so that they stay apart from those of devices and of partitions."""
 
 _LEAST = 3  # two that fall silent together may well be chance
 
 
-class Family(NamedTuple):
+class DeviceGroup(NamedTuple):
     """A family, by a number made of its name. `leader` is the number of its gateway, if it has one.
 
     `building` is where all of its children are; empty if they are in several. One without children has left the
@@ -29,7 +29,7 @@ class Family(NamedTuple):
     id: int
     community: str
     name: str
-    leader: int | None
+    gateway_id: int | None
     children: tuple[int, ...]
     simulated: bool
     building: str
@@ -37,17 +37,19 @@ class Family(NamedTuple):
     @property
     def as_device(self) -> Device:
         """The family as the rules are shown it, of the kind `family`."""
-        return Device(self.id, self.community, self.name, FAMILY.name, simulated=self.simulated, building=self.building)
+        return Device(
+            self.id, self.community, self.name, DEVICE_GROUP.name, simulated=self.simulated, building=self.building
+        )
 
 
-class Heard(NamedTuple):
+class LastArrival(NamedTuple):
     """When a child was last heard, and how often it should be; `jitter` is what its rule allows on top."""
 
     at: datetime
     period: timedelta
     jitter: timedelta
 
-    def is_missing(self, now: datetime) -> bool:
+    def is_overdue(self, now: datetime) -> bool:
         """Whether a report has not come that should have."""
         return now - self.at >= self.period + self.jitter
 
@@ -64,7 +66,7 @@ class Outage(NamedTuple):
         return {"outage": True, "children_silent": float(self.missing), "children_expected": float(self.expected)}
 
 
-def outage(fallen: Heard, children: Iterable[Heard], now: datetime) -> Outage | None:
+def detect_outage(fallen: LastArrival, children: Iterable[LastArrival], now: datetime) -> Outage | None:
     """Whether most children are missing when the first falls silent, so that it is not the fault of that one.
 
     A silence takes several periods, and whoever has the same cause has missed at least one of them by now. Who had no
@@ -73,19 +75,19 @@ def outage(fallen: Heard, children: Iterable[Heard], now: datetime) -> Outage | 
     spoken_after = fallen.at + fallen.period + fallen.jitter
     missing = present = 0
     for child in children:
-        if child.is_missing(now):
+        if child.is_overdue(now):
             missing += 1
         elif child.at > spoken_after:
             present += 1
     return Outage(missing, missing + present) if missing >= _LEAST and missing > present else None
 
 
-class FamilyTree:
+class DeviceGroups:
     """Who belongs to whom by the registry: a device behind a gateway is a child of that and not of the building."""
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
-        self._by_key: dict[tuple[str, str, str], Family] = {}
-        self._by_id: dict[int, Family] = {}
+        self._by_key: dict[tuple[str, str, str], DeviceGroup] = {}
+        self._by_id: dict[int, DeviceGroup] = {}
         self.read(devices)
 
     def read(self, devices: Iterable[Device]) -> None:
@@ -97,51 +99,51 @@ class FamilyTree:
             key = _key(device)
             if key:
                 children[key].append(device)
-        self._by_key = {key: _family(key, gateways.get(key), found) for key, found in children.items()}
-        gone = {number: family._replace(leader=None, children=()) for number, family in self._by_id.items()}
-        self._by_id = gone | {family.id: family for family in self._by_key.values()}
+        self._by_key = {key: _group(key, gateways.get(key), found) for key, found in children.items()}
+        gone = {number: group._replace(gateway_id=None, children=()) for number, group in self._by_id.items()}
+        self._by_id = gone | {group.id: group for group in self._by_key.values()}
 
-    def of(self, device: Device) -> Family | None:
+    def group_of(self, device: Device) -> DeviceGroup | None:
         """The family whose child a device is."""
         key = _key(device)
         return self._by_key.get(key) if key else None
 
-    def led_by(self, device: Device) -> Family | None:
+    def group_behind(self, device: Device) -> DeviceGroup | None:
         """The family whose gateway a device is."""
         return self._by_key.get((device.community, device.name, ""))
 
-    def recall(self, family: Family) -> None:
+    def remember(self, group: DeviceGroup) -> None:
         """Remembers a family that had left the registry before it was read."""
-        self._by_id.setdefault(family.id, family)
+        self._by_id.setdefault(group.id, group)
 
-    def by_id(self, number: int) -> Family | None:
+    def by_id(self, number: int) -> DeviceGroup | None:
         """The family of that number."""
         return self._by_id.get(number)
 
 
-def with_families(devices: Mapping[int, Device]) -> dict[int, Device]:
+def with_device_groups(devices: Mapping[int, Device]) -> dict[int, Device]:
     """These devices by their numbers, and their families as if they were devices too."""
-    tree = FamilyTree(devices.values())
-    families = filter(None, map(tree.of, devices.values()))
-    return {**devices, **{family.id: family.as_device for family in families}}
+    tree = DeviceGroups(devices.values())
+    groups = filter(None, map(tree.group_of, devices.values()))
+    return {**devices, **{group.id: group.as_device for group in groups}}
 
 
 def _key(device: Device) -> tuple[str, str, str] | None:
-    if device.kind == FAMILY.name:
+    if device.kind == DEVICE_GROUP.name:
         return None
     if device.gateway:
         return device.community, device.gateway, ""
     return (device.community, "", device.building) if device.building else None
 
 
-def _family(key: tuple[str, str, str], leader: Device | None, children: list[Device]) -> Family:
-    community, gateway, building = key
+def _group(key: tuple[str, str, str], gateway: Device | None, children: list[Device]) -> DeviceGroup:
+    community, gateway_name, building = key
     digest = hashlib.sha256("/".join(key).encode()).digest()
-    return Family(
-        id=FIRST - int.from_bytes(digest[:7]),
+    return DeviceGroup(
+        id=FIRST_GROUP_ID - int.from_bytes(digest[:7]),
         community=community,
-        name=f"网关 {gateway}" if gateway else f"{building}号楼" if building.isascii() else building,
-        leader=leader.id if leader and gateway else None,
+        name=f"网关 {gateway_name}" if gateway_name else f"{building}号楼" if building.isascii() else building,
+        gateway_id=gateway.id if gateway and gateway_name else None,
         children=tuple(device.id for device in children),
         simulated=any(device.simulated for device in children),
         building=building or _common(device.building for device in children),

@@ -7,14 +7,14 @@ from typing import NamedTuple
 from devices.device import Device, Service
 
 
-class Below(NamedTuple):
+class SubMeters(NamedTuple):
     """What is below a master meter: `scope` is `building` or `community`, `meters` the numbers of household meters."""
 
     scope: str
     meters: tuple[int, ...]
 
 
-def household_meters(devices: Iterable[Device]) -> dict[int, Below]:
+def submeters_by_master(devices: Iterable[Device]) -> dict[int, SubMeters]:
     """The household meters below each master meter: those with a room, of its kind, in its building or community.
 
     A retired one is below nobody. One that is being commissioned is: water flows through it that nobody counts yet.
@@ -30,6 +30,6 @@ def household_meters(devices: Iterable[Device]) -> dict[int, Below]:
         households[device.kind, device.community, ""].append(device.id)
         if device.building:
             households[device.kind, device.community, device.building].append(device.id)
-    below = {master.id: households.get((master.kind, master.community, master.building)) for master in masters}
+    submeters = {master.id: households.get((master.kind, master.community, master.building)) for master in masters}
     scopes = {master.id: "building" if master.building else "community" for master in masters}
-    return {number: Below(scopes[number], tuple(meters)) for number, meters in below.items() if meters}
+    return {number: SubMeters(scopes[number], tuple(meters)) for number, meters in submeters.items() if meters}

@@ -23,7 +23,7 @@ PIPELINE = DeviceKind(
     standards=(),
 )
 
-FAMILY = DeviceKind(
+DEVICE_GROUP = DeviceKind(
     name="family",
     zh="成组设备",
     en="devices of one gateway or building",
@@ -38,4 +38,4 @@ FAMILY = DeviceKind(
     standards=(),
 )
 
-RULE_KINDS: Mapping[str, DeviceKind] = {**KIND_BY_NAME, PIPELINE.name: PIPELINE, FAMILY.name: FAMILY}
+RULE_KINDS: Mapping[str, DeviceKind] = {**KIND_BY_NAME, PIPELINE.name: PIPELINE, DEVICE_GROUP.name: DEVICE_GROUP}

@@ -10,7 +10,7 @@ from devices.device import Device
 from devices.payload import DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from rules.analysis.backtest import Arrival, Backtest, Span, backtest
-from rules.model.device_group import with_families
+from rules.model.device_group import with_device_groups
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import PIPELINE
@@ -57,7 +57,7 @@ def judged(scenario: Scenario, pack: RulePack) -> tuple[Backtest, Mapping[str, i
 
 
 def _devices(scenario: Scenario) -> Mapping[int, Device]:
-    return with_families({device.id: device for device in (_ANJU, *scenario.devices)})
+    return with_device_groups({device.id: device for device in (_ANJU, *scenario.devices)})
 
 
 def _standstill(scenario: Scenario) -> Iterator[Span]:

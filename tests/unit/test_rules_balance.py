@@ -16,7 +16,7 @@ from rules.engine.engine import Engine
 from rules.model.condition import Compare
 from rules.model.rule import Rule, RulePack, Scope, Severity
 from rules.model.sample import Sample
-from rules.model.submeters import Below, household_meters
+from rules.model.submeters import SubMeters, submeters_by_master
 
 MIDNIGHT = datetime(2026, 1, 1, 16, tzinfo=UTC)  # in the city
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -41,7 +41,7 @@ class Town:
     """An engine with one master meter and its households, and every value that the balance took."""
 
     def __init__(self, track, households=HOUSEHOLDS, scope="community"):
-        self.track, self.below = track, Below(scope, households)
+        self.track, self.submeters = track, SubMeters(scope, households)
         self.start()
 
     def start(self, memories=(), states=()):
@@ -53,7 +53,7 @@ class Town:
             RulePack((watched,)),
             MIDNIGHT,
             lambda number: Device(number, "c", f"w{number}", WATER_METER.name),
-            lambda number: self.below if number == MASTER else None,
+            lambda number: self.submeters if number == MASTER else None,
         )
         self.engine.restore(states, memories, MIDNIGHT)
 
@@ -162,7 +162,7 @@ def device(number, building="", room="", kind="water_meter", **more):
 
 
 def test_a_meter_without_a_room_is_that_of_its_building_or_of_the_community():
-    below = household_meters(
+    submeters = submeters_by_master(
         [
             device(1),
             device(2, "1"),
@@ -174,7 +174,7 @@ def test_a_meter_without_a_room_is_that_of_its_building_or_of_the_community():
             device(15, "1", "101", community="d"),
         ]
     )
-    assert below == {1: Below("community", (11, 12, 13)), 2: Below("building", (11, 12))}
+    assert submeters == {1: SubMeters("community", (11, 12, 13)), 2: SubMeters("building", (11, 12))}
 
 
 def test_what_is_said_of_households_is_not_said_of_their_master_meter():
@@ -182,7 +182,7 @@ def test_what_is_said_of_households_is_not_said_of_their_master_meter():
         name="burst", kind=WATER_METER.name, severity=Severity.MAJOR, title="x", message="x", advice="x",
         when=Compare("flow_m3_h", "above", 3.0), allowed_gap=2 * HOUR, scope=Scope.HOUSEHOLD,
     )  # fmt: skip
-    masters = {MASTER: Below("building", HOUSEHOLDS)}
+    masters = {MASTER: SubMeters("building", HOUSEHOLDS)}
     engine = Engine(
         RulePack((large,)), MIDNIGHT, lambda number: Device(number, "c", "w", WATER_METER.name), masters.get
     )
@@ -196,5 +196,5 @@ def test_what_is_said_of_households_is_not_said_of_their_master_meter():
 
 def test_a_retired_meter_is_below_nobody_and_one_that_is_being_commissioned_is_missing():
     commissioned = device(11, "1", "101", service=Service.COMMISSIONING)
-    below = household_meters([device(1), commissioned, device(12, "1", "102", service=Service.RETIRED)])
-    assert below == {1: Below("community", (11,))}
+    submeters = submeters_by_master([device(1), commissioned, device(12, "1", "102", service=Service.RETIRED)])
+    assert submeters == {1: SubMeters("community", (11,))}

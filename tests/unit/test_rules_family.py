@@ -15,12 +15,12 @@ from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.language.loader import load_rules
 from rules.model.condition import Compare, NoData
-from rules.model.device_group import FamilyTree, Heard, outage, with_families
+from rules.model.device_group import DeviceGroups, LastArrival, detect_outage, with_device_groups
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import START, at, minutes, no_data_rule, rule
 
-(FAMILY_RULE,) = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
+(GROUP_RULE,) = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
 METERS = no_data_rule()  # 50 minutes
 GATEWAYS = no_data_rule(name="gateway_silent", kind=GATEWAY.name, when=NoData(3, minutes(1), timedelta(seconds=30)))
 LOST_BUS = rule(
@@ -38,15 +38,15 @@ class Town:
         self.devices = [Device(n, "c1", f"m{n}", kind, gateway, building=building) for n in self.meters]
         if gateway:
             self.devices.append(Device(1000, "c1", name, GATEWAY.name))
-        self.tree = FamilyTree(self.devices)
-        self.pack = RulePack((METERS, gateways, LOST_BUS, FAMILY_RULE))
+        self.tree = DeviceGroups(self.devices)
+        self.pack = RulePack((METERS, gateways, LOST_BUS, GROUP_RULE))
         self.transitions, self.minute = [], 0
         self.engine = self._engine(START)
         self.engine.tick(START, live=True)
 
     def _engine(self, now):
         by_id = {device.id: device for device in self.devices}
-        return Engine(self.pack, now, with_families(by_id).__getitem__, families=self.tree)
+        return Engine(self.pack, now, with_device_groups(by_id).__getitem__, groups=self.tree)
 
     def speak(self, minute, numbers, **values):
         for number in numbers:
@@ -230,21 +230,21 @@ def test_every_silence_is_told_in_the_end_and_none_is_told_twice(absences, seed)
 
 
 def test_who_had_no_occasion_to_speak_counts_neither_way():
-    fallen = Heard(at(0), minutes(1), minutes(1))
-    slow = Heard(at(-5), minutes(15), minutes(1))
-    assert outage(fallen, [fallen, fallen, fallen, *[slow] * 9], at(4)) == (3, 3)
-    present = Heard(at(3), minutes(1), minutes(1))
-    assert outage(fallen, [fallen, fallen, fallen, *[present] * 3], at(4)) is None
+    fallen = LastArrival(at(0), minutes(1), minutes(1))
+    slow = LastArrival(at(-5), minutes(15), minutes(1))
+    assert detect_outage(fallen, [fallen, fallen, fallen, *[slow] * 9], at(4)) == (3, 3)
+    present = LastArrival(at(3), minutes(1), minutes(1))
+    assert detect_outage(fallen, [fallen, fallen, fallen, *[present] * 3], at(4)) is None
 
 
 def test_a_family_is_in_the_building_of_its_children_and_is_no_child_of_that_building():
     behind, beside = Town(4, gateway="g1", building="3"), Town(4, building="3")
-    family = behind.tree.of(behind.devices[0]).as_device
-    assert family.building == beside.tree.of(beside.devices[0]).as_device.building == "3"
-    again = FamilyTree(with_families({device.id: device for device in behind.devices}).values())
-    assert again.of(family) is None
-    scattered = FamilyTree([replace(behind.devices[0], building="4"), *behind.devices[1:]])
-    assert scattered.of(behind.devices[0]).building == ""
+    group = behind.tree.group_of(behind.devices[0]).as_device
+    assert group.building == beside.tree.group_of(beside.devices[0]).as_device.building == "3"
+    again = DeviceGroups(with_device_groups({device.id: device for device in behind.devices}).values())
+    assert again.group_of(group) is None
+    scattered = DeviceGroups([replace(behind.devices[0], building="4"), *behind.devices[1:]])
+    assert scattered.group_of(behind.devices[0]).building == ""
 
 
 def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silent_stands_for_itself():
