@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from app.simulation import register_communities
-from simulators.town import SITES
+from simulators.community_plan import SITES
 from store.database import connect
 
 HOUSEHOLDS = 150

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from acceptance.plan_items import PLAN_ITEM_IDS
 from imports.importer import import_rows
-from simulators.town import CommunityPlan, Site, plan_community
+from simulators.community_plan import CommunityPlan, Site, plan_community
 from store.database import Connection
 
 SEED = 2021

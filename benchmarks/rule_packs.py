@@ -22,7 +22,7 @@ from rules.analysis.summary import Summary, summarise
 from rules.language.loader import load_rules
 from rules.model.rule import RulePack, Severity
 from simulators.faults import FAULTS
-from simulators.scenarios.rehearsal import judged
+from simulators.scenarios.dry_run import judged
 from simulators.scenarios.scenario import Scenario
 
 _DOCUMENT = Path(__file__).parent.parent / "docs" / "backtest.md"

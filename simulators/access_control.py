@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.chance import Chance
-from simulators.clock import is_weekend
-from simulators.ledger import DailySum, Ledger, Register, Stop, merged
-from simulators.model import Happening, Subject, Values
+from simulators.device_model import Happening, Subject, Values
+from simulators.local_time import is_weekend
+from simulators.register import DailySum, Ledger, Register, Stop, merged
+from simulators.seeded_random import Chance
 from simulators.traffic import Passage, Traffic
 from simulators.weather import outdoor_c
 

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from simulators.chance import Chance
-from simulators.clock import DAY_S, hour_of, split, start_of
-from simulators.ledger import Stop
-from simulators.model import Happening, Subject, Values
+from simulators.device_model import Happening, Subject, Values
+from simulators.local_time import DAY_S, hour_of, split, start_of
+from simulators.register import Stop
+from simulators.seeded_random import Chance
 from simulators.weather import outdoor_c
 
 PERIOD_S = 60

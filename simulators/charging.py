@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simulators.clock import HOUR_S
-from simulators.course import Pulse
+from simulators.load_profile import Pulse
+from simulators.local_time import HOUR_S
 
 # The part of the energy that is charged at each part of the full power.
 _TAPER = ((0.84, 1.0), (0.07, 0.7), (0.05, 0.45), (0.04, 0.25))

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.chance import Chance
 from simulators.charging import Session, shares
-from simulators.clock import HOUR_S, split, start_of
-from simulators.course import Course, superpose
+from simulators.device_model import Happening, Subject, Value, Values
 from simulators.faults import Fault
-from simulators.ledger import DailySum, Ledger, Register, Supply
-from simulators.model import Happening, Subject, Value, Values
+from simulators.load_profile import Course, superpose
+from simulators.local_time import HOUR_S, split, start_of
+from simulators.register import DailySum, Ledger, Register, Supply
+from simulators.seeded_random import Chance
 from simulators.weather import outdoor_c, season
 
 PERIOD_S = 60

@@ -5,12 +5,12 @@ import random
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.chance import Chance
-from simulators.clock import HOUR_S, hour_of, is_weekend
-from simulators.course import Course, Pulse, superpose
+from simulators.device_model import Happening, Subject, Values
 from simulators.household import Household, household_of
-from simulators.ledger import DailySum, Ledger, Supply, metered, stops
-from simulators.model import Happening, Subject, Values
+from simulators.load_profile import Course, Pulse, superpose
+from simulators.local_time import HOUR_S, hour_of, is_weekend
+from simulators.register import DailySum, Ledger, Supply, metered, stops
+from simulators.seeded_random import Chance
 from simulators.weather import season
 
 PERIOD_S = 900

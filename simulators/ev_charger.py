@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from simulators.chance import Chance
 from simulators.charging import Session, duration_s, shares
-from simulators.clock import DAY_S, HOUR_S, split, start_of
-from simulators.course import Course, superpose
-from simulators.ledger import DailySum, Ledger, Register, Stop, Supply, merged
-from simulators.model import Happening, Subject, Value, Values
+from simulators.device_model import Happening, Subject, Value, Values
+from simulators.load_profile import Course, superpose
+from simulators.local_time import DAY_S, HOUR_S, split, start_of
+from simulators.register import DailySum, Ledger, Register, Stop, Supply, merged
+from simulators.seeded_random import Chance
 from simulators.weather import outdoor_c, season
 
 PERIOD_S = 60

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from devices.device import Device
 from rules.model.submeters import submeters_by_master
-from simulators.chance import Chance
+from simulators.device_model import Subject
 from simulators.faults import Fault, check_faults
 from simulators.message import Message
-from simulators.model import Subject
+from simulators.seeded_random import Chance
 from simulators.sender import Sender
-from simulators.unit import Unit
+from simulators.simulated_device import Unit
 
 
 class Fleet:

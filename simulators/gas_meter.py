@@ -4,13 +4,13 @@ import random
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.cell import battery_v, signal_dbm
-from simulators.chance import Chance
-from simulators.clock import HOUR_S, is_weekend, split
-from simulators.course import Course, Pulse, superpose
+from simulators.battery import battery_v, signal_dbm
+from simulators.device_model import Happening, Subject, Values
 from simulators.household import Household, household_of
-from simulators.ledger import DailySum, Ledger, Supply, merged, metered, stops
-from simulators.model import Happening, Subject, Values
+from simulators.load_profile import Course, Pulse, superpose
+from simulators.local_time import HOUR_S, is_weekend, split
+from simulators.register import DailySum, Ledger, Supply, merged, metered, stops
+from simulators.seeded_random import Chance
 from simulators.weather import season
 
 PERIOD_S = 3_600

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from simulators.device_model import Happening, Subject, Values
 from simulators.faults import silent
-from simulators.model import Happening, Subject, Values
 from simulators.weather import outdoor_c
 
 PERIOD_S = 60

@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from simulators.cell import battery_v
-from simulators.clock import HOUR_S, split
-from simulators.course import Course, Pulse, superpose
+from simulators.battery import battery_v
+from simulators.device_model import Happening, Subject, Values
 from simulators.faults import Fault
-from simulators.ledger import DailySum, Ledger, Supply, metered, stops
-from simulators.model import Happening, Subject, Values
+from simulators.load_profile import Course, Pulse, superpose
+from simulators.local_time import HOUR_S, split
+from simulators.register import DailySum, Ledger, Supply, metered, stops
 from simulators.weather import heating_need_k, heating_sum, outdoor_c
 
 PERIOD_S = 3_600

@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 
 from devices.device import Device
-from simulators.chance import Chance
-from simulators.clock import HOUR_S, is_weekend
+from simulators.local_time import HOUR_S, is_weekend
+from simulators.seeded_random import Chance
 
 _AT_HOME = (1, 1, 1, 1, 1, 2, 6, 8, 7, 6, 6, 8, 8, 6, 5, 5, 6, 8, 10, 10, 9, 8, 5, 2)
 _AT_WORK = (1, 1, 1, 1, 1, 3, 10, 9, 2, 1, 1, 3, 3, 1, 1, 1, 2, 6, 11, 12, 12, 10, 6, 2)

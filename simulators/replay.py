@@ -22,8 +22,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from devices.topic import IDENTIFIER, Channel, Topic
+from simulators.community_plan import CommunityPlan
 from simulators.message import Message, payload_of, to_json
-from simulators.town import CommunityPlan
 
 COMMUNITY = "daiad-trial-a"
 SOURCE = "DAIAD trial A (github.com/DAIAD/data), CC BY-SA 4.0"

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from devices.topic import Channel, Topic
 from simulators.faults import Fault
-from simulators.ledger import merged, stops
 from simulators.message import Message, payload_of, to_json
-from simulators.unit import Delivery, Unit
+from simulators.register import merged, stops
+from simulators.simulated_device import Delivery, Unit
 
 # An item has about 350 bytes, so a message stays far below the 256 KiB that a payload may have.
 _ITEMS_A_MESSAGE = 200

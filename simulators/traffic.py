@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from simulators.chance import Chance
-from simulators.clock import HOUR_S, split, start_of
-from simulators.ledger import Ledger
+from simulators.local_time import HOUR_S, split, start_of
+from simulators.register import Ledger
+from simulators.seeded_random import Chance
 
 
 class Passage(NamedTuple):

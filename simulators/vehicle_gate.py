@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.chance import Chance
-from simulators.clock import hour_of, is_weekend
+from simulators.device_model import Happening, Subject, Value, Values
 from simulators.faults import Fault
-from simulators.ledger import DailySum, Ledger, Register, stops
-from simulators.model import Happening, Subject, Value, Values
+from simulators.local_time import hour_of, is_weekend
+from simulators.register import DailySum, Ledger, Register, stops
+from simulators.seeded_random import Chance
 from simulators.traffic import Passage, Traffic
 from simulators.weather import outdoor_c
 

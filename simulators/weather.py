@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from simulators.chance import Chance
-from simulators.clock import DAY_S, HOUR_S, date_of, split
-from simulators.ledger import DailySum
+from simulators.local_time import DAY_S, HOUR_S, date_of, split
+from simulators.register import DailySum
+from simulators.seeded_random import Chance
 
 _YEAR_MEAN_C = 6.2
 _SEASON_C = 15.6

@@ -15,8 +15,8 @@ from rules.model.rule import RulePack
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher, PublisherError
 from simulators.run import run
-from simulators.scenarios.marks import Raised, mark, table
 from simulators.scenarios.scenario import SEED, Scenario, ScenarioError, all_scenarios, scenario_of
+from simulators.scenarios.score import Raised, mark, table
 from store.alerts.alerts import AlertFilter, list_alerts
 from store.database import Connection, connect, translated_errors
 from store.registry.registry import load_devices

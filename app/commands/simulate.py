@@ -16,12 +16,12 @@ from app.simulation import SEED, register, register_communities
 from devices.device import Device
 from rules.model.duration import parse_duration
 from simulators import replay as recordings
+from simulators.community_plan import SITES, Site
 from simulators.faults import Fault, FaultError, parse_fault
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher, PublisherError
 from simulators.replay import ReplayError
 from simulators.run import run
-from simulators.town import SITES, Site
 from store.database import Connection, connect, translated_errors
 from store.registry.registry import load_devices
 from store.telemetry.device_state import newest_reading

@@ -5,9 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from rules.language.loader import load_rules
-from simulators.scenarios.marks import mark, table
-from simulators.scenarios.rehearsal import rehearse
+from simulators.scenarios.dry_run import rehearse
 from simulators.scenarios.scenario import all_scenarios, scenario_of
+from simulators.scenarios.score import mark, table
 
 
 def main(names: list[str]) -> int:

@@ -13,8 +13,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from devices.device import Device
 from rules.model.duration import parse_duration
+from simulators.community_plan import CommunityPlan, Row, plan_community
 from simulators.faults import Fault, FaultError, parse_fault
-from simulators.town import CommunityPlan, Row, plan_community
 
 SEED = 51
 _GATEWAY = "b01-gateway"

@@ -17,10 +17,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_url import BrokerUrlError
 from local.services import Services
+from simulators.community_plan import plan_community
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher, PublisherError
 from simulators.run import run
-from simulators.town import plan_community
 
 TOPIC = "anju/v1/publisher-test/water_meter/{}/telemetry"
 

@@ -8,9 +8,9 @@ import pytest
 
 from acceptance.plan_items import PLAN_ITEMS
 from imports.importer import import_rows
+from simulators.community_plan import SITES, CommunityPlan, plan_community
 from simulators.fleet import Fleet
 from simulators.replay import plan_rows, read_daiad
-from simulators.town import SITES, CommunityPlan, plan_community
 from store.admin.migrate import migrate
 from store.registry.registry import load_devices
 

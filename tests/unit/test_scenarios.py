@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language.loader import load_rules
-from simulators.scenarios.marks import Raised, mark, table
-from simulators.scenarios.rehearsal import rehearse
+from simulators.scenarios.dry_run import rehearse
 from simulators.scenarios.scenario import ScenarioError, all_scenarios, read_scenario, scenario_of
+from simulators.scenarios.score import Raised, mark, table
 
 SCENARIOS = all_scenarios()
 START = datetime(2026, 1, 12, tzinfo=UTC)

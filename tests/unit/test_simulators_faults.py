@@ -8,7 +8,7 @@ import pytest
 from devices.device import Device
 from devices.payload import Connection, DeviceEvent, Reading, Rejection, decode
 from devices.schema import Reason
-from faulty_town import (
+from faulty_community import (
     BY_NAME,
     GAS,
     GATEWAY,

@@ -6,7 +6,7 @@ import pytest
 
 from devices.device import Device
 from devices.payload import DeviceEvent, Reading, decode
-from faulty_town import (
+from faulty_community import (
     GAS,
     MINUTE,
     NOW,

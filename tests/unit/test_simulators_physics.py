@@ -14,10 +14,10 @@ from devices.catalogue import KINDS
 from devices.device import Device
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
-from simulators.chance import Chance
+from simulators.community_plan import plan_community
+from simulators.device_model import Subject
 from simulators.fleet import Fleet
-from simulators.model import Subject
-from simulators.town import plan_community
+from simulators.seeded_random import Chance
 from simulators.weather import outdoor_c
 
 PSEUDONYMISER = Pseudonymiser(b"a key for tests only")

@@ -33,10 +33,10 @@ from running import (
 from running import (
     register as register_devices,
 )
+from simulators.community_plan import SITES, plan_community
 from simulators.faults import parse_fault
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
-from simulators.town import SITES, plan_community
 from store.admin.migrate import migrate
 from store.database import connect
 from store.registry.registry import load_devices

@@ -14,8 +14,8 @@ from rules.language.loader import load_rules
 from running import SECRET_KEY, eventually, forget_session, query, running_ingest, steady
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
-from simulators.scenarios.marks import Raised, mark, table
 from simulators.scenarios.scenario import SEED, scenario_of
+from simulators.scenarios.score import Raised, mark, table
 from store.admin.migrate import migrate
 from store.database import connect
 

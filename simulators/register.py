@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from simulators.chance import Chance
-from simulators.clock import FIRST_DAY, split
-from simulators.course import Course
 from simulators.faults import Fault
+from simulators.load_profile import Course
+from simulators.local_time import FIRST_DAY, split
+from simulators.seeded_random import Chance
 
 
 class DailySum:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KIND_BY_NAME
 from devices.topic import IDENTIFIER
+from simulators.community_plan import SITES, plan_community
 from simulators.fleet import Fleet
-from simulators.town import SITES, plan_community
 
 METERS = ("water_meter", "electricity_meter", "gas_meter")
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
+from simulators.community_plan import plan_community
 from simulators.faults import Fault
 from simulators.fleet import Fleet
-from simulators.town import plan_community
 
 NOW = datetime(2026, 1, 10, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

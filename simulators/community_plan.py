@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import NamedTuple, TypeVar
 
 from devices.device import Device
-from simulators.chance import Chance
+from simulators.seeded_random import Chance
 from store.registry.registry import compose_place
 
 _STOREYS = 6

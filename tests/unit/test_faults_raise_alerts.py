@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.language.loader import load_rules
-from simulators.scenarios.rehearsal import rehearse
+from simulators.scenarios.dry_run import rehearse
 from simulators.scenarios.scenario import Scenario
 
 # The fault, the kind it happens to, for how many minutes, and the rule that must tell of it.

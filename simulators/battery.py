@@ -1,7 +1,7 @@
 """The lithium cell and the radio of a meter that hangs in a pipe shaft."""
 
-from simulators.clock import DAY_S, FIRST_DAY, start_of
-from simulators.model import Subject
+from simulators.device_model import Subject
+from simulators.local_time import DAY_S, FIRST_DAY, start_of
 
 _FRESH_V = 3.65
 _LOSS_V_A_YEAR = 0.008

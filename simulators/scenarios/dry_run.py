@@ -16,8 +16,8 @@ from rules.model.sample import Sample
 from rules.model.virtual_kinds import PIPELINE
 from simulators.fleet import Fleet
 from simulators.message import Message
-from simulators.scenarios.marks import Raised
 from simulators.scenarios.scenario import SEED, Scenario
+from simulators.scenarios.score import Raised
 
 _RECONNECT = timedelta(seconds=1)
 _SETTLING = timedelta(seconds=5)

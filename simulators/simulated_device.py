@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import NamedTuple, cast
 
 from devices.topic import Channel
+from simulators.device_model import Happening, Model, Subject
 from simulators.faults import Fault, silent
 from simulators.message import to_json
-from simulators.model import Happening, Model, Subject
 
 # A power of two keeps the grid exact in floating point, so no slot falls between two windows.
 _TICKS_S = 1024

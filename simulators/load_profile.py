@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from simulators.clock import DAY_S, HOUR_S
+from simulators.local_time import DAY_S, HOUR_S
 
 
 class Pulse(NamedTuple):

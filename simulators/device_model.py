@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from devices.device import Device
-from simulators.chance import Chance
 from simulators.faults import Fault
+from simulators.seeded_random import Chance
 
 Value = float | bool | str
 Values = dict[str, Value]
