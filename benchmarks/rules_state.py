@@ -143,7 +143,7 @@ def _measure(stored: Path, devices: int) -> _Found:
     gc.collect()
     size = resident_bytes(os.getpid()) - before
     instances = sum(1 for _ in _states(stored))
-    engine.tick(now, live=True)
+    engine.tick(now, caught_up=True)
     for sample in _round(_ROUNDS, devices):
         last = sample._replace(ts=now, received_at=now) if sample.device_id % _TOGETHER == 0 else sample
         engine.evaluate(last, ELECTRICITY_METER.name, last.received_at)
@@ -159,7 +159,7 @@ def _measure(stored: Path, devices: int) -> _Found:
 def _tick(engine: Engine, now: datetime) -> tuple[float, int]:
     """Its CPU seconds, and how many transitions it made."""
     began = time.thread_time()
-    transitions = engine.tick(now, live=True)
+    transitions = engine.tick(now, caught_up=True)
     return time.thread_time() - began, len(transitions)
 
 

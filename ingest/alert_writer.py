@@ -7,9 +7,9 @@ from uuid import UUID
 
 from devices.device import Device
 from ingest.instance_rows import state_row
-from rules.engine.instances import Changes
+from rules.engine.instances import InstanceChanges
 from rules.engine.state_machine import Reason
-from rules.engine.transition import Suppressed, Transition
+from rules.engine.transition import Suppression, Transition
 from rules.model.device_group import DeviceGroups
 from rules.model.rule import Phase, Severity
 from store.alerts.rule_state import (
@@ -33,7 +33,7 @@ _LATE_NOTICE = timedelta(minutes=1)
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
-def save_instances(connection: Connection, changes: Changes, groups: DeviceGroups) -> None:
+def save_instances(connection: Connection, changes: InstanceChanges, groups: DeviceGroups) -> None:
     """Store the instances of rules that changed, and delete those of rules that are gone."""
     if changes.saved:
         save_rule_states(connection, [state_row(state, groups.by_id(state.device_id)) for state in changes.saved])
@@ -85,7 +85,7 @@ def _write_alert(connection: Connection, transition: Transition, device_by_id: C
 
 def _suppress(connection: Connection, transitions: list[Transition]) -> None:
     """Store the causes that suppress newly raised alerts, one statement for all alerts with the same cause."""
-    alert_ids_by_cause: defaultdict[tuple[Suppressed, datetime], list[UUID]] = defaultdict(list)
+    alert_ids_by_cause: defaultdict[tuple[Suppression, datetime], list[UUID]] = defaultdict(list)
     for transition in transitions:
         if alert_id := transition.alert_id:
             for suppressed in transition.suppressed:

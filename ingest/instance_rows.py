@@ -18,7 +18,7 @@ def state_row(state: InstanceState, group: DeviceGroup | None = None) -> RuleSta
         "opened_at": state.opened_at and state.opened_at.isoformat(),
         "inputs": state.inputs,
         "parent": state.parent,
-        "words": state.words,
+        "words": state.text_hash,
         "shadow": state.shadow,
         "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
@@ -57,7 +57,7 @@ def state_of(row: RuleStateRow) -> InstanceState:
         opened_at=_instant(row.memory["opened_at"]),
         inputs=row.memory["inputs"],
         parent=row.memory.get("parent"),
-        words=row.memory.get("words"),
+        text_hash=row.memory.get("words"),
         shadow=row.memory.get("shadow", False),
         chatter=_chatter(*row.memory.get("chatter", [0])),
     )

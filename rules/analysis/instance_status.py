@@ -69,7 +69,7 @@ def _condition(rule: Rule, phase: Phase, memory: DeviceState, now: datetime) -> 
     asked, name = (rule.when, "报警条件") if phase in {Phase.NORMAL, Phase.PENDING} else (rule.until, "恢复条件")
     if asked is None:
         asked, name = rule.when, "报警条件"
-    if rule.judged and memory.last_ts is not None:
+    if rule.compared_fields and memory.last_ts is not None:
         yield f"{name}按最后的数据（{clock(memory.last_ts)}）{_VERDICT[_verdict(asked, memory)]}。"
         if now - memory.last_ts > rule.allowed_gap:
             yield f"这些数据已经过去 {in_chinese(now - memory.last_ts)}，超过允许的间隔，不再用来计时。"
@@ -127,7 +127,7 @@ def _held_up(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
         return
     if state.verdict is None:
         yield "时间已到，但最近的数据无法判断，不能据此报警或结束。"
-    gap = rule.rising_gap if state.phase is Phase.PENDING else rule.falling_gap
+    gap = rule.max_gap_pending if state.phase is Phase.PENDING else rule.max_gap_recovering
     if gap is None or state.last_ts is None:
         return
     if state.deadline - state.last_ts > gap:

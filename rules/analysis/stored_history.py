@@ -30,7 +30,7 @@ def stored_arrivals(connection: Connection, query: HistoryQuery) -> Iterator[Arr
 
 
 def _fields(pack: RulePack, kind: str) -> list[str]:
-    read = {name for rule in pack.of_kind(kind) for name in rule.measured | rule.quoted}
+    read = {name for rule in pack.of_kind(kind) for name in rule.required_fields | rule.placeholders}
     return sorted(name for name in read if RULE_KINDS[kind].field(name))
 
 

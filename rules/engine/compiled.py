@@ -64,12 +64,14 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
     rules = tuple(rules)
     compiled_rules = tuple(_compile(rule) for rule in rules)
     scheduled = tuple(compiled for compiled in compiled_rules if compiled.rule.schedule and not compiled.rule.no_data)
-    kept = {name for rule in rules for name in _kept(rule)} | {name for one in scheduled for name in one.rule.judged}
+    kept = {name for rule in rules for name in _kept(rule)} | {
+        name for one in scheduled for name in one.rule.compared_fields
+    }
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     no_data_rules = tuple((rule, rule.no_data) for rule in rules if rule.no_data)
     tracks = in_use(track for rule in rules for track in rule.tracks.values())
     whole = CompiledRules(
-        telemetry=tuple((each.rule.name, each.when, each) for each in compiled_rules if each.rule.judged),
+        telemetry=tuple((each.rule.name, each.when, each) for each in compiled_rules if each.rule.compared_fields),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
         no_data_rules=no_data_rules,
         scheduled=scheduled,
@@ -100,9 +102,9 @@ def _of_masters(whole: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules 
 def _kept(rule: Rule) -> frozenset[str]:
     """What the texts quote, without what every sample has that makes the condition hold."""
     if rule.no_data or rule.event_verdicts or rule.schedule:
-        return rule.quoted
+        return rule.placeholders
     needed = needed_fields(rule.when)
-    return rule.quoted - (needed & needed_fields(rule.until, verdict=False) if rule.until else needed)
+    return rule.placeholders - (needed & needed_fields(rule.until, verdict=False) if rule.until else needed)
 
 
 def _compile(rule: Rule) -> CompiledRule:

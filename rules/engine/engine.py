@@ -16,24 +16,24 @@ from rules.derived.repeats import EVENT
 from rules.engine.compiled import CompiledRules, compile_rules
 from rules.engine.device_state import DeviceState, LiveState, in_use, last_values, latest, settle
 from rules.engine.group_suppression import GroupSuppression, last_heard
-from rules.engine.instances import Changes, Instances
+from rules.engine.instances import InstanceChanges, Instances
 from rules.engine.schedule import Known, Openings
 from rules.engine.state_machine import (
-    Bereft,
     Close,
-    Given,
+    Input,
     InstanceState,
-    Judged,
+    NewVerdict,
+    ParentCleared,
     Reason,
     Tick,
-    Withdraw,
+    Withdrawal,
     carry_over,
     closes_at,
     fresh,
     step,
 )
 from rules.engine.timers import Clock, Timer, TimerQueue
-from rules.engine.transition import Transition, describe_sample, tell, tell_gone
+from rules.engine.transition import Transition, describe_sample, transition_of, transition_of_removed_rule
 from rules.engine.wheel import Wheel
 from rules.model.condition import Value, Verdict
 from rules.model.device_group import DeviceGroups, LastArrival
@@ -71,7 +71,7 @@ class Engine:
         self._compiled: dict[str, CompiledRules] = {kind: compile_rules(pack.of_kind(kind)) for kind in kinds}
         self._devices = devices
         self._submeters = submeters_of
-        self._frozen, self._thawed_at, self._ticked_at = clock or Clock(frozen=True, thawed_at=now, ticked_at=now)
+        self._paused, self._resumed_at, self._ticked_at = clock or Clock(paused=True, resumed_at=now, ticked_at=now)
         self._timers = TimerQueue()
         self._waits = Wheel()
         scheduled = [compiled for rules in self._compiled.values() for compiled in rules.scheduled]
@@ -149,8 +149,8 @@ class Engine:
                 continue
             seen = sample._replace(values=values)
             told = describe_sample(compiled.rule, seen, last_values(rules.kept, live))
-            given = Judged(sample.ts, verdict, Reason.CONDITION, told)
-            transitions += self.advance(compiled.rule, sample.device_id, given, now)
+            new = NewVerdict(sample.ts, verdict, Reason.CONDITION, told)
+            transitions += self.advance(compiled.rule, sample.device_id, new, now)
         return transitions
 
     def _evaluate_event(
@@ -167,8 +167,8 @@ class Engine:
         transitions = self._openings.catch_up(sample, scheduled, Known.of(live, rules.kept), now) if scheduled else []
         for rule in concerned:
             newest = max((ts for ts in map(live.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
-            gates = rule.gates.get(event)
-            if sample.ts < newest or (gates and not any(derived.get(gate) for gate in gates)):
+            required = rule.repeat_conditions.get(event)
+            if sample.ts < newest or (required and not any(derived.get(gate) for gate in required)):
                 continue
             state = self.instance(rule.name, sample.device_id)
             if state is not None:
@@ -176,8 +176,8 @@ class Engine:
             if rule.schedule and not rule.schedule.is_open(sample.ts):
                 continue
             told = describe_sample(rule, sample, last_values(rules.kept, live))
-            given = Judged(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
-            transitions += self.advance(rule, sample.device_id, given, now)
+            new = NewVerdict(sample.ts, rule.event_verdicts[event], Reason.EVENT, told)
+            transitions += self.advance(rule, sample.device_id, new, now)
         live.event_ts = {**live.event_ts, event: sample.ts}
         self._heard.setdefault(sample.device_id, {})
         return transitions
@@ -191,8 +191,8 @@ class Engine:
                 if sample.received_at - sample.ts > no_data.after:
                     continue
                 told = describe_sample(rule, sample, last_values(rules.kept, live))
-                given = Judged(sample.received_at, False, Reason.ARRIVAL, told)
-                transitions += self.advance(rule, sample.device_id, given, now)
+                new = NewVerdict(sample.received_at, False, Reason.ARRIVAL, told)
+                transitions += self.advance(rule, sample.device_id, new, now)
             elif live.last_arrival is not None:
                 continue
             self._waits.add(sample.received_at + no_data.after, rule.name, sample.device_id)
@@ -201,19 +201,19 @@ class Engine:
             self._groups.noticed(self._devices(sample.device_id))
         return transitions
 
-    def tick(self, now: datetime, live: bool) -> list[Transition]:
+    def tick(self, now: datetime, caught_up: bool) -> list[Transition]:
         """Lets time come to `now`: timers run out, and devices that have not been heard of become silent.
 
         Args:
             now: The current time, not before that of any earlier tick.
-            live: Whether everything that was received until now has been judged. While it is not, because ingestion is
-                behind or the broker away, timers and absence stand still, and absence then counts from the thaw on.
+            caught_up: Whether everything that was received until now has been judged. While it is not, because
+                ingest lags or the broker is away, timers and no-data checks pause. The next caught-up tick resumes.
         """
-        if not live:
-            self._frozen = True
+        if not caught_up:
+            self._paused = True
             return []
-        if self._frozen:
-            self._frozen, self._thawed_at = False, now
+        if self._paused:
+            self._paused, self._resumed_at = False, now
         self._ticked_at = now
         for name, device_id in self._waits.take(now):
             self._schedule_no_data_check(self._rules[name], device_id, now)
@@ -222,14 +222,16 @@ class Engine:
             rules = self._compiled[compiled.rule.kind]
             for device_id in devices:
                 known = Known.of(self._live[device_id], rules.kept)
-                transitions += self._openings.reopen(compiled, device_id, known, Tick(opened, self._thawed_at), now)
+                transitions += self._openings.reopen(compiled, device_id, known, Tick(opened, self._resumed_at), now)
         for timer in self._timers.take(now):
             rule, device_id = self._rules[timer.rule], timer.device_id
             if timer.no_data:
                 transitions += self._raise_no_data(rule, device_id, now)
                 continue
             again = self._groups.still_holds(self.instance(rule.name, device_id))
-            transitions += self.advance(rule, device_id, Bereft(None) if again else Tick(now, self._thawed_at), now)
+            transitions += self.advance(
+                rule, device_id, ParentCleared(None) if again else Tick(now, self._resumed_at), now
+            )
         return transitions + self._groups.settle(now) if self._groups.revisit else transitions
 
     def next_due(self) -> datetime | None:
@@ -256,7 +258,7 @@ class Engine:
             return None
         if live.withdrawn or (state and state.verdict):
             return None
-        due, calendar = max(live.last_arrival, self._thawed_at) + rule.no_data.after, rule.schedule
+        due, calendar = max(live.last_arrival, self._resumed_at) + rule.no_data.after, rule.schedule
         if calendar is None:
             return due
         span = calendar.span(now)
@@ -268,7 +270,7 @@ class Engine:
             return []
         heard = Sample(device_id, live.last_ts or live.last_arrival, live.last_arrival, {})
         told = describe_sample(rule, heard, last_values(self._compiled[rule.kind].kept, live))
-        return self.advance(rule, device_id, Judged(due, True, Reason.NO_DATA, told), now)
+        return self.advance(rule, device_id, NewVerdict(due, True, Reason.NO_DATA, told), now)
 
     def _wake(self, due: datetime | None, device_id: int, rule: str, *, no_data: bool = False) -> None:
         if due:
@@ -289,25 +291,25 @@ class Engine:
             return []
         return self.advance(rule, state.device_id, time, now)
 
-    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+    def advance(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
         """Moves one instance on, keeps it, and tells what came of it."""
         states = self._instances.of(device_id)
         before = states.get(rule.name) or fresh(rule, device_id)
-        after, moves = step(rule, before, given)
+        after, changes = step(rule, before, new)
         if after is before:
             return []
         self._instances.keep(after)
         # A deadline that a tick has already found unfulfilled is looked at again, now that there is news.
         if after.deadline and (after.deadline != before.deadline or after.deadline <= self._ticked_at):
             self._wake(after.deadline, device_id, rule.name)
-        if not moves:
+        if not changes:
             return []
         if rule.schedule:
             self._wake(closes_at(rule, after), device_id, rule.name)
-            if rule.no_data and after.phase is Phase.NORMAL and moves[-1].reason is Reason.SCHEDULE:
+            if rule.no_data and after.phase is Phase.NORMAL and changes[-1].reason is Reason.SCHEDULE:
                 self._schedule_no_data_check(rule, device_id, now)
         device = self._devices(device_id)
-        told = [tell(rule, move, device, now) for move in moves]
+        told = [transition_of(rule, change, device, now) for change in changes]
         if rule.explains_silence:
             self._groups.revisit.add(device_id)
         if rule.no_data or rule.explains_children:
@@ -323,7 +325,7 @@ class Engine:
             self._expect(device_id, now)
         named = [(name, number) for number in (*gone, *self._groups.left()) for name in self._instances.of(number)]
         ruled = [(rule, number) for name, number in named if (rule := self._rules.get(name))]
-        return [told for rule, number in ruled for told in self.advance(rule, number, Withdraw(now), now)]
+        return [told for rule, number in ruled for told in self.advance(rule, number, Withdrawal(now), now)]
 
     def _expect(self, device_id: int, since: datetime) -> None:
         """Lets a device be silent as long as it may, from `since` on; after a restart early looks spread the work."""
@@ -334,18 +336,18 @@ class Engine:
     def _is_withdrawn(self, device_id: int) -> bool:
         return device_id > 0 and self._devices(device_id).service.is_withdrawn
 
-    def heard(self, device_id: int, since_thaw: bool) -> LastArrival | None:
+    def heard(self, device_id: int, since_resumed: bool) -> LastArrival | None:
         """When a device was heard, as silence counts it; None where that says nothing of its family."""
         device = self._devices(device_id)
         no_data_rules = (
             self._compiled.get(device.kind, _NO_RULES).no_data_rules if device.service is Service.IN_SERVICE else ()
         )
-        return last_heard(self._live.get(device_id), no_data_rules, self._thawed_at if since_thaw else None)
+        return last_heard(self._live.get(device_id), no_data_rules, self._resumed_at if since_resumed else None)
 
     @property
     def clock(self) -> Clock:
         """What an engine with other rules, which is to go on in its place, has to know of the time."""
-        return Clock(self._frozen, self._thawed_at, self._ticked_at)
+        return Clock(self._paused, self._resumed_at, self._ticked_at)
 
     def restore(
         self, states: Iterable[InstanceState], devices: Iterable[DeviceState], now: datetime
@@ -358,14 +360,17 @@ class Engine:
         transitions: list[Transition] = []
         for state in states:
             rule, device = self._rules.get(state.rule), self._devices(state.device_id)
-            kept, moves = carry_over(rule, state, now)
+            kept, changes = carry_over(rule, state, now)
             self._instances.restore(kept)
             if kept is not state:
                 self._instances.keep(kept)
             self._groups.restored(kept)
             self._wake(kept.deadline, state.device_id, state.rule)
             self._wake(closes_at(rule, kept) if rule else None, state.device_id, state.rule)
-            transitions += [tell(rule, move, device, now) if rule else tell_gone(move, device, now) for move in moves]
+            transitions += [
+                transition_of(rule, change, device, now) if rule else transition_of_removed_rule(change, device, now)
+                for change in changes
+            ]
         for stored in devices:
             self._restore_device(stored)
         return transitions
@@ -378,7 +383,7 @@ class Engine:
         if rules.scheduled:
             self._openings.watch(kind, device_id)
         if stored.last_arrival is not None:
-            self._expect(device_id, max(stored.last_arrival, self._thawed_at))
+            self._expect(device_id, max(stored.last_arrival, self._resumed_at))
 
     def drain_device_states(self) -> Iterator[DeviceState]:
         """What has changed of the devices since the last call, by device; of the values those that came since.
@@ -401,6 +406,6 @@ class Engine:
         """Where a rule stands on a device; None where it is normal and always was."""
         return self._instances.of(device_id).get(rule_name)
 
-    def drain_changes(self) -> Changes:
+    def drain_changes(self) -> InstanceChanges:
         """The instance states that changed since the last call, in the order of rule and device."""
         return self._instances.drain()

@@ -9,7 +9,7 @@ from typing import Protocol
 from devices.device import Device
 from rules.engine.device_state import LiveState
 from rules.engine.instances import Instances
-from rules.engine.state_machine import Bereft, Given, InstanceState
+from rules.engine.state_machine import Input, InstanceState, ParentCleared
 from rules.engine.transition import Transition, suppressed_by_alert, suppressed_by_group
 from rules.model.condition import NoData
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups, LastArrival, Outage, detect_outage
@@ -17,18 +17,18 @@ from rules.model.rule import Phase, Rule
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import DEVICE_GROUP
 
-_SINCE_THAW = True
+_SINCE_RESUMED = True
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
 
 
 def last_heard(
-    live: LiveState | None, no_data_rules: Sequence[tuple[Rule, NoData]], thawed_at: datetime | None
+    live: LiveState | None, no_data_rules: Sequence[tuple[Rule, NoData]], resumed_at: datetime | None
 ) -> LastArrival | None:
     """When a device was heard, not before the thaw if that is given; None where no rule watches it or it never was."""
     if live is None or live.last_arrival is None or not no_data_rules:
         return None
     (_, no_data), *_ = no_data_rules
-    return LastArrival(max(live.last_arrival, thawed_at or live.last_arrival), no_data.period, no_data.jitter)
+    return LastArrival(max(live.last_arrival, resumed_at or live.last_arrival), no_data.period, no_data.jitter)
 
 
 class Judging(Protocol):
@@ -37,13 +37,13 @@ class Judging(Protocol):
     def rule(self, name: str) -> Rule | None:
         """The rule of that name, or None."""
 
-    def heard(self, device_id: int, since_thaw: bool) -> LastArrival | None:
+    def heard(self, device_id: int, since_resumed: bool) -> LastArrival | None:
         """When a device was heard, counted from the thaw if asked so; None where that says nothing of its family."""
 
     def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
         """Judges a sample, here one of a family."""
 
-    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+    def advance(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
         """Moves one instance on."""
 
 
@@ -105,7 +105,7 @@ class GroupSuppression:
             rule = self.engine.rule(orphan.rule)
             if rule and rule.no_data:
                 until = now + rule.no_data.period + rule.no_data.jitter
-                transitions += self.engine.advance(rule, orphan.device_id, Bereft(until), now)
+                transitions += self.engine.advance(rule, orphan.device_id, ParentCleared(until), now)
         return transitions
 
     def _explains(self, device: Device) -> DeviceGroup | None:
@@ -117,10 +117,10 @@ class GroupSuppression:
 
     def _found(self, device: Device, now: datetime) -> tuple[DeviceGroup, Outage] | None:
         """The outage of the family that comes to light because this child of it has fallen silent."""
-        group, fallen = self.tree.group_of(device), self.engine.heard(device.id, _SINCE_THAW)
+        group, fallen = self.tree.group_of(device), self.engine.heard(device.id, _SINCE_RESUMED)
         if group is None or fallen is None:
             return None
-        others = (self.engine.heard(child, _SINCE_THAW) for child in group.children if not self._has_no_data(child))
+        others = (self.engine.heard(child, _SINCE_RESUMED) for child in group.children if not self._has_no_data(child))
         seen = detect_outage(fallen, [fallen, *(each for each in others if each)], now)
         if seen is None:
             return None
@@ -140,7 +140,7 @@ class GroupSuppression:
             state = self._outage(group) if group else None
             if group is None or state is None:
                 continue
-            found = (self.engine.heard(child, not _SINCE_THAW) for child in group.children)
+            found = (self.engine.heard(child, not _SINCE_RESUMED) for child in group.children)
             missing = sum(1 for each in found if each and each.is_overdue(now))
             values = state.inputs.get("values")
             before = values.get("children_silent", 0) if isinstance(values, dict) else 0

@@ -9,7 +9,7 @@ from rules.model.rule import Phase
 _NONE: Mapping[str, InstanceState] = {}
 
 
-class Changes(NamedTuple):
+class InstanceChanges(NamedTuple):
     """What to store: instance states to write, and the (rule, device id) of those to delete."""
 
     saved: list[InstanceState]
@@ -41,8 +41,8 @@ class Instances:
             if not states:
                 del self._states[state.device_id]
 
-    def drain(self) -> Changes:
+    def drain(self) -> InstanceChanges:
         """The instance states that changed since the last call, in the order of rule and device."""
         keys, self._changed = sorted(self._changed), set()
         found = [((rule, device_id), self.of(device_id).get(rule)) for rule, device_id in keys]
-        return Changes([state for _, state in found if state], [key for key, state in found if state is None])
+        return InstanceChanges([state for _, state in found if state], [key for key, state in found if state is None])

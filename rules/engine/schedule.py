@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from rules.engine.compiled import CompiledRule
 from rules.engine.device_state import LiveState, last_values
-from rules.engine.state_machine import Given, InstanceState, Judged, Reason, Tick
+from rules.engine.state_machine import Input, InstanceState, NewVerdict, Reason, Tick
 from rules.engine.transition import Transition
 from rules.model.calendar import Calendar
 from rules.model.condition import Value, Verdict
@@ -50,7 +50,7 @@ class Judging(Protocol):
     def come_to(self, time: Tick, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
         """Lets event time come to one instance."""
 
-    def advance(self, rule: Rule, device_id: int, given: Given, now: datetime) -> list[Transition]:
+    def advance(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
         """Moves one instance on."""
 
 
@@ -114,43 +114,43 @@ class Openings:
         if state and state.last_ts and state.last_ts >= opening.now:
             # A sample has brought it to light already, and says more than what was known before.
             return transitions
-        given = _evaluate_at_opening(compiled, state.phase if state else Phase.NORMAL, known, opening.now)
-        return transitions + self._engine.advance(rule, device_id, given, now) if given else transitions
+        new = _evaluate_at_opening(compiled, state.phase if state else Phase.NORMAL, known, opening.now)
+        return transitions + self._engine.advance(rule, device_id, new, now) if new else transitions
 
 
 def _missed(compiled: CompiledRule, known: Known, up_to: datetime) -> Iterator[datetime]:
     """The openings since something was last known of the device, as long as that still counts."""
     since = _since(compiled, known)
     if compiled.rule.schedule and since is not None:
-        gap = compiled.rule.rising_gap
+        gap = compiled.rule.max_gap_pending
         yield from compiled.rule.schedule.openings(since, up_to if gap is None else min(up_to, since + gap))
 
 
-def _evaluate_at_opening(compiled: CompiledRule, phase: Phase, known: Known, opened: datetime) -> Judged | None:
+def _evaluate_at_opening(compiled: CompiledRule, phase: Phase, known: Known, opened: datetime) -> NewVerdict | None:
     """The verdict of what is known at an opening; None where it says nothing."""
     since, rule = _since(compiled, known), compiled.rule
-    if since is None or since >= opened or (rule.rising_gap is not None and opened - since > rule.rising_gap):
+    if since is None or since >= opened or (rule.max_gap_pending is not None and opened - since > rule.max_gap_pending):
         return None
     verdict = _verdict(compiled, phase, known, since)
     if verdict is None:
         return None
-    names = rule.judged | rule.quoted
+    names = rule.compared_fields | rule.placeholders
     values = {name: value for name, value in sorted(known.values.items()) if name in names}
     told = {"ts": since.isoformat(), "values": values, "opened_at": opened.isoformat()}
-    return Judged(opened, verdict, Reason.SCHEDULE, told, seen=since)
+    return NewVerdict(opened, verdict, Reason.SCHEDULE, told, seen=since)
 
 
 def _since(compiled: CompiledRule, known: Known) -> datetime | None:
     rule = compiled.rule
-    if rule.momentary or rule.gates:
+    if rule.is_instantaneous or rule.repeat_conditions:
         return None
-    if not rule.set_by_event:
+    if not rule.is_set_by_event:
         return known.last_ts
     return max((known.event_ts[name] for name in rule.event_verdicts if name in known.event_ts), default=None)
 
 
 def _verdict(compiled: CompiledRule, phase: Phase, known: Known, since: datetime) -> Verdict:
-    if not compiled.rule.set_by_event:
+    if not compiled.rule.is_set_by_event:
         test = compiled.when if phase is Phase.NORMAL else compiled.holding
         return test(known.values) if test else None
     held = any(verdict and known.event_ts.get(name) == since for name, verdict in compiled.rule.event_verdicts.items())

@@ -56,12 +56,12 @@ class InstanceState:
     opened_at: datetime | None = None
     chatter: Chatter = CALM_SO_FAR
     parent: int | None = None
-    words: str | None = None
+    text_hash: str | None = None
     shadow: bool = False
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
-class Judged(NamedTuple):
+class NewVerdict(NamedTuple):
     """A verdict on the condition at event time `ts`, and the JSON of the sample it was reached on.
 
     `seen` is the time of that sample where it was earlier, that is where a calendar has opened since.
@@ -77,12 +77,12 @@ class Judged(NamedTuple):
 class Tick(NamedTuple):
     """Time has come to `now`, and everything received until then has been judged.
 
-    `caught_up` is when we began to see the present, after a start or a standstill. A deadline that had passed by then
+    `resumed_at` is when we began to see the present, after a start or a standstill. A deadline that had passed by then
     says nothing without a sample since. A sample that itself shows that time has come to it leaves that out.
     """
 
     now: datetime
-    caught_up: datetime | None = None
+    resumed_at: datetime | None = None
 
 
 class Close(NamedTuple):
@@ -91,7 +91,7 @@ class Close(NamedTuple):
     now: datetime
 
 
-class Move(NamedTuple):
+class PhaseChange(NamedTuple):
     """A change of phase, `at` an event time, into the state `state`."""
 
     from_phase: Phase
@@ -100,116 +100,116 @@ class Move(NamedTuple):
     state: InstanceState
 
 
-class Bereft(NamedTuple):
+class ParentCleared(NamedTuple):
     """What explained a silence is over: at `until` it stands for itself. None: it is not over after all."""
 
     until: datetime | None
 
 
-class Withdraw(NamedTuple):
+class Withdrawal(NamedTuple):
     """The device is no longer in service; what it shows concerns nobody."""
 
     now: datetime
 
 
-Given = Judged | Tick | Close | Bereft | Withdraw
-Outcome = tuple[InstanceState, tuple[Move, ...]]
+Input = NewVerdict | Tick | Close | ParentCleared | Withdrawal
+Outcome = tuple[InstanceState, tuple[PhaseChange, ...]]
 
 
-def step(rule: Rule, state: InstanceState, given: Given) -> Outcome:
+def step(rule: Rule, state: InstanceState, new: Input) -> Outcome:
     """Moves one instance on, and says through which phases it went.
 
     What a sample says depends on the phase that it finds. The caller therefore lets time come to the sample first, by
     a tick, and only then judges it: so the outcome does not depend on when, or how often, time is looked at.
     """
-    match given:
+    match new:
         case Tick():
-            return _pass(rule, state, given)
+            return _pass(rule, state, new)
         case Close(now):
             return _close(state, now)
-        case Withdraw(now):
+        case Withdrawal(now):
             gone = state.phase is not Phase.NORMAL
             return _enter(replace(state, verdict=None), Phase.NORMAL, now, Reason.SERVICE) if gone else (state, ())
-        case Bereft(until):
+        case ParentCleared(until):
             return (state if state.parent is None else replace(state, deadline=until)), ()
-        case Judged():
-            return _judge(rule, state, given)
+        case NewVerdict():
+            return _apply_verdict(rule, state, new)
 
 
-def _judge(rule: Rule, state: InstanceState, given: Judged) -> Outcome:
-    late = state.last_ts is not None and given.ts < state.last_ts
-    if late and (given.reason is Reason.CONDITION or (given.reason is Reason.EVENT and not given.verdict)):
+def _apply_verdict(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome:
+    late = state.last_ts is not None and new.ts < state.last_ts
+    if late and (new.reason is Reason.CONDITION or (new.reason is Reason.EVENT and not new.verdict)):
         # What was so before the latest evidence says nothing about now; but nothing that happened may get lost.
         return state, ()
-    state, moves = _follow(rule, state, given)
-    if rule.momentary and given.verdict:
-        state, more = _follow(rule, state, given._replace(verdict=False))
-        moves += more
-    return state, moves
+    state, changes = _follow(rule, state, new)
+    if rule.is_instantaneous and new.verdict:
+        state, more = _follow(rule, state, new._replace(verdict=False))
+        changes += more
+    return state, changes
 
 
-def _follow(rule: Rule, state: InstanceState, given: Judged) -> Outcome:
-    seen, verdict = _see(rule, state, given), given.verdict
+def _follow(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome:
+    seen, verdict = _see(rule, state, new), new.verdict
     outcome: Outcome = seen, ()
     match state.phase:
         case Phase.NORMAL:
-            outcome = _start(rule, seen, given, Phase.PENDING) if verdict else (state, ())
+            outcome = _start(rule, seen, new, Phase.PENDING) if verdict else (state, ())
         case Phase.PENDING if verdict:
-            outcome = _sustain(rule, state, seen, given)
+            outcome = _sustain(rule, state, seen, new)
         case Phase.PENDING if verdict is False or rule.unknown is Unknown.RESET:
-            outcome = _enter(seen, Phase.NORMAL, given.ts, given.reason)
+            outcome = _enter(seen, Phase.NORMAL, new.ts, new.reason)
         case Phase.ACTIVE if verdict is False:
-            outcome = _start(rule, seen, given, Phase.RECOVERING)
+            outcome = _start(rule, seen, new, Phase.RECOVERING)
         case Phase.RECOVERING if verdict is False:
-            outcome = _sustain(rule, state, seen, given)
+            outcome = _sustain(rule, state, seen, new)
         case Phase.RECOVERING | Phase.LATCHED if verdict:
-            outcome = _enter(seen, Phase.ACTIVE, given.ts, given.reason)
-        case Phase.MUTED if verdict and given.reason is Reason.EVENT:
+            outcome = _enter(seen, Phase.ACTIVE, new.ts, new.reason)
+        case Phase.MUTED if verdict and new.reason is Reason.EVENT:
             # A person closed one happening; an event says that it has happened again.
-            outcome = _start(rule, seen, given, Phase.PENDING)
+            outcome = _start(rule, seen, new, Phase.PENDING)
         case Phase.MUTED if verdict is False:
-            outcome = _enter(seen, Phase.NORMAL, given.ts, given.reason)
+            outcome = _enter(seen, Phase.NORMAL, new.ts, new.reason)
         case Phase.LATCHED | Phase.MUTED:
             outcome = state, ()
     return outcome
 
 
-def _see(rule: Rule, state: InstanceState, given: Judged) -> InstanceState:
+def _see(rule: Rule, state: InstanceState, new: NewVerdict) -> InstanceState:
     """The state with the verdict noted, in the same phase."""
-    if given.verdict is None:
+    if new.verdict is None:
         return state if state.verdict is None else replace(state, verdict=None)
     inputs = {name: part for name, part in state.inputs.items() if name != "cleared"}
-    if not given.verdict:
-        inputs["cleared"] = given.sample
-    elif not rule.set_by_event or given.reason in {Reason.EVENT, Reason.SCHEDULE}:
+    if not new.verdict:
+        inputs["cleared"] = new.sample
+    elif not rule.is_set_by_event or new.reason in {Reason.EVENT, Reason.SCHEDULE}:
         # What an event told stays in the inputs while measurements merely confirm it.
-        inputs = dict(given.sample)
-    seen = given.seen or given.ts
+        inputs = dict(new.sample)
+    seen = new.seen or new.ts
     last_ts = seen if state.last_ts is None else max(seen, state.last_ts)
-    return replace(state, verdict=given.verdict, last_ts=last_ts, inputs=inputs)
+    return replace(state, verdict=new.verdict, last_ts=last_ts, inputs=inputs)
 
 
-def _start(rule: Rule, seen: InstanceState, given: Judged, waiting: Phase) -> Outcome:
+def _start(rule: Rule, seen: InstanceState, new: NewVerdict, waiting: Phase) -> Outcome:
     """Starts the timer of the phase `waiting`, or does without where the rule has no delay."""
     delay = delay_of(rule, seen, waiting)
     if not delay:
-        return _complete(rule, seen, waiting, given.ts, given.reason)
-    return _enter(seen, waiting, given.ts, given.reason, delay)
+        return _complete(rule, seen, waiting, new.ts, new.reason)
+    return _enter(seen, waiting, new.ts, new.reason, delay)
 
 
-def _sustain(rule: Rule, state: InstanceState, seen: InstanceState, given: Judged) -> Outcome:
+def _sustain(rule: Rule, state: InstanceState, seen: InstanceState, new: NewVerdict) -> Outcome:
     """One more sample for a timer that runs: it goes on, begins anew after a gap, or is through at last."""
     gap = _gap(rule, state.phase)
     if state.deadline is None or state.last_ts is None:
         raise ValueError(f"{state.rule} on device {state.device_id} is {state.phase} without a timer: restore it anew")
-    if gap is not None and given.ts - state.last_ts > gap:
-        return replace(seen, since=given.ts, deadline=given.ts + delay_of(rule, state, state.phase)), ()
+    if gap is not None and new.ts - state.last_ts > gap:
+        return replace(seen, since=new.ts, deadline=new.ts + delay_of(rule, state, state.phase)), ()
     if state.verdict is not None:
         return seen, ()
     if rule.unknown is Unknown.PAUSE:
-        return replace(seen, deadline=state.deadline + (given.ts - state.last_ts)), ()
-    if given.ts >= state.deadline:
-        return _complete(rule, seen, state.phase, given.ts, given.reason)
+        return replace(seen, deadline=state.deadline + (new.ts - state.last_ts)), ()
+    if new.ts >= state.deadline:
+        return _complete(rule, seen, state.phase, new.ts, new.reason)
     return seen, ()
 
 
@@ -222,31 +222,31 @@ def closes_at(rule: Rule, state: InstanceState) -> datetime | None:
     return span.end if span.open else state.since
 
 
-def _pass(rule: Rule, state: InstanceState, given: Tick) -> Outcome:
+def _pass(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
     """Lets time come to a tick: the timer runs out, the calendar closes, whichever comes first."""
     closing = closes_at(rule, state)
-    if closing is None or given.now < closing:
-        return _run_out(rule, state, given)
+    if closing is None or new.now < closing:
+        return _run_out(rule, state, new)
     if state.deadline is not None and state.deadline < closing:
-        onward, moves = _run_out(rule, state, given)
-        if moves:
-            onward, more = _pass(rule, onward, given)
-            return onward, moves + more
+        onward, changes = _run_out(rule, state, new)
+        if changes:
+            onward, more = _pass(rule, onward, new)
+            return onward, changes + more
     unseen = replace(state, verdict=None)
     if state.phase is Phase.PENDING:
         return _enter(unseen, Phase.NORMAL, closing, Reason.SCHEDULE)
     return _complete(rule, unseen, Phase.RECOVERING, closing, Reason.SCHEDULE)
 
 
-def _run_out(rule: Rule, state: InstanceState, given: Tick) -> Outcome:
+def _run_out(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
     """Lets the timer run out at its deadline, if it is past and what it waits for held without a gap until then."""
-    if state.phase is Phase.ACTIVE and state.deadline and given.now >= state.deadline:
+    if state.phase is Phase.ACTIVE and state.deadline and new.now >= state.deadline:
         return _enter(replace(state, parent=None), Phase.ACTIVE, state.deadline, Reason.PARENT)
     due, last = state.deadline, state.last_ts
-    if due is None or last is None or given.now < due or state.verdict is not (state.phase is Phase.PENDING):
+    if due is None or last is None or new.now < due or state.verdict is not (state.phase is Phase.PENDING):
         return state, ()
     gap = _gap(rule, state.phase)
-    if gap is not None and (due - last > gap or (given.caught_up and due < given.caught_up)):
+    if gap is not None and (due - last > gap or (new.resumed_at and due < new.resumed_at)):
         return state, ()
     return _complete(rule, state, state.phase, due, Reason.TIMER)
 
@@ -256,7 +256,7 @@ def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, re
     if waiting is Phase.PENDING:
         at = _not_before(state, at)
         chatter = count(state.chatter, at)
-        opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=chatter, words=rule.words)
+        opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=chatter, text_hash=rule.text_hash)
         return _enter(opened, Phase.ACTIVE, at, reason)
     return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
 
@@ -281,11 +281,11 @@ def carry_over(rule: Rule | None, state: InstanceState, now: datetime) -> Outcom
     """
     if rule is None or rule.version != state.rule_version:
         return _reset(rule, state, now)
-    if state.opened_at is None or state.words == rule.words:
+    if state.opened_at is None or state.text_hash == rule.text_hash:
         return state, ()
-    reworded = replace(state, words=rule.words)
-    move = Move(state.phase, _not_before(state, now), Reason.REWORDED, reworded)
-    return reworded, () if state.words is None else (move,)
+    reworded = replace(state, text_hash=rule.text_hash)
+    change = PhaseChange(state.phase, _not_before(state, now), Reason.REWORDED, reworded)
+    return reworded, () if state.text_hash is None else (change,)
 
 
 def _reset(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
@@ -296,7 +296,7 @@ def _reset(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
     if state.phase is Phase.NORMAL:
         return anew, ()
     told = replace(anew, inputs=state.inputs, shadow=state.shadow)
-    return anew, (Move(state.phase, now, Reason.RULE_CHANGED, told),)
+    return anew, (PhaseChange(state.phase, now, Reason.RULE_CHANGED, told),)
 
 
 def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, delay: timedelta | None = None) -> Outcome:
@@ -310,7 +310,7 @@ def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, del
         opened_at=state.opened_at if open_still else None,
         parent=state.parent if open_still else None,
     )
-    return entered, (Move(state.phase, at, reason, entered),)
+    return entered, (PhaseChange(state.phase, at, reason, entered),)
 
 
 def _not_before(state: InstanceState, at: datetime) -> datetime:
@@ -324,4 +324,4 @@ def delay_of(rule: Rule, state: InstanceState, waiting: Phase) -> timedelta:
 
 
 def _gap(rule: Rule, waiting: Phase) -> timedelta | None:
-    return rule.rising_gap if waiting is Phase.PENDING else rule.falling_gap
+    return rule.max_gap_pending if waiting is Phase.PENDING else rule.max_gap_recovering

@@ -18,8 +18,8 @@ class Timer(NamedTuple):
 class Clock(NamedTuple):
     """Whether time stands still, since when it does not, and the time of the last tick."""
 
-    frozen: bool
-    thawed_at: datetime
+    paused: bool
+    resumed_at: datetime
     ticked_at: datetime
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from devices.device import Device, Service
 from rules.engine.chattering import CALM, TIMES, WINDOW
-from rules.engine.state_machine import InstanceState, Move, Reason, delay_of
+from rules.engine.state_machine import InstanceState, PhaseChange, Reason, delay_of
 from rules.model.calendar import ALWAYS
 from rules.model.duration import spell
 from rules.model.rule import Phase, Rule, Severity
@@ -21,7 +21,7 @@ _BEFORE = {Phase.NORMAL, Phase.PENDING}
 _OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
-class Suppressed(NamedTuple):
+class Suppression(NamedTuple):
     """A cause, in the words of the store, for which nobody is notified of an occurrence; `detail` is for people."""
 
     cause: str
@@ -55,7 +55,7 @@ class Transition:
     advice: str
     inputs: Mapping[str, object]
     chattering: bool = False
-    suppressed: tuple[Suppressed, ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
     shadow: bool = False
 
     @property
@@ -69,24 +69,24 @@ def alert_id(rule: str, device: Device, sequence: int) -> UUID:
     return uuid5(_OCCURRENCES, f"{rule}/{device.community}/{device.name}#{sequence}")
 
 
-def tell(rule: Rule, move: Move, device: Device, now: datetime) -> Transition:
+def transition_of(rule: Rule, change: PhaseChange, device: Device, now: datetime) -> Transition:
     """Makes the transition of a move, with the texts of the rule in the values that last held its condition."""
-    state, kind = move.state, RULE_KINDS[rule.kind]
+    state, kind = change.state, RULE_KINDS[rule.kind]
     known = data_fields(kind, rule.when)
     values = _quoted(state.inputs)
     since = state.inputs.get("received_at")
-    silent_for = move.at - datetime.fromisoformat(since) if isinstance(since, str) else timedelta()
+    silent_for = change.at - datetime.fromisoformat(since) if isinstance(since, str) else timedelta()
     title, message, advice = (
         render(text, device, values, silent_for, known) for text in (rule.title, rule.message, rule.advice)
     )
     timers = {"on_delay": spell(rule.on_delay), "off_delay": spell(delay_of(rule, state, Phase.RECOVERING))}
     schedule = {"name": rule.schedule.name, "label": rule.schedule.label} if rule.schedule else ALWAYS
     inputs = {**state.inputs, "limits": rule.limits, **timers, "schedule": schedule, "verdict": state.verdict}
-    told = _transition(move, device, now, _Words(rule.severity, title, message, advice), inputs)
+    told = _transition(change, device, now, _Words(rule.severity, title, message, advice), inputs)
     if told.raises and state.chatter.doublings:
         told = _mark_chattering(told, state)
     if told.raises and device.service is Service.OUT_OF_SERVICE:
-        told = replace(told, suppressed=(*told.suppressed, Suppressed("out_of_service", None, "设备已停用")))
+        told = replace(told, suppressed=(*told.suppressed, Suppression("out_of_service", None, "设备已停用")))
     return told
 
 
@@ -99,18 +99,18 @@ def _mark_chattering(told: Transition, state: InstanceState) -> Transition:
     if state.chatter.doublings == 1 and times == TIMES:
         return marked
     detail = f"频繁抖动：十分钟内已通知过，恢复确认时间已延长到 {recovery}"
-    return replace(marked, suppressed=(Suppressed("chattering", told.decided_at + CALM, detail),))
+    return replace(marked, suppressed=(Suppression("chattering", told.decided_at + CALM, detail),))
 
 
-def tell_gone(move: Move, device: Device, now: datetime) -> Transition:
+def transition_of_removed_rule(change: PhaseChange, device: Device, now: datetime) -> Transition:
     """Makes the transition of an instance whose rule is no longer there to lend its words."""
     words = _Words(
         severity=Severity.INFO,
         title="规则已停用",
-        message=f"{device.place} {device.name}：规则 {move.state.rule} 已停用，本次报警随之结束。".strip(),
+        message=f"{device.place} {device.name}：规则 {change.state.rule} 已停用，本次报警随之结束。".strip(),
         advice="请确认停用该规则是有意为之；现场问题如仍存在，请人工跟进。",
     )
-    return _transition(move, device, now, words, dict(move.state.inputs))
+    return _transition(change, device, now, words, dict(change.state.inputs))
 
 
 class _Words(NamedTuple):
@@ -120,19 +120,21 @@ class _Words(NamedTuple):
     advice: str
 
 
-def _transition(move: Move, device: Device, now: datetime, words: _Words, inputs: Mapping[str, object]) -> Transition:
-    state = move.state
+def _transition(
+    change: PhaseChange, device: Device, now: datetime, words: _Words, inputs: Mapping[str, object]
+) -> Transition:
+    state = change.state
     return Transition(
         rule=state.rule,
         rule_version=state.rule_version,
         device_id=state.device_id,
-        alert_id=_alert_id(state.rule, move, device),
+        alert_id=_alert_id(state.rule, change, device),
         sequence=state.sequence,
-        from_phase=move.from_phase,
+        from_phase=change.from_phase,
         to_phase=state.phase,
-        at=move.at,
+        at=change.at,
         decided_at=now,
-        reason=move.reason,
+        reason=change.reason,
         severity=words.severity,
         title=words.title,
         message=words.message,
@@ -150,15 +152,18 @@ def describe_sample(rule: Rule, sample: Sample, remembered: Mapping[str, object]
         sample: The telemetry sample or event.
         remembered: The last known value of each field of the device.
     """
-    names, given = (rule.quoted, sample.data) if sample.event else (rule.judged | rule.quoted, sample.values)
+    names = rule.placeholders if sample.event else rule.compared_fields | rule.placeholders
+    values = sample.data if sample.event else sample.values
     told: dict[str, object] = {
         "ts": sample.ts.isoformat(),
         "received_at": sample.received_at.isoformat(),
-        "values": {name: given[name] for name in sorted(names) if name in given},
+        "values": {name: values[name] for name in sorted(names) if name in values},
     }
     if sample.event:
         told["event"] = sample.event
-    earlier = {name: remembered[name] for name in sorted(rule.quoted) if name not in given and name in remembered}
+    earlier = {
+        name: remembered[name] for name in sorted(rule.placeholders) if name not in values and name in remembered
+    }
     return {**told, "last_known": earlier} if earlier else told
 
 
@@ -173,12 +178,12 @@ def suppressed_by_alert(told: Transition, title: str) -> Transition:
 
 
 def _caused(told: Transition, how: str, cause: str, detail: str) -> Transition:
-    suppressed = Suppressed("caused_by_parent", None, detail)
+    suppressed = Suppression("caused_by_parent", None, detail)
     return replace(told, inputs={**told.inputs, how: cause}, suppressed=(*told.suppressed, suppressed))
 
 
-def _alert_id(rule: str, move: Move, device: Device) -> UUID | None:
-    return None if {move.from_phase, move.state.phase} <= _BEFORE else alert_id(rule, device, move.state.sequence)
+def _alert_id(rule: str, change: PhaseChange, device: Device) -> UUID | None:
+    return None if {change.from_phase, change.state.phase} <= _BEFORE else alert_id(rule, device, change.state.sequence)
 
 
 def _quoted(inputs: Mapping[str, object]) -> dict[str, object]:

@@ -16,13 +16,13 @@ from rules.language.read_value import read_duration, read_number, read_span, rea
 from rules.language.yaml_document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
 from rules.model.condition import Value
 from rules.model.duration import spell
-from rules.model.rule import Phase, Step
+from rules.model.rule import ExampleStep, Phase
 
 _OF_THE_STEP = ("at", "every", "for", "then", "event", "arrives", "households")
 _MOST = 10_000
 
 
-def read_example(item: Item, kind: DeviceKind, notes: Notes) -> tuple[Step, ...]:
+def read_example(item: Item, kind: DeviceKind, notes: Notes) -> tuple[ExampleStep, ...]:
     """Reads one example, a list of steps in the order of time."""
     before = len(notes.problems)
     read = [list(_read_steps(each, kind, notes)) for each in as_list(item, notes, "an example")]
@@ -35,7 +35,7 @@ def read_example(item: Item, kind: DeviceKind, notes: Notes) -> tuple[Step, ...]
     return tuple(steps)
 
 
-def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[Step]:
+def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[ExampleStep]:
     """The step, or all of those that it stands for; what is expected then is expected of the last."""
     keys, times, every = item.plain, 1, timedelta()
     if not isinstance(keys, dict) or not keys:
@@ -85,20 +85,20 @@ def _read_rise(name: str, item: Item, kind: DeviceKind, notes: Notes) -> tuple[I
     return None if by is None else (keys["from"], by)
 
 
-def _read_step(item: Item, kind: DeviceKind, notes: Notes) -> Step:
+def _read_step(item: Item, kind: DeviceKind, notes: Notes) -> ExampleStep:
     event_item = item.plain.get("event") if isinstance(item.plain, dict) else None
     event = read_event_name(event_item, kind, notes) if event_item else None
     known = _data_of(kind, event) if event_item else {field.name: field for field in kind.fields}
     keys = as_mapping(item, (*_OF_THE_STEP, *known), notes, "a step")
     if keys is None:
-        return Step(timedelta(), item.line)
+        return ExampleStep(timedelta(), item.line)
     if "at" not in keys:
         notes.add(item.line, "`at` is missing: add the time since the example began, such as {at: 10m}")
     values = _read_values(keys, known, notes)
     for key, where in (("arrives", "nothing arrives"), ("households", "the device itself sends")):
         if key in keys and keys[key].plain is not True:
             notes.add(keys[key].line, f"`{key}` can only be true: leave it out where {where}")
-    return Step(
+    return ExampleStep(
         at=(read_duration(keys["at"], notes) if "at" in keys else None) or timedelta(),
         line=item.line,
         arrives=event_item is None and bool(values or "arrives" in keys),

@@ -18,9 +18,9 @@ from rules.language.read_example import read_example
 from rules.language.read_value import read_duration
 from rules.language.yaml_document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
 from rules.model.calendar import ALWAYS, Calendar
-from rules.model.condition import Condition, NoData, fields_of, gates_of
+from rules.model.condition import Condition, NoData, fields_of, repeat_conditions_of
 from rules.model.duration import spell
-from rules.model.rule import OnClose, Rule, Scope, Severity, Step, Unknown
+from rules.model.rule import ExampleStep, OnClose, Rule, Scope, Severity, Unknown
 from rules.model.template import allowed_placeholders, placeholders
 
 _KEYS = (
@@ -180,7 +180,7 @@ def _read_text(keys: Mapping[str, Item], key: str, kind: DeviceKind, when: Condi
     return item.plain
 
 
-def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> tuple[tuple[Step, ...], ...]:
+def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> tuple[tuple[ExampleStep, ...], ...]:
     if "examples" not in keys:
         return ()
     return tuple(read_example(item, kind, notes) for item in as_list(keys["examples"], notes, "`examples`"))
@@ -200,11 +200,11 @@ def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Item], notes:
         notes.add(keys["until"].line, "only `when` can be `silent`, and it ends with the next sample: drop `until`")
     if rule.no_data and rule.explains_silence:
         notes.add(keys["explains_silence"].line, "a silence does not explain itself: drop `explains_silence`")
-    if rule.until and gates_of(rule.until):
+    if rule.until and repeat_conditions_of(rule.until):
         notes.add(keys["until"].line, "`repeats` of an event cannot end an alert: name one event, or a field")
-    if rule.momentary and rule.on_delay:
+    if rule.is_instantaneous and rule.on_delay:
         notes.add(keys["on_delay"].line, "an event is over at once and outlasts no `on_delay`: add `until`")
-    elif rule.momentary and not rule.off_delay and not rule.latch:
+    elif rule.is_instantaneous and not rule.off_delay and not rule.latch:
         notes.add(keys["when"].line, "an event is over at once: add `until`, `off_delay` or `latch: true`")
     if not fields_of(rule.when) and not (rule.until and fields_of(rule.until)):
         for key in ("gap", "unknown"):

@@ -10,7 +10,7 @@ from rules.engine.engine import Engine
 from rules.language.yaml_document import Problem
 from rules.model.condition import Value, Verdict, compile_test, fields_of
 from rules.model.duration import spell
-from rules.model.rule import Phase, Rule, RulePack, Scope, Step
+from rules.model.rule import ExampleStep, Phase, Rule, RulePack, Scope
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters
 
@@ -28,7 +28,7 @@ class Played:
     `verdicts` say what `when` and `until` made of the reading, and are empty where none of the device itself arrived.
     """
 
-    step: Step
+    step: ExampleStep
     phase: Phase
     due: timedelta | None
     made: Mapping[str, Value | None]
@@ -63,7 +63,7 @@ def run_examples(rule: Rule) -> list[Problem]:
     return problems
 
 
-def trace(rule: Rule, example: Iterable[Step]) -> Iterator[Played]:
+def trace(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[Played]:
     """Plays one example for whoever wants to know how it went, step by step."""
     conditions = {"when": rule.when, "until": rule.until}
     tests = {name: compile_test(one) for name, one in conditions.items() if one and fields_of(one)}
@@ -93,15 +93,15 @@ def _engine(rule: Rule) -> Engine:
     return Engine(RulePack((rule,)), _start(rule), lambda _: device, masters.get)
 
 
-def _play(rule: Rule, example: Iterable[Step], engine: Engine) -> Iterator[tuple[Step, list[Phase]]]:
+def _play(rule: Rule, example: Iterable[ExampleStep], engine: Engine) -> Iterator[tuple[ExampleStep, list[Phase]]]:
     """Each step with the phases it went through, the last of which is the one it left the rule in."""
     start = _start(rule)
     for step in example:
         now = start + step.at
-        moves = engine.tick(now, live=True)
+        changes = engine.tick(now, caught_up=True)
         if step.arrives or step.event:
             for number in _HOUSEHOLDS if step.households else (_DEVICE,):
                 sample = Sample(number, now, now, step.values, step.event, step.data)
-                moves += engine.evaluate(sample, rule.kind, now)
+                changes += engine.evaluate(sample, rule.kind, now)
         state = engine.instance(rule.name, _DEVICE)
-        yield step, [*(move.to_phase for move in moves), state.phase if state else Phase.NORMAL]
+        yield step, [*(change.to_phase for change in changes), state.phase if state else Phase.NORMAL]

@@ -292,7 +292,7 @@ def tracks_of(condition: Condition) -> dict[str, Track]:
     return {track.field.name: track for track in tracks}
 
 
-def gates_of(condition: Condition) -> dict[str, tuple[str, ...]]:
+def repeat_conditions_of(condition: Condition) -> dict[str, tuple[str, ...]]:
     """For each event that must repeat, the tracks of which one must say so; an event that counts at once has none."""
     happens = [leaf for leaf in leaves(condition) if isinstance(leaf, Happens)]
     at_once = {event for leaf in happens if not leaf.track for event in leaf.events}

@@ -9,7 +9,17 @@ from enum import StrEnum
 from functools import cached_property
 
 from rules.model.calendar import Calendar
-from rules.model.condition import Condition, NoData, Track, Value, as_json, events_of, fields_of, gates_of, tracks_of
+from rules.model.condition import (
+    Condition,
+    NoData,
+    Track,
+    Value,
+    as_json,
+    events_of,
+    fields_of,
+    repeat_conditions_of,
+    tracks_of,
+)
 from rules.model.duration import spell
 from rules.model.template import placeholders
 
@@ -69,7 +79,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExampleStep:
     """One step of an example: what arrives `at` a time after its start, and the phase expected `then`.
 
     With `households`, it comes of the meters below the one that the example is about. A step with neither an event nor
@@ -116,7 +126,7 @@ class Rule:
     explains_children: bool = False
     explains_silence: bool = False
     shadow: bool = False
-    examples: tuple[tuple[Step, ...], ...] = ()
+    examples: tuple[tuple[ExampleStep, ...], ...] = ()
     source: str = ""
 
     @cached_property
@@ -137,10 +147,10 @@ class Rule:
         return hashlib.sha256(json.dumps(logic, sort_keys=True).encode()).hexdigest()[:12]
 
     @cached_property
-    def words(self) -> str:
+    def text_hash(self) -> str:
         """A short hash of the severity and the texts."""
-        words = [self.severity, self.title, self.message, self.advice]
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
+        texts = [self.severity, self.title, self.message, self.advice]
+        return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]
 
     @cached_property
     def limits(self) -> dict[str, object]:
@@ -148,7 +158,7 @@ class Rule:
         return {"when": as_json(self.when), "until": self.until and as_json(self.until)}
 
     @cached_property
-    def judged(self) -> frozenset[str]:
+    def compared_fields(self) -> frozenset[str]:
         """The fields that the conditions read."""
         return frozenset(fields_of(self.when) + (fields_of(self.until) if self.until else ()))
 
@@ -158,12 +168,12 @@ class Rule:
         return tracks_of(self.when) | (tracks_of(self.until) if self.until else {})
 
     @cached_property
-    def measured(self) -> frozenset[str]:
+    def required_fields(self) -> frozenset[str]:
         """The fields of the kind that the conditions depend on, by themselves or by what is made of many samples."""
-        return self.judged.difference(self.tracks).union(*(track.reads for track in self.tracks.values()))
+        return self.compared_fields.difference(self.tracks).union(*(track.reads for track in self.tracks.values()))
 
     @cached_property
-    def quoted(self) -> frozenset[str]:
+    def placeholders(self) -> frozenset[str]:
         """What the texts quote, by placeholder."""
         return frozenset(name for text in (self.title, self.message, self.advice) for name in placeholders(text))
 
@@ -173,29 +183,29 @@ class Rule:
         return self.when if isinstance(self.when, NoData) else None
 
     @cached_property
-    def set_by_event(self) -> bool:
+    def is_set_by_event(self) -> bool:
         """Whether nothing but an event can make `when` TRUE."""
         return bool(events_of(self.when)) and not fields_of(self.when)
 
     @cached_property
-    def momentary(self) -> bool:
+    def is_instantaneous(self) -> bool:
         """Whether the condition is over as soon as its event has been: an event, and no `until`."""
-        return self.set_by_event and self.until is None
+        return self.is_set_by_event and self.until is None
 
     @cached_property
-    def rising_gap(self) -> timedelta | None:
+    def max_gap_pending(self) -> timedelta | None:
         """The longest gap in which `when` still counts as held, or None where samples do not sustain it."""
         return self.allowed_gap if fields_of(self.when) else None
 
     @cached_property
-    def falling_gap(self) -> timedelta | None:
+    def max_gap_recovering(self) -> timedelta | None:
         """The longest gap in which the end still counts as held, or None where samples do not sustain it."""
         return self.allowed_gap if fields_of(self.until or self.when) else None
 
     @cached_property
-    def gates(self) -> Mapping[str, tuple[str, ...]]:
+    def repeat_conditions(self) -> Mapping[str, tuple[str, ...]]:
         """The tracks that say whether an event of `when` has been often enough; none for one that counts at once."""
-        return gates_of(self.when)
+        return repeat_conditions_of(self.when)
 
     @cached_property
     def event_verdicts(self) -> Mapping[str, bool]:

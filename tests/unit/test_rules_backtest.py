@@ -46,7 +46,7 @@ def test_history_is_judged_as_it_would_be_with_a_tick_in_every_second(one_rule, 
     live, found = Engine(pack, START, lambda _: DEVICE), []
     seconds = [(START + timedelta(seconds=second), 0, None) for second in range(end * 60 + 1)]
     for now, _, sample in sorted([*seconds, *((s.received_at, 1, s) for s in samples)], key=lambda entry: entry[:2]):
-        found += live.evaluate(sample, KIND, now) if sample else live.tick(now, live=True)
+        found += live.evaluate(sample, KIND, now) if sample else live.tick(now, caught_up=True)
     assert outcome(replayed(pack, samples, end)) == outcome(found)
 
 

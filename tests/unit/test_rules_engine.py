@@ -219,9 +219,9 @@ def test_the_order_of_events_survives_a_restart():
 
 def test_a_frozen_engine_still_judges_what_the_samples_themselves_prove():
     world = World(rule())
-    world.tick(0, live=False)
+    world.tick(0, caught_up=False)
     world.evaluate(*(volts(minute, 245) for minute in range(9)))
-    assert world.tick(10, live=False) == []
+    assert world.tick(10, caught_up=False) == []
     world.evaluate(volts(10, 245))
     assert world.phase() == "active"
 

@@ -205,7 +205,7 @@ def played(shipped):
         engine = Engine(RulePack((shipped,)), START, lambda _: device)
         for step in example:
             now = START + step.at
-            yield from engine.tick(now, live=True)
+            yield from engine.tick(now, caught_up=True)
             if step.arrives or step.event:
                 sample = Sample(device.id, now, now, step.values, step.event, step.data)
                 yield from engine.evaluate(sample, shipped.kind, now)

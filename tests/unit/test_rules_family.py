@@ -42,7 +42,7 @@ class Town:
         self.pack = RulePack((METERS, gateways, LOST_BUS, GROUP_RULE))
         self.transitions, self.minute = [], 0
         self.engine = self._engine(START)
-        self.engine.tick(START, live=True)
+        self.engine.tick(START, caught_up=True)
 
     def _engine(self, now):
         by_id = {device.id: device for device in self.devices}
@@ -56,7 +56,7 @@ class Town:
 
     def tick(self, *minutes_):
         for minute in minutes_:
-            self.transitions += self.engine.tick(at(minute), live=True)
+            self.transitions += self.engine.tick(at(minute), caught_up=True)
 
     def restart(self, minute):
         states = self.engine.drain_changes().saved

@@ -190,7 +190,7 @@ def test_a_deadline_that_passed_while_we_were_away_waits_until_all_that_was_sent
     world = World(rule())
     world.evaluate(volts(0, 245), volts(2, 245))
     world.restart(minute=30)
-    assert world.tick(30, live=False) == []
+    assert world.tick(30, caught_up=False) == []
     world.evaluate(*(volts(minute, 230, delay=30 - minute) for minute in (4, 6, 8)))
     world.tick(31)
     assert path(world.transitions) == "normal pending normal"
@@ -222,7 +222,7 @@ def test_even_a_wait_that_was_all_but_over_needs_a_fresh_sample_after_catching_u
     if away == "restarted":
         world.restart(minute=30)
     else:
-        world.tick(9.5, live=False)
+        world.tick(9.5, caught_up=False)
     assert [world.tick(minute) for minute in (30, 31, 60)] == [[], [], []]
     assert world.phase() == waiting
     came = world.evaluate(volts(61, 230))
@@ -233,7 +233,7 @@ def test_what_an_event_began_ripens_as_soon_as_all_that_was_sent_meanwhile_is_kn
     world = World(event_rule(until=RESTORED, on_delay=minutes(10)))
     world.evaluate(event(0, "power_lost"))
     world.restart(minute=30)
-    assert world.tick(30, live=False) == []
+    assert world.tick(30, caught_up=False) == []
     (raised,) = world.tick(31)
     assert (raised.to_phase, raised.at) == ("active", at(10))
 

@@ -146,7 +146,7 @@ def test_an_opening_that_came_while_we_were_away_is_made_up_for():
     world = World(scheduled())
     steady(world, 245, 0, 55)
     world.restart(minute=58)
-    assert world.tick(62, live=False) == []
+    assert world.tick(62, caught_up=False) == []
     world.tick(64)
     assert world.transitions[0].at == at(60)
 

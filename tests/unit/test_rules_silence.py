@@ -91,7 +91,7 @@ def test_a_device_never_seen_is_not_silent():
 def test_before_the_first_live_tick_nobody_is_silent():
     world = World(no_data_rule())
     world.evaluate(volts(0, 230))
-    assert world.tick(300, live=False) == []
+    assert world.tick(300, caught_up=False) == []
     assert world.tick(301) == []
     assert world.tick(350) == []
     assert world.tick(351)[0].at == at(351)
@@ -99,13 +99,13 @@ def test_before_the_first_live_tick_nobody_is_silent():
 
 def test_while_our_own_pipeline_is_behind_nobody_becomes_silent():
     world = a_heard_world()
-    world.tick(40, live=False)
-    assert world.tick(200, live=False) == []
+    world.tick(40, caught_up=False)
+    assert world.tick(200, caught_up=False) == []
 
 
 def test_after_a_thaw_absence_counts_from_the_thaw():
     world = a_heard_world()
-    world.tick(40, live=False)
+    world.tick(40, caught_up=False)
     world.tick(200)
     assert world.tick(249) == []
     assert world.tick(250)[0].at == at(250)
@@ -113,7 +113,7 @@ def test_after_a_thaw_absence_counts_from_the_thaw():
 
 def test_a_device_that_was_heard_after_the_thaw_counts_from_then():
     world = a_heard_world()
-    world.tick(40, live=False)
+    world.tick(40, caught_up=False)
     world.tick(200)
     world.evaluate(volts(210, 230))
     assert world.tick(259) == []
@@ -123,7 +123,7 @@ def test_a_device_that_was_heard_after_the_thaw_counts_from_then():
 def test_a_freeze_does_not_end_a_silence_that_was_there_before():
     world = a_heard_world()
     world.tick(60)
-    world.tick(70, live=False)
+    world.tick(70, caught_up=False)
     world.tick(200)
     assert path(world.transitions) == "normal active"
 
@@ -170,7 +170,7 @@ def test_a_device_that_falls_silent_again_while_recovering_is_still_in_the_same_
 def test_a_frozen_wait_does_not_ripen_when_the_device_comes_back():
     world = a_heard_world(on_delay=minutes(10))
     world.tick(50)
-    world.tick(51, live=False)
+    world.tick(51, caught_up=False)
     world.evaluate(volts(90, 230))
     assert path(world.transitions) == "normal pending normal"
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from rules.engine.state_machine import InstanceState, Judged, Reason, step
+from rules.engine.state_machine import InstanceState, NewVerdict, Reason, step
 from rules.model.rule import Phase, Unknown
 from tests.unit.rules_fixtures.world import (
     DEVICE,
@@ -240,7 +240,7 @@ def test_a_false_sample_that_was_late_for_the_timer_does_not_turn_time_back():
 def test_a_timer_phase_without_a_timer_is_refused():
     broken = InstanceState("voltage_high", rule().version, 1, Phase.PENDING, since=at(0), last_ts=at(0))
     with pytest.raises(ValueError, match="without a timer"):
-        step(rule(), broken, Judged(at(1), True, Reason.CONDITION, {}))
+        step(rule(), broken, NewVerdict(at(1), True, Reason.CONDITION, {}))
 
 
 def test_a_transition_between_normal_and_pending_belongs_to_no_occurrence():

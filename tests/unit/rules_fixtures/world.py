@@ -95,7 +95,7 @@ class World:
     def __init__(self, *rules):
         self.pack = RulePack(tuple(rules))
         self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_))
-        self.engine.tick(START, live=True)
+        self.engine.tick(START, caught_up=True)
         self.transitions = []
         self.stored = {}
         self.memory = DeviceState(DEVICE.id)
@@ -106,8 +106,8 @@ class World:
             found += self.engine.evaluate(sample, ELECTRICITY_METER.name, sample.received_at)
         return self._record(found)
 
-    def tick(self, minute, *, live=True):
-        return self._record(self.engine.tick(at(minute), live=live))
+    def tick(self, minute, *, caught_up=True):
+        return self._record(self.engine.tick(at(minute), caught_up=caught_up))
 
     def close(self, minute, name="voltage_high"):
         return self._record(self.engine.close(name, DEVICE.id, at(minute), "li"))
