@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.labels import kind_label
-from api.models import Answer, Simulated
+from api.models import ResponseModel, Simulated
 from rules.analysis.explain import Told, explain
 from rules.model.attention import Attention
 from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
@@ -22,7 +22,7 @@ Causes = Mapping[UUID, Sequence[Cause]]
 """What suppresses each alert; one that nothing suppresses is missing."""
 
 
-class Transition(Answer):
+class Transition(ResponseModel):
     """A step of an alert: of its condition (`process`), or of the people who see to it (`attention`).
 
     A comment, and a shelving, are steps of the attention axis that leave its state as it is.
@@ -63,7 +63,7 @@ class Transition(Answer):
         )
 
 
-class Suppression(Answer):
+class Suppression(ResponseModel):
     """A reason why an alert is not notified. It is judged all the same."""
 
     cause: CauseName
@@ -86,7 +86,7 @@ class Suppression(Answer):
         )
 
 
-class Alert(Answer):
+class Alert(ResponseModel):
     """One occurrence of a rule. Whether its condition holds, who sees to it, and what suppresses it are three facts."""
 
     id: UUID
@@ -145,7 +145,7 @@ class AlertDetail(Alert):
         )
 
 
-class AlertStep(Answer):
+class AlertStep(ResponseModel):
     """What the stream sends: a step, and its alert as it stands now."""
 
     transition: Transition

@@ -11,7 +11,7 @@ from pydantic import Field
 from api.alert_models import Alert, AlertDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
-from api.problems import UnknownProblem, answers
+from api.problems import UnknownProblem, problem_responses
 from rules.model.attention import Attention
 from rules.model.rule import Severity
 from store.alerts import alerts
@@ -26,7 +26,7 @@ State = Literal["open", "active", "recovering", "latched", "ended"]
 AlertId = Annotated[UUID, Path(description="The id of an alert.")]
 
 _OPEN = ("active", "recovering", "latched")
-NO_ALERT = "There is no alert of that id; GET /api/v1/alerts lists them."
+ALERT_NOT_FOUND = "There is no alert of that id; GET /api/v1/alerts lists them."
 
 
 class AlertsQuery(PageQuery):
@@ -51,24 +51,24 @@ def _processes(states: Sequence[State] | None) -> list[str] | None:
 @router.get("", summary="List alerts")
 def list_alerts(store: Store, now: Now, query: Annotated[AlertsQuery, Query()]) -> Page[Alert]:
     """Alerts, the one that opened last first. Filters are joined by and, values of one filter by or."""
-    wanted = AlertFilter(process=_processes(query.state), **query.model_dump(exclude={"limit", "cursor", "state"}))
+    filters = AlertFilter(process=_processes(query.state), **query.model_dump(exclude={"limit", "cursor", "state"}))
     before = _cursor.decode(query.cursor)
     with store.connection() as connection:
-        rows = alerts.list_alerts(connection, wanted, before, query.limit + 1, now)
+        rows = alerts.list_alerts(connection, filters, before, query.limit + 1, now)
         causes = causes_of(connection, [row.id for row in rows], now)
     return Page[Alert].of(
         rows, query.limit, lambda row: Alert.of(row, causes), lambda row: _cursor.encode((row.opened_at, row.id))
     )
 
 
-@router.get("/{alert_id}", summary="Read an alert", responses=answers(UnknownProblem(NO_ALERT)))
+@router.get("/{alert_id}", summary="Read an alert", responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)))
 def read_alert(store: Store, now: Now, alert_id: AlertId) -> AlertDetail:
     """An alert with why it was raised, every step it took, and what each was decided by."""
     with store.connection() as connection:
-        return detail_of(connection, alert_id, now)
+        return read_detail(connection, alert_id, now)
 
 
-def detail_of(connection: Connection, alert_id: UUID, now: datetime) -> AlertDetail:
+def read_detail(connection: Connection, alert_id: UUID, now: datetime) -> AlertDetail:
     """An alert as it stands, for an answer.
 
     Raises:
@@ -76,6 +76,6 @@ def detail_of(connection: Connection, alert_id: UUID, now: datetime) -> AlertDet
     """
     row = alerts.find_alert(connection, alert_id)
     if row is None:
-        raise UnknownProblem(NO_ALERT)
+        raise UnknownProblem(ALERT_NOT_FOUND)
     causes = causes_of(connection, [alert_id], now)
     return AlertDetail.with_steps(row, causes, alerts.list_transitions(connection, alert_id))

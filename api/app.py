@@ -24,8 +24,8 @@ from api import (
 )
 from api.access import KeyGuard
 from api.feed import AlertFeed
-from api.metrics import DatabaseCollector, Observer
-from api.problems import KeyRefusedProblem, UnavailableProblem, answers, install_problems
+from api.metrics import DatabaseCollector, RequestMetrics
+from api.problems import KeyRefusedProblem, UnavailableProblem, install_problems, problem_responses
 from rules.language.reload import RuleSource
 from store.database import Database
 
@@ -79,7 +79,7 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     app.include_router(_version_1(settings.api_key))
     app.include_router(health.router)
     install_problems(app)
-    app.add_middleware(Observer, registry=registry, templates=_templates(app))
+    app.add_middleware(RequestMetrics, registry=registry, templates=_templates(app))
     return app
 
 
@@ -89,7 +89,7 @@ def _templates(app: FastAPI) -> dict[str, str]:
 
 
 def _version_1(api_key: str) -> APIRouter:
-    problems = answers(KeyRefusedProblem(), UnavailableProblem())
+    problems = problem_responses(KeyRefusedProblem(), UnavailableProblem())
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
     # The stream's path would also match that of a single alert.
     parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices, rules)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from api.models import Answer
+from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Store
 from store.admin import audit
@@ -17,7 +17,7 @@ _cursor = Cursor("audit", int)
 Subject = Literal["alert", "silence", "registry", "device", "notices"]
 
 
-class AuditEntry(Answer):
+class AuditEntry(ResponseModel):
     """A change that a person made."""
 
     id: int

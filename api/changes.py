@@ -13,7 +13,7 @@ from store.admin.audit import find_request
 from store.database import Connection, Database
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 class Signed(BaseModel):
@@ -31,7 +31,7 @@ class Signed(BaseModel):
         return self.by or ACTOR
 
 
-_Key = Annotated[
+_IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
@@ -43,13 +43,15 @@ _Key = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Changer:
+class IdempotentRequest:
     """A request that changes something, and the key by which it is known when it is sent again."""
 
     store: Database
     key: str | None
 
-    def done_before(self, connection: Connection, action: str, subject: str, subject_id: str | None) -> str | None:
+    def earlier_subject_id(
+        self, connection: Connection, action: str, subject: str, subject_id: str | None
+    ) -> str | None:
         """The id of what a request of the same key has changed already, or None.
 
         Args:
@@ -61,18 +63,18 @@ class Changer:
         Raises:
             InvalidProblem: The key came with another action, or with the same one on something else.
         """
-        found = find_request(connection, ACTOR, self.key) if self.key else None
-        if found is None:
+        earlier = find_request(connection, ACTOR, self.key) if self.key else None
+        if earlier is None:
             return None
-        if (found.action, found.subject) != (action, subject) or subject_id not in {None, found.subject_id}:
+        if (earlier.action, earlier.subject) != (action, subject) or subject_id not in {None, earlier.subject_id}:
             raise InvalidProblem(
                 (["header", "Idempotency-Key"], "was used for another action; make up a new one", "key_reused")
             )
-        return found.subject_id
+        return earlier.subject_id
 
 
-def _changer(store: Store, key: _Key = None) -> Changer:
-    return Changer(store, key)
+def _idempotent_request(store: Store, key: _IdempotencyKey = None) -> IdempotentRequest:
+    return IdempotentRequest(store, key)
 
 
-Changing = Annotated[Changer, Depends(_changer)]
+Idempotent = Annotated[IdempotentRequest, Depends(_idempotent_request)]

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query
 from api.models import Community, CommunityDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, Store
-from api.problems import UnknownProblem, answers
+from api.problems import UnknownProblem, problem_responses
 from store.alerts import alerts
 from store.registry import communities
 
 router = APIRouter(prefix="/communities", tags=["communities 小区"])
 _cursor = Cursor("communities", str)
-_UNKNOWN = "There is no community of that id; GET /api/v1/communities lists them."
+_NOT_FOUND = "There is no community of that id; GET /api/v1/communities lists them."
 
 
 @router.get("", summary="List communities")
@@ -25,13 +25,13 @@ def list_communities(store: Store, query: Annotated[PageQuery, Query()]) -> Page
     return Page[Community].of(rows, query.limit, Community.model_validate, lambda row: _cursor.encode(row.id))
 
 
-@router.get("/{community}", summary="Read a community", responses=answers(UnknownProblem(_UNKNOWN)))
+@router.get("/{community}", summary="Read a community", responses=problem_responses(UnknownProblem(_NOT_FOUND)))
 def read_community(store: Store, community: CommunityId) -> CommunityDetail:
     """A community with its households, its devices by kind, and its open alerts by severity."""
     with store.connection() as connection:
         row = communities.find_community(connection, community)
         if row is None:
-            raise UnknownProblem(_UNKNOWN)
+            raise UnknownProblem(_NOT_FOUND)
         return CommunityDetail.of(
             row,
             communities.count_households(connection, community),

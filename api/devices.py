@@ -9,7 +9,7 @@ from pydantic import Field
 from api.models import Connection, Device, DeviceDetail, Event
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
-from api.problems import UnknownProblem, answers
+from api.problems import UnknownProblem, problem_responses
 from store.database import Connection as DatabaseConnection
 from store.registry import devices
 from store.registry.devices import DeviceFilter, DeviceRow
@@ -46,7 +46,7 @@ class EventsQuery(PageQuery):
     event: str | None = Field(None, description="Only events of this name.")
 
 
-def known_device(connection: DatabaseConnection, community: str, device: str) -> DeviceRow:
+def require_device(connection: DatabaseConnection, community: str, device: str) -> DeviceRow:
     """The device that a path names.
 
     Raises:
@@ -61,28 +61,32 @@ def known_device(connection: DatabaseConnection, community: str, device: str) ->
 @router.get("", summary="List devices")
 def list_devices(store: Store, query: Annotated[DevicesQuery, Query()]) -> Page[Device]:
     """Devices in the order of community and device; filters are joined by and."""
-    wanted = DeviceFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    filters = DeviceFilter(**query.model_dump(exclude={"limit", "cursor"}))
     after = _devices_cursor.decode(query.cursor)
     with store.connection() as connection:
-        rows = devices.list_devices(connection, wanted, after, query.limit + 1)
+        rows = devices.list_devices(connection, filters, after, query.limit + 1)
     return Page[Device].of(rows, query.limit, Device.of, lambda row: _devices_cursor.encode((row.community, row.name)))
 
 
-@router.get("/{community}/{device}", summary="Read a device", responses=answers(UnknownDeviceProblem()))
+@router.get("/{community}/{device}", summary="Read a device", responses=problem_responses(UnknownDeviceProblem()))
 def read_device(store: Store, community: CommunityId, device: DeviceName) -> DeviceDetail:
     """A device with the newest value of each field, with unit and Chinese label."""
     with store.connection() as connection:
-        return DeviceDetail.of(known_device(connection, community, device))
+        return DeviceDetail.of(require_device(connection, community, device))
 
 
-@router.get("/{community}/{device}/events", summary="List a device's events", responses=answers(UnknownDeviceProblem()))
+@router.get(
+    "/{community}/{device}/events",
+    summary="List a device's events",
+    responses=problem_responses(UnknownDeviceProblem()),
+)
 def list_events(
     store: Store, community: CommunityId, device: DeviceName, query: Annotated[EventsQuery, Query()]
 ) -> Page[Event]:
     """What the device reported, newest first, with its coming online and going offline."""
     before = _events_cursor.decode(query.cursor)
     with store.connection() as connection:
-        owner = known_device(connection, community, device)
+        owner = require_device(connection, community, device)
         rows = events.list_events(
             connection,
             owner.id,

@@ -48,7 +48,7 @@ class AlertFeed:
         self._stopping.set()
         self._changed.set()
 
-    async def beyond(self, seen: int) -> int | None:
+    async def wait_for_newer(self, seen: int) -> int | None:
         """Wait until there are transitions beyond the one seen; the newest one's number, or None once closed."""
         while self._newest <= seen and not self._closed:
             await self._changed.wait()

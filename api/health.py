@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 
 from api.parameters import Store
-from api.problems import NotReadyProblem, answers
+from api.problems import NotReadyProblem, problem_responses
 from store.admin.readiness import missing_schema
 from store.database import DatabaseUnavailableError
 
@@ -37,7 +37,7 @@ async def healthz(request: Request) -> Health:
 @router.get(
     "/readyz",
     summary="Can it do its work?",
-    responses=answers(NotReadyProblem("...", reasons=["table ... is missing"])),
+    responses=problem_responses(NotReadyProblem("...", reasons=["table ... is missing"])),
 )
 def readyz(request: Request, store: Store) -> Health:
     """Ask the database, and compare its schema with what this version works with."""

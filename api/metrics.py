@@ -22,7 +22,7 @@ _log = structlog.get_logger("api.access")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Observer:
+class RequestMetrics:
     """ASGI middleware that counts and logs every request by the template of its route.
 
     The path is logged without its query, which may carry what does not belong in a log. The time is that until the
@@ -90,7 +90,7 @@ class DatabaseCollector:
                 open_alerts, devices = count_open(connection), count_by_connection(connection)
                 channels, now = channel_figures(connection), datetime.now(UTC)
                 waiting, suppressed = notice_backlog(connection, now), count_suppressed(connection, now)
-                watched = last_raised(connection)
+                watchdog_at = last_raised(connection)
         except DatabaseUnavailableError:
             up.add_metric([], 0)
             yield up
@@ -101,8 +101,8 @@ class DatabaseCollector:
         yield _gauge("anju_suppressed_alerts", "Open alerts that nobody is told of.", "cause", suppressed)
         yield _gauge("anju_devices", "Registered devices by what they say of themselves.", "connection", devices)
         yield from _notices(channels, waiting, now)
-        if watched:
-            age_s = (now - watched).total_seconds()
+        if watchdog_at:
+            age_s = (now - watchdog_at).total_seconds()
             yield GaugeMetricFamily(
                 "anju_watchdog_age_seconds", "Since the watchdog last raised an alert.", value=age_s
             )
@@ -114,10 +114,10 @@ def _notices(channels: Sequence[ChannelFigures], waiting: NoticeBacklog, now: da
     for each in channels:
         for outcome, count in (("sent", each.sent), ("failed", each.failed), ("dead", each.dead)):
             counts[each.channel.rpartition("/")[2], outcome] += count
-    told = CounterMetricFamily("anju_notices", "Notices, and attempts that failed.", labels=["kind", "outcome"])
+    notices = CounterMetricFamily("anju_notices", "Notices, and attempts that failed.", labels=["kind", "outcome"])
     for labels, count in counts.items():
-        told.add_metric(labels, count)
-    yield told
+        notices.add_metric(labels, count)
+    yield notices
     yield GaugeMetricFamily("anju_notices_queued", "Notices that wait to be sent.", value=waiting.queued)
     overdue_s = (now - waiting.overdue_since).total_seconds() if waiting.overdue_since else 0.0
     yield GaugeMetricFamily("anju_notices_overdue_seconds", "How long the sending is behind.", value=overdue_s)

@@ -26,13 +26,13 @@ Simulated = Annotated[bool, Field(description="Made by a simulator; never eviden
 Value = float | bool | str
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """What every answer is: read from a row, and never changed."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
-class Community(Answer):
+class Community(ResponseModel):
     """A renovated residential community (小区)."""
 
     id: str = Field(examples=["jinhe-yuan"])
@@ -49,7 +49,7 @@ class Community(Answer):
     longitude: float | None = Field(description="Degrees east.")
 
 
-class KindCount(Answer):
+class KindCount(ResponseModel):
     """The devices of one kind in a community; `simulated` and `online` are parts of `total`."""
 
     kind: str = Field(examples=["water_meter"])
@@ -80,7 +80,7 @@ class CommunityDetail(Community):
         return cls.model_validate({**facts, "households": households, "devices": kinds, "open_alerts": open_alerts})
 
 
-class Device(Answer):
+class Device(ResponseModel):
     """A registered device. What was measured, when it was heard, and what it says of itself are three facts."""
 
     community: str
@@ -108,7 +108,7 @@ class Device(Answer):
         return cls.model_validate(_device_facts(row))
 
 
-class LastValue(Answer):
+class LastValue(ResponseModel):
     """The newest value of a field."""
 
     field: str = Field(examples=["volume_m3"])
@@ -136,7 +136,7 @@ class DeviceDetail(Device):
         return cls.model_validate({**_device_facts(row), "values": values})
 
 
-class FieldInfo(Answer):
+class FieldInfo(ResponseModel):
     """What a field of a series means."""
 
     name: str = Field(examples=["volume_m3"])
@@ -155,7 +155,7 @@ class FieldInfo(Answer):
         return cls.model_validate({**_field_facts(field), "name": field.name, "choices": choices})
 
 
-class SeriesPoint(Answer):
+class SeriesPoint(ResponseModel):
     """The values at one instant."""
 
     ts: datetime = Field(description="The reading's time by the device's clock, or the beginning of the bucket.")
@@ -166,7 +166,7 @@ class SeriesPoint(Answer):
     )
 
 
-class Series(Answer):
+class Series(ResponseModel):
     """Readings of one device, newest first, or buckets, oldest first."""
 
     community: str
@@ -206,7 +206,7 @@ class Series(Answer):
         )
 
 
-class Event(Answer):
+class Event(ResponseModel):
     """Something that a device reported. Plates and door users are hashes and masked forms."""
 
     ts: datetime = Field(description="When it happened, by the device's clock.")

@@ -7,11 +7,11 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.alerts import NO_ALERT, AlertId
+from api.alerts import ALERT_NOT_FOUND, AlertId
 from api.labels import NOTICE_KIND, NOTICE_STATE
 from api.paging import Page
 from api.parameters import Store
-from api.problems import UnknownProblem, answers
+from api.problems import UnknownProblem, problem_responses
 from store.alerts.alerts import find_alert
 from store.notices.statistics import list_notices
 
@@ -40,12 +40,16 @@ class Notice(BaseModel):
     settled_at: datetime | None = Field(description="When it was accepted, given up or dropped.")
 
 
-@router.get("/{alert_id}/notices", summary="Who was told of an alert", responses=answers(UnknownProblem(NO_ALERT)))
+@router.get(
+    "/{alert_id}/notices",
+    summary="Who was told of an alert",
+    responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)),
+)
 def list_notices_of(store: Store, alert_id: AlertId) -> Page[Notice]:
     """Every notice of an alert, in the order in which they came up. It is one page."""
     with store.connection() as connection:
         if find_alert(connection, alert_id) is None:
-            raise UnknownProblem(NO_ALERT)
+            raise UnknownProblem(ALERT_NOT_FOUND)
         rows = list_notices(connection, alert_id)
     return Page[Notice](items=[_notice(asdict(row)) for row in rows], next_cursor=None)
 

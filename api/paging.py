@@ -40,8 +40,8 @@ class Page(BaseModel, Generic[Item]):
         cls, rows: Sequence[Row], limit: int, translate: Callable[[Row], Item], cursor: Callable[[Row], str]
     ) -> Self:
         """Make a page of rows that were read with one more than the limit, to see whether another page follows."""
-        shown, more = rows[:limit], len(rows) > limit
-        return cls(items=[translate(row) for row in shown], next_cursor=cursor(shown[-1]) if more else None)
+        page, has_next = rows[:limit], len(rows) > limit
+        return cls(items=[translate(row) for row in page], next_cursor=cursor(page[-1]) if has_next else None)
 
 
 class Cursor(Generic[Key]):

@@ -14,13 +14,13 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _within_reason(instant: datetime) -> datetime:
+def _check_instant(instant: datetime) -> datetime:
     if not _EARLIEST <= instant < _LATEST:
         raise ValueError("an instant lies in the years 2000 to 2199")
     return instant
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_within_reason)]
+Instant = Annotated[AwareDatetime, AfterValidator(_check_instant)]
 """RFC 3339 with an offset, such as `2026-11-22T08:00:00+08:00` (write `%2B` for the plus in a URL) or `...Z`."""
 
 CommunityId = Annotated[str, Path(description="The id of a community (小区).", examples=["jinhe-yuan"])]
@@ -56,7 +56,7 @@ class BucketWidth:
     """The width of a bucket: as PostgreSQL reads it, and how long it lasts at least."""
 
     interval: str
-    shortest: timedelta
+    min_duration: timedelta
 
     @classmethod
     def parse(cls, text: str) -> "BucketWidth":

@@ -104,7 +104,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(UnusableDataError, handler)
 
 
-def answers(*problems: StatusProblem) -> Responses:
+def problem_responses(*problems: StatusProblem) -> Responses:
     """The entries of an operation's `responses` in the OpenAPI document for the problems it may answer with."""
     return {problem.status: problem_response(problem.title, [problem.marshal()]) for problem in problems}
 

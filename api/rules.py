@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.labels import kind_label
-from api.models import Answer
+from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
-from api.problems import InvalidProblem, UnknownProblem, answers
+from api.problems import InvalidProblem, UnknownProblem, problem_responses
 from rules.analysis.backtest import Span, backtest
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise
@@ -28,16 +28,16 @@ _log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/rules", tags=["rules 规则"])
 _cursor = Cursor("rules", str)
 
-LONGEST = timedelta(days=31)
-MOST_SAMPLES = 200_000
-_TOO_MUCH = (
-    f"gives more than {MOST_SAMPLES:,} readings and events: choose a shorter time, fewer rules or one device, or use "
+MAX_SPAN = timedelta(days=31)
+MAX_SAMPLES = 200_000
+_TOO_MANY_SAMPLES = (
+    f"gives more than {MAX_SAMPLES:,} readings and events: choose a shorter time, fewer rules or one device, or use "
     "`anju rules backtest`"
 )
-_NO_DEVICE = "The registry has no such community or device; GET /api/v1/devices lists them."
+_DEVICE_NOT_FOUND = "The registry has no such community or device; GET /api/v1/devices lists them."
 
 
-def _pack(request: Request) -> RulePack:
+def _rules_in_force(request: Request) -> RulePack:
     """The rules in force; like ingest, which reads the same files, by those before where a change can't be used."""
     source = request.app.state.rules
     assert isinstance(source, RuleSource)  # noqa: S101
@@ -48,10 +48,10 @@ def _pack(request: Request) -> RulePack:
     return source.pack
 
 
-Pack = Annotated[RulePack, Depends(_pack)]
+Pack = Annotated[RulePack, Depends(_rules_in_force)]
 
 
-class RuleInForce(Answer):
+class RuleInForce(ResponseModel):
     """A rule as it stands in its file."""
 
     name: str = Field(examples=["water_leak"])
@@ -121,7 +121,7 @@ class BacktestRequest(BaseModel):
     end: Instant | None = Field(None, description="The first one that counts no more; now, unless given.")
 
 
-class BacktestGoal(Answer):
+class BacktestGoal(ResponseModel):
     """One goal of ISA-18.2 for one property manager."""
 
     name: str
@@ -130,7 +130,7 @@ class BacktestGoal(Answer):
     met: bool | None = Field(description="Null where there are too few alerts to judge.")
 
 
-class RuleResult(Answer):
+class RuleResult(ResponseModel):
     """What one rule would have raised."""
 
     rule: str
@@ -145,7 +145,7 @@ class RuleResult(Answer):
     longest_s: float
 
 
-class DayResult(Answer):
+class DayResult(ResponseModel):
     """The alerts of one day of local time."""
 
     day: date
@@ -154,7 +154,7 @@ class DayResult(Answer):
     peak: int = Field(description="The most notices in any ten minutes.")
 
 
-class DeviceResult(Answer):
+class DeviceResult(ResponseModel):
     """The alerts of one device."""
 
     community: str
@@ -163,7 +163,7 @@ class DeviceResult(Answer):
     rules: dict[str, int]
 
 
-class BacktestResult(Answer):
+class BacktestResult(ResponseModel):
     """What the rules would have raised; rules and devices without alerts are left out, the busiest come first."""
 
     start: datetime
@@ -189,7 +189,9 @@ class BacktestResult(Answer):
 @router.post(
     "/backtest",
     summary="Try rules on the past",
-    responses=answers(UnknownProblem(_NO_DEVICE), InvalidProblem((["body", "start"], "is too long ago", "too_large"))),
+    responses=problem_responses(
+        UnknownProblem(_DEVICE_NOT_FOUND), InvalidProblem((["body", "start"], "is too long ago", "too_large"))
+    ),
 )
 def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) -> BacktestResult:
     """What the rules in force would have raised over stored history, beginning without a memory of what was before.
@@ -197,7 +199,7 @@ def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) ->
     Nothing is written and nobody is notified. More than 200,000 readings and events are refused: `anju rules backtest`
     takes any number.
     """
-    chosen, span = _chosen(pack, wanted), _span(wanted, now)
+    selected, span = _select_rules(pack, wanted), _span(wanted, now)
     with store.connection() as connection:
         devices = {
             device.id: device
@@ -205,17 +207,17 @@ def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) ->
             if wanted.device in {None, device.name}
         }
         if not devices:
-            raise UnknownProblem(_NO_DEVICE)
+            raise UnknownProblem(_DEVICE_NOT_FOUND)
         limit_statement_time(connection)
-        history = wanted_history(chosen, span, list(devices))
-        if count_history(connection, history, MOST_SAMPLES + 1) > MOST_SAMPLES:
-            raise InvalidProblem((["body", "start"], _TOO_MUCH, "too_large"))
+        history = wanted_history(selected, span, list(devices))
+        if count_history(connection, history, MAX_SAMPLES + 1) > MAX_SAMPLES:
+            raise InvalidProblem((["body", "start"], _TOO_MANY_SAMPLES, "too_large"))
         frozen = [Span(*each) for each in read_ingest_lags(connection, *span)]
-        found = backtest(chosen, stored_arrivals(connection, history), span, devices, frozen)
-    return BacktestResult.of(summarise(found, chosen, devices))
+        results = backtest(selected, stored_arrivals(connection, history), span, devices, frozen)
+    return BacktestResult.of(summarise(results, selected, devices))
 
 
-def _chosen(pack: RulePack, wanted: BacktestRequest) -> RulePack:
+def _select_rules(pack: RulePack, wanted: BacktestRequest) -> RulePack:
     if wanted.rules is None:
         return pack
     known = {rule.name: rule for rule in pack.rules}
@@ -229,6 +231,6 @@ def _span(wanted: BacktestRequest, now: datetime) -> Span:
     span = Span(wanted.start, wanted.end or now)
     if span.start >= span.end:
         raise InvalidProblem((["body", "end"], "must be after start", "value_error"))
-    if span.end - span.start > LONGEST:
-        raise InvalidProblem((["body", "start"], f"must be at most {LONGEST.days} days before end", "too_large"))
+    if span.end - span.start > MAX_SPAN:
+        raise InvalidProblem((["body", "start"], f"must be at most {MAX_SPAN.days} days before end", "too_large"))
     return span

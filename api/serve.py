@@ -54,11 +54,11 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=_GRACE_S,
         )  # fmt: skip
         super().__init__(config)
-        self._feed_of = app.state
+        self._app_state = app.state
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Uvicorn waits for every connection before it tells the application to stop: the streams would hold it."""
-        self._feed_of.feed.close()
+        self._app_state.feed.close()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -66,7 +66,7 @@ async def stream(
     """
     seen = beginning
     yield ServerSentEvent(id=str(seen), retry=_RECONNECT_MS)
-    while (newest := await feed.beyond(seen)) is not None:
+    while (newest := await feed.wait_for_newer(seen)) is not None:
         try:
             steps = await run_in_threadpool(_read, store, seen, newest, community, severity)
         except DatabaseUnavailableError as error:

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from api.devices import UnknownDeviceProblem, known_device
+from api.devices import UnknownDeviceProblem, require_device
 from api.models import Series
 from api.paging import Cursor, PageQuery
 from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Now, Store
-from api.problems import InvalidProblem, answers
+from api.problems import InvalidProblem, problem_responses
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import DeviceKind
 from devices.kind import Field as KindField
@@ -41,7 +41,9 @@ class SeriesQuery(PageQuery):
 
 
 @router.get(
-    "/{community}/{device}/telemetry", summary="Read a device's series", responses=answers(UnknownDeviceProblem())
+    "/{community}/{device}/telemetry",
+    summary="Read a device's series",
+    responses=problem_responses(UnknownDeviceProblem()),
 )
 def read_series(
     store: Store, now: Now, community: CommunityId, device: DeviceName, query: Annotated[SeriesQuery, Query()]
@@ -53,16 +55,16 @@ def read_series(
     between two neighbours that agree with each other is passed over.
     """
     if (query.bucket is None) != (query.aggregate is None):
-        raise _invalid("bucket", "bucket and aggregate belong together; give none for the readings as they came")
+        raise _invalid_query("bucket", "bucket and aggregate belong together; give none for the readings as they came")
     with store.connection() as connection:
-        row = known_device(connection, community, device)
-        fields = _known_fields(KIND_BY_NAME[row.kind], query.field)
+        row = require_device(connection, community, device)
+        fields = _select_fields(KIND_BY_NAME[row.kind], query.field)
         if query.bucket is None or query.aggregate is None:
-            return _raw(connection, row, fields, query)
-        return _buckets(connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=now)
+            return _read_raw(connection, row, fields, query)
+        return _read_buckets(connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=now)
 
 
-def _raw(connection: Connection, row: DeviceRow, fields: list[KindField], query: SeriesQuery) -> Series:
+def _read_raw(connection: Connection, row: DeviceRow, fields: list[KindField], query: SeriesQuery) -> Series:
     points = read_points(
         connection,
         row.kind,
@@ -78,7 +80,7 @@ def _raw(connection: Connection, row: DeviceRow, fields: list[KindField], query:
     return Series.of(row, fields, shown, next_cursor=_cursor.encode(shown[-1].ts) if more else None)
 
 
-def _buckets(
+def _read_buckets(
     connection: Connection,
     row: DeviceRow,
     fields: list[KindField],
@@ -89,31 +91,33 @@ def _buckets(
     now: datetime,
 ) -> Series:
     if query.cursor is not None:
-        raise _invalid("cursor", "buckets come in one answer, without pages")
+        raise _invalid_query("cursor", "buckets come in one answer, without pages")
     if len(fields) != 1:
-        raise _invalid("field", f"buckets are of one field: name one of {_names(fields)}")
+        raise _invalid_query("field", f"buckets are of one field: name one of {_names(fields)}")
     allowed = allowed_aggregates(fields[0])
     if aggregate not in allowed:
-        raise _invalid("aggregate", f"{fields[0].name} can be aggregated by {', '.join(allowed)}")
+        raise _invalid_query("aggregate", f"{fields[0].name} can be aggregated by {', '.join(allowed)}")
     end = query.end or now
     start = query.start or end - _DEFAULT_SPAN
     if start >= end:
-        raise _invalid("end", "end must be later than start")
+        raise _invalid_query("end", "end must be later than start")
     width = _width(bucket)
-    if (end - start) / width.shortest > MAX_BUCKETS:
-        raise _invalid("bucket", f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range")
+    if (end - start) / width.min_duration > MAX_BUCKETS:
+        raise _invalid_query(
+            "bucket", f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range"
+        )
     points = read_buckets(
         connection, row.kind, row.id, fields[0], aggregate, start=start, end=end, width=width.interval
     )
     return Series.of(row, fields, points, bucket=bucket, aggregate=aggregate)
 
 
-def _known_fields(kind: DeviceKind, names: list[str] | None) -> list[KindField]:
+def _select_fields(kind: DeviceKind, names: list[str] | None) -> list[KindField]:
     if names is None:
         return list(kind.fields)
     known = {field.name: field for field in kind.fields}
     if not known.keys() >= set(names):
-        raise _invalid("field", f"{kind.name} has the fields {_names(kind.fields)}")
+        raise _invalid_query("field", f"{kind.name} has the fields {_names(kind.fields)}")
     return [known[name] for name in dict.fromkeys(names)]
 
 
@@ -121,12 +125,12 @@ def _width(text: str) -> BucketWidth:
     try:
         return BucketWidth.parse(text)
     except ValueError as error:
-        raise _invalid("bucket", str(error)) from None
+        raise _invalid_query("bucket", str(error)) from None
 
 
 def _names(fields: Iterable[KindField]) -> str:
     return ", ".join(field.name for field in fields)
 
 
-def _invalid(parameter: str, message: str) -> InvalidProblem:
+def _invalid_query(parameter: str, message: str) -> InvalidProblem:
     return InvalidProblem((["query", parameter], message, "value_error"))

@@ -79,7 +79,7 @@ def test_pages_of_any_size_give_each_row_once(rows: list[int], limit: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("written", "interval", "shortest"),
+    ("written", "interval", "min_duration"),
     [
         ("15m", "15 minutes", timedelta(minutes=15)),
         ("1h", "1 hours", timedelta(hours=1)),
@@ -88,8 +88,8 @@ def test_pages_of_any_size_give_each_row_once(rows: list[int], limit: int) -> No
         ("1mo", "1 months", timedelta(days=28)),
     ],
 )
-def test_a_width_is_a_number_and_a_unit(written: str, interval: str, shortest: timedelta) -> None:
-    assert BucketWidth.parse(written) == BucketWidth(interval, shortest)
+def test_a_width_is_a_number_and_a_unit(written: str, interval: str, min_duration: timedelta) -> None:
+    assert BucketWidth.parse(written) == BucketWidth(interval, min_duration)
 
 
 @pytest.mark.parametrize("written", ["", "1", "h", "0h", "1.5h", "-1h", "1 h", "1H", "1y", "10000m", "1h\n", "１h"])

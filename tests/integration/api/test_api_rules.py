@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.rules import MOST_SAMPLES
+from api.rules import MAX_SAMPLES
 from app.rule_files import rules_folder
 from tests.integration.api.conftest import NOON
 
@@ -100,7 +100,7 @@ def test_more_than_can_be_judged_while_somebody_waits_is_refused(api: Any, town:
         INSERT INTO telemetry_electricity_meter (device_id, ts, received_at, voltage_v)
         SELECT %s, %s + n * interval '10 ms', %s + n * interval '10 ms', 230 FROM generate_series(1, %s) AS n
         """,
-        (meter, NOON + timedelta(hours=3), NOON + timedelta(hours=3), MOST_SAMPLES),
+        (meter, NOON + timedelta(hours=3), NOON + timedelta(hours=3), MAX_SAMPLES),
     )
     town.connection.commit()
     answer = tried(api, community=town.id)
