@@ -28,7 +28,7 @@ class Change(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Applied:
+class ApplyResult:
     """What was done, by name: `datasource anju`, `folder anju`, `dashboard anju-overview`."""
 
     changes: dict[str, Change]
@@ -39,7 +39,7 @@ class Applied:
         return any(change is not Change.UNCHANGED for change in self.changes.values())
 
 
-def apply(url: str, credential: str | tuple[str, str], datasource: Datasource) -> Applied:
+def apply(url: str, credential: str | tuple[str, str], datasource: Datasource) -> ApplyResult:
     """Create or update the data source, the folder and the dashboards; a second run changes nothing.
 
     `url` is Grafana's root, such as `http://localhost:3000`; `credential` a service account token, or user and
@@ -52,7 +52,7 @@ def apply(url: str, credential: str | tuple[str, str], datasource: Datasource) -
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise GrafanaError("Grafana's address must read http://host:port or https://host")
-    with _explained(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"):
+    with _translate_errors(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"):
         api: _Api = GrafanaApi.from_url(url, credential, timeout=_TIMEOUT_S)
         _check_is_grafana(api)
         changes = {f"datasource {UID}": _apply_datasource(api, datasource)}
@@ -65,7 +65,7 @@ def apply(url: str, credential: str | tuple[str, str], datasource: Datasource) -
             f"the dashboards are in Grafana, but it can't read the database at {datasource.host}:{datasource.port}: "
             f"{problem}. The address must be right as seen from Grafana, and the role {datasource.user} must exist"
         )
-    return Applied(changes)
+    return ApplyResult(changes)
 
 
 def _check_is_grafana(api: _Api) -> None:
@@ -76,39 +76,39 @@ def _check_is_grafana(api: _Api) -> None:
 
 
 def _apply_datasource(api: _Api, datasource: Datasource) -> Change:
-    wanted = datasource.definition()
-    present = _existing(lambda: api.datasource.get_datasource_by_uid(UID))
-    if present is None:
-        api.datasource.create_datasource(wanted)
+    definition = datasource.definition()
+    current = _get_or_none(lambda: api.datasource.get_datasource_by_uid(UID))
+    if current is None:
+        api.datasource.create_datasource(definition)
         return Change.CREATED
-    visible = {name: value for name, value in wanted.items() if name != "secureJsonData"}
-    if _holds(visible, present) and _datasource_problem(api) is None:
+    visible = {name: value for name, value in definition.items() if name != "secureJsonData"}
+    if _contains(visible, current) and _datasource_problem(api) is None:
         return Change.UNCHANGED
-    api.datasource.update_datasource_by_uid(UID, wanted)
+    api.datasource.update_datasource_by_uid(UID, definition)
     return Change.UPDATED
 
 
 def _apply_folder(api: _Api) -> Change:
-    if _existing(lambda: api.folder.get_folder(FOLDER_UID)) is not None:
+    if _get_or_none(lambda: api.folder.get_folder(FOLDER_UID)) is not None:
         return Change.UNCHANGED
     api.folder.create_folder(FOLDER_TITLE, uid=FOLDER_UID)
     return Change.CREATED
 
 
 def _apply_page(api: _Api, page: Page) -> Change:
-    present = _existing(lambda: api.dashboard.get_dashboard(page.uid))
-    if present is not None:
-        if present["meta"].get("provisioned"):
+    current = _get_or_none(lambda: api.dashboard.get_dashboard(page.uid))
+    if current is not None:
+        if current["meta"].get("provisioned"):
             raise GrafanaError(
                 f"the dashboard {page.uid} comes from provisioning files, which Grafana lets nobody overwrite: "
                 "use either the files (anju grafana export) or the API (anju grafana apply)"
             )
-        if present["meta"].get("folderUid") == FOLDER_UID and _holds(page.content, present["dashboard"]):
+        if current["meta"].get("folderUid") == FOLDER_UID and _contains(page.content, current["dashboard"]):
             return Change.UNCHANGED
     api.dashboard.update_dashboard(
         {"dashboard": page.content, "folderUid": FOLDER_UID, "overwrite": True, "message": _MESSAGE}
     )
-    return Change.CREATED if present is None else Change.UPDATED
+    return Change.CREATED if current is None else Change.UPDATED
 
 
 def _datasource_problem(api: _Api) -> str | None:
@@ -125,7 +125,7 @@ def _datasource_problem(api: _Api) -> str | None:
     return None if answer.get("status") == "OK" else str(answer.get("message", answer))
 
 
-def _existing(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+def _get_or_none(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
     try:
         return read()
     except GrafanaClientError as error:
@@ -134,19 +134,19 @@ def _existing(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         raise
 
 
-def _holds(wanted: object, present: object) -> bool:
-    """Whether `present` says all that `wanted` says: Grafana adds ids, versions and defaults of its own."""
-    match wanted, present:
+def _contains(definition: object, current: object) -> bool:
+    """Whether `current` says all that `definition` says: Grafana adds ids, versions and defaults of its own."""
+    match definition, current:
         case dict(), dict():
-            return all(name in present and _holds(value, present[name]) for name, value in wanted.items())
+            return all(name in current and _contains(value, current[name]) for name, value in definition.items())
         case list(), list():
-            return len(wanted) == len(present) and all(map(_holds, wanted, present))
+            return len(definition) == len(current) and all(map(_contains, definition, current))
         case _:
-            return wanted == present
+            return definition == current
 
 
 @contextmanager
-def _explained(address: str) -> Iterator[None]:
+def _translate_errors(address: str) -> Iterator[None]:
     """Turn what the client raises into one sentence that says what to do; it never quotes the credential."""
     try:
         yield

@@ -57,24 +57,26 @@ def kind_uid(kind: DeviceKind) -> str:
 
 def _overview() -> Page:
     dashboard = _dashboard("物业总览").with_variable(_community())
-    alerts = [_sized(panels.open_alerts_panel(), 24, 4), _sized(panels.alerts_panel(), 24, 11)]
-    _add_row(dashboard, "报警", [*alerts, _sized(panels.quiet_alerts_panel(), 24, 8)])
-    fleet = [_sized(panels.fleet_table(KINDS), 12, 12), _sized(panels.silent_devices_panel(), 12, 12)]
+    alerts = [_with_size(panels.open_alerts_panel(), 24, 4), _with_size(panels.alerts_panel(), 24, 11)]
+    _add_row(dashboard, "报警", [*alerts, _with_size(panels.suppressed_alerts_panel(), 24, 8)])
+    fleet = [_with_size(panels.fleet_table(KINDS), 12, 12), _with_size(panels.devices_without_data_panel(), 12, 12)]
     _add_row(dashboard, "设备", fleet)
-    _add_row(dashboard, "数据", [_sized(panels.readings_panel(), 12, 9), _sized(panels.rejections_panel(), 12, 9)])
+    _add_row(
+        dashboard, "数据", [_with_size(panels.readings_panel(), 12, 9), _with_size(panels.rejections_panel(), 12, 9)]
+    )
     return _page(OVERVIEW_UID, dashboard)
 
 
 def _kind_page(kind: DeviceKind) -> Page:
     dashboard = _dashboard(kind.zh).with_variable(_community()).with_variable(_device(kind))
-    _add_row(dashboard, "概况", [_sized(panels.fleet_stat(kind), 24, 4)])
+    _add_row(dashboard, "概况", [_with_size(panels.fleet_stat(kind), 24, 4)])
     gauges = [panels.gauge_panel(kind, item) for item in kind.fields if isinstance(item, Gauge)]
     counters = [panels.increase_panel(kind, item) for item in kind.fields if isinstance(item, Counter)]
     states = [panels.state_panel(kind, item) for item in kind.fields if isinstance(item, Flag | Choice)]
-    _add_row(dashboard, "测量值", [_sized(panel, 12, 8) for panel in gauges])
-    _add_row(dashboard, "用量与次数", [_sized(panel, 12, 8) for panel in counters])
-    _add_row(dashboard, "状态", [_sized(panel, 12, 6) for panel in states])
-    records = [_sized(panels.events_panel(kind), 24, 9), _sized(panels.alerts_panel(kind), 24, 9)]
+    _add_row(dashboard, "测量值", [_with_size(panel, 12, 8) for panel in gauges])
+    _add_row(dashboard, "用量与次数", [_with_size(panel, 12, 8) for panel in counters])
+    _add_row(dashboard, "状态", [_with_size(panel, 12, 6) for panel in states])
+    records = [_with_size(panels.events_panel(kind), 24, 9), _with_size(panels.alerts_panel(kind), 24, 9)]
     _add_row(dashboard, "事件与报警", records)
     return _page(kind_uid(kind), dashboard)
 
@@ -123,7 +125,7 @@ def _device(kind: DeviceKind) -> QueryVariable:
     )
 
 
-def _sized(panel: _AnyPanel, width: int, height: int) -> _AnyPanel:
+def _with_size(panel: _AnyPanel, width: int, height: int) -> _AnyPanel:
     return panel.span(width).height(height)
 
 
@@ -140,9 +142,9 @@ def _page(uid: str, dashboard: Dashboard) -> Page:
     model = dashboard.uid(uid).build()
     for number, panel in enumerate(model.panels or [], start=1):
         panel.id_val = number
-    return Page(uid, _plain(model))
+    return Page(uid, _as_json(model))
 
 
-def _plain(model: DashboardModel) -> dict[str, Any]:
+def _as_json(model: DashboardModel) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(model, cls=JSONEncoder))
     return plain

@@ -84,17 +84,19 @@ def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
     panel = _table("报警", queries.alerts(kind)).description(
         "所选时间内发生的报警，以及所有尚未结束的报警（最多 200 条）。"
     )
-    panel = _coloured(panel, {"级别": SEVERITY, "状态": PROCESS, "处理": ATTENTION, "模拟": SIMULATED})
-    return _wide(panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "建议": 320, "模拟": 60})
+    panel = _with_labels(panel, {"级别": SEVERITY, "状态": PROCESS, "处理": ATTENTION, "模拟": SIMULATED})
+    return _with_widths(
+        panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "建议": 320, "模拟": 60}
+    )
 
 
-def quiet_alerts_panel() -> TablePanel:
+def suppressed_alerts_panel() -> TablePanel:
     """The open alerts that nobody is told of, and why."""
-    panel = _table("暂不通知的报警", queries.quiet_alerts()).description(
+    panel = _table("暂不通知的报警", queries.suppressed_alerts()).description(
         "尚未结束、但现在不发通知的报警，每个原因一行（最多 200 条）；系统照常判断。"
     )
-    panel = _coloured(panel, {"原因": SUPPRESSION, "级别": SEVERITY, "状态": PROCESS, "模拟": SIMULATED})
-    return _wide(
+    panel = _with_labels(panel, {"原因": SUPPRESSION, "级别": SEVERITY, "状态": PROCESS, "模拟": SIMULATED})
+    return _with_widths(
         panel, {"原因": 130, "开始时间": 160, "截止时间": 160, "级别": 70, "状态": 80, "发生时间": 160, "模拟": 60}
     )
 
@@ -102,7 +104,7 @@ def quiet_alerts_panel() -> TablePanel:
 def fleet_stat(kind: DeviceKind) -> StatPanel:
     """How the devices of one kind are doing now."""
     panel = _stat(f"{kind.zh}现状", queries.fleet([kind])).description(_FLEET_DESCRIPTION)
-    return _warn_of_absence(panel)
+    return _warn_of_missing_data(panel)
 
 
 def fleet_table(kinds: Iterable[DeviceKind]) -> TablePanel:
@@ -110,13 +112,13 @@ def fleet_table(kinds: Iterable[DeviceKind]) -> TablePanel:
     return _table("设备现状", queries.fleet(kinds)).description(_FLEET_DESCRIPTION)
 
 
-def silent_devices_panel() -> TablePanel:
+def devices_without_data_panel() -> TablePanel:
     """The devices that no longer report."""
-    panel = _table("没有数据的设备", queries.silent_devices()).description(
-        f"曾经上报、但已超过 {queries.SILENT_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
+    panel = _table("没有数据的设备", queries.devices_without_data()).description(
+        f"曾经上报、但已超过 {queries.NO_DATA_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
     )
     panel = panel.override_by_name("无数据时长", [DynamicConfigValue("unit", "s")])
-    return _coloured(panel, {"连接": CONNECTION, "模拟": SIMULATED})
+    return _with_labels(panel, {"连接": CONNECTION, "模拟": SIMULATED})
 
 
 def readings_panel() -> TimeSeriesPanel:
@@ -154,7 +156,7 @@ def state_panel(kind: DeviceKind, field: Flag | Choice) -> StateTimelinePanel:
         .datasource(REFERENCE)
         .with_target(SqlQuery(queries.state(kind, field), "time_series"))
         .interval(_interval(kind.reporting_period))
-        .span_nulls(_bridged_ms(kind.reporting_period))
+        .span_nulls(_max_gap_ms(kind.reporting_period))
         .mappings([_value_map(_state_labels(field))])
         .show_value(VisibilityMode.AUTO)
         .legend(_legend())
@@ -165,12 +167,12 @@ def state_panel(kind: DeviceKind, field: Flag | Choice) -> StateTimelinePanel:
 def events_panel(kind: DeviceKind) -> TablePanel:
     """The newest events of the chosen devices."""
     panel = _table("事件", queries.events(kind)).description("所选设备在所选时间内的事件（最多 200 条）。")
-    named = _CONNECTION_EVENTS | {event.name: Label(event.zh, "text") for event in kind.events}
-    return _wide(_coloured(panel, {"事件": named}), {"时间": 160, "收到时间": 160, "事件": 160})
+    labels = _CONNECTION_EVENTS | {event.name: Label(event.zh, "text") for event in kind.events}
+    return _with_widths(_with_labels(panel, {"事件": labels}), {"时间": 160, "收到时间": 160, "事件": 160})
 
 
 _FLEET_DESCRIPTION = (
-    f"没有数据：超过 {queries.SILENT_PERIODS} 个上报周期没有新数据。"
+    f"没有数据：超过 {queries.NO_DATA_PERIODS} 个上报周期没有新数据。"
     "在线、离线只统计自己报告连接状态的设备；经网关上报的设备没有自己的连接。"
 )
 
@@ -188,7 +190,7 @@ def _stat(title: str, sql: str) -> StatPanel:
     )
 
 
-def _warn_of_absence(panel: StatPanel) -> StatPanel:
+def _warn_of_missing_data(panel: StatPanel) -> StatPanel:
     warning = ThresholdsConfig().steps([Threshold(color="green"), Threshold(value=1, color="orange")]).build()
     for column in ("没有数据", "从未上报", "离线"):
         panel = panel.override_by_name(column, [DynamicConfigValue("thresholds", warning)])
@@ -206,7 +208,7 @@ def _series(title: str, sql: str, period: timedelta) -> TimeSeriesPanel:
         .datasource(REFERENCE)
         .with_target(SqlQuery(sql, "time_series"))
         .interval(_interval(period))
-        .span_nulls(_bridged_ms(period))
+        .span_nulls(_max_gap_ms(period))
         .legend(_legend())
         .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     )
@@ -236,9 +238,9 @@ def _interval(period: timedelta) -> str:
     return f"{period.total_seconds():.0f}s"
 
 
-def _bridged_ms(period: timedelta) -> int:
+def _max_gap_ms(period: timedelta) -> int:
     """A gap up to the silence limit is drawn through, a longer one is shown."""
-    return int(period / timedelta(milliseconds=1)) * queries.SILENT_PERIODS
+    return int(period / timedelta(milliseconds=1)) * queries.NO_DATA_PERIODS
 
 
 def _state_labels(field: Flag | Choice) -> dict[str, Label]:
@@ -260,7 +262,7 @@ def _value_map(labels: Mapping[str, Label]) -> ValueMap:
     )
 
 
-def _coloured(panel: TablePanel, columns: Mapping[str, Mapping[str, Label]]) -> TablePanel:
+def _with_labels(panel: TablePanel, columns: Mapping[str, Mapping[str, Label]]) -> TablePanel:
     for column, labels in columns.items():
         panel = panel.override_by_name(
             column,
@@ -272,7 +274,7 @@ def _coloured(panel: TablePanel, columns: Mapping[str, Mapping[str, Label]]) -> 
     return panel
 
 
-def _wide(panel: TablePanel, widths: Mapping[str, int]) -> TablePanel:
+def _with_widths(panel: TablePanel, widths: Mapping[str, int]) -> TablePanel:
     for column, width in widths.items():
         panel = panel.override_by_name(column, [DynamicConfigValue("custom.width", width)])
     return panel

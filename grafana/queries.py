@@ -16,14 +16,14 @@ from grafana.labels import REJECTION_REASON
 from rules.model.virtual_kinds import RULE_KINDS
 from store.telemetry.schema import table_name
 
-SILENT_PERIODS = 3
+NO_DATA_PERIODS = 3
 """A device that missed so many reporting periods counts as silent."""
 
 # As arrays, because Grafana writes nothing at all for a variable without a choice, and `IN ()` is an error.
 _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
     # Not EXISTS, which would look anew for each alert: 72 s with 50,000 open ones.
-    "quiet": "a.id IN (SELECT s.alert_id FROM suppression_at(now()) AS s)",
+    "suppressed": "a.id IN (SELECT s.alert_id FROM suppression_at(now()) AS s)",
     "key": "d.community || '/' || d.name",
     "place": "concat_ws(' ', nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))",
     "label": (
@@ -46,7 +46,7 @@ def communities() -> str:
 
 def devices(kind: DeviceKind) -> str:
     """The options of the variable `device`, narrowed by what the user types, because a kind may have 100,000."""
-    return _filled(
+    return _render(
         """
         SELECT @label AS __text, @key AS __value
         FROM device d
@@ -60,15 +60,15 @@ def devices(kind: DeviceKind) -> str:
 
 def open_alerts() -> str:
     """One row: the open alerts of each severity, those of Anju itself included; apart, those that are kept quiet."""
-    return _filled(
+    return _render(
         """
-        SELECT count(*) FILTER (WHERE severity = 'critical' AND NOT quiet) AS "紧急",
-               count(*) FILTER (WHERE severity = 'major' AND NOT quiet) AS "重要",
-               count(*) FILTER (WHERE severity = 'warning' AND NOT quiet) AS "一般",
-               count(*) FILTER (WHERE severity = 'info' AND NOT quiet) AS "提示",
-               count(*) FILTER (WHERE quiet) AS "暂不通知"
+        SELECT count(*) FILTER (WHERE severity = 'critical' AND NOT suppressed) AS "紧急",
+               count(*) FILTER (WHERE severity = 'major' AND NOT suppressed) AS "重要",
+               count(*) FILTER (WHERE severity = 'warning' AND NOT suppressed) AS "一般",
+               count(*) FILTER (WHERE severity = 'info' AND NOT suppressed) AS "提示",
+               count(*) FILTER (WHERE suppressed) AS "暂不通知"
         FROM (
-            SELECT a.severity, @quiet AS quiet
+            SELECT a.severity, @suppressed AS suppressed
             FROM alert a
             WHERE a.process <> 'ended' AND (a.community = @communities OR a.community IS NULL)
         ) AS listed
@@ -80,9 +80,9 @@ def alerts(kind: DeviceKind | None = None) -> str:
     """Every open alert and those that began in the time range, open ones first, then the newest.
 
     Without a kind the alerts about Anju itself, which belong to no community, are among them, and the open ones that
-    are kept quiet are not: they stand in `quiet_alerts`.
+    are kept quiet are not: they stand in `suppressed_alerts`.
     """
-    return _filled(
+    return _render(
         """
         SELECT a.opened_at AS "发生时间", a.severity AS "级别", a.process AS "状态", a.attention AS "处理",
                coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @place AS "位置", d.name AS "设备",
@@ -97,16 +97,18 @@ def alerts(kind: DeviceKind | None = None) -> str:
         """,
         zh=_kind_zh(),
         subject=(
-            _filled("a.kind = @kind AND a.community = @communities", kind=_literal(kind.name))
+            _render("a.kind = @kind AND a.community = @communities", kind=_literal(kind.name))
             if kind
-            else _filled("(a.community = @communities OR a.community IS NULL) AND (a.process = 'ended' OR NOT @quiet)")
+            else _render(
+                "(a.community = @communities OR a.community IS NULL) AND (a.process = 'ended' OR NOT @suppressed)"
+            )
         ),
     )
 
 
-def quiet_alerts() -> str:
+def suppressed_alerts() -> str:
     """Every open alert that nobody is told of, one row for each cause: why, who decided it, until when."""
-    return _filled(
+    return _render(
         """
         SELECT s.cause AS "原因", s.detail AS "原因说明", s.actor AS "操作人", s.since AS "开始时间",
                s.until AS "截止时间", a.severity AS "级别", a.process AS "状态",
@@ -129,16 +131,16 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
 
     Being heard and being connected are different facts: a device behind a gateway has no connection of its own.
     """
-    return _filled(
+    return _render(
         """
         SELECT k.zh AS "类型", count(d.id) AS "设备总数",
-               count(*) FILTER (WHERE s.last_fresh >= now() - k.patience) AS "按时上报",
-               count(*) FILTER (WHERE s.last_fresh < now() - k.patience) AS "没有数据",
+               count(*) FILTER (WHERE s.last_fresh >= now() - k.no_data_after) AS "按时上报",
+               count(*) FILTER (WHERE s.last_fresh < now() - k.no_data_after) AS "没有数据",
                count(*) FILTER (WHERE d.id IS NOT NULL AND s.last_fresh IS NULL) AS "从未上报",
                count(*) FILTER (WHERE s.connection = 'online') AS "在线",
                count(*) FILTER (WHERE s.connection = 'offline') AS "离线",
                count(*) FILTER (WHERE d.simulated) AS "其中模拟"
-        FROM (VALUES @kinds) AS k (position, name, zh, patience)
+        FROM (VALUES @kinds) AS k (position, name, zh, no_data_after)
         LEFT JOIN device d ON d.kind = k.name AND d.community = @communities
         LEFT JOIN device_state s ON s.device_id = d.id
         GROUP BY k.position, k.zh
@@ -148,17 +150,17 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
     )
 
 
-def silent_devices() -> str:
+def devices_without_data() -> str:
     """The devices that once reported and no longer do, the longest silent first."""
-    return _filled(
+    return _render(
         """
         SELECT c.name AS "小区", k.zh AS "类型", @place AS "位置", d.name AS "设备", s.last_fresh AS "最近上报",
                extract(epoch FROM now() - s.last_fresh) AS "无数据时长", s.connection AS "连接", d.simulated AS "模拟"
         FROM device d
-        JOIN (VALUES @kinds) AS k (position, name, zh, patience) ON k.name = d.kind
+        JOIN (VALUES @kinds) AS k (position, name, zh, no_data_after) ON k.name = d.kind
         JOIN device_state s ON s.device_id = d.id
         JOIN community c ON c.id = d.community
-        WHERE d.community = @communities AND s.last_fresh < now() - k.patience
+        WHERE d.community = @communities AND s.last_fresh < now() - k.no_data_after
         ORDER BY s.last_fresh, d.id
         LIMIT 200
         """,
@@ -169,7 +171,7 @@ def silent_devices() -> str:
 def readings_per_minute() -> str:
     """How many readings a minute were measured, by kind."""
     per_kind = (
-        _filled(
+        _render(
             """
             SELECT $__timeGroupAlias(t.ts, $__interval, 0), @zh AS metric, count(*) * 60000.0 / $__interval_ms AS value
             FROM @table t
@@ -186,7 +188,7 @@ def readings_per_minute() -> str:
 
 def rejections() -> str:
     """How many items were rejected, by reason; those whose topic names no known community are never filtered out."""
-    return _filled(
+    return _render(
         """
         SELECT $__timeGroupAlias(r.hour, $__interval, 0), @reason AS metric, sum(r.count) AS value
         FROM rejection_count r
@@ -195,7 +197,7 @@ def rejections() -> str:
         GROUP BY 1, 2
         ORDER BY 1
         """,
-        reason=_translated("r.reason", REJECTION_REASON),
+        reason=_translate("r.reason", REJECTION_REASON),
     )
 
 
@@ -213,7 +215,7 @@ def state(kind: DeviceKind, field: Flag | Choice) -> str:
 
 def increase(kind: DeviceKind, field: Counter) -> str:
     """How far a counter grew in each interval; a step back (a reset or a rollover) counts as no growth."""
-    return _filled(
+    return _render(
         """
         SELECT $__timeGroupAlias(ts, $__interval, NULL), metric, sum(greatest(reading - previous, 0)) AS value
         FROM (
@@ -221,7 +223,7 @@ def increase(kind: DeviceKind, field: Counter) -> str:
                    lag(@column) OVER (PARTITION BY t.device_id ORDER BY t.ts) AS previous
             FROM @table t
             JOIN device d ON d.id = t.device_id
-            WHERE $__timeFilter(t.ts) AND @column IS NOT NULL AND @chosen
+            WHERE $__timeFilter(t.ts) AND @column IS NOT NULL AND @selected
         ) AS step
         WHERE previous IS NOT NULL
         GROUP BY 1, 2
@@ -229,54 +231,54 @@ def increase(kind: DeviceKind, field: Counter) -> str:
         """,
         column=_column(field),
         table=_identifier(table_name(kind.name)),
-        chosen=_chosen(kind),
+        selected=_selected_devices(kind),
     )
 
 
 def events(kind: DeviceKind) -> str:
     """The newest events of the chosen devices, their data in words and without the hashes of persons and plates."""
-    words = ", ".join(_in_words(item) for item in _event_fields(kind))
-    return _filled(
+    words = ", ".join(_event_field_text(item) for item in _event_fields(kind))
+    return _render(
         """
         SELECT e.ts AS "时间", @label AS "设备", e.event AS "事件", @data AS "内容", e.received_at AS "收到时间"
         FROM event e
         JOIN device d ON d.id = e.device_id
-        WHERE $__timeFilter(e.ts) AND @chosen
+        WHERE $__timeFilter(e.ts) AND @selected
         ORDER BY e.ts DESC
         LIMIT 200
         """,
         data=f"concat_ws('，', {words})" if words else "''",
-        chosen=_chosen(kind),
+        selected=_selected_devices(kind),
     )
 
 
 def _series(kind: DeviceKind, field: Field, aggregate: str) -> str:
     """The fill with NULL makes an interval without data a gap and no straight line across it."""
     column = _column(field)
-    return _filled(
+    return _render(
         """
         SELECT $__timeGroupAlias(t.ts, $__interval, NULL), @label AS metric, @value AS value
         FROM @table t
         JOIN device d ON d.id = t.device_id
-        WHERE $__timeFilter(t.ts) AND @column IS NOT NULL AND @chosen
+        WHERE $__timeFilter(t.ts) AND @column IS NOT NULL AND @selected
         GROUP BY 1, 2
         ORDER BY 1
         """,
-        value=_filled(aggregate, column=column),
+        value=_render(aggregate, column=column),
         column=column,
         table=_identifier(table_name(kind.name)),
-        chosen=_chosen(kind),
+        selected=_selected_devices(kind),
     )
 
 
-def _chosen(kind: DeviceKind) -> str:
-    return _filled(
+def _selected_devices(kind: DeviceKind) -> str:
+    return _render(
         "d.kind = @kind AND d.community = @communities AND @key = ANY (ARRAY[${device:sqlstring}]::text[])",
         kind=_literal(kind.name),
     )
 
 
-def _filled(text: str, **parts: str) -> str:
+def _render(text: str, **parts: str) -> str:
     """The SQL with its parts in place; a part that is not known is a KeyError."""
     return _Sql(dedent(text).strip()).substitute(_COMMON | parts)
 
@@ -284,7 +286,7 @@ def _filled(text: str, **parts: str) -> str:
 def _kind_rows(kinds: Iterable[DeviceKind]) -> str:
     return ", ".join(
         f"({position}, {_literal(kind.name)}, {_literal(kind.zh)},"
-        f" interval '{SILENT_PERIODS * kind.reporting_period.total_seconds():.0f} seconds')"
+        f" interval '{NO_DATA_PERIODS * kind.reporting_period.total_seconds():.0f} seconds')"
         for position, kind in enumerate(kinds)
     )
 
@@ -294,16 +296,16 @@ def _event_fields(kind: DeviceKind) -> tuple[EventField, ...]:
     return tuple({item.name: item for event in kind.events for item in event.data}.values())
 
 
-def _in_words(item: EventField) -> str:
+def _event_field_text(item: EventField) -> str:
     """`label：value`, or NULL where the event does not carry the field."""
     value = f"(e.data ->> {_literal(item.name)})"
     match item:
         case Personal():
             value = f"(e.data ->> {_literal(f'{item.name}_masked')})"
         case Choice():
-            value = _translated(value, item.choices)
+            value = _translate(value, item.choices)
         case Flag():
-            value = _translated(value, {"true": "是", "false": "否"})
+            value = _translate(value, {"true": "是", "false": "否"})
         case Gauge() | Counter() if item.unit != "1":
             value = f"{value} || {_literal(f' {item.unit}')}"
         case Gauge() | Counter() | Text():
@@ -312,10 +314,10 @@ def _in_words(item: EventField) -> str:
 
 
 def _kind_zh() -> str:
-    return _translated("a.kind", {kind.name: kind.zh for kind in RULE_KINDS.values()})
+    return _translate("a.kind", {kind.name: kind.zh for kind in RULE_KINDS.values()})
 
 
-def _translated(column: str, words: Mapping[str, str]) -> str:
+def _translate(column: str, words: Mapping[str, str]) -> str:
     """A text column in Chinese; a value without a translation stays as it is."""
     return f"coalesce({_literal(json.dumps(words, ensure_ascii=False))}::jsonb ->> {column}, {column})"
 

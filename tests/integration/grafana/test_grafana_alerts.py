@@ -37,7 +37,7 @@ def test_an_open_alert_that_is_kept_quiet_is_counted_and_listed_apart(town, read
     (row,) = reader.rows(queries.open_alerts())
     assert row == {"紧急": 0, "重要": 0, "一般": 1, "提示": 0, "暂不通知": 1}
     assert [item["设备"] for item in reader.rows(queries.alerts())] == ["w2", "w1"]
-    assert [(item["原因"], item["原因说明"], item["操作人"]) for item in reader.rows(queries.quiet_alerts())] == [
+    assert [(item["原因"], item["原因说明"], item["操作人"]) for item in reader.rows(queries.suppressed_alerts())] == [
         ("maintenance", "换表", "王经理"),
         ("shelved", "等备件", "李师傅"),
     ]

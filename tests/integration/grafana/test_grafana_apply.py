@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from grafana.apply import Applied, Change, apply
+from grafana.apply import ApplyResult, Change, apply
 from grafana.datasource import Datasource, GrafanaError
 from grafana.pages import pages
 
@@ -117,7 +117,7 @@ class Server:
     url: str
     state: State
 
-    def apply(self, credential: str | tuple[str, str] = ADMIN, datasource: Datasource = DATASOURCE) -> Applied:
+    def apply(self, credential: str | tuple[str, str] = ADMIN, datasource: Datasource = DATASOURCE) -> ApplyResult:
         return apply(self.url, credential, datasource)
 
 

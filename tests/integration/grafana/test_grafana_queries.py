@@ -61,7 +61,7 @@ def test_the_fleet_tells_silent_never_heard_and_disconnected_apart(town, reader,
         "类型": "视频监控", "设备总数": 5, "其中模拟": 1,
         "按时上报": 1, "没有数据": 2, "从未上报": 2, "在线": 2, "离线": 1,
     }  # fmt: skip
-    silent = reader.rows(queries.silent_devices(), community=["jia-yuan"])
+    silent = reader.rows(queries.devices_without_data(), community=["jia-yuan"])
     assert {item["设备"] for item in silent} == {"silent", "gone"}
     assert all(item["无数据时长"] >= 240 for item in silent)
 
