@@ -13,8 +13,10 @@ from rules.analysis.explain import Told, explain
 from rules.model.attention import Attention
 from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
 from rules.model.rule import Phase, Severity
-from store.alerts.alerts import AlertRow, AlertTransition, StoredTransition
+from store.alerts.alerts import AlertRow
+from store.alerts.stream import AlertTransition
 from store.alerts.suppression import Cause, CauseName
+from store.alerts.transitions import StoredTransition
 from store.registry.registry import compose_place
 
 Process = Literal["active", "recovering", "latched", "ended"]

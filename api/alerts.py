@@ -17,6 +17,7 @@ from rules.model.rule import Severity
 from store.alerts import alerts
 from store.alerts.alerts import AlertFilter
 from store.alerts.suppression import causes_of
+from store.alerts.transitions import list_transitions
 from store.database import Connection
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
@@ -78,4 +79,4 @@ def read_detail(connection: Connection, alert_id: UUID, now: datetime) -> AlertD
     if row is None:
         raise UnknownProblem(ALERT_NOT_FOUND)
     causes = causes_of(connection, [alert_id], now)
-    return AlertDetail.with_steps(row, causes, alerts.list_transitions(connection, alert_id))
+    return AlertDetail.with_steps(row, causes, list_transitions(connection, alert_id))

@@ -19,10 +19,10 @@ from rules.analysis.explain import clock
 from rules.model.attention import Action, Attention, AttentionError, attend
 from rules.model.labels_zh import ACT
 from store.admin.audit import Change, record_change
-from store.alerts import alerts
-from store.alerts.alerts import AlertRow, AttentionChange
+from store.alerts.alerts import AlertRow, claim_alert
+from store.alerts.attention import AttentionChange, order_close, record_attention
 from store.alerts.suppression import LONGEST_SHELVING, Cause, CauseName, causes_of, release, suppress
-from store.database import Connection
+from store.alerts.transitions import LockedConnection, alert_lock, list_transitions
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 
@@ -65,7 +65,7 @@ class Shelving(Signed):
 class _LockedAlert:
     """An alert that nobody else changes until this transaction ends, and the time that the step is taken."""
 
-    connection: Connection
+    connection: LockedConnection
     row: AlertRow
     now: datetime
 
@@ -178,9 +178,9 @@ def _take_action(request: IdempotentRequest, alert_id: UUID, action: Action, not
             attention=attention, assignee=assignee, reason=action, actor=note.actor, comment=note.comment,
             inputs={"assignee": assignee} if action is Action.ASSIGN else {},
         )  # fmt: skip
-        alerts.record_attention(locked.connection, row, change, locked.now)
+        record_attention(locked.connection, row, change, locked.now)
         if action in {Action.RESOLVE, Action.CLOSE} and row.process != "ended":
-            alerts.order_close(locked.connection, row, actor=note.actor, now=locked.now)
+            order_close(locked.connection, row, actor=note.actor, now=locked.now)
         before = {"attention": row.attention, "assignee": row.assignee}
         return before, {"attention": attention, "assignee": assignee, "comment": note.comment}
 
@@ -201,7 +201,7 @@ def _assignee(locked: _LockedAlert, note: Assignment) -> str:
 
 def _last_action(locked: _LockedAlert) -> str:
     """Who did what last, for somebody who comes too late; empty where nobody did anything."""
-    steps = reversed(alerts.list_transitions(locked.connection, locked.row.id))
+    steps = reversed(list_transitions(locked.connection, locked.row.id))
     last = next((step for step in steps if step.axis == "attention"), None)
     return f"最近一次操作：{last.actor} 于{clock(last.at)}“{ACT.get(last.reason, last.reason)}”。" if last else ""
 
@@ -214,7 +214,7 @@ def _record_unchanged(
     change = AttentionChange(
         attention=row.attention, assignee=row.assignee, reason=reason, actor=actor, comment=text, inputs=inputs or {}
     )
-    alerts.record_attention(locked.connection, row, change, locked.now)
+    record_attention(locked.connection, row, change, locked.now)
 
 
 def _active_shelving(locked: _LockedAlert) -> Cause | None:
@@ -235,11 +235,12 @@ def _change_once(
     """
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, action, "alert", str(alert_id)) is None:
-            row = alerts.claim_alert(connection, alert_id)
-            if row is None:
-                raise UnknownProblem(ALERT_NOT_FOUND)
-            now = read_clock()
-            before, after = write(_LockedAlert(connection, row, now))
+            with alert_lock(connection) as locked:
+                row = claim_alert(locked, alert_id)
+                if row is None:
+                    raise UnknownProblem(ALERT_NOT_FOUND)
+                now = read_clock()
+                before, after = write(_LockedAlert(locked, row, now))
             change = Change(
                 at=now, actor=ACTOR, person=by, action=action, subject="alert", subject_id=str(alert_id),
                 before=before, after=after, request_key=request.key,

@@ -7,7 +7,7 @@ from typing import Self
 
 import structlog
 
-from store.alerts.alerts import follow_transitions
+from store.alerts.stream import follow_transitions
 from store.database import Database, DatabaseUnavailableError
 
 _log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from api.paging import Page
 from api.parameters import Store
 from api.problems import UnknownProblem, problem_responses
 from store.alerts.alerts import find_alert
-from store.notices.statistics import list_notices
+from store.notices.delivery import list_notices
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 

@@ -14,7 +14,7 @@ from api.feed import AlertFeed
 from api.parameters import Store, read_clock
 from api.problems import Responses
 from rules.model.rule import Severity
-from store.alerts import alerts
+from store.alerts.stream import newest_transition, read_alert_transitions
 from store.alerts.suppression import causes_of
 from store.database import Database, DatabaseUnavailableError
 
@@ -45,7 +45,7 @@ def _beginning(
 ) -> int:
     """The number after which to send. One that this database never gave counts as its newest."""
     with store.connection() as connection:
-        newest = alerts.newest_transition(connection)
+        newest = newest_transition(connection)
     return newest if last_event_id is None else min(last_event_id, newest)
 
 
@@ -82,7 +82,7 @@ def _read(
     store: Database, after: int, up_to: int, community: str | None, severity: list[Severity] | None
 ) -> list[AlertStep]:
     with store.connection() as connection:
-        steps = alerts.read_alert_transitions(
+        steps = read_alert_transitions(
             connection, after=after, up_to=up_to, community=community, severity=severity, limit=_BATCH
         )
         causes = causes_of(connection, {step.alert.id for step in steps}, read_clock())

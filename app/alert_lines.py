@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from rules.model.labels_zh import SEVERITY
-from store.alerts.alerts import AlertTransition, follow_transitions, newest_transition, read_alert_transitions
+from store.alerts.stream import AlertTransition, follow_transitions, newest_transition, read_alert_transitions
 from store.database import DatabaseUnavailableError, connect, translated_errors
 
 _CITY = ZoneInfo("Asia/Shanghai")

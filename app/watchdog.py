@@ -16,10 +16,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from acceptance.plan_items import PLAN_ITEM_IDS
+from app.watchdog_alert import end_missed_alert, raise_missed_alert
 from devices.topic import Channel, Topic
 from imports.importer import import_rows
 from simulators.publisher import Publisher, PublisherError
-from store.alerts.watchdog import COMMUNITY, find_watchdog, has_raised, note_missed, note_seen
+from store.alerts.watchdog import COMMUNITY, find_watchdog, has_raised
 from store.database import Connection, DatabaseUnavailableError, connect, translated_errors
 
 log = structlog.get_logger()
@@ -94,9 +95,9 @@ def _go_round(connection: Connection, settings: WatchdogSettings, stop: threadin
         return
     now = datetime.now(UTC)
     _say(settings, now, _BATTERY_NEW_V)
-    if seen and note_seen(connection, now):
+    if seen and end_missed_alert(connection, now):
         log.info("the watchdog's alerts come again")
-    elif not seen and note_missed(connection, now):
+    elif not seen and raise_missed_alert(connection, now):
         log.error("the watchdog's alert did not come", within_s=settings.patience_s, published=sent)
 
 

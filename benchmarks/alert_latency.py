@@ -21,7 +21,7 @@ from benchmarks.installation import Installation, ingest, installation, make_ses
 from benchmarks.live import DEVICES, highest_rate
 from benchmarks.traffic import KIND, community, meters, registry
 from simulators.publisher import Publisher
-from store.alerts.alerts import follow_transitions, read_alert_transitions
+from store.alerts.stream import follow_transitions, read_alert_transitions
 from store.database import connect
 
 SHARE = 0.7

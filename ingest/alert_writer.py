@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,21 +13,13 @@ from rules.engine.state_machine import Reason
 from rules.engine.transition import Suppression, Transition
 from rules.model.device_group import DeviceGroups
 from rules.model.rule import Phase, Severity
-from store.alerts.rule_state import (
-    LATE,
-    AlertText,
-    NewAlert,
-    delete_rule_states,
-    progress_alert,
-    raise_alert,
-    reword_alert,
-    save_rule_states,
-)
-from store.alerts.shadow import ShadowRow, insert_shadow_transitions
+from store.alerts.alerts import LATE, AlertText, NewAlert, progress_alert, raise_alert, reword_alert
+from store.alerts.rule_state import delete_rule_states, save_rule_states
+from store.alerts.shadow import insert_shadow_transitions
 from store.alerts.suppression import Cause, CauseName, causes_of, release, suppress
-from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
+from store.alerts.transitions import LockedConnection, TransitionRow, alert_lock, insert_transitions
 from store.database import Connection
-from store.notices.jobs import defer_notice_job
+from store.notices.enqueue import defer_notice_job
 
 # The wait before an alert that was raised late is notified: its end may be in the data that follow.
 _LATE_NOTICE = timedelta(minutes=1)
@@ -49,25 +42,25 @@ def write_alerts(
     Returns:
         The transitions of rules in force; those of rules on trial are stored apart.
     """
-    if shadows := [_shadow_row(transition) for transition in transitions if transition.shadow]:
-        insert_shadow_transitions(connection, shadows)
+    if shadows := [transition for transition in transitions if transition.shadow]:
+        insert_shadow_transitions(connection, [(_shadow_row(each), _text(each)) for each in shadows])
     in_force = [transition for transition in transitions if not transition.shadow]
     if not in_force:
         return []
-    lock_transitions(connection)
-    # Sent without waiting for each answer: in a storm of alerts round trips would take most of the time.
-    with connection.pipeline():
-        for transition in in_force:
-            _write_alert(connection, transition, device_by_id)
-    _suppress(connection, in_force)
-    _release(connection, in_force)
-    causes = causes_of(connection, _alert_ids(in_force), in_force[-1].decided_at)
-    insert_transitions(connection, [_transition_row(transition, causes) for transition in in_force])
+    with alert_lock(connection) as locked:
+        # Sent without waiting for each answer: in a storm of alerts round trips would take most of the time.
+        with locked.pipeline():
+            for transition in in_force:
+                _write_alert(locked, transition, device_by_id)
+        _suppress(locked, in_force)
+        _release(locked, in_force)
+        causes = causes_of(locked, _alert_ids(in_force), in_force[-1].decided_at)
+        insert_transitions(locked, [_transition_row(transition, causes) for transition in in_force])
     _enqueue_notices(connection, [transition for transition in in_force if _may_notify(transition)])
     return in_force
 
 
-def _write_alert(connection: Connection, transition: Transition, device_by_id: Callable[[int], Device]) -> None:
+def _write_alert(connection: LockedConnection, transition: Transition, device_by_id: Callable[[int], Device]) -> None:
     """Raise or change one alert. In order: an alert may be raised, end and be followed by the next in one batch."""
     if transition.alert_id is None:
         return
@@ -75,15 +68,14 @@ def _write_alert(connection: Connection, transition: Transition, device_by_id: C
         device = device_by_id(transition.device_id)
         raise_alert(connection, _alert_row(transition.alert_id, transition, device))
     elif transition.reason is Reason.REWORDED:
-        words = AlertText(transition.severity, transition.title, transition.message, transition.advice)
-        reword_alert(connection, transition.alert_id, words)
+        reword_alert(connection, transition.alert_id, _text(transition))
     else:
         is_open = transition.to_phase in _OPEN
         process = transition.to_phase.value if is_open else "ended"
         progress_alert(connection, transition.alert_id, process, None if is_open else transition.at)
 
 
-def _suppress(connection: Connection, transitions: list[Transition]) -> None:
+def _suppress(connection: LockedConnection, transitions: list[Transition]) -> None:
     """Store the causes that suppress newly raised alerts, one statement for all alerts with the same cause."""
     alert_ids_by_cause: defaultdict[tuple[Suppression, datetime], list[UUID]] = defaultdict(list)
     for transition in transitions:
@@ -94,7 +86,7 @@ def _suppress(connection: Connection, transitions: list[Transition]) -> None:
         suppress(connection, alert_ids, CauseName(cause), since=since, until=until, detail=detail)
 
 
-def _release(connection: Connection, transitions: list[Transition]) -> None:
+def _release(connection: LockedConnection, transitions: list[Transition]) -> None:
     """End the suppression of alerts whose parent alert has cleared."""
     for transition in transitions:
         if transition.alert_id and transition.reason is Reason.PARENT:
@@ -152,23 +144,12 @@ def _alert_row(alert_id: UUID, transition: Transition, device: Device) -> NewAle
     )
 
 
-def _shadow_row(transition: Transition) -> ShadowRow:
-    return ShadowRow(
-        occurrence_id=transition.alert_id,
-        rule=transition.rule,
-        rule_version=transition.rule_version,
-        device_id=transition.device_id,
-        sequence=transition.sequence,
-        from_state=transition.from_phase,
-        to_state=transition.to_phase,
-        at=transition.at,
-        decided_at=transition.decided_at,
-        reason=transition.reason,
-        severity=transition.severity,
-        title=transition.title,
-        message=transition.message,
-        inputs=transition.inputs,
-    )
+def _text(transition: Transition) -> AlertText:
+    return AlertText(transition.severity, transition.title, transition.message, transition.advice)
+
+
+def _shadow_row(transition: Transition) -> TransitionRow:
+    return replace(_transition_row(transition, {}), device_id=transition.device_id)
 
 
 def _transition_row(transition: Transition, causes: Mapping[UUID, tuple[Cause, ...]]) -> TransitionRow:

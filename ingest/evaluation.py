@@ -16,11 +16,13 @@ from rules.model.device_group import FIRST_GROUP_ID
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import PIPELINE
-from store.alerts.rule_state import RuleCommand, delete_commands, load_rule_states, pending_commands
-from store.alerts.service_state import update_out_of_service
+from store.alerts.attention import RuleCommand, delete_commands, pending_commands
+from store.alerts.rule_state import load_rule_states
+from store.alerts.suppression import update_out_of_service
+from store.alerts.transitions import alert_lock
 from store.database import Connection
-from store.notices.jobs import defer_notice_job
-from store.notices.notices import any_undelivered
+from store.notices.delivery import any_undelivered
+from store.notices.enqueue import defer_notice_job
 from store.telemetry.device_state import load_device_states
 
 # The age of an undelivered notice from which on an alert of Anju itself is raised.
@@ -89,7 +91,8 @@ class Evaluation:
     def _settle_services(self, connection: Connection, now: datetime) -> list[Transition]:
         """Take over the service states of devices from a changed registry."""
         self._registry_version = self._registry.version
-        back = update_out_of_service(connection, self._registry.communities, now)
+        with alert_lock(connection) as locked:
+            back = update_out_of_service(locked, self._registry.communities, now)
         if back:
             defer_notice_job(connection, sorted(back))
         return self._engine.settle_services(now)

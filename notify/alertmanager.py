@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from store.notices.notices import ToldAlert
+from store.alerts.alerts import AlertRow
 
 _NOT_ENDED = "0001-01-01T00:00:00Z"
 
 
-def alertmanager_payload(alerts: Sequence[ToldAlert], receiver: str) -> dict[str, Any]:
+def alertmanager_payload(alerts: Sequence[AlertRow], receiver: str) -> dict[str, Any]:
     """Return one Alertmanager notification for alerts of one cause; an alert keeps its fingerprint."""
     entries = [_alert(alert) for alert in alerts]
     group = _labels({"alertname": alerts[0].rule, "community": alerts[0].community})
@@ -32,7 +32,7 @@ def alertmanager_payload(alerts: Sequence[ToldAlert], receiver: str) -> dict[str
     }
 
 
-def _alert(alert: ToldAlert) -> dict[str, Any]:
+def _alert(alert: AlertRow) -> dict[str, Any]:
     labels = _labels(
         {
             "alertname": alert.rule,

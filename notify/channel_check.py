@@ -8,14 +8,18 @@ from notify.errors import NotifyError
 from notify.plan import Form, Message
 from notify.routing import Channel
 from rules.model.rule import Severity
-from store.notices.notices import DueNotice, ToldAlert
+from store.alerts.alerts import AlertRow
+from store.notices.delivery import DueNotice
 
 _NO_ALERT = UUID(int=0)
 
 
 def send_test_message(channel: Channel, now: datetime) -> str | None:
     """Send a message that says it is a test; why it was not accepted, or None."""
-    notice = DueNotice(0, _NO_ALERT, "raised", 1, 0, now, Severity.INFO, None, "trial", False, "", "", False)
+    notice = DueNotice(
+        id=0, alert_id=_NO_ALERT, kind="raised", n=1, attempts=0, queued_at=now, severity=Severity.INFO, community=None,
+        rule="trial", over=False, attention="unacknowledged", held=False,
+    )  # fmt: skip
     try:
         send_message(channel, Message(Form.GROUP, (None, "trial"), False, (notice,)), [_test_alert(now)], now)
     except NotifyError as error:
@@ -23,16 +27,19 @@ def send_test_message(channel: Channel, now: datetime) -> str | None:
     return None
 
 
-def _test_alert(now: datetime) -> ToldAlert:
-    return ToldAlert(
+def _test_alert(now: datetime) -> AlertRow:
+    return AlertRow(
         id=_NO_ALERT,
         rule="trial",
+        rule_version="1",
+        sequence=1,
+        device_id=None,
         community=None,
-        community_name="",
-        building="",
-        unit="",
-        room="",
-        device="",
+        community_name=None,
+        device=None,
+        building=None,
+        unit=None,
+        room=None,
         kind="pipeline",
         severity=Severity.INFO,
         title="通知测试",

@@ -11,12 +11,12 @@ from notify.plan import Message
 from notify.routing import Channel, ChannelKind
 from notify.wording import compose_content, render_body
 from rules.model.rule import Severity
-from store.notices.notices import ToldAlert
+from store.alerts.alerts import AlertRow
 
 _COLOUR = {Severity.CRITICAL: "red", Severity.MAJOR: "orange", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
-def send_message(channel: Channel, message: Message, alerts: Sequence[ToldAlert], now: datetime) -> None:
+def send_message(channel: Channel, message: Message, alerts: Sequence[AlertRow], now: datetime) -> None:
     """Send a message, and return when its receiver has accepted it.
 
     Raises:

@@ -22,24 +22,23 @@ from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.plan import WINDOW, Message, plan
 from notify.routing import Channel, Routing
 from store.admin.locks import acquire_dispatcher_lock, connect_for_locks
+from store.alerts.alerts import AlertRow, find_alerts
 from store.alerts.suppression import causes_of
 from store.database import Connection, Database, DatabaseUnavailableError
-from store.notices.notices import (
+from store.notices.delivery import (
     DueNotice,
     SentMessage,
-    ToldAlert,
     count_failure,
     drop_notices,
     due_channels,
     due_notices,
-    find_alerts,
-    insert_notices,
     postpone_notices,
     recent_messages,
     record_dead,
     record_failed,
     record_sent,
 )
+from store.notices.enqueue import insert_notices
 
 log = structlog.get_logger()
 
@@ -155,7 +154,7 @@ class Dispatcher:
             else:
                 return
 
-    def _record_sent(self, channel: Channel, message: Message, alerts: Sequence[ToldAlert]) -> None:
+    def _record_sent(self, channel: Channel, message: Message, alerts: Sequence[AlertRow]) -> None:
         now, over = self.clock(), [alert.id for alert in alerts if alert.ended_at]
         community, rule = message.cause or (None, None)
         with self.database.connection() as connection:

@@ -6,15 +6,9 @@ from uuid import UUID
 
 from notify.routing import RANK, Routing
 from rules.model.rule import Severity
+from store.alerts.alerts import AlertRow, find_alerts
 from store.database import Connection
-from store.notices.notices import (
-    NewNotice,
-    ToldAlert,
-    find_alerts,
-    insert_notices,
-    insert_recoveries,
-    latest_raised_notices,
-)
+from store.notices.enqueue import NewNotice, insert_notices, insert_recoveries, latest_raised_notices
 
 # Alerts of the same cause that arrive within this time share one message.
 _GATHERING_TIME = timedelta(seconds=5)
@@ -36,7 +30,7 @@ def enqueue_notices(connection: Connection, alert_ids: Sequence[UUID], routing: 
             insert_recoveries(connection, ended, now, now + _GATHERING_TIME)
 
 
-def escalation_notices(alerts: Sequence[ToldAlert], routing: Routing, now: datetime) -> list[NewNotice]:
+def escalation_notices(alerts: Sequence[AlertRow], routing: Routing, now: datetime) -> list[NewNotice]:
     """Return the escalation notices of alerts that are open and unacknowledged, each due after its level's delay."""
     return [
         NewNotice(alert.id, channel.name, "escalated", each.level, alert.severity, now + each.after)
@@ -47,7 +41,7 @@ def escalation_notices(alerts: Sequence[ToldAlert], routing: Routing, now: datet
     ]
 
 
-def fallback_notices(alerts: Sequence[ToldAlert], routing: Routing, failed: str, now: datetime) -> list[NewNotice]:
+def fallback_notices(alerts: Sequence[AlertRow], routing: Routing, failed: str, now: datetime) -> list[NewNotice]:
     """Return notices to the fallback channels for alerts that the `failed` channel could not deliver."""
     return [
         NewNotice(alert.id, channel.name, "fallback", 1, alert.severity, now)
@@ -58,7 +52,7 @@ def fallback_notices(alerts: Sequence[ToldAlert], routing: Routing, failed: str,
 
 
 def _raised(
-    alert: ToldAlert, routing: Routing, last_raised: Mapping[tuple[UUID, str], tuple[int, str]], now: datetime
+    alert: AlertRow, routing: Routing, last_raised: Mapping[tuple[UUID, str], tuple[int, str]], now: datetime
 ) -> Iterator[NewNotice]:
     """Yield the `raised` notices: one for each first channel, and another when the severity has risen since."""
     if alert.historical or (alert.ended_at and now - alert.ended_at > _MAX_AGE):

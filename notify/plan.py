@@ -12,7 +12,7 @@ from uuid import UUID
 
 from notify.routing import Channel, ChannelKind
 from rules.model.rule import Severity
-from store.notices.notices import DueNotice, SentMessage
+from store.notices.delivery import DueNotice, SentMessage
 
 WINDOW = timedelta(minutes=10)
 MAX_IN_WINDOW = 10
@@ -119,11 +119,11 @@ def _select(
             selected.append(notice)
     selected_alerts = {notice.alert_id for notice in selected}
     for notice in recoveries:
-        if notice.first == "over":
+        if notice.other_sent_as_over:
             drop_reasons.setdefault("it was told as over", []).append(notice)
-        elif notice.first == "sent" or notice.alert_id in selected_alerts:
+        elif notice.other_sent or notice.alert_id in selected_alerts:
             selected.append(notice)
-        elif notice.first == "queued" and notice.alert_id not in suppressed:
+        elif notice.other_queued and notice.alert_id not in suppressed:
             waiting.append(notice)
         else:
             drop_reasons.setdefault("nobody was told of it", []).append(notice)

@@ -12,7 +12,7 @@ from notify.routing import CITY, RANK, ChannelKind
 from rules.model.duration import in_chinese
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Severity
-from store.notices.notices import ToldAlert
+from store.alerts.alerts import AlertRow
 from store.registry.registry import compose_place
 
 _MAX_LINES = 10
@@ -65,7 +65,7 @@ class MessageContent:
     advice: str
 
 
-def compose_content(message: Message, alerts: Sequence[ToldAlert], now: datetime) -> MessageContent:
+def compose_content(message: Message, alerts: Sequence[AlertRow], now: datetime) -> MessageContent:
     """Put a message into words.
 
     Args:
@@ -91,14 +91,14 @@ def compose_content(message: Message, alerts: Sequence[ToldAlert], now: datetime
     )
 
 
-def _group_heading(alerts: Sequence[ToldAlert], severity: Severity, *, ended: bool) -> str:
+def _group_heading(alerts: Sequence[AlertRow], severity: Severity, *, ended: bool) -> str:
     first = alerts[0]
     mark = "恢复" if ended else SEVERITY[severity]
     where = _location(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
     return f"【{mark}】{first.title}{_simulated(alerts)} {where}".strip()
 
 
-def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
+def _digest_heading(form: Form, alerts: Sequence[AlertRow]) -> str:
     ended = sum(alert.process == "ended" for alert in alerts)
     mark = "免打扰期间汇总" if form is Form.AFTER_QUIET else "汇总"
     parts = [f"{len(alerts) - ended} 条未恢复"] if ended < len(alerts) else []
@@ -106,7 +106,7 @@ def _digest_heading(form: Form, alerts: Sequence[ToldAlert]) -> str:
     return f"【{mark}】{'，'.join(parts)}{_simulated(alerts)}"
 
 
-def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
+def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
     """Why it comes now, or to this person."""
     levels = [notice.n for notice in message.notices if notice.kind == "escalated"]
     if message.form is Form.DIGEST:
@@ -122,12 +122,12 @@ def _remark(message: Message, alerts: Sequence[ToldAlert]) -> str:
     return ""
 
 
-def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
+def _entry(alert: AlertRow, now: datetime, *, alone: bool) -> Entry:
     label = "" if alone else f"【{SEVERITY[alert.severity]}】{_community(alert)} "
     return Entry(
         label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
         place=_location(alert),
-        device=alert.device,
+        device=alert.device or "",
         message=alert.message,
         since=_local_time(alert.opened_at, now),
         duration=_duration(alert, now),
@@ -135,7 +135,7 @@ def _entry(alert: ToldAlert, now: datetime, *, alone: bool) -> Entry:
     )
 
 
-def _duration(alert: ToldAlert, now: datetime) -> str:
+def _duration(alert: AlertRow, now: datetime) -> str:
     """How long it lasted; while it goes on, so many whole minutes, and empty in the first."""
     if alert.ended_at:
         return in_chinese(max(timedelta(), alert.ended_at - alert.opened_at))
@@ -143,13 +143,13 @@ def _duration(alert: ToldAlert, now: datetime) -> str:
     return in_chinese(timedelta(minutes=minutes)) if minutes > 0 else ""
 
 
-def _state(alert: ToldAlert) -> str:
+def _state(alert: AlertRow) -> str:
     if alert.process == "ended":
         return "已恢复"
     return "" if alert.attention == "unacknowledged" else f"已有人处理{f'：{alert.assignee}' if alert.assignee else ''}"
 
 
-def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
+def _tallies(alerts: Sequence[AlertRow]) -> tuple[Tally, ...]:
     """The causes, the gravest and most frequent first."""
     count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
     ended = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
@@ -157,15 +157,15 @@ def _tallies(alerts: Sequence[ToldAlert]) -> tuple[Tally, ...]:
     return tuple(Tally(SEVERITY[k[0]], k[1], k[2], count[k], ended[k]) for k in order)
 
 
-def _simulated(alerts: Sequence[ToldAlert]) -> str:
+def _simulated(alerts: Sequence[AlertRow]) -> str:
     return "（模拟）" if all(alert.simulated for alert in alerts) else ""
 
 
-def _location(alert: ToldAlert) -> str:
-    return f"{_community(alert)} {compose_place(alert.building, alert.unit, alert.room)}".strip()
+def _location(alert: AlertRow) -> str:
+    return f"{_community(alert)} {compose_place(alert.building or '', alert.unit or '', alert.room or '')}".strip()
 
 
-def _community(alert: ToldAlert) -> str:
+def _community(alert: AlertRow) -> str:
     return alert.community_name or alert.community or _PLATFORM
 
 

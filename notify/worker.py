@@ -21,8 +21,8 @@ from notify.dispatcher import Dispatcher
 from notify.enqueue import enqueue_notices
 from notify.routing_watch import RoutingWatch
 from store.database import Database, DatabaseUnavailableError, translated_errors
+from store.notices.enqueue import NOTICE_TASK
 from store.notices.job_queue import job_connector
-from store.notices.jobs import NOTICE_TASK
 
 log = structlog.get_logger()
 

@@ -24,11 +24,13 @@ from rules.engine.state_machine import InstanceState
 from rules.language.loader import load_rules
 from rules.model.labels_zh import ATTENTION, PROCESS, SUPPRESSION
 from rules.model.rule import Rule, RulePack
-from store.alerts.alerts import AlertRow, StoredTransition, find_alert, list_transitions
-from store.alerts.instances import find_device_state, find_rule_state, previous_transition
+from store.alerts.alerts import AlertRow, find_alert
+from store.alerts.rule_state import find_rule_state
 from store.alerts.suppression import Cause, causes_of
+from store.alerts.transitions import StoredTransition, list_transitions, previous_transition
 from store.database import Connection, connect, translated_errors
 from store.registry.registry import load_devices
+from store.telemetry.device_state import find_device_state
 from store.telemetry.history import read_ingest_lags
 
 _LOOK_BACK = timedelta(days=7)

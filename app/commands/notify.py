@@ -10,7 +10,7 @@ from app.audit import write_down
 from app.output import Exit, fail, say
 from app.settings import Settings
 from store.database import connect, translated_errors
-from store.notices.notices import requeue_dead
+from store.notices.delivery import requeue_dead
 
 notify = typer.Typer(help="Check who is told of which alerts, and try the channels.", no_args_is_help=True)
 

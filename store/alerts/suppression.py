@@ -1,6 +1,7 @@
-"""Why alerts are not notified: shelved, in a maintenance window, or suppressed by the rules; and what is, right now.
+"""Suppression of alerts: shelved, in a maintenance window, or suppressed by the rules (ISA-18.2).
 
-Suppression stops notices and nothing else: an alert goes on being judged, and everything suppressed can be listed.
+Suppression stops notices and nothing else: the rules keep evaluating the alert, and every suppressed alert can be
+listed.
 """
 
 from collections import defaultdict
@@ -10,13 +11,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from store.alerts.transitions import LockedConnection
 from store.database import Connection
 
 LONGEST_SHELVING = timedelta(hours=24)
+_OUT_OF_SERVICE_ZH = "设备已停用"
 
 
 class CauseName(StrEnum):
-    """What can keep an alert from being notified; several may at once."""
+    """A cause that keeps an alert from being notified; several may hold at once."""
 
     SHELVED = "shelved"
     MAINTENANCE = "maintenance"
@@ -27,7 +30,7 @@ class CauseName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason why an alert is not notified; `until` None is open-ended, `actor` None where the rules decided."""
+    """One cause that suppresses an alert; `until` None is open-ended, `actor` None for a decision of the rules."""
 
     name: CauseName
     since: datetime
@@ -37,9 +40,9 @@ class Cause:
 
 
 def causes_of(connection: Connection, alert_ids: Collection[UUID], now: datetime) -> Mapping[UUID, tuple[Cause, ...]]:
-    """What suppresses each of these alerts at `now`, the oldest cause first; one that nothing suppresses is left out.
+    """Return the causes that suppress each alert at `now`, oldest first; alerts without a cause are left out.
 
-    A shelving also holds for later occurrences of the same rule on the same device, until it runs out.
+    A shelving also holds for later alerts of the same rule on the same device, until it expires.
     """
     if not alert_ids:
         return {}
@@ -52,14 +55,14 @@ def causes_of(connection: Connection, alert_ids: Collection[UUID], now: datetime
         """,
         (now, list(alert_ids)),
     )
-    found: defaultdict[UUID, list[Cause]] = defaultdict(list)
+    causes: defaultdict[UUID, list[Cause]] = defaultdict(list)
     for alert_id, cause, since, until, detail, actor in rows:
-        found[alert_id].append(Cause(CauseName(cause), since, until, detail, actor))
-    return {alert_id: tuple(causes) for alert_id, causes in found.items()}
+        causes[alert_id].append(Cause(CauseName(cause), since, until, detail, actor))
+    return {alert_id: tuple(of_alert) for alert_id, of_alert in causes.items()}
 
 
 def count_suppressed(connection: Connection, now: datetime) -> dict[str, int]:
-    """How many open alerts each cause suppresses at `now`; one with two causes counts for both."""
+    """Count the open alerts that each cause suppresses at `now`; an alert with two causes counts for both."""
     rows = connection.execute(
         """
         SELECT cause, count(DISTINCT alert_id)
@@ -73,7 +76,7 @@ def count_suppressed(connection: Connection, now: datetime) -> dict[str, int]:
 
 
 def suppress(
-    connection: Connection,
+    connection: LockedConnection,
     alert_ids: Collection[UUID],
     cause: CauseName,
     *,
@@ -82,26 +85,26 @@ def suppress(
     detail: str = "",
     actor: str | None = None,
 ) -> None:
-    """Suppress these alerts for one cause, inside the caller's transaction, which has claimed them.
+    """Suppress alerts for one cause, inside the caller's transaction.
 
-    Where the same cause is in force already with the same end and detail, nothing happens; else it is replaced from
-    `since` on.
+    A suppression of the same cause with the same end and detail stays as it is; another one is replaced from `since`
+    on.
 
     Args:
-        connection: Inside a transaction that holds the lock of the transitions (`lock_transitions`).
-        alert_ids: Of alerts that have been raised.
-        cause: Why.
-        since: From when on; not before an earlier suppression for the same cause began.
-        until: When it ends by itself; None if only `release` ends it. At most 24 hours after `since` for a shelving.
-        detail: What a person should know, in Chinese, such as the parent that is silent.
-        actor: Who decided it; None for the rules.
+        connection: Holds the alert lock.
+        alert_ids: Alerts that have been raised.
+        cause: The cause.
+        since: Start; not before the start of an earlier suppression of the same cause.
+        until: End; None if only `release` ends it. At most 24 hours after `since` for a shelving.
+        detail: Explanation for people, in Chinese, such as the name of the parent without data.
+        actor: The person who decided it; None for the rules.
 
     Raises:
         UnusableDataError: a shelving without end, or of more than 24 hours (at the edge of the store).
     """
     connection.execute(
         """
-        WITH standing AS (
+        WITH in_force AS (
             SELECT id, alert_id, until IS NOT DISTINCT FROM %(until)s::timestamptz
                        AND detail = %(detail)s AND actor IS NOT DISTINCT FROM %(actor)s::text AS same
             FROM alert_suppression
@@ -109,12 +112,12 @@ def suppress(
               AND since <= %(since)s AND (until IS NULL OR until > %(since)s)
         ), replaced AS (
             UPDATE alert_suppression SET until = %(since)s, released_by = %(actor)s
-            WHERE id IN (SELECT id FROM standing WHERE NOT same)
+            WHERE id IN (SELECT id FROM in_force WHERE NOT same)
         )
         INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor)
         SELECT wanted, %(cause)s, %(since)s, %(until)s, %(detail)s, %(actor)s
         FROM unnest(%(alerts)s::uuid[]) AS wanted
-        WHERE wanted NOT IN (SELECT alert_id FROM standing WHERE same)
+        WHERE wanted NOT IN (SELECT alert_id FROM in_force WHERE same)
         """,
         {
             "alerts": list(alert_ids), "cause": cause, "since": since, "until": until, "detail": detail,
@@ -124,11 +127,16 @@ def suppress(
 
 
 def release(
-    connection: Connection, alert_ids: Collection[UUID], cause: CauseName, *, at: datetime, actor: str | None = None
+    connection: LockedConnection,
+    alert_ids: Collection[UUID],
+    cause: CauseName,
+    *,
+    at: datetime,
+    actor: str | None = None,
 ) -> frozenset[UUID]:
-    """End one cause of these alerts at `at`, in the caller's transaction; those that it suppressed until then.
+    """End one cause of alerts at `at`, inside the caller's transaction; return the alerts it suppressed until then.
 
-    A shelving is found by any occurrence of its rule on its device.
+    Any alert of the same rule on the same device identifies a shelving.
     """
     rows = connection.execute(
         """
@@ -144,3 +152,29 @@ def release(
         {"alerts": list(alert_ids), "cause": cause, "at": at, "actor": actor},
     ).fetchall()
     return frozenset(alert_id for (alert_id,) in rows)
+
+
+def update_out_of_service(connection: LockedConnection, communities: list[str], now: datetime) -> frozenset[UUID]:
+    """Suppress the open alerts of devices out of service, and release the alerts of devices back in service.
+
+    Returns:
+        The released alerts, which may have to be notified now.
+    """
+    rows = connection.execute(
+        """
+        SELECT alert.id, device.service = 'out_of_service'
+        FROM alert JOIN device ON device.id = alert.device_id
+        WHERE alert.process <> 'ended' AND device.community = ANY (%(communities)s)
+          AND (device.service = 'out_of_service') <> EXISTS (
+              SELECT FROM alert_suppression AS own
+              WHERE own.alert_id = alert.id AND own.cause = 'out_of_service'
+                AND own.since <= %(now)s AND (own.until IS NULL OR own.until > %(now)s)
+          )
+        """,
+        {"communities": communities, "now": now},
+    ).fetchall()
+    out_of_service = [alert_id for alert_id, is_out_of_service in rows if is_out_of_service]
+    in_service = [alert_id for alert_id, is_out_of_service in rows if not is_out_of_service]
+    if out_of_service:
+        suppress(connection, out_of_service, CauseName.OUT_OF_SERVICE, since=now, detail=_OUT_OF_SERVICE_ZH)
+    return release(connection, in_service, CauseName.OUT_OF_SERVICE, at=now) if in_service else frozenset()

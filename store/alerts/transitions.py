@@ -1,26 +1,34 @@
-"""The one way into `alert_transition`, whose numbers order the stream that clients resume from.
+"""Transitions of rule instances and alerts, and the lock of everything that writes them.
 
-A number is given when a row is inserted, but the row becomes visible when its transaction commits. Writers therefore
-take turns: a reader that has seen number n has seen every number below it.
+The numbers of `alert_transition` order the stream that clients resume from. A row gets its number when it is inserted,
+but becomes visible when its transaction commits. Writers therefore take turns: a reader that has seen number n has seen
+every number below it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString, NewType
 from uuid import UUID
 
+from psycopg import sql
+from psycopg.rows import class_row
+
 from store.database import ALERT_CHANNEL, Connection
+
+LockedConnection = NewType("LockedConnection", Connection)
+"""A connection whose transaction holds the alert lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRow:
-    """One step of a rule's instance or of an alert.
+    """A transition to insert, of a rule instance or of an alert.
 
-    `axis` is `process` or `attention`. `alert_id` is None while no occurrence has been raised, `device_id` for an
-    alert about Anju itself, `actor` unless a person or an API key did it. `at` is the time of what happened,
-    `decided_at` the time it was decided, and `suppressions` the causes for which nobody was told then.
+    `axis` is `process` or `attention`. `alert_id` is None before an alert is raised, `device_id` for an alert about
+    Anju itself. `actor` is the person or API key that acted, None for a rule. `at` is the time of the event,
+    `decided_at` the time of the decision. `suppressions` are the causes that kept it from being notified.
     """
 
     alert_id: UUID | None
@@ -40,20 +48,47 @@ class TransitionRow:
     suppressions: Sequence[str] = ()
 
 
-def lock_transitions(connection: Connection) -> None:
-    """Make every other writer of transitions wait until the caller's transaction ends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTransition:
+    """A stored transition; its id orders the transitions of all alerts."""
 
-    A transaction that also changes rows of `alert` takes this lock before it touches them: two that took the same
-    two locks in different order would wait for each other.
+    id: int
+    axis: str
+    from_state: str
+    to_state: str
+    at: datetime
+    decided_at: datetime
+    reason: str
+    rule_version: str
+    actor: str | None
+    comment: str | None
+    inputs: Mapping[str, Any]
+    suppressions: Sequence[str]
+
+
+_STORED: LiteralString = """
+    SELECT id, axis, from_state, to_state, at, decided_at, reason, rule_version, actor, comment, inputs, suppressions
+    FROM alert_transition
+"""
+
+
+@contextmanager
+def alert_lock(connection: Connection) -> Iterator[LockedConnection]:
+    """Lock out other writers of alerts until the caller's transaction ends, and wake the readers at its commit.
+
+    Functions that write alerts, transitions or suppressions ask for the `LockedConnection`, so that none of them runs
+    without the lock. A transaction takes it before it touches a row of `alert`: two transactions that took both in a
+    different order would wait for each other.
     """
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('alert_transition'))")
+    yield LockedConnection(connection)
+    connection.execute("SELECT pg_notify(%s, '')", (ALERT_CHANNEL,))
 
 
-def insert_transitions(connection: Connection, rows: Sequence[TransitionRow]) -> None:
-    """Write transitions in the order given, inside the caller's transaction, and wake the readers at its commit."""
+def insert_transitions(connection: LockedConnection, rows: Sequence[TransitionRow]) -> None:
+    """Insert transitions in the order given."""
     if not rows:
         return
-    lock_transitions(connection)
     with (
         connection.cursor() as cursor,
         cursor.copy(
@@ -72,4 +107,30 @@ def insert_transitions(connection: Connection, rows: Sequence[TransitionRow]) ->
                     json.dumps(row.inputs, ensure_ascii=False), list(row.suppressions),
                 )
             )  # fmt: skip
-    connection.execute("SELECT pg_notify(%s, '')", (ALERT_CHANNEL,))
+
+
+def list_transitions(connection: Connection, alert_id: UUID) -> list[StoredTransition]:
+    """Return every transition of an alert, in the order of writing."""
+    with connection.cursor(row_factory=class_row(StoredTransition)) as cursor:
+        return cursor.execute(
+            sql.SQL("{} WHERE alert_id = %s ORDER BY id").format(sql.SQL(_STORED)), (alert_id,)
+        ).fetchall()
+
+
+def previous_transition(
+    connection: Connection, rule: str, device_id: int | None, before: int
+) -> StoredTransition | None:
+    """Return the last transition of a rule on a device before the one numbered `before`; device None is Anju itself."""
+    with connection.cursor(row_factory=class_row(StoredTransition)) as cursor:
+        return cursor.execute(
+            sql.SQL(
+                """
+                {stored}
+                WHERE rule = %(rule)s AND id < %(before)s AND axis = 'process'
+                  AND (device_id = %(device_id)s OR (%(device_id)s::bigint IS NULL AND device_id IS NULL))
+                ORDER BY id DESC
+                LIMIT 1
+                """
+            ).format(stored=sql.SQL(_STORED)),
+            {"rule": rule, "device_id": device_id, "before": before},
+        ).fetchone()

@@ -1,15 +1,16 @@
-"""How well people are told: figures for operators."""
+"""Statistics of the delivery of notices, for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+
+from psycopg.rows import class_row
 
 from store.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelFigures:
-    """What became of the notices of a channel since its first; `failed` counts attempts, not notices."""
+    """The totals of a channel since its first notice; `failed` counts attempts, not notices."""
 
     channel: str
     sent: int
@@ -21,68 +22,44 @@ class ChannelFigures:
 
 @dataclass(frozen=True, slots=True)
 class NoticeBacklog:
-    """Notices that wait to be sent, and since when the oldest of those is due whose channel can be used."""
+    """The number of queued notices, and the due time of the oldest overdue one on a usable channel."""
 
     queued: int
     overdue_since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeRow:
-    """A notice of an alert and what became of it; `reason` says why it failed last, or was dropped."""
-
-    channel: str
-    kind: str
-    level: int
-    state: str
-    attempts: int
-    reason: str | None
-    queued_at: datetime
-    due_at: datetime
-    settled_at: datetime | None
-
-
-def list_notices(connection: Connection, alert_id: UUID) -> list[NoticeRow]:
-    """Every notice of an alert, in the order in which they were queued."""
-    rows = connection.execute(
-        """
-        SELECT channel, kind, n, state, attempts, last_error, queued_at, due_at, settled_at
-        FROM notice WHERE alert_id = %s ORDER BY id
-        """,
-        (alert_id,),
-    )
-    return [NoticeRow(*row) for row in rows]
-
-
 def channel_figures(connection: Connection) -> list[ChannelFigures]:
-    """Every channel that was ever used, by name."""
-    rows = connection.execute(
-        "SELECT channel, sent, failed, dead, retry_at, last_error FROM notice_channel ORDER BY channel"
-    )
-    return [ChannelFigures(*row) for row in rows]
+    """Return the totals of every channel that was ever used, by name."""
+    with connection.cursor(row_factory=class_row(ChannelFigures)) as cursor:
+        return cursor.execute(
+            "SELECT channel, sent, failed, dead, retry_at, last_error FROM notice_channel ORDER BY channel"
+        ).fetchall()
 
 
 def notice_backlog(connection: Connection, now: datetime) -> NoticeBacklog:
-    """What waits, and how long the sender is behind."""
-    row = connection.execute(
-        """
-        SELECT count(*), min(due_at) FILTER (WHERE due_at <= %(now)s AND coalesce(retry_at <= %(now)s, true))
-        FROM notice LEFT JOIN notice_channel USING (channel)
-        WHERE state = 'queued'
-        """,
-        {"now": now},
-    ).fetchone()
-    return NoticeBacklog(*row) if row else NoticeBacklog(0, None)
+    """Return the queued notices and the lag of the dispatcher."""
+    with connection.cursor(row_factory=class_row(NoticeBacklog)) as cursor:
+        backlog = cursor.execute(
+            """
+            SELECT count(*) AS queued,
+                   min(due_at) FILTER (WHERE due_at <= %(now)s AND coalesce(retry_at <= %(now)s, true))
+                       AS overdue_since
+            FROM notice LEFT JOIN notice_channel USING (channel)
+            WHERE state = 'queued'
+            """,
+            {"now": now},
+        ).fetchone()
+    return backlog or NoticeBacklog(0, None)
 
 
 def notice_counts(connection: Connection) -> dict[tuple[str, str], int]:
-    """How many notices there are by channel and state."""
+    """Count the notices by channel and state."""
     rows = connection.execute("SELECT channel, state, count(*) FROM notice GROUP BY channel, state")
     return {(channel, state): count for channel, state, count in rows}
 
 
 def alert_delays(connection: Connection) -> tuple[int, list[float]]:
-    """How many alerts there are; the median, 99 and 99.9 of a hundred, and the longest from event to alert, in ms."""
+    """Return the number of alerts, and the delays from event to alert in ms: p50, p99, p99.9 and the longest."""
     row = connection.execute(
         """
         SELECT count(*), percentile_cont(ARRAY[0.5, 0.99, 0.999, 1]) WITHIN GROUP

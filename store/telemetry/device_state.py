@@ -88,8 +88,22 @@ def load_device_states(connection: Connection, communities: list[str]) -> Iterat
             (communities,),
         )
         for device_id, last_ts, last_fresh, event_ts, values, tracks in cursor:
-            events = {name: datetime.fromisoformat(ts) for name, ts in event_ts.items()}
-            yield DeviceStateRow(device_id, last_ts, last_fresh, events, values, tracks or b"")
+            yield DeviceStateRow(device_id, last_ts, last_fresh, _event_times(event_ts), values, tracks or b"")
+
+
+def find_device_state(connection: Connection, device_id: int) -> DeviceStateRow | None:
+    """Return the state of a device without its tracks; None if the device has never sent anything."""
+    row = connection.execute(
+        "SELECT last_ts, last_fresh, event_ts, last_values FROM device_state WHERE device_id = %s", (device_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    last_ts, last_fresh, event_ts, values = row
+    return DeviceStateRow(device_id, last_ts, last_fresh, _event_times(event_ts), values, b"")
+
+
+def _event_times(stored: Mapping[str, str]) -> dict[str, datetime]:
+    return {name: datetime.fromisoformat(ts) for name, ts in stored.items()}
 
 
 def newest_reading(connection: Connection, device_ids: Sequence[int]) -> datetime | None:

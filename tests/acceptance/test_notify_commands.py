@@ -5,7 +5,8 @@ import pytest
 from cli import anju
 from receiver import Answer, receiving
 from store.database import connect
-from store.notices.notices import NewNotice, insert_notices, record_dead
+from store.notices.delivery import record_dead
+from store.notices.enqueue import NewNotice, insert_notices
 from telling import NOON, alert_id, raise_alerts, write_routing
 
 

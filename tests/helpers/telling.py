@@ -9,10 +9,9 @@ from uuid import UUID
 import yaml
 
 from running import ANJU
-from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
+from store.alerts.alerts import NewAlert, find_alerts, progress_alert, raise_alert
 from store.database import connect
-from store.notices.jobs import defer_notice_job
-from store.notices.notices import find_alerts
+from store.notices.enqueue import defer_notice_job
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 """Noon in the city."""

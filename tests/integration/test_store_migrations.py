@@ -6,7 +6,7 @@ import psycopg
 
 from running import query
 from store.admin.migrate import migrate
-from store.notices.jobs import NOTICE_TASK
+from store.notices.enqueue import NOTICE_TASK
 from telling import alert_id, raise_alerts
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.admin.migrate import migrate
+from store.alerts.alerts import NewAlert, progress_alert, raise_alert
 from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
-from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
 from store.database import connect
 from store.registry.registry import TableRows, upsert_registry

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from notify.plan import MAX_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
 from notify.routing import CITY, Channel, ChannelKind, QuietHours
-from store.notices.notices import DueNotice, SentMessage
+from store.notices.delivery import DueNotice, SentMessage
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=CITY)
 NIGHT = QuietHours(time(22), time(7))
@@ -19,11 +19,11 @@ SLEEPER = Channel("王经理/wecom", ChannelKind.WECOM, "https://example.com", q
 PROGRAM = Channel("平台/webhook", ChannelKind.WEBHOOK, "https://example.com", quiet=NIGHT)
 
 
-def notice(number, *, kind="raised", severity="warning", rule="leak", community="a", over=False, first="", **more):
+def notice(number, *, kind="raised", severity="warning", rule="leak", community="a", over=False, **more):
     values = {
         "id": number, "alert_id": UUID(int=more.pop("alert", number)), "kind": kind, "n": 1, "attempts": 0,
         "queued_at": NOON, "severity": severity, "community": community, "rule": rule, "over": over,
-        "attention": "unacknowledged", "first": first, "held": False, **more,
+        "attention": "unacknowledged", "held": False, **more,
     }  # fmt: skip
     return DueNotice(**values)
 
@@ -41,7 +41,9 @@ notices = st.lists(
         rule=st.sampled_from([f"rule-{n}" for n in range(14)]),
         community=st.sampled_from(["a", "b", None]),
         over=st.booleans(),
-        first=st.sampled_from(["", "over", "sent", "queued", "dropped"]),
+        other_sent=st.booleans(),
+        other_sent_as_over=st.booleans(),
+        other_queued=st.booleans(),
         attention=st.sampled_from(["unacknowledged", "acknowledged"]),
     ),
     unique_by=lambda each: each.id,
@@ -149,12 +151,12 @@ def test_after_quiet_hours_there_is_one_summary():
 
 def test_a_recovery_is_told_to_whoever_was_told_of_the_beginning_and_to_nobody_else():
     due = [
-        notice(1, kind="resolved", over=True, first="sent"),
-        notice(6, kind="resolved", over=True, first="over"),
-        notice(2, kind="resolved", over=True, first="queued"),
-        notice(3, kind="resolved", over=True, first="dropped"),
+        notice(1, kind="resolved", over=True, other_sent=True),
+        notice(6, kind="resolved", over=True, other_sent=True, other_sent_as_over=True),
+        notice(2, kind="resolved", over=True, other_queued=True),
+        notice(3, kind="resolved", over=True),
         notice(4, over=True),
-        notice(5, kind="resolved", over=True, first="queued", alert=4),
+        notice(5, kind="resolved", over=True, other_queued=True, alert=4),
     ]
     done = plan(due, PERSON, [], (), NOON)
     assert sorted(ids(done.messages)) == [1, 4, 5]

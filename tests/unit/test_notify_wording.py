@@ -11,7 +11,8 @@ from notify.http_post import retry_after_s
 from notify.plan import Form, Message
 from notify.routing import ChannelKind
 from notify.wording import compose_content, render_body
-from store.notices.notices import DueNotice, ToldAlert
+from store.alerts.alerts import AlertRow
+from store.notices.delivery import DueNotice
 
 NOW = datetime(2026, 11, 25, 4, 12, tzinfo=UTC)
 PEOPLE = [ChannelKind.WECOM, ChannelKind.DINGTALK, ChannelKind.FEISHU, ChannelKind.EMAIL]
@@ -21,20 +22,21 @@ every_kind = pytest.mark.parametrize("kind", PEOPLE)
 
 def alert(number, **more):
     values = {
-        "id": UUID(int=number), "rule": "gas_leak", "community": "yg", "community_name": "阳光小区", "building": "3",
+        "id": UUID(int=number), "rule": "gas_leak", "rule_version": "1", "sequence": number, "device_id": number,
+        "community": "yg", "community_name": "阳光小区", "building": "3",
         "unit": "2", "room": f"{number}01", "device": f"gas-{number}", "kind": "gas_meter", "severity": "critical",
         "title": "检测到燃气泄漏", "message": f"3号楼 2单元 {number}01 gas-{number}：检测到燃气泄漏！",
         "advice": "请立即关阀、开窗。", "process": "active", "attention": "unacknowledged", "assignee": None,
         "opened_at": NOW - timedelta(minutes=12), "raised_at": NOW, "ended_at": None, "simulated": False,
         "chattering": False, "historical": False, **more,
     }  # fmt: skip
-    return ToldAlert(**values)
+    return AlertRow(**values)
 
 
 def notice(number, kind="raised", n=1):
     return DueNotice(
         number, UUID(int=number), kind, n, 0, NOW, "critical", "yg", "gas_leak", over=False,
-        attention="unacknowledged", first="", held=False,
+        attention="unacknowledged", held=False,
     )  # fmt: skip
 
 

@@ -23,10 +23,9 @@ from psycopg import sql
 
 from app.rule_files import rules_folder
 from store.admin.migrate import migrate
-from store.alerts import alerts
-from store.alerts.alerts import AttentionChange
-from store.alerts.rule_state import NewAlert, progress_alert, raise_alert
-from store.alerts.transitions import TransitionRow, insert_transitions, lock_transitions
+from store.alerts.alerts import NewAlert, claim_alert, progress_alert, raise_alert
+from store.alerts.attention import AttentionChange, record_attention
+from store.alerts.transitions import TransitionRow, alert_lock, insert_transitions
 from store.database import Connection, connect
 from store.registry.registry import TableRows, upsert_registry
 from store.telemetry.write import ReadingRow, insert_readings
@@ -149,7 +148,7 @@ class Town:
         opened_at: datetime = NOON,
         community: str | None = "",
     ) -> UUID:
-        """Raise an alert as ingest does: the occurrence and its first transition in one transaction."""
+        """Raise an alert as ingest does: the alert and its first transition in one transaction."""
         alert_id, sequence = uuid.uuid4(), next(self._numbers)
         rule = f"rule_{alert_id.hex}"
         row = NewAlert(
@@ -157,24 +156,26 @@ class Town:
             community=self.id if community == "" else community, kind=kind, severity=severity, title="电压过高",
             message="电压 245 V", advice="检查变压器分接头", opened_at=opened_at, raised_at=opened_at, simulated=False,
         )  # fmt: skip
-        lock_transitions(self.connection)
-        raise_alert(self.connection, row)
-        insert_transitions(self.connection, [self.step(row, "normal", "active")])
+        with alert_lock(self.connection) as locked:
+            raise_alert(locked, row)
+            insert_transitions(locked, [self.step(row, "normal", "active")])
         self.connection.commit()
         return alert_id
 
     def end(self, alert_id: UUID, at: datetime) -> None:
-        progress_alert(self.connection, alert_id, "ended", at)
+        with alert_lock(self.connection) as locked:
+            progress_alert(locked, alert_id, "ended", at)
         self.connection.commit()
 
     def comment(self, connection: Connection, alert_id: UUID, *, pause_s: float) -> None:
         """Write one more step of an alert on that connection, and hold the transaction open for a while."""
-        row = alerts.claim_alert(connection, alert_id)
-        assert row is not None
-        change = AttentionChange(
-            attention=row.attention, assignee=row.assignee, reason="comment", actor="test", comment=None
-        )
-        alerts.record_attention(connection, row, change, row.raised_at)
+        with alert_lock(connection) as locked:
+            row = claim_alert(locked, alert_id)
+            assert row is not None
+            change = AttentionChange(
+                attention=row.attention, assignee=row.assignee, reason="comment", actor="test", comment=None
+            )
+            record_attention(locked, row, change, row.raised_at)
         time.sleep(pause_s)
         connection.commit()
 

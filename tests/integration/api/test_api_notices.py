@@ -4,7 +4,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from store.notices.notices import NewNotice, SentMessage, insert_notices, record_dead, record_sent
+from store.notices.delivery import SentMessage, record_dead, record_sent
+from store.notices.enqueue import NewNotice, insert_notices
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 

@@ -18,7 +18,8 @@ from app.rule_files import rules_folder
 from rules.language.reload import RuleSource
 from store.admin.migrate import migrate
 from store.database import Database, connect
-from store.notices.notices import NewNotice, count_failure, insert_notices, record_failed
+from store.notices.delivery import count_failure, record_failed
+from store.notices.enqueue import NewNotice, insert_notices
 from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)

@@ -10,7 +10,9 @@ from ingest.registry_cache import RegistryCache
 from rules.language.loader import load_rules
 from running import query, register
 from store.admin.migrate import migrate
-from store.alerts.alerts import claim_alert, order_close
+from store.alerts.alerts import claim_alert
+from store.alerts.attention import order_close
+from store.alerts.transitions import alert_lock
 from store.database import connect
 
 PACK = load_rules(rules_folder(None))
@@ -49,8 +51,8 @@ def test_a_person_s_decision_is_carried_out_by_the_owner_of_the_partition_alone(
     with judging(database_url, Partition(2, 4), START) as owner, judging(database_url, Partition(0, 4), START) as other:
         owner(4, live=False)
         ((_, alert_id),) = query(database_url, OPEN)
-        with connect(database_url, application_name="test") as connection:
-            order_close(connection, claim_alert(connection, alert_id), actor="li", now=START)
+        with connect(database_url, application_name="test") as connection, alert_lock(connection) as locked:
+            order_close(locked, claim_alert(locked, alert_id), actor="li", now=START)
         other(1, live=True)
         assert query(database_url, "SELECT device_id FROM rule_command") == [(-2,)]
         owner(1, live=False)
@@ -64,7 +66,8 @@ def test_a_decision_that_arrives_late_does_not_end_the_alert_that_came_after(dat
         owner(4, live=False)
         ((_, first),) = query(database_url, OPEN)
         with connect(database_url, application_name="test") as connection:
-            order_close(connection, claim_alert(connection, first), actor="li", now=START)
+            with alert_lock(connection) as locked:
+                order_close(locked, claim_alert(locked, first), actor="li", now=START)
             (order,) = connection.execute("DELETE FROM rule_command RETURNING sequence").fetchall()
     with judging(database_url, Partition(2, 4), START + timedelta(hours=1)) as owner:
         owner(5, live=True)

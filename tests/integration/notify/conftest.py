@@ -11,7 +11,7 @@ from receiver import receiving
 from running import query
 from store.admin.migrate import migrate
 from store.database import Database
-from store.notices.notices import due_channels
+from store.notices.delivery import due_channels
 from telling import Clock, alert_id, end_alerts, raise_alerts, write_routing
 
 

@@ -12,7 +12,7 @@ from rules.language.loader import load_rules
 from rules.model.sample import Sample
 from running import eventually, query, register
 from store.alerts.suppression import CauseName, suppress
-from store.alerts.transitions import lock_transitions
+from store.alerts.transitions import alert_lock
 from telling import NOON, alert_id, end_alerts, raise_alerts
 
 
@@ -190,9 +190,9 @@ def test_an_alert_that_somebody_acknowledges_goes_no_further(harness, receiver):
 def test_a_suppressed_alert_is_told_when_that_ends_and_not_if_it_is_over_by_then(program, receiver):
     raise_alerts(program.url, [1, 2], at=program.clock(), hand_in=False)
     with program.database.connection() as connection:
-        lock_transitions(connection)
         until = program.clock() + timedelta(minutes=10)
-        suppress(connection, [alert_id(1), alert_id(2)], CauseName.MAINTENANCE, since=program.clock(), until=until)
+        with alert_lock(connection) as locked:
+            suppress(locked, [alert_id(1), alert_id(2)], CauseName.MAINTENANCE, since=program.clock(), until=until)
     program.enqueue_notices(1, 2)
     program.send_due(seconds=5)
     program.send_due(minutes=5)

@@ -12,7 +12,7 @@ from receiver import Answer
 from rules.language.loader import load_rules
 from running import eventually, query
 from store.database import connect
-from store.notices.notices import requeue_dead
+from store.notices.delivery import requeue_dead
 from telling import alert_id, end_alerts
 
 UNAVAILABLE = Answer(503)

@@ -1,0 +1,94 @@
+"""Queueing of notices, and of the job that decides on them.
+
+Ingest defers the job in its own transaction and needs nothing else of the job queue. The job inserts the notices.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from store.database import Connection
+
+NOTICE_TASK = "tell"
+"""The task that inserts the notices of alerts that were raised, reworded, released or ended."""
+
+
+class NewNotice(NamedTuple):
+    """A notice to queue. `n` is the level of an escalation, or counts the `raised` notices of a rising severity."""
+
+    alert_id: UUID
+    channel: str
+    kind: str
+    n: int
+    severity: str
+    due_at: datetime
+
+
+def defer_notice_job(connection: Connection, alert_ids: Sequence[UUID], not_before: datetime | None = None) -> None:
+    """Defer one job for the notices of these alerts, inside the transaction that changes the alerts."""
+    connection.execute(
+        """
+        SELECT procrastinate_defer_jobs_v1(
+            ARRAY[ROW(%(task)s, %(task)s, 0, NULL, NULL, %(arguments)s, %(not_before)s)::procrastinate_job_to_defer_v1]
+        )
+        """,
+        {
+            "task": NOTICE_TASK,
+            "arguments": json.dumps({"alerts": [str(alert_id) for alert_id in alert_ids]}),
+            "not_before": not_before,
+        },
+    )
+
+
+def insert_notices(connection: Connection, notices: Sequence[NewNotice], now: datetime) -> None:
+    """Queue notices inside the caller's transaction; a notice that was queued before is not queued again.
+
+    A waiting escalation moves forward if it is due earlier now, because the severity of its alert has risen.
+    """
+    if not notices:
+        return
+    connection.execute(
+        """
+        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
+        SELECT new.*, %s
+        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[]) AS new
+        ON CONFLICT (alert_id, channel, kind, n) DO UPDATE
+        SET due_at = excluded.due_at, severity = excluded.severity
+        WHERE notice.kind = 'escalated' AND notice.state = 'queued' AND notice.due_at > excluded.due_at
+        """,
+        (now, *map(list, zip(*notices, strict=True))),
+    )
+
+
+def insert_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: datetime, due_at: datetime) -> None:
+    """Queue the recoveries of ended alerts on every channel with a sent or waiting notice of them.
+
+    A channel whose last message already called the alert over gets none.
+    """
+    connection.execute(
+        """
+        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
+        SELECT DISTINCT other.alert_id, other.channel, 'resolved', 1, alert.severity, %(due_at)s::timestamptz,
+                        %(now)s::timestamptz
+        FROM notice AS other JOIN alert ON alert.id = other.alert_id
+        WHERE other.alert_id = ANY (%(ids)s) AND other.kind <> 'resolved' AND other.state IN ('queued', 'sent')
+          AND NOT other.told_over
+        ON CONFLICT DO NOTHING
+        """,
+        {"ids": list(alert_ids), "now": now, "due_at": due_at},
+    )
+
+
+def latest_raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[int, str]]:
+    """Return number and severity of the latest `raised` notice of each alert, by alert and channel."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT ON (alert_id, channel) alert_id, channel, n, severity
+        FROM notice WHERE alert_id = ANY (%s) AND kind = 'raised'
+        ORDER BY alert_id, channel, n DESC
+        """,
+        (list(alert_ids),),
+    )
+    return {(alert_id, channel): (n, severity) for alert_id, channel, n, severity in rows}
