@@ -16,14 +16,14 @@ from benchmarks import report
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.kind import Counter, Gauge
-from rules.derived.compared import Compared
+from rules.derived.compared import FieldComparison
 from rules.derived.rate import Rate
-from rules.derived.repeats import Rises
+from rules.derived.repeats import RepeatedCondition
 from rules.derived.unchanged import Unchanged
-from rules.derived.window import Over
+from rules.derived.window import WindowAggregate
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
-from rules.model.condition import ComparableTrack, Compare, Condition
+from rules.model.condition import ComparableValue, Compare, Condition
 from rules.model.rule import Rule, RulePack, Severity
 from rules.model.sample import Sample
 
@@ -44,16 +44,16 @@ class _Cost(NamedTuple):
     write: float
 
 
-def _tracks() -> tuple[ComparableTrack, ...]:
+def _derived_values() -> tuple[ComparableValue, ...]:
     gap, day = 2 * _PERIOD, timedelta(days=1)
     power, energy, current = (_number(name) for name in ("power_w", "energy_kwh", "current_a"))
     return (
-        Over(power, "minimum", day, _PERIOD, gap),
-        Over(power, "mean", timedelta(hours=1), _PERIOD, gap),
+        WindowAggregate(power, "minimum", day, _PERIOD, gap),
+        WindowAggregate(power, "mean", timedelta(hours=1), _PERIOD, gap),
         Rate(energy, timedelta(hours=1), _PERIOD, gap),
         Unchanged(energy, timedelta(hours=4), _PERIOD, gap),
-        Compared(power, current, "ratio"),
-        Rises(Compare("voltage_v", "below", 190.0), 2, timedelta(hours=4)),
+        FieldComparison(power, current, "ratio"),
+        RepeatedCondition(Compare("voltage_v", "below", 190.0), 2, timedelta(hours=4)),
     )
 
 
@@ -63,17 +63,18 @@ def _number(name: str) -> Gauge | Counter:
     )
 
 
-def _pack(rules: int, tracks: Sequence[ComparableTrack]) -> RulePack:
-    """So many rules that nothing fulfils: some on what tracks make, the others on plain fields."""
-    of_tracks = [_on_track(track) for track in tracks]
-    plain = [Compare(_FIELDS[number % len(_FIELDS)], "above", 1000.0 + number) for number in range(rules - len(tracks))]
-    return RulePack(tuple(_rule(f"rule_{number}", when) for number, when in enumerate([*of_tracks, *plain])))
+def _pack(rules: int, derived_values: Sequence[ComparableValue]) -> RulePack:
+    """So many rules that nothing fulfils: some on derived values, the others on plain fields."""
+    of_derived_values = [_on_derived_value(derived) for derived in derived_values]
+    numbers = range(rules - len(derived_values))
+    plain = [Compare(_FIELDS[number % len(_FIELDS)], "above", 1000.0 + number) for number in numbers]
+    return RulePack(tuple(_rule(f"rule_{number}", when) for number, when in enumerate([*of_derived_values, *plain])))
 
 
-def _on_track(track: ComparableTrack) -> Compare:
-    if isinstance(track, Unchanged | Rises):
-        return Compare(track.field.name, "equals", limit=True, track=track)
-    return Compare(track.field.name, "above", 1e6, track)
+def _on_derived_value(derived: ComparableValue) -> Compare:
+    if isinstance(derived, Unchanged | RepeatedCondition):
+        return Compare(derived.field.name, "equals", limit=True, derived=derived)
+    return Compare(derived.field.name, "above", 1e6, derived)
 
 
 def _rule(name: str, when: Condition) -> Rule:
@@ -132,7 +133,7 @@ def main() -> None:
         ("no rules", _pack(0, ()), 0),
         (f"{_RULES} rules, all quiet", _pack(_RULES, ()), 0),
         (f"{_RULES} rules, 1 device in 1,000 alarming on all of them", _pack(_RULES, ()), 1000),
-        (f"{_RULES} rules, 6 with windows, rates and comparisons", _pack(_RULES, _tracks()), 0),
+        (f"{_RULES} rules, 6 with windows, rates and comparisons", _pack(_RULES, _derived_values()), 0),
     )
     rows = []
     for label, pack, alarming_every in cases:

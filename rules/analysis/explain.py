@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from devices.kind import DeviceKind, Field
 from rules.derived.naming import usual_gap, without_gaps
-from rules.derived.repeats import Repeated, Rises
+from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged
 from rules.engine.state_machine import Reason
 from rules.language.read_condition import read_condition
@@ -253,7 +253,7 @@ class _Reading:
 
 def _worded(condition: Condition, reading: _Reading) -> str:
     match condition:
-        case Compare(track=Rises(of, times, within)):
+        case Compare(derived=RepeatedCondition(of, times, within)):
             return f"{in_chinese(within)}内 {times} 次出现：{_worded(of, reading)}"
         case Compare():
             return _compared(condition, reading)
@@ -271,11 +271,11 @@ def _worded(condition: Condition, reading: _Reading) -> str:
 
 def _compared(condition: Compare, reading: _Reading) -> str:
     """A field, or what a track made of it, against its limit."""
-    track, how, limit = condition.track, condition.how, condition.limit
-    field = track.field if track else reading.kind.field(condition.field)
+    derived, how, limit = condition.derived, condition.how, condition.limit
+    field = derived.field if derived else reading.kind.field(condition.field)
     held = _holds(condition, reading)
-    if isinstance(track, Unchanged):
-        return f"{track.of.zh}有了变化" if held is False else track.field.zh
+    if isinstance(derived, Unchanged):
+        return f"{derived.of.zh}有了变化" if held is False else derived.field.zh
     found = f"{field.zh if field else condition.field} {_quantity(reading.value(condition.field), field)}"
     sign = "没有" if held is False else ""
     if isinstance(limit, tuple):
@@ -288,9 +288,9 @@ def _compared(condition: Compare, reading: _Reading) -> str:
 
 def _happened(condition: Happens, reading: _Reading) -> str:
     at, name = _instant(reading.sample.get("ts")), reading.sample.get("event")
-    if isinstance(condition.track, Repeated):
+    if isinstance(condition.derived, RepeatedEvents):
         names = "、".join(f"“{_event_zh(event, reading.kind)}”" for event in condition.events)
-        often = f"{in_chinese(condition.track.within)}内 {condition.track.times} 次"
+        often = f"{in_chinese(condition.derived.within)}内 {condition.derived.times} 次"
         return f"设备在 {often}报告{names}，最近一次是{at}"
     return f"设备报告“{_event_zh(name, reading.kind)}”（{at}）" if name else ""
 

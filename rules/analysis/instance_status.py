@@ -79,23 +79,23 @@ def _condition(rule: Rule, phase: Phase, memory: DeviceState, now: datetime) -> 
 
 def _verdict(condition: Condition, memory: DeviceState) -> Verdict:
     """What the remembered values say, those among them that are made of many samples."""
-    return compile_test(condition)({**memory.values, **newest_values(memory.tracks)})
+    return compile_test(condition)({**memory.values, **newest_values(memory.derived)})
 
 
 def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceState) -> str:
     match leaf:
         case Happens(events):
             return "；".join(_event(name, rule, memory) for name in events) + "。"
-        case Compare(track=None) if leaf.field not in memory.values:
+        case Compare(derived=None) if leaf.field not in memory.values:
             field = RULE_KINDS[rule.kind].field(leaf.field)
             return f"{field.zh if field else leaf.field}：设备从未上报（{leaf.field}），因此无法判断。"
-        case Compare(track=None) if memory.last_ts is not None:
+        case Compare(derived=None) if memory.last_ts is not None:
             return found_of(leaf, RULE_KINDS[rule.kind], memory.values, memory.last_ts) + "。"
-        case Compare(track=track) if memory.last_ts is not None and leaf.field in newest_values(memory.tracks):
-            return found_of(leaf, RULE_KINDS[rule.kind], newest_values(memory.tracks), memory.last_ts) + "。"
-        case Compare(track=track):
+        case Compare(derived=derived) if memory.last_ts is not None and leaf.field in newest_values(memory.derived):
+            return found_of(leaf, RULE_KINDS[rule.kind], newest_values(memory.derived), memory.last_ts) + "。"
+        case Compare(derived=derived):
             # A window that is not covered, a counter in quarantine, a baseline that is still too short.
-            return f"{track.field.zh if track else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
+            return f"{derived.field.zh if derived else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
         case NoData():
             return "设备在按时上报。"
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from devices.kind import Counter, Gauge, Interval
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import in_chinese, microseconds, spell
 
 HOUSEHOLDS = "households"
@@ -22,7 +22,7 @@ _CITY = microseconds(timedelta(hours=8))  # ahead of UTC, all year round
 _MANY = 1e9
 
 
-class Window(NamedTuple):
+class WindowState(NamedTuple):
     """What a meter has counted; tracks keep it as a plain tuple.
 
     `begun` is the total at the begin of the window that runs, None where a gap or another register hides it, and
@@ -35,7 +35,7 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedWindow:
     """What a meter counted in the last whole window of the length `over`, for balances to compare."""
 
     of: Counter
@@ -55,7 +55,7 @@ class Closed:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return (Counting(self.of),)
 
@@ -68,7 +68,7 @@ class Closed:
             if counted is None or counted[0] is None:
                 return state, None
             (_, since, earlier, before, _), (_, at, total, register, _) = counted
-            begun, closed, increase = state or Window()
+            begun, closed, increase = state or WindowState()
             if register != before or at - since > gap:
                 return (None, closed, increase), None
             number = (since + _CITY) // over
@@ -121,11 +121,11 @@ class Balance:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
-        return (Closed(self.of, self.over, self.period, self.gap),)
+        return (ClosedWindow(self.of, self.over, self.period, self.gap),)
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: volume_m3, compared_with: households, over: 1d, settle: 6h, ratio: {above: 1.1}}`."""
         window = {"over": spell(self.over), "settle": spell(self.settle)}
         return {"field": self.of.name, "compared_with": HOUSEHOLDS, **window, self.how: {how: limit}}
@@ -142,17 +142,17 @@ class Balance:
         Args:
             state: The window of the master meter that was compared last, and what came of it.
             at: The time of its sample, in microseconds.
-            master: What is `Closed` of the master meter, with its sample observed.
-            submeters: What is `Closed` of the meters below that have ever reported.
+            master: What is `ClosedWindow` of the master meter, with its sample observed.
+            submeters: What is `ClosedWindow` of the meters below that have ever reported.
             meters: How many meters there are below, one at least.
         """
         due = (at - microseconds(self.settle) + _CITY) // microseconds(self.over) - 1
         if state is not None and state[0] == due:
             return state, state[1]
-        _, number, increase = master or Window()
+        _, number, increase = master or WindowState()
         if number != due or increase is None:
             return state, None
-        windows = (Window(*one) for one in submeters if one is not None)
+        windows = (WindowState(*one) for one in submeters if one is not None)
         known = [one.increase for one in windows if one.number == due and one.increase is not None]
         if len(known) < meters * _ENOUGH:
             return state, None

@@ -15,7 +15,7 @@ from struct import Struct
 
 from devices.kind import Gauge, Interval
 from rules.derived.naming import named_gap
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import microseconds
 
 BASELINE, DEVIATIONS = "baseline", "deviations"
@@ -61,11 +61,11 @@ class Baseline:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
         return {"field": self.of.name, "compared_with": BASELINE, DEVIATIONS: {how: limit}}
 

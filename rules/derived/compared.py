@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devices.kind import Counter, Gauge, Interval
-from rules.derived.window import Over
-from rules.model.condition import Observe, State, Track, Value
+from rules.derived.window import WindowAggregate
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import spell
 
 HOWS = ("difference", "ratio")
@@ -13,7 +13,7 @@ _MANY = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class FieldComparison:
     """The difference of two fields, or their ratio, which is not known where the other one is 0."""
 
     of: Gauge | Counter
@@ -39,11 +39,11 @@ class Compared:
         return self.of.name, self.other.name
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
         return {"field": self.of.name, "compared_with": self.other.name, self.how: {how: limit}}
 
@@ -61,11 +61,11 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedWindows:
+class WindowComparison:
     """The windows of two fields: `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
 
-    one: Over
-    other: Over
+    one: WindowAggregate
+    other: WindowAggregate
     how: str
 
     @property
@@ -79,11 +79,11 @@ class ComparedWindows:
         return *self.one.reads, *self.other.reads
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return self.one, self.other
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
         window = {"over": spell(self.one.length), self.one.how: self.one.of.name}
         return {**window, "compared_with": self.other.of.name, self.how: {how: limit}}
@@ -93,5 +93,5 @@ class ComparedWindows:
         return self._compared.observer()
 
     @property
-    def _compared(self) -> Compared:
-        return Compared(self.one.field, self.other.field, self.how)
+    def _compared(self) -> FieldComparison:
+        return FieldComparison(self.one.field, self.other.field, self.how)

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from devices.kind import Counter, Gauge, Interval
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import microseconds
 
 CONFIRMED_BY = 3
@@ -90,7 +90,7 @@ class Counting:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return ()
 

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 from msgspec.msgpack import Decoder, Encoder
 
 from rules.derived.balance import Balance
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import microseconds_since_1970
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters
 
 
-class Tracked(NamedTuple):
-    """A track in use, and the name of its value."""
+class Observer(NamedTuple):
+    """The function of a derived value, with its name and definition."""
 
     name: str
     observe: Observe
-    track: Track
+    definition: DerivedValue
 
 
 Entry = tuple[State, Value | None]  # the state of a track, and its newest value
@@ -36,27 +36,28 @@ _unpack_entries = Decoder(list[tuple[Any, Any]]).decode
 _unpack_stored = Decoder(tuple[list[str], list[tuple[Any, Any]]]).decode
 
 
-def in_use(tracks: Iterable[Track]) -> tuple[Tracked, ...]:
-    """Makes the tracks of a kind ready, each once, behind those that it needs."""
-    found: dict[str, Tracked] = {}
-    for track in sorted(tracks, key=lambda each: each.field.name):
-        for one in (*in_use(track.needs), Tracked(track.field.name, track.observer(), track)):
-            found.setdefault(one.name, one)
-    return tuple(found.values())
+def observers_of(definitions: Iterable[DerivedValue]) -> tuple[Observer, ...]:
+    """Return an observer of each derived value, once, after the observers of the values that it needs."""
+    observers: dict[str, Observer] = {}
+    for definition in sorted(definitions, key=lambda each: each.field.name):
+        own = Observer(definition.field.name, definition.observer(), definition)
+        for observer in (*observers_of(definition.needs), own):
+            observers.setdefault(observer.name, observer)
+    return tuple(observers.values())
 
 
-def weighings(tracks: Sequence[Tracked]) -> tuple["Weighing", ...]:
-    """Those that compare devices with each other."""
-    index = {tracked.name: number for number, tracked in enumerate(tracks)}
+def balances_of(observers: Sequence[Observer]) -> tuple["BalanceInputs", ...]:
+    """Return the balances among the observers: the values that compare a master meter with its sub-meters."""
+    index = {observer.name: number for number, observer in enumerate(observers)}
     return tuple(
-        Weighing(track, index[name], *(index[need.field.name] for need in track.needs))
-        for name, _, track in tracks
-        if isinstance(track, Balance)
+        BalanceInputs(definition, index[name], *(index[need.field.name] for need in definition.needs))
+        for name, _, definition in observers
+        if isinstance(definition, Balance)
     )
 
 
-class Weighing(NamedTuple):
-    """A balance, and at which index its states stand, and those of the windows that it compares."""
+class BalanceInputs(NamedTuple):
+    """A balance, the index of its own state, and the index of the closed windows that it compares."""
 
     balance: Balance
     own: int
@@ -64,12 +65,12 @@ class Weighing(NamedTuple):
 
 
 def derive(
-    tracks: tuple[Tracked, ...], states: States, ts: datetime, values: Mapping[str, Value]
+    observers: tuple[Observer, ...], states: States, ts: datetime, values: Mapping[str, Value]
 ) -> tuple[States, dict[str, Value]]:
     """Shows one sample to the tracks; gives their states, and the sample's values with those that come of it."""
     at, seen = microseconds_since_1970(ts), dict(values)
-    entries = _unpack_entries(states) if states else [_NOTHING] * len(tracks)
-    for index, (name, observe, _) in enumerate(tracks):
+    entries = _unpack_entries(states) if states else [_NOTHING] * len(observers)
+    for index, (name, observe, _) in enumerate(observers):
         before, _ = entries[index]
         state, value = observe(before, at, seen)
         if value is not None:
@@ -81,20 +82,20 @@ def derive(
     return _pack(entries), seen
 
 
-def weigh(
-    weighings: Iterable[Weighing], submeters: SubMeters, states: Sequence[States], master: States, sample: Sample
+def compare_submeters(
+    balances: Iterable[BalanceInputs], submeters: SubMeters, states: Sequence[States], master: States, sample: Sample
 ) -> tuple[States, dict[str, Value]]:
     """Compares a master meter with the meters below it; gives its states, and the values that come of it.
 
     Args:
-        weighings: What to compare.
+        balances: What to compare.
         submeters: The meters below.
         states: Those of the meters below that have ever reported.
         master: That of the master meter, with its sample observed.
         sample: The sample of the master meter.
     """
     entries, values, at = _unpack(master), dict[str, Value](), microseconds_since_1970(sample.ts)
-    for balance, own, closed in weighings:
+    for balance, own, closed in balances:
         if balance.of.name not in sample.values or balance.scope not in {"device", submeters.scope}:
             continue
         windows = (_unpack(one)[closed][0] for one in states)
@@ -105,9 +106,9 @@ def weigh(
     return _pack(entries), values
 
 
-def packed_names(tracks: Iterable[Tracked]) -> bytes:
+def pack_names(observers: Iterable[Observer]) -> bytes:
     """What stands before the states of these tracks where they are stored."""
-    return _PAIR + _pack([track.name for track in tracks])
+    return _PAIR + _pack([definition.name for definition in observers])
 
 
 def to_store(names: bytes, states: States) -> bytes:
@@ -115,14 +116,14 @@ def to_store(names: bytes, states: States) -> bytes:
     return states and names + states
 
 
-def from_store(tracks: tuple[Tracked, ...], names: bytes, stored: bytes) -> States:
+def from_store(observers: tuple[Observer, ...], names: bytes, stored: bytes) -> States:
     """The states of these tracks, whose packed names are given; what no track asks for any more is dropped."""
     if stored.startswith(names):
         return stored[len(names) :]
     known = _by_name(stored)
-    if not any(track.name in known for track in tracks):
+    if not any(definition.name in known for definition in observers):
         return b""
-    return _pack([known.get(track.name, _NOTHING) for track in tracks])
+    return _pack([known.get(definition.name, _NOTHING) for definition in observers])
 
 
 def newest_values(stored: bytes) -> dict[str, Value]:

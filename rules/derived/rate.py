@@ -8,7 +8,7 @@ from typing import Any
 from devices.kind import Counter, Gauge, Interval
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import in_chinese, microseconds, spell
 
 _HOUR = timedelta(hours=1)
@@ -53,11 +53,11 @@ class Rate:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return (Counting(self.of),) if isinstance(self.of, Counter) else ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{rate: energy_kwh, per: 1h, above: 20}`."""
         return {"rate": self.of.name, "per": spell(self.per), how: limit}
 

@@ -10,14 +10,24 @@ from datetime import timedelta
 from hashlib import sha256
 
 from devices.kind import Flag
-from rules.model.condition import Condition, Observe, State, Track, Value, Verdict, as_json, compile_test, fields_of
+from rules.model.condition import (
+    Condition,
+    DerivedValue,
+    Observe,
+    State,
+    Value,
+    Verdict,
+    as_json,
+    compile_test,
+    fields_of,
+)
 from rules.model.duration import in_chinese, microseconds, spell
 
 EVENT = "event"  # under this name a track is shown the name of an event
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class RepeatedEvents:
     """Whether one of the events has come at least so many times within a time."""
 
     events: tuple[str, ...]
@@ -39,11 +49,11 @@ class Repeated:
         return ()
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{repeats: 3, within: 10m, event: [power_lost]}`."""
         return {"repeats": self.times, "within": spell(self.within), "event": list(self.events)}
 
@@ -61,7 +71,7 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
-class Rises:
+class RepeatedCondition:
     """Whether a condition has become TRUE at least so many times within a time; UNKNOWN in between changes nothing."""
 
     of: Condition
@@ -84,11 +94,11 @@ class Rises:
         return fields_of(self.of)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""
         return {"repeats": self.times, "within": spell(self.within), "of": as_json(self.of)}
 

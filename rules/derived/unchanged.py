@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from devices.kind import Field, Flag
 from rules.derived.naming import named_gap
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import in_chinese, microseconds, spell
 
 
@@ -37,11 +37,11 @@ class Unchanged:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{field: valve_state, stays: 3d}`."""
         return {"field": self.of.name, "stays": spell(self.length)}
 

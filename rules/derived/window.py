@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from devices.kind import Counter, Field, Gauge, Interval
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import Observe, State, Track, Value
+from rules.model.condition import DerivedValue, Observe, State, Value
 from rules.model.duration import in_chinese, microseconds, spell
 
 SLOTS = 24
@@ -115,7 +115,7 @@ def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class WindowAggregate:
     """A field over the last `length`, put together as `how`, a key of `AGGREGATES`, says.
 
     `period` is how often the field is reported, `gap` the longest time without that still leaves the window covered.
@@ -158,11 +158,11 @@ class Over:
         return (self.of.name,)
 
     @property
-    def needs(self) -> tuple[Track, ...]:
+    def needs(self) -> tuple[DerivedValue, ...]:
         """The tracks whose values it takes."""
         return (Counting(self.of),) if isinstance(self.of, Counter) and self.how == "increase" else ()
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """As in `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
         return {"over": spell(self.length), self.how: self.of.name, how: limit}
 

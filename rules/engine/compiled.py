@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from rules.derived.pipeline import Tracked, Weighing, in_use, packed_names, weighings
+from rules.derived.pipeline import BalanceInputs, Observer, balances_of, observers_of, pack_names
 from rules.model.condition import (
     Condition,
     NoData,
@@ -42,7 +42,7 @@ class CompiledRules:
     `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
     count as arrival. `kept` are the fields whose last values are remembered: those that some text quotes although what
     decides may lack them, and those that are judged again when a calendar opens.
-    `tracks` is what is made of many samples, each once for all rules, and `track_names` stands before their states
+    `observers` is what is made of many samples, each once for all rules, and `packed_names` stands before their states
     where these are stored; `balances` are those among them that compare devices with each other. `of_masters` is the
     plan for master meters, where it is another one: without the rules about households.
     """
@@ -53,9 +53,9 @@ class CompiledRules:
     scheduled: tuple[CompiledRule, ...]
     freshness: timedelta
     kept: tuple[str, ...]
-    tracks: tuple[Tracked, ...]
-    track_names: bytes
-    balances: tuple[Weighing, ...]
+    observers: tuple[Observer, ...]
+    packed_names: bytes
+    balances: tuple[BalanceInputs, ...]
     of_masters: "CompiledRules | None" = None
 
 
@@ -69,7 +69,7 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
     }
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     no_data_rules = tuple((rule, rule.no_data) for rule in rules if rule.no_data)
-    tracks = in_use(track for rule in rules for track in rule.tracks.values())
+    observers = observers_of(derived for rule in rules for derived in rule.derived_values.values())
     whole = CompiledRules(
         telemetry=tuple((each.rule.name, each.when, each) for each in compiled_rules if each.rule.compared_fields),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
@@ -77,15 +77,15 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
         scheduled=scheduled,
         freshness=max((no_data.after for _, no_data in no_data_rules), default=timedelta()),
         kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
-        tracks=tracks,
-        track_names=packed_names(tracks),
-        balances=weighings(tracks),
+        observers=observers,
+        packed_names=pack_names(observers),
+        balances=balances_of(observers),
     )
     return replace(whole, of_masters=_of_masters(whole, rules))
 
 
 def _of_masters(whole: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules | None:
-    """The plan for master meters. It makes the same tracks: only the rules about households are left out."""
+    """The plan for master meters. It makes the same observers: only the rules about households are left out."""
     if all(rule.scope is not Scope.HOUSEHOLD for rule in rules):
         return None
     return replace(

@@ -16,7 +16,7 @@ class DeviceState(NamedTuple):
     """What is remembered of a device beside its instances.
 
     `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
-    each event, `values` the last known value of each field, and `tracks` the states of the tracks
+    each event, `values` the last known value of each field, and `derived` the states of the derived values
     and their newest values, as they are stored.
     """
 
@@ -25,7 +25,7 @@ class DeviceState(NamedTuple):
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = {}
     values: Mapping[str, Value] = {}
-    tracks: bytes = b""
+    derived: bytes = b""
 
 
 @dataclass(slots=True)
@@ -39,14 +39,14 @@ class LiveState:
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: NO_EVENTS)
     kept: tuple[Value | None, ...] = ()
-    tracks: States = b""
+    derived: States = b""
     withdrawn: bool = False
 
 
-def in_use(stored: DeviceState, kept: tuple[str, ...], tracks: States) -> LiveState:
-    """What was stored, as it is used: of the values those of these fields, and the states of today's tracks."""
+def in_use(stored: DeviceState, kept: tuple[str, ...], derived: States) -> LiveState:
+    """What was stored, as it is used: of the values those of these fields, and the states of today's derived values."""
     values = latest(kept, stored.values, ())
-    return LiveState(stored.last_ts, stored.last_arrival, stored.event_ts or NO_EVENTS, values, tracks)
+    return LiveState(stored.last_ts, stored.last_arrival, stored.event_ts or NO_EVENTS, values, derived)
 
 
 def latest(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from devices.device import Device, Service
-from rules.derived.pipeline import derive, from_store, to_store, weigh
+from rules.derived.pipeline import compare_submeters, derive, from_store, to_store
 from rules.derived.repeats import EVENT
 from rules.engine.compiled import CompiledRules, compile_rules
 from rules.engine.device_state import DeviceState, LiveState, in_use, last_values, latest, settle
@@ -102,12 +102,12 @@ class Engine:
         if live.last_ts is not None and sample.ts <= live.last_ts:
             return []
         values = sample.values
-        if rules.tracks:
-            live.tracks, values = derive(rules.tracks, live.tracks, sample.ts, values)
+        if rules.observers:
+            live.derived, values = derive(rules.observers, live.derived, sample.ts, values)
             if rules.balances and (submeters := self._submeters(sample.device_id)):
                 meters = (self._live.get(meter) for meter in submeters.meters)
-                states = [meter.tracks for meter in meters if meter is not None and meter.tracks]
-                live.tracks, found = weigh(rules.balances, submeters, states, live.tracks, sample)
+                states = [meter.derived for meter in meters if meter is not None and meter.derived]
+                live.derived, found = compare_submeters(rules.balances, submeters, states, live.derived, sample)
                 values = {**values, **found}
         transitions = self._evaluate_telemetry(sample, values, rules, live, now)
         if rules.no_data_rules and sample.received_at - sample.ts <= rules.freshness:
@@ -161,8 +161,8 @@ class Engine:
         if not concerned or (seen is not None and sample.ts <= seen):
             return []
         derived: Mapping[str, Value] = {}
-        if rules.tracks:
-            live.tracks, derived = derive(rules.tracks, live.tracks, sample.ts, {EVENT: event})
+        if rules.observers:
+            live.derived, derived = derive(rules.observers, live.derived, sample.ts, {EVENT: event})
         scheduled = [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]
         transitions = self._openings.catch_up(sample, scheduled, Known.of(live, rules.kept), now) if scheduled else []
         for rule in concerned:
@@ -378,7 +378,7 @@ class Engine:
     def _restore_device(self, stored: DeviceState) -> None:
         device_id, kind = stored.device_id, self._devices(stored.device_id).kind
         rules = self._compiled.get(kind, _NO_RULES)
-        states = from_store(rules.tracks, rules.track_names, stored.tracks)
+        states = from_store(rules.observers, rules.packed_names, stored.derived)
         self._live[device_id] = in_use(stored, rules.kept, states)
         if rules.scheduled:
             self._openings.watch(kind, device_id)
@@ -395,8 +395,8 @@ class Engine:
 
     def _stored(self, device_id: int, heard: Mapping[str, Value]) -> DeviceState:
         live, rules = self._live[device_id], self._compiled.get(self._devices(device_id).kind, _NO_RULES)
-        tracks = to_store(rules.track_names, live.tracks)
-        return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, heard, tracks)
+        derived = to_store(rules.packed_names, live.derived)
+        return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, heard, derived)
 
     def rule(self, name: str) -> Rule | None:
         """The rule of that name, or None."""

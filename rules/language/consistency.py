@@ -10,10 +10,10 @@ from rules.model.condition import (
     Value,
     as_words,
     compile_test,
+    derived_values_of,
     events_of,
     fields_of,
     leaves,
-    tracks_of,
 )
 
 
@@ -61,8 +61,8 @@ def _cases(conditions: tuple[Condition, ...], kind: DeviceKind) -> Iterator[dict
 
 
 def _points(name: str, compared: Iterable[Compare], kind: DeviceKind) -> list[Value]:
-    tracks = {name: track for leaf in compared for name, track in tracks_of(leaf).items()}
-    field = tracks[name].field if name in tracks else kind.field(name)
+    derived_values = {name: derived for leaf in compared for name, derived in derived_values_of(leaf).items()}
+    field = derived_values[name].field if name in derived_values else kind.field(name)
     if field is None:
         raise ValueError(f"{kind.name} has no field {name}: read the condition with rules.grammar first")
     if isinstance(field, Flag):

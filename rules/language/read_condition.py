@@ -8,7 +8,7 @@ from typing import NamedTuple
 from devices.kind import DeviceKind
 from rules.derived.baseline import DEVIATIONS
 from rules.derived.compared import HOWS
-from rules.derived.repeats import Repeated, Rises
+from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.window import AGGREGATES
 from rules.language.read_derived import (
     Subject,
@@ -21,7 +21,18 @@ from rules.language.read_derived import (
 )
 from rules.language.read_value import read_duration, read_limit
 from rules.language.yaml_document import Item, Notes, as_list, as_mapping, nearest
-from rules.model.condition import COMPARISONS, All, Any, Compare, Condition, Happens, NoData, Not, events_of, tracks_of
+from rules.model.condition import (
+    COMPARISONS,
+    All,
+    Any,
+    Compare,
+    Condition,
+    Happens,
+    NoData,
+    Not,
+    derived_values_of,
+    events_of,
+)
 
 _FORMULA = re.compile(r"(\w+) *([<>=])=? *(\S+)")
 _SIGNS = {">": "above", "<": "below", "=": "equals"}
@@ -66,15 +77,15 @@ def _read_repeats(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> C
     times, within = often
     if "of" in keys:
         part = _read_part(keys["of"], "of", subject, notes)
-        if part is not None and tracks_of(part):
+        if part is not None and derived_values_of(part):
             notes.add(keys["of"].line, "`of` is about one sample at a time: name a field, or fields in `all` and `any`")
             return None
         if part is None:
             return None
-        rises = Rises(part, times, within)
-        return Compare(rises.field.name, "equals", limit=True, track=rises)
+        rises = RepeatedCondition(part, times, within)
+        return Compare(rises.field.name, "equals", limit=True, derived=rises)
     happens = _read_event(keys, subject, notes)
-    return happens and Happens(happens.events, Repeated(happens.events, times, within))
+    return happens and Happens(happens.events, RepeatedEvents(happens.events, times, within))
 
 
 def _read_event(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Happens | None:

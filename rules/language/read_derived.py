@@ -8,13 +8,13 @@ from typing import NamedTuple
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
 from rules.derived.balance import HOUSEHOLDS, Balance, usual_settling
 from rules.derived.baseline import BASELINE, DEVIATIONS, Baseline
-from rules.derived.compared import HOWS, Compared, ComparedWindows
+from rules.derived.compared import HOWS, FieldComparison, WindowComparison
 from rules.derived.rate import Rate
 from rules.derived.unchanged import Unchanged
-from rules.derived.window import AGGREGATES, Over
-from rules.language.read_value import read_span, read_track_limit
+from rules.derived.window import AGGREGATES, WindowAggregate
+from rules.language.read_value import read_derived_limit, read_span
 from rules.language.yaml_document import Item, Notes, as_mapping, describe, nearest
-from rules.model.condition import COMPARISONS, ComparableTrack, Compare, Condition
+from rules.model.condition import COMPARISONS, ComparableValue, Compare, Condition
 from rules.model.duration import spell
 from rules.model.rule import Scope
 
@@ -55,7 +55,7 @@ def read_rate(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condi
     span = read_span(per, notes)
     if field is None or span is None:
         return None
-    return read_track_limit(keys, item.line, Rate(field, span, subject.kind.reporting_period, subject.gap), notes)
+    return read_derived_limit(keys, item.line, Rate(field, span, subject.kind.reporting_period, subject.gap), notes)
 
 
 def read_over(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
@@ -71,13 +71,15 @@ def read_over(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condi
         return None
     if _is_out_of_range(length, subject.kind, item, notes):
         return None
-    window = Over(field, hows[0], length, subject.kind.reporting_period, subject.gap)
+    window = WindowAggregate(field, hows[0], length, subject.kind.reporting_period, subject.gap)
     if "compared_with" in keys:
         return _read_compared_windows(keys, window, subject.kind, notes)
-    return read_track_limit(keys, item.line, window, notes)
+    return read_derived_limit(keys, item.line, window, notes)
 
 
-def _read_compared_windows(keys: Mapping[str, Item], window: Over, kind: DeviceKind, notes: Notes) -> Compare | None:
+def _read_compared_windows(
+    keys: Mapping[str, Item], window: WindowAggregate, kind: DeviceKind, notes: Notes
+) -> Compare | None:
     """Reads `{over: 3h, increase: passes_recognised, compared_with: passes, ratio: {below: 0.8}}`."""
     item = keys["compared_with"]
     field, how = _read_aggregated(item, window.how, kind, notes), _read_how(keys, notes)
@@ -86,7 +88,7 @@ def _read_compared_windows(keys: Mapping[str, Item], window: Over, kind: DeviceK
     other = replace(window, of=field)
     if _cannot_be_compared(window.field, other.field, how, item, notes):
         return None
-    return _read_inner_limit(keys[how], ComparedWindows(window, other, how), notes)
+    return _read_inner_limit(keys[how], WindowComparison(window, other, how), notes)
 
 
 def _is_out_of_range(length: timedelta, kind: DeviceKind, item: Item, notes: Notes) -> bool:
@@ -106,8 +108,8 @@ def read_stays(keys: Mapping[str, Item], field: Field, subject: Subject, notes: 
     length = read_span(item, notes)
     if length is None or _is_out_of_range(length, subject.kind, item, notes):
         return None
-    track = Unchanged(field, length, subject.kind.reporting_period, subject.gap)
-    return Compare(track.field.name, "equals", limit=True, track=track)
+    derived = Unchanged(field, length, subject.kind.reporting_period, subject.gap)
+    return Compare(derived.field.name, "equals", limit=True, derived=derived)
 
 
 def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
@@ -133,7 +135,7 @@ def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, note
         return None
     if _cannot_be_compared(field, other, how, item, notes):
         return None
-    return _read_inner_limit(keys[how], Compared(field, other, how), notes)
+    return _read_inner_limit(keys[how], FieldComparison(field, other, how), notes)
 
 
 def _cannot_be_compared(field: Gauge | Counter, other: Gauge | Counter, how: str, item: Item, notes: Notes) -> bool:
@@ -164,8 +166,8 @@ def _read_baseline(keys: Mapping[str, Item], field: Field, subject: Subject, not
     if subject.gap > _LONGEST_HABIT_GAP:
         notes.add(item.line, f"a baseline goes by the hour: write a `gap` of at most {spell(_LONGEST_HABIT_GAP)}")
         return None
-    track = Baseline(field, subject.kind.reporting_period, subject.gap)
-    return _read_inner_limit(keys[DEVIATIONS], track, notes)
+    derived = Baseline(field, subject.kind.reporting_period, subject.gap)
+    return _read_inner_limit(keys[DEVIATIONS], derived, notes)
 
 
 def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
@@ -192,9 +194,9 @@ def _names(kind: DeviceKind, sort: type[Gauge | Counter]) -> str:
     return ", ".join(f"`{field.name}`" for field in kind.fields if isinstance(field, sort))
 
 
-def _read_inner_limit(item: Item, track: ComparableTrack, notes: Notes) -> Compare | None:
+def _read_inner_limit(item: Item, derived: ComparableValue, notes: Notes) -> Compare | None:
     limits = as_mapping(item, COMPARISONS, notes, "a comparison")
-    return None if limits is None else read_track_limit(limits, item.line, track, notes)
+    return None if limits is None else read_derived_limit(limits, item.line, derived, notes)
 
 
 def _read_balance(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
@@ -219,8 +221,8 @@ def _read_balance(keys: Mapping[str, Item], field: Field, subject: Subject, note
             f"{shorter}, and `gap` ({spell(subject.gap)}) not longer: write a longer window, or shorter times",
         )
         return None
-    track = Balance(field, how, length, settle, subject.scope, subject.kind.reporting_period, subject.gap)
-    return _read_inner_limit(keys[how], track, notes)
+    derived = Balance(field, how, length, settle, subject.scope, subject.kind.reporting_period, subject.gap)
+    return _read_inner_limit(keys[how], derived, notes)
 
 
 def read_times(keys: Mapping[str, Item], notes: Notes) -> tuple[int, timedelta] | None:

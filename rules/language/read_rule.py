@@ -187,7 +187,7 @@ def _read_examples(keys: Mapping[str, Item], kind: DeviceKind, notes: Notes) -> 
 
 
 def _check_scope(rule: Rule, keys: Mapping[str, Item], notes: Notes) -> None:
-    balances = any(isinstance(track, Balance) for track in rule.tracks.values())
+    balances = any(isinstance(derived, Balance) for derived in rule.derived_values.values())
     if rule.scope is Scope.HOUSEHOLD and balances:
         notes.add(keys["scope"].line, "a household meter has no households below it: leave `scope` out")
     elif rule.scope in {Scope.BUILDING, Scope.COMMUNITY} and not balances:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from devices.kind import Choice, Counter, Field, Flag, Gauge
 from rules.language.yaml_document import Item, Notes, describe, nearest, quoted
-from rules.model.condition import COMPARISONS, ComparableTrack, Compare, Value
+from rules.model.condition import COMPARISONS, ComparableValue, Compare, Value
 from rules.model.duration import parse_duration
 
 _QUANTITY = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)\s*(\S+)")
@@ -33,10 +33,10 @@ def read_limit(keys: Mapping[str, Item], line: int, field: Field, notes: Notes) 
     return None if number is None else Compare(field.name, how, number)
 
 
-def read_track_limit(keys: Mapping[str, Item], line: int, track: ComparableTrack, notes: Notes) -> Compare | None:
+def read_derived_limit(keys: Mapping[str, Item], line: int, derived: ComparableValue, notes: Notes) -> Compare | None:
     """Reads the one comparison that the value of a track stands in."""
-    compare = read_limit(keys, line, track.field, notes)
-    return compare and Compare(compare.field, compare.how, compare.limit, track)
+    compare = read_limit(keys, line, derived.field, notes)
+    return compare and Compare(compare.field, compare.how, compare.limit, derived)
 
 
 def _read_outside(item: Item, field: Gauge | Counter, notes: Notes) -> Compare | None:

@@ -71,8 +71,8 @@ def trace(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[Played]:
     for step, phases in _play(rule, example, engine):
         for memory in engine.drain_device_states():
             if memory.device_id == _DEVICE:
-                newest = newest_values(memory.tracks)
-                made = {name: newest.get(name) for name in rule.tracks}
+                newest = newest_values(memory.derived)
+                made = {name: newest.get(name) for name in rule.derived_values}
         read = step.arrives and not step.households
         seen = {**step.values, **{name: value for name, value in made.items() if value is not None}}
         state = engine.instance(rule.name, _DEVICE)

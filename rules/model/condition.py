@@ -25,7 +25,7 @@ between samples. None before the first sample."""
 Observe = Callable[[State, int, Mapping[str, Value]], tuple[State, Value | None]]
 
 
-class Track(Protocol):
+class DerivedValue(Protocol):
     """A value that is made of many samples; rules of a kind that ask for the same one share it.
 
     Its state is of bounded size, for there may be 400,000 of it.
@@ -40,7 +40,7 @@ class Track(Protocol):
         """The fields that it is made of."""
 
     @property
-    def needs(self) -> "tuple[Track, ...]":
+    def needs(self) -> "tuple[DerivedValue, ...]":
         """The tracks whose values it takes, which see each sample before it does."""
 
     def observer(self) -> Observe:
@@ -50,10 +50,10 @@ class Track(Protocol):
         """
 
 
-class ComparableTrack(Track, Protocol):
+class ComparableValue(DerivedValue, Protocol):
     """A track whose value a rule can compare; the value of any other is for tracks alone."""
 
-    def worded(self, how: str, limit: object) -> dict[str, object]:
+    def as_json(self, how: str, limit: object) -> dict[str, object]:
         """The comparison of this value in the words of a rule file."""
 
 
@@ -67,7 +67,7 @@ class Compare:
     field: str
     how: str
     limit: Value | tuple[float, float]
-    track: ComparableTrack | None = None
+    derived: ComparableValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Happens:
     """Any of these events; with a `track`, only once that says that it has been often enough."""
 
     events: tuple[str, ...]
-    track: ComparableTrack | None = None
+    derived: ComparableValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +213,11 @@ def compile_test(condition: Condition) -> Test:
 def as_json(condition: Condition) -> dict[str, object]:
     """The condition in the words of a rule file, with numbers and durations spelled in one way only."""
     match condition:
-        case Compare(field, how, limit, track):
+        case Compare(field, how, limit, derived):
             plain = list(limit) if isinstance(limit, tuple) else limit
-            return track.worded(how, plain) if track else {"field": field, how: plain}
-        case Happens(events, track):
-            return track.worded("equals", limit=True) if track else {"event": list(events)}
+            return derived.as_json(how, plain) if derived else {"field": field, how: plain}
+        case Happens(events, derived):
+            return derived.as_json("equals", limit=True) if derived else {"event": list(events)}
         case NoData(periods, period, jitter):
             return {"silent": {"periods": periods, "period": spell(period), "jitter": spell(jitter)}}
         case All(parts):
@@ -274,8 +274,8 @@ def needed_fields(condition: Condition, *, verdict: bool = True) -> frozenset[st
             return frozenset().union(*needed) if every else frozenset.intersection(*needed)
         case Not(part):
             return needed_fields(part, verdict=not verdict)
-        case Compare(field, track=track):
-            return frozenset({field, *(track.reads if track and len(track.reads) == 1 else ())})
+        case Compare(field, derived=derived):
+            return frozenset({field, *(derived.reads if derived and len(derived.reads) == 1 else ())})
         case _:
             return frozenset()
 
@@ -286,18 +286,18 @@ def events_of(condition: Condition) -> tuple[str, ...]:
     return tuple(dict.fromkeys(event for leaf in happens for event in leaf.events))
 
 
-def tracks_of(condition: Condition) -> dict[str, Track]:
+def derived_values_of(condition: Condition) -> dict[str, DerivedValue]:
     """The tracks that the condition needs, by the names of their values."""
-    tracks = (leaf.track for leaf in leaves(condition) if isinstance(leaf, Compare | Happens) and leaf.track)
-    return {track.field.name: track for track in tracks}
+    parts = (leaf for leaf in leaves(condition) if isinstance(leaf, Compare | Happens))
+    return {leaf.derived.field.name: leaf.derived for leaf in parts if leaf.derived}
 
 
 def repeat_conditions_of(condition: Condition) -> dict[str, tuple[str, ...]]:
     """For each event that must repeat, the tracks of which one must say so; an event that counts at once has none."""
     happens = [leaf for leaf in leaves(condition) if isinstance(leaf, Happens)]
-    at_once = {event for leaf in happens if not leaf.track for event in leaf.events}
+    at_once = {event for leaf in happens if not leaf.derived for event in leaf.events}
     return {
-        event: tuple(leaf.track.field.name for leaf in happens if leaf.track and event in leaf.events)
+        event: tuple(leaf.derived.field.name for leaf in happens if leaf.derived and event in leaf.events)
         for event in events_of(condition)
         if event not in at_once
     }

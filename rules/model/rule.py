@@ -11,14 +11,14 @@ from functools import cached_property
 from rules.model.calendar import Calendar
 from rules.model.condition import (
     Condition,
+    DerivedValue,
     NoData,
-    Track,
     Value,
     as_json,
+    derived_values_of,
     events_of,
     fields_of,
     repeat_conditions_of,
-    tracks_of,
 )
 from rules.model.duration import spell
 from rules.model.template import placeholders
@@ -163,14 +163,15 @@ class Rule:
         return frozenset(fields_of(self.when) + (fields_of(self.until) if self.until else ()))
 
     @cached_property
-    def tracks(self) -> Mapping[str, Track]:
+    def derived_values(self) -> Mapping[str, DerivedValue]:
         """What the conditions need that is made of many samples, by the names of the values."""
-        return tracks_of(self.when) | (tracks_of(self.until) if self.until else {})
+        return derived_values_of(self.when) | (derived_values_of(self.until) if self.until else {})
 
     @cached_property
     def required_fields(self) -> frozenset[str]:
         """The fields of the kind that the conditions depend on, by themselves or by what is made of many samples."""
-        return self.compared_fields.difference(self.tracks).union(*(track.reads for track in self.tracks.values()))
+        sources = (derived.reads for derived in self.derived_values.values())
+        return self.compared_fields.difference(self.derived_values).union(*sources)
 
     @cached_property
     def placeholders(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from string import Formatter
 
 from devices.device import Device
 from devices.kind import Choice, DeviceKind, EventField, Flag, Personal
-from rules.model.condition import Condition, NoData, events_of, tracks_of
+from rules.model.condition import Condition, NoData, derived_values_of, events_of
 from rules.model.duration import in_chinese
 
 _OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
@@ -35,7 +35,7 @@ def placeholders(text: str) -> tuple[str, ...]:
 def data_fields(kind: DeviceKind, condition: Condition) -> dict[str, EventField]:
     """What the texts of a rule may quote: the kind's fields, its own tracks, its events' data, by placeholder."""
     found: dict[str, EventField] = {field.name: field for field in kind.fields}
-    found |= {name: track.field for name, track in tracks_of(condition).items()}
+    found |= {name: derived.field for name, derived in derived_values_of(condition).items()}
     for name in events_of(condition):
         event = kind.event(name)
         for item in event.data if event else ():

@@ -40,14 +40,14 @@ def day_of(device_id, per_hour, start=1_000.0, hours=range(-2, 34), delay=timede
 class Town:
     """An engine with one master meter and its households, and every value that the balance took."""
 
-    def __init__(self, track, households=HOUSEHOLDS, scope="community"):
-        self.track, self.submeters = track, SubMeters(scope, households)
+    def __init__(self, derived, households=HOUSEHOLDS, scope="community"):
+        self.derived, self.submeters = derived, SubMeters(scope, households)
         self.start()
 
     def start(self, memories=(), states=()):
         watched = Rule(
             name="loss", kind=WATER_METER.name, severity=Severity.WARNING, title="x", message="x", advice="x",
-            when=Compare(self.track.field.name, "above", 0.5, self.track), allowed_gap=2 * HOUR,
+            when=Compare(self.derived.field.name, "above", 0.5, self.derived), allowed_gap=2 * HOUR,
         )  # fmt: skip
         self.engine = Engine(
             RulePack((watched,)),
@@ -70,8 +70,8 @@ class Town:
     @property
     def found(self):
         """The newest balance, as the master meter's state has it; None where there has been none."""
-        (tracks,) = (one.tracks for one in self.engine.drain_device_states() if one.device_id == MASTER)
-        return newest_values(tracks).get(self.track.field.name)
+        (derived,) = (one.derived for one in self.engine.drain_device_states() if one.device_id == MASTER)
+        return newest_values(derived).get(self.derived.field.name)
 
 
 def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):

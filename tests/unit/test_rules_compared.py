@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from devices.kind import Counter, Gauge, Interval
-from rules.derived.compared import Compared, ComparedWindows
-from rules.derived.window import Over
-from tests.unit.rules_fixtures.tracks import Following
+from rules.derived.compared import FieldComparison, WindowComparison
+from rules.derived.window import WindowAggregate
+from tests.unit.rules_fixtures.derived import Following
 
 SUPPLY = Gauge("supply_c", "℃", Interval(0, 120), "供水温度", "supply")
 RETURN = Gauge("return_c", "℃", Interval(0, 90), "回水温度", "return")
@@ -26,18 +26,18 @@ FORTH, BACK = (Counter(name, "m³", 100, name, name, per_hour=1) for name in ("f
     ],
 )
 def test_two_fields_of_one_sample_are_compared_and_unknown_where_one_is_missing(how, values, found):
-    assert Compared(SUPPLY, RETURN, how).observer()(None, 0, values) == (None, found)
+    assert FieldComparison(SUPPLY, RETURN, how).observer()(None, 0, values) == (None, found)
 
 
 def test_windows_are_compared_once_both_are_covered():
-    forth, back = (Over(field, "increase", 2 * HOUR, HOUR, 2 * HOUR) for field in (FORTH, BACK))
-    following = Following(ComparedWindows(forth, back, "ratio"))
+    forth, back = (WindowAggregate(field, "increase", 2 * HOUR, HOUR, 2 * HOUR) for field in (FORTH, BACK))
+    following = Following(WindowComparison(forth, back, "ratio"))
     found = [following.show(60 * hour, {"forth": 10 + hour / 2, "back": 10 + hour / 4}) for hour in range(4)]
     assert found == [None, None, 2, 2]
     assert following.show(240, {"forth": 12, "back": 10.75}) == 4
 
 
 def test_a_comparison_is_described_like_a_field():
-    difference, ratio = Compared(SUPPLY, RETURN, "difference").field, Compared(FORTH, BACK, "ratio").field
+    difference, ratio = FieldComparison(SUPPLY, RETURN, "difference").field, FieldComparison(FORTH, BACK, "ratio").field
     assert (difference.name, difference.unit, difference.possible) == ("supply_c_minus_return_c", "℃", (-90, 120))
     assert (ratio.name, ratio.unit, ratio.possible) == ("forth_per_back", "1", (0, 1e9))

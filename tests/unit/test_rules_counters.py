@@ -10,7 +10,7 @@ from devices.kind import Counter, Gauge, Interval
 from rules.derived.counter import Count, counting
 from rules.derived.rate import Rate
 from rules.model.duration import microseconds
-from tests.unit.rules_fixtures.tracks import Following
+from tests.unit.rules_fixtures.derived import Following
 
 WATER = Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=10)
 POWER = Gauge("power_w", "W", Interval(-100, 100_000), "功率", "power")

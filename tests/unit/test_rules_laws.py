@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from devices.kind import Flag, Gauge, Interval
 from rules.derived.rate import Rate
-from rules.derived.repeats import Repeated, Rises
+from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged
-from rules.derived.window import Over
+from rules.derived.window import WindowAggregate
 from rules.model.calendar import Calendar
 from rules.model.condition import Any, Compare, Happens
 from rules.model.rule import OnClose, Phase, Unknown
@@ -48,7 +48,7 @@ field_rules = st.builds(
 event_rules = st.one_of(
     st.builds(rule, when=st.just(LOST), until=st.sampled_from([RESTORED, LOW_AGAIN, Any((RESTORED, LOW_AGAIN))]),
               on_delay=delays, off_delay=delays, latch=st.booleans()),
-    st.builds(rule, when=st.just(Happens(LOST.events, Repeated(LOST.events, 2, minutes(5)))), until=st.none(),
+    st.builds(rule, when=st.just(Happens(LOST.events, RepeatedEvents(LOST.events, 2, minutes(5)))), until=st.none(),
               on_delay=st.just(minutes(0)), off_delay=delays, latch=st.booleans()),
     st.builds(rule, when=st.just(COVER), until=st.none(), on_delay=st.just(minutes(0)), off_delay=delays,
               latch=st.booleans()),
@@ -58,24 +58,24 @@ event_rules = st.one_of(
               on_delay=delays, off_delay=delays, latch=st.booleans()),
 )  # fmt: skip
 VOLTAGE = Gauge("voltage_v", "V", Interval(0, 500), "电压", "voltage")
-tracks = st.sampled_from([
-    Over(VOLTAGE, "minimum", minutes(5), minutes(1), minutes(2)),
-    Over(VOLTAGE, "mean", minutes(12), minutes(1), minutes(7)),
-    Over(VOLTAGE, "count", minutes(10), minutes(1), minutes(2)),
+derived_values = st.sampled_from([
+    WindowAggregate(VOLTAGE, "minimum", minutes(5), minutes(1), minutes(2)),
+    WindowAggregate(VOLTAGE, "mean", minutes(12), minutes(1), minutes(7)),
+    WindowAggregate(VOLTAGE, "count", minutes(10), minutes(1), minutes(2)),
     Rate(VOLTAGE, minutes(1), minutes(1), minutes(2)),
     Unchanged(VOLTAGE, minutes(3), minutes(1), minutes(2)),
-    Rises(HIGH, 2, minutes(10)),
+    RepeatedCondition(HIGH, 2, minutes(10)),
 ])  # fmt: skip
 limits = st.tuples(st.sampled_from(["above", "below"]), st.sampled_from([0.0, 4.0, 5.0, 235.0, 242.0]))
 
 
-def limit_of(track, limit):
-    return ("equals", True) if isinstance(track.field, Flag) else limit
+def limit_of(derived, limit):
+    return ("equals", True) if isinstance(derived.field, Flag) else limit
 
 
 track_rules = st.builds(
-    lambda track, limit, **rest: rule(when=Compare(track.field.name, *limit_of(track, limit), track), **rest),
-    tracks,
+    lambda derived, limit, **rest: rule(when=Compare(derived.field.name, *limit_of(derived, limit), derived), **rest),
+    derived_values,
     limits,
     until=measured_ends,
     on_delay=delays,
@@ -252,12 +252,12 @@ def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, s
     assert by_device[0] == by_device[1] == by_device[2]
 
 
-@given(tracks.filter(lambda track: getattr(track, "how", "") in {"minimum", "mean"}), courses(readings))
-def test_a_gap_never_satisfies_a_window(track, samples):
-    for told in run(rule(when=Compare(track.field.name, "above", 0.0, track), on_delay=minutes(0)), samples):
+@given(derived_values.filter(lambda derived: getattr(derived, "how", "") in {"minimum", "mean"}), courses(readings))
+def test_a_gap_never_satisfies_a_window(derived, samples):
+    for told in run(rule(when=Compare(derived.field.name, "above", 0.0, derived), on_delay=minutes(0)), samples):
         if told.to_phase is Phase.ACTIVE and told.from_phase is Phase.NORMAL:
             seen = [s.ts for s in samples if s.values and s.ts <= told.at]
-            covered = [ts for ts in seen if ts >= told.at - track.length]
-            outside = [ts for ts in seen if ts <= told.at - track.length]
+            covered = [ts for ts in seen if ts >= told.at - derived.length]
+            outside = [ts for ts in seen if ts <= told.at - derived.length]
             assert outside
-            assert all(later - earlier <= track.gap for earlier, later in pairwise([outside[-1], *covered]))
+            assert all(later - earlier <= derived.gap for earlier, later in pairwise([outside[-1], *covered]))

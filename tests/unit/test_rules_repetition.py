@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Choice, Counter
-from rules.derived.repeats import EVENT, Repeated, Rises
+from rules.derived.repeats import EVENT, RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged
 from rules.model.condition import Any, Compare, Happens
 from rules.model.duration import microseconds
@@ -20,9 +20,9 @@ MINUTE = microseconds(minutes(1))
 SAG = Compare("voltage_v", "below", 198.0)
 
 
-def told(track, *course):
+def told(derived, *course):
     """What the track says after each (minute, values), stored and restored in between."""
-    observe, state, found = track.observer(), None, []
+    observe, state, found = derived.observer(), None, []
     for minute, values in course:
         state, value = observe(state, minute * MINUTE, values)
         state = decode(encode(state))
@@ -73,12 +73,12 @@ def test_what_has_stayed_was_the_same_at_every_reading_of_the_time_and_no_readin
 
 
 def test_a_stuck_register_is_told_by_its_name():
-    track = Unchanged(ENERGY, timedelta(days=3), minutes(15), minutes(30))
-    assert (track.field.name, track.field.zh) == ("energy_kwh_stays_3d", "电能 3 天没有变化")
+    derived = Unchanged(ENERGY, timedelta(days=3), minutes(15), minutes(30))
+    assert (derived.field.name, derived.field.zh) == ("energy_kwh_stays_3d", "电能 3 天没有变化")
 
 
 def rises(times=3, within=10):
-    return Rises(SAG, times, minutes(within))
+    return RepeatedCondition(SAG, times, minutes(within))
 
 
 def sags(*readings):
@@ -100,9 +100,9 @@ def test_repetition_is_over_when_it_has_been_too_long_ago():
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["a", "b", "c"])), max_size=20))
 def test_events_repeat_by_distinct_times_whatever_their_order_and_however_often_they_come(course):
-    track = Repeated(("a", "b"), 3, minutes(10))
+    derived = RepeatedEvents(("a", "b"), 3, minutes(10))
     shown = [(minute, {EVENT: name}) for minute, name in course]
-    found = told(track, *shown, *shown)
+    found = told(derived, *shown, *shown)
     for count in range(1, len(shown) + 1):
         instants = sorted({minute for minute, name in course[:count] if name in {"a", "b"}})
         enough = len(instants) >= 3 and instants[-1] - instants[-3] <= 10
@@ -110,7 +110,7 @@ def test_events_repeat_by_distinct_times_whatever_their_order_and_however_often_
 
 
 def often(**changed):
-    lost = Happens(LOST.events, Repeated(LOST.events, 3, minutes(10)))
+    lost = Happens(LOST.events, RepeatedEvents(LOST.events, 3, minutes(10)))
     return event_rule(**({"when": lost, "off_delay": minutes(30)} | changed))
 
 
@@ -150,8 +150,8 @@ def test_repetition_is_counted_across_a_restart():
 
 
 def test_a_voltage_that_sags_again_and_again_raises_one_alert_and_ends_by_itself():
-    track = rises(3, 20)
-    world = World(rule(when=Compare(track.field.name, "equals", True, track), until=None, on_delay=minutes(0)))
+    derived = rises(3, 20)
+    world = World(rule(when=Compare(derived.field.name, "equals", True, derived), until=None, on_delay=minutes(0)))
     world.evaluate(*(volts(minute, 190 if minute % 4 == 1 else 230) for minute in range(12)))
     assert path(world.transitions) == "normal active"
     world.evaluate(*(volts(minute, 230) for minute in range(12, 40)))

@@ -5,7 +5,7 @@ import pytest
 from app.rule_files import rules_folder
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.analysis.instance_status import standing
-from rules.derived.window import Over
+from rules.derived.window import WindowAggregate
 from rules.engine.device_state import DeviceState
 from rules.language.loader import load_rules
 from rules.model.condition import Compare
@@ -43,7 +43,7 @@ def test_a_field_that_never_came_is_the_reason_why_nothing_can_be_said():
 
 
 def test_a_window_is_told_by_its_newest_value_or_as_not_covered_yet():
-    least = Over(ELECTRICITY_METER.field("voltage_v"), "minimum", minutes(5), minutes(1), minutes(2))
+    least = WindowAggregate(ELECTRICITY_METER.field("voltage_v"), "minimum", minutes(5), minutes(1), minutes(2))
     window = rule(when=Compare(least.field.name, "above", 242.0, least))
     short = words(after(window, volts(0, 245)), 1)
     assert "连续的数据还不够" in short

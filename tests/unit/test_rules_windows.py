@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.kind import Counter, Gauge, Interval
-from rules.derived.window import AGGREGATES, SLOTS, Over
-from tests.unit.rules_fixtures.tracks import Following
+from rules.derived.window import AGGREGATES, SLOTS, WindowAggregate
+from tests.unit.rules_fixtures.derived import Following
 
 FLOW = Gauge("flow_m3_h", "m³/h", Interval(-10, 10), "瞬时流量", "flow")
 VOLUME = Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=1_000)
@@ -29,7 +29,7 @@ ORACLE = {
 
 
 def over(how, length=DAY, gap=2 * HOUR):
-    return Over(VOLUME if how == "increase" else FLOW, how, length, HOUR, gap)
+    return WindowAggregate(VOLUME if how == "increase" else FLOW, how, length, HOUR, gap)
 
 
 def values_of(window, course, restart=()):
@@ -126,7 +126,7 @@ def test_what_a_counter_shows_is_not_in_its_increase_unless_it_was_consumed():
         (over("count", gap=3 * HOUR), "flow_m3_h_count_1d_gap_3h", "1", (0, 1e12)),
         (over("sum"), "flow_m3_h_sum_1d", "m³/h", (-1e12, 1e12)),
         (over("increase"), "volume_m3_increase_1d", "m³", (0, 24_000)),
-        (Over(VOLUME, "count", DAY, HOUR, 2 * HOUR), "volume_m3_count_1d", "1", (0, 1e12)),
+        (WindowAggregate(VOLUME, "count", DAY, HOUR, 2 * HOUR), "volume_m3_count_1d", "1", (0, 1e12)),
     ],
 )
 def test_a_window_is_described_like_a_field(window, name, unit, possible):

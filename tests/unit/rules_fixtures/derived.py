@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rules.derived.pipeline import derive, from_store, in_use, packed_names, to_store
+from rules.derived.pipeline import derive, from_store, observers_of, pack_names, to_store
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -10,23 +10,23 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 class Following:
     """A track, all that it needs, and their states."""
 
-    def __init__(self, track):
-        self.name = track.field.name
-        self.tracks = in_use([track])
+    def __init__(self, derived):
+        self.name = derived.field.name
+        self.observers = observers_of([derived])
         self.states = b""
 
     def show(self, minute, values):
         """The value after the sample of that minute; None where it is not known."""
-        self.states, seen = derive(self.tracks, self.states, EPOCH + timedelta(minutes=minute), values)
+        self.states, seen = derive(self.observers, self.states, EPOCH + timedelta(minutes=minute), values)
         return seen.get(self.name)
 
     def restart(self):
         """Goes on from what was stored."""
-        names = packed_names(self.tracks)
+        names = pack_names(self.observers)
         stored = to_store(names, self.states)
-        self.states = from_store(self.tracks, names, stored)
+        self.states = from_store(self.observers, names, stored)
         # Rules with the same tracks in another order find each by its name.
-        others = self.tracks[::-1]
-        other_names = packed_names(others)
+        others = self.observers[::-1]
+        other_names = pack_names(others)
         there = to_store(other_names, from_store(others, other_names, stored))
-        assert from_store(self.tracks, names, there) == self.states
+        assert from_store(self.observers, names, there) == self.states
