@@ -1,13 +1,19 @@
-"""Made-up communities in the registry, by the same road as an import."""
+"""Simulated communities: their registration by the same road as an import, and the pace of their history."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from datetime import UTC, datetime
 
 from acceptance.plan_items import PLAN_ITEM_IDS
 from imports.importer import import_rows
 from simulators.community_plan import CommunityPlan, Site, plan_community
-from store.database import Connection
+from store.admin.locks import partition_states
+from store.database import Connection, DatabaseUnavailableError, connect
 
 SEED = 2021
+_LOOK_EVERY_S = 0.2
+_LONGEST_WAIT_S = 30.0
 
 
 def register_communities(connection: Connection, sites: Iterable[Site], households: int) -> None:
@@ -19,3 +25,23 @@ def register_communities(connection: Connection, sites: Iterable[Site], househol
 def register(connection: Connection, plan: CommunityPlan) -> None:
     """Register a community with its households and devices."""
     import_rows(connection, [plan.community], plan.households, plan.devices, known_plan_items=PLAN_ITEM_IDS)
+
+
+def wait_for_ingest(database_url: str, stop: Callable[[], bool]) -> None:
+    """Wait until ingest has worked off every message that was published before the call.
+
+    Returns at once where no ingest runs, and after 30 s in any case: the broker keeps the rest.
+    """
+    published_at, give_up_s = datetime.now(UTC), time.monotonic() + _LONGEST_WAIT_S
+    while not stop() and time.monotonic() < give_up_s and not _is_worked_off(database_url, published_at):
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _is_worked_off(database_url: str, published_at: datetime) -> bool:
+    try:
+        with closing(connect(database_url, application_name="anju simulate")) as connection:
+            reports = [state.report for state in partition_states(connection) if state.owned]
+    except DatabaseUnavailableError:
+        return False
+    caught_up = [report.present_at if report else None for report in reports]
+    return all(at is not None and at > published_at for at in caught_up)

@@ -9,6 +9,8 @@ from simulators.fleet import Fleet
 from simulators.message import Message
 
 _LONGEST_NAP_S = 0.5
+_BURST = timedelta(seconds=5)
+_FRESH = timedelta(seconds=10)
 
 
 class Outlet(Protocol):
@@ -29,11 +31,14 @@ def run(
     now: Callable[[], datetime],
     sleep: Callable[[float], None],
     stop: Callable[[], bool],
+    wait_for_ingest: Callable[[], None] = lambda: None,
 ) -> int:
     """Send the connection states, then every message from `start` up to `until`.
 
     A message never leaves before its own instant, because a clock that runs ahead is a fault of its own; so a speed
     above 1 needs a `start` in the past, and ends in real time when it has caught up.
+
+    At speed 1 history is sent in bursts of 5 s, so that a whole day of it does not make ingest lag behind live devices.
 
     Args:
         fleet: whose messages.
@@ -45,6 +50,7 @@ def run(
         now: reads the clock.
         sleep: waits for seconds.
         stop: whether to end early; asked before every message.
+        wait_for_ingest: waits until ingest has worked off a burst of history.
 
     Returns:
         How many messages were sent.
@@ -58,7 +64,7 @@ def run(
         raise ValueError("start and until need an offset from UTC, such as +08:00")
     begun = now()
     end = begun if until is None and not speed else until
-    sent = 0
+    sent, burst_ends = 0, begun + _BURST
     for message in chain(fleet.statuses(start), fleet.messages(start, end)):
         if speed:
             lag = timedelta(0) if speed == 1 else (message.at - start) / speed
@@ -66,6 +72,9 @@ def run(
         if not _sent(outlet, message, stop):
             break
         sent += 1
+        if speed == 1 and message.at + _FRESH < now() > burst_ends:
+            wait_for_ingest()
+            burst_ends = now() + _BURST
     return sent
 
 

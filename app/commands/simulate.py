@@ -12,7 +12,7 @@ from app.commands.scenario import list_scenarios, play_scenario
 from app.commands.serve import stop_on_signals
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
-from app.simulation import SEED, register, register_communities
+from app.simulation import SEED, register, register_communities, wait_for_ingest
 from devices.device import Device
 from rules.model.duration import parse_duration
 from simulators import replay as recordings
@@ -169,6 +169,7 @@ def _send(
                 now=lambda: datetime.now(UTC),
                 sleep=time.sleep,
                 stop=stop.is_set,
+                wait_for_ingest=lambda: wait_for_ingest(settings.need("database_url"), stop.is_set),
             )
     except (FaultError, ValueError) as error:
         raise fail(str(error), Exit.USAGE) from None

@@ -63,6 +63,12 @@ def test_five_kinds_of_alert_are_raised_and_printed_in_the_first_two_minutes(dem
 
 
 @pytest.mark.slow
+def test_the_history_of_the_demo_never_makes_ingest_lag(demo):
+    eventually(lambda: len({alert["rule"] for alert in alerts_since_ready(demo)}) >= 5, timeout_s=150)
+    assert "数据接入滞后" not in {alert["title"] for alert in demo.alerts()}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_a_killed_part_is_back_within_five_seconds_and_no_alert_is_lost(demo, part):
     alerts = {alert["id"] for alert in eventually(lambda: alerts_since_ready(demo), timeout_s=120)}

@@ -15,10 +15,12 @@ NOW = datetime(2026, 1, 10, 4, 0, tzinfo=UTC)
 class Clock:
     """A clock that passes only while somebody sleeps, and a record of what was sent when."""
 
-    def __init__(self):
+    def __init__(self, *, publish_s=0.0):
         self.time = NOW
         self.sent = []
         self.full = 0
+        self.publish_time = timedelta(seconds=publish_s)
+        self.waits = []
 
     def now(self):
         return self.time
@@ -33,10 +35,25 @@ class Clock:
             self.time += timedelta(seconds=timeout_s)
             return False
         self.sent.append((self.time, topic, payload))
+        self.time += self.publish_time
         return True
 
+    def wait_for_ingest(self):
+        self.time += timedelta(seconds=1)
+        self.waits.append(self.time)
+
     def run(self, start, until, speed, stop=lambda: False):
-        return run(FLEET, self, start=start, until=until, speed=speed, now=self.now, sleep=self.sleep, stop=stop)
+        return run(
+            FLEET,
+            self,
+            start=start,
+            until=until,
+            speed=speed,
+            now=self.now,
+            sleep=self.sleep,
+            stop=stop,
+            wait_for_ingest=self.wait_for_ingest,
+        )
 
 
 def expected(start, until):
@@ -72,6 +89,24 @@ def test_without_a_pace_all_goes_at_once_up_to_now(speed):
 def test_without_a_pace_the_future_is_sent_too_when_it_is_asked_for():
     clock, until = Clock(), NOW + timedelta(hours=1)
     assert clock.run(NOW, until, None) == len(expected(NOW, until))
+
+
+def test_history_waits_for_ingest_after_each_five_seconds_and_live_messages_never_do():
+    clock, start, until = Clock(publish_s=0.5), NOW - timedelta(hours=1), NOW + timedelta(minutes=10)
+    messages = expected(start, until)
+    assert clock.run(start, until, 1) == len(messages)
+    assert [(topic, payload) for _, topic, payload in clock.sent] == [(m.topic, m.payload) for m in messages]
+    bursts = [after - before for before, after in zip([NOW, *clock.waits], clock.waits, strict=False)]
+    assert len(bursts) > 3
+    assert all(timedelta(seconds=5) < burst < timedelta(seconds=7) for burst in bursts)
+    history_s = 0.5 * sum(message.at < NOW for message in messages)
+    assert clock.waits[-1] < NOW + timedelta(seconds=1.5 * history_s)
+
+
+def test_without_a_pace_nothing_waits_for_ingest():
+    clock = Clock(publish_s=0.5)
+    clock.run(NOW - timedelta(hours=1), None, 0)
+    assert clock.waits == []
 
 
 def test_a_live_run_without_an_end_stops_when_it_is_told_to():
