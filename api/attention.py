@@ -9,15 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
+from api import messages_zh
 from api.access import ACTOR
 from api.alert_models import AlertDetail
 from api.alerts import ALERT_NOT_FOUND, AlertId, read_detail
 from api.changes import Idempotent, IdempotentRequest, Name, Reason, Signed
 from api.parameters import Instant, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
-from rules.analysis.explain import clock
 from rules.model.attention import Action, Attention, AttentionError, attend
-from rules.model.labels_zh import ACT
 from store.admin.audit import Change, record_change
 from store.alerts.alerts import AlertRow, claim_alert
 from store.alerts.attention import AttentionChange, order_close, record_attention
@@ -29,7 +28,7 @@ router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 _ASSIGNED = {Attention.ASSIGNED, Attention.IN_PROGRESS}
 _ANSWERS = problem_responses(
     UnknownProblem(ALERT_NOT_FOUND),
-    RefusedProblem("报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王师傅 于7月1日 12:05:03“解决”。"),
+    RefusedProblem(messages_zh.REFUSED_ACTION_EXAMPLE),
 )
 
 
@@ -130,12 +129,12 @@ def shelve(request: Idempotent, alert_id: AlertId, note: Shelving) -> AlertDetai
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
         if not locked.now < note.until <= locked.now + LONGEST_SHELVING:
-            raise InvalidProblem((["body", "until"], "搁置的截止时间须在现在之后、24 小时之内", "shelving_too_long"))
+            raise InvalidProblem((["body", "until"], messages_zh.SHELVING_OUT_OF_RANGE, "shelving_too_long"))
         if locked.row.process == "ended":
-            raise RefusedProblem("报警已结束，无需搁置。")
+            raise RefusedProblem(messages_zh.ENDED_ALERT_NOT_SHELVED)
         shelving = _active_shelving(locked)
         if shelving and shelving.until:
-            raise RefusedProblem(f"报警已由 {shelving.actor} 搁置到{clock(shelving.until)}；要改时间，请先取消搁置。")
+            raise RefusedProblem(messages_zh.already_shelved(shelving.actor, shelving.until))
         suppress(
             locked.connection, [alert_id], CauseName.SHELVED, since=locked.now, until=note.until, detail=note.reason,
             actor=note.actor,
@@ -155,7 +154,7 @@ def unshelve(request: Idempotent, alert_id: AlertId, note: Note | None = None) -
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
         shelving = _active_shelving(locked)
         if shelving is None:
-            raise RefusedProblem("报警没有被搁置，或者搁置已经到期。")
+            raise RefusedProblem(messages_zh.NOT_SHELVED)
         release(locked.connection, [alert_id], CauseName.SHELVED, at=locked.now, actor=details.actor)
         _record_unchanged(locked, "unshelve", details.actor, details.comment)
         before = {"until": shelving.until and shelving.until.isoformat(), "reason": shelving.detail}
@@ -191,11 +190,9 @@ def _assignee(locked: _LockedAlert, note: Assignment) -> str:
     """The new assignee; whoever has the alert already loses it only to somebody who knows of them."""
     current = locked.row.assignee if locked.row.attention in _ASSIGNED else None
     if current == note.assignee:
-        raise RefusedProblem(f"报警已经派给{current}。{_last_action(locked)}")
-    if current not in {None, note.instead_of}:
-        raise RefusedProblem(
-            f"报警已派给{current}，没有改派给{note.assignee}；如确要改派，请刷新后再操作。{_last_action(locked)}"
-        )
+        raise RefusedProblem(messages_zh.already_assigned(note.assignee, _last_action(locked)))
+    if current is not None and current != note.instead_of:
+        raise RefusedProblem(messages_zh.assigned_to_another(current, note.assignee, _last_action(locked)))
     return note.assignee
 
 
@@ -203,7 +200,7 @@ def _last_action(locked: _LockedAlert) -> str:
     """Who did what last, for somebody who comes too late; empty where nobody did anything."""
     steps = reversed(list_transitions(locked.connection, locked.row.id))
     last = next((step for step in steps if step.axis == "attention"), None)
-    return f"最近一次操作：{last.actor} 于{clock(last.at)}“{ACT.get(last.reason, last.reason)}”。" if last else ""
+    return messages_zh.last_action(last.actor, last.reason, last.at) if last else ""
 
 
 def _record_unchanged(

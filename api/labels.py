@@ -1,35 +1,30 @@
-"""The Chinese words for what the API tells besides alerts: notices, connections, kinds, events, values."""
-
-from collections.abc import Mapping
+"""Chinese labels of kinds, events and values, looked up in the catalogue of device kinds."""
 
 from devices.kind import Choice, Flag
 from devices.kind import Field as KindField
+from rules.model.labels_zh import CONNECTION_EVENT, FLAG
 from rules.model.virtual_kinds import RULE_KINDS
-
-NOTICE_KIND: Mapping[str, str] = {"raised": "报警", "escalated": "升级", "fallback": "转通知", "resolved": "恢复"}
-NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已送达", "dead": "发送失败", "dropped": "不再需要"}
-CONNECTION: Mapping[str, str] = {"online": "在线", "offline": "离线", "unknown": "未知"}
 
 
 def kind_label(kind: str) -> str:
-    """The Chinese name of a kind; its own name where this version does not know it."""
+    """Return the Chinese name of a kind, or its own name where this version does not know it."""
     known = RULE_KINDS.get(kind)
     return known.zh if known else kind
 
 
 def event_label(kind: str, event: str) -> str:
-    """The Chinese name of an event of a kind; every device also comes online and goes offline."""
+    """Return the Chinese name of an event; the connection events belong to every kind."""
     known = RULE_KINDS.get(kind)
     named = known.event(event) if known else None
-    return named.zh if named else {"online": "上线", "offline": "离线"}.get(event, event)
+    return named.zh if named else CONNECTION_EVENT.get(event, event)
 
 
 def value_label(field: KindField, value: float | bool | str) -> str | None:
-    """The Chinese words for a value that is not a number, or None."""
+    """Return the Chinese label of a state, or None for a number or a text."""
     match field:
         case Choice(choices=choices):
             return choices.get(str(value))
         case Flag():
-            return "是" if value else "否"
+            return FLAG[bool(value)]
         case _:
             return None

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.labels import CONNECTION, event_label, kind_label, value_label
+from api.labels import event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge
 from devices.kind import Field as KindField
+from rules.model.labels_zh import CONNECTION
 from rules.model.rule import Severity
 from store.registry.communities import CommunityRow, DeviceCount
 from store.registry.devices import DeviceRow

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.alerts import ALERT_NOT_FOUND, AlertId
-from api.labels import NOTICE_KIND, NOTICE_STATE
 from api.paging import Page
 from api.parameters import Store
 from api.problems import UnknownProblem, problem_responses
+from rules.model.labels_zh import NOTICE_KIND, NOTICE_STATE
 from store.alerts.alerts import find_alert
 from store.notices.delivery import list_notices
 

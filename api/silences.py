@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from api import messages_zh
 from api.access import ACTOR
 from api.changes import Idempotent, Name, Reason, Signed
 from api.labels import kind_label
@@ -15,7 +16,7 @@ from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
-from rules.analysis.explain import clock
+from rules.model.labels_zh import MAINTENANCE_STATE
 from rules.model.virtual_kinds import RULE_KINDS
 from store.admin.audit import Change, record_change
 from store.alerts import maintenance
@@ -29,7 +30,6 @@ _cursor = Cursor("silences", tuple[datetime, UUID])
 
 SilenceId = Annotated[UUID, Path(description="The id of a silence.")]
 _SILENCE_NOT_FOUND = "There is no silence of that id; GET /api/v1/silences lists them."
-_STATE = {"scheduled": "未开始", "active": "进行中", "over": "已结束"}
 
 
 class Silence(ResponseModel):
@@ -60,7 +60,7 @@ class Silence(ResponseModel):
             {
                 **{name: getattr(row, name) for name in MaintenanceRow.__slots__},
                 "state": state,
-                "state_zh": _STATE[state],
+                "state_zh": MAINTENANCE_STATE[state],
                 "kind_zh": row.kind and kind_label(row.kind),
             }
         )
@@ -82,9 +82,9 @@ class Announcement(Signed):
     def _is_about_something(self) -> Self:
         parts = (self.community, self.building, self.kind, self.rule, self.device)
         if not any(parts):
-            raise PydanticCustomError("matches_all", "请至少指定小区、楼栋、设备类型、规则、设备中的一项")
+            raise PydanticCustomError("matches_all", messages_zh.MAINTENANCE_WITHOUT_SCOPE)
         if (self.building or self.device) and not self.community:
-            raise PydanticCustomError("no_community", "指定楼栋或设备时，请同时指定小区")
+            raise PydanticCustomError("no_community", messages_zh.MAINTENANCE_WITHOUT_COMMUNITY)
         return self
 
 
@@ -141,7 +141,9 @@ def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
 @router.post(
     "/{silence_id}/end",
     summary="End a silence early",
-    responses=problem_responses(UnknownProblem(_SILENCE_NOT_FOUND), RefusedProblem("维护窗口已经结束。")),
+    responses=problem_responses(
+        UnknownProblem(_SILENCE_NOT_FOUND), RefusedProblem(messages_zh.MAINTENANCE_OVER_EXAMPLE)
+    ),
 )
 def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None = None) -> Silence:
     """End a window before its time, or call one off that has not begun."""
@@ -153,8 +155,7 @@ def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None 
                 raise UnknownProblem(_SILENCE_NOT_FOUND)
             now = read_clock()
             if _silence_state(row, now) == "over":
-                by = f"，由 {row.ended_by} 提前结束" if row.ended_by else ""
-                raise RefusedProblem(f"维护窗口已于{clock(row.ended_at or row.ends_at)}结束{by}。")
+                raise RefusedProblem(messages_zh.maintenance_over(row.ended_at or row.ends_at, row.ended_by))
             maintenance.end_maintenance(connection, silence_id, at=now, actor=signature.actor)
             change = Change(
                 at=now, actor=ACTOR, person=signature.by, action="end", subject="silence", subject_id=str(silence_id),
@@ -168,20 +169,22 @@ def _new_silence(connection: Connection, silence_id: UUID, window: Announcement,
     """Check an announcement against the clock and the registry."""
     starts_at = window.starts_at or now
     if window.ends_at <= max(starts_at, now):
-        raise InvalidProblem((["body", "ends_at"], "结束时间须在开始时间之后，且尚未过去", "silence_over"))
+        raise InvalidProblem((["body", "ends_at"], messages_zh.MAINTENANCE_END_PAST, "silence_over"))
     if window.ends_at - starts_at > LONGEST_MAINTENANCE:
-        raise InvalidProblem((["body", "ends_at"], "维护窗口最长 90 天", "silence_too_long"))
+        raise InvalidProblem((["body", "ends_at"], messages_zh.MAINTENANCE_TOO_LONG, "silence_too_long"))
     if window.kind and window.kind not in RULE_KINDS:
-        raise InvalidProblem((["body", "kind"], f"没有设备类型“{window.kind}”", "unknown_kind"))
+        raise InvalidProblem((["body", "kind"], messages_zh.unknown_kind(window.kind), "unknown_kind"))
     if window.community and find_community(connection, window.community) is None:
-        raise InvalidProblem((["body", "community"], f"没有小区“{window.community}”", "unknown_community"))
+        raise InvalidProblem(
+            (["body", "community"], messages_zh.unknown_community(window.community), "unknown_community")
+        )
     if window.community and window.building and not has_building(connection, window.community, window.building):
-        raise InvalidProblem((["body", "building"], f"小区里没有楼栋“{window.building}”", "unknown_building"))
+        raise InvalidProblem((["body", "building"], messages_zh.unknown_building(window.building), "unknown_building"))
     device = None
     if window.device and window.community:
         device = find_device(connection, window.community, window.device)
         if device is None:
-            raise InvalidProblem((["body", "device"], f"小区里没有设备“{window.device}”", "unknown_device"))
+            raise InvalidProblem((["body", "device"], messages_zh.unknown_device(window.device), "unknown_device"))
     return NewMaintenance(
         id=silence_id, community=window.community, building=window.building, kind=window.kind, rule=window.rule,
         device_id=device.id if device else None, starts_at=starts_at, ends_at=window.ends_at, reason=window.reason,

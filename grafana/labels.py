@@ -1,4 +1,4 @@
-"""What the database stores in English, in the words that people read on a dashboard."""
+"""Chinese labels of stored values with their colours on a dashboard."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from rules.model import labels_zh
 
 
 class Label(NamedTuple):
-    """A Chinese word and the name of a Grafana colour."""
+    """Chinese word with the name of a Grafana colour."""
 
     text: str
     colour: str
@@ -28,21 +28,7 @@ SUPPRESSION = _coloured(
     chattering="orange",
 )  # fmt: skip
 
-CONNECTION: dict[str, Label] = {"online": Label("在线", "green"), "offline": Label("离线", "red")}
+CONNECTION = _coloured(labels_zh.CONNECTION, online="green", offline="red")
+CONNECTION_EVENT = _coloured(labels_zh.CONNECTION_EVENT, online="green", offline="red")
 
 SIMULATED: dict[str, Label] = {"true": Label("模拟", "purple"), "false": Label("", "text")}
-
-REJECTION_REASON: dict[str, str] = {
-    "bad_topic": "主题错误",
-    "unknown_device": "未登记的设备",
-    "wrong_kind": "设备类型不符",
-    "bad_json": "JSON 错误",
-    "too_large": "消息过大",
-    "missing_timestamp": "缺少时间",
-    "bad_timestamp": "时间无法识别",
-    "future_timestamp": "时间在未来",
-    "unknown_field": "未知字段",
-    "impossible_value": "数值不可能",
-    "unknown_event": "未知事件",
-    "rate_limited": "发送过多",
-}

@@ -8,7 +8,7 @@ from typing import Literal
 from devices.kind import Choice, Counter, DeviceKind, Flag, Gauge
 from grafana import queries
 from grafana.datasource import REFERENCE
-from grafana.labels import ATTENTION, CONNECTION, PROCESS, SEVERITY, SIMULATED, SUPPRESSION, Label
+from grafana.labels import ATTENTION, CONNECTION, CONNECTION_EVENT, PROCESS, SEVERITY, SIMULATED, SUPPRESSION, Label
 from grafana.sdk import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -36,10 +36,24 @@ from grafana.sdk import (
     VizLegendOptions,
     VizTooltipOptions,
 )
-from grafana.units import grafana_unit
+from rules.model.labels_zh import FLAG
 
-# Every device comes online and goes offline; no kind defines these events itself.
-_CONNECTION_EVENTS = {"online": Label("上线", "green"), "offline": Label("离线", "red")}
+_GRAFANA_UNITS = {
+    "1": "none",
+    "%": "percent",
+    "A": "amp",
+    "Hz": "hertz",
+    "V": "volt",
+    "W": "watt",
+    "dBm": "dBm",
+    "kW": "kwatt",
+    "kWh": "kwatth",
+    "kPa": "pressurekpa",
+    "kbit/s": "Kbits",
+    "m³": "m3",
+    "s": "s",
+    "℃": "celsius",
+}
 _STATE_COLOURS = ("green", "blue", "orange", "purple", "yellow", "semi-dark-blue", "light-green", "dark-purple", "red")
 
 
@@ -167,7 +181,7 @@ def state_panel(kind: DeviceKind, field: Flag | Choice) -> StateTimelinePanel:
 def events_panel(kind: DeviceKind) -> TablePanel:
     """The newest events of the chosen devices."""
     panel = _table("事件", queries.events(kind)).description("所选设备在所选时间内的事件（最多 200 条）。")
-    labels = _CONNECTION_EVENTS | {event.name: Label(event.zh, "text") for event in kind.events}
+    labels = CONNECTION_EVENT | {event.name: Label(event.zh, "text") for event in kind.events}
     return _with_widths(_with_labels(panel, {"事件": labels}), {"时间": 160, "收到时间": 160, "事件": 160})
 
 
@@ -224,6 +238,11 @@ def _bars(title: str, sql: str, period: timedelta) -> TimeSeriesPanel:
     )
 
 
+def grafana_unit(unit: str) -> str:
+    """The id of a unit in Grafana; a unit that Grafana does not know is written behind the number as it is."""
+    return _GRAFANA_UNITS.get(unit, f"suffix: {unit}")
+
+
 def _legend() -> VizLegendOptions:
     return (
         VizLegendOptions()
@@ -246,7 +265,7 @@ def _max_gap_ms(period: timedelta) -> int:
 def _state_labels(field: Flag | Choice) -> dict[str, Label]:
     """The labels of the numbers that `queries.state` gives."""
     if isinstance(field, Flag):
-        return {"0": Label("否", "text"), "1": Label("是", "blue")}
+        return {"0": Label(FLAG[False], "text"), "1": Label(FLAG[True], "blue")}
     return {
         str(position): Label(label, _STATE_COLOURS[(position - 1) % len(_STATE_COLOURS)])
         for position, label in enumerate(field.choices.values(), start=1)

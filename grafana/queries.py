@@ -12,7 +12,7 @@ from textwrap import dedent
 
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, EventField, Field, Flag, Gauge, Personal, Text
-from grafana.labels import REJECTION_REASON
+from rules.model.labels_zh import FLAG, REJECTION_REASON
 from rules.model.virtual_kinds import RULE_KINDS
 from store.telemetry.schema import table_name
 
@@ -305,7 +305,7 @@ def _event_field_text(item: EventField) -> str:
         case Choice():
             value = _translate(value, item.choices)
         case Flag():
-            value = _translate(value, {"true": "是", "false": "否"})
+            value = _translate(value, {"true": FLAG[True], "false": FLAG[False]})
         case Gauge() | Counter() if item.unit != "1":
             value = f"{value} || {_literal(f' {item.unit}')}"
         case Gauge() | Counter() | Text():

@@ -1,4 +1,4 @@
-"""The Chinese words for what an alert can be, by the value that the database holds: one place, whoever tells it."""
+"""Chinese labels of the values that the database stores: the one place for API, notices, dashboards and commands."""
 
 from collections.abc import Mapping
 
@@ -36,4 +36,24 @@ SUPPRESSION: Mapping[str, str] = {
     "caused_by_parent": "另一故障引起",
     "out_of_service": "停用",
     "chattering": "频繁抖动",
+}
+NOTICE_KIND: Mapping[str, str] = {"raised": "报警", "escalated": "升级", "fallback": "转通知", "resolved": "恢复"}
+NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已送达", "dead": "发送失败", "dropped": "不再需要"}
+MAINTENANCE_STATE: Mapping[str, str] = {"scheduled": "未开始", "active": "进行中", "over": "已结束"}
+CONNECTION: Mapping[str, str] = {"online": "在线", "offline": "离线", "unknown": "未知"}
+CONNECTION_EVENT: Mapping[str, str] = {"online": "上线", "offline": "离线"}
+FLAG: Mapping[bool, str] = {True: "是", False: "否"}
+REJECTION_REASON: Mapping[str, str] = {
+    "bad_topic": "主题错误",
+    "unknown_device": "未登记的设备",
+    "wrong_kind": "设备类型不符",
+    "bad_json": "JSON 错误",
+    "too_large": "消息过大",
+    "missing_timestamp": "缺少时间",
+    "bad_timestamp": "时间无法识别",
+    "future_timestamp": "时间在未来",
+    "unknown_field": "未知字段",
+    "impossible_value": "数值不可能",
+    "unknown_event": "未知事件",
+    "rate_limited": "发送过多",
 }

@@ -67,7 +67,7 @@ def test_every_state_has_its_chinese_word() -> None:
     assert set(labels_zh.PHASE) == set(Phase)
     assert set(labels_zh.ACT) >= set(Action)
     assert set(labels_zh.SUPPRESSION) == set(CauseName)
-    assert set(labels.CONNECTION) == set(get_args(Connection))
+    assert set(labels_zh.CONNECTION) == set(get_args(Connection))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

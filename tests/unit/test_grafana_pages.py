@@ -19,7 +19,8 @@ from grafana import labels
 from grafana.datasource import Datasource, GrafanaError
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER, export
 from grafana.pages import OVERVIEW_UID, Page, kind_uid, pages
-from grafana.units import grafana_unit
+from grafana.panels import grafana_unit
+from rules.model import labels_zh
 
 GRID_WIDTH = 24
 MIGRATIONS = Path(__file__).parents[2] / "store" / "migrations"
@@ -112,7 +113,7 @@ def test_no_empty_row_stands_on_a_page() -> None:
 
 
 def test_the_labels_cover_what_the_database_may_hold() -> None:
-    assert set(labels.REJECTION_REASON) == set(Reason)
+    assert set(labels_zh.REJECTION_REASON) == set(Reason)
     files = ("20261122000003_alerts.sql", "20261126000001_suppression.sql")
     schema = "".join((MIGRATIONS / file).read_text(encoding="utf-8") for file in files)
     for column, known in (
