@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.labels import event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
-from devices.kind import Choice, Counter, Flag, Gauge
+from devices.kind import Choice, Counter, Flag, Gauge, Value
 from devices.kind import Field as KindField
 from rules.model.labels_zh import CONNECTION
 from rules.model.rule import Severity
@@ -24,7 +24,6 @@ from store.telemetry.read import Aggregate, Point
 Connection = Literal["online", "offline", "unknown"]
 
 Simulated = Annotated[bool, Field(description="Made by a simulator; never evidence.")]
-Value = float | bool | str
 
 
 class ResponseModel(BaseModel):

@@ -9,6 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+Value = float | bool | str
+"""The value of a field: a number, a flag, or a choice by name."""
+
 
 class Interval(NamedTuple):
     """A closed interval, in the unit of its field."""

@@ -14,9 +14,9 @@ from pydantic_core import from_json
 
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
-from devices.kind import DeviceKind
+from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Fault, Reason, Value, event_data, telemetry_values
+from devices.schema import Fault, Reason, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
 from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 

@@ -9,10 +9,9 @@ from typing import NamedTuple
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from devices.catalogue import KINDS
-from devices.kind import Choice, Counter, Event, EventField, Flag, Gauge, Personal, Text
+from devices.kind import Choice, Counter, Event, EventField, Flag, Gauge, Personal, Text, Value
 from devices.privacy import Pseudonymiser, mask
 
-Value = float | bool | str
 _MAX_PERSONAL_LENGTH = 64
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 

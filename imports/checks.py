@@ -10,7 +10,7 @@ from devices.gateway import GATEWAY
 from imports.columns import quoted, suggestion
 from imports.rows import Problem, Table
 from store.database import Connection
-from store.registry.registry import Value
+from store.registry.registry import CellValue
 
 _PLACE = ("building", "unit", "room")
 
@@ -81,7 +81,7 @@ def check(
 
 
 def _duplicates(table: Table) -> Iterator[Problem]:
-    first: dict[tuple[Value, ...], int] = {}
+    first: dict[tuple[CellValue, ...], int] = {}
     for line, key in zip(table.lines, table.line_keys(), strict=True):
         if None not in key and first.setdefault(key, line) != line:
             written = " / ".join(map(str, key))
@@ -93,11 +93,11 @@ class _After:
     """The registry as it would be after the import, to hold each line of the devices against."""
 
     known: Known
-    households: AbstractSet[tuple[Value, ...]]
-    kinds: Mapping[tuple[Value, Value], Value]
+    households: AbstractSet[tuple[CellValue, ...]]
+    kinds: Mapping[tuple[CellValue, CellValue], CellValue]
     plan_items: tuple[str, ...]
 
-    def faults(self, row: Mapping[str, Value]) -> Iterator[Fault]:
+    def faults(self, row: Mapping[str, CellValue]) -> Iterator[Fault]:
         known = self.known.devices.get((str(row.get("community")), str(row.get("device"))))
         return chain(
             _kind_faults(row, known),
@@ -106,7 +106,7 @@ class _After:
             self._place_faults(row, known),
         )
 
-    def _gateway_faults(self, row: Mapping[str, Value]) -> Iterator[Fault]:
+    def _gateway_faults(self, row: Mapping[str, CellValue]) -> Iterator[Fault]:
         gateway = row.get("gateway")
         key = (row.get("community"), gateway)
         if gateway is None or key[0] is None:
@@ -121,13 +121,13 @@ class _After:
         elif gateway == row.get("device"):
             yield "gateway", "网关不能以自己为上级网关：此处应留空"
 
-    def _plan_item_faults(self, row: Mapping[str, Value]) -> Iterator[Fault]:
+    def _plan_item_faults(self, row: Mapping[str, CellValue]) -> Iterator[Fault]:
         item = row.get("plan_item")
         if item is not None and item not in self.plan_items:
             closest = suggestion(str(item), self.plan_items)
             yield "plan_item", f"没有改造内容 {quoted(str(item))}：应为改造内容编号，如 basic.metering.water{closest}"
 
-    def _place_faults(self, row: Mapping[str, Value], known: KnownDevice | None) -> Iterator[Fault]:
+    def _place_faults(self, row: Mapping[str, CellValue], known: KnownDevice | None) -> Iterator[Fault]:
         """A column that is absent leaves the stored place, so that the two together are what counts."""
         building, unit, room = (row.get(part, getattr(known, part, "")) for part in _PLACE)
         community = row.get("community")
@@ -141,7 +141,7 @@ class _After:
             yield "room", f"小区 {community} 没有登记住户 {written}：写法须与住户表完全一致，或先登记该住户"
 
 
-def _kind_faults(row: Mapping[str, Value], known: KnownDevice | None) -> Iterator[Fault]:
+def _kind_faults(row: Mapping[str, CellValue], known: KnownDevice | None) -> Iterator[Fault]:
     kind = row.get("kind")
     if known and kind is not None and kind != known.kind:
         yield "kind", f"该设备已登记为 {known.kind}，类型不能更改：换成另一类设备时请使用新的设备编号"

@@ -11,7 +11,7 @@ from unicodedata import category
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Service
 from devices.topic import IDENTIFIER
-from store.registry.registry import Value
+from store.registry.registry import CellValue
 
 STAGES = ("储备", "新开工", "在建", "竣工")
 
@@ -46,12 +46,12 @@ class Column:
     """
 
     name: str
-    parse: Callable[[str], Value]
+    parse: Callable[[str], CellValue]
     required: bool = False
-    empty: Value = None
+    empty: CellValue = None
     stored: str = ""
 
-    def value(self, cell: str) -> Value:
+    def value(self, cell: str) -> CellValue:
         """The value of a cell that has been stripped of blanks at both ends.
 
         Raises:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from imports.columns import CellError, Column, Form, quoted, suggestion, visible
 from store.database import StoreError
-from store.registry.registry import TableRows, Value
+from store.registry.registry import CellValue, TableRows
 
 _SHOWN_PROBLEMS = 200
 
@@ -55,15 +55,15 @@ class Table:
     form: Form
     columns: tuple[Column, ...]
     lines: Sequence[int]
-    values: Sequence[tuple[Value, ...]]
+    values: Sequence[tuple[CellValue, ...]]
 
-    def records(self) -> Iterator[tuple[int, dict[str, Value]]]:
+    def records(self) -> Iterator[tuple[int, dict[str, CellValue]]]:
         """Each line's number and its values by column name."""
         names = [column.name for column in self.columns]
         for line, values in zip(self.lines, self.values, strict=True):
             yield line, dict(zip(names, values, strict=True))
 
-    def line_keys(self) -> list[tuple[Value, ...]]:
+    def line_keys(self) -> list[tuple[CellValue, ...]]:
         """What tells each line apart from the others, in the order of the lines; None where that was a problem."""
         names = [column.name for column in self.columns]
         positions = [names.index(name) if name in names else None for name in self.form.key]
@@ -100,9 +100,9 @@ def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
     return Table(sheet.file, form, columns, sheet.lines, rows), problems
 
 
-def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[Value], list[tuple[int, str]]]:
+def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], list[tuple[int, str]]]:
     """The values of one column, and what is wrong where. Most columns repeat few texts: each is read only once."""
-    read: dict[str, Value] = {}
+    read: dict[str, CellValue] = {}
     faults: dict[str, str] = {}
     for cell in set(cells):
         try:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from devices.device import Device
+from devices.kind import Value
 from simulators.faults import Fault
 from simulators.seeded_random import Chance
 
-Value = float | bool | str
 Values = dict[str, Value]
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
+from devices.kind import Value
 from simulators.charging import Session, shares
-from simulators.device_model import Happening, Subject, Value, Values
+from simulators.device_model import Happening, Subject, Values
 from simulators.faults import Fault
 from simulators.load_profile import Course, superpose
 from simulators.local_time import HOUR_S, split, start_of

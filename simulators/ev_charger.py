@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from devices.kind import Value
 from simulators.charging import Session, duration_s, shares
-from simulators.device_model import Happening, Subject, Value, Values
+from simulators.device_model import Happening, Subject, Values
 from simulators.load_profile import Course, superpose
 from simulators.local_time import DAY_S, HOUR_S, split, start_of
 from simulators.register import DailySum, Ledger, Register, Stop, Supply, merged

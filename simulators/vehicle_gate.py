@@ -4,7 +4,8 @@ import random
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.device_model import Happening, Subject, Value, Values
+from devices.kind import Value
+from simulators.device_model import Happening, Subject, Values
 from simulators.faults import Fault
 from simulators.local_time import hour_of, is_weekend
 from simulators.register import DailySum, Ledger, Register, stops

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
-from devices.kind import Counter, DeviceKind, EventField, Flag, Gauge
+from devices.kind import Counter, DeviceKind, EventField, Flag, Gauge, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Fault, Value, event_data, telemetry_values
+from devices.schema import Fault, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
 from rules.analysis.backtest import Arrival
 from rules.language.yaml_document import nearest

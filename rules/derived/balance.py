@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from devices.kind import Counter, Gauge, Interval
+from devices.kind import Counter, Gauge, Interval, Value
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 HOUSEHOLDS = "households"

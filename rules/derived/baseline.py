@@ -13,9 +13,9 @@ from math import isnan, nan
 from statistics import median
 from struct import Struct
 
-from devices.kind import Gauge, Interval
+from devices.kind import Gauge, Interval, Value
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import microseconds
 
 BASELINE, DEVIATIONS = "baseline", "deviations"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from devices.kind import Counter, Gauge, Interval
+from devices.kind import Counter, Gauge, Interval, Value
 from rules.derived.window import WindowAggregate
-from rules.model.condition import DerivedValue, Observe, State, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import spell
 
 HOWS = ("difference", "ratio")

@@ -12,8 +12,8 @@ from datetime import timedelta
 from math import inf
 from typing import Any, NamedTuple
 
-from devices.kind import Counter, Gauge, Interval
-from rules.model.condition import DerivedValue, Observe, State, Value
+from devices.kind import Counter, Gauge, Interval, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import microseconds
 
 CONFIRMED_BY = 3

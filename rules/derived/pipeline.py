@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from msgspec.msgpack import Decoder, Encoder
 
+from devices.kind import Value
 from rules.derived.balance import Balance
-from rules.model.condition import DerivedValue, Observe, State, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import microseconds_since_1970
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters

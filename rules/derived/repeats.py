@@ -9,18 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from devices.kind import Flag
-from rules.model.condition import (
-    Condition,
-    DerivedValue,
-    Observe,
-    State,
-    Value,
-    Verdict,
-    as_json,
-    compile_test,
-    fields_of,
-)
+from devices.kind import Flag, Value
+from rules.model.condition import Condition, DerivedValue, Observe, State, Verdict, as_json, compile_test, fields_of
 from rules.model.duration import in_chinese, microseconds, spell
 
 EVENT = "event"  # under this name a track is shown the name of an event

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from devices.kind import Field, Flag
+from devices.kind import Field, Flag, Value
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 

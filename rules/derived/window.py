@@ -12,10 +12,10 @@ from math import inf, isnan, nan
 from struct import Struct
 from typing import Any, Literal, NamedTuple
 
-from devices.kind import Counter, Field, Gauge, Interval
+from devices.kind import Counter, Field, Gauge, Interval, Value
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State, Value
+from rules.model.condition import DerivedValue, Observe, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 SLOTS = 24

@@ -4,18 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from devices.kind import Value
 from rules.derived.pipeline import BalanceInputs, Observer, balances_of, observers_of, pack_names
-from rules.model.condition import (
-    Condition,
-    NoData,
-    Test,
-    Value,
-    Verdict,
-    compile_test,
-    fields_of,
-    needed_fields,
-    negate,
-)
+from rules.model.condition import Condition, NoData, Test, Verdict, compile_test, fields_of, needed_fields, negate
 from rules.model.rule import Rule, Scope
 from rules.model.virtual_kinds import RULE_KINDS
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import NamedTuple
 
+from devices.kind import Value
 from rules.derived.pipeline import States
-from rules.model.condition import Value
 
 NO_EVENTS: Mapping[str, datetime] = {}
 

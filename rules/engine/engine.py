@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from devices.device import Device, Service
+from devices.kind import Value
 from rules.derived.pipeline import compare_submeters, derive, from_store, to_store
 from rules.derived.repeats import EVENT
 from rules.engine.compiled import CompiledRules, compile_rules
@@ -35,7 +36,7 @@ from rules.engine.state_machine import (
 from rules.engine.timers import Clock, Timer, TimerQueue
 from rules.engine.transition import Transition, describe_sample, transition_of, transition_of_removed_rule
 from rules.engine.wheel import Wheel
-from rules.model.condition import Value, Verdict
+from rules.model.condition import Verdict
 from rules.model.device_group import DeviceGroups, LastArrival
 from rules.model.rule import Phase, Rule, RulePack
 from rules.model.sample import Sample

@@ -10,12 +10,13 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
+from devices.kind import Value
 from rules.engine.compiled import CompiledRule
 from rules.engine.device_state import LiveState, last_values
 from rules.engine.state_machine import Input, InstanceState, NewVerdict, Reason, Tick
 from rules.engine.transition import Transition
 from rules.model.calendar import Calendar
-from rules.model.condition import Value, Verdict
+from rules.model.condition import Verdict
 from rules.model.rule import Phase, Rule
 from rules.model.sample import Sample
 

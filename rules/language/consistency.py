@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, product
 
-from devices.kind import Choice, DeviceKind, Flag
+from devices.kind import Choice, DeviceKind, Flag, Value
 from rules.model.condition import (
     Compare,
     Condition,
-    Value,
     as_words,
     compile_test,
     derived_values_of,

@@ -10,11 +10,10 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
-from devices.kind import Choice, Counter, DeviceKind, EventField, Flag, Gauge, Personal
+from devices.kind import Choice, Counter, DeviceKind, EventField, Flag, Gauge, Personal, Value
 from rules.language.read_condition import read_event_name
 from rules.language.read_value import read_duration, read_number, read_span, read_value
 from rules.language.yaml_document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
-from rules.model.condition import Value
 from rules.model.duration import spell
 from rules.model.rule import ExampleStep, Phase
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from devices.kind import Choice, Counter, Field, Flag, Gauge
+from devices.kind import Choice, Counter, Field, Flag, Gauge, Value
 from rules.language.yaml_document import Item, Notes, describe, nearest, quoted
-from rules.model.condition import COMPARISONS, ComparableValue, Compare, Value
+from rules.model.condition import COMPARISONS, ComparableValue, Compare
 from rules.model.duration import parse_duration
 
 _QUANTITY = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)\s*(\S+)")

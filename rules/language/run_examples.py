@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from devices.device import Device
+from devices.kind import Value
 from rules.derived.pipeline import newest_values
 from rules.engine.engine import Engine
 from rules.language.yaml_document import Problem
-from rules.model.condition import Value, Verdict, compile_test, fields_of
+from rules.model.condition import Verdict, compile_test, fields_of
 from rules.model.duration import spell
 from rules.model.rule import ExampleStep, Phase, Rule, RulePack, Scope
 from rules.model.sample import Sample

@@ -13,10 +13,9 @@ from datetime import timedelta
 from typing import Any as Anything
 from typing import Protocol
 
-from devices.kind import Flag, Gauge
+from devices.kind import Flag, Gauge, Value
 from rules.model.duration import spell
 
-Value = float | bool | str
 Verdict = bool | None
 Test = Callable[[Mapping[str, Value]], Verdict]
 State = Anything

@@ -8,12 +8,12 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from devices.kind import Value
 from rules.model.calendar import Calendar
 from rules.model.condition import (
     Condition,
     DerivedValue,
     NoData,
-    Value,
     as_json,
     derived_values_of,
     events_of,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from rules.model.condition import Value
+from devices.kind import Value
 
 
 class Sample(NamedTuple):

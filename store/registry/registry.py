@@ -11,7 +11,7 @@ from psycopg import sql
 from devices.device import Device, Service
 from store.database import Connection
 
-Value = str | bool | int | float | date | None
+CellValue = str | bool | int | float | date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TableRows:
     """
 
     columns: tuple[str, ...] = ()
-    values: Sequence[tuple[Value, ...]] = ()
+    values: Sequence[tuple[CellValue, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
+from devices.kind import Value
 from store.database import Connection
 
-Value = float | bool | str
 _ROWS_AT_A_TIME = 10_000  # 400,000 rows at once would take as much memory as what is made of them
 
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from psycopg import sql
 
 from devices.catalogue import KIND_BY_NAME
+from devices.kind import Value
 from store.database import Connection
 from store.telemetry.schema import table_name
 
-Value = float | bool | str
 _ROWS_AT_A_TIME = 10_000
 
 

@@ -7,11 +7,9 @@ from enum import StrEnum
 
 from psycopg import sql
 
-from devices.kind import Choice, Counter, Field, Flag, Gauge
+from devices.kind import Choice, Counter, Field, Flag, Gauge, Value
 from store.database import Connection
 from store.telemetry.schema import table_name
-
-Value = float | bool | str | None
 
 
 class Aggregate(StrEnum):
@@ -33,7 +31,7 @@ class Point:
 
     ts: datetime
     received_at: datetime | None
-    values: dict[str, Value]
+    values: dict[str, Value | None]
 
 
 _ANY: dict[Aggregate, str] = {

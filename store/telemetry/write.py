@@ -12,11 +12,9 @@ from typing import NamedTuple
 from psycopg import errors, sql
 
 from devices.catalogue import KIND_BY_NAME
-from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
+from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge, Value
 from store.database import Connection
 from store.telemetry.schema import table_name
-
-Value = float | bool | str
 
 
 class ReadingRow(NamedTuple):
