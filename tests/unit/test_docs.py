@@ -87,8 +87,8 @@ def test_a_command_and_its_options_exist(page: Path) -> None:
 
 @every_page
 def test_a_make_target_exists(page: Path) -> None:
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
-    named = {match[1] for line in code(page) if (match := re.match(r"\s*make ([a-z]+)", line))}
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    named = {match[1] for line in code(page) if (match := re.match(r"\s*make ([a-z-]+)", line))}
     assert named <= targets
 
 
@@ -188,6 +188,14 @@ def test_the_index_of_the_documentation_lists_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md"]
     assert [page for page in pages if f"]({page})" not in index] == []
+
+
+def test_the_index_of_the_decisions_lists_every_decision_by_number_and_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"(?m)^\| (\d+) \| \[(.+)\]\((.+)\) \|$", (folder / "README.md").read_text(encoding="utf-8"))
+    pages = sorted(page for page in folder.glob("*.md") if page.name != "README.md")
+    titles = [page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(". ", 1) for page in pages]
+    assert listed == [(str(int(number)), title, page.name) for (number, title), page in zip(titles, pages, strict=True)]
 
 
 def test_what_the_operations_guide_links_at_its_top_is_every_section_in_order() -> None:
