@@ -4,14 +4,16 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test chaos fuzz check bench brokers prose lock clean
+.PHONY: demo test chaos fuzz check format hooks bench brokers prose lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a whole community on this machine, with live alerts (stop it with Ctrl-C)"
 	@echo "make test    every test, on a real database and a real broker"
 	@echo "make chaos   every fault, with a table of what became of the messages (most of an hour)"
-	@echo "make check   format, lint, types, import layers, rules, migrations"
+	@echo "make check   format, lint, types, import layers, rules, migrations, spelling"
+	@echo "make format  what ruff can put right by itself"
+	@echo "make hooks   the quick checks before each commit"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size)"
 	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
@@ -48,6 +50,14 @@ check: $(READY)
 	@$(VENV)/bin/lint-imports
 	@$(ANJU) rules check
 	@$(VENV)/bin/squawk store/migrations/*.sql
+	@$(VENV)/bin/typos
+
+format: $(READY)
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+hooks: $(READY)
+	@$(VENV)/bin/prek install
 
 # An hour, going on from what the last run learned: make fuzz FUZZ="--seconds 3600 --corpus ~/anju-corpus"
 fuzz: $(READY)
