@@ -1,4 +1,4 @@
-"""A batch of messages, decoded and sorted into what the store takes."""
+"""A batch of messages, decoded and sorted into the rows of the store."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _AGES = 200
 
 
 class Candidate(NamedTuple):
-    """What the rules are to see, if it was not stored before; `event_id` is the device's own for an event, or empty."""
+    """A sample for the rules, unless it was stored before; `event_id` is the device's own id of an event, or empty."""
 
     kind: str
     sample: Sample
@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A rejection, and how often it came."""
+    """A rejection and the number of items that it stands for."""
 
     rejection: Rejection
     received_at: datetime
@@ -36,7 +36,7 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What some messages hold, in order of arrival, sorted by where it goes; `last_seen` is by device."""
+    """The content of messages in order of arrival, sorted by destination; `last_seen` is by device id."""
 
     candidates: list[Candidate] = field(default_factory=list)
     readings: dict[str, list[ReadingRow]] = field(default_factory=lambda: defaultdict(list))
@@ -53,10 +53,13 @@ class Batch:
     def fresh(
         self, new_readings: Mapping[str, AbstractSet[Key] | None], new_events: AbstractSet[EventKey]
     ) -> list[Candidate]:
-        """The readings and events that were not stored before, each once, in order of arrival.
+        """Return the readings and events that were not stored before, each once, in order of arrival.
 
-        Two readings of one device and time are one row; it is the first that counts, whichever batches they came in.
-        Where `new_readings` has None for a kind, all of them are new and of keys of their own.
+        Two readings of one device and time are one row; the first counts, in whichever batch it came.
+
+        Args:
+            new_readings: the keys of new rows by kind; None for a kind of which every reading is new and unique.
+            new_events: the keys of new events.
         """
         if not self.events and all(new is None for new in new_readings.values()):
             return self.candidates
@@ -75,7 +78,7 @@ class Batch:
 
 
 def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonymiser: Pseudonymiser) -> Batch:
-    """Decode messages; whatever they hold, each ends as rows to store."""
+    """Decode messages. Every message becomes rows to store, an unusable one a rejection."""
     batch = Batch()
     for message in messages:
         for decoded in decode(message.topic, message.payload, message.received_at, find_device, pseudonymiser):
@@ -100,10 +103,10 @@ def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
         batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, {}, event, data), event_id))
     else:
         at = decoded.ts if decoded.ts is not None or message.redelivered else received_at
-        said = decoded.ts is not None
-        batch.connections.append(ConnectionRow(device.id, at, received_at, decoded.state, said))
+        has_device_time = decoded.ts is not None
+        batch.connections.append(ConnectionRow(device.id, at, received_at, decoded.state, has_device_time))
 
 
 def has_unknown_device(batch: Batch) -> bool:
-    """Whether a device was not in the registry that the batch was decoded with."""
+    """Return whether the registry that decoded the batch lacked one of its devices."""
     return any(rejected.rejection.reason is Reason.UNKNOWN_DEVICE for rejected in batch.rejections)

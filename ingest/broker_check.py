@@ -1,4 +1,4 @@
-"""Whether the broker does what ingest needs of it, asked without touching a session of ingest."""
+"""Checks of the broker that `anju doctor` makes, without touching a session of ingest."""
 
 import socket
 import time

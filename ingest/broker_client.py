@@ -1,4 +1,4 @@
-"""A short visit to a session at the broker, for who looks at it or changes it; ingest itself uses `ingest.receiver`."""
+"""Short connections to the broker for checks and repartitioning; ingest itself uses `ingest.receiver`."""
 
 import ssl
 import time
@@ -14,12 +14,12 @@ _ANSWER_S = 5.0
 
 
 class BrokerUnavailableError(Exception):
-    """The broker can't be reached, or refuses what it is asked."""
+    """The broker can't be reached, or refuses a request."""
 
 
 @contextmanager
 def connected(url: str, client_id: str, *, clean: bool) -> Iterator[Client]:
-    """A client that acknowledges nothing, connected for the time of the block, at the first node that answers.
+    """Connect a client that acknowledges nothing to the first node that answers, for the time of the block.
 
     Raises:
         BrokerUnavailableError: no node answers within five seconds, or the account is refused.
@@ -36,10 +36,10 @@ def connected(url: str, client_id: str, *, clean: bool) -> Iterator[Client]:
 
 
 def subscribe(client: Client, topic_filter: str, *, qos: int = 1) -> None:
-    """Subscribe, and return when the broker has granted it.
+    """Subscribe and wait until the broker grants it.
 
     Raises:
-        BrokerUnavailableError: it refuses, or does not answer.
+        BrokerUnavailableError: the broker refuses, or does not answer.
     """
     answers: list[bool] = []
     client.on_subscribe = lambda _client, _data, _id, reasons, _properties: answers.append(reasons[0].is_failure)
@@ -50,10 +50,10 @@ def subscribe(client: Client, topic_filter: str, *, qos: int = 1) -> None:
 
 
 def loop_until(client: Client, done: Callable[[], bool], timeout_s: float = _ANSWER_S) -> None:
-    """Let the client work until `done`.
+    """Run the client's loop until `done`.
 
     Raises:
-        BrokerUnavailableError: that takes longer than `timeout_s`.
+        BrokerUnavailableError: `done` takes longer than `timeout_s`.
     """
     until = time.monotonic() + timeout_s
     while not done():
@@ -63,8 +63,8 @@ def loop_until(client: Client, done: Callable[[], bool], timeout_s: float = _ANS
 
 
 def _log_in(broker: BrokerUrl, client_id: str, *, clean: bool) -> tuple[Client, str]:
-    """A client that a node has answered, and why it refuses the account; empty when it takes it."""
-    silent = []
+    """Return a client that a node answered, and the reason of a refusal; empty if it accepts the account."""
+    failures = []
     for address in broker.addresses:
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, manual_ack=True)
         client.username_pw_set(broker.username, broker.password)
@@ -73,8 +73,8 @@ def _log_in(broker: BrokerUrl, client_id: str, *, clean: bool) -> tuple[Client, 
         try:
             return client, _answer(client, address)
         except (OSError, BrokerUnavailableError) as error:
-            silent.append(f"the broker at {address} can't be reached: {error}")
-    raise BrokerUnavailableError("; ".join(silent))
+            failures.append(f"the broker at {address} can't be reached: {error}")
+    raise BrokerUnavailableError("; ".join(failures))
 
 
 def _answer(client: Client, address: Address) -> str:

@@ -1,7 +1,7 @@
-"""How much a device may send, so that one that floods can't starve the others.
+"""A limit on the data of each device, so that a flooding device cannot starve the others.
 
-Each device has a token bucket, measured in bytes: what a message costs to decode and to store grows with them. What is
-more than that is acknowledged, counted and thrown away unread. The figures: docs/decisions/0007-a-bound-on-a-device.md.
+Each device has a token bucket, measured in bytes: the cost of decoding and storing a message grows with its size.
+Excess is acknowledged, counted and discarded unread. The figures: docs/decisions/0007-a-bound-on-a-device.md.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from ingest.receiver import Message
 BURST_BYTES = 8 * 1024 * 1024
 BYTES_PER_S = 16 * 1024
 MESSAGE_BYTES = 128
-"""What a message costs besides its bytes."""
+"""The cost of a message in addition to its bytes."""
 _BURST_S = BURST_BYTES / BYTES_PER_S
 _DETAIL = "more than 8 MiB at once, or than 16 KiB a second for long: what is in excess is thrown away unread"
 _UNREGISTERED = 0
@@ -26,7 +26,7 @@ _NEARLY_S = 1.0
 
 
 class Admission(NamedTuple):
-    """The messages to be decoded, in their order, and one rejection for each sender that has sent more than it may."""
+    """The messages to decode, in their order, and one rejection for each sender with excess."""
 
     messages: list[Message]
     rejections: list[Rejected]
@@ -34,31 +34,28 @@ class Admission(NamedTuple):
 
 @dataclass(slots=True)
 class DeviceLimit:
-    """When the bucket of each device will be full again, in seconds; one that is full already need not be known.
+    """Token buckets of devices, each as the time in seconds at which it is full again; full ones are left out.
 
-    All that no registered device sends shares one bucket. It could not be used anyway, and its topics have no end.
+    Unregistered senders share one bucket: their messages are useless, and the number of their topics has no bound.
     """
 
     full_at_s: dict[int, float] = field(default_factory=dict)
     sweep_at: int = _SWEEP_AT
 
     def admit(
-        self, messages: Sequence[Message], find_device: FindDevice, now_s: float, behind_s: float = 0.0
+        self, messages: Sequence[Message], find_device: FindDevice, now_s: float, lag_s: float = 0.0
     ) -> Admission:
-        """Take from each sender's bucket what its messages cost, and tell apart what it does not hold.
+        """Charge each sender's token bucket and split the messages into admitted and rejected.
 
         Args:
-            messages: what has come, in order. What the broker sends again is free: it has been paid for.
-            find_device: the registry: (community, device) to a device, or None.
+            messages: received messages, in order. Redelivered ones are free: they were charged before.
+            find_device: finds a registered device by (community, device), or None.
             now_s: the time in seconds by a clock that never jumps.
-            behind_s: how long ago nothing waited at the broker. A backlog that is ours must not count against a device:
-                what it may send in that time is allowed on top.
-
-        Returns:
-            What is to be decoded, and what is rejected.
+            lag_s: the seconds since ingest was last caught up. A backlog of ingest must not count against a device:
+                its allowance of that time is added.
         """
-        full_now_s, latest_s = now_s - behind_s, now_s + _BURST_S
-        self._forget_the_full(full_now_s)
+        full_now_s, latest_s = now_s - lag_s, now_s + _BURST_S
+        self._drop_full_buckets(full_now_s)
         admitted: list[Message] = []
         excess: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
@@ -73,10 +70,10 @@ class DeviceLimit:
             admitted.append(message)
         return Admission(admitted, [_rejected(refused, find_device) for refused in excess.values()])
 
-    def _forget_the_full(self, full_now_s: float) -> None:
-        """Forget what says nothing, or next to nothing, each time as many more are known as were left the last time.
+    def _drop_full_buckets(self, full_now_s: float) -> None:
+        """Drop the buckets that are full or nearly full, whenever their number has doubled since the last time.
 
-        While a backlog is worked off nobody's bucket fills, and each of 400,000 devices has taken a little of its own.
+        No bucket fills while a backlog is worked off, and each of 400,000 devices may have drawn a little from its own.
         """
         if len(self.full_at_s) >= self.sweep_at:
             nearly_s = full_now_s + _NEARLY_S
@@ -85,12 +82,12 @@ class DeviceLimit:
 
 
 def _cost_s(message: Message) -> float:
-    """How long a bucket takes to refill what a message takes out of it, in seconds."""
+    """Return the seconds in which a bucket refills the cost of a message."""
     return (len(message.payload) + MESSAGE_BYTES) / BYTES_PER_S
 
 
 def _rejected(messages: Sequence[Message], find_device: FindDevice) -> Rejected:
-    """One rejection for all that a sender had in excess, which shows the first."""
+    """Return one rejection for the excess of a sender, with the topic and size of its first message."""
     first = messages[0]
     known = find_sender(first.topic, find_device)
     device = known[0] if known else None

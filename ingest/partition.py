@@ -1,4 +1,4 @@
-"""One of the partitions that the communities are divided into: its session with the broker, and what belongs to it."""
+"""A partition of the communities: its session with the broker, its communities, and its share among workers."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from devices.partition import partition_of
 from devices.topic import PREFIX
 
 MAPPED_PREFIX = "anju/p"
-"""What the broker puts the number of the partition behind, in the place of `anju/v1`, where there are several."""
+"""The prefix that the broker maps `anju/v1` to where there are several partitions; the number follows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Partition `number`, from 0 on, of `count`. The only one of one is everything, as any broker delivers it."""
+    """Partition `number`, from 0 on, of `count`. The only one of one takes every topic, from any broker."""
 
     number: int = 0
     count: int = 1
 
     @property
     def client_id(self) -> str:
-        """What the broker knows the session by, whichever process holds it."""
+        """The client id of the session, whichever process holds it."""
         return f"anju-ingest-{self.number}"
 
     @property
     def topic_filter(self) -> str:
-        """What the session subscribes to."""
+        """The topic filter of the session's subscription."""
         return f"{PREFIX}/#" if self.count == 1 else f"{MAPPED_PREFIX}/{self.number}/#"
 
     def has(self, community: str) -> bool:
-        """Whether a community belongs here."""
+        """Return whether a community belongs to this partition."""
         return partition_of(community, self.count) == self.number
 
 
@@ -37,10 +37,10 @@ EVERYTHING = Partition()
 
 
 def outside_topic(partition: Partition) -> Callable[[str], str]:
-    """A function that turns a topic as the broker has mapped it back into the one that was published.
+    """Return the function from a topic as the broker mapped it to the topic as it was published.
 
-    A topic of another partition, or of a community that does not belong here, stays as it is, and so is no topic of a
-    device: what is judged twice or by nobody's order is worse than what is rejected. It runs for every message.
+    A topic of another partition, or of a community outside this one, stays as it is and is then rejected: a rejection
+    is better than a second evaluation or one in the wrong order. The function runs for every message.
     """
     if partition.count == 1:
         return str
@@ -56,24 +56,24 @@ def outside_topic(partition: Partition) -> Callable[[str], str]:
 
 
 def is_received(topic: str, count: int) -> bool:
-    """Whether one of `count` workers receives a topic, as the broker delivers it, and takes it for its own."""
+    """Return whether one of `count` workers accepts a topic as the broker delivers it."""
     if count == 1:
         return topic.startswith(f"{PREFIX}/")
     return any(outside_topic(Partition(number, count))(topic) != topic for number in range(count))
 
 
 class Choice(NamedTuple):
-    """The partitions that a member of several is to take, and those it holds and is to let go of."""
+    """The partitions that a member takes, and the partitions that it releases."""
 
     take: list[int]
     let_go: list[int]
 
 
 def choose(count: int, held: Collection[int], owned: Collection[int], rank: int, members: int) -> Choice:
-    """What the member with this rank, from 0 on, takes of the free partitions, and lets go of those it holds.
+    """Return the free partitions that the member of a rank, from 0 on, takes, and the ones it releases.
 
-    A fair share is as many as let all members together hold every partition. Each member begins to take at another
-    place, so that they do not run after the same ones.
+    A fair share is the least number with which all members together hold every partition. Each member starts at
+    another partition, so that members do not compete for the same ones.
     """
     share = -(-count // members)
     preferred = [(rank * share + step) % count for step in range(count)]

@@ -1,9 +1,9 @@
-"""The socket between paho and the broker, which takes the PUBLISH packets out of the stream before paho sees them.
+"""A socket between paho and the broker that takes the PUBLISH packets out of the stream.
 
 paho reads a packet in four small receives, makes an object of it and sends each acknowledgement by itself: 21
 microseconds a message (`benchmarks/receive.py`). Here one large receive is cut into its packets (MQTT 3.1.1, section
-2.2); what is not a PUBLISH goes on to paho, which keeps doing the rest of the protocol. It comes into play by public
-means only: paho wraps its connection with the TLS context it is given, and this one wraps it in a `PublishSocket`.
+2.2). Packets other than PUBLISH go on to paho, which does the rest of the protocol. Only public means are used: paho
+wraps its connection with the TLS context that it is given, and `PublishContext` wraps it in a `PublishSocket`.
 """
 
 import socket
@@ -18,7 +18,7 @@ _LONGEST_HEADER = 5
 
 
 class Publish(NamedTuple):
-    """A PUBLISH packet; `packet_id` is the broker's name for it on this connection, 0 at QoS 0."""
+    """A PUBLISH packet; `packet_id` identifies it on this connection, 0 at QoS 0."""
 
     topic: bytes
     payload: bytes
@@ -27,10 +27,10 @@ class Publish(NamedTuple):
 
 
 class PublishSocket:
-    """A connection whose PUBLISH packets are for `receive`, and all other bytes for paho's `recv`."""
+    """A connection that gives PUBLISH packets to `receive` and all other bytes to paho's `recv`."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Take over a connection that stands."""
+        """Take over an open connection."""
         self._connection = connection
         self._unread = bytearray()
         self._wanted = 2
@@ -40,7 +40,7 @@ class PublishSocket:
         self._unsent = bytearray()
 
     def receive(self) -> list[Publish]:
-        """Read once what has arrived and return the PUBLISH packets that are complete by now, in order."""
+        """Read the arrived bytes once and return the complete PUBLISH packets, in order."""
         try:
             chunk = self._connection.recv(_RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -66,7 +66,7 @@ class PublishSocket:
         self._unsent += b"".join([_PUBACK + packet_id.to_bytes(2, "big") for packet_id in packet_ids])
 
     def flush(self) -> None:
-        """Send what is queued, as far as the connection takes it now; that it broke shows at the next read."""
+        """Send queued bytes as far as the connection takes them now; a broken connection shows at the next read."""
         try:
             while self._unsent:
                 del self._unsent[: self._connection.send(self._unsent)]
@@ -77,18 +77,18 @@ class PublishSocket:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether `flush` has something left to send."""
+        """Whether bytes are queued for `flush`."""
         return bool(self._unsent)
 
     @property
     def concerns_paho(self) -> bool:
-        """Whether paho has something to read: a packet, or the end of the connection."""
+        """Whether paho has a packet or the end of the connection to read."""
         return bool(self._for_paho) or self._has_ended
 
-    # What follows is what paho calls.
+    # The methods below are called by paho.
 
     def recv(self, size: int) -> bytes:
-        """Bytes of packets other than PUBLISH; empty at the end of the connection.
+        """Return bytes of packets other than PUBLISH; empty at the end of the connection.
 
         Raises:
             BlockingIOError: there are none now.
@@ -105,20 +105,20 @@ class PublishSocket:
         raise BlockingIOError
 
     def send(self, data: bytes) -> int:
-        """Queue a packet behind what is queued already; always all of it, so that packets never mix."""
+        """Queue a packet behind the queued ones; always whole, so that packets never mix."""
         self._unsent += data
         return len(data)
 
     def fileno(self) -> int:
-        """The descriptor to wait on."""
+        """Return the descriptor to wait on."""
         return self._connection.fileno()
 
     def pending(self) -> int:
-        """How many bytes TLS has deciphered and not handed out, which waiting on the descriptor would not tell."""
+        """Return the number of deciphered bytes that TLS still holds: the descriptor does not show them as readable."""
         return self._connection.pending() if isinstance(self._connection, ssl.SSLSocket) else 0
 
     def settimeout(self, seconds: float | None) -> None:
-        """Set how long the handshake may take."""
+        """Set the time limit of the handshake."""
         self._connection.settimeout(seconds)
 
     def do_handshake(self) -> None:
@@ -131,29 +131,29 @@ class PublishSocket:
         self._connection.setblocking(blocking)
 
     def close(self) -> None:
-        """Close the connection, after a last try to send what is queued."""
+        """Close the connection, after a last attempt to send queued bytes."""
         self.flush()
         self._connection.close()
 
 
 class MalformedPacketError(ConnectionError):
-    """The broker sends what is no MQTT 3.1.1; the connection is of no use any more."""
+    """The broker sent bytes that are not MQTT 3.1.1; the connection is unusable."""
 
 
 def split_packets(data: bytes, others: bytearray) -> tuple[list[Publish], int, int]:
-    """Cut what was received into packets.
+    """Cut received bytes into packets.
 
     Args:
         data: received bytes, from the beginning of a packet on.
         others: gets the packets that are not PUBLISH, whole and in order.
 
     Returns:
-        The PUBLISH packets, how many bytes are done with, and how many of those from there on are needed at least
-        before it is worth trying again.
+        The PUBLISH packets, the number of bytes that they and the other packets took, and the least number of bytes
+        from there on that may complete the next packet.
 
     Raises:
-        MalformedPacketError: a length that MQTT does not allow, or a PUBLISH of QoS 2 or 3, which no subscription of
-            ours asks for.
+        MalformedPacketError: a length that MQTT does not allow, or a PUBLISH of QoS 2 or 3, which ingest never
+            subscribes to.
     """
     published: list[Publish] = []
     position, size = 0, len(data)
@@ -192,7 +192,7 @@ def _publish(data: bytes, head: int, start: int, stop: int) -> Publish:
 
 
 def _long_length(data: bytes, at: int) -> tuple[int, int]:
-    """The remaining length of several bytes, and where it ends; 0 where its last byte has not arrived."""
+    """Return a remaining length of several bytes and the position behind it; 0, 0 if its last byte is missing."""
     length = 0
     for count, byte in enumerate(data[at : at + _LONGEST_HEADER - 1]):
         length |= (byte & 0x7F) << 7 * count
@@ -204,7 +204,7 @@ def _long_length(data: bytes, at: int) -> tuple[int, int]:
 
 
 class PublishContext(ssl.SSLContext):
-    """What paho takes for a TLS context: makes a `PublishSocket` of each connection, ciphered or not."""
+    """A TLS context for paho that makes a `PublishSocket` of each connection, ciphered or not."""
 
     tls: bool
 
@@ -217,5 +217,5 @@ class PublishContext(ssl.SSLContext):
         return context
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as ssl has it
-        """Wrap a connection that stands."""
+        """Wrap an open connection."""
         return PublishSocket(super().wrap_socket(sock, *args, **options) if self.tls else sock)

@@ -1,7 +1,7 @@
-"""The broker's side of ingest: a persistent MQTT session whose messages are acknowledged by hand.
+"""The receiver of ingest: a persistent MQTT session with acknowledgements by hand.
 
-One thread does everything, through paho's own loop functions: what was received waits in a bounded buffer until the
-caller takes it, and a full buffer simply stops reading, so the broker keeps the rest.
+One thread does everything, through paho's own loop functions. Received messages wait in a bounded buffer until they are
+taken; a full buffer stops reading, so that the broker keeps the rest.
 """
 
 import itertools
@@ -25,23 +25,23 @@ from ingest.publish_socket import Publish, PublishContext, PublishSocket
 
 log = structlog.get_logger()
 
-# A node of the broker that is cut off is given up after at most twice as long. The broker gives us up after half as
-# long again, which no transaction should take.
+# A node that is cut off is given up after at most twice this time. The broker gives up the client after one and a half
+# times this time, and no transaction should take so long.
 _KEEPALIVE_S = 20
 _LONGEST_BACKOFF_S = 10.0
-# Worked off in a second or two, much sooner than the broker would send again what waits.
+# Worked off in a second or two, long before the broker redelivers.
 _BUFFER_MESSAGES = 30_000
 _BUFFER_BYTES = 8 * 1024 * 1024
-# A transaction may take long enough to be worth its cost, but not so long that the broker sends again what waits: one
+# A transaction must be large enough to be worth its cost, but short enough that the broker does not redeliver: one
 # message can hold two thousand readings.
 _BATCH_MESSAGES = 10_000
 _BATCH_BYTES = 1024 * 1024
 
 
 class Message(NamedTuple):
-    """One message as it came.
+    """A received message.
 
-    `packet_id` is the broker's name for it on this connection, until it is acknowledged; 0 where none is expected.
+    `packet_id` identifies it on this connection until it is acknowledged; 0 where no acknowledgement is due.
     """
 
     topic: str
@@ -53,7 +53,7 @@ class Message(NamedTuple):
 
 @dataclass(slots=True)
 class _Backoff:
-    """When to try the next connection: after 0.5, 1, 2, ... seconds, at most ten."""
+    """Delay before the next connection: 0.5, 1, 2, ... s, at most 10 s."""
 
     delay_s: float = 0.0
     not_before: float = 0.0
@@ -64,7 +64,7 @@ class _Backoff:
 
 
 class Receiver:
-    """Receives what is published for a partition, under the client id that the broker knows its session by."""
+    """Receiver of the messages of a partition, in its session."""
 
     def __init__(self, url: str, partition: Partition) -> None:
         """Prepare the client; the connection is made by the first `poll`."""
@@ -92,7 +92,7 @@ class Receiver:
         self.subscribed = False
 
     def poll(self, timeout_s: float) -> bool:
-        """Read what has arrived, waiting at most `timeout_s` for it; whether anything was there to read."""
+        """Read arrived packets, waiting at most `timeout_s`, and return whether there were any."""
         if self._client.socket() is None and not self._connect(timeout_s):
             return False
         anything = False
@@ -101,21 +101,21 @@ class Receiver:
             self._buffer_all(connection.receive())
             while connection.concerns_paho and self._client.socket() is not None:
                 self._client.loop_read()
-        # After reading: the answer to a ping may have waited for us, not we for it.
+        # After reading: the answer to a ping may already lie unread in the socket.
         self._client.loop_misc()
         if self._client.want_write():
             self._client.loop_write()
         return anything
 
     def keep(self, timeout_s: float) -> None:
-        """Keep a connection that stands alive for a while, but make none: another worker may own the session now."""
+        """Keep an open connection alive for a while, but open none: another worker may own the session now."""
         if self._client.socket() is None:
             time.sleep(timeout_s)
         else:
             self.poll(timeout_s)
 
     def take(self) -> list[Message]:
-        """The oldest buffered messages, as many as make a batch."""
+        """Take the oldest buffered messages, as many as make a batch."""
         taken: list[Message] = []
         size = 0
         while self._buffer and len(taken) < _BATCH_MESSAGES and size < _BATCH_BYTES:
@@ -126,16 +126,16 @@ class Receiver:
 
     @property
     def buffered(self) -> int:
-        """How many messages wait to be taken."""
+        """The number of buffered messages."""
         return len(self._buffer)
 
     @property
     def has_a_batch(self) -> bool:
-        """Whether as many messages wait as a batch may hold."""
+        """Whether the buffer holds a full batch."""
         return len(self._buffer) >= _BATCH_MESSAGES or self._buffered_bytes >= _BATCH_BYTES
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Tell the broker that these messages need not be kept; those of an ended connection it will send again."""
+        """Acknowledge messages. The broker redelivers those of a connection that has ended."""
         connection = self._connection()
         if connection is None:
             return
@@ -147,17 +147,17 @@ class Receiver:
         connection.flush()
 
     def close(self) -> None:
-        """Say goodbye; the session and what was not acknowledged stay with the broker."""
+        """Disconnect; the session and its unacknowledged messages stay with the broker."""
         self._client.disconnect()
 
     def _connection(self) -> PublishSocket | None:
-        return self._client.socket()  # type: ignore[return-value] # what our context wraps is what paho has
+        return self._client.socket()  # type: ignore[return-value] # PublishContext wraps every socket of paho
 
     def _full(self) -> bool:
         return len(self._buffer) >= _BUFFER_MESSAGES or self._buffered_bytes >= _BUFFER_BYTES
 
     def _readable(self, connection: PublishSocket, timeout_s: float) -> bool:
-        """Wait until there is something to read and room for it; what waits to be sent goes out meanwhile."""
+        """Wait until there are bytes to read and room for them; queued bytes are sent meanwhile."""
         if connection.pending() and not self._full():
             return True
         wanted = [] if self._full() else [connection]
@@ -189,8 +189,8 @@ class Receiver:
             return
         self._backoff = _Backoff()
         log.info("connected to the broker", broker=str(self._address), session_present=flags.session_present)
-        # A kept session keeps its subscription, too, and asking again makes the broker send every retained message. But
-        # a predecessor may have died between its connection and its subscription, so each process asks once.
+        # A persistent session keeps its subscription, and a new SUBSCRIBE makes the broker send every retained message.
+        # But a predecessor may have died between CONNECT and SUBSCRIBE, so each process subscribes once.
         if flags.session_present and self._has_subscribed:
             self.subscribed = True
         else:
@@ -210,7 +210,7 @@ class Receiver:
     def _on_disconnect(
         self, _: Client, __: object, ___: DisconnectFlags, reason: ReasonCode, ____: Properties | None
     ) -> None:
-        """What was not acknowledged the broker sends again: nothing of this connection is acknowledged on the next."""
+        """Drop the buffer: the broker redelivers unacknowledged messages, under packet ids of the next connection."""
         self.subscribed = False
         self._outstanding.clear()
         self._buffer.clear()
@@ -218,10 +218,10 @@ class Receiver:
         log.warning("the connection to the broker ended", reason=str(reason))
 
     def _buffer_all(self, published: list[Publish]) -> None:
-        """Buffer messages, except those in hand that the broker sends again because we took long.
+        """Buffer messages, except redeliveries of messages in hand.
 
-        A packet id is acknowledged once, for the message that had it last: a second acknowledgement could be taken
-        for that of the next message under the same id, which nobody has stored yet.
+        A packet id is acknowledged once, for its last message. The broker could take a second acknowledgement for that
+        of the next message under the same id, which is not stored yet.
         """
         received_at, outstanding = datetime.now(UTC), self._outstanding
         for topic, payload, packet_id, dup in published:
@@ -236,7 +236,7 @@ class Receiver:
 
 
 def _text(topic: bytes) -> str:
-    """The topic; one that is no UTF-8 becomes text that no device can have, and is rejected as such."""
+    """Decode a topic. One that is not UTF-8 becomes a text that no device can have, and is rejected."""
     try:
         return topic.decode()
     except UnicodeDecodeError:

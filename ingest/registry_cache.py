@@ -1,4 +1,4 @@
-"""The registry as ingest needs it: every device by its topic and by its number, read again when it has changed."""
+"""The registry in memory: every device of a partition by name and by id, read again when it changes."""
 
 from devices.device import Device
 from ingest.partition import Partition
@@ -10,9 +10,9 @@ from store.registry.registry import load_communities, load_devices, registry_ver
 
 
 def pipeline_device(number: int) -> Device:
-    """The ingest of a partition as a device, so that the rules can judge it.
+    """Return the ingest of a partition as a device, so that rules can evaluate it.
 
-    Its number is the partition's with the sign turned: numbers of real devices begin at 1.
+    Its id is the negative number of the partition: ids of registered devices begin at 1.
     """
     partition = -number
     name, place = (f"ingest-{partition}", f"平台 分区 {partition}") if partition else ("ingest", "平台")
@@ -23,7 +23,7 @@ _NO_DEVICES: dict[str, Device] = {}
 
 
 class RegistryCache:
-    """A snapshot of the registry of one partition, and the version it shows."""
+    """Snapshot of the registry of one partition, with its version."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
@@ -35,7 +35,7 @@ class RegistryCache:
         self.groups = DeviceGroups()
 
     def refresh(self, connection: Connection) -> bool:
-        """Read the registry if it has changed since; whether it had."""
+        """Read the registry if it changed since the last call, and return whether it did."""
         version = registry_version(connection)
         if version == self.version:
             return False
@@ -51,24 +51,24 @@ class RegistryCache:
         return True
 
     def find(self, community: str, name: str) -> Device | None:
-        """The device of that name in that community."""
+        """Return the device of a name in a community, or None."""
         return self._by_name.get(community, _NO_DEVICES).get(name)
 
     def by_id(self, device_id: int) -> Device:
-        """The device of that number, which must be of this partition; a family and ingest itself count as devices."""
+        """Return the device of an id in this partition; device groups and ingest itself count as devices."""
         if device_id > 0:
             return self._by_id[device_id]
         group = self.groups.by_id(device_id)
         return group.as_device if group else pipeline_device(device_id)
 
     def submeters_of(self, device_id: int) -> SubMeters | None:
-        """The household meters below a master meter; None for any other device."""
+        """Return the household meters below a master meter; None for any other device."""
         return self._submeters.get(device_id)
 
     def has(self, device_id: int) -> bool:
-        """Whether the device of that number is of this partition.
+        """Return whether the device of an id belongs to this partition.
 
-        What remains of a partition that there is no more, when they have become fewer, is looked after by another.
+        After a change to fewer partitions, another one takes over the ingest devices of those that are gone.
         """
         if device_id > 0:
             return device_id in self._by_id

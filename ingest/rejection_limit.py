@@ -1,4 +1,4 @@
-"""How many rejections are kept: all are counted, but neither one broken device nor many of them fill the disk."""
+"""A limit on stored rejections: all are counted, but broken devices must not fill the disk."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,10 +10,9 @@ KEPT_PER_HOUR = 1000
 
 @dataclass(slots=True)
 class RejectionLimit:
-    """Counts what was kept in the present hour, by topic and in all.
+    """Numbers of rejections stored in the current hour, by topic and in all.
 
-    What registered devices sent and what nobody registered sent have `per_hour` each: topics that somebody makes up
-    do not hide what is wrong with a device.
+    Registered and unregistered senders have `per_hour` each: invented topics must not hide the faults of a device.
     """
 
     per_hour: int = KEPT_PER_HOUR
@@ -22,7 +21,7 @@ class RejectionLimit:
     in_all: Counter[bool] = field(default_factory=Counter)
 
     def allows(self, topic: str, received_at: datetime, *, registered: bool) -> bool:
-        """Whether one more rejection of this topic is kept; if so, it counts."""
+        """Return whether one more rejection of this topic is stored; if so, it counts."""
         hour = received_at.replace(minute=0, second=0, microsecond=0)
         if hour != self.hour:
             self.hour = hour

@@ -1,4 +1,4 @@
-"""Dividing the communities anew, once nothing waits in any session any more."""
+"""Change of the number of partitions, once no message waits in any session."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,19 +24,19 @@ _QUIET_S = 2.0
 
 
 class NotDrainedError(Exception):
-    """An ingest is at work, or a message waits; nothing has been changed."""
+    """An ingest is running, or a message waits; nothing was changed."""
 
 
 def repartition(
     database_url: str, mqtt_url: str, publish_url: str | None, count: int, progress: Callable[[str], None]
 ) -> None:
-    """End the sessions of the partitions that there are, open those of the new ones, and store their number.
+    """End the sessions of the current partitions, open the sessions of the new ones, and store their number.
 
-    Nothing may be published from before the call until the broker maps to the new number. States that the broker
-    retains under the old topics are cleared where `publish_url` names an account that may do so.
+    No device may publish from before the call until the broker maps to the new number. Retained states under the old
+    topics are cleared if `publish_url` names an account that may do so.
 
     Raises:
-        NotDrainedError: see there.
+        NotDrainedError: an ingest is running, or a message waits.
         BrokerUnavailableError: the broker can't be reached, or refuses. Call again: half the work does no harm.
         DatabaseUnavailableError: the database is away.
     """
@@ -70,7 +70,7 @@ def _keep_others_out(connection: Connection, count: int) -> None:
 
 
 def _sessions_with_messages(url: str, partitions: Sequence[Partition]) -> list[str]:
-    """The sessions in which a message waits; it stays there, because none is acknowledged."""
+    """Return the sessions in which a message waits. Nothing is acknowledged, so the messages stay there."""
     waiting: set[str] = set()
     with ExitStack() as stack:
         clients = {p.client_id: stack.enter_context(connected(url, p.client_id, clean=False)) for p in partitions}
@@ -84,7 +84,7 @@ def _sessions_with_messages(url: str, partitions: Sequence[Partition]) -> list[s
 
 
 def _end_session(url: str, partition: Partition) -> set[str]:
-    """Make the broker forget a session; the topics of what it retains for its filter."""
+    """End a session at the broker and return the topics of the retained messages under its filter."""
     retained: set[str] = set()
     quiet_since = time.monotonic()
 
@@ -102,7 +102,7 @@ def _end_session(url: str, partition: Partition) -> set[str]:
 
 
 def _open_session(url: str, partition: Partition) -> None:
-    """Make the broker keep what is published for a partition from now on."""
+    """Open the session of a partition, so that the broker keeps its messages from now on."""
     with connected(url, partition.client_id, clean=True):
         pass
     with connected(url, partition.client_id, clean=False) as client:
@@ -110,7 +110,7 @@ def _open_session(url: str, partition: Partition) -> None:
 
 
 def _clear(url: str, topics: set[str]) -> None:
-    """Clear what the broker retains under these topics."""
+    """Clear the retained messages of these topics."""
     with connected(url, "anju-repartition", clean=True) as client:
         sent = [client.publish(topic, b"", qos=1, retain=True) for topic in topics]
         loop_until(client, lambda: all(each.is_published() for each in sent), _CLEAR_S + len(sent) / 100)

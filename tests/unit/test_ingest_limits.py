@@ -31,8 +31,8 @@ def cost(messages):
     return sum(len(message.payload) + MESSAGE_BYTES for message in messages)
 
 
-def admitted(limit, messages, now_s=0.0, behind_s=0.0):
-    return limit.admit(messages, find, now_s, behind_s).messages
+def admitted(limit, messages, now_s=0.0, lag_s=0.0):
+    return limit.admit(messages, find, now_s, lag_s).messages
 
 
 def names(messages):
@@ -63,7 +63,7 @@ def test_a_device_within_its_rate_is_never_refused_however_late_its_messages_com
             assert admitted(limit, [message], at_s) == [message]
     late = [message for at_s, message in schedule if at_s > present_s]
     back_s = max(at_s, present_s) + outage_s
-    assert admitted(limit, late, back_s, behind_s=back_s - present_s) == late
+    assert admitted(limit, late, back_s, lag_s=back_s - present_s) == late
 
 
 @given(
