@@ -43,5 +43,5 @@ def _is_worked_off(database_url: str, published_at: datetime) -> bool:
             reports = [state.report for state in partition_states(connection) if state.owned]
     except DatabaseUnavailableError:
         return False
-    caught_up = [report.present_at if report else None for report in reports]
+    caught_up = [report.caught_up_at if report else None for report in reports]
     return all(at is not None and at > published_at for at in caught_up)

@@ -59,8 +59,8 @@ def report_ownership(
             pid=os.getpid(),
             owner_since=owner_since,
             committed_at=committed_at,
-            live=caught_up,
-            present_at=caught_up_at,
+            caught_up=caught_up,
+            caught_up_at=caught_up_at,
             buffered=buffered,
         ),
     )

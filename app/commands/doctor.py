@@ -20,7 +20,11 @@ from store.database import Connection, DatabaseUnavailableError, connect
 from store.notices.statistics import channel_figures, notice_backlog
 
 _SILENT_S = 15.0
-_REPORTED = ("host", "pid", "owner_since", "committed_at", "present_at", "buffered")
+# The fields of a report by their keys in the output.
+_REPORTED = {
+    "host": "host", "pid": "pid", "owner_since": "owner_since", "committed_at": "committed_at",
+    "present_at": "caught_up_at", "buffered": "buffered",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,14 @@ def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
     """Who owns a partition, and how far behind it is."""
     name = f"ingest {state.partition}" if count > 1 else "ingest"
     report = state.report
-    behind = _seconds(now, report.present_at) if report and not (state.owned and report.live) else 0.0
+    behind = _seconds(now, report.caught_up_at) if report and not (state.owned and report.caught_up) else 0.0
     figures = {
         "partition": state.partition,
         "partitions": count,
         "owned": state.owned,
-        "live": state.owned and report is not None and report.live,
+        "live": state.owned and report is not None and report.caught_up,
         "behind_s": behind,
-        **({name: getattr(report, name) for name in _REPORTED} if report else {}),
+        **({key: getattr(report, name) for key, name in _REPORTED.items()} if report else {}),
     }
     if not state.owned:
         option = f" --partitions {count}" if count > 1 else ""

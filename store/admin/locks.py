@@ -1,32 +1,33 @@
-"""Who works on a partition of the communities: one worker at any time, held by a lock in the database.
+"""Locks in the database: one owner for each partition of the communities, and one dispatcher of notices.
 
-The lock belongs to the session that the owner also writes with, and goes with it, however that ends. The server undoes
-what a session had not committed before it lets its locks go, so whoever gets the lock next sees every commit of its
+A lock belongs to the connection that its holder also writes with, and ends with it. The server rolls back the
+uncommitted work of a connection before it frees the locks. The next holder therefore sees every commit of its
 predecessor, and the predecessor can make no other: docs/decisions/0006-partitions.md.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.rows import class_row
+
 from store.database import Connection, StoreError, connect, translated_errors
 
-# They keep these locks apart from others in the same database: "ANJU" for owners, "ANJM" for members, and "ANJT" for
-# whoever tells people.
+# Classes of advisory locks, apart from others in the same database: "ANJU", "ANJM" and "ANJT" in ASCII.
 _OWNER_CLASS = 0x414E4A55
 _MEMBER_CLASS = 0x414E4A4D
 _DISPATCHER_CLASS = 0x414E4A54
 
 
 class PartitionCountError(StoreError):
-    """An ingest was started for another number of partitions than there are."""
+    """An ingest was started with another number of partitions than the database has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionReport:
-    """What the owner of a partition says of itself.
+    """The report of a partition's owner on itself.
 
-    `committed_at` is its last commit, at most a second old while it works. `present_at` is when it had last worked off
-    all that was waiting, None if that never was; `live` whether it still has. `buffered` counts the messages in memory.
+    `committed_at` is its last commit, at most a second old while it works. `caught_up` means that no message waits;
+    `caught_up_at` is the last time of that, None before the first. `buffered` counts the messages in memory.
     """
 
     partition: int
@@ -34,14 +35,14 @@ class PartitionReport:
     pid: int
     owner_since: datetime
     committed_at: datetime
-    live: bool
-    present_at: datetime | None
+    caught_up: bool
+    caught_up_at: datetime | None
     buffered: int
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """A partition as seen from outside; `address` is where its owner is connected from, if it has one."""
+    """A partition with the address of its owner, empty without one, and the last report of any owner."""
 
     partition: int
     owned: bool
@@ -50,10 +51,10 @@ class PartitionState:
 
 
 def connect_for_locks(url: str, *, application_name: str) -> Connection:
-    """A connection in autocommit mode whose locks are free at the latest ten seconds after its machine has vanished.
+    """Open a connection in autocommit mode, with locks that are free at most ten seconds after its machine vanished.
 
     Raises:
-        DatabaseUnavailableError: nobody answers, or the credentials are refused.
+        DatabaseUnavailableError: no server answers, or the credentials are refused.
     """
     connection = connect(url, application_name=application_name)
     connection.autocommit = True
@@ -70,19 +71,37 @@ def connect_for_locks(url: str, *, application_name: str) -> Connection:
 
 
 def acquire_partition_lock(connection: Connection, *, partition: int) -> bool:
-    """Try to become the owner of a partition for as long as the connection lasts."""
+    """Try to become the owner of a partition for the lifetime of the connection."""
+    return _try_lock(connection, _OWNER_CLASS, partition)
+
+
+def acquire_member_lock(connection: Connection, *, member: int) -> bool:
+    """Try to become a member of the group that shares the partitions, for the lifetime of the connection.
+
+    `member` is a number of 31 bits that the caller keeps. With it a caller cannot count twice while the server has not
+    yet noticed the end of its previous connection.
+    """
+    return _try_lock(connection, _MEMBER_CLASS, member)
+
+
+def acquire_dispatcher_lock(connection: Connection) -> bool:
+    """Try to become the dispatcher of notices for the lifetime of the connection; repeating it is harmless."""
+    return _try_lock(connection, _DISPATCHER_CLASS, 0)
+
+
+def _try_lock(connection: Connection, lock_class: int, number: int) -> bool:
     with translated_errors():
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER_CLASS, partition)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (lock_class, number)).fetchone()
     return row is not None and bool(row[0])
 
 
 def partition_owners(connection: Connection) -> dict[int, str]:
-    """Which partitions have an owner, with the address it is connected from."""
+    """Return the owned partitions with the address that the owner is connected from."""
     with translated_errors():
         rows = connection.execute(
             """
-            SELECT lock.objid::int, coalesce(host(session.client_addr), 'local')
-            FROM pg_locks AS lock JOIN pg_stat_activity AS session USING (pid)
+            SELECT lock.objid::int, coalesce(host(activity.client_addr), 'local')
+            FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
             WHERE lock.locktype = 'advisory' AND lock.classid = %s AND lock.granted
               AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             ORDER BY 1
@@ -92,19 +111,8 @@ def partition_owners(connection: Connection) -> dict[int, str]:
     return {int(partition): str(address) for partition, address in rows}
 
 
-def acquire_member_lock(connection: Connection, *, member: int) -> bool:
-    """Try to count, for as long as the connection lasts, as one of those who share the partitions.
-
-    `member` is a number (31 bits) that the caller keeps to: while the server has not noticed yet that its last
-    connection is gone, it can't count twice.
-    """
-    with translated_errors():
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_MEMBER_CLASS, member)).fetchone()
-    return row is not None and bool(row[0])
-
-
 def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int]:
-    """Which of those who share the partitions this member is, from 0 on, and how many they are."""
+    """Return the rank of a member among the members, from 0 on, and their number."""
     with translated_errors():
         row = connection.execute(
             """
@@ -117,15 +125,8 @@ def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def acquire_dispatcher_lock(connection: Connection) -> bool:
-    """Try to be the one that tells people, for as long as the connection lasts; asking again is harmless."""
-    with translated_errors():
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, 0)", (_DISPATCHER_CLASS,)).fetchone()
-    return row is not None and bool(row[0])
-
-
 def dispatcher_address(connection: Connection) -> str | None:
-    """Where the one that tells people is connected from; None where there is none."""
+    """Return the address that the dispatcher is connected from; None if no dispatcher runs."""
     with translated_errors():
         row = connection.execute(
             """
@@ -140,19 +141,19 @@ def dispatcher_address(connection: Connection) -> str | None:
 
 
 def partition_count(connection: Connection) -> int | None:
-    """How many partitions there are; None before the first ingest."""
+    """Return the number of partitions; None before the first ingest."""
     with translated_errors():
         row = connection.execute("SELECT count FROM partitioning").fetchone()
     return None if row is None else int(row[0])
 
 
 def ensure_partition_count(connection: Connection, count: int) -> None:
-    """Make sure that there are so many partitions; the first ingest of a database decides it.
+    """Store the number of partitions if this is the first ingest of the database, or else compare it.
 
-    An owner asks after it has got its lock: from then on the count can't change, because that takes every lock.
+    An owner calls this after it has acquired its lock: then the number cannot change, because that takes every lock.
 
     Raises:
-        PartitionCountError: there are more or fewer.
+        PartitionCountError: the stored number is another one.
     """
     with translated_errors():
         connection.execute("INSERT INTO partitioning (count) VALUES (%s) ON CONFLICT DO NOTHING", (count,))
@@ -166,14 +167,14 @@ def ensure_partition_count(connection: Connection, count: int) -> None:
 
 
 def set_partition_count(connection: Connection, count: int) -> None:
-    """Divide the communities anew. The caller owns every partition that there was and will be."""
+    """Change the number of partitions. The caller owns every partition, of the old number and of the new one."""
     with translated_errors(), connection.transaction():
         connection.execute("UPDATE partitioning SET count = %s", (count,))
         connection.execute("DELETE FROM partition_report")
 
 
 def save_partition_report(connection: Connection, report: PartitionReport) -> None:
-    """Write down what an owner says of itself, inside the caller's transaction."""
+    """Store the report of a partition's owner, inside the caller's transaction."""
     connection.execute(
         """
         INSERT INTO partition_report AS stored
@@ -185,26 +186,28 @@ def save_partition_report(connection: Connection, report: PartitionReport) -> No
             present_at = coalesce(excluded.present_at, stored.present_at)
         """,
         (
-            report.partition, report.host, report.pid, report.owner_since, report.committed_at, report.live,
-            report.present_at, report.buffered,
+            report.partition, report.host, report.pid, report.owner_since, report.committed_at, report.caught_up,
+            report.caught_up_at, report.buffered,
         ),
     )  # fmt: skip
 
 
 def last_caught_up(connection: Connection, partition: int) -> datetime | None:
-    """When an owner of the partition had last worked off all that was waiting, inside the caller's transaction."""
+    """Return the last time that an owner of the partition had caught up, inside the caller's transaction."""
     row = connection.execute("SELECT present_at FROM partition_report WHERE partition = %s", (partition,)).fetchone()
     return row[0] if row else None
 
 
 def partition_states(connection: Connection) -> list[PartitionState]:
-    """Every partition in the order of the numbers: whether it has an owner, and what that or the last one reported."""
+    """Return every partition by number, with its owner and the last report."""
     owners, count = partition_owners(connection), partition_count(connection)
-    with translated_errors():
-        rows = connection.execute(
+    with translated_errors(), connection.cursor(row_factory=class_row(PartitionReport)) as cursor:
+        cursor.execute(
             """
-            SELECT partition, host, pid, owner_since, committed_at, live, present_at, buffered FROM partition_report
+            SELECT partition, host, pid, owner_since, committed_at, live AS caught_up, present_at AS caught_up_at,
+                   buffered
+            FROM partition_report
             """
-        ).fetchall()
-    reports = {row[0]: PartitionReport(**dict(zip(PartitionReport.__slots__, row, strict=True))) for row in rows}
+        )
+        reports = {report.partition: report for report in cursor}
     return [PartitionState(n, n in owners, owners.get(n, ""), reports.get(n)) for n in range(count or 1)]
