@@ -1,1 +1,1 @@
-"""Telling people: who is told of an alert, when, in which words, and through which channel."""
+"""Notices of alerts: recipients, timing, wording, and delivery over channels."""

@@ -1,8 +1,8 @@
-"""The JSON that Prometheus Alertmanager (version 4 of it) sends to webhooks, so that its receivers work unchanged.
+"""Webhook JSON of Prometheus Alertmanager, version 4, so that its receivers work unchanged.
 
-Its fields: prometheus.io/docs/alerting/latest/configuration/#webhook_config, and `template.Data` in its source. As
-there, a label without a value is left out, an alert that is not over ends in the year 1, a fingerprint has 16 digits.
-The two addresses are empty: there is no page yet that they could lead to.
+The fields follow prometheus.io/docs/alerting/latest/configuration/#webhook_config and `template.Data` in the source of
+Alertmanager. As there, a label without a value is left out, an open alert ends in the year 1, and a fingerprint has
+16 digits. `externalURL` and `generatorURL` are empty: Anju has no page yet to link to.
 """
 
 from collections.abc import Mapping, Sequence

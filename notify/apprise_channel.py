@@ -1,4 +1,4 @@
-"""Channels that apprise speaks to: e-mail, and whatever else it knows."""
+"""Delivery through apprise: e-mail and every other service that it supports."""
 
 import logging
 import re
@@ -10,13 +10,13 @@ import apprise
 from notify.errors import TemporarilyRefusedError
 
 _log = logging.getLogger("apprise")
-# What it says may quote addresses, which are secret.
+# Its records may quote addresses, which are secret.
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
 class _ThreadLog(logging.Handler):
-    """Keeps what apprise says about the sending of one thread."""
+    """Handler that collects the warnings apprise logs in the current thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -29,16 +29,16 @@ class _ThreadLog(logging.Handler):
 
 
 def count_receivers(url: str) -> int:
-    """How many receivers the address names; 0 where apprise does not understand it."""
+    """Return the number of receivers in an address, or 0 if apprise does not understand it."""
     service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     return 0 if service is None else max(1, len(service))
 
 
 def send_by_apprise(url: str, title: str, body: str) -> None:
-    """Send a text through whatever service the address names.
+    """Send a text through the service of the address.
 
     Raises:
-        TemporarilyRefusedError: it was not accepted. apprise does not say whether it ever could be.
+        TemporarilyRefusedError: The text was not accepted. apprise does not tell temporary from permanent failures.
     """
     service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     thread_log = _ThreadLog()
@@ -52,7 +52,7 @@ def send_by_apprise(url: str, title: str, body: str) -> None:
 
 
 def _mask_address(text: str, url: str) -> str:
-    """What apprise says, with stars for every part of the address: it names receivers and servers."""
+    """Replace every part of the address in a log text by stars: receivers and servers are secret."""
     parts = urlsplit(url)
     values = [value for _, value in parse_qsl(parts.query)]
     words = {word for text in (parts.netloc, parts.path, *values) for word in re.split(r"[\s/@:,;]+", unquote(text))}

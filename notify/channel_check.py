@@ -1,4 +1,4 @@
-"""A message by which a person finds out whether a channel works."""
+"""Test message for `anju notify test`: shows whether a channel works."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ _NO_ALERT = UUID(int=0)
 
 
 def send_test_message(channel: Channel, now: datetime) -> str | None:
-    """Send a message that says it is a test; why it was not accepted, or None."""
+    """Send a message marked as a test; return the reason if it was not accepted, else None."""
     notice = DueNotice(
         id=0, alert_id=_NO_ALERT, kind="raised", n=1, attempts=0, queued_at=now, severity=Severity.INFO, community=None,
         rule="trial", over=False, attention="unacknowledged", held=False,

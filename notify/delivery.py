@@ -1,4 +1,4 @@
-"""Putting a message into the form of its channel, and sending it."""
+"""Delivery of a message in the format of its channel."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,11 +17,11 @@ _COLOUR = {Severity.CRITICAL: "red", Severity.MAJOR: "orange", Severity.WARNING:
 
 
 def send_message(channel: Channel, message: Message, alerts: Sequence[AlertRow], now: datetime) -> None:
-    """Send a message, and return when its receiver has accepted it.
+    """Send a message and return after its receiver accepted it.
 
     Raises:
-        TemporarilyRefusedError: it may be accepted later.
-        RefusedError: it never will be.
+        TemporarilyRefusedError: The message may be accepted later.
+        RefusedError: The message will never be accepted.
     """
     if channel.kind is ChannelKind.WEBHOOK:
         receiver = channel.name.split("/", maxsplit=1)[0]

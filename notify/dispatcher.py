@@ -48,7 +48,7 @@ _MAX_CONCURRENT_CHANNELS = 8
 
 @dataclass
 class Dispatcher:
-    """Sends the notices of one installation. `routing` is asked for anew at each look, `clock` for the time."""
+    """Sender of the due notices of one database. Every pass asks `routing` and `clock` anew."""
 
     url: str
     database: Database
@@ -58,7 +58,7 @@ class Dispatcher:
     _unavailable: str = ""  # the error, while the database is unavailable
 
     def run(self, stop: threading.Event) -> None:
-        """Send until `stop` is set; what is being sent then is finished."""
+        """Send until `stop` is set, and finish the messages under way."""
         with ThreadPoolExecutor(_MAX_CONCURRENT_CHANNELS, thread_name_prefix="channel") as pool:
             while not stop.is_set():
                 try:
@@ -91,10 +91,12 @@ class Dispatcher:
             log.exception("the notices of a channel can't be sent", channel=name)
 
     def send_due_notices(self, name: str, stop: threading.Event) -> None:
-        """Send what is due on one channel, until that is done, the channel fails, or `stop` is set.
+        """Send the due notices of one channel until none is left, the channel fails, or `stop` is set.
+
+        The notices of a channel that left the routing file are dropped, and their alerts routed again.
 
         Raises:
-            DatabaseUnavailableError: what was sent is recorded nevertheless, before this is raised.
+            DatabaseUnavailableError: Messages that were sent are recorded before this is raised, unless `stop` is set.
         """
         routing, now = self.routing(), self.clock()
         channel = routing.channels.get(name)
@@ -119,9 +121,9 @@ class Dispatcher:
                 return
 
     def _deliver(self, channel: Channel, message: Message, rest: Sequence[Message], stop: threading.Event) -> bool:
-        """Send one message and record what came of it; whether the channel can be used for more.
+        """Send one message, record the result, and return whether the channel can take more.
 
-        Where it can't, that counts for all of the `rest`, the message included.
+        A temporary failure counts for every message of `rest`, which begins with this one.
         """
         with self.database.connection() as connection:
             alerts = find_alerts(connection, list({notice.alert_id for notice in message.notices}))
@@ -132,7 +134,7 @@ class Dispatcher:
             self._record(stop, lambda: self._record_failure(channel, notices, failed))
             return False
         except Exception as error:
-            # Whatever it is: one message must not stop all that follow it.
+            # No error of one message may stop the messages after it.
             reason = str(error) if isinstance(error, RefusedError) else f"it can't be sent: {type(error).__name__}"
             if not isinstance(error, RefusedError):
                 log.exception("a message can't be sent", channel=channel.name)
@@ -142,7 +144,7 @@ class Dispatcher:
         return True
 
     def _record(self, stop: threading.Event, write: Callable[[], None]) -> None:
-        """Write down what has happened, however long the database is away: forgotten, it would be sent again."""
+        """Record a result, waiting for the database if need be: an unrecorded message would be sent again."""
         while True:
             try:
                 write()

@@ -18,7 +18,11 @@ _BATCH_SIZE = 5_000
 
 
 def enqueue_notices(connection: Connection, alert_ids: Sequence[UUID], routing: Routing, now: datetime) -> None:
-    """Queue the notices that these alerts call for, inside the caller's transaction."""
+    """Queue the notices of these alerts, inside the caller's transaction.
+
+    A raised alert yields notices for its first channels. An ended one yields recoveries for the channels that
+    were notified or are about to be.
+    """
     for start in range(0, len(alert_ids), _BATCH_SIZE):
         alerts = find_alerts(connection, alert_ids[start : start + _BATCH_SIZE])
         last_raised = latest_raised_notices(connection, [alert.id for alert in alerts])

@@ -1,12 +1,12 @@
-"""What can go wrong when people are told. A message never quotes the address of a channel: it is secret."""
+"""Errors of delivery. Their texts never quote the address of a channel, which is secret."""
 
 
 class NotifyError(Exception):
-    """The root of all of it."""
+    """Root of all errors of delivery."""
 
 
 class TemporarilyRefusedError(NotifyError):
-    """Nobody answered, or the answer was to try again; `retry_after_s` is how long to wait, if that was said."""
+    """No answer, or an answer that allows a retry; `retry_after_s` is the delay the receiver asked for, or None."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
@@ -14,4 +14,4 @@ class TemporarilyRefusedError(NotifyError):
 
 
 class RefusedError(NotifyError):
-    """The receiver will never accept it: the address, the key or the content is wrong."""
+    """Permanent refusal: the address, the key or the content is wrong."""

@@ -1,8 +1,10 @@
-"""The group robots of WeCom, DingTalk and Feishu.
+"""Group robots of WeCom, DingTalk and Feishu.
 
-apprise has all three, but what they refuse they refuse with HTTP 200 and a code in the answer (45009 of WeCom: more
-than 20 messages a minute), which apprise 2.3 takes for accepted from WeCom and DingTalk. Messages, limits and codes are
-those of the makers' pages: developer.work.weixin.qq.com/document/path/91770 and, for the codes, .../90313;
+The robots refuse a message with HTTP 200 and an error code (45009 of WeCom: more than 20 messages a minute).
+apprise supports all three, but version 2.3 takes such a reply of WeCom and DingTalk for an acceptance.
+
+Formats, limits and codes follow the documentation of the makers:
+developer.work.weixin.qq.com/document/path/91770 and, for the codes, .../90313;
 open.dingtalk.com/document/orgapp/custom-robots-send-group-messages;
 open.feishu.cn/document/client-docs/bot-v3/add-custom-bot.
 """
@@ -17,10 +19,10 @@ from datetime import datetime
 from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.http_post import post_json
 
-# Too many in a minute: more than 20 for WeCom and for DingTalk (which says it in two ways), 100 for Feishu.
+# Messages a minute: 20 for WeCom and DingTalk (which has two codes for it), 100 for Feishu.
 _RATE_LIMIT_CODES = frozenset({45009, 130101, 410100, 11232})
-# What only a person can mend, so that a repetition is a waste of the time in which somebody else could be told.
-# WeCom: no such robot, or a message that it can't read.
+# Errors that only a person can mend: a retry would only delay the fallback.
+# WeCom: no such robot, or an unreadable message.
 # DingTalk: keyword, signature or sender's address wrong; no such token or robot; stopped; group gone; unsafe text.
 # Feishu: no such robot; signature, sender's address or keyword wrong.
 _PERMANENT_CODES = frozenset(
@@ -59,7 +61,7 @@ def send_feishu(url: str, secret: str, header: Mapping[str, object], body: str, 
 
 
 def cut(text: str, size: int) -> str:
-    """The text within so many bytes of UTF-8, ending in a sign that it goes on where it was longer."""
+    """Cut a text to `size` bytes of UTF-8 at a character boundary; an ellipsis marks the cut."""
     if len(text.encode()) <= size:
         return text
     return text.encode()[: size - 3].decode(errors="ignore") + "…"
@@ -70,11 +72,11 @@ def _sign(key: bytes, text: bytes) -> str:
 
 
 def _check_reply(answer: bytes, code_key: str, message_key: str) -> None:
-    """Look into an answer that HTTP calls a success.
+    """Check the code inside a reply with an HTTP status of success.
 
     Raises:
-        RefusedError: it says no, for ever.
-        TemporarilyRefusedError: it says no, or is no answer of a robot.
+        RefusedError: The code is permanent.
+        TemporarilyRefusedError: The code allows a retry, or the reply is not that of a robot.
     """
     try:
         reply = json.loads(answer)

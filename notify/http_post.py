@@ -1,4 +1,4 @@
-"""Sending JSON over HTTP, with a response that says whether it was accepted."""
+"""JSON over HTTP POST, with failures sorted into temporary and permanent."""
 
 import time
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _TEMPORARY_STATUSES = frozenset({408, 425, 429})
 
 
 def post_json(url: str, content: object, query: Mapping[str, str] | None = None) -> bytes:
-    """Send it; the body of a response of success.
+    """Post `content` as JSON and return the body of a successful response; reading stops after 64 KiB or 20 seconds.
 
     Raises:
-        TemporarilyRefusedError: nobody answers within 20 seconds, or the response is 408, 425, 429 or 5xx.
-        RefusedError: any other response, or the address is none.
+        TemporarilyRefusedError: No connection, no response in time, or the status is 408, 425, 429 or 5xx.
+        RefusedError: Any other status, or an unusable address.
     """
     deadline = time.monotonic() + _MAX_DURATION_S
     try:
@@ -34,7 +34,7 @@ def post_json(url: str, content: object, query: Mapping[str, str] | None = None)
     except httpx.InvalidURL:
         raise RefusedError("the address can't be used") from None
     except httpx.HTTPError as error:
-        # Its own text may quote the address.
+        # The text of the library may quote the address.
         raise TemporarilyRefusedError(_describe_error(error)) from None
     if response.is_success:
         return body
@@ -45,7 +45,7 @@ def post_json(url: str, content: object, query: Mapping[str, str] | None = None)
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """How long a receiver wants to be left alone, given in seconds or as a date; None where it says nothing clear."""
+    """Parse a `Retry-After` header (RFC 9110, 10.2.3), seconds or a date; None if it is missing or unclear."""
     if header is None:
         return None
     if header.strip().isdecimal():

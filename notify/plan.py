@@ -1,7 +1,7 @@
-"""What to send now of what is due on a channel: grouping, digest, quiet hours. Pure; its laws are in the tests.
+"""Plan of the due notices of a channel: grouping, digests, quiet hours, limits. Pure; its laws are in the tests.
 
-A person gets at most ten messages in ten minutes through a channel, critical ones not counted: when there would be
-more, the rest is one digest, and for ten minutes after it only critical ones come. Programs (webhooks) get everything.
+A person gets at most ten messages in ten minutes through a channel, critical ones not counted. Beyond that the rest is
+one digest, and only critical messages follow for ten minutes. Programs (webhooks) get everything.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,11 +21,11 @@ RECHECK_AFTER = timedelta(seconds=30)
 MAX_PER_WEBHOOK = 100
 
 Cause = tuple[str | None, str]
-"""What notices are grouped by: community and rule."""
+"""Community and rule: the key by which notices are grouped."""
 
 
 class Form(StrEnum):
-    """How a message tells what it tells."""
+    """Form of a message: alerts of one cause, a digest, or the summary after quiet hours."""
 
     GROUP = "group"
     DIGEST = "digest"
@@ -33,7 +33,7 @@ class Form(StrEnum):
 
 
 class Message(NamedTuple):
-    """Notices that are told together; `cause` is None where they have several."""
+    """Notices sent together; `cause` is None if they have several."""
 
     form: Form
     cause: Cause | None
@@ -42,7 +42,7 @@ class Message(NamedTuple):
 
 
 class Postponement(NamedTuple):
-    """Notices that are looked at again at that time; `held` where a suppression is why."""
+    """Notices to plan again at `until`; `held` if a suppression is the reason."""
 
     until: datetime
     notices: tuple[DueNotice, ...]
@@ -50,14 +50,14 @@ class Postponement(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Notices that nobody needs any more, and why."""
+    """Notices that are no longer needed, with the reason."""
 
     reason: str
     notices: tuple[DueNotice, ...]
 
 
 class Plan(NamedTuple):
-    """Messages in the order in which they are sent, and what becomes of the other notices."""
+    """Messages in sending order, and the notices that wait or are dropped."""
 
     messages: list[Message]
     postponements: list[Postponement]
@@ -71,14 +71,14 @@ def plan(
     suppressed: Collection[UUID],
     now: datetime,
 ) -> Plan:
-    """Divide what is due on a channel into messages for now and what waits; every notice is in one place.
+    """Divide the due notices of a channel into messages, postponements and drops; each notice is in exactly one.
 
     Args:
-        due: What is due.
-        channel: Says who is at its other end, and when not to disturb them.
-        recent: What was sent through the channel within `WINDOW`.
-        suppressed: The alerts that nobody is told of while that lasts.
-        now: The time.
+        due: Due notices of the channel.
+        channel: Its kind tells persons from programs; it carries the quiet hours.
+        recent: Messages sent through the channel within `WINDOW`.
+        suppressed: Alerts under suppression.
+        now: The current time.
     """
     postponements: list[Postponement] = []
     drops: list[Drop] = []
@@ -103,7 +103,7 @@ def _select(
     postponements: list[Postponement],
     drops: list[Drop],
 ) -> list[DueNotice]:
-    """What is worth telling; a recovery goes with what it is the recovery of."""
+    """Return the notices to send now. A recovery goes with the notice of its beginning, or after it."""
     drop_reasons: dict[str, list[DueNotice]] = {}
     selected, suppressed_notices, waiting, recoveries = [], [], [], []
     for notice in due:
@@ -156,7 +156,7 @@ def _limit_rate(
 
 
 def _group_by_cause(notices: Sequence[DueNotice]) -> list[Message]:
-    """A message for each cause, in the order in which they came up."""
+    """Return one message for each cause, in order of first appearance."""
     causes: dict[Cause, list[DueNotice]] = {}
     for notice in notices:
         causes.setdefault((notice.community, notice.rule), []).append(notice)
@@ -166,7 +166,7 @@ def _group_by_cause(notices: Sequence[DueNotice]) -> list[Message]:
 def _space_causes(
     messages: list[Message], recent: Sequence[SentMessage], now: datetime, postponements: list[Postponement]
 ) -> list[Message]:
-    """Those whose cause was not told of a moment ago; the others gather for a while."""
+    """Return the messages with no recent message of the same cause; postpone the others, which gather."""
     last = {(message.community, message.rule, message.critical): message.sent_at for message in recent}
     ready = []
     for message in messages:

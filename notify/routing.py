@@ -1,4 +1,4 @@
-"""Who is told of which alert, as the operator's file says."""
+"""Routing of alerts to channels, as configured in the routing file."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from rules.model.rule import Severity
 
 CITY = ZoneInfo("Asia/Shanghai")
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
-"""The severities in order: the higher, the graver."""
+"""Order of the severities: the higher, the graver."""
 
 
 class ChannelKind(StrEnum):
-    """How a channel is spoken to."""
+    """Protocol of a channel."""
 
     WECOM = "wecom"
     DINGTALK = "dingtalk"
@@ -26,13 +26,13 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From when to when a person is left in peace, by the clock of the city; may span midnight."""
+    """Daily period without non-critical messages, in the time zone of the city; may span midnight."""
 
     begin: time
     end: time
 
     def end_of(self, now: datetime) -> datetime | None:
-        """When the quiet hours that `now` lies in are over; None outside of them."""
+        """Return the end of the quiet hours around `now`, or None outside of them."""
         local = now.astimezone(CITY)
         clock = local.time()
         spans_midnight = self.end <= self.begin
@@ -45,7 +45,7 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One way to reach a contact. Where it leads to is secret, and never printed."""
+    """One way to reach a contact. Its address is secret and never printed."""
 
     name: str
     kind: ChannelKind
@@ -56,7 +56,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person, a team or a program that is told; `communities` is empty where it is responsible for all."""
+    """Person, team or program that is notified; empty `communities` means all of them."""
 
     name: str
     role: str
@@ -66,7 +66,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Whom alerts from a severity on lead to: names of contacts or roles, and those of each level of escalation."""
+    """Recipients of alerts from a severity up: names of contacts or roles, first `to`, then by level of `escalate`."""
 
     communities: frozenset[str]
     severity: Severity
@@ -76,7 +76,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """The channels of a level, and how long after the first notice they are told if nobody has acknowledged."""
+    """Channels of one escalation level, notified `after` the first notice unless the alert is acknowledged."""
 
     level: int
     after: timedelta
@@ -85,7 +85,7 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The whole file. Without contacts nobody is told of anything."""
+    """Content of the routing file. Without contacts no notice is sent."""
 
     contacts: tuple[Contact, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -94,19 +94,19 @@ class Routing:
 
     @property
     def channels(self) -> dict[str, Channel]:
-        """Every channel by its name."""
+        """All channels by name."""
         return {channel.name: channel for contact in self.contacts for channel in contact.channels}
 
     def first_channels(self, community: str | None, severity: Severity) -> tuple[Channel, ...]:
-        """The channels that are told of an alert first; `community` is None for one about Anju itself.
+        """Return the channels notified first; `community` is None for an alert about Anju itself.
 
-        Where routes lead to roles that nobody has there, they are those of the fallback.
+        If the matching routes name only roles without a contact in this community, these are the fallback channels.
         """
         named = [name for route in self._matching(community, severity) for name in route.to]
         return self._channels(named, community) or (self.fallback_channels(community) if named else ())
 
     def escalations(self, community: str | None, severity: Severity) -> list[Escalation]:
-        """Who is told next, level by level, while nobody acknowledges."""
+        """Return the escalation levels of an unacknowledged alert, in order."""
         step = self.escalate_after.get(severity)
         routes = self._matching(community, severity)
         if step is None:
@@ -119,7 +119,7 @@ class Routing:
         return found
 
     def fallback_channels(self, community: str | None) -> tuple[Channel, ...]:
-        """The channels of the fallback contacts, for what can't be told otherwise."""
+        """Return the channels of the fallback contacts, for notices that can't be delivered otherwise."""
         return self._channels(self.fallback, community)
 
     def _matching(self, community: str | None, severity: Severity) -> list[Route]:

@@ -1,6 +1,6 @@
-"""Reads the file that says who is told of what, or says everything that is wrong with it.
+"""Reader of the routing file, which reports all mistakes at once.
 
-What stands in it is in docs/notifications.md. A problem names the line and never quotes an address: it is secret.
+docs/notifications.md describes the file. A diagnostic names the line and never quotes an address, which is secret.
 """
 
 import re
@@ -109,7 +109,7 @@ def _problem_of(kind: ChannelKind, url: str) -> str | None:
             case 1:
                 return None
             case _:
-                # One that fails would have all of them told again.
+                # After a failure of one of them, a retry would notify all of them again.
                 return "the address names several receivers: make each a contact of its own"
     try:
         parts = urlsplit(url)
@@ -136,7 +136,7 @@ def _routes(keys: Mapping[str, Item], names: tuple[str, ...], notes: Notes) -> I
 
 
 def _names(item: Item | None, known: tuple[str, ...], notes: Notes, what: str) -> tuple[str, ...]:
-    """Names of contacts or roles: a list of them, or one."""
+    """Read names of contacts or roles, given as a list or as a single name."""
     if item is None:
         return ()
     listed = [item] if isinstance(item.plain, str) else as_list(item, notes, what)

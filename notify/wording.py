@@ -1,4 +1,4 @@
-"""What a message says, ready for the templates: pure, without a clock."""
+"""Wording of messages: their content in Chinese, and the template of each channel. Pure, without a clock."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from store.registry.registry import compose_place
 
 _MAX_LINES = 10
 _PLATFORM = "平台"
-# What a robot would read as markup, as characters that look the same.
+# Characters that a robot would take for markup, and look-alikes without that effect.
 _PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "［", "]": "］", "\n": " "})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One alert: where, what, since when. `label` is for where it stands among alerts of other causes.
+    """Line about one alert. `label` names severity and community where alerts of several causes are listed.
 
-    `state` says that it is ended or that somebody is on it, `duration` for how long it has gone on; both may be empty.
+    `state` says that the alert has ended or is being handled, `duration` how long it has lasted; both may be empty.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many alerts of one cause a digest tells of."""
+    """Number of alerts of one cause in a digest, and how many of them have ended."""
 
     severity: str
     community: str
@@ -50,9 +50,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """A message in words; `remark` says why it comes now or to this person, `omitted` how many lines are left out.
+    """Text of a message before a channel formats it.
 
-    A few alerts are told one by one, `entries`; many of several causes are counted, `tallies`.
+    A few alerts are listed as `entries`; many alerts of several causes are counted as `tallies`. `remark` gives the
+    reason for sending now or to this recipient. `omitted` counts the lines left out.
     """
 
     heading: str
@@ -66,12 +67,12 @@ class MessageContent:
 
 
 def compose_content(message: Message, alerts: Sequence[AlertRow], now: datetime) -> MessageContent:
-    """Put a message into words.
+    """Compose the text of a message.
 
     Args:
-        message: Which notices are told, and how.
+        message: Notices to send, and the form of the message.
         alerts: All alerts of the notices.
-        now: The time, for how long something has lasted.
+        now: The current time, for durations.
     """
     severity = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
     ended = all(alert.process == "ended" for alert in alerts)
@@ -107,7 +108,7 @@ def _digest_heading(form: Form, alerts: Sequence[AlertRow]) -> str:
 
 
 def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
-    """Why it comes now, or to this person."""
+    """Return the reason for sending now or to this recipient, or an empty text."""
     levels = [notice.n for notice in message.notices if notice.kind == "escalated"]
     if message.form is Form.DIGEST:
         return "短时间内报警较多，已合并；紧急报警仍会单独通知。"
@@ -136,7 +137,7 @@ def _entry(alert: AlertRow, now: datetime, *, alone: bool) -> Entry:
 
 
 def _duration(alert: AlertRow, now: datetime) -> str:
-    """How long it lasted; while it goes on, so many whole minutes, and empty in the first."""
+    """Return the duration of an alert; of an open one in whole minutes, empty in the first minute."""
     if alert.ended_at:
         return in_chinese(max(timedelta(), alert.ended_at - alert.opened_at))
     minutes = (now - alert.opened_at) // timedelta(minutes=1)
@@ -150,7 +151,7 @@ def _state(alert: AlertRow) -> str:
 
 
 def _tallies(alerts: Sequence[AlertRow]) -> tuple[Tally, ...]:
-    """The causes, the gravest and most frequent first."""
+    """Count alerts by cause, the gravest and most frequent cause first."""
     count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
     ended = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
     order = sorted(count, key=lambda key: (-RANK[Severity(key[0])], -count[key], key))
@@ -170,19 +171,19 @@ def _community(alert: AlertRow) -> str:
 
 
 def _local_time(moment: datetime, now: datetime) -> str:
-    """The time of day, with the date unless it is today."""
+    """Return the local time of day, with the date unless it is today."""
     local, today = moment.astimezone(CITY), now.astimezone(CITY).date()
     return f"{local:%H:%M}" if local.date() == today else f"{local.month}月{local.day}日 {local:%H:%M}"
 
 
 def render_body(kind: ChannelKind, content: MessageContent) -> str:
-    """The body of a message for this kind of channel."""
+    """Render the body of a message for a kind of channel."""
     name = kind if kind in {ChannelKind.WECOM, ChannelKind.DINGTALK, ChannelKind.FEISHU} else "text"
     return _TEMPLATES.get_template(f"{name}.jinja").render(content=content).strip()
 
 
 def _environment() -> Environment:
-    # It writes markdown and plain text, so there is no HTML to escape.
+    # The templates yield markdown and plain text: there is no HTML to escape.
     environment = Environment(loader=PackageLoader("notify"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
     environment.filters["plain"] = lambda text: text.translate(_PLAIN)
     return environment

@@ -1,4 +1,4 @@
-"""The process that tells people and does what is scheduled: procrastinate's worker, and the dispatcher beside it."""
+"""Worker process: procrastinate's worker for jobs and schedules, with the dispatcher in a thread beside it."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ _LONGEST_WAIT_S = 300
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What the worker works with. `hourly` is what is scheduled besides."""
+    """Settings of the worker. `hourly` runs at the start and then once an hour."""
 
     database_url: str
     routing_file: Path | None
@@ -42,15 +42,15 @@ class WorkerSettings:
 
 
 class _RetryForever(procrastinate.BaseRetryStrategy):
-    """Every job is tried until it succeeds, for its alerts have to be told of."""
+    """Retry strategy without a last attempt: a lost job would lose the notices of its alerts."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision:
-        log.warning("a job failed, it is tried again", task=job.task_name, error=str(exception), attempts=job.attempts)
+        log.warning("a job failed and will be retried", task=job.task_name, error=str(exception), attempts=job.attempts)
         return procrastinate.RetryDecision(retry_in={"seconds": min(5 * (job.attempts + 1), _LONGEST_WAIT_S)})
 
 
 class _ForwardToStructlog(logging.Handler):
-    """Puts what procrastinate logs among our own lines."""
+    """Handler that forwards the log records of procrastinate to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
@@ -60,7 +60,7 @@ def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
     """Work until `stop` is set. Several workers share the jobs; one of them sends.
 
     Raises:
-        RoutingFileError: the file that says who is told can't be used.
+        RoutingFileError: The routing file can't be used.
     """
     logging.basicConfig(level=logging.WARNING, handlers=[_ForwardToStructlog()])
     watch = RoutingWatch(settings.routing_file)
@@ -70,7 +70,7 @@ def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
     ):
         dispatcher = Dispatcher(settings.database_url, database, watch.current, _now)
         sending = thread.submit(dispatcher.run, stop)
-        # Without it the process would look well, and nobody would be told of anything.
+        # A worker without its dispatcher would look healthy and send nothing.
         sending.add_done_callback(lambda _: stop.set())
         try:
             asyncio.run(_work(settings, database, watch, stop))
@@ -80,7 +80,7 @@ def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
 
 
 async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatch, stop: threading.Event) -> None:
-    """Procrastinate's worker; a new one when the database was away."""
+    """Run procrastinate's worker, and a new one after each loss of the database."""
     stopped = asyncio.create_task(asyncio.to_thread(stop.wait))
     try:
         while not stop.is_set():
@@ -117,10 +117,10 @@ async def _work_until(stopped: asyncio.Task[bool], app: procrastinate.App) -> No
 
 
 async def _retry_stalled_jobs(app: procrastinate.App) -> None:
-    """Hand the jobs of a worker that has died to another."""
+    """Retry the jobs of workers without a heartbeat for 10 seconds, looking every 5 seconds."""
     while True:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_S):
-            log.warning("the job of a worker that has died is done again", task=job.task_name)
+            log.warning("retrying the job of a dead worker", task=job.task_name)
             await app.job_manager.retry_job(job)
         await asyncio.sleep(_RETRY_S)
 

@@ -1,4 +1,4 @@
-"""What is sent when: the laws of grouping, digest, quiet hours and suppression, on generated courses."""
+"""Laws of the plan: grouping, digests, quiet hours and suppression, on generated sequences of notices."""
 
 from collections import Counter
 from datetime import datetime, time, timedelta
@@ -54,26 +54,26 @@ hours = st.integers(0, 48).map(lambda half: NOON + timedelta(minutes=30 * half))
 
 @given(notices, st.sampled_from([PERSON, SLEEPER, PROGRAM]), st.sets(st.integers(1, 400)), hours)
 def test_every_notice_is_in_exactly_one_place(due, channel, suppressed, now):
-    done = plan(due, channel, [], {UUID(int=number) for number in suppressed}, now)
-    places = Counter(ids(done.messages) + ids(done.postponements) + ids(done.drops))
+    planned = plan(due, channel, [], {UUID(int=number) for number in suppressed}, now)
+    places = Counter(ids(planned.messages) + ids(planned.postponements) + ids(planned.drops))
     assert places == Counter(each.id for each in due)
-    assert all(part.until > now for part in done.postponements)
+    assert all(part.until > now for part in planned.postponements)
 
 
 @given(notices, st.sets(st.integers(1, 400)))
-def test_what_is_suppressed_is_not_told_and_not_lost_while_it_is_open(due, suppressed):
-    done = plan(due, PERSON, [], {UUID(int=number) for number in suppressed}, NOON)
+def test_a_suppressed_notice_is_neither_sent_nor_lost_while_its_alert_is_open(due, suppressed):
+    planned = plan(due, PERSON, [], {UUID(int=number) for number in suppressed}, NOON)
     hidden = {each.id for each in due if each.alert_id.int in suppressed and each.kind != "resolved"}
-    assert not hidden & set(ids(done.messages))
+    assert not hidden & set(ids(planned.messages))
     open_ones = {each.id for each in due if each.id in hidden and not each.over and each.kind == "raised"}
-    assert open_ones <= set(ids(done.postponements))
+    assert open_ones <= set(ids(planned.postponements))
 
 
 @given(notices, hours)
-def test_quiet_hours_hold_everything_but_what_is_critical(due, now):
-    done = plan(due, SLEEPER, [], (), now)
+def test_quiet_hours_hold_everything_but_critical_messages(due, now):
+    planned = plan(due, SLEEPER, [], (), now)
     if NIGHT.end_of(now):
-        assert all(message.critical for message in done.messages)
+        assert all(message.critical for message in planned.messages)
 
 
 @given(notices, hours)
@@ -84,34 +84,34 @@ def test_critical_notices_and_programs_never_wait_for_a_limit(due, now):
     assert raised <= set(ids(plan(due, PROGRAM, [], (), now).messages))
 
 
-courses = st.lists(
+sequences = st.lists(
     st.tuples(st.integers(0, 90), st.integers(0, 20), st.sampled_from(["warning", "major", "critical"])),
     min_size=1,
     max_size=120,
 )
 
 
-@given(courses)
-def test_nobody_gets_more_than_ten_messages_in_ten_minutes_and_nothing_is_lost(course):
-    """Notices come (after so many seconds, of that rule); whenever something is due, the channel is looked at."""
+@given(sequences)
+def test_a_person_gets_at_most_ten_messages_in_ten_minutes_and_nothing_is_lost(sequence):
+    """A notice arrives after `after_s` seconds, of a rule; the channel is planned whenever a notice is due."""
     waiting, sent, at, number = [], [], NOON, 0
-    for after_s, rule, severity in course:
+    for after_s, rule, severity in sequence:
         at += timedelta(seconds=after_s)
         number += 1
         waiting.append((at, notice(number, severity=severity, rule=f"rule-{rule}")))
-    told, now = [], NOON
+    sent_ids, now = [], NOON
     while waiting:
         now = max(now, min(due_at for due_at, _ in waiting))
         due = [each for due_at, each in waiting if due_at <= now]
         waiting = [(due_at, each) for due_at, each in waiting if due_at > now]
         recent = [message for message in sent if message.sent_at > now - WINDOW]
-        done = plan(due, PERSON, recent, (), now)
-        for message in done.messages:
+        planned = plan(due, PERSON, recent, (), now)
+        for message in planned.messages:
             sent.append(SentMessage(now, message.form, *(message.cause or (None, None)), message.critical))
-            told += [each.id for each in message.notices]
-        waiting += [(part.until, each) for part in done.postponements for each in part.notices]
+            sent_ids += [each.id for each in message.notices]
+        waiting += [(part.until, each) for part in planned.postponements for each in part.notices]
         now += timedelta(seconds=1)
-    assert sorted(told) == list(range(1, number + 1))
+    assert sorted(sent_ids) == list(range(1, number + 1))
     times = [message.sent_at for message in sent if not message.critical]
     for first, after in zip(times, times[MAX_IN_WINDOW:], strict=False):
         assert after - first >= WINDOW
@@ -128,11 +128,11 @@ def _causes_are_spaced(sent):
 
 
 def test_alerts_of_one_cause_are_one_message():
-    done = plan([notice(1), notice(2), notice(3, rule="other"), notice(4, community="b")], PERSON, [], (), NOON)
-    assert [[each.id for each in message.notices] for message in done.messages] == [[1, 2], [3], [4]]
+    planned = plan([notice(1), notice(2), notice(3, rule="other"), notice(4, community="b")], PERSON, [], (), NOON)
+    assert [[each.id for each in message.notices] for message in planned.messages] == [[1, 2], [3], [4]]
 
 
-def test_when_there_would_be_too_many_the_rest_is_one_digest_and_the_next_comes_ten_minutes_later():
+def test_beyond_the_limit_the_rest_is_one_digest_and_the_next_message_comes_ten_minutes_later():
     many = [notice(number, rule=f"rule-{number}") for number in range(20)]
     (digest,) = plan(many, PERSON, [], (), NOON).messages
     assert digest.form is Form.DIGEST
@@ -149,7 +149,7 @@ def test_after_quiet_hours_there_is_one_summary():
     assert summary.form is Form.AFTER_QUIET
 
 
-def test_a_recovery_is_told_to_whoever_was_told_of_the_beginning_and_to_nobody_else():
+def test_a_recovery_goes_to_the_channels_that_got_the_beginning_and_to_no_other():
     due = [
         notice(1, kind="resolved", over=True, other_sent=True),
         notice(6, kind="resolved", over=True, other_sent=True, other_sent_as_over=True),
@@ -158,13 +158,13 @@ def test_a_recovery_is_told_to_whoever_was_told_of_the_beginning_and_to_nobody_e
         notice(4, over=True),
         notice(5, kind="resolved", over=True, other_queued=True, alert=4),
     ]
-    done = plan(due, PERSON, [], (), NOON)
-    assert sorted(ids(done.messages)) == [1, 4, 5]
-    assert ids(done.postponements) == [2]
-    assert sorted(ids(done.drops)) == [3, 6]
+    planned = plan(due, PERSON, [], (), NOON)
+    assert sorted(ids(planned.messages)) == [1, 4, 5]
+    assert ids(planned.postponements) == [2]
+    assert sorted(ids(planned.drops)) == [3, 6]
 
 
-def test_nobody_is_told_of_an_escalation_that_somebody_has_seen_to():
+def test_an_acknowledged_or_ended_alert_is_not_escalated():
     due = [notice(1, kind="escalated", attention="acknowledged"), notice(2, kind="escalated", over=True)]
     assert ids(plan(due, PERSON, [], (), NOON).drops) == [1, 2]
 

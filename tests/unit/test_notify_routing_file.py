@@ -1,4 +1,4 @@
-"""The file that says who is told of what: what it means, and what a person reads where it is wrong."""
+"""The routing file: its meaning, and the diagnostics of a wrong one."""
 
 from datetime import timedelta
 
@@ -39,7 +39,7 @@ def names(channels):
     return [channel.name for channel in channels]
 
 
-def test_roles_and_names_lead_to_everyone_who_is_responsible(tmp_path):
+def test_roles_and_names_lead_to_all_responsible_contacts(tmp_path):
     routing = load(tmp_path, GOOD)
     assert names(routing.first_channels("a", Severity.WARNING)) == ["值班室/wecom"]
     assert names(routing.first_channels("a", Severity.CRITICAL)) == ["值班室/wecom", "王经理/dingtalk", "王经理/email"]
@@ -47,7 +47,7 @@ def test_roles_and_names_lead_to_everyone_who_is_responsible(tmp_path):
     assert names(routing.fallback_channels(None)) == ["王经理/dingtalk", "王经理/email"]
 
 
-def test_what_a_route_leads_to_nobody_with_goes_to_the_fallback(tmp_path):
+def test_a_route_without_a_contact_leads_to_the_fallback(tmp_path):
     routing = load(tmp_path, GOOD)
     assert names(routing.first_channels("b", Severity.WARNING)) == ["王经理/dingtalk", "王经理/email"]
     assert names(routing.first_channels(None, Severity.CRITICAL)) == ["王经理/dingtalk", "王经理/email"]
@@ -61,7 +61,7 @@ def test_each_level_of_escalation_comes_later(tmp_path):
     assert load(tmp_path, GOOD).escalations("a", Severity.WARNING) == []
 
 
-def test_an_empty_file_tells_nobody(tmp_path):
+def test_an_empty_file_routes_no_alert(tmp_path):
     assert load(tmp_path, "# later\n").first_channels("a", Severity.CRITICAL) == ()
 
 
@@ -112,13 +112,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_what_is_wrong_is_told_with_its_line_and_without_an_address(tmp_path, text):
+def test_a_mistake_is_reported_with_its_line_and_without_an_address(tmp_path, text):
     with pytest.raises(RoutingFileError) as refused:
         load(tmp_path, text)
     assert str(refused.value).splitlines()[1:] == [WRONG[text]]
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RoutingFileError, match=r"nobody\.yaml:1: it can't be read: No such file"):
         load_routing(tmp_path / "nobody.yaml")

@@ -46,7 +46,7 @@ def text_of(kind, alerts, *, form=Form.GROUP, notices=()):
 
 
 @every_kind
-def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
+def test_one_alert_says_problem_place_beginning_and_remedy(kind):
     text = text_of(kind, [alert(1)])
     for part in (
         "【紧急】",
@@ -60,7 +60,7 @@ def test_one_alert_says_what_where_since_when_and_what_to_do(kind):
 
 
 @every_kind
-def test_in_the_first_minute_nothing_has_lasted_yet(kind):
+def test_in_the_first_minute_no_duration_is_given(kind):
     text = text_of(kind, [alert(1, opened_at=NOW - timedelta(seconds=4))])
     assert "12:11" in text
     assert "持续" not in text
@@ -111,12 +111,12 @@ def test_an_escalation_and_a_fallback_say_why_they_come_to_this_person(kind):
 
 
 @every_kind
-def test_an_alert_that_chatters_says_that_no_more_will_come(kind):
+def test_a_chattering_alert_says_that_no_more_messages_will_come(kind):
     assert "不再逐次通知" in text_of(kind, [alert(1, chattering=True)])
 
 
 @every_kind
-def test_what_is_simulated_says_so(kind):
+def test_a_simulated_alert_says_so(kind):
     assert "（模拟）" in text_of(kind, [alert(1, simulated=True)])
     assert "（模拟）" in text_of(kind, [alert(1), alert(2, simulated=True)], form=Form.DIGEST)
 
@@ -137,7 +137,7 @@ def test_a_message_is_cut_at_a_character_and_says_so():
     assert len(cut("语" * 5000, 4096).encode()) <= 4096
 
 
-def test_a_channel_is_left_alone_for_longer_and_longer_and_as_long_as_it_asks():
+def test_a_failing_channel_waits_longer_each_time_and_as_long_as_its_receiver_asks():
     assert [retry_delay(failures, None, 1.0).total_seconds() for failures in (1, 2, 3, 20)] == [5, 10, 20, 300]
     assert retry_delay(1, None, 0.0).total_seconds() == 2.5
     assert retry_delay(1, 90.0, 0.5).total_seconds() == 90
@@ -148,5 +148,5 @@ def test_a_channel_is_left_alone_for_longer_and_longer_and_as_long_as_it_asks():
     ("header", "seconds"),
     [("120", 120), ("Wed, 25 Nov 2026 04:13:00 GMT", 60), ("soon", None), (None, None), ("-1", None)],
 )
-def test_how_long_a_receiver_wants_to_be_left_alone(header, seconds):
+def test_retry_after_is_read_as_seconds_or_as_a_date(header, seconds):
     assert retry_after_s(header, NOW) == seconds

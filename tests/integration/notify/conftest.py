@@ -1,4 +1,4 @@
-"""A dispatcher whose time passes as a test lets it, between a real database and a real receiver."""
+"""Dispatcher between a real database and a real receiver, with a clock that the test moves."""
 
 import threading
 
@@ -22,7 +22,7 @@ def receiver():
 
 
 class DispatcherHarness:
-    """A dispatcher whose looks and time are those of the test."""
+    """Dispatcher whose passes and clock the test controls."""
 
     def __init__(self, url, database, path):
         self.url, self.database, self.path, self.clock = url, database, path, Clock()
@@ -32,12 +32,12 @@ class DispatcherHarness:
         write_routing(self.path, **content)
 
     def enqueue_notices(self, *numbers):
-        """What the job of the queue does."""
+        """Do the work of the queued job."""
         with self.database.connection() as connection:
             enqueue_notices(connection, [alert_id(number) for number in numbers], load_routing(self.path), self.clock())
 
     def send_due(self, **time):
-        """Let time pass, then send what is due."""
+        """Move the clock, then send the due notices."""
         self.clock.pass_(**time)
         with self.database.connection() as connection:
             due = due_channels(connection, self.clock())
@@ -69,7 +69,7 @@ def harness(database_url, tmp_path):
 
 @pytest.fixture
 def program(harness, receiver):
-    """One contact that is a program, told of everything."""
+    """Harness with one contact, a program that gets every alert."""
     harness.route(
         contacts=[{"name": "平台", "channels": {"webhook": f"{receiver.url}/hook"}}],
         routes=[{"severity": "info", "to": "平台"}],
@@ -79,7 +79,7 @@ def program(harness, receiver):
 
 @pytest.fixture
 def manager(harness, receiver):
-    """One contact with a WeCom robot, told of everything."""
+    """Harness with one contact, a WeCom robot that gets every alert."""
     harness.route(
         contacts=[{"name": "王经理", "channels": {"wecom": f"{receiver.url}/send?key=1"}}],
         routes=[{"severity": "info", "to": ["王经理"]}],

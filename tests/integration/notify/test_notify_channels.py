@@ -1,4 +1,4 @@
-"""Each kind of channel, sent to a real server."""
+"""Delivery over each kind of channel to a real server."""
 
 import base64
 import hashlib
@@ -59,7 +59,7 @@ def test_feishu_gets_a_card_and_a_signature_beside_it(receiver):
         Answer(429),
     ],
 )
-def test_a_robot_that_does_not_say_yes_has_not_accepted(receiver, answer):
+def test_only_a_robots_success_code_is_an_acceptance(receiver, answer):
     receiver.usual = answer
     with pytest.raises(TemporarilyRefusedError) as refused:
         send_wecom(f"{receiver.url}/send?key=s3cret", "报警")
@@ -73,7 +73,7 @@ def test_a_robot_that_does_not_say_yes_has_not_accepted(receiver, answer):
         b'{"errcode": 310000, "errmsg": "sign not match"}',
     ],
 )
-def test_what_only_a_person_can_mend_is_not_tried_again(receiver, answer):
+def test_an_error_that_only_a_person_can_mend_is_permanent(receiver, answer):
     receiver.usual = Answer(body=answer)
     with pytest.raises(RefusedError, match=r"93000: invalid webhook url|310000: sign not match"):
         send_dingtalk(f"{receiver.url}/send?access_token=1", "", "报警", "正文", NOON)
@@ -85,20 +85,20 @@ def test_a_feishu_robot_that_misses_its_keyword_refuses_for_ever(receiver):
         send_feishu(receiver.url, "", {}, "正文", NOON)
 
 
-def test_an_address_that_is_none_is_refused_without_being_quoted():
+def test_an_unusable_address_is_refused_without_being_quoted():
     with pytest.raises(RefusedError) as refused:
         post_json("https://s3cret\0.example.com/", {})
     assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404])
-def test_an_answer_that_no_repetition_will_change_is_final(receiver, status):
+def test_a_status_that_no_retry_will_change_is_permanent(receiver, status):
     receiver.usual = Answer(status)
     with pytest.raises(RefusedError, match=f"HTTP {status}"):
         post_json(receiver.url, {})
 
 
-def test_a_receiver_that_says_nothing_is_not_waited_for_without_end(receiver, monkeypatch):
+def test_a_receiver_that_does_not_answer_is_a_temporary_failure_after_the_timeout(receiver, monkeypatch):
     monkeypatch.setattr("notify.http_post._TIMEOUT_S", 0.5)
     receiver.usual = Answer(after_s=3)
     began = time.monotonic()
@@ -121,7 +121,7 @@ def test_a_letter_has_the_heading_and_the_text(receiver):
     assert "请关阀 <现在>" in parts[0].get_payload(decode=True).decode()
 
 
-def test_a_letter_that_is_refused_or_a_server_that_is_away_has_not_accepted():
+def test_a_refused_letter_or_an_absent_server_is_no_acceptance():
     with mail_server() as (port, mailbox):
         mailbox.answers = ["550 no such user"]
         with pytest.raises(TemporarilyRefusedError, match="failed") as refused:
@@ -132,7 +132,7 @@ def test_a_letter_that_is_refused_or_a_server_that_is_away_has_not_accepted():
     assert "127.0.0.1" not in str(away.value)
 
 
-def test_a_mail_server_that_says_nothing_is_not_waited_for_without_end():
+def test_a_mail_server_that_does_not_answer_is_not_waited_for_without_end():
     with mail_server() as (port, mailbox):
         mailbox.after_s = 3
         began = time.monotonic()

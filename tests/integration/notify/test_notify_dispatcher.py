@@ -1,4 +1,4 @@
-"""What is told when: through a real database to a real receiver, in a time that the test lets pass."""
+"""Notices over time: through a real database to a real receiver, with a clock that the test moves."""
 
 import threading
 from datetime import timedelta
@@ -33,7 +33,7 @@ def test_a_webhook_gets_what_alertmanager_would_send(program, receiver):
     assert alert["labels"]["severity"] == "critical"
 
 
-def test_an_alert_is_told_once_however_often_its_job_runs(program, receiver):
+def test_an_alert_is_sent_once_however_often_its_job_runs(program, receiver):
     program.raise_alerts(1)
     program.enqueue_notices(1, 1)
     program.send_due()
@@ -42,7 +42,7 @@ def test_an_alert_is_told_once_however_often_its_job_runs(program, receiver):
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing")]
 
 
-def test_the_end_is_told_to_whoever_was_told_of_the_beginning(program, receiver):
+def test_a_recovery_follows_the_notice_of_the_beginning(program, receiver):
     program.raise_alerts(1)
     program.send_due()
     program.clock.pass_(minutes=1)
@@ -51,7 +51,7 @@ def test_the_end_is_told_to_whoever_was_told_of_the_beginning(program, receiver)
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing"), (alert_id(1).hex[:16], "resolved")]
 
 
-def test_what_is_over_before_it_could_be_told_is_told_once_as_over(manager, receiver):
+def test_an_alert_that_ended_before_it_was_sent_is_one_message_of_recovery(manager, receiver):
     manager.raise_alerts(1, severity="warning")
     manager.clock.pass_(seconds=2)
     manager.end_alerts(1)
@@ -62,7 +62,7 @@ def test_what_is_over_before_it_could_be_told_is_told_once_as_over(manager, rece
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1), ("王经理/wecom", "resolved", 1, "sent", 1)]
 
 
-def test_what_is_told_as_over_while_its_end_is_being_settled_is_not_told_again(manager, receiver):
+def test_a_recovery_sent_while_its_notice_is_being_queued_is_not_sent_again(manager, receiver):
     manager.raise_alerts(1)
     end_alerts(manager.url, [1], at=manager.clock(), hand_in=False)
     receiver.answers = [Answer(after_s=1)]
@@ -86,7 +86,7 @@ def test_an_alert_about_a_building_names_it(manager, receiver):
     assert "阳光小区 3号楼" in text
 
 
-def test_a_person_reads_what_where_since_when_and_what_to_do(manager, receiver):
+def test_a_person_reads_problem_place_beginning_and_remedy(manager, receiver):
     manager.raise_alerts(1)
     manager.send_due(minutes=2)
     (text,) = receiver.words()
@@ -109,7 +109,7 @@ def test_a_storm_is_a_few_messages_and_one_digest_that_counts_everything(manager
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 151)]
 
 
-def test_what_came_in_quiet_hours_is_one_summary_in_the_morning(harness, receiver):
+def test_alerts_of_quiet_hours_are_one_summary_in_the_morning(harness, receiver):
     harness.route(
         contacts=[{"name": "王经理", "channels": {"wecom": receiver.url}, "quiet_hours": "22:00-07:00"}],
         routes=[{"to": "王经理"}],
@@ -137,7 +137,7 @@ def escalating(receiver):
 PEOPLE = (("值班", "duty"), ("经理", "manager"), ("街道", "street"))
 
 
-def test_an_alert_that_nobody_acknowledges_goes_up_level_by_level(harness, receiver):
+def test_an_unacknowledged_alert_is_escalated_level_by_level(harness, receiver):
     harness.route(**escalating(receiver))
     harness.raise_alerts(1)
     harness.send_due()
@@ -153,7 +153,7 @@ def test_an_alert_that_nobody_acknowledges_goes_up_level_by_level(harness, recei
     assert sorted(receiver.paths()[3:]) == ["/duty", "/manager", "/street"]
 
 
-def test_an_alert_that_becomes_critical_goes_up_as_soon_as_a_critical_one_would(harness, receiver):
+def test_an_alert_that_becomes_critical_is_escalated_as_soon_as_a_critical_one(harness, receiver):
     harness.route(**escalating(receiver))
     harness.raise_alerts(1, severity="major")
     harness.send_due(seconds=5)
@@ -164,7 +164,7 @@ def test_an_alert_that_becomes_critical_goes_up_as_soon_as_a_critical_one_would(
     assert receiver.paths() == ["/duty", "/duty", "/manager"]
 
 
-def test_an_escalation_reaches_whoever_has_taken_the_place_of_somebody_who_is_gone(harness, receiver):
+def test_an_escalation_reaches_the_contact_that_replaced_a_removed_one(harness, receiver):
     harness.route(**escalating(receiver))
     harness.raise_alerts(1)
     harness.send_due()
@@ -176,7 +176,7 @@ def test_an_escalation_reaches_whoever_has_taken_the_place_of_somebody_who_is_go
     assert sorted(receiver.paths()) == ["/duty", "/street", "/successor"]
 
 
-def test_an_alert_that_somebody_acknowledges_goes_no_further(harness, receiver):
+def test_an_acknowledged_alert_is_not_escalated(harness, receiver):
     harness.route(**escalating(receiver))
     harness.raise_alerts(1)
     harness.send_due()
@@ -187,7 +187,7 @@ def test_an_alert_that_somebody_acknowledges_goes_no_further(harness, receiver):
     assert receiver.paths() == ["/duty", "/duty"]
 
 
-def test_a_suppressed_alert_is_told_when_that_ends_and_not_if_it_is_over_by_then(program, receiver):
+def test_a_suppressed_alert_is_sent_when_the_suppression_ends_unless_it_has_ended_itself(program, receiver):
     raise_alerts(program.url, [1, 2], at=program.clock(), hand_in=False)
     with program.database.connection() as connection:
         until = program.clock() + timedelta(minutes=10)
@@ -223,25 +223,25 @@ def test_the_job_is_in_the_transaction_of_its_alert(harness):
         assert query(harness.url, jobs) == ([] if undone else [(True,)])
 
 
-def test_an_alert_that_becomes_graver_is_told_again_and_one_that_becomes_less_grave_is_not(program, receiver):
+def test_a_higher_severity_is_sent_again_and_a_lower_one_is_not(program, receiver):
     program.raise_alerts(1, severity="warning")
     program.send_due(seconds=5)
     for severity in ("major", "info", "major", "critical"):
         query(program.url, "UPDATE alert SET severity = %s RETURNING 1", severity)
         program.enqueue_notices(1)
         program.send_due(seconds=5)
-    told = [request.content["alerts"][0]["labels"]["severity"] for request in receiver.accepted]
-    assert told == ["warning", "major", "critical"]
+    severities = [request.content["alerts"][0]["labels"]["severity"] for request in receiver.accepted]
+    assert severities == ["warning", "major", "critical"]
 
 
-def test_nothing_is_told_without_a_route(harness, receiver):
+def test_without_a_route_nothing_is_sent(harness, receiver):
     harness.route()
     harness.raise_alerts(1)
     harness.send_due(hours=1)
     assert harness.states() == []
 
 
-def test_an_episode_that_is_historical_is_told_to_nobody(program, receiver):
+def test_a_historical_episode_is_not_sent(program, receiver):
     raise_alerts(program.url, [1], at=program.clock(), hand_in=False)
     query(program.url, "UPDATE alert SET historical = true, process = 'ended', ended_at = opened_at RETURNING 1")
     program.enqueue_notices(1)
@@ -249,7 +249,7 @@ def test_an_episode_that_is_historical_is_told_to_nobody(program, receiver):
     assert receiver.requests == []
 
 
-def test_a_history_that_is_loaded_late_is_told_to_nobody(program, receiver):
+def test_a_history_that_is_loaded_late_is_not_sent(program, receiver):
     raise_alerts(program.url, [1], at=NOON, hand_in=False)
     query(program.url, "UPDATE alert SET opened_at = opened_at - interval '1 year' RETURNING 1")
     end_alerts(program.url, [1], at=NOON.replace(year=2025), hand_in=False)

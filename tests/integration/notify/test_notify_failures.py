@@ -1,4 +1,4 @@
-"""Receivers that fail: what is tried again, who is told instead, and what is given up."""
+"""Failing receivers: retries, fallback notices, and dead notices."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ def with_fallback(receiver, broken):
     }
 
 
-def test_a_notice_that_is_refused_for_ever_goes_to_the_fallback(harness, receiver):
+def test_a_permanently_refused_notice_goes_to_the_fallback(harness, receiver):
     harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     receiver.answers = [Answer(401)]
     harness.raise_alerts(1, severity="major")
@@ -52,7 +52,7 @@ def test_after_the_last_attempt_a_notice_is_dead_and_its_address_is_nowhere(harn
     assert rows[0] == ("dead", MAX_ATTEMPTS, "can't connect")
 
 
-def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(harness, receiver):
+def test_a_critical_alert_goes_to_the_fallback_after_the_third_failure_and_is_tried_on(harness, receiver):
     harness.route(**with_fallback(receiver, "http://127.0.0.1:9"))
     harness.raise_alerts(1)
     for _ in range(4):
@@ -61,23 +61,23 @@ def test_a_critical_alert_asks_for_help_after_the_third_failure_and_is_tried_on(
     assert harness.states()[1] == ("甲/webhook", "raised", 1, "queued", 1)
 
 
-def test_what_could_not_be_delivered_is_an_alert_of_our_own_for_an_hour(harness, receiver):
+def test_an_undelivered_notice_is_an_alert_about_anju_for_an_hour(harness, receiver):
     harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     receiver.answers = [Answer(401)]
     harness.raise_alerts(1, severity="major")
     harness.send_due(seconds=5)
-    partition, judged = Partition(0, 1), []
+    partition, transitions = Partition(0, 1), []
     with harness.database.connection() as connection:
         evaluation = Evaluation(load_rules(rules_folder(None)), RegistryCache(partition), partition, harness.clock())
         for minutes in (0, 58, 2, 1):
             harness.clock.pass_(minutes=minutes)
-            judged += evaluation.tick(connection, harness.clock(), caught_up=True)
-    assert [(each.rule, each.to_phase) for each in judged] == [
+            transitions += evaluation.tick(connection, harness.clock(), caught_up=True)
+    assert [(each.rule, each.to_phase) for each in transitions] == [
         ("notices_undelivered", "active"), ("notices_undelivered", "normal"),
     ]  # fmt: skip
 
 
-def test_what_is_dead_is_sent_again_on_request_where_it_is_still_open(harness, receiver):
+def test_a_dead_notice_of_an_open_alert_is_sent_again_on_request(harness, receiver):
     harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     receiver.answers = [Answer(401)]
     harness.raise_alerts(1, 2, severity="major")
@@ -89,7 +89,7 @@ def test_what_is_dead_is_sent_again_on_request_where_it_is_still_open(harness, r
     assert sorted(receiver.paths()) == ["/help", "/hook"]
 
 
-def test_what_waited_for_a_contact_that_is_gone_goes_to_those_who_are_there_now(harness, receiver):
+def test_a_notice_for_a_removed_contact_goes_to_the_contacts_of_the_new_file(harness, receiver):
     harness.route(**with_fallback(receiver, f"{receiver.url}/hook"))
     harness.raise_alerts(1, severity="major")
     harness.route(contacts=[{"name": "丙", "channels": {"wecom": f"{receiver.url}/new"}}], routes=[{"to": "丙"}])
@@ -99,7 +99,7 @@ def test_what_waited_for_a_contact_that_is_gone_goes_to_those_who_are_there_now(
     assert harness.states() == [("丙/wecom", "raised", 1, "sent", 1), ("甲/webhook", "raised", 1, "dropped", 1)]
 
 
-def test_a_receiver_that_fails_is_tried_again_and_what_it_missed_arrives_once(program, receiver):
+def test_a_failing_receiver_is_tried_again_and_gets_each_alert_once(program, receiver):
     receiver.answers = [UNAVAILABLE, UNAVAILABLE]
     program.raise_alerts(1)
     program.send_due()
@@ -112,7 +112,7 @@ def test_a_receiver_that_fails_is_tried_again_and_what_it_missed_arrives_once(pr
     assert len(receiver.requests) == 3
 
 
-def test_a_receiver_that_asks_for_patience_is_left_alone_for_so_long(program, receiver):
+def test_a_channel_honours_retry_after(program, receiver):
     receiver.answers = [Answer(429, headers=(("Retry-After", "90"),))]
     program.raise_alerts(1)
     program.send_due()
@@ -122,7 +122,7 @@ def test_a_receiver_that_asks_for_patience_is_left_alone_for_so_long(program, re
     assert len(receiver.accepted) == 1
 
 
-def test_a_robot_that_refuses_with_a_code_has_not_been_told(manager, receiver):
+def test_a_robots_rate_limit_code_is_a_temporary_failure(manager, receiver):
     receiver.answers = [Answer(body=b'{"errcode": 45009, "errmsg": "api freq out of limit"}')]
     manager.raise_alerts(1)
     manager.send_due()
@@ -132,7 +132,7 @@ def test_a_robot_that_refuses_with_a_code_has_not_been_told(manager, receiver):
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1)]
 
 
-def test_a_database_that_is_away_when_a_message_was_accepted_makes_no_second_one(manager, receiver):
+def test_a_database_lost_after_a_message_was_accepted_causes_no_second_message(manager, receiver):
     manager.raise_alerts(1)
     receiver.answers = [Answer(after_s=1)]
     sending = threading.Thread(target=manager.send_due, daemon=True)

@@ -1,4 +1,4 @@
-"""`anju worker` as a process: what it tells, and what becomes of it when it is killed."""
+"""`anju worker` as a process: delivery, and takeover after a kill."""
 
 import signal
 from collections import Counter
@@ -43,7 +43,7 @@ def fingerprints(receiver):
     return Counter(fingerprint for fingerprint, _ in receiver.alerts())
 
 
-def test_an_alert_is_told_within_seconds_and_the_worker_ends_in_good_order(url, receiver, tmp_path):
+def test_an_alert_is_sent_within_seconds_and_the_worker_ends_in_good_order(url, receiver, tmp_path):
     with running_worker(url, webhook(tmp_path, receiver), tmp_path / "log") as worker:
         raise_alerts(url, [1], at=now())
         eventually(lambda: receiver.alerts() == [(alert_id(1).hex[:16], "firing")])
@@ -87,7 +87,7 @@ def test_a_worker_killed_between_sending_and_recording_doubles_one_message_at_mo
     assert fingerprints(receiver) == {alert_id(1).hex[:16]: 2, alert_id(2).hex[:16]: 1}
 
 
-def test_a_worker_that_can_no_longer_tell_anybody_ends(url, receiver, tmp_path):
+def test_a_worker_that_can_no_longer_send_ends(url, receiver, tmp_path):
     with running_worker(url, webhook(tmp_path, receiver), tmp_path / "log") as worker:
         raise_alerts(url, [1], at=now())
         eventually(lambda: sent(url) == 1)
@@ -118,7 +118,7 @@ def test_of_two_workers_one_sends_and_the_other_takes_over(url, receiver, tmp_pa
     assert set(fingerprints(receiver).values()) == {1}
 
 
-def test_a_changed_file_counts_and_a_broken_one_does_not(url, receiver, tmp_path):
+def test_a_changed_routing_file_takes_effect_and_a_broken_one_does_not(url, receiver, tmp_path):
     path, log = write_routing(tmp_path / "notify.yaml"), tmp_path / "log"
     with running_worker(url, path, log):
         eventually(lambda: "nobody is told" in log.read_text())
@@ -177,8 +177,8 @@ def test_a_storm_through_kills_reaches_a_program_completely_and_a_person_in_a_fe
                 else:
                     eventually(lambda: len(fingerprints(program)) == alerts, timeout_s=60)
                     eventually(lambda: query(url, _LEFT) == [(0,)])
-        told = fingerprints(program)
-        assert sum(told.values()) - alerts <= kills * MAX_PER_WEBHOOK
+        received = fingerprints(program)
+        assert sum(received.values()) - alerts <= kills * MAX_PER_WEBHOOK
         assert len(person.accepted) <= MAX_IN_WINDOW
     states = dict(query(url, "SELECT state, count(*) FROM notice WHERE channel = '王经理/wecom' GROUP BY state"))
     assert sum(states.values()) == alerts
