@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.device_model import Happening, Subject, Values
+from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.local_time import is_weekend
-from simulators.register import DailySum, Ledger, Register, Stop, merged
-from simulators.seeded_random import Chance
+from simulators.register import DailyRegister, DailySum, Register, TimeSpan, merge_spans
+from simulators.seeded_random import SeededRandom
 from simulators.traffic import Passage, Traffic
 from simulators.weather import outdoor_c
 
@@ -20,21 +20,22 @@ _IDENTIFYING = frozenset({"card", "face", "phone", "password"})
 _REFUSED_IN = 60
 
 
-def simulate(subject: Subject) -> "AccessControl":
+def simulate(setup: DeviceSetup) -> "AccessControl":
     """A door that some dozen households use."""
-    return AccessControl(subject)
+    return AccessControl(setup)
 
 
 class AccessControl:
     """Each passage unlocks the door, opens it and lets it close; one in sixty attempts is refused first."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the traffic and its counter."""
-        self._subject = subject
-        ledger = Ledger(_expectation(), 40 + 40 * subject.chance.number(-1), 0.3, subject.chance)
-        self._traffic = Traffic(ledger, _hours, Chance.of(subject.chance.key, "passages"), _SLOT_S)
-        self._open = merged(
-            Stop(fault.start_s, fault.end_s) for fault in subject.all("door_forced") + subject.all("door_held_open")
+        self._setup = setup
+        daily_register = DailyRegister(_expectation(), 40 + 40 * setup.random.fraction(-1), 0.3, setup.random)
+        self._traffic = Traffic(daily_register, _hours, SeededRandom.of(setup.random.key, "passages"), _SLOT_S)
+        self._open = merge_spans(
+            TimeSpan(fault.start_s, fault.end_s)
+            for fault in setup.faults_of("door_forced") + setup.faults_of("door_held_open")
         )
         # Nobody needs to unlock a door that stands open.
         self._unlocks = Register(self._traffic.count, steps=1, stops=self._open)
@@ -42,50 +43,50 @@ class AccessControl:
 
     def values(self, at: float) -> Values:
         """The door, its counters and its supply."""
-        wobble = self._subject.chance.wobble(int(at))
+        noise = self._setup.random.noise(int(at))
         door_open = self._stands_open(at) or any(
             _opened(passage) <= at < self._closed(passage) for passage in self._traffic.between(at - _SLOT_S, at)
         )
-        lost = self._subject.now("power_lost", at)
-        drained_v = 0.0 if lost is None else lost.lasted_s(at) / 3600 * 0.2
-        flat_v = 2.7 if self._subject.now("battery_low", at) else 0.0
+        lost = self._setup.active_fault("power_lost", at)
+        drained_v = 0.0 if lost is None else lost.elapsed_s(at) / 3600 * 0.2
+        flat_v = 2.7 if self._setup.active_fault("battery_low", at) else 0.0
         return {
             "door_open": door_open,
             "locked": not door_open,
             "unlocks": int(self._unlocks.read(at)),
             "unlock_failures": int(self._refusals.read(at)),
-            "unlock_latency_s": round(0.6 + 0.25 * wobble[0], 2),
-            "backup_battery_v": round(max(13.3 - drained_v - flat_v + 0.05 * wobble[1], 0.0), 2),
+            "unlock_latency_s": round(0.6 + 0.25 * noise[0], 2),
+            "backup_battery_v": round(max(13.3 - drained_v - flat_v + 0.05 * noise[1], 0.0), 2),
             "mains_ok": lost is None,
-            "temperature_c": round(outdoor_c(self._subject.seed, at) * 0.6 + 12 + wobble[2], 1),
+            "temperature_c": round(outdoor_c(self._setup.seed, at) * 0.6 + 12 + noise[2], 1),
         }
 
-    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+    def events(self, start: float, end: float) -> Iterator[ModelEvent]:
         """What the passages and the faults make the door report."""
         for passage in self._traffic.between(start - _SLOT_S, end):
-            for happening in self._steps(passage):
+            for event in self._steps(passage):
                 # From the instant a fault opens the door until it closes, passages go unnoticed.
-                if start <= happening.at < end and not self._in_fault(happening.at):
-                    yield happening
-        for happening in self._alarms():
-            if start <= happening.at < end:
-                yield happening
+                if start <= event.at < end and not self._in_fault(event.at):
+                    yield event
+        for event in self._fault_events():
+            if start <= event.at < end:
+                yield event
 
-    def _steps(self, passage: Passage) -> Iterator[Happening]:
-        generator = self._subject.chance.generator(passage.number)
+    def _steps(self, passage: Passage) -> Iterator[ModelEvent]:
+        generator = self._setup.random.generator(passage.number)
         (method,) = generator.choices(_METHODS, _METHOD_WEIGHTS)
         data = {"method": method}
         if method in _IDENTIFYING:
             data["user"] = f"resident-{generator.randrange(36):02d}"
         # `number` counts from 0, so this is the passage that makes the count a multiple.
         if (passage.number + 1) % _REFUSED_IN == 0:
-            yield Happening(passage.at, "unlock_refused", {"method": "face"})
-        yield Happening(passage.at, "unlocked", data)
-        yield Happening(_opened(passage), "door_opened")
-        yield Happening(self._closed(passage), "door_closed")
+            yield ModelEvent(passage.at, "unlock_refused", {"method": "face"})
+        yield ModelEvent(passage.at, "unlocked", data)
+        yield ModelEvent(_opened(passage), "door_opened")
+        yield ModelEvent(self._closed(passage), "door_closed")
 
     def _closed(self, passage: Passage) -> float:
-        return _opened(passage) + 3 + 8 * self._subject.chance.number(passage.number)
+        return _opened(passage) + 3 + 8 * self._setup.random.fraction(passage.number)
 
     def _in_fault(self, at: float) -> bool:
         return any(stop.start < at <= stop.end for stop in self._open)
@@ -93,16 +94,16 @@ class AccessControl:
     def _stands_open(self, at: float) -> bool:
         return any(stop.start <= at < stop.end for stop in self._open)
 
-    def _alarms(self) -> Iterator[Happening]:
-        for fault in self._subject.all("door_forced"):
-            yield Happening(fault.start_s, "door_forced", alarm=True)
-        for fault in self._subject.all("door_held_open"):
+    def _fault_events(self) -> Iterator[ModelEvent]:
+        for fault in self._setup.faults_of("door_forced"):
+            yield ModelEvent(fault.start_s, "door_forced", with_reading=True)
+        for fault in self._setup.faults_of("door_held_open"):
             noticed = fault.start_s + fault.parameter("hold_s")
             if noticed < fault.end_s:
-                yield Happening(noticed, "door_held_open", alarm=True)
+                yield ModelEvent(noticed, "door_held_open", with_reading=True)
         for stop in self._open:
-            yield Happening(stop.start, "door_opened")
-            yield Happening(stop.end, "door_closed", alarm=True)
+            yield ModelEvent(stop.start, "door_opened")
+            yield ModelEvent(stop.end, "door_closed", with_reading=True)
 
 
 def _opened(passage: Passage) -> float:

@@ -11,7 +11,7 @@ _TAPER = ((0.84, 1.0), (0.07, 0.7), (0.05, 0.45), (0.04, 0.25))
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ChargingSession:
     """One charging session; times are seconds of the day it was planned in.
 
     `start` is when energy begins to flow, `end` when the battery is full. `port` counts from 1.
@@ -25,7 +25,7 @@ class Session:
     @property
     def end(self) -> float:
         """When the battery is full."""
-        return self.start + duration_s(self.energy_kwh, self.power_kw)
+        return self.start + charging_time_s(self.energy_kwh, self.power_kw)
 
     def pulses(self) -> Iterator[Pulse]:
         """The power over time, in kW."""
@@ -37,11 +37,11 @@ class Session:
             begin = end
 
 
-def duration_s(energy_kwh: float, power_kw: float) -> float:
+def charging_time_s(energy_kwh: float, power_kw: float) -> float:
     """How long it takes to charge that energy, in seconds."""
     return sum(energy_kwh * part / (power_kw * of_full) for part, of_full in _TAPER) * HOUR_S
 
 
-def shares(total: float, weights: list[float]) -> list[float]:
+def split_by_weight(total: float, weights: list[float]) -> list[float]:
     """A total divided in the ratio of the weights."""
     return [total * weight / sum(weights) for weight in weights]

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import NamedTuple, TypeVar
 
 from devices.device import Device
-from simulators.seeded_random import Chance
+from simulators.seeded_random import SeededRandom
 from store.registry.registry import compose_place
 
 _STOREYS = 6
@@ -54,7 +54,7 @@ class CommunityPlan:
     households: Sequence[Row]
     devices: Sequence[Row]
 
-    def fleet(self) -> list[Device]:
+    def numbered_devices(self) -> list[Device]:
         """The devices as the registry would number them, for a simulation without a registry."""
         return [
             Device(
@@ -91,12 +91,12 @@ def plan_community(
     """
     if households < 1:
         raise ValueError("a community needs at least one household")
-    chance = Chance.of(seed, community_id, "plan")
+    random = SeededRandom.of(seed, community_id, "plan")
     flats = list(_flats(households))
-    installed = date(2025, 9, 1) + timedelta(days=int(60 * chance.number(1)))
+    installed = date(2025, 9, 1) + timedelta(days=int(60 * random.fraction(1)))
     devices = [*_metering(flats), *_entrances(flats), *_grounds(flats)]
     return CommunityPlan(
-        community=_community(Site(community_id, name, banner, street), chance),
+        community=_community(Site(community_id, name, banner, street), random),
         households=[
             {"community": community_id, "building": flat.building, "unit": flat.unit, "room": flat.room}
             for flat in flats
@@ -105,7 +105,7 @@ def plan_community(
             {
                 "community": community_id,
                 **item.row(),
-                "serial": f"{int(10**11 * (1 + 9 * Chance.of(seed, community_id, item.name).number(0))):012d}",
+                "serial": f"{int(10**11 * (1 + 9 * SeededRandom.of(seed, community_id, item.name).fraction(0))):012d}",
                 "installed_on": installed.isoformat(),
                 "simulated": "true" if simulated else "false",
             }
@@ -114,20 +114,20 @@ def plan_community(
     )
 
 
-def _community(site: Site, chance: Chance) -> Row:
+def _community(site: Site, random: SeededRandom) -> Row:
     return {
         "community": site.community,
         "name": site.name,
         "banner": site.banner,
         "street": site.street,
         "property_company": f"{site.name}物业服务中心",
-        "built_year": str(1995 + int(10 * chance.number(2))),
+        "built_year": str(1995 + int(10 * random.fraction(2))),
         "subsidised": "true",
         "stage": "竣工",
         "started_on": "2025-04-15",
         "planned_finish": "2026-10-31",
-        "latitude": f"{(39.60 if site.banner == '康巴什区' else 39.82) + 0.03 * chance.number(3):.5f}",
-        "longitude": f"{(109.78 if site.banner == '康巴什区' else 109.98) + 0.03 * chance.number(4):.5f}",
+        "latitude": f"{(39.60 if site.banner == '康巴什区' else 39.82) + 0.03 * random.fraction(3):.5f}",
+        "longitude": f"{(109.78 if site.banner == '康巴什区' else 109.98) + 0.03 * random.fraction(4):.5f}",
     }
 
 

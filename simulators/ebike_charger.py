@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from devices.kind import Value
-from simulators.charging import Session, shares
-from simulators.device_model import Happening, Subject, Values
+from simulators.charging import ChargingSession, split_by_weight
+from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.faults import Fault
-from simulators.load_profile import Course, superpose
-from simulators.local_time import HOUR_S, split, start_of
-from simulators.register import DailySum, Ledger, Register, Supply
-from simulators.seeded_random import Chance
+from simulators.load_profile import LoadProfile, superpose
+from simulators.local_time import HOUR_S, day_and_second, start_of
+from simulators.register import ContinuousProfile, DailyRegister, DailySum, Register
+from simulators.seeded_random import SeededRandom
 from simulators.weather import outdoor_c, season
 
 PERIOD_S = 60
@@ -23,32 +23,32 @@ _ARRIVALS = (3, 2, 2, 2, 4, 9, 14, 13, 10, 6, 3, 1)
 _SAFE_CELL_C = 45.0
 
 
-def simulate(subject: Subject) -> "EbikeCharger":
+def simulate(setup: DeviceSetup) -> "EbikeCharger":
     """A rack that charges about ten bicycles a night."""
-    return EbikeCharger(subject)
+    return EbikeCharger(setup)
 
 
 class EbikeCharger:
     """Ports are independent; energy is the integral of their joint power."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the sessions and the register."""
-        self._subject = subject
-        self._ledger = Ledger(_expectation(), 4 + 2 * subject.chance.number(-1), 0.4, subject.chance)
+        self._setup = setup
+        self._daily_register = DailyRegister(_expectation(), 4 + 2 * setup.random.fraction(-1), 0.4, setup.random)
         self._sessions = lru_cache(maxsize=4)(self._plan)
-        self._power = Supply(self._course, self._ledger, _DAY_BEGINS_H)
+        self._power = ContinuousProfile(self._load_profile, self._daily_register, _DAY_BEGINS_H)
         self._energy = Register(self._power.total, steps=1000)
 
     def values(self, at: float) -> Values:
         """The ports, what flows, temperatures and the energy register."""
-        wobble = self._subject.chance.wobble(int(at))
-        day, second = split(at, _DAY_BEGINS_H)
+        noise = self._setup.random.noise(int(at))
+        day, second = day_and_second(at, _DAY_BEGINS_H)
         charging = [session for session in self._sessions(day) if session.start <= second < session.end]
-        hot = self._subject.now("ebike_over_temperature", at)
+        hot = self._setup.active_fault("ebike_over_temperature", at)
         in_use = len(charging)
-        ambient = outdoor_c(self._subject.seed, at)
-        cabinet = ambient * 0.8 + 5 + 0.8 * in_use + 0.5 * wobble[0]
-        cell = cabinet + (6 if charging else 0) + wobble[1]
+        ambient = outdoor_c(self._setup.seed, at)
+        cabinet = ambient * 0.8 + 5 + 0.8 * in_use + 0.5 * noise[0]
+        cell = cabinet + (6 if charging else 0) + noise[1]
         highest_w = max((session.power_kw * 1000 for session in charging), default=0.0)
         return {
             "status": "faulted" if hot else "full" if in_use == _PORTS else "charging" if charging else "available",
@@ -62,52 +62,54 @@ class EbikeCharger:
             "smoke": False,
         }
 
-    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+    def events(self, start: float, end: float) -> Iterator[ModelEvent]:
         """Sessions that begin and end, and a battery that overheats."""
-        for day in range(split(start, _DAY_BEGINS_H)[0], split(end, _DAY_BEGINS_H)[0] + 1):
+        for day in range(day_and_second(start, _DAY_BEGINS_H)[0], day_and_second(end, _DAY_BEGINS_H)[0] + 1):
             noon = start_of(day, _DAY_BEGINS_H)
             for session in self._sessions(day):
                 if start <= noon + session.start < end:
-                    yield Happening(noon + session.start, "session_started", {"port": session.port})
+                    yield ModelEvent(noon + session.start, "session_started", {"port": session.port})
                 if start <= noon + session.end < end:
                     data: dict[str, Value] = {
                         "port": session.port,
                         "energy_kwh": round(session.energy_kwh, 3),
                         "reason": "full",
                     }
-                    yield Happening(noon + session.end, "session_stopped", data)
-        for fault in self._subject.all("ebike_over_temperature"):
+                    yield ModelEvent(noon + session.end, "session_stopped", data)
+        for fault in self._setup.faults_of("ebike_over_temperature"):
             if start <= fault.start_s < end:
-                yield Happening(fault.start_s, "over_temperature", {"port": fault.parameter("port")}, alarm=True)
+                yield ModelEvent(
+                    fault.start_s, "over_temperature", {"port": fault.parameter("port")}, with_reading=True
+                )
             if start <= fault.end_s < end:
-                yield Happening(fault.end_s, "fault_cleared", alarm=True)
+                yield ModelEvent(fault.end_s, "fault_cleared", with_reading=True)
 
-    def _plan(self, day: int) -> tuple[Session, ...]:
+    def _plan(self, day: int) -> tuple[ChargingSession, ...]:
         """The sessions of a day; who finds every port taken waits for the first that gets free."""
-        generator = Chance.of(self._subject.chance.key, "sessions").generator(day)
-        energy = self._ledger.of(day)
+        generator = SeededRandom.of(self._setup.random.key, "sessions").generator(day)
+        energy = self._daily_register.increase_on(day)
         count = max(1, round(energy / _SESSION_KWH))
         arrivals = sorted(
             (generator.choices(range(12), _ARRIVALS)[0] + generator.random()) * HOUR_S for _ in range(count)
         )
-        parts = shares(energy, [generator.uniform(0.5, 1) for _ in arrivals])
+        parts = split_by_weight(energy, [generator.uniform(0.5, 1) for _ in arrivals])
         free_from = [0.0] * _PORTS
         sessions = []
         for arrival, part in zip(arrivals, parts, strict=True):
             free = [port for port in range(_PORTS) if free_from[port] <= arrival]
             port = generator.choice(free) if free else free_from.index(min(free_from))
-            session = Session(max(arrival, free_from[port]), part, generator.uniform(0.14, 0.22), port + 1)
+            session = ChargingSession(max(arrival, free_from[port]), part, generator.uniform(0.14, 0.22), port + 1)
             free_from[port] = session.end
             sessions.append(session)
         return tuple(sessions)
 
-    def _course(self, day: int) -> Course:
+    def _load_profile(self, day: int) -> LoadProfile:
         return superpose(pulse for session in self._sessions(day) for pulse in session.pulses())
 
 
 def _heated(fault: Fault, at: float) -> float:
     """The temperature of a battery that heats itself from a safe one to its peak, in degrees Celsius."""
-    part = min(fault.lasted_s(at) / fault.parameter("rise_s"), 1.0)
+    part = min(fault.elapsed_s(at) / fault.parameter("rise_s"), 1.0)
     return _SAFE_CELL_C + (fault.parameter("peak_c") - _SAFE_CELL_C) * part
 
 

@@ -5,12 +5,12 @@ import random
 from collections.abc import Iterator
 from functools import lru_cache
 
-from simulators.device_model import Happening, Subject, Values
+from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.household import Household, household_of
-from simulators.load_profile import Course, Pulse, superpose
-from simulators.local_time import HOUR_S, hour_of, is_weekend
-from simulators.register import DailySum, Ledger, Supply, metered, stops
-from simulators.seeded_random import Chance
+from simulators.load_profile import LoadProfile, Pulse, superpose
+from simulators.local_time import HOUR_S, is_weekend, local_hour
+from simulators.register import ContinuousProfile, DailyRegister, DailySum, fault_spans, meter_register
+from simulators.seeded_random import SeededRandom
 from simulators.weather import season
 
 PERIOD_S = 900
@@ -20,43 +20,45 @@ _SERVICE_OHM = 0.12
 _ROLLS_OVER_KWH = 1_000_000
 
 
-def simulate(subject: Subject) -> "ElectricityMeter":
+def simulate(setup: DeviceSetup) -> "ElectricityMeter":
     """A meter whose load follows the people of its flat, the hour, the weekday and the season."""
-    return ElectricityMeter(subject)
+    return ElectricityMeter(setup)
 
 
 class ElectricityMeter:
     """Active energy is the integral of the load; voltage and current follow from it."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the load and the register."""
-        self._subject = subject
-        self._chance = subject.chance
-        home = household_of(subject.device, subject.seed)
-        ledger = Ledger(_expectation(home.works), home.activity * (2 + 1.2 * home.people), 0.3, subject.chance)
-        load_chance = Chance.of(subject.chance.key, "load")
-        self._load = Supply(lambda day: _plan(home, day, load_chance.generator(day)), ledger)
-        self._energy = metered(
+        self._setup = setup
+        self._random = setup.random
+        home = household_of(setup.device, setup.seed)
+        daily_register = DailyRegister(
+            _expectation(home.away_on_workdays), home.activity * (2 + 1.2 * home.people), 0.3, setup.random
+        )
+        load_random = SeededRandom.of(setup.random.key, "load")
+        self._load = ContinuousProfile(lambda day: _plan(home, day, load_random.generator(day)), daily_register)
+        self._energy = meter_register(
             self._load.total,
-            subject.faults,
+            setup.faults,
             steps=100,
             modulus=_ROLLS_OVER_KWH,
-            still=stops(subject.all("power_lost")),
+            still=fault_spans(setup.faults_of("power_lost")),
         )
         # How far the flat is from the transformer, as a part of the feeder.
-        self._distance = 0.3 + 0.7 * subject.chance.number(-1)
+        self._distance = 0.3 + 0.7 * setup.random.fraction(-1)
 
     def values(self, at: float) -> Values:
         """The load, what follows from it, and the energy register."""
-        wobble = self._chance.wobble(int(at))
+        noise = self._random.noise(int(at))
         power_w = self._load.rate(at) * 1000
-        power_factor = 0.97 - 0.05 * math.exp(-power_w / 300) + 0.01 * wobble[0]
-        forced = self._subject.now("voltage_high", at) or self._subject.now("voltage_sag", at)
+        power_factor = 0.97 - 0.05 * math.exp(-power_w / 300) + 0.01 * noise[0]
+        forced = self._setup.active_fault("voltage_high", at) or self._setup.active_fault("voltage_sag", at)
         if forced is None:
-            drop = self._distance * _FEEDER_DROP_V * _busy(hour_of(at)) + power_w / 220 * _SERVICE_OHM
-            voltage = _OPEN_CIRCUIT_V - drop + 1.5 * wobble[1]
+            drop = self._distance * _FEEDER_DROP_V * _busy(local_hour(at)) + power_w / 220 * _SERVICE_OHM
+            voltage = _OPEN_CIRCUIT_V - drop + 1.5 * noise[1]
         else:
-            voltage = forced.parameter("voltage_v") + 0.4 * wobble[1]
+            voltage = forced.parameter("voltage_v") + 0.4 * noise[1]
         return {
             "energy_kwh": self._energy.read(at),
             "energy_reverse_kwh": 0.0,
@@ -64,17 +66,17 @@ class ElectricityMeter:
             "voltage_v": round(voltage, 1),
             "current_a": round(power_w / voltage / power_factor, 3),
             "power_factor": round(power_factor, 3),
-            "frequency_hz": round(50 + 0.03 * wobble[2], 2),
+            "frequency_hz": round(50 + 0.03 * noise[2], 2),
             "relay_closed": True,
         }
 
-    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+    def events(self, start: float, end: float) -> Iterator[ModelEvent]:
         """The last words of a meter without mains, and its return."""
-        for fault in self._subject.all("power_lost"):
+        for fault in self._setup.faults_of("power_lost"):
             if start <= fault.start_s < end:
-                yield Happening(fault.start_s, "power_lost")
+                yield ModelEvent(fault.start_s, "power_lost")
             if start <= fault.end_s < end:
-                yield Happening(fault.end_s, "power_restored", alarm=True)
+                yield ModelEvent(fault.end_s, "power_restored", with_reading=True)
 
 
 def _busy(hour: float) -> float:
@@ -85,18 +87,18 @@ def _busy(hour: float) -> float:
 
 
 @lru_cache(maxsize=2)
-def _expectation(works: bool) -> DailySum:
+def _expectation(away_on_workdays: bool) -> DailySum:
     """The expected use of days, 1 on average: more in winter's long nights, in summer's heat and at weekends."""
 
     def of_day(day: int) -> float:
         warmth = season(day)
-        weekend = 1.2 if works and is_weekend(day) else 1.0
+        weekend = 1.2 if away_on_workdays and is_weekend(day) else 1.0
         return weekend * (1 + (0.12 * warmth if warmth > 0 else -0.22 * warmth))
 
     return DailySum(of_day)
 
 
-def _plan(home: Household, day: int, generator: random.Random) -> Course:
+def _plan(home: Household, day: int, generator: random.Random) -> LoadProfile:
     """The load of a day in kW: what is always on, the fridge, lamps and the appliances that people use."""
     pulses = [Pulse(0, 24 * HOUR_S, generator.uniform(0.03, 0.07) + 0.01 * home.people)]
     fridge = generator.uniform(0, HOUR_S)

@@ -21,14 +21,14 @@ class FaultError(ValueError):
 class FaultKind:
     """What a fault means: the device kinds it can happen to, and its parameters with their defaults.
 
-    While a fault that `silences` a device is active, the device sends nothing.
+    While a fault that `mutes` a device is active, the device sends nothing.
     """
 
     name: str
     en: str
     devices: tuple[str, ...]
     parameters: Mapping[str, float] = field(default_factory=dict)
-    silences: tuple[str, ...] = ()
+    mutes: tuple[str, ...] = ()
 
 
 _BATTERY_METERS = ("water_meter", "gas_meter", "heat_meter")
@@ -73,8 +73,8 @@ FAULTS: dict[str, FaultKind] = {
             ("camera",),
             {"every_s": 600, "lost_s": 40},
         ),
-        FaultKind("camera_offline", "the camera is not reachable", ("camera",), silences=("camera",)),
-        FaultKind("radio_lost", "the radio of a meter does not get through", _RADIO_METERS, silences=_RADIO_METERS),
+        FaultKind("camera_offline", "the camera is not reachable", ("camera",), mutes=("camera",)),
+        FaultKind("radio_lost", "the radio of a meter does not get through", _RADIO_METERS, mutes=_RADIO_METERS),
         FaultKind("battery_low", "the battery is nearly empty", (*_BATTERY_METERS, "access_control")),
         FaultKind("barrier_stuck", "the barrier does not move", ("vehicle_gate",)),
         FaultKind(
@@ -96,7 +96,7 @@ FAULTS: dict[str, FaultKind] = {
             "power_lost",
             "the mains fail",
             ("electricity_meter", "access_control", "gateway"),
-            silences=("electricity_meter",),
+            mutes=("electricity_meter",),
         ),
         FaultKind("late_batch", "readings are kept and sent together at the end", _ALL),
         FaultKind("duplicates", "everything is sent twice", _ALL, {"repeat_after_s": 2}),
@@ -147,7 +147,7 @@ class Fault:
         """Whether the fault lasts at an instant, given in seconds since the epoch."""
         return self.start_s <= at < self.end_s
 
-    def lasted_s(self, at: float) -> float:
+    def elapsed_s(self, at: float) -> float:
         """For how many seconds the fault has lasted by an instant."""
         return max(min(at, self.end_s) - self.start_s, 0.0)
 
@@ -155,18 +155,18 @@ class Fault:
         """The value of a parameter, given or default, in the unit its name ends in."""
         return self.parameters.get(name, FAULTS[self.kind].parameters[name])
 
-    def concerns(self, device: Device) -> bool:
+    def applies_to(self, device: Device) -> bool:
         """Whether this is the device the fault names."""
         return self.device in {device.name, f"{device.community}/{device.name}"}
 
-    def silences(self, device: Device) -> bool:
+    def mutes(self, device: Device) -> bool:
         """Whether the device sends nothing while the fault lasts."""
-        return device.kind in FAULTS[self.kind].silences
+        return device.kind in FAULTS[self.kind].mutes
 
 
-def silent(device: Device, faults: Iterable[Fault], at: float) -> bool:
+def is_muted(device: Device, faults: Iterable[Fault], at: float) -> bool:
     """Whether a fault keeps the device from sending anything at an instant."""
-    return any(fault.silences(device) and fault.active(at) for fault in faults)
+    return any(fault.mutes(device) and fault.active(at) for fault in faults)
 
 
 def check_faults(faults: Iterable[Fault], devices: Iterable[Device]) -> None:
@@ -177,7 +177,7 @@ def check_faults(faults: Iterable[Fault], devices: Iterable[Device]) -> None:
     """
     known = list(devices)
     for fault in faults:
-        concerned = [device for device in known if fault.concerns(device)]
+        concerned = [device for device in known if fault.applies_to(device)]
         if not concerned:
             raise FaultError(f"no simulated device is called {fault.device!r}; write name or community/name")
         kinds = FAULTS[fault.kind].devices

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from devices.device import Device
 from rules.model.submeters import submeters_by_master
-from simulators.device_model import Subject
+from simulators.device_model import DeviceSetup
 from simulators.faults import Fault, check_faults
 from simulators.message import Message
-from simulators.seeded_random import Chance
+from simulators.seeded_random import SeededRandom
 from simulators.sender import Sender
-from simulators.simulated_device import Unit
+from simulators.simulated_device import SimulatedDevice
 
 
 class Fleet:
@@ -31,15 +31,15 @@ class Fleet:
         """
         injected = tuple(faults)
         check_faults(injected, devices)
-        subjects = _with_households([_subject(device, seed, injected) for device in devices])
-        children: dict[tuple[str, str], list[Subject]] = defaultdict(list)
-        for subject in subjects:
-            if subject.device.gateway:
-                children[subject.device.community, subject.device.gateway].append(subject)
+        setups = _with_households([_setup(device, seed, injected) for device in devices])
+        children: dict[tuple[str, str], list[DeviceSetup]] = defaultdict(list)
+        for setup in setups:
+            if setup.device.gateway:
+                children[setup.device.community, setup.device.gateway].append(setup)
         self._senders = [
-            _sender(subject, tuple(children.pop((subject.device.community, subject.device.name), ())))
-            for subject in subjects
-            if not subject.device.gateway
+            _sender(setup, tuple(children.pop((setup.device.community, setup.device.name), ())))
+            for setup in setups
+            if not setup.device.gateway
         ]
         if children:
             (community, gateway), _ = children.popitem()
@@ -60,25 +60,25 @@ class Fleet:
         return (sender.status(at.timestamp()) for sender in self._senders)
 
 
-def _with_households(subjects: Sequence[Subject]) -> list[Subject]:
-    """The subjects, each master meter with the household meters below it."""
-    below = submeters_by_master(subject.device for subject in subjects)
-    by_id = {subject.device.id: subject for subject in subjects}
+def _with_households(setups: Sequence[DeviceSetup]) -> list[DeviceSetup]:
+    """The setups, each master meter with the household meters below it."""
+    below = submeters_by_master(setup.device for setup in setups)
+    by_id = {setup.device.id: setup for setup in setups}
     return [
-        replace(subject, children=tuple(by_id[number] for number in below[subject.device.id].meters))
-        if subject.device.id in below
-        else subject
-        for subject in subjects
+        replace(setup, children=tuple(by_id[number] for number in below[setup.device.id].meters))
+        if setup.device.id in below
+        else setup
+        for setup in setups
     ]
 
 
-def _subject(device: Device, seed: int, faults: Iterable[Fault]) -> Subject:
-    own = tuple(fault for fault in faults if fault.concerns(device))
-    return Subject(device, seed, Chance.of(seed, device.community, device.name), own)
+def _setup(device: Device, seed: int, faults: Iterable[Fault]) -> DeviceSetup:
+    own = tuple(fault for fault in faults if fault.applies_to(device))
+    return DeviceSetup(device, seed, SeededRandom.of(seed, device.community, device.name), own)
 
 
-def _sender(subject: Subject, children: tuple[Subject, ...]) -> Sender:
+def _sender(setup: DeviceSetup, children: tuple[DeviceSetup, ...]) -> Sender:
     # The children of a gateway come in one order, whatever the order of the fleet.
     ordered = tuple(sorted(children, key=lambda child: child.device.name))
-    whole = replace(subject, children=ordered) if ordered else subject
-    return Sender(Unit(whole), [Unit(child) for child in ordered], subject.faults)
+    whole = replace(setup, children=ordered) if ordered else setup
+    return Sender(SimulatedDevice(whole), [SimulatedDevice(child) for child in ordered], setup.faults)

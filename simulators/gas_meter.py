@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from simulators.battery import battery_v, signal_dbm
-from simulators.device_model import Happening, Subject, Values
+from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.household import Household, household_of
-from simulators.load_profile import Course, Pulse, superpose
-from simulators.local_time import HOUR_S, is_weekend, split
-from simulators.register import DailySum, Ledger, Supply, merged, metered, stops
-from simulators.seeded_random import Chance
+from simulators.load_profile import LoadProfile, Pulse, superpose
+from simulators.local_time import HOUR_S, day_and_second, is_weekend
+from simulators.register import ContinuousProfile, DailyRegister, DailySum, fault_spans, merge_spans, meter_register
+from simulators.seeded_random import SeededRandom
 from simulators.weather import season
 
 PERIOD_S = 3_600
@@ -21,57 +21,57 @@ _VALVE_ACTS_S = 2.0
 _ROLLS_OVER_M3 = 100_000
 
 
-def simulate(subject: Subject) -> "GasMeter":
+def simulate(setup: DeviceSetup) -> "GasMeter":
     """A meter whose flow is what the stove and the water heater of its flat burn."""
-    return GasMeter(subject)
+    return GasMeter(setup)
 
 
 class GasMeter:
     """Volume is the integral of the flow; no gas flows behind a closed valve."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the use and the register."""
-        self._subject = subject
-        home = household_of(subject.device, subject.seed)
-        ledger = Ledger(_expectation(), home.activity * (0.15 + 0.12 * home.people), 0.4, subject.chance)
-        use_chance = Chance.of(subject.chance.key, "use")
-        self._use = Supply(lambda day: _plan(home, day, use_chance.generator(day)), ledger)
-        shut = stops(subject.all("gas_leak"))
-        self._stops = merged((*shut, *stops(subject.all("meter_stuck"))))
-        self._volume = metered(self._use.total, subject.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=shut)
+        self._setup = setup
+        home = household_of(setup.device, setup.seed)
+        daily_register = DailyRegister(_expectation(), home.activity * (0.15 + 0.12 * home.people), 0.4, setup.random)
+        use_random = SeededRandom.of(setup.random.key, "use")
+        self._use = ContinuousProfile(lambda day: _plan(home, day, use_random.generator(day)), daily_register)
+        shut = fault_spans(setup.faults_of("gas_leak"))
+        self._stops = merge_spans((*shut, *fault_spans(setup.faults_of("meter_stuck"))))
+        self._volume = meter_register(self._use.total, setup.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=shut)
 
     def values(self, at: float) -> Values:
         """The register, the flow, the supply and the valve."""
-        wobble = self._subject.chance.wobble(int(at))
+        noise = self._setup.random.noise(int(at))
         stopped = any(stop.start <= at < stop.end for stop in self._stops)
         flow = 0.0 if stopped else self._use.rate(at)
-        leak = self._subject.now("gas_leak", at)
-        closed = leak is not None and leak.lasted_s(at) >= _VALVE_ACTS_S
+        leak = self._setup.active_fault("gas_leak", at)
+        closed = leak is not None and leak.elapsed_s(at) >= _VALVE_ACTS_S
         return {
             "volume_m3": self._volume.read(at),
             "flow_m3_h": round(flow, 3),
-            "gas_temperature_c": round(15 + 6 * season(split(at)[0]) + wobble[0], 1),
-            "pressure_kpa": round(_SUPPLY_KPA - 0.05 * flow + 0.05 * wobble[1], 2),
+            "gas_temperature_c": round(15 + 6 * season(day_and_second(at)[0]) + noise[0], 1),
+            "pressure_kpa": round(_SUPPLY_KPA - 0.05 * flow + 0.05 * noise[1], 2),
             "valve_state": "closed" if closed else "open",
-            "battery_v": battery_v(self._subject, at, wobble[2]),
-            "signal_dbm": signal_dbm(self._subject, wobble[3]),
+            "battery_v": battery_v(self._setup, at, noise[2]),
+            "signal_dbm": signal_dbm(self._setup, noise[3]),
         }
 
-    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+    def events(self, start: float, end: float) -> Iterator[ModelEvent]:
         """Leaks with what the valve does about them, and an empty battery."""
-        for happening in self._alarms():
-            if start <= happening.at < end:
-                yield happening
+        for event in self._fault_events():
+            if start <= event.at < end:
+                yield event
 
-    def _alarms(self) -> Iterator[Happening]:
-        for fault in self._subject.all("gas_leak"):
-            yield Happening(fault.start_s, "gas_leak", alarm=True)
+    def _fault_events(self) -> Iterator[ModelEvent]:
+        for fault in self._setup.faults_of("gas_leak"):
+            yield ModelEvent(fault.start_s, "gas_leak", with_reading=True)
             if fault.start_s + _VALVE_ACTS_S < fault.end_s:
-                yield Happening(fault.start_s + _VALVE_ACTS_S, "valve_closed", alarm=True)
-            yield Happening(fault.end_s, "gas_leak_cleared", alarm=True)
-            yield Happening(fault.end_s + _VALVE_ACTS_S, "valve_opened")
-        for fault in self._subject.all("battery_low"):
-            yield Happening(fault.start_s, "battery_low", alarm=True)
+                yield ModelEvent(fault.start_s + _VALVE_ACTS_S, "valve_closed", with_reading=True)
+            yield ModelEvent(fault.end_s, "gas_leak_cleared", with_reading=True)
+            yield ModelEvent(fault.end_s + _VALVE_ACTS_S, "valve_opened")
+        for fault in self._setup.faults_of("battery_low"):
+            yield ModelEvent(fault.start_s, "battery_low", with_reading=True)
 
 
 @lru_cache(maxsize=1)
@@ -80,10 +80,10 @@ def _expectation() -> DailySum:
     return DailySum(lambda day: (1.1 if is_weekend(day) else 1.0) * (1 - 0.25 * season(day)))
 
 
-def _plan(home: Household, day: int, generator: random.Random) -> Course:
+def _plan(home: Household, day: int, generator: random.Random) -> LoadProfile:
     """The burning of a day in m3/h: meals on one or two burners, and hot water."""
     pulses: list[Pulse] = []
-    meals = (6.8, 18.4) if home.works and not is_weekend(day) else (7.2, 11.6, 18.2)
+    meals = (6.8, 18.4) if home.away_on_workdays and not is_weekend(day) else (7.2, 11.6, 18.2)
     for hour in meals:
         begin = (hour + generator.uniform(-0.6, 0.6)) * HOUR_S
         burners = 1 if hour < 10 else 2

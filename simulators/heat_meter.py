@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from simulators.battery import battery_v
-from simulators.device_model import Happening, Subject, Values
+from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.faults import Fault
-from simulators.load_profile import Course, Pulse, superpose
-from simulators.local_time import HOUR_S, split
-from simulators.register import DailySum, Ledger, Supply, metered, stops
+from simulators.load_profile import LoadProfile, Pulse, superpose
+from simulators.local_time import HOUR_S, day_and_second
+from simulators.register import ContinuousProfile, DailyRegister, DailySum, fault_spans, meter_register
 from simulators.weather import heating_need_k, heating_sum, outdoor_c
 
 PERIOD_S = 3_600
@@ -19,35 +19,35 @@ _ROLLS_OVER_KWH = 10_000_000
 _ROLLS_OVER_M3 = 1_000_000
 
 
-def simulate(subject: Subject) -> "HeatMeter":
+def simulate(setup: DeviceSetup) -> "HeatMeter":
     """A meter of a unit of about a dozen flats; how well the unit is insulated differs."""
-    return HeatMeter(subject)
+    return HeatMeter(setup)
 
 
 class HeatMeter:
     """Heat and flow follow the hourly temperature; heat is flow times the spread of supply and return."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, setup: DeviceSetup) -> None:
         """Prepare heat, flow and their registers."""
-        self._subject = subject
-        loss_kw_k = _LOSS_KW_K * (0.7 + 0.6 * subject.chance.number(-1))
-        self._heat = _supply(subject, _heat_sum(subject.seed), _unit_heat, loss_kw_k)
-        self._flow = _supply(subject, _flow_sum(subject.seed), _unit_flow, loss_kw_k)
-        self._lost = subject.all("heat_lost")
-        self._energy = metered(
-            self._heat.total, subject.faults, steps=100, modulus=_ROLLS_OVER_KWH, still=stops(self._lost)
+        self._setup = setup
+        loss_kw_k = _LOSS_KW_K * (0.7 + 0.6 * setup.random.fraction(-1))
+        self._heat = _supply(setup, _heat_sum(setup.seed), _unit_heat, loss_kw_k)
+        self._flow = _supply(setup, _flow_sum(setup.seed), _unit_flow, loss_kw_k)
+        self._lost = setup.faults_of("heat_lost")
+        self._energy = meter_register(
+            self._heat.total, setup.faults, steps=100, modulus=_ROLLS_OVER_KWH, still=fault_spans(self._lost)
         )
-        self._volume = metered(self._flow.total, subject.faults, steps=100, modulus=_ROLLS_OVER_M3)
+        self._volume = meter_register(self._flow.total, setup.faults, steps=100, modulus=_ROLLS_OVER_M3)
 
     def values(self, at: float) -> Values:
         """Both registers, power, flow and the two temperatures."""
-        wobble = self._subject.chance.wobble(int(at))
-        day, second = split(at)
-        need_k = heating_need_k(self._subject.seed, day)[int(second // HOUR_S)]
-        resting_c = max(outdoor_c(self._subject.seed, at), 12.0)
+        noise = self._setup.random.noise(int(at))
+        day, second = day_and_second(at)
+        need_k = heating_need_k(self._setup.seed, day)[int(second // HOUR_S)]
+        resting_c = max(outdoor_c(self._setup.seed, at), 12.0)
         supply_c = _supply_c(need_k) if need_k else resting_c
         return_c = supply_c - (_spread_k(need_k) if need_k else 0)
-        lost = self._subject.now("heat_lost", at)
+        lost = self._setup.active_fault("heat_lost", at)
         if lost is not None:
             supply_c = return_c = _cooled_c(return_c, lost, at)
         return {
@@ -55,16 +55,16 @@ class HeatMeter:
             "volume_m3": self._volume.read(at),
             "power_kw": 0.0 if lost else round(self._heat.rate(at), 2),
             "flow_m3_h": round(self._flow.rate(at), 3),
-            "supply_c": round(supply_c + 0.3 * wobble[0], 1),
-            "return_c": round(return_c + 0.3 * wobble[1], 1),
-            "battery_v": battery_v(self._subject, at, wobble[2]),
+            "supply_c": round(supply_c + 0.3 * noise[0], 1),
+            "return_c": round(return_c + 0.3 * noise[1], 1),
+            "battery_v": battery_v(self._setup, at, noise[2]),
         }
 
-    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+    def events(self, start: float, end: float) -> Iterator[ModelEvent]:
         """An empty battery."""
-        for fault in self._subject.all("battery_low"):
+        for fault in self._setup.faults_of("battery_low"):
             if start <= fault.start_s < end:
-                yield Happening(fault.start_s, "battery_low", alarm=True)
+                yield ModelEvent(fault.start_s, "battery_low", with_reading=True)
 
 
 def _supply_c(need_k: float) -> float:
@@ -80,7 +80,7 @@ def _spread_k(need_k: float) -> float:
 def _cooled_c(start_c: float, lost: Fault, at: float) -> float:
     """The temperature of water that is no longer heated, in degrees Celsius."""
     building_c = lost.parameter("building_c")
-    return building_c + (start_c - building_c) * math.exp(-lost.lasted_s(at) / lost.parameter("cools_in_s"))
+    return building_c + (start_c - building_c) * math.exp(-lost.elapsed_s(at) / lost.parameter("cools_in_s"))
 
 
 def _unit_heat(need_k: float) -> float:
@@ -103,9 +103,11 @@ def _flow_sum(seed: int) -> DailySum:
     return heating_sum(seed, _unit_flow)
 
 
-def _supply(subject: Subject, expected: DailySum, unit_rate: Callable[[float], float], scale: float) -> Supply:
-    def plan(day: int) -> Course:
-        needs = heating_need_k(subject.seed, day)
+def _supply(
+    setup: DeviceSetup, expected: DailySum, unit_rate: Callable[[float], float], scale: float
+) -> ContinuousProfile:
+    def plan(day: int) -> LoadProfile:
+        needs = heating_need_k(setup.seed, day)
         return superpose(Pulse(hour * HOUR_S, (hour + 1) * HOUR_S, unit_rate(need)) for hour, need in enumerate(needs))
 
-    return Supply(plan, Ledger(expected, scale, 0.0, subject.chance))
+    return ContinuousProfile(plan, DailyRegister(expected, scale, 0.0, setup.random))

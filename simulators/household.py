@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from devices.device import Device
 from simulators.local_time import HOUR_S, is_weekend
-from simulators.seeded_random import Chance
+from simulators.seeded_random import SeededRandom
 
 _AT_HOME = (1, 1, 1, 1, 1, 2, 6, 8, 7, 6, 6, 8, 8, 6, 5, 5, 6, 8, 10, 10, 9, 8, 5, 2)
 _AT_WORK = (1, 1, 1, 1, 1, 3, 10, 9, 2, 1, 1, 3, 3, 1, 1, 1, 2, 6, 11, 12, 12, 10, 6, 2)
@@ -15,17 +15,17 @@ _AT_WORK = (1, 1, 1, 1, 1, 3, 10, 9, 2, 1, 1, 3, 3, 1, 1, 1, 2, 6, 11, 12, 12, 1
 class Household:
     """The people of one flat.
 
-    `activity` is how much they use compared with others, near 0 in a flat that stands empty; `works` says that
-    nobody is at home on a working day.
+    `activity` is their use compared with other flats, near 0 in an empty flat.
+    With `away_on_workdays` the flat is empty during working hours.
     """
 
     people: int
     activity: float
-    works: bool
+    away_on_workdays: bool
 
     def hours(self, day: int) -> tuple[int, ...]:
         """How likely each hour of a day is for something to be used, as 24 weights."""
-        return _AT_WORK if self.works and not is_weekend(day) else _AT_HOME
+        return _AT_WORK if self.away_on_workdays and not is_weekend(day) else _AT_HOME
 
     def moment_s(self, day: int, generator: random.Random) -> float:
         """A second of the day at which something is used."""
@@ -35,7 +35,7 @@ class Household:
 
 def household_of(device: Device, seed: int) -> Household:
     """The household a meter belongs to; all meters of one flat get the same."""
-    generator = Chance.of(seed, device.community, device.place or device.name, "household").generator(0)
+    generator = SeededRandom.of(seed, device.community, device.place or device.name, "household").generator(0)
     empty = generator.random() < 0.08
     (people,) = generator.choices((1, 2, 3, 4, 5), (15, 35, 30, 15, 5))
     activity = 0.03 if empty else generator.uniform(0.6, 1.4)

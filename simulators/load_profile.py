@@ -18,7 +18,7 @@ class Pulse(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class LoadProfile:
     """A rate that is constant between breakpoints.
 
     From the second `starts[i]` of the day on the rate is `rates[i]` units an hour; `totals[i]` units have flowed by
@@ -38,7 +38,7 @@ class Course:
         i = bisect_right(self.starts, second) - 1
         return self.totals[i] + self.rates[i] * (second - self.starts[i]) / HOUR_S
 
-    def scaled_to(self, total: float) -> "Course":
+    def scaled_to(self, total: float) -> "LoadProfile":
         """The same course in another size, so that the day's total is `total` units.
 
         A course without any flow spreads the total over the whole day.
@@ -46,12 +46,12 @@ class Course:
         if self.totals[-1] <= 0:
             return superpose([Pulse(0, DAY_S, total * HOUR_S / DAY_S)])
         factor = total / self.totals[-1]
-        return Course(
+        return LoadProfile(
             self.starts, tuple(rate * factor for rate in self.rates), tuple(part * factor for part in self.totals)
         )
 
 
-def superpose(pulses: Iterable[Pulse]) -> Course:
+def superpose(pulses: Iterable[Pulse]) -> LoadProfile:
     """The course of pulses that may overlap; what lies outside the day is cut off."""
     steps: dict[float, float] = {0.0: 0.0, float(DAY_S): 0.0}
     for pulse in pulses:
@@ -63,4 +63,4 @@ def superpose(pulses: Iterable[Pulse]) -> Course:
     # Adding and taking away leaves crumbs around zero, and a negative crumb would turn a register back.
     rates = [max(0.0, round(rate, 9)) for rate in accumulate(steps[start] for start in starts)]
     spans = (rate * (end - start) / HOUR_S for rate, start, end in zip(rates, starts, starts[1:], strict=False))
-    return Course(tuple(starts), tuple(rates), tuple(accumulate(spans, initial=0.0)))
+    return LoadProfile(tuple(starts), tuple(rates), tuple(accumulate(spans, initial=0.0)))

@@ -14,7 +14,7 @@ _ORDINAL_OF_EPOCH = date(1970, 1, 1).toordinal()
 _WEEKDAY_OF_EPOCH = date(1970, 1, 1).weekday()
 
 
-def split(at: float, begins_h: float = 0) -> tuple[int, float]:
+def day_and_second(at: float, begins_h: float = 0) -> tuple[int, float]:
     """The day that holds an instant, and how many seconds into it the instant lies.
 
     Args:
@@ -30,7 +30,7 @@ def start_of(day: int, begins_h: float = 0) -> float:
     return day * DAY_S - _UTC_OFFSET_S + begins_h * HOUR_S
 
 
-def hour_of(at: float) -> float:
+def local_hour(at: float) -> float:
     """The local hour of an instant, from 0 up to 24."""
     return (at + _UTC_OFFSET_S) % DAY_S / HOUR_S
 

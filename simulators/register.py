@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from simulators.faults import Fault
-from simulators.load_profile import Course
-from simulators.local_time import FIRST_DAY, split
-from simulators.seeded_random import Chance
+from simulators.load_profile import LoadProfile
+from simulators.local_time import FIRST_DAY, day_and_second
+from simulators.seeded_random import SeededRandom
 
 
 class DailySum:
@@ -24,7 +24,7 @@ class DailySum:
         self._of_day = of_day
         self._sums = [0.0]
 
-    def until(self, day: int) -> float:
+    def before(self, day: int) -> float:
         """The sum of all days before `day`, in units.
 
         Raises:
@@ -38,65 +38,65 @@ class DailySum:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class DailyRegister:
     """The value of a register at the start of every day, in its own unit.
 
-    `scale` turns the expectation into the register's unit; `wander` is how far the value may lie above it, in the
+    `scale` turns the expectation into the register's unit; `deviation` is how far the value may lie above it, in the
     expectation's unit. Wander must be less than every day's expectation, or the register would fall.
     """
 
     expected: DailySum
     scale: float
-    wander: float
-    chance: Chance
+    deviation: float
+    random: SeededRandom
 
-    def at(self, day: int) -> float:
+    def at_start_of(self, day: int) -> float:
         """The value at the start of the day."""
-        return self.scale * (self.expected.until(day) + self.wander * self.chance.number(day))
+        return self.scale * (self.expected.before(day) + self.deviation * self.random.fraction(day))
 
-    def of(self, day: int) -> float:
+    def increase_on(self, day: int) -> float:
         """What the day adds."""
-        return self.at(day + 1) - self.at(day)
+        return self.at_start_of(day + 1) - self.at_start_of(day)
 
 
-class Supply:
+class ContinuousProfile:
     """A rate and its total at any instant, planned day by day; the rate is in units an hour."""
 
-    def __init__(self, plan: Callable[[int], Course], ledger: Ledger, begins_h: float = 0) -> None:
-        """Keep the plan of a day, which is scaled to what the ledger says the day adds."""
-        self._course = lru_cache(maxsize=4)(lambda day: plan(day).scaled_to(ledger.of(day)))
-        self._ledger = ledger
+    def __init__(self, plan: Callable[[int], LoadProfile], daily_register: DailyRegister, begins_h: float = 0) -> None:
+        """Keep the plan of a day, which is scaled to the increase of the daily register."""
+        self._load_profile = lru_cache(maxsize=4)(lambda day: plan(day).scaled_to(daily_register.increase_on(day)))
+        self._daily_register = daily_register
         self._begins_h = begins_h
 
     def rate(self, at: float) -> float:
         """The rate at an instant, in units an hour."""
-        day, second = split(at, self._begins_h)
-        return self._course(day).rate(second)
+        day, second = day_and_second(at, self._begins_h)
+        return self._load_profile(day).rate(second)
 
     def total(self, at: float) -> float:
         """All that has flowed since the first day, in units."""
-        day, second = split(at, self._begins_h)
-        return self._ledger.at(day) + self._course(day).total(second)
+        day, second = day_and_second(at, self._begins_h)
+        return self._daily_register.at_start_of(day) + self._load_profile(day).total(second)
 
 
-class Stop(NamedTuple):
+class TimeSpan(NamedTuple):
     """A time in which a register stands still; both in seconds since the epoch."""
 
     start: float
     end: float
 
 
-def stops(faults: Iterable[Fault]) -> tuple[Stop, ...]:
+def fault_spans(faults: Iterable[Fault]) -> tuple[TimeSpan, ...]:
     """The times that faults last, with those that overlap made one, so that nothing is missed twice."""
-    return merged(Stop(fault.start_s, fault.end_s) for fault in faults)
+    return merge_spans(TimeSpan(fault.start_s, fault.end_s) for fault in faults)
 
 
-def merged(spans: Iterable[Stop]) -> tuple[Stop, ...]:
+def merge_spans(spans: Iterable[TimeSpan]) -> tuple[TimeSpan, ...]:
     """The same times without overlaps, in order."""
-    apart: list[Stop] = []
+    apart: list[TimeSpan] = []
     for stop in sorted(spans):
         if apart and stop.start <= apart[-1].end:
-            apart[-1] = Stop(apart[-1].start, max(apart[-1].end, stop.end))
+            apart[-1] = TimeSpan(apart[-1].start, max(apart[-1].end, stop.end))
         else:
             apart.append(stop)
     return tuple(apart)
@@ -112,9 +112,9 @@ class Register:
 
     total: Callable[[float], float]
     steps: int
-    stops: Sequence[Stop] = ()
+    stops: Sequence[TimeSpan] = ()
     resets: Sequence[float] = ()
-    glitches: Sequence[Stop] = ()
+    glitches: Sequence[TimeSpan] = ()
     rollovers: Sequence[float] = ()
     modulus: float = math.inf
 
@@ -136,8 +136,13 @@ class Register:
         return self.total(at) - missed
 
 
-def metered(
-    total: Callable[[float], float], faults: Sequence[Fault], *, steps: int, modulus: float, still: Sequence[Stop] = ()
+def meter_register(
+    total: Callable[[float], float],
+    faults: Sequence[Fault],
+    *,
+    steps: int,
+    modulus: float,
+    still: Sequence[TimeSpan] = (),
 ) -> Register:
     """The register of a meter, with what its faults do to it; it stands still where it is stuck and during `still`."""
 
@@ -147,9 +152,9 @@ def metered(
     return Register(
         total,
         steps,
-        stops=merged((*stops(of("meter_stuck")), *still)),
+        stops=merge_spans((*fault_spans(of("meter_stuck")), *still)),
         resets=[fault.start_s for fault in of("meter_reset")],
-        glitches=stops(of("meter_glitch")),
+        glitches=fault_spans(of("meter_glitch")),
         rollovers=[fault.start_s for fault in of("meter_rollover")],
         modulus=modulus,
     )

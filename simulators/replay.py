@@ -89,7 +89,7 @@ def read_daiad(path: Path) -> Iterator[Row]:
             yield row
 
 
-def plan_rows(rows: Iterable[Row]) -> CommunityPlan:
+def plan_of_recording(rows: Iterable[Row]) -> CommunityPlan:
     """What the registry must know before the recording is sent: the community, named by its source, and its meters."""
     return CommunityPlan(
         community={"community": COMMUNITY, "name": SOURCE, "banner": "Alicante", "street": "DAIAD"},

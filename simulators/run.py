@@ -8,12 +8,12 @@ from typing import Protocol
 from simulators.fleet import Fleet
 from simulators.message import Message
 
-_LONGEST_NAP_S = 0.5
+_MAX_SLEEP_S = 0.5
 _BURST = timedelta(seconds=5)
 _FRESH = timedelta(seconds=10)
 
 
-class Outlet(Protocol):
+class MessageSink(Protocol):
     """Where messages go; `Publisher` is one."""
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float | None = None) -> bool:
@@ -23,7 +23,7 @@ class Outlet(Protocol):
 
 def run(
     fleet: Fleet,
-    outlet: Outlet,
+    sink: MessageSink,
     *,
     start: datetime,
     until: datetime | None,
@@ -42,7 +42,7 @@ def run(
 
     Args:
         fleet: whose messages.
-        outlet: where they go.
+        sink: where they go.
         start: the beginning, aware; what is before now is history.
         until: the end, aware; None goes on until `stop`, or until now where there is no pace.
         speed: 1 sends history as fast as possible and goes on in real time; 60 sends an hour of history in a minute;
@@ -62,14 +62,14 @@ def run(
         raise ValueError("the speed must be 0 or more: 1 is real time")
     if start.tzinfo is None or (until is not None and until.tzinfo is None):
         raise ValueError("start and until need an offset from UTC, such as +08:00")
-    begun = now()
-    end = begun if until is None and not speed else until
-    sent, burst_ends = 0, begun + _BURST
+    started_at = now()
+    end = started_at if until is None and not speed else until
+    sent, burst_ends = 0, started_at + _BURST
     for message in chain(fleet.statuses(start), fleet.messages(start, end)):
         if speed:
             lag = timedelta(0) if speed == 1 else (message.at - start) / speed
-            _wait(max(message.at, begun + lag), now, sleep, stop)
-        if not _sent(outlet, message, stop):
+            _wait(max(message.at, started_at + lag), now, sleep, stop)
+        if not _send(sink, message, stop):
             break
         sent += 1
         if speed == 1 and message.at + _FRESH < now() > burst_ends:
@@ -81,12 +81,12 @@ def run(
 def _wait(due: datetime, now: Callable[[], datetime], sleep: Callable[[float], None], stop: Callable[[], bool]) -> None:
     """Wait until an instant, in naps short enough to notice that somebody wants an end."""
     while not stop() and (left := (due - now()).total_seconds()) > 0:
-        sleep(min(left, _LONGEST_NAP_S))
+        sleep(min(left, _MAX_SLEEP_S))
 
 
-def _sent(outlet: Outlet, message: Message, stop: Callable[[], bool]) -> bool:
-    """Whether the outlet took the message before somebody wanted an end."""
+def _send(sink: MessageSink, message: Message, stop: Callable[[], bool]) -> bool:
+    """Whether the sink took the message before somebody wanted an end."""
     while not stop():
-        if outlet.publish(message.topic, message.payload, retain=message.retain, timeout_s=_LONGEST_NAP_S):
+        if sink.publish(message.topic, message.payload, retain=message.retain, timeout_s=_MAX_SLEEP_S):
             return True
     return False

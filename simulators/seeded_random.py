@@ -1,4 +1,4 @@
-"""Chance that depends on nothing but a key and a number: whoever asks, in whatever order, gets the same answer."""
+"""Random numbers that depend on a key and an index alone, so that the order of the calls does not matter."""
 
 import hashlib
 import random
@@ -11,7 +11,7 @@ _HALF = 32_768
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class SeededRandom:
     """A source of reproducible numbers; `key` is 16 bytes."""
 
     key: bytes
@@ -22,11 +22,11 @@ class Chance:
         text = "\x1f".join(map(str, names))
         return cls(hashlib.blake2b(text.encode(), digest_size=16).digest())
 
-    def number(self, index: int) -> float:
+    def fraction(self, index: int) -> float:
         """The number of that index, uniform in [0, 1)."""
         return int.from_bytes(self._digest(index)) / 2**64
 
-    def wobble(self, index: int) -> tuple[float, float, float, float]:
+    def noise(self, index: int) -> tuple[float, float, float, float]:
         """Four small independent deviations of that index, each uniform in [-1, 1)."""
         a, b, c, d = _FOUR.unpack(self._digest(index))
         return a / _HALF - 1, b / _HALF - 1, c / _HALF - 1, d / _HALF - 1

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from devices.topic import Channel, Topic
 from simulators.faults import Fault
 from simulators.message import Message, payload_of, to_json
-from simulators.register import merged, stops
-from simulators.simulated_device import Delivery, Unit
+from simulators.register import fault_spans, merge_spans
+from simulators.simulated_device import Delivery, SimulatedDevice
 
 # An item has about 350 bytes, so a message stays far below the 256 KiB that a payload may have.
 _ITEMS_A_MESSAGE = 200
@@ -20,7 +20,7 @@ _RECONNECT_S = 1.0
 _BETWEEN_LATE_S = 0.5
 
 
-class _Parcel(NamedTuple):
+class _ItemGroup(NamedTuple):
     """Items that go out together at an instant, in seconds since the epoch."""
 
     at: float
@@ -29,94 +29,96 @@ class _Parcel(NamedTuple):
 
 
 class Sender:
-    """Turns what its units hand over into messages, in order of time.
+    """Turns what its devices hand over into messages, in order of time.
 
     A gateway collects the telemetry of a minute, its own included, into one message at the end of that minute, and
     forwards events at once. Everybody else sends what comes when it comes.
     """
 
-    def __init__(self, unit: Unit, children: Sequence[Unit], faults: Iterable[Fault]) -> None:
+    def __init__(self, source: SimulatedDevice, children: Sequence[SimulatedDevice], faults: Iterable[Fault]) -> None:
         """Arrange the children by the minute in which they are due."""
-        self._unit = unit
-        self._gathers = unit.device.kind == "gateway"
+        self._source = source
+        self._is_gateway = source.device.kind == "gateway"
         own = tuple(faults)
-        self._outages = stops(fault for fault in own if fault.kind == "gateway_outage")
-        # A unit that falls silent sees to that itself, and to its last word; its connection is away all the same.
-        self._away = merged((*self._outages, *stops(fault for fault in own if fault.silences(unit.device))))
-        self._eventful = [child for child in children if child.eventful]
-        self._due: dict[int, dict[int, list[Unit]]] = defaultdict(lambda: defaultdict(list))
+        self._outages = fault_spans(fault for fault in own if fault.kind == "gateway_outage")
+        # A device that falls silent sees to that itself, and to its last word; its connection is away all the same.
+        self._offline_spans = merge_spans(
+            (*self._outages, *fault_spans(fault for fault in own if fault.mutes(source.device)))
+        )
+        self._unscheduled = [child for child in children if child.has_unscheduled_items]
+        self._due: dict[int, dict[int, list[SimulatedDevice]]] = defaultdict(lambda: defaultdict(list))
         for child in children:
-            if not child.eventful:
-                cycle = child.period_s // unit.period_s
-                window = math.floor((child.phase_s - unit.phase_s) / unit.period_s) % cycle
+            if not child.has_unscheduled_items:
+                cycle = child.period_s // source.period_s
+                window = math.floor((child.phase_s - source.phase_s) / source.period_s) % cycle
                 self._due[cycle][window].append(child)
 
     def messages(self, start: float, end: float) -> Iterator[Message]:
         """The messages from `start` up to, not including, `end`, in seconds since the epoch."""
-        if not self._away:
+        if not self._offline_spans:
             return self._live(start, end)
         late = (self._late(outage.start, outage.end, start, end) for outage in self._outages if outage.end < end)
         return heapq.merge(self._live(start, end), self._state_changes(start, end), *late)
 
     def status(self, at: float) -> Message:
         """The retained message that says whether the device is connected at an instant."""
-        return self._status(at, online=not any(away.start <= at < away.end for away in self._away))
+        return self._status(at, online=not any(away.start <= at < away.end for away in self._offline_spans))
 
     def _live(self, start: float, end: float) -> Iterator[Message]:
-        for parcel in self._parcels(start, end):
-            if not self._is_out(parcel.at):
-                yield from self._posted(parcel.at, parcel)
+        for group in self._item_groups(start, end):
+            if not self._in_outage(group.at):
+                yield from self._to_messages(group.at, group)
 
     def _late(self, lost: float, back: float, start: float, end: float) -> Iterator[Message]:
         """What was kept during an outage, sent in large messages after it."""
         kept: dict[Channel, list[str]] = {Channel.TELEMETRY: [], Channel.EVENT: []}
-        for parcel in self._parcels(lost, back):
-            kept[parcel.channel] += parcel.items
+        for group in self._item_groups(lost, back):
+            kept[group.channel] += group.items
         number = count()
         for channel, items in kept.items():
             for some in _chunks(items):
                 at = back + _RECONNECT_S + _BETWEEN_LATE_S * next(number)
                 if start <= at < end:
-                    yield from self._posted(at, _Parcel(at, channel, some))
+                    yield from self._to_messages(at, _ItemGroup(at, channel, some))
 
     def _state_changes(self, start: float, end: float) -> Iterator[Message]:
-        for away in self._away:
+        for away in self._offline_spans:
             if start <= away.start < end:
                 yield self._status(away.start, online=False)
             if start <= away.end < end:
                 yield self._status(away.end, online=True)
 
-    def _parcels(self, start: float, end: float) -> Iterator[_Parcel]:
-        """The parcels between two instants; those of the window before may be due only now."""
-        period, phase = self._unit.period_s, self._unit.phase_s
+    def _item_groups(self, start: float, end: float) -> Iterator[_ItemGroup]:
+        """The item groups between two instants; those of the window before may be due only now."""
+        period, phase = self._source.period_s, self._source.phase_s
         for number in count(math.floor((start - phase) / period) - 1):
             begin = number * period + phase
             if begin >= end:
                 return
-            for parcel in self._window(number, begin, begin + period):
-                if start <= parcel.at < end:
-                    yield parcel
+            for group in self._window(number, begin, begin + period):
+                if start <= group.at < end:
+                    yield group
 
-    def _window(self, number: int, begin: float, end: float) -> Iterator[_Parcel]:
-        handed = self._unit.deliveries(begin, end)
-        if self._gathers:
+    def _window(self, number: int, begin: float, end: float) -> Iterator[_ItemGroup]:
+        deliveries = self._source.deliveries(begin, end)
+        if self._is_gateway:
             due = [child for cycle, windows in self._due.items() for child in windows.get(number % cycle, ())]
-            for child in (*self._eventful, *due):
-                handed += child.deliveries(begin, end)
-            handed.sort()
-            yield from _together(delivery for delivery in handed if delivery.channel is Channel.EVENT)
-            readings = [delivery.item for delivery in handed if delivery.channel is Channel.TELEMETRY]
+            for child in (*self._unscheduled, *due):
+                deliveries += child.deliveries(begin, end)
+            deliveries.sort()
+            yield from _group_by_instant(delivery for delivery in deliveries if delivery.channel is Channel.EVENT)
+            readings = [delivery.item for delivery in deliveries if delivery.channel is Channel.TELEMETRY]
             if readings:
-                yield _Parcel(end, Channel.TELEMETRY, readings)
+                yield _ItemGroup(end, Channel.TELEMETRY, readings)
         else:
-            yield from _together(handed)
+            yield from _group_by_instant(deliveries)
 
-    def _is_out(self, at: float) -> bool:
+    def _in_outage(self, at: float) -> bool:
         return any(outage.start <= at < outage.end for outage in self._outages)
 
-    def _posted(self, at: float, parcel: _Parcel) -> Iterator[Message]:
-        for items in _chunks(parcel.items):
-            yield Message(datetime.fromtimestamp(at, UTC), self._topic(parcel.channel), payload_of(items))
+    def _to_messages(self, at: float, group: _ItemGroup) -> Iterator[Message]:
+        for items in _chunks(group.items):
+            yield Message(datetime.fromtimestamp(at, UTC), self._topic(group.channel), payload_of(items))
 
     def _status(self, at: float, *, online: bool) -> Message:
         # Offline is the last will, which a device leaves with the broker beforehand: it knows no time.
@@ -125,14 +127,14 @@ class Sender:
         return Message(moment, self._topic(Channel.STATUS), to_json(state).encode(), retain=True)
 
     def _topic(self, channel: Channel) -> str:
-        device = self._unit.device
+        device = self._source.device
         return str(Topic(device.community, device.kind, device.name, channel))
 
 
-def _together(deliveries: Iterable[Delivery]) -> Iterator[_Parcel]:
-    """One parcel for what is handed over at the same instant on the same channel."""
+def _group_by_instant(deliveries: Iterable[Delivery]) -> Iterator[_ItemGroup]:
+    """One group for what is handed over at the same instant on the same channel."""
     for (at, channel), group in groupby(deliveries, key=lambda delivery: (delivery.at, delivery.channel)):
-        yield _Parcel(at, channel, [delivery.item for delivery in group])
+        yield _ItemGroup(at, channel, [delivery.item for delivery in group])
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from devices.kind import Value
-from simulators.device_model import Happening, Subject, Values
+from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.faults import Fault
-from simulators.local_time import hour_of, is_weekend
-from simulators.register import DailySum, Ledger, Register, stops
-from simulators.seeded_random import Chance
+from simulators.local_time import is_weekend, local_hour
+from simulators.register import DailyRegister, DailySum, Register, fault_spans
+from simulators.seeded_random import SeededRandom
 from simulators.traffic import Passage, Traffic
 from simulators.weather import outdoor_c
 
@@ -25,50 +25,50 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CHARACTERS = "0123456789" + _LETTERS
 
 
-def simulate(subject: Subject) -> "VehicleGate":
+def simulate(setup: DeviceSetup) -> "VehicleGate":
     """A gate of a community with some hundred cars; it recognises 985 of 1000 passes."""
-    return VehicleGate(subject)
+    return VehicleGate(setup)
 
 
 class VehicleGate:
     """Counts are the passes of the plan; while the barrier is stuck nothing passes."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the traffic and its counters."""
-        self._subject = subject
-        ledger = Ledger(_expectation(), 350 + 250 * subject.chance.number(-1), 0.25, subject.chance)
-        self._traffic = Traffic(ledger, _hours, Chance.of(subject.chance.key, "passages"), _SLOT_S)
-        self._stuck = stops(subject.all("barrier_stuck"))
+        self._setup = setup
+        daily_register = DailyRegister(_expectation(), 350 + 250 * setup.random.fraction(-1), 0.25, setup.random)
+        self._traffic = Traffic(daily_register, _hours, SeededRandom.of(setup.random.key, "passages"), _SLOT_S)
+        self._stuck = fault_spans(setup.faults_of("barrier_stuck"))
         self._passes = Register(self._traffic.count, steps=1, stops=self._stuck)
-        self._misreads = subject.all("gate_misreads")
+        self._misreads = setup.faults_of("gate_misreads")
         self._recognised = Register(self._recognised_by, steps=1, stops=self._stuck)
 
     def values(self, at: float) -> Values:
         """The counters, the barrier and who waits."""
-        wobble = self._subject.chance.wobble(int(at))
-        stuck = self._subject.now("barrier_stuck", at)
+        noise = self._setup.random.noise(int(at))
+        stuck = self._setup.active_fault("barrier_stuck", at)
         passing = next(self._traffic.between(at - _BARRIER_UP_S, at), None)
-        rush = _hours(0)[int(hour_of(at))] / 7
-        waiting = max(0, round(rush * (0.5 + wobble[1]))) if stuck is None else 1 + int(stuck.lasted_s(at) / 90) % 12
+        rush = _hours(0)[int(local_hour(at))] / 7
+        waiting = max(0, round(rush * (0.5 + noise[1]))) if stuck is None else 1 + int(stuck.elapsed_s(at) / 90) % 12
         return {
             "passes": int(self._passes.read(at)),
             "passes_recognised": int(self._recognised.read(at)),
             "barrier_state": "stuck" if stuck else "up" if passing else "down",
             "queue_vehicles": waiting,
             "camera_ok": True,
-            "temperature_c": round(outdoor_c(self._subject.seed, at) + 6 + wobble[2], 1),
+            "temperature_c": round(outdoor_c(self._setup.seed, at) + 6 + noise[2], 1),
         }
 
-    def happenings(self, start: float, end: float) -> Iterator[Happening]:
+    def events(self, start: float, end: float) -> Iterator[ModelEvent]:
         """Each pass, and a barrier that is stuck."""
         for passage in self._traffic.between(start, end):
             if not any(stop.start < passage.at <= stop.end for stop in self._stuck):
-                yield Happening(passage.at, "vehicle_passed", self._pass(passage))
+                yield ModelEvent(passage.at, "vehicle_passed", self._pass(passage))
         for stop in self._stuck:
             if start <= stop.start < end:
-                yield Happening(stop.start, "barrier_stuck", alarm=True)
+                yield ModelEvent(stop.start, "barrier_stuck", with_reading=True)
             if start <= stop.end < end:
-                yield Happening(stop.end, "barrier_restored", alarm=True)
+                yield ModelEvent(stop.end, "barrier_restored", with_reading=True)
 
     def _recognised_by(self, at: float) -> int:
         """How many passes were recognised up to an instant: of those during a fault, a part of what otherwise is."""
@@ -93,8 +93,8 @@ class VehicleGate:
         )
 
     def _pass(self, passage: Passage) -> dict[str, Value]:
-        generator = self._subject.chance.generator(passage.number)
-        leaves = 0.8 if hour_of(passage.at) < 10 else 0.4
+        generator = self._setup.random.generator(passage.number)
+        leaves = 0.8 if local_hour(passage.at) < 10 else 0.4
         direction = "out" if generator.random() < leaves else "in"
         if _recognised_of(passage.number + 1) == _recognised_of(passage.number) or self._is_missed(passage):
             confidence = round(generator.uniform(0.2, 0.6), 3)
@@ -107,7 +107,7 @@ class VehicleGate:
         """A resident's plate in four of five passes, a visitor's otherwise; all of them made up."""
         if generator.random() < 0.8:
             car = generator.randrange(_RESIDENT_CARS)
-            generator = Chance.of(self._subject.seed, self._subject.device.community, "cars").generator(car)
+            generator = SeededRandom.of(self._setup.seed, self._setup.device.community, "cars").generator(car)
         if generator.random() < 0.25:  # new-energy cars have six characters, the first of them D or F
             return "蒙K" + generator.choice("DF") + "".join(generator.choices("0123456789", k=5))
         return "蒙K" + generator.choice(_LETTERS) + "".join(generator.choices(_CHARACTERS, k=4))

@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from simulators.local_time import DAY_S, HOUR_S, date_of, split
+from simulators.local_time import DAY_S, HOUR_S, date_of, day_and_second
 from simulators.register import DailySum
-from simulators.seeded_random import Chance
+from simulators.seeded_random import SeededRandom
 
 _YEAR_MEAN_C = 6.2
 _SEASON_C = 15.6
@@ -42,7 +42,7 @@ def hourly_c(seed: int, day: int) -> tuple[float, ...]:
 
 def outdoor_c(seed: int, at: float) -> float:
     """The outdoor temperature at an instant, in degrees Celsius; it changes by the hour."""
-    day, second = split(at)
+    day, second = day_and_second(at)
     return hourly_c(seed, day)[int(second // HOUR_S)]
 
 
@@ -68,6 +68,6 @@ def heating_sum(seed: int, of_need: Callable[[float], float]) -> DailySum:
 def _system_c(seed: int, day: float) -> float:
     """How much warmer than the climate it is; one weather system follows another every three days."""
     index, part = divmod(day / _SYSTEM_DAYS, 1)
-    chance = Chance.of(seed, "weather")
-    before, after = chance.wobble(int(index))[0], chance.wobble(int(index) + 1)[0]
+    random = SeededRandom.of(seed, "weather")
+    before, after = random.noise(int(index))[0], random.noise(int(index) + 1)[0]
     return _SYSTEM_C * (before + (after - before) * part)

@@ -15,8 +15,8 @@ from rules.model.rule import RulePack
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher, PublisherError
 from simulators.run import run
-from simulators.scenarios.scenario import SEED, Scenario, ScenarioError, all_scenarios, scenario_of
-from simulators.scenarios.score import Raised, mark, table
+from simulators.scenarios.scenario import SEED, Scenario, ScenarioError, all_scenarios, find_scenario
+from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
 from store.alerts.alerts import AlertFilter, list_alerts
 from store.database import Connection, connect, translated_errors
 from store.registry.registry import load_devices
@@ -41,7 +41,7 @@ def play_scenario(settings: Settings, name: str) -> None:
     changes nothing, because everything is stored already.
     """
     try:
-        scenario = scenario_of(name)
+        scenario = find_scenario(name)
     except ScenarioError as error:
         raise fail(str(error), Exit.USAGE) from None
     if scenario.live:
@@ -59,9 +59,9 @@ def play_scenario(settings: Settings, name: str) -> None:
             register(connection, scenario.plan)
             sent = _send(settings, scenario)
             raised = _settled(connection, scenario)
-    marks = mark(scenario, raised)
-    say(f"sent {sent} messages of {len(scenario.devices)} devices\n{table([marks])}")
-    if not marks.perfect:
+    score = score_alerts(scenario, raised)
+    say(f"sent {sent} messages of {len(scenario.devices)} devices\n{score_table([score])}")
+    if not score.perfect:
         raise fail("the alerts are not those that this scenario expects", Exit.REFUSED)
 
 
@@ -77,7 +77,7 @@ def _send(settings: Settings, scenario: Scenario) -> int:
     try:
         with Publisher(settings.need("publish_mqtt_url")) as publisher:
             return run(
-                Fleet(scenario.devices, SEED, scenario.injected()),
+                Fleet(scenario.devices, SEED, scenario.parse_faults()),
                 publisher,
                 start=scenario.start,
                 until=scenario.end,
@@ -90,7 +90,7 @@ def _send(settings: Settings, scenario: Scenario) -> int:
         raise fail(str(error), Exit.UNAVAILABLE) from None
 
 
-def _settled(connection: Connection, scenario: Scenario) -> list[Raised]:
+def _settled(connection: Connection, scenario: Scenario) -> list[RaisedAlert]:
     """The alerts of its community, once neither they nor the readings change any more."""
     ids = [device.id for device in load_devices(connection, [scenario.community])]
     until = time.monotonic() + _PATIENCE_S
@@ -105,7 +105,7 @@ def _settled(connection: Connection, scenario: Scenario) -> list[Raised]:
     raise fail("the readings do not arrive or do not end: is ingest at work? anju doctor tells", Exit.UNAVAILABLE)
 
 
-def _alerts(connection: Connection, scenario: Scenario) -> list[Raised]:
+def _alerts(connection: Connection, scenario: Scenario) -> list[RaisedAlert]:
     wanted = AlertFilter(community=scenario.community, since=scenario.start)
     stored = list_alerts(connection, wanted, None, _MOST_ALERTS, datetime.now(UTC))
-    return [Raised(alert.rule, alert.device or "", alert.opened_at, alert.ended_at) for alert in stored]
+    return [RaisedAlert(alert.rule, alert.device or "", alert.opened_at, alert.ended_at) for alert in stored]

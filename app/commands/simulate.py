@@ -107,7 +107,7 @@ def replay(
     try:
         rows = list(recordings.read_daiad(recording))
         with closing(connect(settings.need("database_url"), application_name="anju replay")) as connection:
-            register(connection, recordings.plan_rows(rows))
+            register(connection, recordings.plan_of_recording(rows))
         with Publisher(settings.need("publish_mqtt_url")) as publisher:
             for message in recordings.messages(rows, batch):
                 publisher.publish(message.topic, message.payload)

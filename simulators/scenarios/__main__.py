@@ -1,22 +1,22 @@
-"""Plays scenarios on the rules in simulated time and prints the marks: `python -m simulators.scenarios [NAME...]`."""
+"""Plays scenarios on the rules in simulated time and prints the scores: `python -m simulators.scenarios [NAME...]`."""
 
 import sys
 from importlib.resources import files
 from pathlib import Path
 
 from rules.language.loader import load_rules
-from simulators.scenarios.dry_run import rehearse
-from simulators.scenarios.scenario import all_scenarios, scenario_of
-from simulators.scenarios.score import mark, table
+from simulators.scenarios.dry_run import dry_run
+from simulators.scenarios.scenario import all_scenarios, find_scenario
+from simulators.scenarios.score import score_alerts, score_table
 
 
 def main(names: list[str]) -> int:
     """Print a table of the scenarios named, or of all; 1 if an alert was missed or false."""
     pack = load_rules(Path(str(files("rules"))) / "definitions")
-    scenarios = [scenario_of(name) for name in names] or all_scenarios()
-    marks = [mark(scenario, rehearse(scenario, pack).raised) for scenario in scenarios]
-    sys.stdout.write(f"{table(marks)}\n")
-    return 0 if all(each.perfect for each in marks) else 1
+    scenarios = [find_scenario(name) for name in names] or all_scenarios()
+    scores = [score_alerts(scenario, dry_run(scenario, pack).raised) for scenario in scenarios]
+    sys.stdout.write(f"{score_table(scores)}\n")
+    return 0 if all(each.perfect for each in scores) else 1
 
 
 if __name__ == "__main__":

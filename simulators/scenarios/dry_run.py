@@ -17,7 +17,7 @@ from rules.model.virtual_kinds import PIPELINE
 from simulators.fleet import Fleet
 from simulators.message import Message
 from simulators.scenarios.scenario import SEED, Scenario
-from simulators.scenarios.score import Raised
+from simulators.scenarios.score import RaisedAlert
 
 _RECONNECT = timedelta(seconds=1)
 _SETTLING = timedelta(seconds=5)
@@ -26,25 +26,25 @@ _PSEUDONYMISER = Pseudonymiser(b"a rehearsal keeps nothing")
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class DryRun:
     """What came of a scenario: the alerts that people are told of, how many more there were, and what was judged.
 
     `rejected` are items by their reason.
     """
 
-    raised: tuple[Raised, ...]
+    raised: tuple[RaisedAlert, ...]
     suppressed: int
     judged: int
     rejected: Mapping[str, int]
 
 
-def rehearse(scenario: Scenario, pack: RulePack) -> Rehearsal:
+def dry_run(scenario: Scenario, pack: RulePack) -> DryRun:
     """Decode and judge all that the devices of the scenario send, second by second, as ingest would."""
     found, rejected = judged(scenario, pack)
     names = {number: device.name for number, device in _devices(scenario).items()}
     told = [each for each in found.alerts if not each.suppressed]
-    raised = (Raised(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in told)
-    return Rehearsal(tuple(raised), len(found.alerts) - len(told), found.samples, rejected)
+    raised = (RaisedAlert(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in told)
+    return DryRun(tuple(raised), len(found.alerts) - len(told), found.samples, rejected)
 
 
 def judged(scenario: Scenario, pack: RulePack) -> tuple[Backtest, Mapping[str, int]]:
@@ -94,7 +94,7 @@ def _readings(scenario: Scenario, rejected: Counter[str]) -> Iterator[Arrival]:
 def _messages(scenario: Scenario) -> Iterator[tuple[datetime, Message]]:
     """Every message and when it arrives: in order, and after the broker is back if it was away."""
     away = scenario.broker_away
-    for message in Fleet(scenario.devices, SEED, scenario.injected()).messages(scenario.start, scenario.end):
+    for message in Fleet(scenario.devices, SEED, scenario.parse_faults()).messages(scenario.start, scenario.end):
         back = scenario.start + away.end + _RECONNECT if away else message.at
         waits = away is not None and scenario.start + away.start <= message.at < back
         yield (back if waits else message.at), message

@@ -44,7 +44,7 @@ class ExpectedAlert(_Strict):
     within: Span = timedelta(minutes=1)
 
 
-class Absence(_Strict):
+class BrokerOutage(_Strict):
     """A time in which the broker is away: what devices send meanwhile arrives afterwards."""
 
     start: Span
@@ -76,7 +76,7 @@ class Scenario(_Strict):
     master_meters: bool = False
     live: bool = False
     faults: tuple[str, ...] = ()
-    broker_away: Absence | None = None
+    broker_away: BrokerOutage | None = None
     expected: tuple[ExpectedAlert, ...] = ()
     suppressed: int = Field(default=0, ge=0)
 
@@ -100,9 +100,9 @@ class Scenario(_Strict):
     @cached_property
     def devices(self) -> Sequence[Device]:
         """Its devices, numbered as in a registry of its own."""
-        return self.plan.fleet()
+        return self.plan.numbered_devices()
 
-    def injected(self) -> list[Fault]:
+    def parse_faults(self) -> list[Fault]:
         """Its faults, at their instants."""
         return [parse_fault(text, self.start) for text in self.faults]
 
@@ -133,7 +133,7 @@ def read_scenario(path: Path) -> Scenario:
     """
     try:
         scenario = Scenario(name=path.stem, **yaml.safe_load(path.read_text("utf-8")))
-        scenario.injected()
+        scenario.parse_faults()
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
         raise ScenarioError(f"{path.name}: {'; '.join(problems)}") from None
@@ -148,7 +148,7 @@ def all_scenarios() -> list[Scenario]:
     return [read_scenario(path) for path in sorted(folder.glob("*.yaml"))]
 
 
-def scenario_of(name: str) -> Scenario:
+def find_scenario(name: str) -> Scenario:
     """The scenario of that name.
 
     Raises:

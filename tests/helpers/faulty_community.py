@@ -11,7 +11,7 @@ from simulators.fleet import Fleet
 NOW = datetime(2026, 1, 10, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PSEUDONYMISER = Pseudonymiser(b"a key for tests only")
-TOWN = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).fleet()
+TOWN = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).numbered_devices()
 BY_NAME = {device.name: device for device in TOWN}
 GATEWAY = "b01-gateway"
 WATER, POWER, GAS = (f"b01-u1-0101-{what}" for what in ("water", "electricity", "gas"))

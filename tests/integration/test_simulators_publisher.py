@@ -151,7 +151,7 @@ def test_a_flush_that_lasts_too_long_says_how_many_messages_are_missing(local_se
 
 
 def test_the_history_of_a_fleet_arrives_whole(local_services: Services):
-    devices = plan_community("fleet-test", "东区", "东胜区", "林荫街道", 4, seed=1).fleet()
+    devices = plan_community("fleet-test", "东区", "东胜区", "林荫街道", 4, seed=1).numbered_devices()
     fleet, now = Fleet(devices, 1), datetime(2026, 1, 10, tzinfo=UTC)
     start = now - timedelta(minutes=30)
     with session(local_services.read_mqtt_url, "fleet-test", "anju/v1/fleet-test/#", clean=True) as arrived:

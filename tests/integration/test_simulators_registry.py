@@ -10,7 +10,7 @@ from acceptance.plan_items import PLAN_ITEMS
 from imports.importer import import_rows
 from simulators.community_plan import SITES, CommunityPlan, plan_community
 from simulators.fleet import Fleet
-from simulators.replay import plan_rows, read_daiad
+from simulators.replay import plan_of_recording, read_daiad
 from store.admin.migrate import migrate
 from store.registry.registry import load_devices
 
@@ -44,13 +44,13 @@ def test_the_registered_devices_say_what_the_planned_ones_say(connection: psycop
     assert all(device.simulated for device in registered)
     start = datetime(2026, 1, 10, tzinfo=UTC)
     window = (start, start + timedelta(hours=1))
-    assert list(Fleet(registered, 7).messages(*window)) == list(Fleet(plan.fleet(), 7).messages(*window))
+    assert list(Fleet(registered, 7).messages(*window)) == list(Fleet(plan.numbered_devices(), 7).messages(*window))
 
 
 @pytest.mark.recorded_data
 @pytest.mark.skipif(not RECORDING.exists(), reason="the recorded readings are not beside the repository")
 def test_recorded_meters_are_registered_as_real_ones(connection: psycopg.Connection):
-    imported(connection, plan_rows(read_daiad(RECORDING)))
+    imported(connection, plan_of_recording(read_daiad(RECORDING)))
     registered = load_devices(connection)
     assert len(registered) == 92
     assert not any(device.simulated for device in registered)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.language.loader import load_rules
-from simulators.scenarios.dry_run import rehearse
+from simulators.scenarios.dry_run import dry_run
 from simulators.scenarios.scenario import Scenario
 
 # The fault, the kind it happens to, for how many minutes, and the rule that must tell of it.
@@ -54,6 +54,6 @@ def test_a_fault_is_told_wherever_and_whenever_it_happens(told, start, place):
     quiet = Scenario(name="anywhere", zh="任何时候", start=start, lasts=f"{minutes + 180}m", kinds=(kind,))
     device = quiet.devices[place % len(quiet.devices)].name
     broken = quiet.model_copy(update={"faults": (f"{fault}:{device}@+100m/{minutes}m",)})
-    raised = {(alert.rule, alert.device) for alert in rehearse(broken, pack()).raised if alert.rule not in OF_ITSELF}
+    raised = {(alert.rule, alert.device) for alert in dry_run(broken, pack()).raised if alert.rule not in OF_ITSELF}
     assert (rule, device) in raised
     assert {where for _, where in raised} == {device}

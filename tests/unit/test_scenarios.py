@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language.loader import load_rules
-from simulators.scenarios.dry_run import rehearse
-from simulators.scenarios.scenario import ScenarioError, all_scenarios, read_scenario, scenario_of
-from simulators.scenarios.score import Raised, mark, table
+from simulators.scenarios.dry_run import dry_run
+from simulators.scenarios.scenario import ScenarioError, all_scenarios, find_scenario, read_scenario
+from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
 
 SCENARIOS = all_scenarios()
 START = datetime(2026, 1, 12, tzinfo=UTC)
@@ -31,10 +31,10 @@ def pack():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_precision_and_recall_are_1(scenario, pack):
-    rehearsal = rehearse(scenario, pack)
-    marks = mark(scenario, rehearsal.raised)
-    assert marks.perfect, table([marks])
-    assert marks.precision == marks.recall == 1.0
+    rehearsal = dry_run(scenario, pack)
+    score = score_alerts(scenario, rehearsal.raised)
+    assert score.perfect, score_table([score])
+    assert score.precision == score.recall == 1.0
     assert rehearsal.suppressed == scenario.suppressed
 
 
@@ -50,7 +50,7 @@ def test_a_scenario_is_told_in_chinese_and_expects_alerts_that_can_be(scenario, 
 
 
 def test_a_scenario_played_again_raises_the_same(pack):
-    assert rehearse(scenario_of("door_forced"), pack) == rehearse(scenario_of("door_forced"), pack)
+    assert dry_run(find_scenario("door_forced"), pack) == dry_run(find_scenario("door_forced"), pack)
 
 
 def expecting(*expected):
@@ -65,14 +65,14 @@ def scenario(folder, text):
 
 
 def raised(hours, ended=None, rule="water_burst", device="meter-1"):
-    return Raised(rule, device, START + hours * HOUR, None if ended is None else START + ended * HOUR)
+    return RaisedAlert(rule, device, START + hours * HOUR, None if ended is None else START + ended * HOUR)
 
 
 def test_an_alert_in_time_is_a_hit_with_its_delay(tmp_path):
     one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "within": "90m"}))
-    marks = mark(one, [raised(2)])
-    assert [hit.delay for hit in marks.hits] == [HOUR]
-    assert marks.perfect
+    score = score_alerts(one, [raised(2)])
+    assert [hit.delay for hit in score.hits] == [HOUR]
+    assert score.perfect
 
 
 @pytest.mark.parametrize(
@@ -88,32 +88,32 @@ def test_an_alert_in_time_is_a_hit_with_its_delay(tmp_path):
 )
 def test_what_does_not_come_as_expected_is_missed_and_false(tmp_path, came):
     one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h"}))
-    marks = mark(one, came)
-    assert [missed.rule for missed in marks.missed] == ["water_burst"]
-    assert list(marks.false) == came
-    assert (marks.precision, marks.recall) == (1.0 if not came else 0.0, 0.0)
-    assert "made_up: missed water_burst of meter-1" in table([marks])
+    score = score_alerts(one, came)
+    assert [missed.rule for missed in score.missed] == ["water_burst"]
+    assert list(score.false) == came
+    assert (score.precision, score.recall) == (1.0 if not came else 0.0, 0.0)
+    assert "made_up: missed water_burst of meter-1" in score_table([score])
 
 
 def test_an_alert_that_should_be_over_but_is_open_is_no_hit(tmp_path):
     one = scenario(
         tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "ended": "2h", "within": "5m"})
     )
-    assert mark(one, [raised(1, ended=2)]).perfect
-    assert not mark(one, [raised(1)]).perfect
-    assert not mark(one, [raised(1, ended=4)]).perfect
+    assert score_alerts(one, [raised(1, ended=2)]).perfect
+    assert not score_alerts(one, [raised(1)]).perfect
+    assert not score_alerts(one, [raised(1, ended=4)]).perfect
 
 
 def test_two_alerts_never_meet_one_expectation(tmp_path):
     one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "within": "2h"}))
-    marks = mark(one, [raised(1), raised(2)])
-    assert len(marks.hits) == len(marks.false) == 1
-    assert marks.precision == 0.5
+    score = score_alerts(one, [raised(1), raised(2)])
+    assert len(score.hits) == len(score.false) == 1
+    assert score.precision == 0.5
 
 
 def test_where_nothing_is_expected_and_nothing_comes_all_is_well(tmp_path):
-    marks = mark(scenario(tmp_path, GOOD), [])
-    assert marks.precision == marks.recall == 1.0
+    score = score_alerts(scenario(tmp_path, GOOD), [])
+    assert score.precision == score.recall == 1.0
 
 
 @given(
@@ -124,11 +124,11 @@ def test_where_nothing_is_expected_and_nothing_comes_all_is_well(tmp_path):
 def test_every_alert_is_either_a_hit_or_false_in_whatever_order_they_come(tmp_path_factory, came, wanted, order):
     expected = [{"rule": "water_burst", "device": f"m{number}", "raised": f"{hour}h"} for hour, number in wanted]
     one = scenario(tmp_path_factory.getbasetemp(), expecting(*expected))
-    marks = mark(one, came)
-    assert sorted([*(hit.raised for hit in marks.hits), *marks.false]) == sorted(came)
-    assert len(marks.hits) + len(marks.missed) == len(wanted)
+    score = score_alerts(one, came)
+    assert sorted([*(hit.raised for hit in score.hits), *score.false]) == sorted(came)
+    assert len(score.hits) + len(score.missed) == len(wanted)
     shuffled = order.sample(came, len(came))
-    assert mark(one, shuffled) == marks
+    assert score_alerts(one, shuffled) == score
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_file_that_is_no_scenario_is_refused_with_its_name_and_the_reason(tmp_
 
 def test_a_scenario_that_nobody_knows_is_answered_with_those_there_are():
     with pytest.raises(ScenarioError, match="quiet_night"):
-        scenario_of("earthquake")
+        find_scenario("earthquake")
 
 
 def test_a_scenario_of_some_kinds_needs_no_gateway_and_one_gateway_can_have_all_meters(tmp_path):

@@ -15,9 +15,9 @@ from devices.device import Device
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
 from simulators.community_plan import plan_community
-from simulators.device_model import Subject
+from simulators.device_model import DeviceSetup
 from simulators.fleet import Fleet
-from simulators.seeded_random import Chance
+from simulators.seeded_random import SeededRandom
 from simulators.weather import outdoor_c
 
 PSEUDONYMISER = Pseudonymiser(b"a key for tests only")
@@ -71,7 +71,7 @@ def occurrences(one, start, end, seed=1):
 
 def model(kind, seed=1):
     """The model of a kind, to be asked at any instant."""
-    subject = Subject(device(kind), seed, Chance.of(seed, kind))
+    subject = DeviceSetup(device(kind), seed, SeededRandom.of(seed, kind))
     return import_module(f"simulators.{kind}").simulate(subject)
 
 
@@ -112,7 +112,7 @@ def test_a_register_is_the_integral_of_its_rate(law, seed, start):
 @given(seed=seeds, start=moments, cut=st.floats(0.01, 0.99), split_fleet=st.booleans())
 @settings(max_examples=15, deadline=None)
 def test_history_made_in_one_run_or_in_two_is_the_same_to_the_byte(seed, start, cut, split_fleet):
-    devices = plan_community("east", "东区", "东胜区", "林荫街道", 4, seed=3).fleet()
+    devices = plan_community("east", "东区", "东胜区", "林荫街道", 4, seed=3).numbered_devices()
     middle, end = start + timedelta(hours=2) * cut, start + timedelta(hours=2)
     whole = list(Fleet(devices, seed).messages(start, end))
     first = Fleet(devices, seed)
@@ -261,7 +261,7 @@ def test_an_ebike_rack_never_has_more_bicycles_than_ports(seed, start):
 
 
 def test_a_gateway_counts_the_devices_that_report_through_it():
-    devices = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).fleet()
+    devices = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).numbered_devices()
     behind = [one for one in devices if one.gateway]
     start = datetime(2026, 1, 10, tzinfo=UTC)
     by_name = {one.name: one for one in devices}

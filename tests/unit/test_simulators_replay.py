@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from devices.device import Device
 from devices.payload import Reading, decode
 from devices.privacy import Pseudonymiser
-from simulators.replay import ReplayCount, ReplayError, Row, messages, plan_rows, read_daiad, summarise
+from simulators.replay import ReplayCount, ReplayError, Row, messages, plan_of_recording, read_daiad, summarise
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
 HEADER = "user key;datetime;meter reading;diff"
@@ -97,7 +97,7 @@ def test_a_file_that_is_missing_or_something_else_is_named(tmp_path):
 
 
 def test_a_community_of_recorded_meters_is_named_by_its_source_and_not_marked_as_simulated(tmp_path):
-    plan = plan_rows(
+    plan = plan_of_recording(
         read(tmp_path, "b;01/03/2016 00:00:00;1;0", "a;01/03/2016 00:00:00;1;0", "b;01/03/2016 01:00:00;1;0")
     )
     assert "DAIAD" in plan.community["name"]
@@ -106,7 +106,7 @@ def test_a_community_of_recorded_meters_is_named_by_its_source_and_not_marked_as
         ("b", "water_meter", "false"),
         ("a", "water_meter", "false"),
     ]
-    assert [device.name for device in plan.fleet()] == ["b", "a"]
+    assert [device.name for device in plan.numbered_devices()] == ["b", "a"]
 
 
 rows = st.lists(

@@ -14,8 +14,8 @@ from rules.language.loader import load_rules
 from running import SECRET_KEY, eventually, forget_session, query, running_ingest, steady
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
-from simulators.scenarios.scenario import SEED, scenario_of
-from simulators.scenarios.score import Raised, mark, table
+from simulators.scenarios.scenario import SEED, find_scenario
+from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
 from store.admin.migrate import migrate
 from store.database import connect
 
@@ -27,7 +27,7 @@ def killable(local_services):
 
 
 def messages_of(scenario):
-    return list(Fleet(scenario.devices, SEED, scenario.injected()).messages(scenario.start, scenario.end))
+    return list(Fleet(scenario.devices, SEED, scenario.parse_faults()).messages(scenario.start, scenario.end))
 
 
 def distinct(scenario, messages):
@@ -59,13 +59,14 @@ def alerts(url):
         "SELECT rule, device.name, opened_at, ended_at FROM alert JOIN device ON device.id = alert.device_id",
     )
     return [
-        Raised(rule, device, at.astimezone(UTC), ended and ended.astimezone(UTC)) for rule, device, at, ended in found
+        RaisedAlert(rule, device, at.astimezone(UTC), ended and ended.astimezone(UTC))
+        for rule, device, at, ended in found
     ]
 
 
 @pytest.mark.parametrize("name", ["duplicates", "late_batch", "burst_pipe"])
 def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(killable, database_url, tmp_path, name):
-    scenario = scenario_of(name)
+    scenario = find_scenario(name)
     silences = {rule.name for rule in load_rules(rules_folder(None)).rules if rule.no_data}
     # Sent at once, nobody counts as silent.
     expected = tuple(each for each in scenario.expected if each.rule not in silences)
@@ -87,7 +88,7 @@ def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(kil
         wanted = distinct(scenario, messages)
         eventually(lambda: stored(database_url, scenario) == wanted, timeout_s=60)
         raised = steady(lambda: alerts(database_url))
-    marks = mark(scenario, raised)
-    assert marks.perfect, table([marks])
+    score = score_alerts(scenario, raised)
+    assert score.perfect, score_table([score])
     assert stored(database_url, scenario) == wanted
     assert query(database_url, "SELECT count(*) FROM rejection") == [(0,)]
