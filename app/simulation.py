@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 
-from acceptance.plan_items import PLAN_ITEM_IDS
 from imports.importer import import_rows
 from simulators.community_plan import CommunityPlan, Site, plan_community
 from store.admin.locks import partition_states
@@ -24,7 +23,7 @@ def register_communities(connection: Connection, sites: Iterable[Site], househol
 
 def register(connection: Connection, plan: CommunityPlan) -> None:
     """Register a community with its households and devices."""
-    import_rows(connection, [plan.community], plan.households, plan.devices, known_plan_items=PLAN_ITEM_IDS)
+    import_rows(connection, [plan.community], plan.households, plan.devices)
 
 
 def wait_for_ingest(database_url: str, stop: Callable[[], bool]) -> None:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from acceptance.plan_items import PLAN_ITEM_IDS
 from app.watchdog_alert import end_missed_alert, raise_missed_alert
 from devices.topic import Channel, Topic
 from imports.importer import import_rows
@@ -77,7 +76,7 @@ def _register(connection: Connection) -> None:
         "simulated": "true",
         "service": "out_of_service",
     }
-    import_rows(connection, [place], [], [device], known_plan_items=PLAN_ITEM_IDS)
+    import_rows(connection, [place], [], [device])
 
 
 def _go_round(connection: Connection, settings: WatchdogSettings, stop: threading.Event) -> None:

@@ -126,7 +126,7 @@ def _register(url: str, devices: Iterable[Mapping[str, object]]) -> None:
     ]
     with closing(connect(url, application_name="benchmark")) as connection:
         connection.autocommit = True
-        import_rows(connection, places, [], devices, known_plan_items=())
+        import_rows(connection, places, [], devices)
 
 
 def _wait_until_connected(process: subprocess.Popen[bytes], log: Path, partitions: int) -> None:

@@ -1,11 +1,11 @@
-"""Reading a CSV file as spreadsheets write it: its encoding, its delimiter, and where each line stands."""
+"""CSV files as spreadsheets write them: encoding, delimiter, and the line number of each row."""
 
 import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from imports.rows import Problem, Sheet
+from imports.tables import Problem, Sheet
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -15,7 +15,7 @@ _HOW_TO_SAVE = "请在表格软件中另存为“CSV UTF-8（逗号分隔）”"
 
 
 class _UnreadableError(Exception):
-    """The file is no CSV that Anju reads; `line` says where that shows, if anywhere."""
+    """The file is not a CSV file that Anju reads; `line` is the line of the fault, if there is one."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -23,10 +23,10 @@ class _UnreadableError(Exception):
 
 
 def read_sheet(path: Path) -> tuple[Sheet, list[Problem]]:
-    """The cells of a CSV file, stripped of blanks, and every problem of its form.
+    """Return the cells of a CSV file without surrounding blanks, and every problem of its form.
 
-    UTF-8 with or without BOM and GB18030 are recognised; the delimiter is the comma, quoting follows RFC 4180. Empty
-    lines are passed over. A file that can't be read at all gives a sheet without columns.
+    The encoding is UTF-8, with or without BOM, or GB18030. The delimiter is the comma; quoting follows RFC 4180. Empty
+    lines are skipped. An unreadable file gives a sheet without columns.
     """
     file = path.name
     try:
@@ -74,7 +74,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _mostly_utf8(data: bytes) -> bool:
-    """Whether a file is UTF-8 with some damage: nearly any bytes are GB18030, so that it would be read as nonsense."""
+    """Return whether a file is damaged UTF-8: as GB18030, which accepts nearly any bytes, it would be nonsense."""
     beyond_ascii = [line for line in data.splitlines() if not line.isascii()]
     return sum(map(_is_utf8, beyond_ascii)) * 2 > len(beyond_ascii)
 
@@ -88,7 +88,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The line where each row begins, and its cells."""
+    """Yield the first line of each row, and its cells."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
@@ -101,7 +101,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header(cells: list[str]) -> tuple[str, ...]:
-    """The column names; empty cells at the end are what spreadsheets leave behind."""
+    """Return the column names without the empty cells that spreadsheets append."""
     while cells and not cells[-1]:
         cells.pop()
     if not cells:

@@ -1,17 +1,18 @@
-"""The import of communities, households and devices: all of it, or nothing and every reason why not."""
+"""The import of communities, households and devices: all of it, or nothing and the full list of problems."""
 
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from imports.checks import check, load_known
-from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.checks import Registered, check
 from imports.csv_file import read_sheet
-from imports.rows import ImportRefusedError, Problem, Sheet, Table, read_table, sheet_of
+from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.tables import ImportRefusedError, Problem, Sheet, Table, read_table, sheet_of
 from store.database import Connection, translated_errors
-from store.registry.registry import ImportCount, lock_registry, upsert_registry
+from store.registry.registry import load_communities, load_households, load_kinds_and_places, lock_registry
 from store.registry.secrets import issue_secrets, logins_without_secret
+from store.registry.upsert import ImportCount, upsert_registry
 
 _FORMS = (COMMUNITIES, HOUSEHOLDS, DEVICES)
 
@@ -22,26 +23,25 @@ def import_files(
     households: Path | None,
     devices: Path | None,
     *,
-    known_plan_items: Collection[str],
     secrets_out: Path | None = None,
 ) -> ImportCount:
-    """Bring the registry to what the CSV files say, in one transaction; a file that is None changes nothing.
+    """Insert or update the registry from CSV files, in one transaction; a file that is None changes nothing.
 
-    With `secrets_out`, every device of the import that has no secret gets one, and the file, which must not exist,
-    is written with mode 600 before the commit: one line `username,secret` a device. Without it no secret is issued:
-    one that nobody has seen would be worthless. Such devices are counted in `without_secret` and can't log in until
-    the same import is run with `secrets_out`, or their secret is rotated.
+    With `secrets_out`, every imported device without a secret gets one. The file must not exist; it is written with
+    mode 600 before the commit, one line `username,secret` a device. Without `secrets_out` no secret is issued, because
+    an unseen secret is worthless. Such devices are counted in `without_secret`. They cannot log in until the same
+    import is run with `secrets_out`, or their secret is rotated.
 
     Raises:
-        ImportRefusedError: a file can't be used as it is; it holds every problem, and nothing was written.
+        ImportRefusedError: a file cannot be used as it is; it holds every problem, and nothing was written.
         DatabaseUnavailableError: the database is away; nothing was written.
     """
     sheets, problems = [], []
     for form, path in zip(_FORMS, (communities, households, devices), strict=True):
-        sheet, found = read_sheet(path) if path else (Sheet(form.name), [])
+        sheet, sheet_problems = read_sheet(path) if path else (Sheet(form.name), [])
         sheets.append(sheet)
-        problems += found
-    return _import(connection, sheets, problems, known_plan_items, secrets_out)
+        problems += sheet_problems
+    return _import(connection, sheets, problems, secrets_out)
 
 
 def import_rows(
@@ -50,24 +50,23 @@ def import_rows(
     households: Iterable[Mapping[str, object]],
     devices: Iterable[Mapping[str, object]],
     *,
-    known_plan_items: Collection[str],
     secrets_out: Path | None = None,
 ) -> ImportCount:
-    """The same as `import_files`, of rows that a program made: one mapping of column to cell for each line.
+    """Do the same as `import_files` with rows made by a program: one mapping of column to cell for each line.
 
     Raises:
-        ImportRefusedError: a row can't be used as it is; it holds every problem, and nothing was written.
+        ImportRefusedError: a row cannot be used as it is; it holds every problem, and nothing was written.
         DatabaseUnavailableError: the database is away; nothing was written.
     """
     sheets = [sheet_of(form, rows) for form, rows in zip(_FORMS, (communities, households, devices), strict=True)]
-    return _import(connection, sheets, [], known_plan_items, secrets_out)
+    return _import(connection, sheets, [], secrets_out)
 
 
 def summary(count: ImportCount) -> str:
-    """What an import did, in Chinese, for whoever ran it."""
+    """Return the result of an import as Chinese text for its user."""
     lines = [
-        f"{name}：新增 {change.created}，更新 {change.changed}，未变 {change.unchanged}"
-        for name, change in (("小区", count.communities), ("住户", count.households), ("设备", count.devices))
+        f"{name}：新增 {counts.created}，更新 {counts.changed}，未变 {counts.unchanged}"
+        for name, counts in (("小区", count.communities), ("住户", count.households), ("设备", count.devices))
     ]
     if count.secrets_issued:
         lines.append(f"已为 {count.secrets_issued} 台设备生成密钥并写入文件：密钥只出现这一次，请妥善保管")
@@ -80,28 +79,34 @@ def summary(count: ImportCount) -> str:
 
 
 def _import(
-    connection: Connection,
-    sheets: Iterable[Sheet],
-    unread: Collection[Problem],
-    known_plan_items: Collection[str],
-    secrets_out: Path | None,
+    connection: Connection, sheets: Iterable[Sheet], file_problems: Collection[Problem], secrets_out: Path | None
 ) -> ImportCount:
-    problems = list(unread)
+    problems = list(file_problems)
     tables = []
     for form, sheet in zip(_FORMS, sheets, strict=True):
-        table, found = read_table(form, sheet)
+        table, table_problems = read_table(form, sheet)
         tables.append(table)
-        problems += found
+        problems += table_problems
     communities, households, devices = tables
     with translated_errors(), connection.transaction():
         lock_registry(connection)
-        # What refers to lines that could not be read would be called unknown, though it may well be there.
-        if not unread:
-            problems += check(communities, households, devices, load_known(connection, devices), known_plan_items)
+        # References to unreadable lines would be reported as unknown, although the lines may well be there.
+        if not file_problems:
+            problems += check(communities, households, devices, _load_registered(connection, devices))
         if problems:
             raise ImportRefusedError(_in_reading_order(problems, tables))
         count = upsert_registry(connection, communities.rows(), households.rows(), devices.rows())
         return _with_secrets(connection, count, devices, secrets_out)
+
+
+def _load_registered(connection: Connection, devices: Table) -> Registered:
+    """Return the content of the registry that the lines of these devices may refer to."""
+    communities = sorted({str(community) for community, _ in devices.line_keys()})
+    return Registered(
+        communities=set(load_communities(connection)),
+        households=load_households(connection, communities),
+        devices=load_kinds_and_places(connection, communities),
+    )
 
 
 def _in_reading_order(problems: Iterable[Problem], tables: Iterable[Table]) -> list[Problem]:
@@ -119,9 +124,9 @@ def _with_secrets(connection: Connection, count: ImportCount, devices: Table, se
 
 
 def _write_secrets(path: Path, issued: Mapping[str, str]) -> None:
-    """Write them to the disk itself, so that not even a power cut after the commit can lose them.
+    """Write the secrets and sync them to the disk, so that a power cut after the commit does not lose them.
 
-    Should the commit after this fail, the file stays: that it failed may be unsure, and a secret can't be had twice.
+    If the commit fails afterwards, the file stays: its outcome may be unknown, and no secret is shown twice.
     """
     try:
         path.touch(0o600, exist_ok=False)

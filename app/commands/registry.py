@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from acceptance.plan_items import PLAN_ITEM_IDS
 from app.audit import write_down
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
 from imports.importer import import_files, summary
-from imports.rows import ImportRefusedError
+from imports.tables import ImportRefusedError
 from store.database import connect, translated_errors
 from store.registry.secrets import UnknownUsernameError, rotate_secret
 
@@ -38,9 +37,7 @@ def import_(
             connect(Settings.load().need("database_url"), application_name="anju import") as connection,
             connection.transaction(),
         ):
-            count = import_files(
-                connection, communities, households, devices, known_plan_items=PLAN_ITEM_IDS, secrets_out=secrets_out
-            )
+            count = import_files(connection, communities, households, devices, secrets_out=secrets_out)
             if count.changed_anything:
                 write_down(connection, "import", ("registry", ""), asdict(count))
     except ImportRefusedError as error:

@@ -48,7 +48,7 @@ def register(url, community, devices):
     place = {"community": community, "name": "阳光小区", "banner": "东胜区", "street": "公园街道"}
     with closing(connect(url, application_name="test")) as connection:
         connection.autocommit = True
-        import_rows(connection, [place], [], gateways + others, known_plan_items=())
+        import_rows(connection, [place], [], gateways + others)
 
 
 def forget_session(servers, *, subscribe=True, partitions=1):

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from devices.device import Device
 from imports.importer import import_files, import_rows, summary
-from imports.rows import ImportRefusedError
+from imports.tables import ImportRefusedError
 from store.admin.migrate import migrate
 from store.database import Connection, UnusableDataError, connect, translated_errors
-from store.registry.registry import RowCounts, TableRows, load_devices, registry_version, upsert_registry
+from store.registry.registry import load_devices, registry_version
 from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret
+from store.registry.upsert import RowCounts, TableRows, upsert_registry
 
-ITEMS = ("basic.metering.water", "basic.video")
 COMMUNITIES = "community,name,banner,street,built_year,stage\nyg,阳光小区,东胜区,天骄街道,1998,竣工\n"
 HOUSEHOLDS = "community,building,unit,room\nyg,3,2,501\nyg,3,2,502\n"
 DEVICES = (
@@ -55,7 +55,7 @@ class Folder:
         for name, content in contents.items():
             paths[name] = self.path / f"{name}.csv"
             paths[name].write_text(content)
-        return import_files(connection, **paths, known_plan_items=ITEMS, secrets_out=secrets_out)
+        return import_files(connection, **paths, secrets_out=secrets_out)
 
     def whole(self, connection: Connection, *, secrets_out: Path | None = None):
         contents = {"communities": COMMUNITIES, "households": HOUSEHOLDS, "devices": DEVICES}
@@ -186,9 +186,9 @@ def test_a_later_file_may_refer_to_what_is_registered(connection, folder):
 def test_rows_of_a_program_take_the_same_road(connection, folder):
     folder.whole(connection)
     rows = [{"community": "yg", "device": "cam1", "kind": "camera", "plan_item": "basic.video", "simulated": True}]
-    assert import_rows(connection, [], [], rows, known_plan_items=ITEMS).devices == RowCounts(0, 0, 1)
+    assert import_rows(connection, [], [], rows).devices == RowCounts(0, 0, 1)
     with pytest.raises(ImportRefusedError, match=r"devices 第 1 行.*kind 列"):
-        import_rows(connection, [], [], [{**rows[0], "kind": "cam"}], known_plan_items=ITEMS)
+        import_rows(connection, [], [], [{**rows[0], "kind": "cam"}])
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -213,9 +213,9 @@ def test_rows_of_a_program_take_the_same_road(connection, folder):
 def test_an_import_is_idempotent_and_one_bad_line_refuses_all_of_it(connection, devices, data):
     community = {"community": "yg", "name": "阳光小区", "banner": "东胜区", "street": "天骄街道"}
     with connection.transaction(force_rollback=True):
-        first = import_rows(connection, [community], [], devices, known_plan_items=ITEMS)
+        first = import_rows(connection, [community], [], devices)
         before = content(connection)
-        again = import_rows(connection, [community], [], devices, known_plan_items=ITEMS)
+        again = import_rows(connection, [community], [], devices)
         assert (first.devices.created, again.devices.unchanged) == (len(devices), len(devices))
         assert content(connection) == before
         assert set(connection.execute(READ_BACK)) == {tuple(row[name] for name in IN_FILE) for row in devices}
@@ -224,7 +224,7 @@ def test_an_import_is_idempotent_and_one_bad_line_refuses_all_of_it(connection, 
         rows = [{**row, "serial": f"{row['serial']}-new"} for row in devices]
         rows.insert(data.draw(st.integers(0, len(rows))), bad_row)
         with pytest.raises(ImportRefusedError):
-            import_rows(connection, [], [], rows, known_plan_items=ITEMS)
+            import_rows(connection, [], [], rows)
         assert content(connection) == before
 
 
@@ -236,7 +236,7 @@ def test_two_imports_at_once_leave_one_result(database_url, connection, folder):
 
     def run(number: int):
         with connect(database_url, application_name=f"import {number}") as own:
-            return import_files(own, *paths, known_plan_items=ITEMS, secrets_out=folder.path / f"secrets-{number}.csv")
+            return import_files(own, *paths, secrets_out=folder.path / f"secrets-{number}.csv")
 
     with ThreadPoolExecutor() as threads:
         counts = list(threads.map(run, range(4)))

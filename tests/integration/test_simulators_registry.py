@@ -6,7 +6,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from acceptance.plan_items import PLAN_ITEMS
 from imports.importer import import_rows
 from simulators.community_plan import SITES, CommunityPlan, plan_community
 from simulators.fleet import Fleet
@@ -15,11 +14,10 @@ from store.admin.migrate import migrate
 from store.registry.registry import load_devices
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
-KNOWN = {item.id for item in PLAN_ITEMS}
 
 
 def imported(connection: psycopg.Connection, plan: CommunityPlan):
-    return import_rows(connection, [plan.community], plan.households, plan.devices, known_plan_items=KNOWN)
+    return import_rows(connection, [plan.community], plan.households, plan.devices)
 
 
 @pytest.fixture

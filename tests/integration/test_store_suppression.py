@@ -14,7 +14,7 @@ from store.alerts.alerts import NewAlert, progress_alert, raise_alert
 from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
 from store.database import connect
-from store.registry.registry import TableRows, upsert_registry
+from store.registry.upsert import TableRows, upsert_registry
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)

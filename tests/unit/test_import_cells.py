@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KINDS
 from devices.topic import IDENTIFIER
-from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS, STAGES, CellError, Column, Form
+from imports.cells import STAGES, CellError
+from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS, Column, Form
 
 EVERY_COLUMN = [column for form in (COMMUNITIES, HOUSEHOLDS, DEVICES) for column in form.columns]
 

@@ -2,27 +2,28 @@
 
 import pytest
 
-from imports.checks import Known, KnownDevice, check
-from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS
-from imports.rows import read_table, sheet_of
-from store.registry.registry import compose_place
+from imports.checks import Registered, check
+from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.tables import read_table, sheet_of
+from store.registry.registry import KindAndPlace, compose_place
 
-KNOWN = Known(
+REGISTERED = Registered(
     communities={"old"},
     households={("old", "1", "2", "301")},
     devices={
-        ("old", "gw"): KnownDevice("gateway", "1", "", ""),
-        ("old", "water"): KnownDevice("water_meter", "1", "2", "301"),
+        ("old", "gw"): KindAndPlace("gateway", "1", "", ""),
+        ("old", "water"): KindAndPlace("water_meter", "1", "2", "301"),
     },
 )
 NEW = {"community": "new", "name": "新苑", "banner": "东胜区", "street": "天骄街道"}
-ITEMS = {"basic.metering.water", "basic.video"}
 
 
-def found(communities=(), households=(), devices=(), known: Known = KNOWN) -> list[tuple[str, int | None, str | None]]:
+def found(
+    communities=(), households=(), devices=(), registered: Registered = REGISTERED
+) -> list[tuple[str, int | None, str | None]]:
     handed_in = zip((COMMUNITIES, HOUSEHOLDS, DEVICES), (communities, households, devices), strict=True)
     tables = [read_table(form, sheet_of(form, rows))[0] for form, rows in handed_in]
-    return [(problem.file, problem.line, problem.column) for problem in check(*tables, known, ITEMS)]
+    return [(problem.file, problem.line, problem.column) for problem in check(*tables, registered)]
 
 
 def device(name: str = "new-meter", **cells: str) -> dict[str, str]:

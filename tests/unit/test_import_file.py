@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imports.columns import COMMUNITIES, DEVICES, HOUSEHOLDS
 from imports.csv_file import read_sheet
-from imports.rows import ImportRefusedError, Problem, Sheet, read_table, sheet_of
+from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.tables import ImportRefusedError, Problem, Sheet, read_table, sheet_of
 
 HOUSEHOLD_HEADER = "community,building,unit,room\n"
 

@@ -27,7 +27,7 @@ from store.alerts.alerts import NewAlert, claim_alert, progress_alert, raise_ale
 from store.alerts.attention import AttentionChange, record_attention
 from store.alerts.transitions import TransitionRow, alert_lock, insert_transitions
 from store.database import Connection, connect
-from store.registry.registry import TableRows, upsert_registry
+from store.registry.upsert import TableRows, upsert_registry
 from store.telemetry.write import ReadingRow, insert_readings
 from store.telemetry.write_events import EventRow, insert_events
 

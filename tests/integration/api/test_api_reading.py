@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.registry.registry import TableRows
+from store.registry.upsert import TableRows
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.write_events import ConnectionRow, record_connections
 

@@ -89,7 +89,7 @@ class Place:
     def serve(self, service):
         """The service state of the meter w1, as an import says it and ingest reads it."""
         row = {"community": "c1", "device": "w1", "kind": "water_meter", "service": service}
-        import_rows(self.connection, [], [], [row], known_plan_items=())
+        import_rows(self.connection, [], [], [row])
         self.devices.refresh(self.connection)
 
     def ask(self, statement, *parameters):
@@ -177,7 +177,7 @@ def test_the_alert_of_a_building_that_leaves_the_registry_ends_even_if_it_left_w
     place.arrive(0, *(place.devices.find("c2", f"m{n}").id for n in range(6)))
     place.tick(0, 70 * 60)
     rows = [{"community": "c2", "device": f"m{n}", "kind": "electricity_meter", "building": "2"} for n in range(6)]
-    import_rows(place.connection, [], [], rows, known_plan_items=())
+    import_rows(place.connection, [], [], rows)
     if restarted:
         place.begin(*pack.rules, now=START + timedelta(minutes=71))
     else:

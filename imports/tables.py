@@ -1,18 +1,19 @@
-"""From sheets of text to typed tables, and the problems found on the way. Pure: neither files nor the database."""
+"""Sheets of text turned into typed tables, with the problems of their cells. Pure: no files, no database."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from imports.columns import CellError, Column, Form, quoted, suggestion, visible
+from imports.cells import CellError, quoted, suggestion, visible
+from imports.forms import Column, Form
 from store.database import StoreError
-from store.registry.registry import CellValue, TableRows
+from store.registry.upsert import CellValue, TableRows
 
-_SHOWN_PROBLEMS = 200
+_MAX_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason to refuse an import. `line` counts from 1, the header's; what concerns a whole file has none."""
+    """One reason to refuse an import. `line` counts from 1, the header; a problem of a whole file has none."""
 
     file: str
     line: int | None
@@ -31,15 +32,15 @@ class ImportRefusedError(StoreError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         shown = [f"导入被拒绝，未写入任何数据：共 {len(self.problems)} 个问题，请改正后重新导入。"]
-        shown += map(str, self.problems[:_SHOWN_PROBLEMS])
-        if len(self.problems) > _SHOWN_PROBLEMS:
-            shown.append(f"……以及另外 {len(self.problems) - _SHOWN_PROBLEMS} 个问题")
+        shown += map(str, self.problems[:_MAX_SHOWN])
+        if len(self.problems) > _MAX_SHOWN:
+            shown.append(f"……以及另外 {len(self.problems) - _MAX_SHOWN} 个问题")
         super().__init__("\n".join(shown))
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table of text as it was handed in. Each row has one cell for each column; `lines` says where it stood."""
+    """The cells of a file as text. Each row has one cell for each column; `lines` holds its line number in the file."""
 
     file: str
     columns: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A sheet whose cells have become values. A required or identifying cell is None where it was a problem."""
+    """The values of a sheet. A required or identifying cell with a problem is None."""
 
     file: str
     form: Form
@@ -58,27 +59,27 @@ class Table:
     values: Sequence[tuple[CellValue, ...]]
 
     def records(self) -> Iterator[tuple[int, dict[str, CellValue]]]:
-        """Each line's number and its values by column name."""
+        """Yield the number of each line and its values by column name."""
         names = [column.name for column in self.columns]
         for line, values in zip(self.lines, self.values, strict=True):
             yield line, dict(zip(names, values, strict=True))
 
     def line_keys(self) -> list[tuple[CellValue, ...]]:
-        """What tells each line apart from the others, in the order of the lines; None where that was a problem."""
+        """Return the key of each line, in the order of the lines; a part with a problem is None."""
         names = [column.name for column in self.columns]
         positions = [names.index(name) if name in names else None for name in self.form.key]
         return [tuple(None if at is None else values[at] for at in positions) for values in self.values]
 
     def rows(self) -> TableRows:
-        """The same, under the names of the database."""
+        """Return the values under the column names of the database."""
         return TableRows(tuple(column.stored or column.name for column in self.columns), self.values)
 
 
 def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:
-    """A sheet of rows that a program made; `form.name` stands for the file and row 1 for line 1.
+    """Return a sheet of rows made by a program; its file is `form.name`, and row 1 is line 1.
 
-    Values may be text or anything whose `str` is what a cell would hold (dates, numbers, booleans); None and a
-    missing key are an empty cell. The columns are those that any of the rows has.
+    A value is text, or anything with the text of a cell as its `str` (dates, numbers, booleans). None and a missing key
+    are an empty cell. The sheet has every column that any row has.
     """
     listed = list(rows)
     columns = tuple(dict.fromkeys(name for row in listed for name in row))
@@ -87,35 +88,38 @@ def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:
 
 
 def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
-    """The sheet's values, with every problem of its header and cells."""
+    """Return the values of a sheet, and every problem of its header and cells."""
     problems = [Problem(sheet.file, 1, name, message) for name, message in _header_faults(form, sheet.columns)]
     columns = tuple(column for column in form.columns if column.name in sheet.columns)
     values = []
     for column in columns:
         position = sheet.columns.index(column.name)
-        read, faults = _column_values(column, [row[position] for row in sheet.rows])
-        values.append(read)
+        column_values, faults = _column_values(column, [row[position] for row in sheet.rows])
+        values.append(column_values)
         problems += [Problem(sheet.file, sheet.lines[index], column.name, message) for index, message in faults]
     rows = list(zip(*values, strict=True)) or [()] * len(sheet.lines)
     return Table(sheet.file, form, columns, sheet.lines, rows), problems
 
 
 def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], list[tuple[int, str]]]:
-    """The values of one column, and what is wrong where. Most columns repeat few texts: each is read only once."""
-    read: dict[str, CellValue] = {}
-    faults: dict[str, str] = {}
+    """Return the values of a column, and the (row index, message) of each problem.
+
+    Most columns repeat few texts, so each text is parsed once.
+    """
+    values: dict[str, CellValue] = {}
+    messages: dict[str, str] = {}
     for cell in set(cells):
         try:
-            read[cell] = column.value(cell)
+            values[cell] = column.value(cell)
         except CellError as error:
-            read[cell] = None
-            faults[cell] = str(error)
-    found = [(index, faults[cell]) for index, cell in enumerate(cells) if cell in faults] if faults else []
-    return [read[cell] for cell in cells], found
+            values[cell] = None
+            messages[cell] = str(error)
+    faults = [(index, messages[cell]) for index, cell in enumerate(cells) if cell in messages] if messages else []
+    return [values[cell] for cell in cells], faults
 
 
 def _header_faults(form: Form, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The column and what is wrong with it; a sheet without any columns was not handed in."""
+    """Yield (column, message) for each problem of a header; a sheet without columns stands for no file."""
     known = tuple(column.name for column in form.columns)
     for name in dict.fromkeys(names):
         if name not in known:

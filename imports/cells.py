@@ -1,0 +1,129 @@
+"""Cells of an import file: the text of each becomes a value, or an error in Chinese for the author of the file."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from difflib import get_close_matches
+from functools import lru_cache
+from unicodedata import category
+
+from devices.catalogue import KIND_BY_NAME
+from devices.device import Service
+from devices.topic import IDENTIFIER
+
+STAGES = ("储备", "新开工", "在建", "竣工")
+SERVICES = {
+    "在用": Service.IN_SERVICE,
+    "调试": Service.COMMISSIONING,
+    "停用": Service.OUT_OF_SERVICE,
+    "报废": Service.RETIRED,
+}
+
+_MAX_TEXT = 100
+_YEARS = range(1900, 2101)
+_FLAGS = {"是": True, "true": True, "1": True, "否": False, "false": False, "0": False}
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_YEAR = re.compile(r"\d{4}", re.ASCII)
+_DEGREES = re.compile(r"-?\d{1,3}(\.\d{1,12})?", re.ASCII)
+# Controls, format characters, surrogates, line and paragraph separators: they are invisible, make two equal names
+# differ, and a terminal may obey them. Mongolian is written with one of them.
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_MONGOLIAN_VOWEL_SEPARATOR = "\u180e"
+
+
+class CellError(ValueError):
+    """A cell that cannot be used; the message names the expected content in Chinese."""
+
+
+def visible(text: str) -> str:
+    """Return the text with a □ for each invisible character."""
+    if text.isprintable():
+        return text
+    return "".join("□" if category(c) in _HIDDEN and c != _MONGOLIAN_VOWEL_SEPARATOR else c for c in text)
+
+
+def quoted(text: str) -> str:
+    """Return a piece of the file as a message shows it, cut to 40 characters."""
+    return f"“{visible(text if len(text) <= 40 else text[:39] + '…')}”"
+
+
+@lru_cache(maxsize=1_000)
+def suggestion(text: str, options: tuple[str, ...]) -> str:
+    """Return the end of a message that offers the most similar option, or an empty text."""
+    close = get_close_matches(text.casefold(), options, n=1)
+    return f"；是否应为 {close[0]}？" if close else ""
+
+
+def parse_text(cell: str) -> str:
+    """Return a text of at most 100 visible characters."""
+    if visible(cell) != cell:
+        raise CellError(f"{quoted(cell)} 含有换行或不可见字符（□ 处），请重新输入该单元格")
+    if len(cell) > _MAX_TEXT:
+        raise CellError(f"{quoted(cell)} 过长：最多 {_MAX_TEXT} 个字符")
+    return cell
+
+
+def parse_identifier(cell: str) -> str:
+    """Return an identifier that can stand in a topic."""
+    if not IDENTIFIER.fullmatch(cell):
+        raise CellError(f"{quoted(cell)} 不是有效编号：应为 1 至 64 个小写字母、数字、- 或 _，且以字母或数字开头")
+    return cell
+
+
+def parse_kind(cell: str) -> str:
+    """Return the name of a device kind."""
+    if cell not in KIND_BY_NAME:
+        known = "、".join(f"{kind.name}（{kind.zh}）" for kind in KIND_BY_NAME.values())
+        raise CellError(f"没有设备类型 {quoted(cell)}：应为 {known} 之一{suggestion(cell, tuple(KIND_BY_NAME))}")
+    return cell
+
+
+def parse_stage(cell: str) -> str:
+    """Return a stage of the renovation."""
+    if cell not in STAGES:
+        raise CellError(f"没有阶段 {quoted(cell)}：应为 {'、'.join(STAGES)} 之一")
+    return cell
+
+
+def parse_service(cell: str) -> str:
+    """Return a service state, which may be written in Chinese or as it is stored."""
+    service = SERVICES.get(cell) or (cell if cell in set(Service) else None)
+    if service is None:
+        known = "、".join(f"{zh}（{word}）" for zh, word in SERVICES.items())
+        raise CellError(f"没有状态 {quoted(cell)}：应为 {known} 之一")
+    return str(service)
+
+
+def parse_flag(cell: str) -> bool:
+    """Return a truth value."""
+    if cell.lower() not in _FLAGS:
+        raise CellError(f"{quoted(cell)} 应为 是 或 否（也可写 true/false、1/0）")
+    return _FLAGS[cell.lower()]
+
+
+def parse_date(cell: str) -> date:
+    """Return a date in the form YYYY-MM-DD."""
+    try:
+        if _DATE.fullmatch(cell):
+            return date.fromisoformat(cell)
+    except ValueError:
+        raise CellError(f"{quoted(cell)} 不是存在的日期：应为 YYYY-MM-DD，如 2024-05-01") from None
+    raise CellError(f"{quoted(cell)} 不是日期：应为 YYYY-MM-DD，如 2024-05-01（表格软件中请先把该列设为文本）")
+
+
+def parse_year(cell: str) -> int:
+    """Return a year from 1900 to 2100."""
+    if not _YEAR.fullmatch(cell) or int(cell) not in _YEARS:
+        raise CellError(f"{quoted(cell)} 不是年份：应为 {_YEARS[0]} 至 {_YEARS[-1]} 的四位数字")
+    return int(cell)
+
+
+def degrees_parser(limit: int) -> Callable[[str], float]:
+    """Return a parser of decimal degrees between -limit and limit."""
+
+    def parse(cell: str) -> float:
+        if not _DEGREES.fullmatch(cell) or abs(float(cell)) > limit:
+            raise CellError(f"{quoted(cell)} 应为 -{limit} 至 {limit} 的十进制度数，如 39.81")
+        return float(cell)
+
+    return parse
