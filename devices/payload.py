@@ -16,14 +16,14 @@ from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Fault, Reason, event_data, telemetry_values
+from devices.schema import Reason, Violation, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
 from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_ITEMS = 8192  # more than any useful items that fit; `[1,1,1,...]` would otherwise become 131,000 rejections
-KEPT_BYTES = 4096
-_KEPT_TOPIC = 512
+STORED_BYTES = 4096
+_STORED_TOPIC_LENGTH = 512
 _TOPIC_START = PREFIX + "/"
 MAX_CLOCK_AHEAD = timedelta(minutes=5)
 _ITEM_KEYS = {
@@ -60,7 +60,7 @@ class ConnectionState(StrEnum):
     OFFLINE = "offline"
 
 
-class Connection(NamedTuple):
+class ConnectionReport(NamedTuple):
     """A connection state; `ts` is None in a last will, which is written before the connection is lost."""
 
     device: Device
@@ -83,16 +83,16 @@ class Rejection(NamedTuple):
     device: Device | None
 
 
-Decoded = Reading | DeviceEvent | Connection | Rejection
+Decoded = Reading | DeviceEvent | ConnectionReport | Rejection
 FindDevice = Callable[[str, str], Device | None]
 
 
-class _RefusedError(Exception):
+class _ItemError(Exception):
     """Carries a fault from where it is found to where it becomes a `Rejection`."""
 
     def __init__(self, reason: Reason, detail: str, device: Device | None = None) -> None:
         super().__init__(detail)
-        self.fault = Fault(reason, detail)
+        self.violation = Violation(reason, detail)
         self.device = device
 
 
@@ -113,11 +113,11 @@ def decode(
     """
     sender = find_sender(topic, find_device)
     if sender is None:
-        return [_turned_away(topic, payload, find_device)]
+        return [_reject_topic(topic, payload, find_device)]
     device, channel = sender
     items = _items(payload, channel)
-    if isinstance(items, Fault):
-        return [Rejection(topic, *items, _may_be_kept(payload, device.kind), len(payload), device)]
+    if isinstance(items, Violation):
+        return [Rejection(topic, *items, _storable_payload(payload, device.kind), len(payload), device)]
     keys = (_GATEWAY_KEYS if device.kind == "gateway" else _KEYS)[channel]
     latest = received_at + MAX_CLOCK_AHEAD
     one = _ItemDecoder(topic, channel, device, keys, latest, find_device, pseudonymiser, len(payload))
@@ -139,25 +139,25 @@ def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] |
     return device, CHANNELS[channel]
 
 
-def _turned_away(topic: str, payload: bytes, find_device: FindDevice) -> Rejection:
+def _reject_topic(topic: str, payload: bytes, find_device: FindDevice) -> Rejection:
     """Why there is no sender. Nothing is kept of a payload on a topic that names no kind, as it may be anything."""
     size = len(payload)
     try:
         address = _address(topic)
     except TopicError as error:
-        return Rejection(kept_topic(topic), Reason.BAD_TOPIC, str(error), b"", size, None)
+        return Rejection(storable_topic(topic), Reason.BAD_TOPIC, str(error), b"", size, None)
     device = find_device(address.community, address.device)
     if device is None:
-        kept = _may_be_kept(payload, address.kind)
+        storable = _storable_payload(payload, address.kind)
         detail = "no such device in this community; import it first"
-        return Rejection(topic, Reason.UNKNOWN_DEVICE, detail, kept, size, None)
-    kept = _may_be_kept(payload, address.kind, device.kind)
-    return Rejection(topic, Reason.WRONG_KIND, f"the device is registered as {device.kind}", kept, size, device)
+        return Rejection(topic, Reason.UNKNOWN_DEVICE, detail, storable, size, None)
+    storable = _storable_payload(payload, address.kind, device.kind)
+    return Rejection(topic, Reason.WRONG_KIND, f"the device is registered as {device.kind}", storable, size, device)
 
 
-def kept_topic(topic: str) -> str:
+def storable_topic(topic: str) -> str:
     """What is kept of a topic that may be any text."""
-    return topic[:_KEPT_TOPIC].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return topic[:_STORED_TOPIC_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _address(topic: str) -> Topic:
@@ -167,29 +167,29 @@ def _address(topic: str) -> Topic:
     return address
 
 
-def _may_be_kept(payload: bytes, *kinds: str) -> bytes:
+def _storable_payload(payload: bytes, *kinds: str) -> bytes:
     """The beginning of a payload, or nothing where one of the kinds may have put a person's data into it."""
-    return payload[:KEPT_BYTES] if all(map(_tells_nothing_personal, kinds)) else b""
+    return payload[:STORED_BYTES] if all(map(_is_never_personal, kinds)) else b""
 
 
-def _tells_nothing_personal(kind: str) -> bool:
+def _is_never_personal(kind: str) -> bool:
     """Whether a payload of that kind may be kept unread; a gateway may speak for doors and gates."""
     return kind != "gateway" and not KIND_BY_NAME[kind].personal
 
 
-def _items(payload: bytes, channel: Channel) -> list[object] | Fault:
+def _items(payload: bytes, channel: Channel) -> list[object] | Violation:
     """The items of a payload: the elements of an array, or the one object."""
     if len(payload) > MAX_PAYLOAD_BYTES:
-        return Fault(Reason.TOO_LARGE, f"a payload may have {MAX_PAYLOAD_BYTES} bytes")
+        return Violation(Reason.TOO_LARGE, f"a payload may have {MAX_PAYLOAD_BYTES} bytes")
     try:
         content = from_json(payload, allow_inf_nan=True, cache_strings="keys")
     except ValueError as error:
-        return Fault(Reason.BAD_JSON, str(error))
+        return Violation(Reason.BAD_JSON, str(error))
     if not isinstance(content, list) or channel is Channel.STATUS:
         return [content]
     if len(content) > MAX_ITEMS:
-        return Fault(Reason.TOO_LARGE, f"an array may have {MAX_ITEMS} items")
-    return content or Fault(Reason.BAD_JSON, "the array is empty")
+        return Violation(Reason.TOO_LARGE, f"an array may have {MAX_ITEMS} items")
+    return content or Violation(Reason.BAD_JSON, "the array is empty")
 
 
 class _ItemDecoder(NamedTuple):
@@ -214,38 +214,38 @@ class _ItemDecoder(NamedTuple):
                     return self._event(device, content)
                 case Channel.STATUS:
                     return self._connection(device, content)
-        except _RefusedError as refused:
-            kept = _kept(refused.device, item)
-            return Rejection(self.topic, *refused.fault, kept, self.size, refused.device or self.sender)
+        except _ItemError as error:
+            storable = _storable_item(error.device, item)
+            return Rejection(self.topic, *error.violation, storable, self.size, error.device or self.sender)
 
     def _subject(self, item: object) -> tuple[Device, dict[str, Any]]:
         """The device an item is about, and the item, which has no key that this channel does not know."""
         if not isinstance(item, dict):
-            raise _RefusedError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
+            raise _ItemError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
         device = self.sender
         if device.kind == "gateway" and ("kind" in item or "device" in item):
             device = self._child(item.get("device"), item.get("kind"))
         if not item.keys() <= self.keys:
-            raise _RefusedError(Reason.UNKNOWN_FIELD, f"an item may have {', '.join(self.keys)}", device)
+            raise _ItemError(Reason.UNKNOWN_FIELD, f"an item may have {', '.join(self.keys)}", device)
         return device, item
 
     def _child(self, name: object, kind: object) -> Device:
         """The device of that name and kind behind the gateway that sends."""
         child = self.find_device(self.sender.community, name) if isinstance(name, str) else None
         if child is None or child.gateway != self.sender.name:
-            raise _RefusedError(Reason.UNKNOWN_DEVICE, "the item's device is not registered behind this gateway")
+            raise _ItemError(Reason.UNKNOWN_DEVICE, "the item's device is not registered behind this gateway")
         if child.kind != kind:
-            raise _RefusedError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
+            raise _ItemError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
         return child
 
     def _reading(self, device: Device, item: dict[str, Any]) -> Reading:
         ts = self._timestamp(item, device)
         seq = item.get("seq")
         if seq is not None and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
-            raise _RefusedError(Reason.IMPOSSIBLE_VALUE, "seq must be a whole number from 0", device)
+            raise _ItemError(Reason.IMPOSSIBLE_VALUE, "seq must be a whole number from 0", device)
         values = telemetry_values(device.kind, item.get("values"))
-        if isinstance(values, Fault):
-            raise _RefusedError(*values, device)
+        if isinstance(values, Violation):
+            raise _ItemError(*values, device)
         return Reading(device, ts, values)
 
     def _event(self, device: Device, item: dict[str, Any]) -> DeviceEvent:
@@ -253,39 +253,39 @@ class _ItemDecoder(NamedTuple):
         name = item.get("event")
         event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
         if event is None:
-            raise _RefusedError(Reason.UNKNOWN_EVENT, _known_events(KIND_BY_NAME[device.kind]), device)
+            raise _ItemError(Reason.UNKNOWN_EVENT, _known_events(KIND_BY_NAME[device.kind]), device)
         identifier = item.get("id", "")
         if not isinstance(identifier, str) or len(identifier) > 64 or not identifier.isprintable():
-            raise _RefusedError(Reason.IMPOSSIBLE_VALUE, "id must be printable text of at most 64 characters", device)
+            raise _ItemError(Reason.IMPOSSIBLE_VALUE, "id must be printable text of at most 64 characters", device)
         data = event_data(device.kind, event, item.get("data"), self.pseudonymiser)
-        if isinstance(data, Fault):
-            raise _RefusedError(*data, device)
+        if isinstance(data, Violation):
+            raise _ItemError(*data, device)
         return DeviceEvent(device, ts, event.name, identifier, data)
 
-    def _connection(self, device: Device, item: dict[str, Any]) -> Connection:
+    def _connection(self, device: Device, item: dict[str, Any]) -> ConnectionReport:
         ts = self._timestamp(item, device) if "ts" in item else None
         state = item.get("state")
         if state not in tuple(ConnectionState):
-            raise _RefusedError(Reason.IMPOSSIBLE_VALUE, "state must be online or offline", device)
-        return Connection(device, ts, ConnectionState(state))
+            raise _ItemError(Reason.IMPOSSIBLE_VALUE, "state must be online or offline", device)
+        return ConnectionReport(device, ts, ConnectionState(state))
 
     def _timestamp(self, item: dict[str, Any], device: Device) -> datetime:
         if "ts" not in item:
-            raise _RefusedError(Reason.MISSING_TIMESTAMP, "ts is required: epoch milliseconds or RFC 3339", device)
+            raise _ItemError(Reason.MISSING_TIMESTAMP, "ts is required: epoch milliseconds or RFC 3339", device)
         try:
             ts = parse_timestamp(item["ts"])
         except TimestampError as error:
-            raise _RefusedError(Reason.BAD_TIMESTAMP, str(error), device) from None
+            raise _ItemError(Reason.BAD_TIMESTAMP, str(error), device) from None
         if ts > self.latest:
-            raise _RefusedError(Reason.FUTURE_TIMESTAMP, "ts is over 5 minutes ahead: check the device's clock", device)
+            raise _ItemError(Reason.FUTURE_TIMESTAMP, "ts is over 5 minutes ahead: check the device's clock", device)
         return ts
 
 
-def _kept(device: Device | None, item: object) -> bytes:
+def _storable_item(device: Device | None, item: object) -> bytes:
     """What may be kept of a rejected item: nothing where it may carry a person's data."""
-    if device is None or not _tells_nothing_personal(device.kind):
+    if device is None or not _is_never_personal(device.kind):
         return b""
-    return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:KEPT_BYTES]
+    return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:STORED_BYTES]
 
 
 def _known_events(kind: DeviceKind) -> str:

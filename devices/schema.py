@@ -33,22 +33,22 @@ class Reason(StrEnum):
     UNKNOWN_EVENT = "unknown_event"
 
 
-class Fault(NamedTuple):
+class Violation(NamedTuple):
     """What is wrong with a value, without quoting it: it may be a person's."""
 
     reason: Reason
     detail: str
 
 
-def telemetry_values(kind: str, content: object) -> dict[str, Value] | Fault:
+def telemetry_values(kind: str, content: object) -> dict[str, Value] | Violation:
     """The measured values, without the nulls a device sends for what it could not measure."""
-    return _checked(_TELEMETRY[kind], content, "values") or Fault(Reason.IMPOSSIBLE_VALUE, "values holds no value")
+    return _check(_TELEMETRY[kind], content, "values") or Violation(Reason.IMPOSSIBLE_VALUE, "values holds no value")
 
 
-def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudonymiser) -> dict[str, Value] | Fault:
+def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudonymiser) -> dict[str, Value] | Violation:
     """The data of an event, its personal values replaced by a keyed hash and a masked form."""
-    data = _checked(_EVENTS[kind, event.name], {} if content is None else content, "data")
-    if isinstance(data, Fault):
+    data = _check(_EVENTS[kind, event.name], {} if content is None else content, "data")
+    if isinstance(data, Violation):
         return data
     for item in event.data:
         if isinstance(item, Personal) and item.name in data:
@@ -58,22 +58,22 @@ def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudony
     return data
 
 
-def _checked(validator: SchemaValidator, content: object, where: str) -> dict[str, Value] | Fault:
+def _check(validator: SchemaValidator, content: object, where: str) -> dict[str, Value] | Violation:
     try:
         checked: dict[str, Value] = validator.validate_python(content)
     except ValidationError as error:
-        return _fault(error, where)
+        return _violation(error, where)
     if None in checked.values():
         return {name: value for name, value in checked.items() if value is not None}
     return checked
 
 
-def _fault(error: ValidationError, where: str) -> Fault:
+def _violation(error: ValidationError, where: str) -> Violation:
     first = error.errors(include_url=False, include_context=True, include_input=False)[0]
     if first["type"] == "extra_forbidden":
-        return Fault(Reason.UNKNOWN_FIELD, f"{where} has a field that this kind does not know")
+        return Violation(Reason.UNKNOWN_FIELD, f"{where} has a field that this kind does not know")
     field = ".".join([where, *map(str, first["loc"])])
-    return Fault(Reason.IMPOSSIBLE_VALUE, f"{field}: {first['msg']}")
+    return Violation(Reason.IMPOSSIBLE_VALUE, f"{field}: {first['msg']}")
 
 
 def _field_schema(field: EventField) -> CoreSchema:

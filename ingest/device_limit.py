@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from devices.payload import FindDevice, Rejection, find_sender, kept_topic
+from devices.payload import FindDevice, Rejection, find_sender, storable_topic
 from devices.schema import Reason
 from ingest.batch import Rejected
 from ingest.receiver import Message
@@ -91,5 +91,5 @@ def _rejected(messages: Sequence[Message], find_device: FindDevice) -> Rejected:
     first = messages[0]
     known = find_sender(first.topic, find_device)
     device = known[0] if known else None
-    rejection = Rejection(kept_topic(first.topic), Reason.RATE_LIMITED, _DETAIL, b"", len(first.payload), device)
+    rejection = Rejection(storable_topic(first.topic), Reason.RATE_LIMITED, _DETAIL, b"", len(first.payload), device)
     return Rejected(rejection, first.received_at, len(messages))

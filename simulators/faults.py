@@ -21,14 +21,14 @@ class FaultError(ValueError):
 class FaultKind:
     """What a fault means: the device kinds it can happen to, and its parameters with their defaults.
 
-    While a fault that `mutes` a device is active, the device sends nothing.
+    While the fault is active, devices of the kinds in `stops_sending` send nothing.
     """
 
     name: str
     en: str
     devices: tuple[str, ...]
     parameters: Mapping[str, float] = field(default_factory=dict)
-    mutes: tuple[str, ...] = ()
+    stops_sending: tuple[str, ...] = ()
 
 
 _BATTERY_METERS = ("water_meter", "gas_meter", "heat_meter")
@@ -73,8 +73,10 @@ FAULTS: dict[str, FaultKind] = {
             ("camera",),
             {"every_s": 600, "lost_s": 40},
         ),
-        FaultKind("camera_offline", "the camera is not reachable", ("camera",), mutes=("camera",)),
-        FaultKind("radio_lost", "the radio of a meter does not get through", _RADIO_METERS, mutes=_RADIO_METERS),
+        FaultKind("camera_offline", "the camera is not reachable", ("camera",), stops_sending=("camera",)),
+        FaultKind(
+            "radio_lost", "the radio of a meter does not get through", _RADIO_METERS, stops_sending=_RADIO_METERS
+        ),
         FaultKind("battery_low", "the battery is nearly empty", (*_BATTERY_METERS, "access_control")),
         FaultKind("barrier_stuck", "the barrier does not move", ("vehicle_gate",)),
         FaultKind(
@@ -96,7 +98,7 @@ FAULTS: dict[str, FaultKind] = {
             "power_lost",
             "the mains fail",
             ("electricity_meter", "access_control", "gateway"),
-            mutes=("electricity_meter",),
+            stops_sending=("electricity_meter",),
         ),
         FaultKind("late_batch", "readings are kept and sent together at the end", _ALL),
         FaultKind("duplicates", "everything is sent twice", _ALL, {"repeat_after_s": 2}),
@@ -159,14 +161,14 @@ class Fault:
         """Whether this is the device the fault names."""
         return self.device in {device.name, f"{device.community}/{device.name}"}
 
-    def mutes(self, device: Device) -> bool:
+    def stops_sending(self, device: Device) -> bool:
         """Whether the device sends nothing while the fault lasts."""
-        return device.kind in FAULTS[self.kind].mutes
+        return device.kind in FAULTS[self.kind].stops_sending
 
 
-def is_muted(device: Device, faults: Iterable[Fault], at: float) -> bool:
+def sends_nothing(device: Device, faults: Iterable[Fault], at: float) -> bool:
     """Whether a fault keeps the device from sending anything at an instant."""
-    return any(fault.mutes(device) and fault.active(at) for fault in faults)
+    return any(fault.stops_sending(device) and fault.active(at) for fault in faults)
 
 
 def check_faults(faults: Iterable[Fault], devices: Iterable[Device]) -> None:

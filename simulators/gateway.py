@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from simulators.device_model import DeviceSetup, ModelEvent, Values
-from simulators.faults import is_muted
+from simulators.faults import sends_nothing
 from simulators.weather import outdoor_c
 
 PERIOD_S = 60
@@ -25,7 +25,7 @@ class Gateway:
     def values(self, at: float) -> Values:
         """The children, the queue and the supply."""
         noise = self._setup.random.noise(int(at))
-        silent_children = sum(is_muted(child.device, child.faults, at) for child in self._doubtful)
+        silent_children = sum(sends_nothing(child.device, child.faults, at) for child in self._doubtful)
         outage = self._setup.active_fault("gateway_outage", at)
         waiting = 0 if outage is None else int(outage.elapsed_s(at) / PERIOD_S) + 1
         drift = self._setup.active_fault("clock_drift", at)

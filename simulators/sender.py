@@ -43,7 +43,7 @@ class Sender:
         self._outages = fault_spans(fault for fault in own if fault.kind == "gateway_outage")
         # A device that falls silent sees to that itself, and to its last word; its connection is away all the same.
         self._offline_spans = merge_spans(
-            (*self._outages, *fault_spans(fault for fault in own if fault.mutes(source.device)))
+            (*self._outages, *fault_spans(fault for fault in own if fault.stops_sending(source.device)))
         )
         self._unscheduled = [child for child in children if child.has_unscheduled_items]
         self._due: dict[int, dict[int, list[SimulatedDevice]]] = defaultdict(lambda: defaultdict(list))

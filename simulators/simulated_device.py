@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from devices.topic import Channel
 from simulators.device_model import DeviceModel, DeviceSetup, ModelEvent
-from simulators.faults import Fault, is_muted
+from simulators.faults import Fault, sends_nothing
 from simulators.message import to_json
 
 # A power of two keeps the grid exact in floating point, so no slot falls between two windows.
@@ -72,7 +72,7 @@ class SimulatedDevice:
             slot += 1
 
     def _silent(self, at: float) -> bool:
-        return bool(self._faults) and is_muted(self.device, self._faults, at)
+        return bool(self._faults) and sends_nothing(self.device, self._faults, at)
 
     def _on_time(self, at: float) -> bool:
         return not self._faults or not (self._silent(at) or any(fault.active(at) for fault in self._late_batches))
@@ -94,7 +94,7 @@ class SimulatedDevice:
         """
         for event in self._model.events(start, end):
             at = event.at
-            if any(fault.mutes(self.device) and fault.start_s < at < fault.end_s for fault in self._faults):
+            if any(fault.stops_sending(self.device) and fault.start_s < at < fault.end_s for fault in self._faults):
                 continue
             yield Delivery(at, Channel.EVENT, self._event(event))
             if event.with_reading:

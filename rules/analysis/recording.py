@@ -18,7 +18,7 @@ from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.kind import Counter, DeviceKind, EventField, Flag, Gauge, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Fault, event_data, telemetry_values
+from devices.schema import Violation, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
 from rules.analysis.backtest import Arrival
 from rules.language.yaml_document import nearest
@@ -162,7 +162,7 @@ def _sample(
 ) -> Sample:
     if "event" not in line:
         values = telemetry_values(kind.name, line.get("values"))
-        if isinstance(values, Fault):
+        if isinstance(values, Violation):
             raise _LineError(values.detail)
         return Sample(device.id, ts, received_at, values)
     event = kind.event(str(line["event"]))
@@ -170,6 +170,6 @@ def _sample(
         known = [each.name for each in kind.events]
         raise _LineError(f"a {kind.name} has no event `{line['event']}`{nearest(str(line['event']), known)}")
     data = event_data(kind.name, event, line.get("data"), _PSEUDONYMISER)
-    if isinstance(data, Fault):
+    if isinstance(data, Violation):
         raise _LineError(data.detail)
     return Sample(device.id, ts, received_at, {}, event.name, data)

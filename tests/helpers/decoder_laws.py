@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from devices.catalogue import KIND_BY_NAME, KINDS
 from devices.device import Device
 from devices.kind import Choice, Counter, Flag, Gauge, Personal
-from devices.payload import MAX_CLOCK_AHEAD, MAX_ITEMS, Connection, DeviceEvent, Reading, Rejection, decode
+from devices.payload import MAX_CLOCK_AHEAD, MAX_ITEMS, ConnectionReport, DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from devices.timestamp import EARLIEST
@@ -47,7 +47,7 @@ def check(topic, payload):
                 _is_possible(item)
             case DeviceEvent():
                 _tells_no_person(item)
-            case Connection(ts=ts):
+            case ConnectionReport(ts=ts):
                 assert ts is None or _in_time(ts)
             case Rejection():
                 _may_be_stored(item, payload)

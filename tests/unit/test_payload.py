@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from devices.catalogue import KINDS
 from devices.device import Device
 from devices.kind import Identity
-from devices.payload import Connection, ConnectionState, DeviceEvent, Reading, Rejection, decode
+from devices.payload import ConnectionReport, ConnectionState, DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from devices.topic import Channel, Topic
@@ -178,7 +178,7 @@ def test_an_event_that_cannot_be_used_is_rejected_with_its_reason(item, reason):
 
 
 def test_a_last_will_has_no_timestamp():
-    assert send(METER, "status", {"state": "offline"}) == [Connection(METER, None, ConnectionState.OFFLINE)]
+    assert send(METER, "status", {"state": "offline"}) == [ConnectionReport(METER, None, ConnectionState.OFFLINE)]
 
 
 def test_a_state_that_is_neither_online_nor_offline_is_rejected():

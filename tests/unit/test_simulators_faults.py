@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from devices.device import Device
-from devices.payload import Connection, DeviceEvent, Reading, Rejection, decode
+from devices.payload import ConnectionReport, DeviceEvent, Reading, Rejection, decode
 from devices.schema import Reason
 from faulty_community import (
     BY_NAME,
@@ -155,7 +155,7 @@ def test_a_camera_that_is_offline_says_nothing_and_its_will_speaks_for_it():
     camera = "b01-u1-camera"
     fault = lasting("camera_offline", camera, minutes=20)
     found = [(at, item) for at, item in decoded(sent(fault), camera) if fault.start <= at <= fault.end]
-    states = [(at, item.state) for at, item in found if isinstance(item, Connection)]
+    states = [(at, item.state) for at, item in found if isinstance(item, ConnectionReport)]
     assert states == [(fault.start, "offline"), (fault.end, "online")]
     assert not [item for at, item in found if isinstance(item, Reading) and at < fault.end]
 
