@@ -1,15 +1,72 @@
-"""What holds for every test, and the sizes of the faults (`make chaos`)."""
+"""Life of a test run: the guard that ends what it started, lanes and groups, examples of laws, sizes of faults."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
-# A property is no measurement: on a busy machine one example may take long.
-settings.register_profile("anju", deadline=None)
-settings.load_profile("anju")
+from run_guard import VARIABLE, RunGuard
+from shared_database import stop_shared_database
+
+# A law holds for every example, so the number of examples is a matter of time. `quick` is for `make test`; `full` is
+# Hypothesis' own number, for `make test-slow` and for whoever calls pytest. A law that sets `max_examples` because
+# its examples are slow asks `examples` of helpers/laws.py for them. An example may take any time on a busy machine.
+settings.register_profile("full", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.load_profile("full")
+
+# Expensive fixtures that last for a session, and the group whose tests all run in one worker, so that the fixture is
+# made once. The first one that a test uses decides. The role `anju_grafana` belongs to a server, not to a database.
+GROUPS = {
+    "demo": "installations",
+    "house": "installations",
+    "local_services": "local services",
+    "mapping_broker": "partitions",
+    "reader": "grafana",
+    "api": "api",
+}
+
+_guard = pytest.StashKey[RunGuard]()
+_failed = pytest.StashKey[bool]()
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: pytest.Parser) -> None:
     chaos = parser.getgroup("chaos", "faults; their dice are those of --randomly-seed")
     chaos.addoption("--chaos-seconds", type=float, default=600, help="how long to kill parts at random")
     chaos.addoption("--chaos-backlog", type=int, default=1_000_000, help="messages that wait while ingest is down")
     chaos.addoption("--chaos-devices", type=int, default=10_000, help="devices that reconnect at once")
     chaos.addoption("--chaos-page", metavar="FILE", help="write the summary between the markers in this page")
+
+
+@pytest.hookimpl(trylast=True)  # the folder of the run is known then
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker():
+        config.stash[_guard] = RunGuard(config._tmp_path_factory.getbasetemp())  # noqa: SLF001 - as xdist does
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        group = next((group for fixture, group in GROUPS.items() if fixture in names), None)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_failed] = exitstatus == pytest.ExitCode.TESTS_FAILED
+    if not _is_worker() and session.config.getoption("numprocesses"):
+        stop_shared_database(Path(os.environ[VARIABLE]) / "database")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    guard = config.stash.get(_guard, None)
+    if guard:
+        for command in guard.close(keep_files=config.stash.get(_failed, False)):
+            print(f"left running by the tests and ended now: {command}")  # noqa: T201 - for who ran the tests
+
+
+def _is_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ

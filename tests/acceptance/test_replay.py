@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from running import eventually, query, steady
+from patience import eventually, steady
+from running import query
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
 ROWS = 674_019

@@ -2,7 +2,7 @@
 
 import pytest
 
-from running import eventually
+from patience import eventually
 
 QUIET = {"late_batch"}  # sent at once, nobody counts as silent
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from cli import PARTS, processes_of, running_up
-from running import eventually, query
+from patience import eventually
+from running import query
 
 FIRST_MINUTES = timedelta(minutes=2)
 NEWEST = """

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from disk import fill, freezable_disk, frozen, small_disk
-from running import eventually
+from patience import eventually
 
 pytestmark = pytest.mark.chaos
 

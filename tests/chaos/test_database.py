@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from disk import fill, small_disk
-from running import eventually
+from patience import eventually
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from devices.broker_url import BrokerUrl
 from ingest.partition import EVERYTHING
 from logged_publisher import Load, LoggedPublisher
 from mqtt_packets import connect
-from running import epoch_ms, query, reading, register, steady
+from patience import steady
+from running import epoch_ms, query, reading, register
 
 # Ingest on a laptop's share: what the buffer may hold, and the interpreter with its libraries.
 MEMORY_MB = 400

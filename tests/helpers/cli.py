@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from running import ANJU, eventually
+from patience import eventually
+from running import ANJU
 
 PARTS = ("postgres", "broker", "ingest", "api", "worker")
 _READY_S = 150

@@ -1,4 +1,4 @@
-"""What the tests of ingest share: a registry, `anju ingest` as a process, and looking until something is so."""
+"""Shared by the tests of ingest: a registry, a broker, and `anju ingest` as a process."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,8 +16,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from devices.broker_url import BrokerUrl
 from imports.importer import import_rows
 from ingest.partition import Partition
+from local.process import Process, start_together
+from local.services import prepare_broker
+from patience import patient
 from simulators.publisher import Publisher
-from store.admin.migrate import migrate
 from store.database import connect
 
 ANJU = Path(sys.executable).with_name("anju")
@@ -37,8 +39,7 @@ def event(ts, name, **more):
 
 
 def register(url, community, devices):
-    """Migrate, and register a community with devices given as (name, kind) or (name, kind, gateway)."""
-    migrate(url)
+    """Register a community with devices given as (name, kind) or (name, kind, gateway)."""
     rows = [
         {"community": community, "device": name, "kind": kind, "gateway": "".join(gateway)}
         for name, kind, *gateway in devices
@@ -49,6 +50,18 @@ def register(url, community, devices):
     with closing(connect(url, application_name="test")) as connection:
         connection.autocommit = True
         import_rows(connection, [place], [], gateways + others)
+
+
+@contextmanager
+def running_broker(home, partitions=1):
+    """A broker whose data lives in `home`, and the process of its first node; ended after the block."""
+    with ExitStack() as stack:
+        broker = prepare_broker(home, print, partitions=partitions)
+        processes = [Process(part, home) for part in broker.parts]
+        for process in processes:
+            stack.callback(process.stop)
+        start_together(processes, patient(60))
+        yield broker, processes[0]
 
 
 def forget_session(servers, *, subscribe=True, partitions=1):
@@ -74,7 +87,7 @@ def _open_session(mqtt_url, partition, *, clean, subscribe):
         client.subscribe(partition.topic_filter, qos=1) if subscribe else done.append(True)
     )
     client.connect(address.host, address.port)
-    until = time.monotonic() + 30
+    until = time.monotonic() + patient(30)
     while not done and time.monotonic() < until:
         # Three nodes that have just started may close a connection before they agree on a session.
         if client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS and not done:
@@ -113,7 +126,7 @@ class Ingest:
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(patient(20))
 
 
 @contextmanager
@@ -130,26 +143,3 @@ def running_ingest(database_url, mqtt_url, tmp_path, **environment):
 def query(url, statement, *parameters):
     with psycopg.connect(url) as connection:
         return connection.execute(statement, parameters).fetchall()
-
-
-def eventually(look, *, timeout_s=30):
-    """What `look` returns once it is true; the last answer is in the failure."""
-    until = time.monotonic() + timeout_s
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < until, f"not within {timeout_s} s; last seen: {found!r}"
-        time.sleep(0.1)
-
-
-def steady(look, *, for_s=2.0, timeout_s=120):
-    """What `look` returns once it has been the same for a while and nothing more comes."""
-    until, since, last = time.monotonic() + timeout_s, time.monotonic(), look()
-    while time.monotonic() - since < for_s:
-        assert time.monotonic() < until, f"still changing after {timeout_s} s; last seen: {last!r}"
-        time.sleep(0.2)
-        found = look()
-        if found != last:
-            since, last = time.monotonic(), found
-    return last

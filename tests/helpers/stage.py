@@ -12,7 +12,9 @@ import workload
 from local.services import Services
 from logged_publisher import Load, LoggedPublisher
 from oracle import Verdict, expected, judge
-from running import Ingest, epoch_ms, eventually, forget_session, query, register
+from patience import eventually
+from running import Ingest, epoch_ms, forget_session, query, register
+from store.admin.migrate import migrate
 
 RATE = 500
 _COUNTS = """
@@ -147,6 +149,7 @@ def _waiting(monitoring_url: str) -> int:
 @contextmanager
 def staged(services, ingest: Ingest, record) -> Iterator[Stage]:
     """A stage with its meters registered, the session open, and ingest started; everything is ended after it."""
+    migrate(services.database_url)
     register(services.database_url, workload.COMMUNITY, workload.devices())
     forget_session(services)
     stage = Stage(services, ingest, services.database_url, record)

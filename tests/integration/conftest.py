@@ -5,17 +5,24 @@ ones; the role of the first must be allowed to create databases.
 """
 
 import os
-import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
+from local.home import Home
 from local.services import Services, start_services
+from run_guard import VARIABLE
+from running import running_broker
+from shared_database import (
+    database_from_template,
+    empty_database,
+    migrated_database,
+    shared_database_url,
+    stop_shared_database,
+)
 
 
 @dataclass(frozen=True)
@@ -28,50 +35,60 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
+def database_server() -> Iterator[str]:
+    """URL of the database server of all workers: the one that the environment names, else a local one."""
+    named = os.environ.get("ANJU_TEST_DATABASE_URL")
+    if named:
+        yield named
+        return
+    folder = Path(os.environ[VARIABLE], "database")
+    folder.mkdir(exist_ok=True)
+    yield shared_database_url(folder)
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # else the controller stops it, after the last worker
+        stop_shared_database(folder)
+
+
+@pytest.fixture(scope="session")
+def services(database_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The database server, and a broker of this worker's own, because ingest has one session at a broker."""
+    mqtt_url, publish_mqtt_url = (os.environ.get(f"ANJU_TEST_{name}_URL") for name in ("MQTT", "PUBLISH_MQTT"))
+    if mqtt_url:
+        yield Servers(database_server, mqtt_url, publish_mqtt_url or mqtt_url)
+        return
+    with Home(tmp_path_factory.mktemp("broker")) as home, running_broker(home) as (broker, _):
+        yield Servers(database_server, broker.ingest_url, broker.publish_url)
+
+
+@pytest.fixture(scope="session")
 def local_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Database and broker of our own, for tests that kill them; leave them running."""
+    """Durable database and broker, for tests that kill them; leave them running."""
     with start_services(tmp_path_factory.mktemp("services"), print) as services:
         yield services
 
 
 @pytest.fixture(scope="session")
-def services(request: pytest.FixtureRequest) -> Servers:
-    """Database and broker: those that the environment names, else local ones."""
-    named = [os.environ.get(f"ANJU_TEST_{name}_URL") for name in ("DATABASE", "MQTT", "PUBLISH_MQTT")]
-    if all(named):
-        return Servers(*(url for url in named if url))
-    own: Services = request.getfixturevalue("local_services")
-    database_url, mqtt_url, publish_mqtt_url = named
-    return Servers(
-        database_url or own.database_url,
-        mqtt_url or own.mqtt_url,
-        publish_mqtt_url or mqtt_url or own.publish_mqtt_url,
-    )
+def new_database(database_server: str) -> Callable[[], AbstractContextManager[str]]:
+    """A function that makes a database with the schema of this version, dropped after the block."""
+    make = migrated_database if "ANJU_TEST_DATABASE_URL" in os.environ else database_from_template
+    return lambda: make(database_server)
 
 
 @pytest.fixture
-def database_url(services: Servers) -> Iterator[str]:
-    """An empty database with the TimescaleDB extension, dropped after the test."""
-    name = f"test_{uuid.uuid4().hex}"
-    url = urlsplit(services.database_url)._replace(path=f"/{name}").geturl()
-    execute(services.database_url, sql.SQL("create database {}").format(sql.Identifier(name)))
-    execute(url, sql.SQL("create extension if not exists timescaledb"))
-    yield url
-    drop_database(services.database_url, name)
+def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A database with the schema of this version, dropped after the test."""
+    with new_database() as url:
+        yield url
 
 
-def drop_database(url: str, name: str) -> None:
-    """Drop it, whoever is connected; only what vacuums it as the superuser can't be sent away, and ends by itself."""
-    for _ in range(50):
-        try:
-            execute(url, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-        except psycopg.errors.InsufficientPrivilege:
-            time.sleep(0.2)
-        else:
-            return
-    raise TimeoutError(f"{name} is still in use")
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """A database with nothing but the TimescaleDB extension, dropped after the test."""
+    with empty_database(database_server) as url:
+        yield url
 
 
-def execute(url: str, statement: sql.Composable) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
+@pytest.fixture
+def mortal_database(local_services: Services) -> Iterator[str]:
+    """A database with the schema of this version, on the server that tests may kill."""
+    with migrated_database(local_services.database_url) as url:
+        yield url

@@ -10,7 +10,6 @@ from psycopg import sql
 from acceptance.document import canonical_text, digest, document
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.run import run_verification, stored
-from store.admin.migrate import migrate
 from store.database import Connection, connect
 from store.telemetry.evidence import UnknownCommunityError, Window, WindowError, save_verification
 
@@ -22,7 +21,6 @@ HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(secon
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
     """A migrated database with one community of four flats."""
-    migrate(database_url)
     with connect(database_url, application_name="test") as opened:
         opened.execute("INSERT INTO community (id, name, banner, street) VALUES ('c', '某小区', '东胜区', '某街道')")
         opened.execute("INSERT INTO community (id, name, banner, street) VALUES ('other', '别处', '东胜区', '某街道')")

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from laws import examples
 
 from devices.device import Device
 from imports.importer import import_files, import_rows, summary
 from imports.tables import ImportRefusedError
-from store.admin.migrate import migrate
 from store.database import Connection, UnusableDataError, connect, translated_errors
 from store.registry.registry import load_devices, registry_version
 from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret
@@ -38,7 +38,6 @@ BAD = ({"device": "坏"}, {"kind": ""}, {"installed_on": "昨天"}, {"serial": "
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    migrate(database_url)
     with connect(database_url, application_name="test") as connection:
         yield connection
 
@@ -191,7 +190,7 @@ def test_rows_of_a_program_take_the_same_road(connection, folder):
         import_rows(connection, [], [], [{**rows[0], "kind": "cam"}])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     devices=st.lists(
         st.fixed_dictionaries(

@@ -76,12 +76,12 @@ def test_a_wrong_password_is_refused(local_services: Services):
         psycopg.connect(url)
 
 
-def test_each_test_gets_an_empty_database_of_its_own(database_url: str, local_services: Services):
-    assert rows(database_url, "select current_database()") != rows(
+def test_each_test_gets_an_empty_database_of_its_own(empty_database_url: str, local_services: Services):
+    assert rows(empty_database_url, "select current_database()") != rows(
         local_services.database_url, "select current_database()"
     )
-    assert rows(database_url, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
-    assert rows(database_url, "select count(*) from pg_extension where extname = 'timescaledb'") == [(1,)]
+    assert rows(empty_database_url, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
+    assert rows(empty_database_url, "select count(*) from pg_extension where extname = 'timescaledb'") == [(1,)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
@@ -126,14 +126,14 @@ def test_a_data_directory_has_one_owner_at_a_time(tmp_path: Path):
         assert services.postgres.alive()
 
 
-def test_what_was_committed_survives_kill_9_of_the_database(database_url: str, local_services: Services):
-    with psycopg.connect(database_url, autocommit=True) as connection:
+def test_what_was_committed_survives_kill_9_of_the_database(mortal_database: str, local_services: Services):
+    with psycopg.connect(mortal_database, autocommit=True) as connection:
         connection.execute("create table kept (n int)")
         for n in range(200):
             connection.execute("insert into kept values (%s)", [n])
         local_services.postgres.kill()
     local_services.postgres.start()
-    assert rows(database_url, "select count(*), sum(n) from kept") == [(200, 19900)]
+    assert rows(mortal_database, "select count(*), sum(n) from kept") == [(200, 19900)]
 
 
 def test_a_backend_that_outlives_the_killed_database_does_not_block_its_restart(local_services: Services):

@@ -10,7 +10,6 @@ from imports.importer import import_rows
 from simulators.community_plan import SITES, CommunityPlan, plan_community
 from simulators.fleet import Fleet
 from simulators.replay import plan_of_recording, read_daiad
-from store.admin.migrate import migrate
 from store.registry.registry import load_devices
 
 RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
@@ -22,7 +21,6 @@ def imported(connection: psycopg.Connection, plan: CommunityPlan):
 
 @pytest.fixture
 def connection(database_url: str):
-    migrate(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store.admin.migrate import migrate
 from store.database import connect
 from store.telemetry.write import InsertResult, ReadingRow, insert_readings
 
@@ -18,7 +17,6 @@ QUARTERS = 400
 
 @pytest.fixture
 def connection(database_url):
-    migrate(database_url)
     with connect(database_url, application_name="test") as connection:
         connection.autocommit = True
         if connection.execute("SHOW timescaledb.license").fetchone() != ("timescale",):

@@ -10,15 +10,15 @@ from store.notices.enqueue import NOTICE_TASK
 from telling import alert_id, raise_alerts
 
 
-def test_every_migration_can_be_taken_back_and_applied_again(database_url):
-    migrate(database_url)
+def test_every_migration_can_be_taken_back_and_applied_again(empty_database_url):
+    migrate(empty_database_url)
     shipped = sorted((files("store") / "migrations").iterdir(), key=lambda entry: entry.name, reverse=True)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
         for entry in shipped:
             connection.execute(entry.read_text("utf-8").split("-- migrate:down")[1])
         connection.execute("DELETE FROM schema_migrations")
-    migrate(database_url)
-    raise_alerts(database_url, [1])
-    assert query(database_url, "SELECT task_name, args -> 'alerts' ->> 0 FROM procrastinate_jobs") == [
+    migrate(empty_database_url)
+    raise_alerts(empty_database_url, [1])
+    assert query(empty_database_url, "SELECT task_name, args -> 'alerts' ->> 0 FROM procrastinate_jobs") == [
         (NOTICE_TASK, str(alert_id(1)))
     ]

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from laws import examples
 
-from store.admin.migrate import migrate
 from store.database import connect
 from store.telemetry.write import InsertResult, ReadingRow, insert_readings
 
@@ -16,7 +16,6 @@ FIELDS = ("volume_m3", "flow_m3_h", "valve_state")
 
 @pytest.fixture
 def connection(database_url):
-    migrate(database_url)
     with connect(database_url, application_name="test") as connection:
         connection.autocommit = True
         yield connection
@@ -84,7 +83,7 @@ READINGS = st.builds(
 
 
 @given(st.lists(st.lists(READINGS, min_size=1, max_size=6), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_readings_are_cut_into_batches_the_first_value_of_each_field_stands(connection, batches):
     connection.execute("TRUNCATE telemetry_water_meter")
     expected = {}

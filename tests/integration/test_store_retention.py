@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store.admin.migrate import migrate
 from store.database import connect
 from store.telemetry.rejections import RejectionRow, insert_rejections
 from store.telemetry.retention import drop_expired
@@ -17,7 +16,6 @@ AGES = (1, 50, 500)
 
 @pytest.fixture
 def connection(database_url):
-    migrate(database_url)
     with connect(database_url, application_name="test") as connection:
         connection.autocommit = True
         for days in AGES:

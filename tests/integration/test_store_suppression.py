@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from laws import examples
 
-from store.admin.migrate import migrate
 from store.alerts.alerts import NewAlert, progress_alert, raise_alert
 from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
@@ -78,7 +78,6 @@ class Estate:
 
 @pytest.fixture
 def estate(database_url):
-    migrate(database_url)
     with connect(database_url, application_name="test") as connection:
         yield Estate(connection)
         connection.rollback()
@@ -173,7 +172,7 @@ def test_what_has_ended_is_not_counted_as_suppressed(estate, meter):
     assert count_suppressed(estate.connection, NOON)["out_of_service"] == 1
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(
@@ -206,7 +205,7 @@ def test_any_sequence_of_suppressing_and_releasing_leaves_at_most_one_of_a_cause
             assert {each.name: (each.until, each.detail) for each in found} == expected
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_window_matches_the_alerts_in_which_every_part_given_is_found(estate, data):
     """The database against the same law in Python."""

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from store.admin.migrate import migrate
 from store.database import connect
 from store.telemetry.rejections import RejectionRow, insert_rejections
 from store.telemetry.write import ReadingRow, insert_readings
@@ -20,7 +19,6 @@ REASONS = ["bad_topic", "too_large", "unknown_device"]
 @pytest.fixture
 def together(database_url):
     """A function that runs `write(connection, order, round)` in both orders at once, so many rounds, in step."""
-    migrate(database_url)
     step = threading.Barrier(2)
 
     def run(write, rounds):

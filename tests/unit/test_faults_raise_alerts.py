@@ -6,8 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from rules.language.loader import load_rules
 from simulators.scenarios.dry_run import dry_run
@@ -48,7 +49,7 @@ def pack():
 
 @pytest.mark.parametrize("told", TOLD, ids=lambda told: f"{told[0]} of {told[1]}")
 @given(start=hours, place=st.integers(0, 100))
-@settings(max_examples=6)
+@examples(6)
 def test_a_fault_is_told_wherever_and_whenever_it_happens(told, start, place):
     fault, kind, minutes, rule = told
     quiet = Scenario(name="anywhere", zh="任何时候", start=start, lasts=f"{minutes + 180}m", kinds=(kind,))

@@ -7,8 +7,9 @@ from contextlib import closing, contextmanager
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -95,7 +96,7 @@ def cut(data, places):
 
 
 @given(stream=st.lists(publishes | others, max_size=12), places=st.lists(st.integers(0), max_size=30))
-@settings(max_examples=60)
+@examples(60)
 def test_any_chunking_gives_the_messages_that_paho_reads(stream, places):
     data = b"".join(map(packet, stream))
     published, rest = read_by_us(cut(data, places))
@@ -104,7 +105,7 @@ def test_any_chunking_gives_the_messages_that_paho_reads(stream, places):
 
 
 @given(chunks=st.lists(st.binary(max_size=200), max_size=20))
-@settings(max_examples=500)
+@examples(500)
 def test_any_bytes_are_read_or_end_the_connection(chunks):
     ours, theirs = socket.socketpair()
     with closing(ours), closing(theirs):

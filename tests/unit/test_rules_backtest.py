@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
+from laws import examples
 
 from rules.analysis.backtest import Arrival, Span, backtest, replay
 from rules.engine.engine import Engine
@@ -39,7 +40,7 @@ def run(samples, *of, end=600, frozen=()):
     return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.alerts]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(rules, courses())
 def test_history_is_judged_as_it_would_be_with_a_tick_in_every_second(one_rule, samples):
     pack, end = RulePack((one_rule, no_data_rule())), 240

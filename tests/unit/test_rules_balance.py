@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from devices.device import Device, Service
 from devices.water_meter import WATER_METER
@@ -138,7 +139,7 @@ def test_a_scope_says_which_master_meters_are_meant(scope, compared):
     assert (town.found is not None) is compared
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**32), st.sets(st.integers(0, 390), max_size=3))
 def test_delays_within_the_settling_time_and_restarts_change_no_transition(seed, restarts):
     random = Random(seed)

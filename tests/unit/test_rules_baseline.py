@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Gauge, Interval
@@ -76,7 +77,7 @@ def test_what_it_said_holds_for_one_hour():
     assert deviations(*course, (5 * WEEK + 9 * HOUR, 1_000))[-1] is None
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.lists(st.integers(-20_000, 20_000), min_size=LEAST_WEEKS + 1, max_size=12))
 def test_a_deviation_is_what_the_last_weeks_make_of_it(powers):
     *_, (*before, last) = (powers[max(0, end - WEEKS - 1) : end] for end in range(1, len(powers) + 1))

@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from laws import examples
 
 from rules.language.read_calendars import read_calendars
 from rules.language.yaml_document import Notes
@@ -127,7 +128,7 @@ calendars = st.builds(
 moments = st.datetimes(datetime(2013, 1, 1), datetime(2036, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(calendars, moments)
 def test_in_any_zone_spans_take_turns_without_overlap_or_hole(calendar, moment):
     span = calendar.span(moment)
@@ -140,7 +141,7 @@ def test_in_any_zone_spans_take_turns_without_overlap_or_hole(calendar, moment):
         moment, span = span.end, following
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(calendars, moments, moments)
 def test_the_answer_does_not_depend_on_what_was_asked_before(calendar, first, second):
     asked = [calendar.is_open(first), calendar.is_open(second)]
@@ -149,7 +150,7 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(calendar, first, se
     assert asked == anew
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(zones, times, times, moments)
 def test_where_no_clock_is_changed_a_calendar_is_what_the_clock_on_the_wall_says(zone, opens, closes, moment):
     there = ZoneInfo(zone)

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
@@ -205,7 +206,7 @@ def test_a_restart_forgets_no_outage_and_no_child():
     assert [told.rule for told in town.notices()] == ["family_silent", "meter_silent"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.tuples(st.integers(30, 400), st.integers(30, 400)), min_size=1, max_size=14),
     st.integers(0, 1000),

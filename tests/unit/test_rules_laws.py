@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import time
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from devices.kind import Flag, Gauge, Interval
 from rules.derived.rate import Rate
@@ -235,7 +236,7 @@ def test_an_occurrence_never_moves_back_in_time_whatever_the_order_of_arrival(on
     assert times == sorted(times)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(rules, courses())
 def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, samples):
     world = World(one_rule)

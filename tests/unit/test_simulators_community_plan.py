@@ -3,8 +3,9 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from devices.catalogue import KIND_BY_NAME
 from devices.topic import IDENTIFIER
@@ -15,7 +16,7 @@ METERS = ("water_meter", "electricity_meter", "gas_meter")
 
 
 @given(households=st.integers(1, 400), seed=st.integers(0, 2**32), site=st.sampled_from(SITES))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_every_household_has_its_three_meters_and_every_entrance_its_door(households, seed, site):
     plan = plan_community(*site, households, seed=seed)
     homes = {(row["building"], row["unit"], row["room"]) for row in plan.households}
@@ -32,7 +33,7 @@ def test_every_household_has_its_three_meters_and_every_entrance_its_door(househ
 
 
 @given(households=st.integers(1, 400), seed=st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_a_plan_holds_every_kind_under_names_that_topics_accept(households, seed):
     plan = plan_community(*SITES[0], households, seed=seed)
     names = [row["device"] for row in plan.devices]

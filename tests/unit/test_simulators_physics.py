@@ -7,8 +7,9 @@ from importlib import import_module
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from devices.catalogue import KINDS
 from devices.device import Device
@@ -86,7 +87,7 @@ def test_a_simulated_device_reports_every_field_of_its_kind_at_its_reporting_per
 
 @pytest.mark.parametrize("kind", REGISTERS)
 @given(seed=seeds, start=moments, minutes=st.lists(st.integers(0, 3 * 24 * 60), min_size=2, max_size=12))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_a_register_never_falls(kind, seed, start, minutes):
     simulated = model(kind, seed)
     shown = [simulated.values(start.timestamp() + 60 * minute) for minute in sorted(minutes)]
@@ -97,7 +98,7 @@ def test_a_register_never_falls(kind, seed, start, minutes):
 
 @pytest.mark.parametrize("law", INTEGRALS, ids=lambda law: f"{law[0]}-{law[1]}")
 @given(seed=seeds, start=moments)
-@settings(max_examples=6, deadline=None)
+@examples(6)
 def test_a_register_is_the_integral_of_its_rate(law, seed, start):
     kind, register, rate, unit, resolution = law
     simulated = model(kind, seed)
@@ -110,7 +111,7 @@ def test_a_register_is_the_integral_of_its_rate(law, seed, start):
 
 
 @given(seed=seeds, start=moments, cut=st.floats(0.01, 0.99), split_fleet=st.booleans())
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_history_made_in_one_run_or_in_two_is_the_same_to_the_byte(seed, start, cut, split_fleet):
     devices = plan_community("east", "东区", "东胜区", "林荫街道", 4, seed=3).numbered_devices()
     middle, end = start + timedelta(hours=2) * cut, start + timedelta(hours=2)
@@ -150,7 +151,7 @@ def test_households_use_more_electricity_in_the_evening_than_at_night():
 
 
 @given(seed=seeds, start=moments)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_healthy_supply_stays_inside_the_limits_of_supply_quality(seed, start):
     for hour in range(24):
         values = model("electricity_meter", seed).values(start.timestamp() + 3600 * hour)
@@ -202,7 +203,7 @@ def test_gas_is_burnt_at_mealtimes_and_more_of_it_in_winter():
     ],
 )
 @given(seed=st.integers(0, 1000), start=moments)
-@settings(max_examples=8, deadline=None)
+@examples(8)
 def test_a_counter_counts_the_events_that_are_sent(kind, event, counter, seed, start):
     one, end = device(kind), start + timedelta(days=2)
     found = readings(one, start, end, seed)
@@ -231,7 +232,7 @@ def test_a_gate_recognises_what_it_counts_as_recognised_and_plates_are_of_ordos(
 
 
 @given(seed=seeds, start=moments)
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_a_charging_session_goes_through_its_states_in_order_and_power_tapers(seed, start):
     charger = model("ev_charger", seed)
     # Two days hold a whole one of the simulation, whenever they begin, and so at least one session to its end.
@@ -252,7 +253,7 @@ def test_a_charging_session_goes_through_its_states_in_order_and_power_tapers(se
 
 
 @given(seed=seeds, start=moments)
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_an_ebike_rack_never_has_more_bicycles_than_ports(seed, start):
     rack = model("ebike_charger", seed)
     seen = [rack.values(start.timestamp() + 600 * i) for i in range(144)]

@@ -13,16 +13,13 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
 
 from app.rule_files import rules_folder
-from store.admin.migrate import migrate
+from patience import eventually, patient
 from store.alerts.alerts import NewAlert, claim_alert, progress_alert, raise_alert
 from store.alerts.attention import AttentionChange, record_attention
 from store.alerts.transitions import TransitionRow, alert_lock, insert_transitions
@@ -64,9 +61,9 @@ class Server:
                 [sys.executable, "-c", _SERVE], env=environment, stdout=output, stderr=output
             )
         self.client = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {KEY}"}, timeout=20
+            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {KEY}"}, timeout=patient(20)
         )
-        wait_until(self._answers, 60)
+        eventually(self._answers, timeout_s=60)
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log()
@@ -94,7 +91,7 @@ class Server:
     def stop(self) -> int:
         self.client.close()
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(patient(30))
 
 
 _NO_ROWS = TableRows()
@@ -188,42 +185,10 @@ class Town:
         )  # fmt: skip
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
-
-
-@contextmanager
-def migrated_database(server_url: str) -> Iterator[str]:
-    """A database of its own on that server, dropped at the end, even if the server was killed meanwhile."""
-    name = f"api_{uuid.uuid4().hex}"
-    url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
-    _administer(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        migrate(url)
-        yield url
-    finally:
-        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _administer(server_url: str, command: sql.Composed) -> None:
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(command)
-
-
 @pytest.fixture(scope="session")
-def api_database(services: Any) -> Iterator[str]:
-    """A migrated database that the tests of the API share; each works in a community of its own."""
-    with migrated_database(services.database_url) as url:
-        yield url
-
-
-@pytest.fixture
-def mortal_database(local_services: Any) -> Iterator[str]:
-    """A migrated database on the server that tests may kill; they leave it running."""
-    with migrated_database(local_services.database_url) as url:
+def api_database(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The database that the tests of the API share; each works in a community of its own."""
+    with new_database() as url:
         yield url
 
 

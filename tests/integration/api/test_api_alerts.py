@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)
@@ -73,7 +74,7 @@ def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, town: 
     assert found(state="open", severity="info") == [old]
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(opened=st.lists(st.integers(0, 2), max_size=9), size=st.integers(1, 10))
 def test_paging_gives_each_alert_once_though_many_opened_at_one_instant(
     api: Any, found_town: Any, opened: list[int], size: int

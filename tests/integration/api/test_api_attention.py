@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from rules.model.attention import Action, Attention, AttentionError, attend
 from store.alerts.suppression import CauseName, suppress
@@ -257,7 +258,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(api: Any, town: Any) 
     assert api.get(f"/alerts/{other}").json()["attention"] == "unacknowledged"
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(actions=st.lists(st.sampled_from([*Action, "comment"]), max_size=7))
 def test_any_sequence_of_actions_leaves_one_chain_in_the_history_and_one_in_the_audit_log(
     api: Any, found_town: Any, actions: list[str]

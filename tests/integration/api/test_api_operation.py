@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +9,13 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from api.app import ApiSettings, create_app
 from app.rule_files import rules_folder
+from patience import eventually, patient
 from rules.language.reload import RuleSource
 from store.admin.migrate import migrate
 from store.database import Database, connect
@@ -23,13 +24,6 @@ from store.notices.enqueue import NewNotice, insert_notices
 from store.telemetry.write_events import ConnectionRow, record_connections
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.1)
 
 
 NO_KEY = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]
@@ -111,17 +105,17 @@ def test_a_value_that_the_database_cannot_take_is_the_callers_mistake(api: Any) 
     assert answer.json()["type"] == "request-invalid"
 
 
-def test_a_database_without_its_schema_is_not_ready(database_url: str, start_api: Callable[[str], Any]) -> None:
-    api = start_api(database_url)
+def test_a_database_without_its_schema_is_not_ready(empty_database_url: str, start_api: Callable[[str], Any]) -> None:
+    api = start_api(empty_database_url)
     answer = httpx.get(f"{api.url}/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"] == ["every migration is missing"]
     assert "anju migrate" in answer.json()["detail"]
 
-    migrate(database_url)
+    migrate(empty_database_url)
     assert httpx.get(f"{api.url}/readyz").status_code == 200
 
-    with connect(database_url, application_name="test") as connection:
+    with connect(empty_database_url, application_name="test") as connection:
         connection.execute("DELETE FROM schema_migrations WHERE version = '20261122000003'")
         connection.execute("DROP TABLE telemetry_camera")
     reasons = httpx.get(f"{api.url}/readyz").json()["reasons"]
@@ -141,8 +135,8 @@ def test_while_the_database_is_dead_the_api_says_so_and_afterwards_it_works_agai
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["type"] == "database-unavailable"
     assert httpx.get(f"{api.url}/healthz").status_code == 200
-    assert httpx.get(f"{api.url}/readyz", timeout=20).json()["reasons"] == ["the database does not answer"]
-    assert "anju_database_up 0.0" in httpx.get(f"{api.url}/metrics", timeout=20).text
+    assert httpx.get(f"{api.url}/readyz", timeout=patient(20)).json()["reasons"] == ["the database does not answer"]
+    assert "anju_database_up 0.0" in httpx.get(f"{api.url}/metrics", timeout=patient(20)).text
 
     local_services.postgres.start()
     eventually(lambda: api.get("/alerts").status_code == 200)
@@ -155,7 +149,7 @@ def test_an_api_that_starts_before_its_database_waits_for_it(
     local_services.postgres.kill()
     try:
         api = start_api(mortal_database)
-        assert httpx.get(f"{api.url}/readyz", timeout=20).status_code == 503
+        assert httpx.get(f"{api.url}/readyz", timeout=patient(20)).status_code == 503
     finally:
         local_services.postgres.start()
     eventually(lambda: api.get("/alerts").status_code == 200)
@@ -235,7 +229,7 @@ def test_every_operation_is_described_with_its_errors(api: Any) -> None:
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(data=st.data())
 def test_whatever_is_asked_the_answer_is_one_that_is_described(api: Any, data: st.DataObject) -> None:
     paths = httpx.get(f"{api.url}/openapi.json").json()["paths"]

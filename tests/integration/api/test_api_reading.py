@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 from store.registry.upsert import TableRows
 from store.telemetry.device_state import DeviceStateChange, save_device_states
@@ -14,7 +15,7 @@ from store.telemetry.write_events import ConnectionRow, record_connections
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)
 
-few_examples = settings(deadline=None, max_examples=15)
+few_examples = examples(15)
 
 
 def test_a_community_is_read_with_its_counts(api: Any, town: Any) -> None:

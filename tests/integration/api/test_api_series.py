@@ -6,14 +6,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from laws import examples
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
-few_examples = settings(deadline=None, max_examples=20)
+few_examples = examples(20)
 
 
 def meter(town: Any, *readings: float, every: timedelta = HOUR) -> str:

@@ -203,12 +203,12 @@ def test_an_end_of_the_api_ends_its_streams_at_once(api_database: str, start_api
 
 
 def test_streams_work_though_the_schema_came_after_the_api(
-    database_url: str, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+    empty_database_url: str, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
 ) -> None:
-    api = start_api(database_url)
+    api = start_api(empty_database_url)
     eventually_logged(api, "anju migrate")
-    migrate(database_url)
-    with listening(api) as stream, town_in(database_url) as town:
+    migrate(empty_database_url)
+    with listening(api) as stream, town_in(empty_database_url) as town:
         next(stream)
         alert = town.alert()
         assert UUID(next(events(stream)).data["alert"]["id"]) == alert

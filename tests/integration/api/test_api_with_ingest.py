@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from running import epoch_ms, eventually, forget_session, reading, register, running_ingest, steady
+from patience import eventually, steady
+from running import epoch_ms, forget_session, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY, METER = "tongxin", "e1"

@@ -13,7 +13,6 @@ import pytest
 from psycopg import sql
 
 from devices.kind import Choice, Counter, Flag, Gauge
-from store.admin.migrate import migrate
 from store.telemetry.schema import table_name
 
 READER = Path(__file__).parents[3] / "deploy" / "postgres" / "grafana-reader.sql"
@@ -170,7 +169,6 @@ def now():
 
 @pytest.fixture
 def town(database_url):
-    migrate(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         for community, name in zip(COMMUNITIES, ("佳园小区", "康'庭小区"), strict=True):
             connection.execute(

@@ -1,14 +1,12 @@
 """Ingest as a process of its own, between a real broker and a real database."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
 
 from local.home import Home
-from local.process import Process, start_together
-from local.services import prepare_broker
-from running import forget_session, running_ingest
+from local.process import Process
+from running import forget_session, running_broker, running_ingest
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,8 @@ def ingest(services, database_url, session, tmp_path):
 @pytest.fixture(scope="session")
 def mapping_broker(tmp_path_factory):
     """A broker of our own; leave it running."""
-    with ExitStack() as stack:
-        home = stack.enter_context(Home(tmp_path_factory.mktemp("mapped")))
-        broker = prepare_broker(home, print, partitions=4)
-        processes = [Process(part, home) for part in broker.parts]
-        for process in processes:
-            stack.callback(process.stop)
-        start_together(processes)
-        yield Mapped(broker.ingest_url, broker.publish_url, processes[0])
+    with Home(tmp_path_factory.mktemp("mapped")) as home, running_broker(home, partitions=4) as (broker, process):
+        yield Mapped(broker.ingest_url, broker.publish_url, process)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from local.services import BrokerName, start_services
-from running import epoch_ms, event, eventually, forget_session, query, reading, register, running_ingest
+from patience import eventually
+from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "jiqun"

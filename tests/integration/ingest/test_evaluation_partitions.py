@@ -9,7 +9,6 @@ from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from rules.language.loader import load_rules
 from running import query, register
-from store.admin.migrate import migrate
 from store.alerts.alerts import claim_alert
 from store.alerts.attention import order_close
 from store.alerts.transitions import alert_lock
@@ -39,7 +38,6 @@ def judging(url, partition, now):
 
 
 def test_each_partition_that_is_behind_has_an_alert_of_its_own(database_url):
-    migrate(database_url)
     for number in range(4):
         with judging(database_url, Partition(number, 4), START) as tick:
             tick(4, live=False)
@@ -47,7 +45,6 @@ def test_each_partition_that_is_behind_has_an_alert_of_its_own(database_url):
 
 
 def test_a_person_s_decision_is_carried_out_by_the_owner_of_the_partition_alone(database_url):
-    migrate(database_url)
     with judging(database_url, Partition(2, 4), START) as owner, judging(database_url, Partition(0, 4), START) as other:
         owner(4, live=False)
         ((_, alert_id),) = query(database_url, OPEN)
@@ -61,7 +58,6 @@ def test_a_person_s_decision_is_carried_out_by_the_owner_of_the_partition_alone(
 
 
 def test_a_decision_that_arrives_late_does_not_end_the_alert_that_came_after(database_url):
-    migrate(database_url)
     with judging(database_url, Partition(2, 4), START) as owner:
         owner(4, live=False)
         ((_, first),) = query(database_url, OPEN)
@@ -88,7 +84,6 @@ def test_a_decision_that_arrives_late_does_not_end_the_alert_that_came_after(dat
 
 
 def test_an_alert_about_a_partition_that_there_is_no_more_is_ended_by_its_heir(database_url):
-    migrate(database_url)
     with judging(database_url, Partition(3, 4), START) as tick:
         tick(4, live=False)
     later = START + timedelta(hours=1)

@@ -9,7 +9,8 @@ import psycopg
 from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES
 from ingest.rejection_limit import KEPT_PER_HOUR
 from local.ports import Ports
-from running import epoch_ms, eventually, query, reading, register, running_ingest
+from patience import eventually
+from running import epoch_ms, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "hongshui"

@@ -6,7 +6,8 @@ import time
 import psycopg
 import pytest
 
-from running import epoch_ms, event, eventually, query, reading, register, running_ingest, steady
+from patience import eventually, steady
+from running import epoch_ms, event, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "laji"

@@ -18,18 +18,11 @@ from ingest.receiver import Message
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.write_batch import write_batch
+from patience import eventually, steady
 from rules.analysis.backtest import Span, fresh_engine, replay
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.language.loader import load_rules
-from running import (
-    event,
-    eventually,
-    forget_session,
-    query,
-    reading,
-    running_ingest,
-    steady,
-)
+from running import event, forget_session, query, reading, running_ingest
 from running import (
     register as register_devices,
 )
@@ -37,7 +30,6 @@ from simulators.community_plan import SITES, plan_community
 from simulators.faults import parse_fault
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
-from store.admin.migrate import migrate
 from store.database import connect
 from store.registry.registry import load_devices
 
@@ -120,7 +112,6 @@ def _second_after(message):
 
 @pytest.mark.timeout(280)
 def test_what_a_day_of_faults_led_to_live_comes_out_of_its_history_again(database_url):
-    migrate(database_url)
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
         register(connection, plan_community(*SITE, 16, seed=3))

@@ -7,12 +7,14 @@ from itertools import count
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from laws import examples
 
 import workload
 from oracle import expected, judge
-from running import epoch_ms, eventually, query, register
+from patience import eventually
+from running import epoch_ms, query, register
 from simulators.publisher import Publisher
 
 SHARE = 500  # of the workload, from an event and garbage to an impossible reading
@@ -38,7 +40,7 @@ def told(services, database_url, ingest):
     return tell
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), late_ms=st.sampled_from([0, HOUR_MS]), shares=st.just(count()))
 def test_any_order_and_any_number_of_copies_gives_the_same_tables(told, data, late_ms, shares):
     # Each example takes the next share of the workload, because ingest remembers what it was told before.

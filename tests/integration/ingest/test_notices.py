@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from patience import eventually
 from receiver import receiving
-from running import epoch_ms, event, eventually, forget_session, query, register, running_ingest
+from running import epoch_ms, event, forget_session, query, register, running_ingest
 from simulators.publisher import Publisher
 from telling import running_worker, write_routing
 

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from ingest.partition import Partition
-from running import epoch_ms, event, eventually, forget_session, query, reading, register, running_ingest, steady
+from patience import eventually, steady
+from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 from store.admin.locks import (
     PartitionCountError,
@@ -78,7 +79,6 @@ def test_a_lock_has_one_owner_and_the_next_gets_it_when_the_session_ends(databas
 
 
 def test_what_the_owner_has_not_committed_when_its_session_ends_can_never_be_committed(database_url):
-    migrate(database_url)
     with locks(database_url) as first, locks(database_url) as second:
         assert acquire_partition_lock(first, partition=0)
         first.execute("BEGIN")
@@ -106,7 +106,6 @@ def test_the_server_looks_often_enough_to_free_the_locks_of_a_vanished_machine_w
 
 
 def test_the_first_ingest_decides_the_number_of_partitions_and_others_are_told_what_to_do(database_url):
-    migrate(database_url)
     with locks(database_url) as connection:
         ensure_partition_count(connection, 4)
         ensure_partition_count(connection, 4)

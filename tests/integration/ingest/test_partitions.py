@@ -16,7 +16,8 @@ from cli import anju
 from devices.broker_url import BrokerUrl
 from ingest.broker_check import unreceived_topic
 from ingest.partition import Partition, outside_topic
-from running import SECRET_KEY, epoch_ms, event, eventually, query, reading, register, running_ingest, steady
+from patience import eventually, steady
+from running import SECRET_KEY, epoch_ms, event, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 PARTITIONS = 4

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from running import epoch_ms, event, eventually, forget_session, query, reading, register, running_ingest, steady
+from patience import eventually, steady
+from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "chengnuo"
@@ -79,23 +80,23 @@ def test_kill_9_of_ingest_in_the_middle_and_again_loses_and_doubles_nothing(serv
 
 
 @pytest.mark.timeout(280)
-def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(killable, database_url, tmp_path):
+def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(killable, mortal_database, tmp_path):
     count = MESSAGES // 2
-    prepared(killable, database_url)
+    prepared(killable, mortal_database)
     publishing = threading.Thread(target=publish_all, args=(killable.publish_mqtt_url, count, epoch_ms() - 600_000))
     dice = random.Random(20261122)
-    with running_ingest(database_url, killable.mqtt_url, tmp_path) as ingest:
+    with running_ingest(mortal_database, killable.mqtt_url, tmp_path) as ingest:
         publishing.start()
-        eventually(lambda: stored(database_url)[0] > 0.05 * count, timeout_s=60)
+        eventually(lambda: stored(mortal_database)[0] > 0.05 * count, timeout_s=60)
         for victim in (killable.postgres, killable.broker, ingest, killable.postgres, killable.broker):
             time.sleep(dice.uniform(0.3, 1.5))
             victim.kill()
             time.sleep(dice.uniform(0, 0.5))
             victim.start()
         publishing.join()
-        eventually(lambda: stored(database_url) == (count, count // 500), timeout_s=150)
-        steady(lambda: stored(database_url), for_s=1)
-    assert_everything_is_there_once(database_url, count)
+        eventually(lambda: stored(mortal_database) == (count, count // 500), timeout_s=150)
+        steady(lambda: stored(mortal_database), for_s=1)
+    assert_everything_is_there_once(mortal_database, count)
 
 
 def test_sigterm_finishes_the_batch_and_the_next_start_goes_on(services, database_url, tmp_path):

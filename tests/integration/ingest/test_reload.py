@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from running import epoch_ms, eventually, query, reading, register, running_ingest
+from patience import eventually
+from running import epoch_ms, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 RULE = """

@@ -1,29 +1,14 @@
 """The number of partitions changes by a drain: nothing may wait in an old session, and nobody may be at work."""
 
-from contextlib import ExitStack, contextmanager
-
 import pytest
 
 from cli import anju
 from local.home import Home
-from local.process import Process, start_together
-from local.services import prepare_broker
-from running import epoch_ms, eventually, query, reading, register, running_ingest
+from patience import eventually
+from running import epoch_ms, query, reading, register, running_broker, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITIES = [f"fenqu-{n}" for n in range(8)]
-
-
-@contextmanager
-def running_broker(home, partitions):
-    """A broker that keeps its sessions in `home`, and maps to so many partitions."""
-    with ExitStack() as stack:
-        broker = prepare_broker(home, print, partitions=partitions)
-        processes = [Process(part, home) for part in broker.parts]
-        for process in processes:
-            stack.callback(process.stop)
-        start_together(processes)
-        yield broker
 
 
 def publish(broker, ts, *, retain=False):
@@ -52,7 +37,7 @@ def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing
         )  # fmt: skip
 
     with Home(tmp_path / "home") as home:
-        with running_broker(home, 1) as broker:
+        with running_broker(home) as (broker, _):
             with running_ingest(database_url, broker.ingest_url, tmp_path) as ingest:
                 eventually(lambda: b"connected to the broker" in ingest.log.read_bytes())
                 publish(broker, began, retain=True)
@@ -72,7 +57,7 @@ def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing
             done = repartition(broker, 4)
             assert done.returncode == 0, done.stderr
             assert "8 retained states cleared" in done.stdout
-        with running_broker(home, 4) as broker:
+        with running_broker(home, partitions=4) as (broker, _):
             # The new sessions stand already: this is kept although no ingest has started.
             publish(broker, began + 2)
             with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as ingest:

@@ -10,13 +10,13 @@ from app.rule_files import rules_folder
 from app.simulation import register
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
+from patience import eventually, steady
 from rules.language.loader import load_rules
-from running import SECRET_KEY, eventually, forget_session, query, running_ingest, steady
+from running import SECRET_KEY, forget_session, query, running_ingest
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher
 from simulators.scenarios.scenario import SEED, find_scenario
 from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
-from store.admin.migrate import migrate
 from store.database import connect
 
 
@@ -71,7 +71,6 @@ def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(kil
     # Sent at once, nobody counts as silent.
     expected = tuple(each for each in scenario.expected if each.rule not in silences)
     scenario = scenario.model_copy(update={"expected": expected})
-    migrate(database_url)
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
         register(connection, scenario.plan)

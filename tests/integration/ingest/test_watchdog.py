@@ -7,9 +7,9 @@ import time
 import pytest
 
 from app.watchdog import WatchdogSettings, run_watchdog
-from running import eventually, query
+from patience import eventually
+from running import query
 from simulators.publisher import Publisher
-from store.admin.migrate import migrate
 from store.alerts.watchdog import COMMUNITY
 
 OF_THE_WATCHDOG = "SELECT process, simulated FROM alert WHERE community = %s ORDER BY opened_at"
@@ -19,7 +19,6 @@ MISSED = "SELECT process, severity FROM alert WHERE rule = 'watchdog_missed' ORD
 @pytest.fixture
 def watch(services, database_url):
     """A watchdog that may be started and ended; its third alert within a minute is one too many, and the last."""
-    migrate(database_url)
     settings = WatchdogSettings(database_url, services.publish_mqtt_url, round_s=10, patience_s=20)
     watching = Watching(settings)
     yield watching

@@ -9,7 +9,6 @@ from notify.enqueue import enqueue_notices
 from notify.routing_file import load_routing
 from receiver import receiving
 from running import query
-from store.admin.migrate import migrate
 from store.database import Database
 from store.notices.delivery import due_channels
 from telling import Clock, alert_id, end_alerts, raise_alerts, write_routing
@@ -61,7 +60,6 @@ class DispatcherHarness:
 
 @pytest.fixture
 def harness(database_url, tmp_path):
-    migrate(database_url)
     database = Database(database_url, application_name="test")
     yield DispatcherHarness(database_url, database, tmp_path / "notify.yaml")
     database.close()

@@ -7,10 +7,11 @@ from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
+from patience import eventually
 from receiver import Answer
 from rules.language.loader import load_rules
 from rules.model.sample import Sample
-from running import eventually, query, register
+from running import query, register
 from store.alerts.suppression import CauseName, suppress
 from store.alerts.transitions import alert_lock
 from telling import NOON, alert_id, end_alerts, raise_alerts

@@ -8,9 +8,10 @@ from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from notify.backoff import MAX_ATTEMPTS
+from patience import eventually
 from receiver import Answer
 from rules.language.loader import load_rules
-from running import eventually, query
+from running import query
 from store.database import connect
 from store.notices.delivery import requeue_dead
 from telling import alert_id, end_alerts

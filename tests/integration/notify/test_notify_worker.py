@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from notify.plan import MAX_IN_WINDOW, MAX_PER_WEBHOOK
+from patience import eventually
 from receiver import Answer, mail_server, receiving
-from running import eventually, query
-from store.admin.migrate import migrate
+from running import query
 from store.database import connect
 from telling import alert_id, end_alerts, raise_alerts, running_worker, write_routing
 
@@ -23,7 +23,6 @@ def now():
 
 @pytest.fixture
 def url(database_url):
-    migrate(database_url)
     return database_url
 
 
