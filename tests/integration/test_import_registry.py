@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from laws import examples
 
 from devices.device import Device
 from imports.importer import import_files, import_rows, summary
 from imports.tables import ImportRefusedError
+from laws import examples
 from store.database import Connection, UnusableDataError, connect, translated_errors
 from store.registry.registry import load_devices, registry_version
 from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from laws import examples
 
+from laws import examples
 from store.database import connect
 from store.telemetry.write import InsertResult, ReadingRow, insert_readings
 

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from laws import examples
 
+from laws import examples
 from store.alerts.alerts import NewAlert, progress_alert, raise_alert
 from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
+from laws import examples
 from rules.language.loader import load_rules
 from simulators.scenarios.dry_run import dry_run
 from simulators.scenarios.scenario import Scenario

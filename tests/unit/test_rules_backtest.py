@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from hypothesis import given
-from laws import examples
 
+from laws import examples
 from rules.analysis.backtest import Arrival, Span, backtest, replay
 from rules.engine.engine import Engine
 from rules.model.rule import RulePack

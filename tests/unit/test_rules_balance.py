@@ -7,10 +7,10 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
 from devices.device import Device, Service
 from devices.water_meter import WATER_METER
+from laws import examples
 from rules.derived.balance import Balance
 from rules.derived.pipeline import newest_values
 from rules.engine.engine import Engine

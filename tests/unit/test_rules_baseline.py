@@ -6,10 +6,10 @@ from statistics import median
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Gauge, Interval
+from laws import examples
 from rules.derived.baseline import LEAST_WEEKS, WEEKS, Baseline
 from rules.model.duration import microseconds, microseconds_since_1970
 

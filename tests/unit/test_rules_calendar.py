@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from laws import examples
 
+from laws import examples
 from rules.language.read_calendars import read_calendars
 from rules.language.yaml_document import Notes
 from rules.model.calendar import Calendar

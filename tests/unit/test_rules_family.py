@@ -6,11 +6,11 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.gateway import GATEWAY
+from laws import examples
 from rules.analysis.explain import Told, explain
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
 from devices.kind import Flag, Gauge, Interval
+from laws import examples
 from rules.derived.rate import Rate
 from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
 from devices.catalogue import KIND_BY_NAME
 from devices.topic import IDENTIFIER
+from laws import examples
 from simulators.community_plan import SITES, plan_community
 from simulators.fleet import Fleet
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
 from devices.catalogue import KINDS
 from devices.device import Device
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
+from laws import examples
 from simulators.community_plan import plan_community
 from simulators.device_model import DeviceSetup
 from simulators.fleet import Fleet

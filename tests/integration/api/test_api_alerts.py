@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from laws import examples
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
+from laws import examples
 from rules.model.attention import Action, Attention, AttentionError, attend
 from store.alerts.suppression import CauseName, suppress
 

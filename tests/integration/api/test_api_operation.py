@@ -11,10 +11,10 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
 from api.app import ApiSettings, create_app
 from app.rule_files import rules_folder
+from laws import examples
 from patience import eventually, patient
 from rules.language.reload import RuleSource
 from store.admin.migrate import migrate

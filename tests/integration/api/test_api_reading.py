@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import examples
 
+from laws import examples
 from store.registry.upsert import TableRows
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.write_events import ConnectionRow, record_connections

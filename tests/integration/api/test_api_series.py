@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from laws import examples
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai

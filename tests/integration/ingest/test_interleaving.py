@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from laws import examples
 
 import workload
+from laws import examples
 from oracle import expected, judge
 from patience import eventually
 from running import epoch_ms, query, register
