@@ -9,7 +9,8 @@ ANJU := $(VENV)/bin/anju
 
 help:
 	@echo "make demo    a whole community on this machine, with live alerts (stop it with Ctrl-C)"
-	@echo "make test    every test, on a real database and a real broker"
+	@echo "make test    the tests for every change, on a real database and a real broker (five minutes)"
+	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
 	@echo "make chaos   every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check   format, lint, types, import layers, rules, migrations, spelling"
 	@echo "make format  what ruff can put right by itself"
@@ -35,8 +36,15 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(ANJU) up --demo
 
+# Two workers; tests that share an expensive fixture run in one of them (GROUPS in tests/conftest.py).
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --durations 20
+
 test: $(READY)
-	@$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal
+	@$(PYTEST) -m "not slow and not recorded_data and not chaos" --hypothesis-profile quick
+
+# A law runs in both: here with all of its examples.
+test-slow: $(READY)
+	@$(PYTEST) -m "(slow or recorded_data or hypothesis) and not chaos" --hypothesis-profile full
 
 # Smaller, or again: make chaos CHAOS="--chaos-seconds 60 --chaos-backlog 50000 --randomly-seed=42"
 # The table of docs/operations.md: make chaos CHAOS="--chaos-page docs/operations.md"

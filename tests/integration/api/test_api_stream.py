@@ -18,8 +18,6 @@ import pytest
 from store.admin.migrate import migrate
 from store.database import connect
 
-pytestmark = pytest.mark.timeout(90)
-
 
 @dataclass(frozen=True)
 class Message:

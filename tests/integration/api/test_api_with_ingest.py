@@ -52,7 +52,6 @@ def line(services: Any, database_url: str, start_api: Callable[[str], Any], tmp_
         yield Line(start_api(database_url), services.publish_mqtt_url)
 
 
-@pytest.mark.timeout(120)
 def test_what_is_resolved_while_it_lasts_stays_mute_until_it_has_been_seen_to_be_gone(line: Line) -> None:
     line.measure(280, 0)
     (alert,) = eventually(lambda: line.alerts(state="open"))
@@ -74,7 +73,6 @@ def test_what_is_resolved_while_it_lasts_stays_mute_until_it_has_been_seen_to_be
     assert again["attention"] == "unacknowledged"
 
 
-@pytest.mark.timeout(120)
 def test_what_is_shelved_is_judged_on_and_stays_shelved_when_it_comes_again(line: Line) -> None:
     line.measure(280, 0)
     (alert,) = eventually(lambda: line.alerts(state="open"))

@@ -67,7 +67,6 @@ def goes_on(url):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
 def test_a_node_that_is_killed_loses_and_doubles_nothing(cluster, tmp_path):
     url = cluster.database_url
     with running_ingest(url, cluster.mqtt_url, tmp_path):

@@ -6,8 +6,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-import pytest
-
 from app.rule_files import rules_folder
 from app.simulation import register
 from devices.privacy import Pseudonymiser
@@ -110,7 +108,6 @@ def _second_after(message):
     return whole if whole == message.at else whole + timedelta(seconds=1)
 
 
-@pytest.mark.timeout(280)
 def test_what_a_day_of_faults_led_to_live_comes_out_of_its_history_again(database_url):
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
@@ -141,7 +138,6 @@ def course(began_ms, dice):
                 yield f"anju/v1/huifang/electricity_meter/e{meter}/event", event(ts + 60_000, name)
 
 
-@pytest.mark.timeout(280)
 def test_ingest_that_is_killed_at_random_decides_what_one_that_lives_would_have(services, database_url, tmp_path):
     seed = random.randrange(10_000)
     dice = random.Random(seed)

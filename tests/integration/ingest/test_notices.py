@@ -4,8 +4,6 @@ import random
 import time
 from collections import Counter
 
-import pytest
-
 from patience import eventually
 from receiver import receiving
 from running import epoch_ms, event, forget_session, query, register, running_ingest
@@ -15,7 +13,6 @@ from telling import running_worker, write_routing
 METERS = 60
 
 
-@pytest.mark.timeout(200)
 def test_everybody_is_told_once_of_each_alert_however_often_ingest_is_killed(services, database_url, tmp_path):
     register(database_url, "yangguang", [(f"e{n}", "electricity_meter") for n in range(METERS)])
     forget_session(services)

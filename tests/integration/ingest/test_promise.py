@@ -63,7 +63,6 @@ def assert_everything_is_there_once(url, count):
     assert len(raised) == len(alerts)
 
 
-@pytest.mark.timeout(280)
 def test_kill_9_of_ingest_in_the_middle_and_again_loses_and_doubles_nothing(services, database_url, tmp_path):
     prepared(services, database_url)
     publishing = threading.Thread(target=publish_all, args=(services.publish_mqtt_url, MESSAGES, epoch_ms() - 600_000))
@@ -79,7 +78,6 @@ def test_kill_9_of_ingest_in_the_middle_and_again_loses_and_doubles_nothing(serv
     assert_everything_is_there_once(database_url, MESSAGES)
 
 
-@pytest.mark.timeout(280)
 def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(killable, mortal_database, tmp_path):
     count = MESSAGES // 2
     prepared(killable, mortal_database)

@@ -1,7 +1,5 @@
 """The number of partitions changes by a drain: nothing may wait in an old session, and nobody may be at work."""
 
-import pytest
-
 from cli import anju
 from local.home import Home
 from patience import eventually
@@ -24,7 +22,6 @@ def stored(url):
     return query(url, "SELECT count(*) FROM telemetry_water_meter")[0][0]
 
 
-@pytest.mark.timeout(200)
 def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing_is_lost(database_url, tmp_path):
     for community in COMMUNITIES:
         register(database_url, community, [("w1", "water_meter")])
