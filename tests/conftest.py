@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from recording import RECORDING
 from run_guard import VARIABLE, RunGuard
 from shared_database import stop_shared_database
+from simulators.replay import Row, read_daiad
 
 # A law holds for every example, so the number of examples is a matter of time. `quick` is for `make test`; `full` is
 # Hypothesis' own number, for `make test-slow` and for whoever calls pytest. A law that sets `max_examples` because
@@ -24,6 +26,7 @@ GROUPS = {
     "local_services": "local services",
     "mapping_broker": "partitions",
     "reader": "grafana",
+    "recorded_rows": "recorded meters",
     "api": "api",
 }
 
@@ -52,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = next((group for fixture, group in GROUPS.items() if fixture in names), None)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("recorded_data") and not RECORDING.exists():
+            item.add_marker(pytest.mark.skip(reason=f"the recorded meter readings are not at {RECORDING}"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,6 +71,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if guard:
         for command in guard.close(keep_files=config.stash.get(_failed, False)):
             print(f"left running by the tests and ended now: {command}")  # noqa: T201 - for who ran the tests
+
+
+@pytest.fixture(scope="session")
+def recorded_rows() -> list[Row]:
+    """All readings of the recorded meters, in the order of the file."""
+    return list(read_daiad(RECORDING))
 
 
 def _is_worker() -> bool:

@@ -1,7 +1,6 @@
 """What the simulators plan goes through the real import, and comes out as the fleet it was planned as."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest

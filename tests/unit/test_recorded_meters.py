@@ -17,9 +17,7 @@ from rules.derived.counter import Count, counting
 from rules.language.loader import load_rules
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
-from simulators.replay import read_daiad
 
-RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
 VOLUME = WATER_METER.field("volume_m3")
 
 # By the beginning of the meter's id: the days of 2016, or with their year, on which it was raised.
@@ -58,20 +56,16 @@ MUCH = {
     "a3ee": ["03-24", "06-24", "12-02"],
 }
 
-pytestmark = [
-    pytest.mark.recorded_data,
-    pytest.mark.slow,
-    pytest.mark.skipif(not RECORDING.exists(), reason=f"no recording at {RECORDING}"),
-]
+pytestmark = pytest.mark.recorded_data
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows(recorded_rows):
     """All readings, by meter."""
-    found = defaultdict(list)
-    for row in read_daiad(RECORDING):
-        found[row.device].append(row)
-    return found
+    by_meter = defaultdict(list)
+    for row in recorded_rows:
+        by_meter[row.device].append(row)
+    return by_meter
 
 
 def raise_alerts(rows):

@@ -5,7 +5,6 @@ import zipfile
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +16,6 @@ from devices.payload import Reading, decode
 from devices.privacy import Pseudonymiser
 from simulators.replay import ReplayCount, ReplayError, Row, messages, plan_of_recording, read_daiad, summarise
 
-RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
 HEADER = "user key;datetime;meter reading;diff"
 METER = "1F8730A9-5d67-4895-9215-6e247087ea00"
 LOCAL = ZoneInfo("Europe/Madrid")
@@ -165,10 +163,8 @@ def test_duplicates_are_told_apart_by_their_value():
 
 
 @pytest.mark.recorded_data
-@pytest.mark.skipif(not RECORDING.exists(), reason="the recorded readings are not beside the repository")
-def test_the_whole_recording_has_an_instant_of_its_own_for_every_row():
-    rows = list(read_daiad(RECORDING))
-    assert summarise(rows) == ReplayCount(
+def test_the_whole_recording_has_an_instant_of_its_own_for_every_row(recorded_rows):
+    assert summarise(recorded_rows) == ReplayCount(
         rows=674_019,
         devices=92,
         distinct=674_019,
@@ -179,7 +175,7 @@ def test_the_whole_recording_has_an_instant_of_its_own_for_every_row():
         repeated_hour=78,
     )
     # By the local times as they stand in the file: what its description counts is the repeated hour.
-    local = [(row.device, row.at.astimezone(LOCAL).replace(tzinfo=None)) for row in rows]
+    local = [(row.device, row.at.astimezone(LOCAL).replace(tzinfo=None)) for row in recorded_rows]
     doubled = [time for (_, time), times in Counter(local).items() if times > 1]
     backwards = [after for (one, before), (other, after) in pairwise(local) if one == other and after < before]
     assert (len(doubled), len(backwards)) == (78, 9)
