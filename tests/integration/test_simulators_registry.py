@@ -8,10 +8,8 @@ import pytest
 from imports.importer import import_rows
 from simulators.community_plan import SITES, CommunityPlan, plan_community
 from simulators.fleet import Fleet
-from simulators.replay import plan_of_recording, read_daiad
+from simulators.replay import Row, plan_of_recording
 from store.registry.registry import load_devices
-
-RECORDING = Path(__file__).parents[2] / ".." / "shared" / "data" / "daiad-swm-trial-a.zip"
 
 
 def imported(connection: psycopg.Connection, plan: CommunityPlan):
@@ -43,9 +41,8 @@ def test_the_registered_devices_say_what_the_planned_ones_say(connection: psycop
 
 
 @pytest.mark.recorded_data
-@pytest.mark.skipif(not RECORDING.exists(), reason="the recorded readings are not beside the repository")
-def test_recorded_meters_are_registered_as_real_ones(connection: psycopg.Connection):
-    imported(connection, plan_of_recording(read_daiad(RECORDING)))
+def test_recorded_meters_are_registered_as_real_ones(connection: psycopg.Connection, recorded_rows: list[Row]):
+    imported(connection, plan_of_recording(recorded_rows))
     registered = load_devices(connection)
     assert len(registered) == 92
     assert not any(device.simulated for device in registered)
