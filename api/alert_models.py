@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.labels import kind_label
 from api.models import ResponseModel, Simulated
-from rules.analysis.explain import Told, explain
+from rules.analysis.explain import ProcessTransition, explain
 from rules.model.attention import Attention
 from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
 from rules.model.rule import Phase, Severity
@@ -161,7 +161,7 @@ class AlertStep(ResponseModel):
 
 def _explained(row: StoredTransition, kind: str) -> tuple[str, ...]:
     return explain(
-        Told(
+        ProcessTransition(
             kind=kind, from_phase=row.from_state, to_phase=row.to_state, at=row.at, reason=row.reason,
             inputs=row.inputs,
         )

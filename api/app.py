@@ -26,7 +26,7 @@ from api.access import KeyGuard
 from api.feed import AlertFeed
 from api.metrics import DatabaseCollector, RequestMetrics
 from api.problems import KeyRefusedProblem, UnavailableProblem, install_problems, problem_responses
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from store.database import Database
 
 _DESCRIPTION = """
@@ -46,7 +46,7 @@ class ApiSettings:
 
     api_key: str = field(repr=False)
     version: str
-    rules: RuleSource
+    rules: RuleFolder
 
 
 def create_app(database: Database, settings: ApiSettings) -> FastAPI:

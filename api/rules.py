@@ -16,7 +16,7 @@ from rules.analysis.backtest import Span, backtest
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise
 from rules.language.loader import RuleFileError
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from rules.model.duration import spell
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Rule, RulePack, Severity
@@ -40,7 +40,7 @@ _DEVICE_NOT_FOUND = "The registry has no such community or device; GET /api/v1/d
 def _rules_in_force(request: Request) -> RulePack:
     """The rules in force; like ingest, which reads the same files, by those before where a change can't be used."""
     source = request.app.state.rules
-    assert isinstance(source, RuleSource)  # noqa: S101
+    assert isinstance(source, RuleFolder)  # noqa: S101
     try:
         source.reread()
     except (RuleFileError, OSError) as error:
@@ -212,8 +212,8 @@ def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) ->
         history = wanted_history(selected, span, list(devices))
         if count_history(connection, history, MAX_SAMPLES + 1) > MAX_SAMPLES:
             raise InvalidProblem((["body", "start"], _TOO_MANY_SAMPLES, "too_large"))
-        frozen = [Span(*each) for each in read_ingest_lags(connection, *span)]
-        results = backtest(selected, stored_arrivals(connection, history), span, devices, frozen)
+        paused = [Span(*each) for each in read_ingest_lags(connection, *span)]
+        results = backtest(selected, stored_arrivals(connection, history), span, devices, paused)
     return BacktestResult.of(summarise(results, selected, devices))
 
 

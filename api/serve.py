@@ -12,13 +12,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import ApiSettings, create_app
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from store.database import Database
 
 _GRACE_S = 5
 
 
-def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleSource) -> None:
+def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFolder) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
     The database need not be there yet: `/readyz` tells when it is. Logs go to structlog as the caller configured it,

@@ -15,15 +15,15 @@ _VERDICT = {True: "ok", False: "MISSED", None: "too few"}
 _DEVICES = 10
 
 
-def say_summary(summary: Summary) -> None:
+def print_summary(summary: Summary) -> None:
     """Print it: what was looked at, alerts by rule, day and device, and the goals of each community."""
     start, end = (f"{at.astimezone(CITY):%F %H:%M}" for at in (summary.start, summary.end))
     say(f"{start} to {end}, local time: {summary.samples:,} samples of {summary.devices:,} devices")
     say(f"{summary.rules} rules would have raised {summary.alerts:,} alerts")
     if summary.alerts:
-        _say_rules(summary)
-        _say_days(summary)
-        _say_devices(summary)
+        _print_rules(summary)
+        _print_days(summary)
+        _print_devices(summary)
     for each in summary.communities:
         say(f"\n{each.community}, {each.load.alerts:,} alerts, against the goals of ISA-18.2 for one property manager")
         say_table(
@@ -32,7 +32,7 @@ def say_summary(summary: Summary) -> None:
         )
 
 
-def _say_rules(summary: Summary) -> None:
+def _print_rules(summary: Summary) -> None:
     counts = {
         "alerts": [each.alerts for each in summary.by_rule],
         "suppressed": [each.suppressed for each in summary.by_rule],
@@ -57,7 +57,7 @@ def _lasted(rule: RuleSummary) -> str:
     return in_chinese(timedelta(seconds=rule.longest_s))
 
 
-def _say_days(summary: Summary) -> None:
+def _print_days(summary: Summary) -> None:
     say("")
     names = [SEVERITY[severity] for severity in reversed(Severity)]
     say_table(
@@ -75,7 +75,7 @@ def _say_days(summary: Summary) -> None:
     )
 
 
-def _say_devices(summary: Summary) -> None:
+def _print_devices(summary: Summary) -> None:
     say("")
     say_table(("device", "alerts", "of the rules"), _devices(summary), numbers=("alerts",), whole=("device",))
     left = len(summary.by_device) - _DEVICES

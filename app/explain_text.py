@@ -14,13 +14,17 @@ _STATES = {**PHASE, **ATTENTION}
 _HEAD, _QUIET = "bold", "dim"
 
 
-def say_told(told: Mapping[str, Any]) -> None:
+def print_explanation(explanation: Mapping[str, Any]) -> None:
     """Print it in Chinese: the alert or the rule, how it stands, and each step with its reasons; what is long wraps."""
     out = terminal()
-    out.print(Text.assemble((told["title"], _HEAD), "  ", (f"{told['rule']}  {told['device'] or '平台'}", _QUIET)))
-    for line in (told["message"], *told["state"]):
+    out.print(
+        Text.assemble(
+            (explanation["title"], _HEAD), "  ", (f"{explanation['rule']}  {explanation['device'] or '平台'}", _QUIET)
+        )
+    )
+    for line in (explanation["message"], *explanation["state"]):
         out.print(_indented(line))
-    for step in told["steps"]:
+    for step in explanation["steps"]:
         late = (step["decided_at"] - step["at"]).total_seconds()
         decided = f"  {late:.0f} 秒后判定" if late >= 1 else ""
         before, after = (_STATES.get(step[state], step[state]) for state in ("from", "to"))

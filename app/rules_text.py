@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from app.tables import say_table, terminal
-from rules.language.check import Report, Tested
-from rules.language.run_examples import Played, trace
-from rules.language.yaml_document import Problem
+from rules.language.check import CheckedRule, CheckResult
+from rules.language.run_examples import StepResult, trace_example
+from rules.language.yaml_document import Diagnostic
 from rules.model.condition import as_words
 from rules.model.duration import spell
 from rules.model.labels_zh import SEVERITY
@@ -23,108 +23,110 @@ _GOOD, _BAD, _QUIET = "green", "bold red", "dim"
 _EXAMPLES = len("10 examples")
 
 
-def say_check(report: Report, folder: Path) -> None:
+def print_check(result: CheckResult, folder: Path) -> None:
     """Print the problems on standard error, each with the line it stands on, or else how many rules there are."""
-    if report.problems:
-        say_problems(report.problems, folder)
+    if result.diagnostics:
+        print_diagnostics(result.diagnostics, folder)
         err = terminal(err=True)
-        err.print(f"{_many(len(report.problems), 'problem')}: these rules are not used", style=_BAD)
-        failing = next((each.rule.name for each in report.tested if each.problems), None)
+        err.print(f"{_counted(len(result.diagnostics), 'problem')}: these rules are not used", style=_BAD)
+        failing = next((each.rule.name for each in result.checked if each.diagnostics), None)
         if failing:
             err.print(f"To see how its examples go on: anju rules test {folder} --rule {failing}", soft_wrap=True)
         return
     severities = [SEVERITY[severity] for severity in reversed(Severity)]
     heads = ("kind", "rules", *severities, "examples")
-    rows = [_counted(kind, list(rules)) for kind, rules in groupby(_rules(report), lambda rule: rule.kind)]
-    total = _counted("", _rules(report))
+    rows = [_row_of_counts(kind, list(rules)) for kind, rules in groupby(_rules(result), lambda rule: rule.kind)]
+    total = _row_of_counts("", _rules(result))
     say_table(heads, [*rows, [Text(each, "bold") for each in total]], numbers=heads[1:])
-    _say_good(report, folder)
+    _print_success(result, folder)
 
 
-def say_tests(report: Report, folder: Path, *, with_steps: bool) -> None:
+def print_tests(result: CheckResult, folder: Path, *, with_steps: bool) -> None:
     """Print every rule with the number of its examples, and on standard error what is wrong, step by step."""
     out = terminal()
-    width = max((len(each.rule.name) for each in report.tested), default=0)
-    for kind, tested in groupby(report.tested, lambda each: each.rule.kind):
+    width = max((len(each.rule.name) for each in result.checked), default=0)
+    for kind, checked in groupby(result.checked, lambda each: each.rule.kind):
         out.print(kind, style="bold")
-        for each in tested:
-            mark = ("FAILED  ", _BAD) if each.problems else ("ok      ", _GOOD)
-            examples = f"{_many(len(each.rule.examples), 'example'):<{_EXAMPLES}}"
+        for each in checked:
+            mark = ("FAILED  ", _BAD) if each.diagnostics else ("ok      ", _GOOD)
+            examples = f"{_counted(len(each.rule.examples), 'example'):<{_EXAMPLES}}"
             out.print(Text.assemble("  ", mark, f"{each.rule.name:<{width}}  {examples}  {each.rule.title}"))
-            if with_steps and not each.problems:
-                _say_steps(each, out)
-    say_problems(report.unreadable, folder)
-    for each in report.tested:
-        if each.problems:
-            say_problems(each.problems, folder)
-            _say_steps(each, terminal(err=True))
-    failed = sum(bool(each.problems) for each in report.tested)
-    if report.problems:
-        terminal(err=True).print(f"{failed} of {_many(len(report.tested), 'rule')} failed{_unread(report)}", style=_BAD)
+            if with_steps and not each.diagnostics:
+                _print_rule(each, out)
+    print_diagnostics(result.unreadable, folder)
+    for each in result.checked:
+        if each.diagnostics:
+            print_diagnostics(each.diagnostics, folder)
+            _print_rule(each, terminal(err=True))
+    failed = sum(bool(each.diagnostics) for each in result.checked)
+    if result.diagnostics:
+        terminal(err=True).print(
+            f"{failed} of {_counted(len(result.checked), 'rule')} failed{_unreadable(result)}", style=_BAD
+        )
     else:
-        _say_good(report, folder)
+        _print_success(result, folder)
 
 
-def _say_good(report: Report, folder: Path) -> None:
-    says = f"{_many(len(report.tested), 'rule')} in {folder}, all examples hold"
-    terminal().print(f"\n{says}", style=_GOOD, soft_wrap=True)
+def _print_success(result: CheckResult, folder: Path) -> None:
+    text = f"{_counted(len(result.checked), 'rule')} in {folder}, all examples hold"
+    terminal().print(f"\n{text}", style=_GOOD, soft_wrap=True)
 
 
-def _unread(report: Report) -> str:
-    return f", {_many(len(report.unreadable), 'problem')} kept others from being read" if report.unreadable else ""
+def _unreadable(result: CheckResult) -> str:
+    return f", {_counted(len(result.unreadable), 'problem')} kept others from being read" if result.unreadable else ""
 
 
-def _rules(report: Report) -> list[Rule]:
-    return [each.rule for each in report.tested]
+def _rules(result: CheckResult) -> list[Rule]:
+    return [each.rule for each in result.checked]
 
 
-def _counted(name: str, rules: Sequence[Rule]) -> list[str]:
+def _row_of_counts(name: str, rules: Sequence[Rule]) -> list[str]:
     severities = Counter(rule.severity for rule in rules)
     of_each = (str(severities[severity] or "") for severity in reversed(Severity))
     return [name, str(len(rules)), *of_each, str(sum(len(rule.examples) for rule in rules))]
 
 
-def _many(count: int, what: str) -> str:
+def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def say_problems(problems: Iterable[Problem], folder: Path) -> None:
+def print_diagnostics(diagnostics: Iterable[Diagnostic], folder: Path) -> None:
     """Print problems on standard error, and below those of one line the line itself."""
     out = terminal(err=True)
-    for (path, number), at_once in groupby(sorted(problems), lambda each: (_path(each, folder), each.line)):
+    for (path, number), at_once in groupby(sorted(diagnostics), lambda each: (_path(each, folder), each.line)):
         lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
         where = f"{path}:{number}" if path.is_file() else str(path)
-        for problem in at_once:
-            out.print(Text.assemble((where, "bold"), ": ", problem.message), soft_wrap=True)
+        for diagnostic in at_once:
+            out.print(Text.assemble((where, "bold"), ": ", diagnostic.message), soft_wrap=True)
         if number <= len(lines):
             out.print(Text.assemble((f"{number:>5} | ", _QUIET), lines[number - 1]), soft_wrap=True)
         out.print()
 
 
-def _path(problem: Problem, folder: Path) -> Path:
+def _path(diagnostic: Diagnostic, folder: Path) -> Path:
     """The file of a problem; one about the folder itself has none."""
-    return folder if problem.file == str(folder) else folder / problem.file
+    return folder if diagnostic.file == str(folder) else folder / diagnostic.file
 
 
-def _say_steps(tested: Tested, out: Console) -> None:
+def _print_rule(checked: CheckedRule, out: Console) -> None:
     """Print the rule and how its examples went on: those that do not hold, or all where none of them is wrong."""
-    rule = tested.rule
+    rule = checked.rule
     for name, condition, delay in (("when", rule.when, rule.on_delay), ("until", rule.until, rule.off_delay)):
-        says = as_words(condition) if condition else "no longer `when`"
+        text = as_words(condition) if condition else "no longer `when`"
         lasting = f", for {spell(delay)}" if delay else ""
-        out.print(Text.assemble((f"  {name:<5} ", _QUIET), f"{says}{lasting}"), soft_wrap=True)
-    for played in _telling(rule):
+        out.print(Text.assemble((f"  {name:<5} ", _QUIET), f"{text}{lasting}"), soft_wrap=True)
+    for played in _examples_to_print(rule):
         out.print()
-        _say_example(played, out)
+        _print_example(played, out)
     out.print()
 
 
-def _telling(rule: Rule) -> list[list[Played]]:
-    examples = [list(trace(rule, example)) for example in rule.examples]
+def _examples_to_print(rule: Rule) -> list[list[StepResult]]:
+    examples = [list(trace_example(rule, example)) for example in rule.examples]
     return [example for example in examples if not all(played.holds for played in example)] or examples
 
 
-def _say_example(played: Sequence[Played], out: Console) -> None:
+def _print_example(played: Sequence[StepResult], out: Console) -> None:
     verdicts = [name for name in ("when", "until") if any(name in each.verdicts for each in played)]
     out.print(Text(f"  example on line {played[0].step.line}", _QUIET))
     say_table(
@@ -135,7 +137,7 @@ def _say_example(played: Sequence[Played], out: Console) -> None:
     )
 
 
-def _shortened(played: Sequence[Played]) -> Iterator[Played | int]:
+def _shortened(played: Sequence[StepResult]) -> Iterator[StepResult | int]:
     """The steps that tell something; of others, which one line of the file stands for, how many there were."""
     left = 0
     for index, each in enumerate(played):
@@ -150,9 +152,9 @@ def _shortened(played: Sequence[Played]) -> Iterator[Played | int]:
             left += 1
 
 
-def _row(played: Played | int, verdicts: Sequence[str]) -> list[str | Text]:
+def _row(played: StepResult | int, verdicts: Sequence[str]) -> list[str | Text]:
     if isinstance(played, int):
-        return ["", "", Text(f"... {_many(played, 'more reading')}", _QUIET)]
+        return ["", "", Text(f"... {_counted(played, 'more reading')}", _QUIET)]
     step, style = played.step, "" if played.holds else _BAD
     due = f" to {spell(played.due)}" if played.due else ""
     return [
@@ -165,7 +167,7 @@ def _row(played: Played | int, verdicts: Sequence[str]) -> list[str | Text]:
     ]
 
 
-def _values(played: Played) -> Iterator[str]:
+def _values(played: StepResult) -> Iterator[str]:
     """What arrives, and what the rule has made of it and others before, one value a line."""
     step = played.step
     given = {**step.values, **step.data}
@@ -190,40 +192,42 @@ def _number(value: object) -> str:
             return str(value)
 
 
-def check_as_json(report: Report, folder: Path) -> dict[str, Any]:
+def check_as_json(result: CheckResult, folder: Path) -> dict[str, Any]:
     """What a check found, for a program."""
-    rules = Counter(rule.kind for rule in _rules(report))
-    return {"folder": str(folder), "problems": [each._asdict() for each in report.problems], "rules": dict(rules)}
+    rules = Counter(rule.kind for rule in _rules(result))
+    return {"folder": str(folder), "problems": [each._asdict() for each in result.diagnostics], "rules": dict(rules)}
 
 
-def tests_as_json(report: Report, folder: Path, *, with_steps: bool) -> dict[str, Any]:
+def tests_as_json(result: CheckResult, folder: Path, *, with_steps: bool) -> dict[str, Any]:
     """What became of every rule, for a program; with the steps of its examples where they fail, or all of them."""
     return {
         "folder": str(folder),
-        "problems": [each._asdict() for each in report.problems],
-        "rules": [_rule_as_json(each, with_steps=with_steps) for each in report.tested],
+        "problems": [each._asdict() for each in result.diagnostics],
+        "rules": [_rule_as_json(each, with_steps=with_steps) for each in result.checked],
     }
 
 
-def _rule_as_json(tested: Tested, *, with_steps: bool) -> dict[str, Any]:
-    rule = tested.rule
+def _rule_as_json(checked: CheckedRule, *, with_steps: bool) -> dict[str, Any]:
+    rule = checked.rule
     file, line = rule.source.rsplit(":", 1)
-    told = {
+    content = {
         "rule": rule.name,
         "kind": rule.kind,
         "file": file,
         "line": int(line),
         "severity": rule.severity,
         "title": rule.title,
-        "holds": not tested.problems,
+        "holds": not checked.diagnostics,
         "examples": len(rule.examples),
     }
-    if with_steps or tested.problems:
-        told["played"] = [[_step_as_json(played) for played in trace(rule, example)] for example in rule.examples]
-    return told
+    if with_steps or checked.diagnostics:
+        content["played"] = [
+            [_step_as_json(played) for played in trace_example(rule, example)] for example in rule.examples
+        ]
+    return content
 
 
-def _step_as_json(played: Played) -> dict[str, Any]:
+def _step_as_json(played: StepResult) -> dict[str, Any]:
     step = played.step
     return {
         "line": step.line,

@@ -29,7 +29,7 @@ from ingest.write_batch import Written, write_batch
 from rules.engine.timers import Clock
 from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from store.admin.locks import connect_for_locks, last_caught_up
 from store.database import Connection, DatabaseUnavailableError, translated_errors
 
@@ -46,7 +46,7 @@ class IngestSettings:
     database_url: str
     mqtt_url: str
     secret_key: bytes
-    rules: RuleSource
+    rules: RuleFolder
     partition: Partition = EVERYTHING
     reread: threading.Event = field(default_factory=threading.Event)
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from app.backtest_text import say_summary
+from app.backtest_text import print_summary
 from app.output import Exit, fail, say_json
 from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from rules.analysis.alarm_load import CITY
-from rules.analysis.backtest import Arrival, Backtest, Span, backtest
+from rules.analysis.backtest import Arrival, BacktestResult, Span, backtest
 from rules.analysis.recording import read_recording
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise
@@ -87,13 +87,13 @@ def run_backtest(
     if as_json:
         say_json(_as_json(summary, found, devices))
     else:
-        say_summary(summary)
+        print_summary(summary)
     raise typer.Exit(int(Exit.DONE if summary.met else Exit.REFUSED))
 
 
 def _over_file(
     pack: RulePack, choice: _Choice, file: Path, start: datetime | None, end: datetime | None
-) -> tuple[Backtest, Mapping[int, Device]]:
+) -> tuple[BacktestResult, Mapping[int, Device]]:
     recording = read_recording(file)
     arrivals = [each for each in recording.arrivals if choice.takes(recording.devices[each.sample.device_id])]
     if not arrivals:
@@ -112,7 +112,7 @@ def _over_history(
     end: datetime | None,
     *,
     device_time: bool,
-) -> tuple[Backtest, Mapping[int, Device]]:
+) -> tuple[BacktestResult, Mapping[int, Device]]:
     until = end or datetime.now(UTC)
     span = Span(start or until - _BEFORE, until)
     if span.start >= span.end:
@@ -123,13 +123,13 @@ def _over_history(
             raise fail("the registry has no such device: look at --community and --device", Exit.INSUFFICIENT_DATA)
         with connection.transaction():
             wanted = wanted_history(pack, span, list(devices), device_time=device_time)
-            frozen = [] if device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
+            paused = [] if device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
             arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
             known = with_device_groups(devices)
-            return backtest(pack, arrivals, span, known, frozen), known
+            return backtest(pack, arrivals, span, known, paused), known
 
 
-def _as_json(summary: Summary, found: Backtest, devices: Mapping[int, Device]) -> dict[str, Any]:
+def _as_json(summary: Summary, found: BacktestResult, devices: Mapping[int, Device]) -> dict[str, Any]:
     alerts = [
         {"community": of.community, "device": of.name, **{n: v for n, v in asdict(alert).items() if n != "device_id"}}
         for alert in found.alerts

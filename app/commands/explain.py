@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from app.explain_text import say_told
+from app.explain_text import print_explanation
 from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
@@ -16,8 +16,8 @@ from devices.device import Device
 from ingest.instance_rows import state_of
 from rules.analysis.alarm_load import CITY
 from rules.analysis.backtest import Span, fresh_engine, replay
-from rules.analysis.explain import Told, clock, explain
-from rules.analysis.instance_status import standing
+from rules.analysis.explain import ProcessTransition, explain, local_time
+from rules.analysis.instance_status import instance_status
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
@@ -63,15 +63,15 @@ def explain_alert(
         connection.transaction(),
     ):
         if alert is not None:
-            told = _of_alert(connection, alert)
+            explanation = _of_alert(connection, alert)
         else:
             pack = load_rules(rules_folder(folder or settings.rules_dir))
             moment = at and at.replace(tzinfo=CITY).astimezone(UTC)
-            told = _of_instance(connection, chosen_rule(pack, str(rule)), str(device), moment)
+            explanation = _of_instance(connection, chosen_rule(pack, str(rule)), str(device), moment)
     if as_json:
-        say_json(told)
+        say_json(explanation)
     else:
-        say_told(told)
+        print_explanation(explanation)
 
 
 def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
 
 def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
     by_rule = step.axis == "process"
-    told = Told(
+    explanation = ProcessTransition(
         kind=alert.kind,
         from_phase=step.from_state,
         to_phase=step.to_state,
@@ -112,13 +112,13 @@ def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
         "from": step.from_state,
         "to": step.to_state,
         "reason": step.reason,
-        "why": list(explain(told)) if by_rule else by_person,
+        "why": list(explain(explanation)) if by_rule else by_person,
         "inputs": step.inputs,
     }
 
 
 def _worded(cause: Cause) -> str:
-    until = f"，到{clock(cause.until)}为止" if cause.until else ""
+    until = f"，到{local_time(cause.until)}为止" if cause.until else ""
     return f"不通知：{SUPPRESSION[cause.name]}（{cause.detail}）{until}"
 
 
@@ -130,22 +130,22 @@ def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | N
     if device.kind != rule.kind:
         raise fail(f"{path} is a {device.kind}, and {rule.name} is a rule for a {rule.kind}", Exit.USAGE)
     now = at or datetime.now(UTC)
-    state, memory = _at(connection, rule, device, at) if at else _stored(connection, rule, device)
+    state, device_state = _at(connection, rule, device, at) if at else _stored(connection, rule, device)
     return {
         "rule": rule.name,
         "device": path,
         "title": rule.title,
-        "message": f"{clock(now)}，{'按历史数据重新推算' if at else '按当前保存的状态'}",
+        "message": f"{local_time(now)}，{'按历史数据重新推算' if at else '按当前保存的状态'}",
         "phase": state.phase if state else "normal",
         "deadline": state.deadline if state else None,
-        "state": list(standing(rule, state, memory, now)),
+        "state": list(instance_status(rule, state, device_state, now)),
         "steps": [],
     }
 
 
 def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceState | None]:
-    row, memory = find_rule_state(connection, rule.name, device.id), find_device_state(connection, device.id)
-    return state_of(row) if row else None, DeviceState(*memory) if memory else None
+    row, device_state = find_rule_state(connection, rule.name, device.id), find_device_state(connection, device.id)
+    return state_of(row) if row else None, DeviceState(*device_state) if device_state else None
 
 
 def _at(
@@ -153,7 +153,7 @@ def _at(
 ) -> tuple[InstanceState | None, DeviceState | None]:
     pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)
     engine = fresh_engine(pack, span.start, {device.id: device})
-    frozen = [Span(*each) for each in read_ingest_lags(connection, *span)]
-    for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, frozen):
+    paused = [Span(*each) for each in read_ingest_lags(connection, *span)]
+    for _ in replay(engine, stored_arrivals(connection, wanted_history(pack, span, [device.id])), span, paused):
         pass
     return engine.instance(rule.name, device.id), next(engine.drain_device_states(), None)

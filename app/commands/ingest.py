@@ -22,7 +22,7 @@ from ingest.partition import Partition
 from ingest.repartition import NotDrainedError
 from ingest.repartition import repartition as change_partitions
 from ingest.worker import IngestSettings, Worker
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 
 
 def ingest(
@@ -51,7 +51,7 @@ def ingest(
         database_url=settings.need("database_url"),
         mqtt_url=settings.need("mqtt_url"),
         secret_key=settings.need("secret_key").encode(),
-        rules=RuleSource(rules_folder(settings.rules_dir)),
+        rules=RuleFolder(rules_folder(settings.rules_dir)),
         partition=Partition(partition or 0, count),
     )
     signal.signal(signal.SIGHUP, lambda *_: work.reread.set())

@@ -9,9 +9,9 @@ from app.commands.explain import explain_alert
 from app.commands.shadow import list_shadow
 from app.output import Exit, say_json
 from app.rule_files import Folder, Json, chosen_rule, rules_folder
-from app.rules_text import check_as_json, say_check, say_tests, tests_as_json
+from app.rules_text import check_as_json, print_check, print_tests, tests_as_json
 from app.settings import Settings
-from rules.language.check import Report, check_folder
+from rules.language.check import CheckResult, check_folder
 from rules.model.rule import RulePack
 
 rules = typer.Typer(
@@ -31,12 +31,12 @@ def check(folder: Folder = None, *, as_json: Json = False) -> None:
     Example: anju rules check my-rules/
     """
     where = rules_folder(folder or Settings.load().rules_dir)
-    report = check_folder(where)
+    result = check_folder(where)
     if as_json:
-        say_json(check_as_json(report, where))
+        say_json(check_as_json(result, where))
     else:
-        say_check(report, where)
-    raise typer.Exit(int(Exit.REFUSED if report.problems else Exit.DONE))
+        print_check(result, where)
+    raise typer.Exit(int(Exit.REFUSED if result.diagnostics else Exit.DONE))
 
 
 @rules.command("test")
@@ -55,18 +55,18 @@ def run_examples(
     Example: anju rules test my-rules/ --rule voltage_high
     """
     where = rules_folder(folder or Settings.load().rules_dir)
-    report = check_folder(where)
-    if rule and not report.unreadable:
-        report = _only(report, rule)
+    result = check_folder(where)
+    if rule and not result.unreadable:
+        result = _only(result, rule)
     if as_json:
-        say_json(tests_as_json(report, where, with_steps=bool(rule)))
+        say_json(tests_as_json(result, where, with_steps=bool(rule)))
     else:
-        say_tests(report, where, with_steps=bool(rule))
-    raise typer.Exit(int(Exit.REFUSED if report.problems else Exit.DONE))
+        print_tests(result, where, with_steps=bool(rule))
+    raise typer.Exit(int(Exit.REFUSED if result.diagnostics else Exit.DONE))
 
 
-def _only(report: Report, names: list[str]) -> Report:
-    """The part of a report that is about these rules."""
-    pack = RulePack(tuple(each.rule for each in report.tested))
+def _only(result: CheckResult, names: list[str]) -> CheckResult:
+    """The part of a result that is about these rules."""
+    pack = RulePack(tuple(each.rule for each in result.checked))
     chosen = {chosen_rule(pack, name).name for name in names}
-    return Report(report.unreadable, tuple(each for each in report.tested if each.rule.name in chosen))
+    return CheckResult(result.unreadable, tuple(each for each in result.checked if each.rule.name in chosen))

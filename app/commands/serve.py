@@ -9,7 +9,7 @@ import structlog
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.watchdog import WatchdogSettings, run_watchdog
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from store.admin.migrate import migrate as migrate_database
 from store.database import connect, translated_errors
 from store.telemetry.retention import drop_expired
@@ -33,7 +33,7 @@ def api() -> None:
     from api.serve import serve  # noqa: PLC0415 - a second of start-up that no other command needs
 
     settings = Settings.load()
-    rules = RuleSource(rules_folder(settings.rules_dir))
+    rules = RuleFolder(rules_folder(settings.rules_dir))
     serve(settings.need("database_url"), settings.http_host, settings.http_port, settings.need("api_key"), rules)
 
 

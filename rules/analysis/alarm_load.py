@@ -49,7 +49,7 @@ class Notice(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class AlarmLoad:
     """What the alerts of a span ask of one person; those of which nobody is notified ask nothing.
 
     `average` is notices in ten minutes, `peak` the most in any ten minutes, which began at `peak_at`; `flood` is the
@@ -81,13 +81,13 @@ class Goal:
     met: bool | None
 
 
-def load_of(alerts: Sequence[BacktestAlert], span: Span) -> Load:
+def measure_load(alerts: Sequence[BacktestAlert], span: Span) -> AlarmLoad:
     """Measures the alerts of one person over a span."""
     alerts = [alert for alert in alerts if alert.severity in _PRIORITY and not alert.suppressed]
-    notices = notices_of(alerts)
+    notices = notices_for(alerts)
     times = [notice.at for notice in notices]
     peak, peak_at = _peak(times)
-    return Load(
+    return AlarmLoad(
         alerts=len(alerts),
         notices=len(times),
         average=len(times) / max((span.end - span.start) / TEN_MINUTES, 1.0),
@@ -103,7 +103,7 @@ def load_of(alerts: Sequence[BacktestAlert], span: Span) -> Load:
     )
 
 
-def goals_of(load: Load) -> tuple[Goal, ...]:
+def assess_goals(load: AlarmLoad) -> tuple[Goal, ...]:
     """Holds a load against the goals."""
     spread = " / ".join(f"{100 * load.priorities.get(name, 0):.0f}" for name in _SHARES)
     near = all(abs(load.priorities.get(name, 0) - share) <= _NEAR for name, share in _SHARES.items())
@@ -119,7 +119,7 @@ def goals_of(load: Load) -> tuple[Goal, ...]:
     )
 
 
-def notices_of(alerts: Sequence[BacktestAlert]) -> list[Notice]:
+def notices_for(alerts: Sequence[BacktestAlert]) -> list[Notice]:
     """What people are told of alerts: at once, and those of a rule that was told of a moment ago together after it."""
     told: dict[str, datetime] = {}
     notices = []

@@ -60,7 +60,7 @@ class BacktestAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Backtest:
+class BacktestResult:
     """What a rule pack makes of a span of history: what it was shown, and the alerts in the order of their raising."""
 
     span: Span
@@ -74,8 +74,8 @@ def backtest(
     arrivals: Iterable[Arrival],
     span: Span,
     devices: Mapping[int, Device],
-    frozen: Sequence[Span] = (),
-) -> Backtest:
+    paused: Sequence[Span] = (),
+) -> BacktestResult:
     """Runs a rule pack over history, beginning without a memory of what was before.
 
     Args:
@@ -83,7 +83,7 @@ def backtest(
         arrivals: What arrived within the span, in the order of arrival.
         span: The history looked at.
         devices: The devices that it is about, by id.
-        frozen: When our own ingestion was behind or away, so that nobody's silence counted.
+        paused: When our own ingestion was behind or away, so that nobody's silence counted.
     """
     seen: set[int] = set()
     count = 0
@@ -96,8 +96,8 @@ def backtest(
             yield arrival
 
     engine = fresh_engine(pack, span.start, devices)
-    found = collect_alerts(replay(engine, counted(), span, frozen))
-    return Backtest(span, count, frozenset(seen), found)
+    found = collect_alerts(replay(engine, counted(), span, paused))
+    return BacktestResult(span, count, frozenset(seen), found)
 
 
 def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device]) -> Engine:
@@ -107,27 +107,27 @@ def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device])
 
 
 def replay(
-    engine: Engine, arrivals: Iterable[Arrival], span: Span, frozen: Sequence[Span] = ()
+    engine: Engine, arrivals: Iterable[Arrival], span: Span, paused: Sequence[Span] = ()
 ) -> Iterator[Transition]:
     """Lets an engine live through history: it judges what arrived, and time passes in whole seconds, as it does live.
 
     The transitions are those that were decided live, decision times apart, if the engine began as the live one did.
     Seconds in which nothing is due are left out, for they change nothing.
     """
-    standstills = sorted(frozen)
+    pauses = sorted(paused)
     ticked_at = _whole_second(span.start)
-    yield from engine.tick(ticked_at, _is_live(ticked_at, standstills))
+    yield from engine.tick(ticked_at, _is_live(ticked_at, pauses))
     minute = ticked_at + _MINUTE
     for kind, sample in arrivals:
         now, due = sample.received_at, engine.next_due()
         if minute <= now or (due is not None and due <= now):
             for at in _seconds_of_interest(engine, ticked_at, now):
-                yield from engine.tick(at, _is_live(at, standstills))
+                yield from engine.tick(at, _is_live(at, pauses))
                 ticked_at = at
             minute = ticked_at + _MINUTE
         yield from engine.evaluate(sample, kind, now)
     for at in _seconds_of_interest(engine, ticked_at, span.end):
-        yield from engine.tick(at, _is_live(at, standstills))
+        yield from engine.tick(at, _is_live(at, pauses))
 
 
 def _seconds_of_interest(engine: Engine, ticked_at: datetime, last: datetime) -> Iterator[datetime]:
@@ -146,8 +146,8 @@ def _whole_second(at: datetime) -> datetime:
     return whole if whole == at else whole + _SECOND
 
 
-def _is_live(at: datetime, standstills: Sequence[Span]) -> bool:
-    return not any(span.start <= at < span.end for span in standstills)
+def _is_live(at: datetime, pauses: Sequence[Span]) -> bool:
+    return not any(span.start <= at < span.end for span in pauses)
 
 
 def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ...]:

@@ -17,7 +17,7 @@ from rules.derived.unchanged import Unchanged
 from rules.engine.state_machine import Reason
 from rules.language.read_condition import read_condition
 from rules.language.read_derived import Subject
-from rules.language.yaml_document import Item, Notes
+from rules.language.yaml_document import Diagnostics, Node
 from rules.model.condition import (
     COMPARISONS,
     All,
@@ -42,7 +42,7 @@ _COMPARED = {"above": "高于限值", "below": "低于限值", "equals": "等于
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ProcessTransition:
     """A stored step of the process axis; `inputs` as in `rules.engine.transition.Transition`."""
 
     kind: str
@@ -53,34 +53,35 @@ class Told:
     inputs: Mapping[str, Anything]
 
 
-def explain(told: Told) -> tuple[str, ...]:
+def explain(transition: ProcessTransition) -> tuple[str, ...]:
     """The reasons of a step, one sentence each, the most telling first; times are those of the city."""
-    ended = _ENDS.get(told.reason)
-    if ended is not None and told.to_phase != Phase.ACTIVE and not _opens(told):
-        return ended(told)
-    found = _held(told) if told.to_phase in {Phase.PENDING, Phase.ACTIVE} else _over(told)
-    return (*_opening(told), *found, _consequence(told), *_chattering(told), *_caused(told))
+    ended = _ENDS.get(transition.reason)
+    if ended is not None and transition.to_phase != Phase.ACTIVE and not _opens(transition):
+        return ended(transition)
+    found = _held(transition) if transition.to_phase in {Phase.PENDING, Phase.ACTIVE} else _over(transition)
+    return (*_opening(transition), *found, _consequence(transition), *_chattering(transition), *_caused(transition))
 
 
-def found_of(condition: Condition, kind: DeviceKind, values: Mapping[str, Anything], ts: datetime) -> str:
+def describe_values(condition: Condition, kind: DeviceKind, values: Mapping[str, Anything], ts: datetime) -> str:
     """What values that were measured at `ts` say of a condition."""
     return _worded(condition, _Reading(kind, values, {"ts": ts.isoformat()}))
 
 
-def _consequence(told: Told) -> str:
-    match told.to_phase, told.from_phase:
+def _consequence(transition: ProcessTransition) -> str:
+    match transition.to_phase, transition.from_phase:
         case Phase.PENDING, _:
-            says = f"这一情况须持续{_delay(told, 'on_delay')}才会报警，从{clock(told.at)}起计时。"
-        case _ if told.reason == Reason.REWORDED:
-            says = f"规则的级别或文字于{clock(told.at)}修改，本次报警随之更新。"
+            says = f"这一情况须持续{_delay(transition, 'on_delay')}才会报警，从{local_time(transition.at)}起计时。"
+        case _ if transition.reason == Reason.REWORDED:
+            says = f"规则的级别或文字于{local_time(transition.at)}修改，本次报警随之更新。"
         case Phase.ACTIVE, Phase.ACTIVE:
-            says = f"同组的其他设备已恢复，这一台仍没有数据，{clock(told.at)}起单独报警。"
+            says = f"同组的其他设备已恢复，这一台仍没有数据，{local_time(transition.at)}起单独报警。"
         case Phase.ACTIVE, before:
-            says = _ripened(told) if before in _OPENED else "恢复过程中情况再次出现，仍是同一次报警。"
-        case Phase.RECOVERING, _ if _momentary(told):
-            says = f"此后须{_delay(told, 'off_delay')}没有再次发生，报警才会结束，从{clock(told.at)}起计时。"
+            says = _ripened(transition) if before in _OPENED else "恢复过程中情况再次出现，仍是同一次报警。"
+        case Phase.RECOVERING, _ if _momentary(transition):
+            delay = _delay(transition, "off_delay")
+            says = f"此后须{delay}没有再次发生，报警才会结束，从{local_time(transition.at)}起计时。"
         case Phase.RECOVERING, _:
-            says = f"这一状态须持续{_delay(told, 'off_delay')}报警才会结束，从{clock(told.at)}起计时。"
+            says = f"这一状态须持续{_delay(transition, 'off_delay')}报警才会结束，从{local_time(transition.at)}起计时。"
         case Phase.LATCHED, _:
             says = "按规则，报警须经人工确认才会结束。"
         case _, Phase.PENDING:
@@ -88,42 +89,42 @@ def _consequence(told: Told) -> str:
         case _, Phase.MUTED:
             says = "情况已消失，此后再次出现会重新报警。"
         case _:
-            says = _recovered(told)
+            says = _recovered(transition)
     return says
 
 
-def clock(at: datetime) -> str:
+def local_time(at: datetime) -> str:
     """An instant as people in the city read it, such as `7月1日 12:05:03`."""
     local = at.astimezone(_CITY)
     return f"{local.month}月{local.day}日 {local:%H:%M:%S}"
 
 
-def _resolved(told: Told) -> tuple[str, ...]:
-    by = told.inputs.get("resolved_by")
-    who = f"{by} 于{clock(told.at)}关闭了报警。" if by else f"报警于{clock(told.at)}人工关闭。"
-    if told.to_phase == Phase.MUTED:
+def _resolved(transition: ProcessTransition) -> tuple[str, ...]:
+    by = transition.inputs.get("resolved_by")
+    who = f"{by} 于{local_time(transition.at)}关闭了报警。" if by else f"报警于{local_time(transition.at)}人工关闭。"
+    if transition.to_phase == Phase.MUTED:
         return (who, "关闭时情况仍然存在：在系统看到它消失之前，同一问题不会再次报警。")
     return (who,)
 
 
-def _changed(told: Told) -> tuple[str, ...]:
-    return (f"规则于{clock(told.at)}修改或停用，按旧规则发出的报警随之结束。",)
+def _changed(transition: ProcessTransition) -> tuple[str, ...]:
+    return (f"规则于{local_time(transition.at)}修改或停用，按旧规则发出的报警随之结束。",)
 
 
-def _withdrawn(told: Told) -> tuple[str, ...]:
-    if told.kind == DEVICE_GROUP.name:
+def _withdrawn(transition: ProcessTransition) -> tuple[str, ...]:
+    if transition.kind == DEVICE_GROUP.name:
         return (
-            f"{clock(told.at)}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束；仍没有数据的设备会单独报警。",
+            f"{local_time(transition.at)}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束；仍没有数据的设备会单独报警。",
         )
-    return (f"设备于{clock(told.at)}转为调试或报废，不再按规则判断，报警随之结束。",)
+    return (f"设备于{local_time(transition.at)}转为调试或报废，不再按规则判断，报警随之结束。",)
 
 
-def _closed(told: Told) -> tuple[str, ...]:
-    over = "不再继续观察" if told.from_phase == Phase.PENDING else "报警随之结束"
-    return (f"规则只在{_calendar(told)}有效，这一时段于{clock(told.at)}结束，{over}。",)
+def _closed(transition: ProcessTransition) -> tuple[str, ...]:
+    over = "不再继续观察" if transition.from_phase == Phase.PENDING else "报警随之结束"
+    return (f"规则只在{_calendar(transition)}有效，这一时段于{local_time(transition.at)}结束，{over}。",)
 
 
-_ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {
+_ENDS: Mapping[str, Callable[[ProcessTransition], tuple[str, ...]]] = {
     Reason.RESOLVED: _resolved,
     Reason.RULE_CHANGED: _changed,
     Reason.SCHEDULE: _closed,
@@ -131,83 +132,87 @@ _ENDS: Mapping[str, Callable[[Told], tuple[str, ...]]] = {
 }
 
 
-def _opens(told: Told) -> bool:
+def _opens(transition: ProcessTransition) -> bool:
     """Whether a calendar opened: its closing says nothing about the condition."""
-    return told.reason == Reason.SCHEDULE and told.inputs.get("verdict") is not None
+    return transition.reason == Reason.SCHEDULE and transition.inputs.get("verdict") is not None
 
 
-def _opening(told: Told) -> tuple[str, ...]:
-    if not _opens(told):
+def _opening(transition: ProcessTransition) -> tuple[str, ...]:
+    if not _opens(transition):
         return ()
-    return (f"规则只在{_calendar(told)}有效，这一时段于{clock(told.at)}开始，按设备此前最后的数据判断。",)
+    return (
+        f"规则只在{_calendar(transition)}有效，这一时段于{local_time(transition.at)}开始，按设备此前最后的数据判断。",
+    )
 
 
-def _calendar(told: Told) -> str:
-    return f"“{_mapping(told.inputs.get('schedule')).get('label', '')}”"
+def _calendar(transition: ProcessTransition) -> str:
+    return f"“{_mapping(transition.inputs.get('schedule')).get('label', '')}”"
 
 
-def _caused(told: Told) -> tuple[str, ...]:
-    if group := told.inputs.get("caused_by"):
+def _caused(transition: ProcessTransition) -> tuple[str, ...]:
+    if group := transition.inputs.get("caused_by"):
         return (f"{group}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",)
-    if alert := told.inputs.get("explained_by"):
+    if alert := transition.inputs.get("explained_by"):
         return (f"同一设备的“{alert}”已说明原因，这一条不单独通知。",)
     return ()
 
 
-def _chattering(told: Told) -> tuple[str, ...]:
-    if "chattering" not in told.inputs:
+def _chattering(transition: ProcessTransition) -> tuple[str, ...]:
+    if "chattering" not in transition.inputs:
         return ()
-    recovery = _spelled(_duration(told.inputs.get("off_delay")))
+    recovery = _spelled(_duration(transition.inputs.get("off_delay")))
     return (f"同一问题在短时间内反复报警：恢复后须持续{recovery}才会结束，此后十分钟内不再逐次通知。",)
 
 
-def _ripened(told: Told) -> str:
-    delay = _duration(told.inputs.get("on_delay"))
-    if not delay or told.reason == Reason.NO_DATA:
-        return f"规则不要求持续时间，{clock(told.at)}即报警。"
-    return f"自{clock(told.at - delay)}起持续满{_spelled(delay)}，{clock(told.at)}报警。"
+def _ripened(transition: ProcessTransition) -> str:
+    delay = _duration(transition.inputs.get("on_delay"))
+    if not delay or transition.reason == Reason.NO_DATA:
+        return f"规则不要求持续时间，{local_time(transition.at)}即报警。"
+    return f"自{local_time(transition.at - delay)}起持续满{_spelled(delay)}，{local_time(transition.at)}报警。"
 
 
-def _recovered(told: Told) -> str:
-    delay = _duration(told.inputs.get("off_delay"))
-    if told.reason == Reason.ARRIVAL or not delay:
-        return f"报警于{clock(told.at)}结束。"
-    lasted = f"{_spelled(delay)}没有再次发生" if _momentary(told) else f"持续满{_spelled(delay)}"
-    return f"自{clock(told.at - delay)}起{lasted}，报警于{clock(told.at)}结束。"
+def _recovered(transition: ProcessTransition) -> str:
+    delay = _duration(transition.inputs.get("off_delay"))
+    if transition.reason == Reason.ARRIVAL or not delay:
+        return f"报警于{local_time(transition.at)}结束。"
+    lasted = f"{_spelled(delay)}没有再次发生" if _momentary(transition) else f"持续满{_spelled(delay)}"
+    return f"自{local_time(transition.at - delay)}起{lasted}，报警于{local_time(transition.at)}结束。"
 
 
-def _momentary(told: Told) -> bool:
+def _momentary(transition: ProcessTransition) -> bool:
     """Whether the condition was over as soon as its event had been."""
-    cleared = _mapping(told.inputs.get("cleared"))
-    return "event" in cleared and not _limits(told, "until")
+    cleared = _mapping(transition.inputs.get("cleared"))
+    return "event" in cleared and not _limits(transition, "until")
 
 
-def _held(told: Told) -> tuple[str, ...]:
+def _held(transition: ProcessTransition) -> tuple[str, ...]:
     """What made the condition hold, by the sample that last did."""
-    return _judged(told, told.inputs, _limits(told, "when"))
+    return _judged(transition, transition.inputs, _limits(transition, "when"))
 
 
-def _over(told: Told) -> tuple[str, ...]:
+def _over(transition: ProcessTransition) -> tuple[str, ...]:
     """What ended it, by the sample that last did; without one there is nothing to tell."""
-    cleared = told.inputs.get("cleared")
+    cleared = transition.inputs.get("cleared")
     if not isinstance(cleared, Mapping):
         return ()
-    if _momentary(told):
+    if _momentary(transition):
         return ()
-    if told.reason == Reason.ARRIVAL:
+    if transition.reason == Reason.ARRIVAL:
         return (f"设备恢复上报，数据于{_instant(cleared.get('received_at'))}收到。",)
-    until = _limits(told, "until")
-    return _judged(told, cleared, until or {"not": _limits(told, "when")})
+    until = _limits(transition, "until")
+    return _judged(transition, cleared, until or {"not": _limits(transition, "when")})
 
 
-def _judged(told: Told, sample: Mapping[str, Anything], limits: Mapping[str, Anything]) -> tuple[str, ...]:
+def _judged(
+    transition: ProcessTransition, sample: Mapping[str, Anything], limits: Mapping[str, Anything]
+) -> tuple[str, ...]:
     """What a sample said of a condition. One that this version cannot read stands in the words of the rule file."""
     if not limits:
         return ()
     if "silent" in limits:
         return (f"{_no_data(limits['silent'], sample)}。",)
     values = {**_mapping(sample.get("last_known")), **_mapping(sample.get("values"))}
-    kind = RULE_KINDS.get(told.kind)
+    kind = RULE_KINDS.get(transition.kind)
     condition = _read(limits, kind, values) if kind else None
     words = _worded(condition, _Reading(kind, values, sample)) if kind and condition else ""
     measured = f"（{_instant(sample['ts'])}测得）" if "event" not in sample and "ts" in sample else ""
@@ -218,22 +223,22 @@ def _read(limits: Mapping[str, Anything], kind: DeviceKind, values: Collection[s
     """The condition in these words of a rule file, for the scope whose values there are; None if it cannot be read."""
     found = []
     for scope in Scope:
-        notes = Notes("")
+        diagnostics = Diagnostics("")
         subject = Subject(kind, usual_gap(kind.reporting_period), scope)
-        condition = read_condition(_item(limits), subject, notes)
-        if condition and not notes.problems:
+        condition = read_condition(_as_node(limits), subject, diagnostics)
+        if condition and not diagnostics.entries:
             found.append(condition)
     return max(found, key=lambda one: sum(_stored(name, values) in values for name in fields_of(one)), default=None)
 
 
-def _item(plain: Anything) -> Item:  # noqa: ANN401
+def _as_node(plain: Anything) -> Node:  # noqa: ANN401
     match plain:
         case Mapping():
-            return Item(0, {key: _item(value) for key, value in plain.items()})
+            return Node(0, {key: _as_node(value) for key, value in plain.items()})
         case list():
-            return Item(0, [_item(value) for value in plain])
+            return Node(0, [_as_node(value) for value in plain])
         case _:
-            return Item(0, plain)
+            return Node(0, plain)
 
 
 def _stored(name: str, values: Collection[str]) -> str:
@@ -331,8 +336,8 @@ def _quantity(value: object, field: Field | None) -> str:
     return f"{words} {unit}" if unit != "1" and value is not None else words
 
 
-def _limits(told: Told, which: str) -> Mapping[str, Anything]:
-    return _mapping(_mapping(told.inputs.get("limits")).get(which))
+def _limits(transition: ProcessTransition, which: str) -> Mapping[str, Anything]:
+    return _mapping(_mapping(transition.inputs.get("limits")).get(which))
 
 
 def _mapping(value: Anything) -> Mapping[str, Anything]:  # noqa: ANN401
@@ -343,8 +348,8 @@ def _duration(text: Anything) -> timedelta:  # noqa: ANN401
     return parse_duration(text) if isinstance(text, str) else timedelta()
 
 
-def _delay(told: Told, which: str) -> str:
-    return _spelled(_duration(told.inputs.get(which)))
+def _delay(transition: ProcessTransition, which: str) -> str:
+    return _spelled(_duration(transition.inputs.get(which)))
 
 
 def _spelled(duration: timedelta) -> str:
@@ -352,4 +357,4 @@ def _spelled(duration: timedelta) -> str:
 
 
 def _instant(text: Anything) -> str:  # noqa: ANN401
-    return clock(datetime.fromisoformat(text)) if isinstance(text, str) else "未知时间"
+    return local_time(datetime.fromisoformat(text)) if isinstance(text, str) else "未知时间"

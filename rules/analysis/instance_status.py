@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from rules.analysis.explain import clock, found_of
+from rules.analysis.explain import describe_values, local_time
 from rules.derived.pipeline import newest_values
 from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
@@ -23,22 +23,28 @@ _PHASE = {
 }
 
 
-def standing(rule: Rule, state: InstanceState | None, memory: DeviceState | None, now: datetime) -> tuple[str, ...]:
+def instance_status(
+    rule: Rule, state: InstanceState | None, device_state: DeviceState | None, now: datetime
+) -> tuple[str, ...]:
     """The phase first, then what was last known of the condition, then what has still to come.
 
     Args:
         rule: The rule.
         state: Its instance on the device; None where it is normal and always was.
-        memory: What is remembered of the device; None if it was never heard.
+        device_state: What is remembered of the device; None if it was never heard.
         now: The moment looked at.
     """
     phase = state.phase if state else Phase.NORMAL
-    since = f"（{clock(state.since)}起）" if state and state.since and phase is not Phase.NORMAL else ""
+    since = f"（{local_time(state.since)}起）" if state and state.since and phase is not Phase.NORMAL else ""
     told = [f"规则目前：{_PHASE[phase]}{since}。"]
-    if memory is None or (memory.last_ts is None and not memory.event_ts):
+    if device_state is None or (device_state.last_ts is None and not device_state.event_ts):
         return (*told, "平台从未收到这台设备的数据，规则没有可判断的内容。")
     told += _schedule(rule, now)
-    told += _no_data(rule.when, memory, now) if isinstance(rule.when, NoData) else _condition(rule, phase, memory, now)
+    told += (
+        _no_data(rule.when, device_state, now)
+        if isinstance(rule.when, NoData)
+        else _condition(rule, phase, device_state, now)
+    )
     if state and phase is not Phase.NORMAL:
         told += _awaited(rule, state, now)
     return tuple(told)
@@ -49,50 +55,55 @@ def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
         return
     span = rule.schedule.span(now)
     if span.open:
-        yield f"规则只在“{rule.schedule.label}”有效，现在有效，到{clock(span.end)}为止。"
+        yield f"规则只在“{rule.schedule.label}”有效，现在有效，到{local_time(span.end)}为止。"
     else:
-        yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{clock(span.end)}才重新判断。"
+        yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{local_time(span.end)}才重新判断。"
 
 
-def _no_data(no_data: NoData, memory: DeviceState, now: datetime) -> Iterator[str]:
-    if memory.last_arrival is None:
+def _no_data(no_data: NoData, device_state: DeviceState, now: datetime) -> Iterator[str]:
+    if device_state.last_arrival is None:
         yield "还没有收到过及时的新数据，不会因为没有数据而报警。"
         return
-    due = memory.last_arrival + no_data.after
+    due = device_state.last_arrival + no_data.after
     patience = in_chinese(no_data.after)
-    yield f"最后一次收到新数据是在{clock(memory.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
+    yield f"最后一次收到新数据是在{local_time(device_state.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
     if now < due:
-        yield f"如果一直没有新数据，{clock(due)}报警；平台自身接收滞后的时间不计在内。"
+        yield f"如果一直没有新数据，{local_time(due)}报警；平台自身接收滞后的时间不计在内。"
 
 
-def _condition(rule: Rule, phase: Phase, memory: DeviceState, now: datetime) -> Iterator[str]:
+def _condition(rule: Rule, phase: Phase, device_state: DeviceState, now: datetime) -> Iterator[str]:
     asked, name = (rule.when, "报警条件") if phase in {Phase.NORMAL, Phase.PENDING} else (rule.until, "恢复条件")
     if asked is None:
         asked, name = rule.when, "报警条件"
-    if rule.compared_fields and memory.last_ts is not None:
-        yield f"{name}按最后的数据（{clock(memory.last_ts)}）{_VERDICT[_verdict(asked, memory)]}。"
-        if now - memory.last_ts > rule.allowed_gap:
-            yield f"这些数据已经过去 {in_chinese(now - memory.last_ts)}，超过允许的间隔，不再用来计时。"
+    if rule.compared_fields and device_state.last_ts is not None:
+        yield f"{name}按最后的数据（{local_time(device_state.last_ts)}）{_VERDICT[_verdict(asked, device_state)]}。"
+        if now - device_state.last_ts > rule.allowed_gap:
+            yield f"这些数据已经过去 {in_chinese(now - device_state.last_ts)}，超过允许的间隔，不再用来计时。"
     for leaf in leaves(asked):
-        yield _leaf(leaf, rule, memory)
+        yield _leaf(leaf, rule, device_state)
 
 
-def _verdict(condition: Condition, memory: DeviceState) -> Verdict:
+def _verdict(condition: Condition, device_state: DeviceState) -> Verdict:
     """What the remembered values say, those among them that are made of many samples."""
-    return compile_test(condition)({**memory.values, **newest_values(memory.derived)})
+    return compile_test(condition)({**device_state.values, **newest_values(device_state.derived)})
 
 
-def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceState) -> str:
+def _leaf(leaf: Compare | Happens | NoData, rule: Rule, device_state: DeviceState) -> str:
     match leaf:
         case Happens(events):
-            return "；".join(_event(name, rule, memory) for name in events) + "。"
-        case Compare(derived=None) if leaf.field not in memory.values:
+            return "；".join(_event(name, rule, device_state) for name in events) + "。"
+        case Compare(derived=None) if leaf.field not in device_state.values:
             field = RULE_KINDS[rule.kind].field(leaf.field)
             return f"{field.zh if field else leaf.field}：设备从未上报（{leaf.field}），因此无法判断。"
-        case Compare(derived=None) if memory.last_ts is not None:
-            return found_of(leaf, RULE_KINDS[rule.kind], memory.values, memory.last_ts) + "。"
-        case Compare(derived=derived) if memory.last_ts is not None and leaf.field in newest_values(memory.derived):
-            return found_of(leaf, RULE_KINDS[rule.kind], newest_values(memory.derived), memory.last_ts) + "。"
+        case Compare(derived=None) if device_state.last_ts is not None:
+            return describe_values(leaf, RULE_KINDS[rule.kind], device_state.values, device_state.last_ts) + "。"
+        case Compare(derived=derived) if device_state.last_ts is not None and leaf.field in newest_values(
+            device_state.derived
+        ):
+            return (
+                describe_values(leaf, RULE_KINDS[rule.kind], newest_values(device_state.derived), device_state.last_ts)
+                + "。"
+            )
         case Compare(derived=derived):
             # A window that is not covered, a counter in quarantine, a baseline that is still too short.
             return f"{derived.field.zh if derived else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
@@ -100,9 +111,9 @@ def _leaf(leaf: Compare | Happens | NoData, rule: Rule, memory: DeviceState) -> 
             return "设备在按时上报。"
 
 
-def _event(name: str, rule: Rule, memory: DeviceState) -> str:
-    event, seen = RULE_KINDS[rule.kind].event(name), memory.event_ts.get(name)
-    when = f"最近一次在{clock(seen)}" if seen else "从未收到"
+def _event(name: str, rule: Rule, device_state: DeviceState) -> str:
+    event, seen = RULE_KINDS[rule.kind].event(name), device_state.event_ts.get(name)
+    when = f"最近一次在{local_time(seen)}" if seen else "从未收到"
     return f"等待设备报告“{event.zh if event else name}”（{when}）"
 
 
@@ -111,7 +122,7 @@ def _awaited(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
     match state.phase:
         case Phase.PENDING | Phase.RECOVERING if state.deadline is not None:
             what = "报警" if state.phase is Phase.PENDING else "报警结束"
-            yield f"计时到{clock(state.deadline)}，届时情况仍然如此就{what}。"
+            yield f"计时到{local_time(state.deadline)}，届时情况仍然如此就{what}。"
             yield from _held_up(rule, state, now)
         case Phase.ACTIVE if state.verdict is None:
             yield "最近的数据无法判断，未知不会结束报警。"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from devices.device import Device
-from rules.analysis.alarm_load import CITY, Goal, Load, chattering, goals_of, load_of, long_standing
-from rules.analysis.backtest import Backtest, BacktestAlert, Span
+from rules.analysis.alarm_load import CITY, AlarmLoad, Goal, assess_goals, chattering, long_standing, measure_load
+from rules.analysis.backtest import BacktestAlert, BacktestResult, Span
 from rules.model.device_group import with_device_groups
 from rules.model.rule import Rule, RulePack, Severity
 
@@ -56,7 +56,7 @@ class CommunitySummary:
     """What the alerts of one community ask of its property manager."""
 
     community: str
-    load: Load
+    load: AlarmLoad
     goals: tuple[Goal, ...]
 
     @property
@@ -86,7 +86,7 @@ class Summary:
         return all(each.met for each in self.communities)
 
 
-def summarise(found: Backtest, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
+def summarise(found: BacktestResult, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
     """Counts what a backtest found on devices, and on the families that they make."""
     devices = with_device_groups(devices)
     span, alerts = found.span, found.alerts
@@ -132,7 +132,7 @@ def _of_rule(rule: Rule, alerts: Sequence[BacktestAlert], span: Span) -> RuleSum
 
 def _of_day(day: date, alerts: Sequence[BacktestAlert], span: Span) -> DaySummary:
     severities = dict(Counter(alert.severity for alert in alerts))
-    return DaySummary(day, len(alerts), severities, load_of(alerts, span).peak)
+    return DaySummary(day, len(alerts), severities, measure_load(alerts, span).peak)
 
 
 def _of_device(device: Device, alerts: Sequence[BacktestAlert]) -> DeviceSummary:
@@ -141,5 +141,5 @@ def _of_device(device: Device, alerts: Sequence[BacktestAlert]) -> DeviceSummary
 
 
 def _of_community(community: str, alerts: Sequence[BacktestAlert], span: Span) -> CommunitySummary:
-    load = load_of(alerts, span)
-    return CommunitySummary(community, load, goals_of(load))
+    load = measure_load(alerts, span)
+    return CommunitySummary(community, load, assess_goals(load))

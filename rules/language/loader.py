@@ -14,18 +14,18 @@ from pathlib import Path
 from rules.language.read_calendars import FILE_NAME, read_calendars
 from rules.language.read_rule import read_rule
 from rules.language.run_examples import run_examples
-from rules.language.yaml_document import Item, Notes, Problem, as_list, nearest, read_document
+from rules.language.yaml_document import Diagnostic, Diagnostics, Node, as_list, nearest, read_document
 from rules.model.calendar import Calendar
 from rules.model.rule import Rule, RulePack, RulesError
 from rules.model.virtual_kinds import RULE_KINDS
 
 
 class RuleFileError(RulesError):
-    """Some rule files cannot be used; `problems` are all the reasons, in the order of file and line."""
+    """Some rule files cannot be used; `diagnostics` are all the reasons, in the order of file and line."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(["the rule files cannot be used:", *map(str, self.problems)]))
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(set(diagnostics)))
+        super().__init__("\n".join(["the rule files cannot be used:", *map(str, self.diagnostics)]))
 
 
 def load_rules(folder: Path) -> RulePack:
@@ -34,62 +34,66 @@ def load_rules(folder: Path) -> RulePack:
     Raises:
         RuleFileError: Any of them cannot be used, or there is none.
     """
-    rules, problems = read_rules(folder)
-    problems = (*problems, *(problem for rule in rules for problem in run_examples(rule)))
-    if problems:
-        raise RuleFileError(problems)
+    rules, unreadable = read_rules(folder)
+    diagnostics = (*unreadable, *(diagnostic for rule in rules for diagnostic in run_examples(rule)))
+    if diagnostics:
+        raise RuleFileError(diagnostics)
     return RulePack(rules)
 
 
-def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Diagnostic, ...]]:
     """The rules of the folder that can be read, and everything that is wrong with the files otherwise."""
-    found = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
-    paths = [path for path in found if path.name != FILE_NAME]
+    yaml_files = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
+    paths = [path for path in yaml_files if path.name != FILE_NAME]
     if not paths:
-        return (), (Problem(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files"),)
+        return (), (Diagnostic(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files"),)
     rules: list[Rule] = []
     names: dict[str, str] = {}
-    notes = Notes(FILE_NAME)
-    calendars = read_calendars(folder, notes)
-    problems = notes.problems
+    of_calendars = Diagnostics(FILE_NAME)
+    calendars = read_calendars(folder, of_calendars)
+    entries = of_calendars.entries
     for path in paths:
-        notes = Notes(path.name)
-        rules += _read_file(path, calendars, notes, names)
-        problems += notes.problems
-    return tuple(rules), tuple(problems)
+        diagnostics = Diagnostics(path.name)
+        rules += _read_file(path, calendars, diagnostics, names)
+        entries += diagnostics.entries
+    return tuple(rules), tuple(entries)
 
 
-def _read_file(path: Path, calendars: Mapping[str, Calendar], notes: Notes, names: dict[str, str]) -> list[Rule]:
+def _read_file(
+    path: Path, calendars: Mapping[str, Calendar], diagnostics: Diagnostics, names: dict[str, str]
+) -> list[Rule]:
     kind = RULE_KINDS.get(path.stem)
     if kind is None:
-        notes.add(1, f"a rule file is named <kind>.yaml after a kind of device{nearest(path.stem, RULE_KINDS)}")
+        diagnostics.add(1, f"a rule file is named <kind>.yaml after a kind of device{nearest(path.stem, RULE_KINDS)}")
         return []
     if path.suffix != ".yaml":
-        notes.add(1, f"rename the file to {path.stem}.yaml: there is one file a kind")
+        diagnostics.add(1, f"rename the file to {path.stem}.yaml: there is one file a kind")
         return []
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        notes.add(1, f"not UTF-8 ({error.reason} at byte {error.start}): save the file in UTF-8")
+        diagnostics.add(1, f"not UTF-8 ({error.reason} at byte {error.start}): save the file in UTF-8")
         return []
-    document = read_document(text, notes)
+    document = read_document(text, diagnostics)
     if document is None:
-        if not notes.problems:
-            notes.add(1, "the file is empty: write a list of rules, or delete it")
+        if not diagnostics.entries:
+            diagnostics.add(1, "the file is empty: write a list of rules, or delete it")
         return []
     rules = []
-    for item in as_list(document, notes, "a rule file"):
-        _note_name(item, notes, names)
-        rule = read_rule(item, kind, calendars, notes)
+    for node in as_list(document, diagnostics, "a rule file"):
+        _check_name_is_unique(node, diagnostics, names)
+        rule = read_rule(node, kind, calendars, diagnostics)
         if rule:
             rules.append(rule)
     return rules
 
 
-def _note_name(item: Item, notes: Notes, names: dict[str, str]) -> None:
-    name = item.plain.get("name") if isinstance(item.plain, dict) else None
+def _check_name_is_unique(node: Node, diagnostics: Diagnostics, names: dict[str, str]) -> None:
+    name = node.plain.get("name") if isinstance(node.plain, dict) else None
     if name is None or not isinstance(name.plain, str):
         return
     if name.plain in names:
-        notes.add(name.line, f"`{name.plain}` is already the name of the rule in {names[name.plain]}: choose another")
-    names.setdefault(name.plain, f"{notes.file}:{name.line}")
+        diagnostics.add(
+            name.line, f"`{name.plain}` is already the name of the rule in {names[name.plain]}: choose another"
+        )
+    names.setdefault(name.plain, f"{diagnostics.file}:{name.line}")

@@ -20,7 +20,7 @@ from rules.language.read_derived import (
     read_times,
 )
 from rules.language.read_value import read_duration, read_limit
-from rules.language.yaml_document import Item, Notes, as_list, as_mapping, nearest
+from rules.language.yaml_document import Diagnostics, Node, as_list, as_mapping, nearest
 from rules.model.condition import (
     COMPARISONS,
     All,
@@ -39,123 +39,131 @@ _SIGNS = {">": "above", "<": "below", "=": "equals"}
 _LEAST_JITTER = timedelta(seconds=5)
 
 
-def read_condition(item: Item, subject: Subject, notes: Notes) -> Condition | None:
+def read_condition(node: Node, subject: Subject, diagnostics: Diagnostics) -> Condition | None:
     """Reads one condition; None after noting what is wrong with it."""
-    before = len(notes.problems)
-    if isinstance(item.plain, str) and (formula := _FORMULA.fullmatch(item.plain)):
+    before = len(diagnostics.entries)
+    if isinstance(node.plain, str) and (formula := _FORMULA.fullmatch(node.plain)):
         name, sign, limit = formula.groups()
-        notes.add(item.line, f"a condition is no formula: write {{field: {name}, {_SIGNS[sign]}: {limit}}}")
+        diagnostics.add(node.line, f"a condition is no formula: write {{field: {name}, {_SIGNS[sign]}: {limit}}}")
         return None
-    keys = as_mapping(item, _WORDS, notes, "a condition")
+    keys = as_mapping(node, _WORDS, diagnostics, "a condition")
     if keys is None:
         return None
     forms = [word for word in FORMS if word in keys and not _BESIDE.get(word, {""}) <= set(keys)]
     if len(forms) != 1:
         found = _listed(forms) if forms else "none"
         several = ": write each as a condition of its own, in `all` or `any`" if forms else ""
-        notes.add(item.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}{several}")
+        diagnostics.add(node.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}{several}")
         return None
-    if len(notes.problems) == before:
-        _refuse_others(keys, forms[0], notes)
-    return FORMS[forms[0]].read(keys, subject, notes)
+    if len(diagnostics.entries) == before:
+        _refuse_others(keys, forms[0], diagnostics)
+    return FORMS[forms[0]].read(keys, subject, diagnostics)
 
 
-def _read_field(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
+def _read_field(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
     name = keys["field"]
-    field = read_field_name(name, subject.kind, notes)
+    field = read_field_name(name, subject.kind, diagnostics)
     if field is None:
         return None
     if "compared_with" in keys:
-        return read_compared(keys, field, subject, notes)
-    return read_stays(keys, field, subject, notes) if "stays" in keys else read_limit(keys, name.line, field, notes)
+        return read_compared(keys, field, subject, diagnostics)
+    return (
+        read_stays(keys, field, subject, diagnostics)
+        if "stays" in keys
+        else read_limit(keys, name.line, field, diagnostics)
+    )
 
 
-def _read_repeats(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
-    often = read_times(keys, notes)
+def _read_repeats(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+    often = read_times(keys, diagnostics)
     if often is None:
         return None
     times, within = often
     if "of" in keys:
-        part = _read_part(keys["of"], "of", subject, notes)
+        part = _read_part(keys["of"], "of", subject, diagnostics)
         if part is not None and derived_values_of(part):
-            notes.add(keys["of"].line, "`of` is about one sample at a time: name a field, or fields in `all` and `any`")
+            diagnostics.add(
+                keys["of"].line, "`of` is about one sample at a time: name a field, or fields in `all` and `any`"
+            )
             return None
         if part is None:
             return None
         rises = RepeatedCondition(part, times, within)
         return Compare(rises.field.name, "equals", limit=True, derived=rises)
-    happens = _read_event(keys, subject, notes)
+    happens = _read_event(keys, subject, diagnostics)
     return happens and Happens(happens.events, RepeatedEvents(happens.events, times, within))
 
 
-def _read_event(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Happens | None:
-    item = keys["event"]
-    names = list(as_list(item, notes, "`event`")) if isinstance(item.plain, list) else [item]
-    events = tuple(name for name in (read_event_name(one, subject.kind, notes) for one in names) if name)
+def _read_event(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Happens | None:
+    node = keys["event"]
+    names = list(as_list(node, diagnostics, "`event`")) if isinstance(node.plain, list) else [node]
+    events = tuple(name for name in (read_event_name(one, subject.kind, diagnostics) for one in names) if name)
     return Happens(events) if events and len(events) == len(names) else None
 
 
-def read_event_name(item: Item, kind: DeviceKind, notes: Notes) -> str | None:
+def read_event_name(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> str | None:
     """Reads the name of an event of the kind; None after noting that it has none such."""
-    if isinstance(item.plain, str) and kind.event(item.plain):
-        return item.plain
-    if isinstance(item.plain, str) and kind.field(item.plain):
-        notes.add(item.line, f"`{item.plain}` is a field, and no event: write {{field: {item.plain}, ...}}")
+    if isinstance(node.plain, str) and kind.event(node.plain):
+        return node.plain
+    if isinstance(node.plain, str) and kind.field(node.plain):
+        diagnostics.add(node.line, f"`{node.plain}` is a field, and no event: write {{field: {node.plain}, ...}}")
         return None
     known = (event.name for event in kind.events)
-    notes.add(item.line, f"{kind.name} has no event `{item.plain}`{nearest(str(item.plain), known)}")
+    diagnostics.add(node.line, f"{kind.name} has no event `{node.plain}`{nearest(str(node.plain), known)}")
     return None
 
 
-def _read_silent(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
-    inner = as_mapping(keys["silent"], ("periods", "jitter"), notes, "`silent`")
+def _read_silent(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+    inner = as_mapping(keys["silent"], ("periods", "jitter"), diagnostics, "`silent`")
     if inner is None:
         return None
     periods = inner.get("periods")
     if periods is None or isinstance(periods.plain, bool) or not isinstance(periods.plain, int) or periods.plain < 1:
         line = (periods or keys["silent"]).line
-        notes.add(
+        diagnostics.add(
             line, "`silent` needs `periods`, a whole number of reporting periods from 1, such as `silent: {periods: 4}`"
         )
         return None
     jitter: timedelta | None = max(_LEAST_JITTER, subject.kind.reporting_period / 10)
     if "jitter" in inner:
-        jitter = read_duration(inner["jitter"], notes)
+        jitter = read_duration(inner["jitter"], diagnostics)
     return None if jitter is None else NoData(periods.plain, subject.kind.reporting_period, jitter)
 
 
 def _read_combination(word: str, make: type[All | Any]) -> Callable[..., Condition | None]:
-    def read(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
-        items = list(as_list(keys[word], notes, f"`{word}`"))
-        parts = [_read_part(item, word, subject, notes) for item in items]
+    def read(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+        nodes = list(as_list(keys[word], diagnostics, f"`{word}`"))
+        parts = [_read_part(node, word, subject, diagnostics) for node in nodes]
         found = tuple(part for part in parts if part is not None)
-        return make(found) if found and len(found) == len(items) else None
+        return make(found) if found and len(found) == len(nodes) else None
 
     return read
 
 
-def _read_not(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
-    part = _read_part(keys["not"], "not", subject, notes)
+def _read_not(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+    part = _read_part(keys["not"], "not", subject, diagnostics)
     return None if part is None else Not(part)
 
 
-def _read_part(item: Item, word: str, subject: Subject, notes: Notes) -> Condition | None:
-    part = read_condition(item, subject, notes)
+def _read_part(node: Node, word: str, subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+    part = read_condition(node, subject, diagnostics)
     if isinstance(part, NoData):
-        notes.add(item.line, f"`silent` cannot stand inside `{word}`: write a rule of its own")
+        diagnostics.add(node.line, f"`silent` cannot stand inside `{word}`: write a rule of its own")
         return None
     if part is not None and word != "any" and events_of(part):
-        notes.add(item.line, f"an event cannot stand inside `{word}`, it comes alone: use `any`, or a rule of its own")
+        diagnostics.add(
+            node.line, f"an event cannot stand inside `{word}`, it comes alone: use `any`, or a rule of its own"
+        )
         return None
     return part
 
 
-def _refuse_others(keys: Mapping[str, Item], form: str, notes: Notes) -> None:
-    for key, item in keys.items():
+def _refuse_others(keys: Mapping[str, Node], form: str, diagnostics: Diagnostics) -> None:
+    for key, node in keys.items():
         if key != form and key not in FORMS[form].words:
             owners = [word for word, (_, words) in FORMS.items() if key in words]
             belongs = f"`{key}` belongs to {_listed(owners, ' or ')}, and says nothing about `{form}`"
-            notes.add(item.line, f"{belongs}: drop it, or write a condition with {_listed(owners, ' or ')}")
+            diagnostics.add(node.line, f"{belongs}: drop it, or write a condition with {_listed(owners, ' or ')}")
 
 
 def _listed(words: Iterable[str], last: str = ", ") -> str:
@@ -166,7 +174,7 @@ def _listed(words: Iterable[str], last: str = ", ") -> str:
 class _Form(NamedTuple):
     """A word that makes a condition, with the function that reads it, and the words that may stand beside it."""
 
-    read: Callable[[Mapping[str, Item], Subject, Notes], Condition | None]
+    read: Callable[[Mapping[str, Node], Subject, Diagnostics], Condition | None]
     words: tuple[str, ...] = ()
 
 

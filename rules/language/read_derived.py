@@ -13,7 +13,7 @@ from rules.derived.rate import Rate
 from rules.derived.unchanged import Unchanged
 from rules.derived.window import AGGREGATES, WindowAggregate
 from rules.language.read_value import read_derived_limit, read_span
-from rules.language.yaml_document import Item, Notes, as_mapping, describe, nearest
+from rules.language.yaml_document import Diagnostics, Node, as_mapping, describe, nearest
 from rules.model.condition import COMPARISONS, ComparableValue, Compare, Condition
 from rules.model.duration import spell
 from rules.model.rule import Scope
@@ -31,114 +31,120 @@ class Subject(NamedTuple):
     scope: Scope
 
 
-def read_field_name(item: Item, kind: DeviceKind, notes: Notes) -> Field | None:
+def read_field_name(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> Field | None:
     """Reads the name of a field of the kind; None after noting that it has none such."""
-    field = kind.field(item.plain) if isinstance(item.plain, str) else None
-    if field is None and isinstance(item.plain, str) and kind.event(item.plain):
-        notes.add(item.line, f"`{item.plain}` is an event, and no field: write {{event: {item.plain}}}")
+    field = kind.field(node.plain) if isinstance(node.plain, str) else None
+    if field is None and isinstance(node.plain, str) and kind.event(node.plain):
+        diagnostics.add(node.line, f"`{node.plain}` is an event, and no field: write {{event: {node.plain}}}")
     elif field is None:
         known = (one.name for one in kind.fields)
-        notes.add(item.line, f"{kind.name} has no field `{item.plain}`{nearest(str(item.plain), known)}")
+        diagnostics.add(node.line, f"{kind.name} has no field `{node.plain}`{nearest(str(node.plain), known)}")
     return field
 
 
-def read_rate(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
+def read_rate(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
     """Reads `{rate: energy_kwh, per: 1h, above: 20}`."""
-    item, per = keys["rate"], keys.get("per")
-    field = read_field_name(item, subject.kind, notes)
+    node, per = keys["rate"], keys.get("per")
+    field = read_field_name(node, subject.kind, diagnostics)
     if isinstance(field, Flag | Choice):
-        notes.add(item.line, f"`{field.name}` is no number and has no `rate`: write {{field: {field.name}, stays: 1d}}")
+        diagnostics.add(
+            node.line, f"`{field.name}` is no number and has no `rate`: write {{field: {field.name}, stays: 1d}}"
+        )
         return None
     if per is None:
-        notes.add(item.line, "`rate` needs `per`, the time that the change is told for, such as `per: 1h`")
+        diagnostics.add(node.line, "`rate` needs `per`, the time that the change is told for, such as `per: 1h`")
         return None
-    span = read_span(per, notes)
+    span = read_span(per, diagnostics)
     if field is None or span is None:
         return None
-    return read_derived_limit(keys, item.line, Rate(field, span, subject.kind.reporting_period, subject.gap), notes)
+    return read_derived_limit(
+        keys, node.line, Rate(field, span, subject.kind.reporting_period, subject.gap), diagnostics
+    )
 
 
-def read_over(keys: Mapping[str, Item], subject: Subject, notes: Notes) -> Condition | None:
+def read_over(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
     """Reads `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
-    item = keys["over"]
-    length = read_span(item, notes)
+    node = keys["over"]
+    length = read_span(node, diagnostics)
     hows = [how for how in AGGREGATES if how in keys]
     if len(hows) != 1:
-        notes.add(item.line, f"`over` needs exactly one of {', '.join(f'`{how}`' for how in AGGREGATES)}")
+        diagnostics.add(node.line, f"`over` needs exactly one of {', '.join(f'`{how}`' for how in AGGREGATES)}")
         return None
-    field = _read_aggregated(keys[hows[0]], hows[0], subject.kind, notes)
+    field = _read_aggregated(keys[hows[0]], hows[0], subject.kind, diagnostics)
     if length is None or field is None:
         return None
-    if _is_out_of_range(length, subject.kind, item, notes):
+    if _is_out_of_range(length, subject.kind, node, diagnostics):
         return None
     window = WindowAggregate(field, hows[0], length, subject.kind.reporting_period, subject.gap)
     if "compared_with" in keys:
-        return _read_compared_windows(keys, window, subject.kind, notes)
-    return read_derived_limit(keys, item.line, window, notes)
+        return _read_compared_windows(keys, window, subject.kind, diagnostics)
+    return read_derived_limit(keys, node.line, window, diagnostics)
 
 
 def _read_compared_windows(
-    keys: Mapping[str, Item], window: WindowAggregate, kind: DeviceKind, notes: Notes
+    keys: Mapping[str, Node], window: WindowAggregate, kind: DeviceKind, diagnostics: Diagnostics
 ) -> Compare | None:
     """Reads `{over: 3h, increase: passes_recognised, compared_with: passes, ratio: {below: 0.8}}`."""
-    item = keys["compared_with"]
-    field, how = _read_aggregated(item, window.how, kind, notes), _read_how(keys, notes)
+    node = keys["compared_with"]
+    field, how = _read_aggregated(node, window.how, kind, diagnostics), _read_how(keys, diagnostics)
     if field is None or how is None:
         return None
     other = replace(window, of=field)
-    if _cannot_be_compared(window.field, other.field, how, item, notes):
+    if _cannot_be_compared(window.field, other.field, how, node, diagnostics):
         return None
-    return _read_inner_limit(keys[how], WindowComparison(window, other, how), notes)
+    return _read_inner_limit(keys[how], WindowComparison(window, other, how), diagnostics)
 
 
-def _is_out_of_range(length: timedelta, kind: DeviceKind, item: Item, notes: Notes) -> bool:
+def _is_out_of_range(length: timedelta, kind: DeviceKind, node: Node, diagnostics: Diagnostics) -> bool:
     if kind.reporting_period <= length <= _LONGEST:
         return False
     period, longest = spell(kind.reporting_period), spell(_LONGEST)
-    notes.add(item.line, f"a window is from {period} (one reading) to {longest} long, not {spell(length)}")
+    diagnostics.add(node.line, f"a window is from {period} (one reading) to {longest} long, not {spell(length)}")
     return True
 
 
-def read_stays(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+def read_stays(keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics) -> Compare | None:
     """Reads `{field: valve_state, stays: 3d}`."""
-    item = keys["stays"]
+    node = keys["stays"]
     for how in COMPARISONS:
         if how in keys:
-            notes.add(keys[how].line, f"`{how}` cannot stand beside `stays`: write both conditions in `all`")
-    length = read_span(item, notes)
-    if length is None or _is_out_of_range(length, subject.kind, item, notes):
+            diagnostics.add(keys[how].line, f"`{how}` cannot stand beside `stays`: write both conditions in `all`")
+    length = read_span(node, diagnostics)
+    if length is None or _is_out_of_range(length, subject.kind, node, diagnostics):
         return None
     derived = Unchanged(field, length, subject.kind.reporting_period, subject.gap)
     return Compare(derived.field.name, "equals", limit=True, derived=derived)
 
 
-def read_compared(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+def read_compared(keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics) -> Compare | None:
     """Reads `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
-    item = keys["compared_with"]
-    if item.plain == HOUSEHOLDS:
-        return _read_balance(keys, field, subject, notes)
+    node = keys["compared_with"]
+    if node.plain == HOUSEHOLDS:
+        return _read_balance(keys, field, subject, diagnostics)
     for key in ("over", "settle"):
         if key in keys:
-            notes.add(keys[key].line, f"`{key}` needs `compared_with: {HOUSEHOLDS}`")
-    if item.plain == BASELINE:
-        return _read_baseline(keys, field, subject, notes)
+            diagnostics.add(keys[key].line, f"`{key}` needs `compared_with: {HOUSEHOLDS}`")
+    if node.plain == BASELINE:
+        return _read_baseline(keys, field, subject, diagnostics)
     if DEVIATIONS in keys:
-        notes.add(keys[DEVIATIONS].line, f"`{DEVIATIONS}` needs `compared_with: {BASELINE}`")
-    other = read_field_name(item, subject.kind, notes)
-    how = _read_how(keys, notes)
+        diagnostics.add(keys[DEVIATIONS].line, f"`{DEVIATIONS}` needs `compared_with: {BASELINE}`")
+    other = read_field_name(node, subject.kind, diagnostics)
+    how = _read_how(keys, diagnostics)
     if other is None or how is None:
         return None
     for one in (field, other):
         if not isinstance(one, Gauge | Counter):
-            notes.add(item.line, f"`{one.name}` is no number, and only numbers are compared: use `equals` alone")
+            diagnostics.add(node.line, f"`{one.name}` is no number, and only numbers are compared: use `equals` alone")
     if not isinstance(field, Gauge | Counter) or not isinstance(other, Gauge | Counter):
         return None
-    if _cannot_be_compared(field, other, how, item, notes):
+    if _cannot_be_compared(field, other, how, node, diagnostics):
         return None
-    return _read_inner_limit(keys[how], FieldComparison(field, other, how), notes)
+    return _read_inner_limit(keys[how], FieldComparison(field, other, how), diagnostics)
 
 
-def _cannot_be_compared(field: Gauge | Counter, other: Gauge | Counter, how: str, item: Item, notes: Notes) -> bool:
+def _cannot_be_compared(
+    field: Gauge | Counter, other: Gauge | Counter, how: str, node: Node, diagnostics: Diagnostics
+) -> bool:
     if field.name != other.name and (how != "difference" or field.unit == other.unit):
         return False
     if field.name == other.name:
@@ -147,111 +153,125 @@ def _cannot_be_compared(field: Gauge | Counter, other: Gauge | Counter, how: str
         reason = (
             f"is in {other.unit}, not in {field.unit}: compare `{field.name}` by `ratio`, or with a field of its unit"
         )
-    notes.add(item.line, f"`{other.name}` {reason}")
+    diagnostics.add(node.line, f"`{other.name}` {reason}")
     return True
 
 
-def _read_baseline(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+def _read_baseline(
+    keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics
+) -> Compare | None:
     """Reads `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
-    item = keys["compared_with"]
+    node = keys["compared_with"]
     for key in (*HOWS, *COMPARISONS):
         if key in keys:
-            notes.add(keys[key].line, f"write `{DEVIATIONS}` instead of `{key}`, such as `{DEVIATIONS}: {{above: 6}}`")
+            diagnostics.add(
+                keys[key].line, f"write `{DEVIATIONS}` instead of `{key}`, such as `{DEVIATIONS}: {{above: 6}}`"
+            )
     if not isinstance(field, Gauge):
-        notes.add(item.line, f"`{field.name}` has no baseline: take a measured number, {_names(subject.kind, Gauge)}")
+        diagnostics.add(
+            node.line, f"`{field.name}` has no baseline: take a measured number, {_names(subject.kind, Gauge)}"
+        )
         return None
     if DEVIATIONS not in keys:
-        notes.add(item.line, f"`compared_with: {BASELINE}` needs `{DEVIATIONS}`, such as `{DEVIATIONS}: {{above: 6}}`")
+        diagnostics.add(
+            node.line, f"`compared_with: {BASELINE}` needs `{DEVIATIONS}`, such as `{DEVIATIONS}: {{above: 6}}`"
+        )
         return None
     if subject.gap > _LONGEST_HABIT_GAP:
-        notes.add(item.line, f"a baseline goes by the hour: write a `gap` of at most {spell(_LONGEST_HABIT_GAP)}")
+        diagnostics.add(node.line, f"a baseline goes by the hour: write a `gap` of at most {spell(_LONGEST_HABIT_GAP)}")
         return None
     derived = Baseline(field, subject.kind.reporting_period, subject.gap)
-    return _read_inner_limit(keys[DEVIATIONS], derived, notes)
+    return _read_inner_limit(keys[DEVIATIONS], derived, diagnostics)
 
 
-def _read_how(keys: Mapping[str, Item], notes: Notes) -> str | None:
+def _read_how(keys: Mapping[str, Node], diagnostics: Diagnostics) -> str | None:
     hows = [how for how in HOWS if how in keys]
     outside = [word for word in COMPARISONS if word in keys]
     for word in outside:
         wanted = (
             f"write `{word}` inside `difference` or `ratio`, such as `difference: {{{word}: {_plainly(keys[word])}}}`"
         )
-        notes.add(keys[word].line, wanted)
+        diagnostics.add(keys[word].line, wanted)
     if len(hows) == 1:
         return hows[0]
     if hows or not outside:
         line = keys["compared_with"].line
-        notes.add(line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
+        diagnostics.add(line, "`compared_with` needs either `difference` or `ratio`, such as `difference: {above: 5}`")
     return None
 
 
-def _plainly(item: Item) -> str:
-    return str(item.plain) if isinstance(item.plain, int | float) else "..."
+def _plainly(node: Node) -> str:
+    return str(node.plain) if isinstance(node.plain, int | float) else "..."
 
 
 def _names(kind: DeviceKind, sort: type[Gauge | Counter]) -> str:
     return ", ".join(f"`{field.name}`" for field in kind.fields if isinstance(field, sort))
 
 
-def _read_inner_limit(item: Item, derived: ComparableValue, notes: Notes) -> Compare | None:
-    limits = as_mapping(item, COMPARISONS, notes, "a comparison")
-    return None if limits is None else read_derived_limit(limits, item.line, derived, notes)
+def _read_inner_limit(node: Node, derived: ComparableValue, diagnostics: Diagnostics) -> Compare | None:
+    limits = as_mapping(node, COMPARISONS, diagnostics, "a comparison")
+    return None if limits is None else read_derived_limit(limits, node.line, derived, diagnostics)
 
 
-def _read_balance(keys: Mapping[str, Item], field: Field, subject: Subject, notes: Notes) -> Compare | None:
+def _read_balance(keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics) -> Compare | None:
     """Reads `{field: volume_m3, compared_with: households, over: 24h, settle: 6h, ratio: {above: 1.1}}`."""
-    item, over, how = keys["compared_with"], keys.get("over"), _read_how(keys, notes)
+    node, over, how = keys["compared_with"], keys.get("over"), _read_how(keys, diagnostics)
     if not isinstance(field, Counter):
         counters = _names(subject.kind, Counter)
-        notes.add(item.line, f"`{field.name}` is no counter, by which meters are compared: take {counters}")
+        diagnostics.add(node.line, f"`{field.name}` is no counter, by which meters are compared: take {counters}")
     if over is None:
-        notes.add(item.line, f"`compared_with: {HOUSEHOLDS}` needs `over`, the window, such as `over: 24h`")
+        diagnostics.add(node.line, f"`compared_with: {HOUSEHOLDS}` needs `over`, the window, such as `over: 24h`")
         return None
-    length = read_span(over, notes)
-    settle = read_span(keys["settle"], notes) if "settle" in keys else length and usual_settling(length)
+    length = read_span(over, diagnostics)
+    settle = read_span(keys["settle"], diagnostics) if "settle" in keys else length and usual_settling(length)
     if length is None or settle is None or how is None or not isinstance(field, Counter):
         return None
-    if _is_out_of_range(length, subject.kind, over, notes):
+    if _is_out_of_range(length, subject.kind, over, diagnostics):
         return None
     if settle >= length or subject.gap > length:
         shorter = f"`settle` ({spell(settle)}) must be shorter than `over` ({spell(length)})"
-        notes.add(
+        diagnostics.add(
             over.line,
             f"{shorter}, and `gap` ({spell(subject.gap)}) not longer: write a longer window, or shorter times",
         )
         return None
     derived = Balance(field, how, length, settle, subject.scope, subject.kind.reporting_period, subject.gap)
-    return _read_inner_limit(keys[how], derived, notes)
+    return _read_inner_limit(keys[how], derived, diagnostics)
 
 
-def read_times(keys: Mapping[str, Item], notes: Notes) -> tuple[int, timedelta] | None:
+def read_times(keys: Mapping[str, Node], diagnostics: Diagnostics) -> tuple[int, timedelta] | None:
     """Reads the numbers of `{repeats: 3, within: 10m, ...}`; None after noting what is wrong with them."""
-    item, within = keys["repeats"], keys.get("within")
+    node, within = keys["repeats"], keys.get("within")
     if ("event" in keys) == ("of" in keys):
-        notes.add(item.line, "`repeats` needs exactly one of `event` (which events) and `of` (a condition on fields)")
+        diagnostics.add(
+            node.line, "`repeats` needs exactly one of `event` (which events) and `of` (a condition on fields)"
+        )
         return None
-    if isinstance(item.plain, bool) or not isinstance(item.plain, int) or not 2 <= item.plain <= _MOST_TIMES:
-        notes.add(item.line, f"`repeats` is a whole number from 2 to {_MOST_TIMES}, not {describe(item)}")
+    if isinstance(node.plain, bool) or not isinstance(node.plain, int) or not 2 <= node.plain <= _MOST_TIMES:
+        diagnostics.add(node.line, f"`repeats` is a whole number from 2 to {_MOST_TIMES}, not {describe(node)}")
         return None
     if within is None:
-        notes.add(item.line, "`repeats` needs `within`, the time in which it happens so often, such as `within: 10m`")
+        diagnostics.add(
+            node.line, "`repeats` needs `within`, the time in which it happens so often, such as `within: 10m`"
+        )
         return None
-    span = read_span(within, notes)
-    return None if span is None else (item.plain, span)
+    span = read_span(within, diagnostics)
+    return None if span is None else (node.plain, span)
 
 
-def _read_aggregated(item: Item, how: str, kind: DeviceKind, notes: Notes) -> Field | None:
-    field = read_field_name(item, kind, notes)
+def _read_aggregated(node: Node, how: str, kind: DeviceKind, diagnostics: Diagnostics) -> Field | None:
+    field = read_field_name(node, kind, diagnostics)
     if field is None or how == "count":
         return field
     if how == "increase" and not isinstance(field, Counter):
-        notes.add(item.line, f"`{field.name}` is no counter and has no `increase`: use `range`, or a counter")
+        diagnostics.add(node.line, f"`{field.name}` is no counter and has no `increase`: use `range`, or a counter")
         return None
     if how != "increase" and isinstance(field, Counter):
-        notes.add(item.line, f"`{field.name}` is a counter, which only grows: ask for its `increase`, not its `{how}`")
+        diagnostics.add(
+            node.line, f"`{field.name}` is a counter, which only grows: ask for its `increase`, not its `{how}`"
+        )
         return None
     if how != "increase" and not isinstance(field, Gauge):
-        notes.add(item.line, f"`{field.name}` is no number and has no `{how}`: ask for its `count`")
+        diagnostics.add(node.line, f"`{field.name}` is no number and has no `{how}`: ask for its `count`")
         return None
     return field

@@ -13,7 +13,7 @@ from itertools import pairwise
 from devices.kind import Choice, Counter, DeviceKind, EventField, Flag, Gauge, Personal, Value
 from rules.language.read_condition import read_event_name
 from rules.language.read_value import read_duration, read_number, read_span, read_value
-from rules.language.yaml_document import Item, Notes, as_list, as_mapping, describe, nearest, quoted
+from rules.language.yaml_document import Diagnostics, Node, as_list, as_mapping, describe, nearest, quoted
 from rules.model.duration import spell
 from rules.model.rule import ExampleStep, Phase
 
@@ -21,34 +21,34 @@ _OF_THE_STEP = ("at", "every", "for", "then", "event", "arrives", "households")
 _MOST = 10_000
 
 
-def read_example(item: Item, kind: DeviceKind, notes: Notes) -> tuple[ExampleStep, ...]:
+def read_example(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> tuple[ExampleStep, ...]:
     """Reads one example, a list of steps in the order of time."""
-    before = len(notes.problems)
-    read = [list(_read_steps(each, kind, notes)) for each in as_list(item, notes, "an example")]
+    before = len(diagnostics.entries)
+    read = [list(_read_steps(each, kind, diagnostics)) for each in as_list(node, diagnostics, "an example")]
     for earlier, later in pairwise(steps[0] for steps in read if steps):
         if later.at < earlier.at:
-            notes.add(later.line, "the steps of an example stand in the order of time: sort them by `at`")
+            diagnostics.add(later.line, "the steps of an example stand in the order of time: sort them by `at`")
     steps = sorted((step for each in read for step in each), key=lambda step: step.at)
-    if len(notes.problems) == before and not any(step.then for step in steps):
-        notes.add(item.line, "an example that expects nothing shows nothing: add `then` to a step")
+    if len(diagnostics.entries) == before and not any(step.then for step in steps):
+        diagnostics.add(node.line, "an example that expects nothing shows nothing: add `then` to a step")
     return tuple(steps)
 
 
-def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[ExampleStep]:
+def _read_steps(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> Iterator[ExampleStep]:
     """The step, or all of those that it stands for; what is expected then is expected of the last."""
-    keys, times, every = item.plain, 1, timedelta()
+    keys, times, every = node.plain, 1, timedelta()
     if not isinstance(keys, dict) or not keys:
-        yield _read_step(item, kind, notes)
+        yield _read_step(node, kind, diagnostics)
         return
     if "every" in keys or "for" in keys:
-        repeated = _read_repetition(keys, item.line, notes)
+        repeated = _read_repetition(keys, node.line, diagnostics)
         if repeated is None:
             return
         times, every = repeated
     mappings = {name: value for name, value in keys.items() if isinstance(value.plain, dict)}
-    rises = {name: rise for name, value in mappings.items() if (rise := _read_rise(name, value, kind, notes))}
+    rises = {name: rise for name, value in mappings.items() if (rise := _read_rise(name, value, kind, diagnostics))}
     plain = {name: value for name, value in keys.items() if name not in mappings}
-    first = _read_step(Item(item.line, plain | {name: rise[0] for name, rise in rises.items()}), kind, notes)
+    first = _read_step(Node(node.line, plain | {name: rise[0] for name, rise in rises.items()}), kind, diagnostics)
     for number in range(times):
         risen = {
             name: float(first.values[name]) + number * by for name, (_, by) in rises.items() if name in first.values
@@ -57,86 +57,88 @@ def _read_steps(item: Item, kind: DeviceKind, notes: Notes) -> Iterator[ExampleS
         yield replace(first, at=first.at + number * every, values={**first.values, **risen}, then=then)
 
 
-def _read_repetition(keys: Mapping[str, Item], line: int, notes: Notes) -> tuple[int, timedelta] | None:
+def _read_repetition(keys: Mapping[str, Node], line: int, diagnostics: Diagnostics) -> tuple[int, timedelta] | None:
     if "every" not in keys or "for" not in keys:
-        notes.add(
+        diagnostics.add(
             line, "`every` and `for` stand together: write how often and for how long, such as {every: 1h, for: 24h}"
         )
         return None
-    every, length = read_span(keys["every"], notes), read_span(keys["for"], notes)
+    every, length = read_span(keys["every"], diagnostics), read_span(keys["for"], diagnostics)
     if every is None or length is None:
         return None
     if not 1 <= length // every < _MOST:
         often = f"`every` ({spell(every)}) has to fit into `for` ({spell(length)}) 1 to {_MOST - 1:,} times"
-        notes.add(keys["for"].line, f"{often}: write a longer or a shorter one")
+        diagnostics.add(keys["for"].line, f"{often}: write a longer or a shorter one")
         return None
     return length // every + 1, every
 
 
-def _read_rise(name: str, item: Item, kind: DeviceKind, notes: Notes) -> tuple[Item, float] | None:
+def _read_rise(name: str, node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> tuple[Node, float] | None:
     """The first value of a number that rises from step to step, and by how much; None after noting what is wrong."""
-    keys = as_mapping(item, ("from", "by"), notes, f"`{name}`")
+    keys = as_mapping(node, ("from", "by"), diagnostics, f"`{name}`")
     field = kind.field(name)
     if keys is None or not isinstance(field, Gauge | Counter) or "from" not in keys or "by" not in keys:
-        notes.add(item.line, f"`{name}` must be one value or, for a number, such as {{from: 100, by: 0.5}}")
+        diagnostics.add(node.line, f"`{name}` must be one value or, for a number, such as {{from: 100, by: 0.5}}")
         return None
-    by = read_number(keys["by"], field, notes)
+    by = read_number(keys["by"], field, diagnostics)
     return None if by is None else (keys["from"], by)
 
 
-def _read_step(item: Item, kind: DeviceKind, notes: Notes) -> ExampleStep:
-    event_item = item.plain.get("event") if isinstance(item.plain, dict) else None
-    event = read_event_name(event_item, kind, notes) if event_item else None
-    known = _data_of(kind, event) if event_item else {field.name: field for field in kind.fields}
-    keys = as_mapping(item, (*_OF_THE_STEP, *known), notes, "a step")
+def _read_step(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> ExampleStep:
+    event_node = node.plain.get("event") if isinstance(node.plain, dict) else None
+    event = read_event_name(event_node, kind, diagnostics) if event_node else None
+    known = _data_of(kind, event) if event_node else {field.name: field for field in kind.fields}
+    keys = as_mapping(node, (*_OF_THE_STEP, *known), diagnostics, "a step")
     if keys is None:
-        return ExampleStep(timedelta(), item.line)
+        return ExampleStep(timedelta(), node.line)
     if "at" not in keys:
-        notes.add(item.line, "`at` is missing: add the time since the example began, such as {at: 10m}")
-    values = _read_values(keys, known, notes)
+        diagnostics.add(node.line, "`at` is missing: add the time since the example began, such as {at: 10m}")
+    values = _read_values(keys, known, diagnostics)
     for key, where in (("arrives", "nothing arrives"), ("households", "the device itself sends")):
         if key in keys and keys[key].plain is not True:
-            notes.add(keys[key].line, f"`{key}` can only be true: leave it out where {where}")
+            diagnostics.add(keys[key].line, f"`{key}` can only be true: leave it out where {where}")
     return ExampleStep(
-        at=(read_duration(keys["at"], notes) if "at" in keys else None) or timedelta(),
-        line=item.line,
-        arrives=event_item is None and bool(values or "arrives" in keys),
+        at=(read_duration(keys["at"], diagnostics) if "at" in keys else None) or timedelta(),
+        line=node.line,
+        arrives=event_node is None and bool(values or "arrives" in keys),
         values={} if event else values,
         event=event,
         data=values if event else {},
         households="households" in keys,
-        then=_read_phase(keys["then"], notes) if "then" in keys else None,
+        then=_read_phase(keys["then"], diagnostics) if "then" in keys else None,
     )
 
 
 def _data_of(kind: DeviceKind, name: str | None) -> dict[str, EventField]:
     event = kind.event(name) if name else None
     return {
-        f"{item.name}_masked" if isinstance(item, Personal) else item.name: item
-        for item in (event.data if event else ())
+        f"{field.name}_masked" if isinstance(field, Personal) else field.name: field
+        for field in (event.data if event else ())
     }
 
 
-def _read_values(keys: Mapping[str, Item], known: Mapping[str, EventField], notes: Notes) -> dict[str, Value]:
+def _read_values(
+    keys: Mapping[str, Node], known: Mapping[str, EventField], diagnostics: Diagnostics
+) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for name, field in known.items():
         if name not in keys:
             continue
-        item = keys[name]
+        node = keys[name]
         if isinstance(field, Gauge | Counter | Flag | Choice):
-            value = read_value(item, field, notes)
+            value = read_value(node, field, diagnostics)
             if value is not None:
                 values[name] = value
-        elif isinstance(item.plain, str):
-            values[name] = item.plain
+        elif isinstance(node.plain, str):
+            values[name] = node.plain
         else:
-            notes.add(item.line, f"`{name}` must be a text, not {describe(item)}")
+            diagnostics.add(node.line, f"`{name}` must be a text, not {describe(node)}")
     return values
 
 
-def _read_phase(item: Item, notes: Notes) -> Phase | None:
+def _read_phase(node: Node, diagnostics: Diagnostics) -> Phase | None:
     phases = [phase.value for phase in Phase if phase is not Phase.MUTED]
-    if item.plain in phases:
-        return Phase(str(item.plain))
-    notes.add(item.line, f"`then` cannot be {quoted(item)}{nearest(str(item.plain), phases)}")
+    if node.plain in phases:
+        return Phase(str(node.plain))
+    diagnostics.add(node.line, f"`then` cannot be {quoted(node)}{nearest(str(node.plain), phases)}")
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from rules.language.loader import load_rules
 
 
-class RuleSource:
+class RuleFolder:
     """A folder of rule files. What was read last without a problem is in force."""
 
     def __init__(self, folder: Path) -> None:

@@ -8,7 +8,7 @@ from devices.device import Device
 from devices.kind import Value
 from rules.derived.pipeline import newest_values
 from rules.engine.engine import Engine
-from rules.language.yaml_document import Problem
+from rules.language.yaml_document import Diagnostic
 from rules.model.condition import Verdict, compile_test, fields_of
 from rules.model.duration import spell
 from rules.model.rule import ExampleStep, Phase, Rule, RulePack, Scope
@@ -21,7 +21,7 @@ _HOUSEHOLDS = (2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class StepResult:
     """A step of an example as it went.
 
     `phase` is the one that it left the rule in, and `due` when that phase runs out, since the example began. `made` are
@@ -41,30 +41,32 @@ class Played:
         return self.step.then in {None, self.phase}
 
 
-def run_examples(rule: Rule) -> list[Problem]:
+def run_examples(rule: Rule) -> list[Diagnostic]:
     """Plays every example and says, with its file and line, what did not come out as written.
 
     Together the examples must also show the rule at work: the alert is raised, and it ends or is latched.
     """
     file, line = rule.source.rsplit(":", 1)
-    problems: list[Problem] = []
+    diagnostics: list[Diagnostic] = []
     visited: list[Phase] = []
     for example in rule.examples:
         for step, phases in _play(rule, example, _engine(rule)):
             visited += phases
             if step.then and step.then is not phases[-1]:
                 found = f"expected {step.then} at {spell(step.at)}, but the rule is {phases[-1]}"
-                problems.append(Problem(file, step.line, f"example of {rule.name}: {found}"))
+                diagnostics.append(Diagnostic(file, step.line, f"example of {rule.name}: {found}"))
     end = {Phase.LATCHED} if rule.latch else {Phase.RECOVERING, Phase.NORMAL}
     if Phase.ACTIVE not in visited:
-        problems.append(Problem(file, int(line), f"no example raises {rule.name}: add one that reaches `active`"))
+        diagnostics.append(Diagnostic(file, int(line), f"no example raises {rule.name}: add one that reaches `active`"))
     elif not end & set(visited[visited.index(Phase.ACTIVE) :]):
         wanted = "`latched`" if rule.latch else "`normal`"
-        problems.append(Problem(file, int(line), f"no example ends {rule.name}: add one that goes on to {wanted}"))
-    return problems
+        diagnostics.append(
+            Diagnostic(file, int(line), f"no example ends {rule.name}: add one that goes on to {wanted}")
+        )
+    return diagnostics
 
 
-def trace(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[Played]:
+def trace_example(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[StepResult]:
     """Plays one example for whoever wants to know how it went, step by step."""
     conditions = {"when": rule.when, "until": rule.until}
     tests = {name: compile_test(one) for name, one in conditions.items() if one and fields_of(one)}
@@ -79,7 +81,7 @@ def trace(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[Played]:
         state = engine.instance(rule.name, _DEVICE)
         due = state.deadline - _start(rule) if state and state.deadline else None
         verdicts = {name: test(seen) for name, test in tests.items()} if read else {}
-        yield Played(step, phases[-1], due, made, verdicts)
+        yield StepResult(step, phases[-1], due, made, verdicts)
 
 
 def _start(rule: Rule) -> datetime:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import yaml
 
 
-class Problem(NamedTuple):
+class Diagnostic(NamedTuple):
     """One thing that is wrong with a rule file, and what to write instead."""
 
     file: str
@@ -20,23 +20,23 @@ class Problem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A value and the line it stands on; `plain` is a scalar, a list of items, or items by key."""
+class Node:
+    """A value and the line it stands on; `plain` is a scalar, a list of nodes, or nodes by key."""
 
     line: int
     plain: object
 
 
 @dataclass(slots=True)
-class Notes:
+class Diagnostics:
     """The problems found so far in one file."""
 
     file: str
-    problems: list[Problem] = field(default_factory=list)
+    entries: list[Diagnostic] = field(default_factory=list)
 
     def add(self, line: int, message: str) -> None:
         """Notes one problem; reading goes on, so that all of them are reported together."""
-        self.problems.append(Problem(self.file, line, message))
+        self.entries.append(Diagnostic(self.file, line, message))
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,66 +51,68 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)  # type: ignore[arg-type]
 
 
-def read_document(text: str, notes: Notes) -> Item | None:
+def read_document(text: str, diagnostics: Diagnostics) -> Node | None:
     """Reads the one document of a file; None after noting why that is impossible, or if it is empty."""
     try:
         loader = _Loader(text)
-        node = loader.get_single_node()
-        return None if node is None else _item(loader, node, notes)
+        yaml_node = loader.get_single_node()
+        return None if yaml_node is None else _read_node(loader, yaml_node, diagnostics)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        notes.add(mark.line + 1 if mark else 1, f"not valid YAML: {error.problem or error.context}")
+        diagnostics.add(mark.line + 1 if mark else 1, f"not valid YAML: {error.problem or error.context}")
     except yaml.YAMLError as error:
-        notes.add(1, f"not valid YAML: {' '.join(str(error).split())}")
+        diagnostics.add(1, f"not valid YAML: {' '.join(str(error).split())}")
     except RecursionError:
-        notes.add(1, "nested too deeply to be read: write it with fewer levels")
+        diagnostics.add(1, "nested too deeply to be read: write it with fewer levels")
     return None
 
 
-def _item(loader: yaml.SafeLoader, node: yaml.Node, notes: Notes, line: int | None = None) -> Item:
-    line = line or node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        return Item(line, [_item(loader, child, notes) for child in node.value])
-    if isinstance(node, yaml.MappingNode):
-        return Item(line, _mapping(loader, node, notes))
+def _read_node(
+    loader: yaml.SafeLoader, yaml_node: yaml.Node, diagnostics: Diagnostics, line: int | None = None
+) -> Node:
+    line = line or yaml_node.start_mark.line + 1
+    if isinstance(yaml_node, yaml.SequenceNode):
+        return Node(line, [_read_node(loader, child, diagnostics) for child in yaml_node.value])
+    if isinstance(yaml_node, yaml.MappingNode):
+        return Node(line, _read_mapping(loader, yaml_node, diagnostics))
     try:
-        plain = loader.construct_object(node)
+        plain = loader.construct_object(yaml_node)
         # YAML 1.1 takes 22:00 for 22 times 60; nobody who writes it does.
-        return Item(line, node.value if isinstance(plain, int | float) and ":" in node.value else plain)
+        return Node(line, yaml_node.value if isinstance(plain, int | float) and ":" in yaml_node.value else plain)
     except ValueError as error:
-        notes.add(line, f"{node.value!r} cannot be read ({error}): put it in quotes or correct it")
-        return Item(line, None)
+        diagnostics.add(line, f"{yaml_node.value!r} cannot be read ({error}): put it in quotes or correct it")
+        return Node(line, None)
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, notes: Notes) -> dict[str, Item]:
-    items: dict[str, Item] = {}
-    for key_node, value_node in node.value:
-        key, line = str(key_node.value), key_node.start_mark.line + 1
-        if key in items:
-            notes.add(line, f"`{key}` is written twice (first on line {items[key].line}): keep one")
+def _read_mapping(loader: yaml.SafeLoader, yaml_node: yaml.MappingNode, diagnostics: Diagnostics) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    for yaml_key, yaml_value in yaml_node.value:
+        key, line = str(yaml_key.value), yaml_key.start_mark.line + 1
+        if key in nodes:
+            diagnostics.add(line, f"`{key}` is written twice (first on line {nodes[key].line}): keep one")
         else:
-            items[key] = _item(loader, value_node, notes, line)
-    return items
+            nodes[key] = _read_node(loader, yaml_value, diagnostics, line)
+    return nodes
 
 
-def as_mapping(item: Item, keys: Iterable[str], notes: Notes, what: str) -> Mapping[str, Item] | None:
-    """The items by key, with every key outside `keys` noted; None after noting that it is no mapping."""
-    if not isinstance(item.plain, dict):
-        notes.add(item.line, f"{what} must be a mapping (`key: value`), not {describe(item)}")
+def as_mapping(node: Node, keys: Iterable[str], diagnostics: Diagnostics, what: str) -> Mapping[str, Node] | None:
+    """The nodes by key, with every key outside `keys` noted; None after noting that it is no mapping."""
+    if not isinstance(node.plain, dict):
+        diagnostics.add(node.line, f"{what} must be a mapping (`key: value`), not {describe(node)}")
         return None
     known = tuple(keys)
-    for key, value in item.plain.items():
+    for key, value in node.plain.items():
         if key not in known:
-            notes.add(value.line, f"unknown key `{key}` in {what}{nearest(key, known)}")
-    return item.plain
+            diagnostics.add(value.line, f"unknown key `{key}` in {what}{nearest(key, known)}")
+    return node.plain
 
 
-def as_list(item: Item, notes: Notes, what: str) -> Iterator[Item]:
-    """The items of a list that has at least one; none after noting that it is something else."""
-    if isinstance(item.plain, list) and item.plain:
-        yield from item.plain
+def as_list(node: Node, diagnostics: Diagnostics, what: str) -> Iterator[Node]:
+    """The nodes of a list that has at least one; none after noting that it is something else."""
+    if isinstance(node.plain, list) and node.plain:
+        yield from node.plain
     else:
-        notes.add(item.line, f"{what} must be a list (`- ...`) of at least one, not {describe(item)}")
+        diagnostics.add(node.line, f"{what} must be a list (`- ...`) of at least one, not {describe(node)}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -122,14 +124,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f": it can be {', '.join(f'`{name}`' for name in known)}" if known else ": there is none"
 
 
-def quoted(item: Item) -> str:
+def quoted(node: Node) -> str:
     """A value that is none of those it can be, as a problem names it."""
-    return f"`{item.plain}`" if isinstance(item.plain, str) and item.plain else describe(item)
+    return f"`{node.plain}`" if isinstance(node.plain, str) and node.plain else describe(node)
 
 
-def describe(item: Item) -> str:
+def describe(node: Node) -> str:
     """What a value is, as a problem names it."""
-    match item.plain:
+    match node.plain:
         case None:
             return "nothing"
         case bool() as flag:

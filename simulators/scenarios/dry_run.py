@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from devices.device import Device
 from devices.payload import DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
-from rules.analysis.backtest import Arrival, Backtest, Span, backtest
+from rules.analysis.backtest import Arrival, BacktestResult, Span, backtest
 from rules.model.device_group import with_device_groups
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
@@ -47,13 +47,13 @@ def dry_run(scenario: Scenario, pack: RulePack) -> DryRun:
     return DryRun(tuple(raised), len(found.alerts) - len(told), found.samples, rejected)
 
 
-def judged(scenario: Scenario, pack: RulePack) -> tuple[Backtest, Mapping[str, int]]:
+def judged(scenario: Scenario, pack: RulePack) -> tuple[BacktestResult, Mapping[str, int]]:
     """What the rules make of all that the devices send, and how much was rejected, by reason."""
     devices = _devices(scenario)
     rejected: Counter[str] = Counter()
     arrivals = heapq.merge(_readings(scenario, rejected), _pulse(scenario), key=lambda each: each.sample.received_at)
     span = Span(scenario.start, scenario.end)
-    return backtest(pack, arrivals, span, devices, frozen=list(_standstill(scenario))), rejected
+    return backtest(pack, arrivals, span, devices, paused=list(_standstill(scenario))), rejected
 
 
 def _devices(scenario: Scenario) -> Mapping[int, Device]:

@@ -30,13 +30,13 @@ def arrivals(samples):
     return [Arrival(KIND, sample) for sample in samples]
 
 
-def replayed(pack, samples, end, frozen=()):
+def replayed(pack, samples, end, paused=()):
     engine = Engine(pack, START, lambda _: DEVICE)
-    return list(replay(engine, arrivals(samples), Span(START, at(end)), frozen))
+    return list(replay(engine, arrivals(samples), Span(START, at(end)), paused))
 
 
-def run(samples, *of, end=600, frozen=()):
-    found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), {DEVICE.id: DEVICE}, frozen)
+def run(samples, *of, end=600, paused=()):
+    found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), {DEVICE.id: DEVICE}, paused)
     return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.alerts]
 
 
@@ -58,8 +58,8 @@ def test_a_device_that_is_not_heard_for_a_while_is_silent_even_if_nobody_else_is
 
 def test_while_ingestion_stood_still_nobody_was_silent():
     pause = Span(at(10), at(200))
-    assert run([volts(0, 230), volts(205, 230)], no_data_rule(), end=240, frozen=[pause]) == []
-    assert run([volts(0, 230)], no_data_rule(), end=260, frozen=[pause]) == [("meter_silent", 250)]
+    assert run([volts(0, 230), volts(205, 230)], no_data_rule(), end=240, paused=[pause]) == []
+    assert run([volts(0, 230)], no_data_rule(), end=260, paused=[pause]) == [("meter_silent", 250)]
 
 
 def test_what_is_decided_only_after_the_last_sample_counts_until_the_end():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from laws import examples
 from rules.language.read_calendars import read_calendars
-from rules.language.yaml_document import Notes
+from rules.language.yaml_document import Diagnostics
 from rules.model.calendar import Calendar
 
 CITY = ZoneInfo("Asia/Shanghai")
@@ -21,9 +21,9 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
-    notes = Notes("calendars.yaml")
-    found = read_calendars(tmp_path_factory.mktemp("rules"), notes)
-    assert not notes.problems
+    diagnostics = Diagnostics("calendars.yaml")
+    found = read_calendars(tmp_path_factory.mktemp("rules"), diagnostics)
+    assert not diagnostics.entries
     return found
 
 
@@ -98,9 +98,9 @@ def test_a_calendar_of_its_own_joins_or_replaces_those_that_are_shipped(tmp_path
         "leap_day: {zone: Asia/Shanghai, label: 闰日, dates: 02-29 to 02-29}\n",
         "utf-8",
     )
-    notes = Notes("calendars.yaml")
-    found = read_calendars(tmp_path, notes)
-    assert not notes.problems
+    diagnostics = Diagnostics("calendars.yaml")
+    found = read_calendars(tmp_path, diagnostics)
+    assert not diagnostics.entries
     assert found["night"].times == (time(23), time(5))
     assert found["leap_day"].is_open(city("2028-02-29 12:00"))
     assert not found["leap_day"].is_open(city("2026-03-01 12:00"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.rule_files import rules_folder
 from devices.device import Device
-from rules.analysis.explain import Told, clock, explain
+from rules.analysis.explain import ProcessTransition, explain, local_time
 from rules.engine.engine import Engine
 from rules.language.loader import load_rules
 from rules.model.condition import All, Any, Compare
@@ -21,7 +21,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def words(transition, kind="electricity_meter"):
     return explain(
-        Told(
+        ProcessTransition(
             kind=kind, from_phase=transition.from_phase, to_phase=transition.to_phase, at=transition.at,
             reason=transition.reason, inputs=transition.inputs,
         )
@@ -87,7 +87,7 @@ def test_of_parts_of_a_whole_that_no_longer_holds_those_that_do_not_are_told():
 def test_a_window_is_told_by_what_it_came_to():
     over = {"over": "1d", "minimum": "flow_m3_h", "above": 0.01}
     inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": {"flow_m3_h_minimum_1d_gap_3h": 0.02}}
-    told = Told(
+    told = ProcessTransition(
         kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition",
         inputs={**inputs, "limits": {"when": over}},
     )  # fmt: skip
@@ -101,7 +101,9 @@ def test_a_window_is_told_by_what_it_came_to():
 def test_a_balance_is_told_whatever_its_scope_and_its_gap(value):
     balance = {"field": "volume_m3", "compared_with": "households", "over": "1d", "ratio": {"above": 1.1}}
     inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": {value: 1.2}, "limits": {"when": balance}}
-    told = Told(kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition", inputs=inputs)
+    told = ProcessTransition(
+        kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition", inputs=inputs
+    )
     assert explain(told)[0] == "1 天内累计用水量总表与分户表之比 1.2，高于限值 1.1（1月1日 08:00:00测得）。"
 
 
@@ -144,7 +146,7 @@ def test_a_person_who_closes_it_is_named_and_told_that_it_stays_mute():
 
 
 def test_a_condition_that_this_version_does_not_know_stands_as_the_rule_file_has_it():
-    told = Told(
+    told = ProcessTransition(
         kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition",
         inputs={"values": {"shade": 3}, "limits": {"when": {"moon": 5}, "until": None}},
     )  # fmt: skip
@@ -152,12 +154,14 @@ def test_a_condition_that_this_version_does_not_know_stands_as_the_rule_file_has
 
 
 def test_of_inputs_that_an_older_version_left_empty_the_times_are_told():
-    told = Told(kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition", inputs={})
+    told = ProcessTransition(
+        kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition", inputs={}
+    )
     assert explain(told) == ("规则不要求持续时间，1月1日 08:00:00即报警。",)
 
 
 def test_a_clock_is_that_of_the_city():
-    assert clock(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
+    assert local_time(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
 
 
 _NAMES = ("voltage_v", "power_w", "cover_opened", "households", "above", "1h", "15m", 3, 240.5, True, None)
@@ -181,7 +185,7 @@ _WORDS = (
 def test_whatever_an_older_version_has_stored_is_told_and_never_an_error(limits, values, phase):
     sample = {"ts": "2026-01-01T00:00:00+00:00", "values": values}
     inputs = {**sample, "cleared": sample, "limits": {"when": limits, "until": limits}, "on_delay": "10m"}
-    told = Told(
+    told = ProcessTransition(
         kind="electricity_meter", from_phase="normal", to_phase=phase, at=START, reason="condition", inputs=inputs
     )
     assert all(sentence.endswith("。") for sentence in explain(told))

@@ -11,7 +11,7 @@ from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.gateway import GATEWAY
 from laws import examples
-from rules.analysis.explain import Told, explain
+from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.language.loader import load_rules
@@ -259,7 +259,7 @@ def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silen
     assert (
         "台账中已没有设备属于这个网关或楼栋"
         in explain(
-            Told(
+            ProcessTransition(
                 kind="family",
                 from_phase="active",
                 to_phase="normal",

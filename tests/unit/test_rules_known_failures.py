@@ -16,7 +16,7 @@ from rules.engine.engine import Engine
 from rules.engine.state_machine import InstanceState
 from rules.language.loader import load_rules
 from rules.language.read_calendars import read_calendars
-from rules.language.yaml_document import Notes
+from rules.language.yaml_document import Diagnostics
 from rules.model.rule import Phase, RulePack
 from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import (
@@ -145,7 +145,9 @@ def test_thingsboard_alarm_rule_state_what_is_delivered_again_is_not_counted_aga
 
 
 def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(tmp_path):
-    calendar = read_calendars(tmp_path, Notes(""))["daytime"]  # from 06:00 to 22:00 in Shanghai; the world begins at 8
+    calendar = read_calendars(tmp_path, Diagnostics(""))[
+        "daytime"
+    ]  # from 06:00 to 22:00 in Shanghai; the world begins at 8
     late = 14 * 60
     world = World(rule(schedule=calendar, off_delay=timedelta()))
     opening = late + 8 * 60
@@ -163,7 +165,7 @@ def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(
 
 def test_grafana_oncall_3261_a_change_of_the_server_s_zone_moves_no_shift(tmp_path, monkeypatch):
     def opens():
-        calendar = read_calendars(tmp_path, Notes(""))["working_hours"]
+        calendar = read_calendars(tmp_path, Diagnostics(""))["working_hours"]
         return [calendar.opened(START + timedelta(days=day)) for day in range(0, 365, 30)]
 
     before = opens()

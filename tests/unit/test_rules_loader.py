@@ -64,7 +64,7 @@ def test_a_bad_rule_file_is_refused_with_line_and_remedy(case):
     with pytest.raises(RuleFileError) as refused:
         load_rules(case)
     expected = (case / "expected.txt").read_text("utf-8").splitlines()
-    assert [str(problem) for problem in refused.value.problems] == expected
+    assert [str(problem) for problem in refused.value.diagnostics] == expected
     assert str(refused.value).splitlines()[1:] == expected
 
 
@@ -116,7 +116,7 @@ def test_the_problems_of_all_files_are_reported_together(tmp_path):
         tmp_path, SILENT.replace("electricity_meter", "gas_meter").replace("title: 没有数据\n  ", ""), "gas_meter.yaml"
     )
     write(tmp_path, FULL.replace("electricity_meter", "water_meter"), "water_meter.yaml")
-    files = {problem.file for problem in check_folder(tmp_path).problems}
+    files = {problem.file for problem in check_folder(tmp_path).diagnostics}
     assert files == {"electricity_meter.yaml", "gas_meter.yaml", "water_meter.yaml"}
 
 
@@ -125,7 +125,7 @@ def test_a_name_is_used_once_in_the_whole_pack(tmp_path):
     gas = (
         SILENT.replace("electricity_meter", "gas_meter").replace("31m", "2h").replace("32m", "3h").replace("40m", "4h")
     )
-    (problem,) = check_folder(write(tmp_path, gas, "gas_meter.yaml")).problems
+    (problem,) = check_folder(write(tmp_path, gas, "gas_meter.yaml")).diagnostics
     assert str(problem) == (
         "gas_meter.yaml:2: `meter_silent` is already the name of the rule in electricity_meter.yaml:25: choose another"
     )
@@ -167,9 +167,9 @@ def test_numbers_that_are_equal_make_the_same_version(tmp_path):
 
 
 def test_the_rules_that_anju_comes_with_are_sound_and_cover_every_kind():
-    report = check_folder(DEFINITIONS)
-    counts = Counter(each.rule.kind for each in report.tested)
-    assert report.problems == ()
+    result = check_folder(DEFINITIONS)
+    counts = Counter(each.rule.kind for each in result.checked)
+    assert result.diagnostics == ()
     assert all(counts[kind.name] >= 3 for kind in KINDS)
     assert counts["pipeline"] == 2
 

@@ -36,10 +36,10 @@ import os
 from pathlib import Path
 from app.logging import configure_logging
 from api.serve import serve
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 
 configure_logging()
-rules = RuleSource(Path(os.environ["RULES"]))
+rules = RuleFolder(Path(os.environ["RULES"]))
 serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"], rules)
 """
 

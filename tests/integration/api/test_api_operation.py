@@ -16,7 +16,7 @@ from api.app import ApiSettings, create_app
 from app.rule_files import rules_folder
 from laws import examples
 from patience import eventually, patient
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from store.admin.migrate import migrate
 from store.database import Database, connect
 from store.notices.delivery import count_failure, record_failed
@@ -51,7 +51,7 @@ def test_an_empty_key_is_refused_at_start() -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none", application_name="test")
     try:
         with pytest.raises(ValueError, match="ANJU_API_KEY"):
-            create_app(database, ApiSettings(api_key="", version="1", rules=RuleSource(rules_folder(None))))
+            create_app(database, ApiSettings(api_key="", version="1", rules=RuleFolder(rules_folder(None))))
     finally:
         database.close()
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.rule_files import rules_folder
 from devices.electricity_meter import ELECTRICITY_METER
-from rules.analysis.instance_status import standing
+from rules.analysis.instance_status import instance_status
 from rules.derived.window import WindowAggregate
 from rules.engine.device_state import DeviceState
 from rules.language.loader import load_rules
@@ -16,7 +16,7 @@ from tests.unit.rules_fixtures.world import World, at, event, event_rule, minute
 def words(world, minute, name="voltage_high"):
     [one_rule] = world.pack.rules
     memory = world.memory if world.memory != DeviceState(world.memory.device_id) else None
-    return "\n".join(standing(one_rule, world.engine.instance(name, 7), memory, at(minute)))
+    return "\n".join(instance_status(one_rule, world.engine.instance(name, 7), memory, at(minute)))
 
 
 def after(one_rule, *samples):
@@ -94,7 +94,7 @@ def test_every_rule_that_comes_with_anju_has_words_for_any_moment(minute, shippe
     for each in shipped_rules.rules:
         one = World(each)
         one.evaluate(volts(0, 245), event(1, "power_lost"))
-        assert standing(each, one.engine.instance(each.name, 7), one.memory, at(minute))
+        assert instance_status(each, one.engine.instance(each.name, 7), one.memory, at(minute))
 
 
 @pytest.fixture(scope="module")

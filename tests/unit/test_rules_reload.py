@@ -5,13 +5,13 @@ import os
 import pytest
 
 from rules.language.loader import RuleFileError
-from rules.language.reload import RuleSource
+from rules.language.reload import RuleFolder
 from tests.unit.test_rules_loader import SILENT, write
 
 
 @pytest.fixture
 def source(tmp_path):
-    return RuleSource(write(tmp_path, SILENT))
+    return RuleFolder(write(tmp_path, SILENT))
 
 
 def change(tmp_path, text):
