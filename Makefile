@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test chaos fuzz check format hooks bench brokers prose lock clean
+.PHONY: demo test chaos fuzz check format hooks site bench brokers prose lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,8 +12,9 @@ help:
 	@echo "make test    the tests for every change, on a real database and a real broker (five minutes)"
 	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
 	@echo "make chaos   every fault, with a table of what became of the messages (most of an hour)"
-	@echo "make check   format, lint, types, import layers, rules, migrations, spelling"
+	@echo "make check   format, lint, types, import layers, rules, migrations, spelling, the site"
 	@echo "make format  what ruff can put right by itself"
+	@echo "make site    the documentation as a site, English and Chinese, into site/"
 	@echo "make hooks   the quick checks before each commit"
 	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
 	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size)"
@@ -59,10 +60,14 @@ check: $(READY)
 	@$(ANJU) rules check
 	@$(VENV)/bin/squawk store/migrations/*.sql
 	@$(VENV)/bin/typos
+	@$(VENV)/bin/python -m tools.site
 
 format: $(READY)
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
+
+site: $(READY)
+	@$(VENV)/bin/python -m tools.site
 
 hooks: $(READY)
 	@$(VENV)/bin/prek install
@@ -87,4 +92,4 @@ lock:
 	  --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .anju .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .anju .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -177,7 +177,7 @@ def test_both_readmes_have_the_same_sections_commands_and_pages() -> None:
             "levels": re.findall(r"(?m)^(#+) ", text),
             "blocks": re.findall(r"```sh\n(.*?)```", text, re.DOTALL),
             "folders": re.findall(r"(?m)^\| `(\w+/)`", text),
-            "pages": {link.replace(".zh.md", ".md") for link in re.findall(r"\]\(([^)]+)\)", text)},
+            "pages": {link.replace(".zh.", ".") for link in re.findall(r"\]\(([^)]+)\)", text)},
         }
         for text in READMES
     )
