@@ -13,7 +13,7 @@ from simulators.publisher import Publisher
 
 COMMUNITY = "chengnuo"
 DEVICES = 200
-MESSAGES = 100_000
+MESSAGES = 10_000  # make chaos publishes a million
 
 
 @pytest.fixture
@@ -32,10 +32,15 @@ def topic(n, channel="telemetry"):
 
 
 def publish_all(url, count, started):
-    """`count` readings of 200 meters; every meter's cover is opened once on the way, which raises one alert each."""
+    """Publish `count` readings of 200 meters, and an opened cover, which raises an alert, for every 500 of them.
+
+    The pauses spread the messages over the time that the kills take.
+    """
     with Publisher(url) as out:
         for n in range(count):
             out.publish(topic(n), reading(started + n // DEVICES, power_w=float(n % 3000), voltage_v=220.0))
+            if n % 100 == 0:
+                time.sleep(0.05)
             if n % 500 == 250:
                 out.publish(topic(n // 500, "event"), event(started + n // DEVICES, "cover_opened", id=str(n)))
         out.flush(120)
@@ -79,7 +84,7 @@ def test_kill_9_of_ingest_in_the_middle_and_again_loses_and_doubles_nothing(serv
 
 
 def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(killable, mortal_database, tmp_path):
-    count = MESSAGES // 2
+    count = MESSAGES
     prepared(killable, mortal_database)
     publishing = threading.Thread(target=publish_all, args=(killable.publish_mqtt_url, count, epoch_ms() - 600_000))
     dice = random.Random(20261122)
@@ -99,7 +104,7 @@ def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(
 
 def test_sigterm_finishes_the_batch_and_the_next_start_goes_on(services, database_url, tmp_path):
     prepared(services, database_url)
-    count = 20_000
+    count = MESSAGES
     publishing = threading.Thread(target=publish_all, args=(services.publish_mqtt_url, count, epoch_ms() - 600_000))
     with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:
         publishing.start()
