@@ -10,6 +10,7 @@ import pytest
 
 from cli import anju, processes_of, running_up
 from local.services import start_services
+from patience import patient
 from running import query
 
 
@@ -88,7 +89,7 @@ def test_after_a_crash_of_everything_the_next_start_has_what_was_there(tmp_path)
         for pid in {up.process.pid, *processes_of(Path(up.data_dir))}:
             with suppress(ProcessLookupError):  # a part may have ended with its supervisor
                 os.kill(pid, signal.SIGKILL)
-        up.process.wait(20)
+        up.process.wait(patient(20))
         began = time.monotonic()
         up.start()
         assert time.monotonic() - began < 30

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cli import PARTS, processes_of, running_up
-from patience import eventually
+from patience import eventually, patient
 from running import query
 
 FIRST_MINUTES = timedelta(minutes=2)
@@ -31,9 +31,9 @@ def alerts_since_ready(demo):
 
 def test_what_the_ready_line_names_is_there(demo):
     assert {each["id"] for each in demo.get("/communities")["items"]} == {"linyin-xiaoqu", "qingchun-jiayuan"}
-    assert httpx.get(demo.documentation).is_success
+    assert httpx.get(demo.documentation, timeout=patient(20)).is_success
     assert (demo.folder / demo.settings_file).samefile(demo.data_dir / "anju.env")
-    assert httpx.get(f"{demo.url}/api/v1/communities").status_code == 401
+    assert httpx.get(f"{demo.url}/api/v1/communities", timeout=patient(20)).status_code == 401
 
 
 def test_the_settings_in_force_can_be_read_by_their_owner_alone(demo):
@@ -87,7 +87,7 @@ def test_a_killed_part_is_back_within_five_seconds_and_no_alert_is_lost(demo, pa
 
 def is_ready(up):
     try:
-        return httpx.get(f"{up.url}/readyz", timeout=10).is_success
+        return httpx.get(f"{up.url}/readyz", timeout=patient(10)).is_success
     except httpx.TransportError:
         return False
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from disk import fill, freezable_disk, frozen, small_disk
-from patience import eventually
+from patience import eventually, patient
 
 pytestmark = pytest.mark.chaos
 
@@ -30,7 +30,7 @@ def test_a_broker_whose_disk_is_full(full_disk, stage):
     with stage.load() as publisher:
         ballast = fill(full_disk)
         eventually(lambda: stands_still(publisher), timeout_s=90)
-        assert "no space left" in httpx.get(f"{stage.services.monitoring_url}/healthz").text
+        assert "no space left" in httpx.get(f"{stage.services.monitoring_url}/healthz", timeout=patient(20)).text
         ballast.unlink()
         stage.services.broker.stop()
         stage.services.broker.start()

@@ -5,6 +5,7 @@ import pytest
 
 from local.services import start_services
 from oracle import expected, judge
+from patience import patient
 from running import Ingest
 from stage import staged
 
@@ -44,7 +45,7 @@ def told(tmp_path_factory):
     with start_services(folder / "data", print) as services:
         ingest = Ingest(services.database_url, services.mqtt_url, folder / "ingest.log")
         with staged(services, ingest, lambda *_: None) as stage:
-            stage.publisher(rate=None, total=2000).join(30)
+            stage.publisher(rate=None, total=2000).join(patient(30))
             stage.must_be_whole("nothing")
             yield services.database_url, stage.acknowledged
 

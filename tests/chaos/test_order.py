@@ -4,6 +4,8 @@ import random
 
 import pytest
 
+from patience import patient
+
 HOUR_MS = 3_600_000
 MESSAGES = 20_000
 REACH = 500
@@ -14,7 +16,7 @@ def test_messages_that_come_twice_late_and_in_any_order(stage, request):
     """Twice as a device does that has not heard of its PUBACK, late as a gateway does that was cut off for an hour."""
     order = tumbled(MESSAGES, random.Random(request.config.getoption("randomly_seed")))
     with stage.load():
-        stage.publisher(rate=None, total=MESSAGES, ahead_ms=-HOUR_MS, order=order.__getitem__).join(60)
+        stage.publisher(rate=None, total=MESSAGES, ahead_ms=-HOUR_MS, order=order.__getitem__).join(patient(60))
     stage.must_be_whole("messages an hour late, out of order, a fifth of them twice", times=MESSAGES)
 
 

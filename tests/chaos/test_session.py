@@ -15,7 +15,7 @@ from devices.broker_url import BrokerUrl
 from ingest.partition import EVERYTHING
 from logged_publisher import Load, LoggedPublisher
 from mqtt_packets import connect
-from patience import steady
+from patience import patient, steady
 from running import epoch_ms, query, reading, register
 
 # Ingest on a laptop's share: what the buffer may hold, and the interpreter with its libraries.
@@ -55,8 +55,8 @@ def test_poison_at_the_head_of_the_queue(stage):
     poison = Load(lambda n: (POISONED, refused), total=20)
     publisher = LoggedPublisher(stage.services.publish_mqtt_url, poison)
     publisher.start()
-    publisher.join(10)
-    stage.publisher(rate=None, total=5000).join(30)
+    publisher.join(patient(10))
+    stage.publisher(rate=None, total=5000).join(patient(30))
     stage.ingest.start()
     stage.over_at = time.monotonic()
     stage.must_be_whole("poison at the head of the queue", times=20)
@@ -68,7 +68,7 @@ def test_poison_at_the_head_of_the_queue(stage):
 def test_a_long_queue_is_drained_in_order_with_bounded_memory(stage, request):
     messages = request.config.getoption("chaos_backlog")
     stage.ingest.kill()
-    stage.publisher(rate=None, total=messages).join(900)
+    stage.publisher(rate=None, total=messages).join(patient(900))
     stage.ingest.start()
     stage.over_at = time.monotonic()
     stage.must_be_whole(f"queue of {messages:,} messages", timeout_s=900)

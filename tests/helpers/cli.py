@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from patience import eventually
+from patience import eventually, patient
 from running import ANJU
 
 PARTS = ("postgres", "broker", "ingest", "api", "worker")
@@ -119,7 +119,7 @@ class Up:
     def metrics(self):
         """What ingest tells Prometheus."""
         port = json.loads((self.data_dir / "ports.json").read_text())["metrics"]
-        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).raise_for_status().text
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=patient(30)).raise_for_status().text
 
     def alerts(self):
         return self.get("/alerts", limit=1000)["items"]
@@ -134,8 +134,8 @@ class Up:
     def stop(self, number=signal.SIGINT):
         """Signal the whole foreground, as a terminal does on Ctrl-C, and return the exit code."""
         os.killpg(self.process.pid, number)
-        code = self.process.wait(90)
-        self._reader.join(10)
+        code = self.process.wait(patient(90))
+        self._reader.join(patient(10))
         return code
 
 

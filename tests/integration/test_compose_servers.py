@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from local.binaries import find_nats_server, find_postgres
 from local.services import Services
+from patience import patient
 from store.admin.migrate import migrate
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -116,23 +117,23 @@ class Client:
 
 def test_a_message_waits_encrypted_for_the_ingest_that_is_away(broker: Broker) -> None:
     with Client(broker, "ingest", broker.password("ingest"), "ingest") as ingest:
-        assert not ingest.answer.get(timeout=WAIT_S).is_failure
+        assert not ingest.answer.get(timeout=patient(WAIT_S)).is_failure
         ingest.client.subscribe("anju/v1/#", qos=1)
-        assert not ingest.granted.get(timeout=WAIT_S)[0].is_failure
+        assert not ingest.granted.get(timeout=patient(WAIT_S))[0].is_failure
     with Client(broker, "publisher", broker.password("publisher"), "publisher") as publisher:
-        assert not publisher.answer.get(timeout=WAIT_S).is_failure
-        publisher.client.publish(TOPIC, PAYLOAD, qos=1).wait_for_publish(WAIT_S)
+        assert not publisher.answer.get(timeout=patient(WAIT_S)).is_failure
+        publisher.client.publish(TOPIC, PAYLOAD, qos=1).wait_for_publish(patient(WAIT_S))
     stored = [path.read_bytes() for path in broker.store.rglob("*.blk")]
     assert sum(map(len, stored)) > len(PAYLOAD)
     assert not any(b"temperature_c" in content for content in stored)
     with Client(broker, "ingest", broker.password("ingest"), "ingest") as ingest:
-        assert ingest.messages.get(timeout=WAIT_S) == PAYLOAD
+        assert ingest.messages.get(timeout=patient(WAIT_S)) == PAYLOAD
 
 
 @pytest.mark.parametrize(("user", "password"), [(None, None), ("ingest", "guessed"), ("admin", "")])
 def test_nobody_enters_without_a_secret(broker: Broker, user: str | None, password: str | None) -> None:
     with Client(broker, user, password, "stranger") as client:
-        assert client.answer.get(timeout=WAIT_S).is_failure
+        assert client.answer.get(timeout=patient(WAIT_S)).is_failure
 
 
 @pytest.mark.skipif("ANJU_TEST_DATABASE_URL" in os.environ, reason="would change a role of a server that is not ours")

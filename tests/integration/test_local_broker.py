@@ -11,6 +11,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from local.services import Services
+from patience import patient
 
 TOPIC = "anju/v1/east/water_meter/{device}/telemetry"
 
@@ -41,14 +42,14 @@ class Client:
 
     def subscribe(self, topic: str) -> str:
         self.paho.subscribe(topic, qos=1)
-        return self.granted.get(timeout=10)
+        return self.granted.get(timeout=patient(10))
 
     def publish(self, topic: str, payload: str) -> None:
-        self.paho.publish(topic, payload, qos=1).wait_for_publish(10)
+        self.paho.publish(topic, payload, qos=1).wait_for_publish(patient(10))
 
     def flood(self, topic: str, payloads: Iterable[str]) -> None:
         for message in [self.paho.publish(topic, payload, qos=1) for payload in payloads]:
-            message.wait_for_publish(30)
+            message.wait_for_publish(patient(30))
             assert message.is_published(), "the broker has not acknowledged"
 
     def lacking(self, payloads: Iterable[str]) -> set[str]:
@@ -56,20 +57,20 @@ class Client:
         expected = set(payloads)
         try:
             while expected:
-                expected.discard(self.messages.get(timeout=15).payload.decode())
+                expected.discard(self.messages.get(timeout=patient(15)).payload.decode())
         except queue.Empty:
             pass
         return expected
 
     def received(self, count: int) -> list[str]:
-        return [self.messages.get(timeout=10).payload.decode() for _ in range(count)]
+        return [self.messages.get(timeout=patient(10)).payload.decode() for _ in range(count)]
 
 
 @contextmanager
 def connected(url: str, client_id: str, *, clean: bool = True) -> Iterator[Client]:
     client = Client(url, client_id, clean=clean)
     try:
-        assert client.connected.get(timeout=10) == "Success"
+        assert client.connected.get(timeout=patient(10)) == "Success"
         yield client
     finally:
         client.paho.disconnect()
@@ -91,7 +92,7 @@ def cut_off(url: str, client_id: str) -> bool:
 def refusal(url: str) -> str:
     client = Client(url, "stranger")
     try:
-        return client.connected.get(timeout=10)
+        return client.connected.get(timeout=patient(10))
     finally:
         client.paho.disconnect()
         client.paho.loop_stop()
@@ -148,8 +149,11 @@ def test_ingest_and_reader_may_not_publish(local_services: Services, account: st
 
 def test_accounts_are_for_mqtt_only(local_services: Services):
     secret = urlsplit(local_services.publish_mqtt_url).password
-    port = httpx.get(f"{local_services.monitoring_url}/varz").json()["port"]
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, connection.makefile("rwb") as lines:
+    port = httpx.get(f"{local_services.monitoring_url}/varz", timeout=patient(20)).json()["port"]
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=patient(10)) as connection,
+        connection.makefile("rwb") as lines,
+    ):
         assert lines.readline().startswith(b"INFO")
         lines.write(f'CONNECT {{"user":"publisher","pass":"{secret}","verbose":true}}\r\n'.encode())
         lines.flush()
@@ -199,4 +203,4 @@ def test_the_broker_starts_again_at_once_after_kill_9(local_services: Services):
     began = time.monotonic()
     local_services.broker.start()
     assert time.monotonic() - began < 5
-    assert httpx.get(f"{local_services.monitoring_url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{local_services.monitoring_url}/healthz", timeout=patient(20)).json() == {"status": "ok"}

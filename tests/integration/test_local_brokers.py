@@ -15,6 +15,7 @@ from local.home import Home
 from local.prefix import MOSQUITTO, RABBITMQ, SERVERS, Bundle, bundle_path
 from local.process import Process, start_together
 from local.services import BrokerName, Services, prepare_broker, start_services
+from patience import patient
 from simulators.publisher import Publisher, PublisherError
 
 BUNDLES = {BrokerName.MOSQUITTO: MOSQUITTO, BrokerName.RABBITMQ: RABBITMQ}
@@ -64,7 +65,7 @@ class Subscriber:
 
     def __enter__(self) -> "Subscriber":
         self._client.loop_start()
-        assert self._granted.get(timeout=10)
+        assert self._granted.get(timeout=patient(10))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,7 +81,9 @@ def test_what_is_published_while_ingest_is_away_waits_for_it(services: Services)
         for number in range(2000):
             publisher.publish(topic, b"%d" % number)
     with Subscriber(services.mqtt_url, topic) as ingest:
-        assert [ingest.arrived.get(timeout=10).payload for _ in range(2000)] == [b"%d" % n for n in range(2000)]
+        assert [ingest.arrived.get(timeout=patient(10)).payload for _ in range(2000)] == [
+            b"%d" % n for n in range(2000)
+        ]
 
 
 def test_a_wrong_secret_is_refused(services: Services):
@@ -97,7 +100,7 @@ def test_what_ingest_publishes_reaches_nobody(services: Services):
         forbidden.close()
         with Publisher(services.publish_mqtt_url) as publisher:
             publisher.publish(topic, b"allowed")
-        assert ingest.arrived.get(timeout=10).payload == b"allowed"
+        assert ingest.arrived.get(timeout=patient(10)).payload == b"allowed"
 
 
 def test_the_broker_keeps_what_it_stored_over_a_stop(services: Services):
@@ -109,7 +112,7 @@ def test_the_broker_keeps_what_it_stored_over_a_stop(services: Services):
         node.stop()
     start_together(services.nodes)
     with Subscriber(services.mqtt_url, TOPIC.format("kept")) as ingest:
-        assert ingest.arrived.get(timeout=10).payload == b"kept"
+        assert ingest.arrived.get(timeout=patient(10)).payload == b"kept"
 
 
 def test_a_second_one_runs_beside_the_first(name: BrokerName, services: Services, tmp_path: Path):

@@ -10,6 +10,7 @@ from local.apt import ARCHITECTURES, DEFAULT_MIRROR, chosen_mirror, require_tool
 from local.binaries import host_nats_server, host_postgres
 from local.errors import LocalError
 from local.prefix import REAL, build_once, wrapper
+from patience import patient
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -39,9 +40,9 @@ def test_of_two_processes_that_start_at_once_one_builds_and_both_see_all_of_it(t
     processes = [SPAWN.Process(target=build_and_look, args=(target, seen)) for _ in range(2)]
     for process in processes:
         process.start()
-    assert [seen.get(timeout=30) for _ in processes] == [["first", "last"]] * 2
+    assert [seen.get(timeout=patient(30)) for _ in processes] == [["first", "last"]] * 2
     for process in processes:
-        process.join(30)
+        process.join(patient(30))
     assert len((tmp_path / "builds").read_text().splitlines()) == 1
 
 
@@ -53,7 +54,7 @@ def test_an_interrupted_build_leaves_nothing_half_and_the_next_one_succeeds(tmp_
         assert process.is_alive()
         time.sleep(0.01)
     process.kill()
-    process.join(30)
+    process.join(patient(30))
     assert not target.exists()
     build_once(target, build_slowly)
     assert (target / "last").exists()

@@ -18,6 +18,7 @@ from local.home import Home
 from local.process import Process
 from local.services import Services, prepare_broker, prepare_database, start_services
 from local.supervisor import Supervisor
+from patience import patient
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,7 +151,7 @@ def test_a_backend_that_outlives_the_killed_database_does_not_block_its_restart(
         local_services.postgres.kill()
         assert runs(backend)
         local_services.postgres.start()
-        busy.join(10)
+        busy.join(patient(10))
         assert not busy.is_alive()
     assert not runs(backend)
     assert rows(local_services.database_url, "select 1") == [(1,)]

@@ -15,6 +15,7 @@ from local.home import Home
 from local.process import Part, Process
 from local.supervisor import Supervisor
 from local.users import User, service_user
+from patience import patient
 
 ROOT = Path(__file__).parents[2]
 TICKING = "while True: time.sleep(0.05)"
@@ -63,7 +64,7 @@ def watching(supervisor: Supervisor) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(patient(10))
 
 
 @pytest.fixture

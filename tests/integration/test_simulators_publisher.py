@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_url import BrokerUrlError
 from local.services import Services
+from patience import patient
 from simulators.community_plan import plan_community
 from simulators.fleet import Fleet
 from simulators.publisher import Publisher, PublisherError
@@ -71,7 +72,7 @@ def test_messages_arrive_once_and_in_order(local_services: Services):
         with Publisher(local_services.publish_mqtt_url, window=50) as publisher:
             for number in range(2000):
                 publisher.publish(topic, b"%d" % number)
-        payloads = [arrived.get(timeout=10).payload for _ in range(2000)]
+        payloads = [arrived.get(timeout=patient(10)).payload for _ in range(2000)]
     assert payloads == [b"%d" % number for number in range(2000)]
 
 
@@ -80,7 +81,7 @@ def test_a_retained_status_waits_for_who_subscribes_later(local_services: Servic
     with Publisher(local_services.publish_mqtt_url) as publisher:
         publisher.publish(topic, b'{"state":"online"}', retain=True)
     with session(local_services.read_mqtt_url, "later", topic, clean=True) as arrived:
-        message = arrived.get(timeout=10)
+        message = arrived.get(timeout=patient(10))
     assert (message.payload, message.retain) == (b'{"state":"online"}', True)
 
 
@@ -105,9 +106,9 @@ def test_kill_9_of_the_broker_under_the_publisher_loses_nothing(local_services: 
             outstanding = publisher.sent - publisher.acknowledged
             assert 0 < outstanding <= 500
             local_services.broker.start()
-        sending.join(60)
+        sending.join(patient(60))
         assert not sending.is_alive()
-        publisher.flush(60)
+        publisher.flush(patient(60))
         assert publisher.sent == publisher.acknowledged == total
     wanted = {b"%d" % number for number in range(total)}
     with session(local_services.mqtt_url, client_id, topic) as arrived:
@@ -146,7 +147,7 @@ def test_a_flush_that_lasts_too_long_says_how_many_messages_are_missing(local_se
                 publisher.flush(0.5)
         finally:
             os.killpg(broker, signal.SIGCONT)
-        publisher.flush(30)
+        publisher.flush(patient(30))
     assert publisher.acknowledged == 3
 
 
@@ -166,7 +167,7 @@ def test_the_history_of_a_fleet_arrives_whole(local_services: Services):
                 sleep=time.sleep,
                 stop=lambda: False,
             )
-        received = [arrived.get(timeout=10) for _ in range(count)]
+        received = [arrived.get(timeout=patient(10)) for _ in range(count)]
     expected = [*fleet.statuses(start), *fleet.messages(start, now)]
     assert Counter((message.topic, message.payload) for message in received) == Counter(
         (message.topic, message.payload) for message in expected
@@ -188,8 +189,8 @@ def test_closing_wakes_whoever_waits_to_publish(local_services: Services):
     thread.start()
     time.sleep(0.2)
     publisher.close()
-    assert "closed" in told.get(timeout=10)
-    thread.join(10)
+    assert "closed" in told.get(timeout=patient(10))
+    thread.join(patient(10))
 
 
 def test_a_wrong_secret_is_refused_without_showing_it(local_services: Services, capfd: pytest.CaptureFixture[str]):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from patience import patient
 from store.database import connect
 from store.telemetry.rejections import RejectionRow, insert_rejections
 from store.telemetry.write import ReadingRow, insert_readings
@@ -25,7 +26,7 @@ def together(database_url):
         def worker(order):
             with closing(connect(database_url, application_name="test")) as connection:
                 for number in range(rounds):
-                    step.wait(20)
+                    step.wait(patient(20))
                     with connection.transaction():
                         write(connection, order, number)
 

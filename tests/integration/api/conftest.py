@@ -68,7 +68,7 @@ class Server:
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log()
         try:
-            return httpx.get(f"{self.url}/healthz").is_success
+            return httpx.get(f"{self.url}/healthz", timeout=patient(20)).is_success
         except httpx.TransportError:
             return False
 

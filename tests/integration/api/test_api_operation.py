@@ -35,7 +35,7 @@ NO_KEY = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]
 @pytest.mark.parametrize("path", ["communities", "devices/a/b?limit=x", "alerts/stream", "alerts/7"])
 def test_without_the_key_nothing_is_told(api: Any, path: str, header: dict[str, str]) -> None:
     sent = {name: value.encode() for name, value in header.items()}
-    answer = httpx.get(f"{api.url}/api/v1/{path}", headers=sent)
+    answer = httpx.get(f"{api.url}/api/v1/{path}", headers=sent, timeout=patient(20))
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
@@ -44,7 +44,7 @@ def test_without_the_key_nothing_is_told(api: Any, path: str, header: dict[str, 
 
 @pytest.mark.parametrize("path", NO_KEY)
 def test_machines_that_watch_need_no_key(api: Any, path: str) -> None:
-    assert httpx.get(api.url + path).status_code == 200
+    assert httpx.get(api.url + path, timeout=patient(20)).status_code == 200
 
 
 def test_an_empty_key_is_refused_at_start() -> None:
@@ -84,7 +84,7 @@ def test_a_mistake_of_our_own_tells_nothing_of_the_inside(
     }
     eventually(lambda: "built_year" in api.log())
     counted = 'anju_http_requests_total{method="GET",route="/api/v1/communities",status="500"} 1.0'
-    assert counted in httpx.get(f"{api.url}/metrics").text
+    assert counted in httpx.get(f"{api.url}/metrics", timeout=patient(20)).text
 
 
 def test_a_database_of_another_version_is_told_as_unavailable(
@@ -107,18 +107,18 @@ def test_a_value_that_the_database_cannot_take_is_the_callers_mistake(api: Any) 
 
 def test_a_database_without_its_schema_is_not_ready(empty_database_url: str, start_api: Callable[[str], Any]) -> None:
     api = start_api(empty_database_url)
-    answer = httpx.get(f"{api.url}/readyz")
+    answer = httpx.get(f"{api.url}/readyz", timeout=patient(20))
     assert answer.status_code == 503
     assert answer.json()["reasons"] == ["every migration is missing"]
     assert "anju migrate" in answer.json()["detail"]
 
     migrate(empty_database_url)
-    assert httpx.get(f"{api.url}/readyz").status_code == 200
+    assert httpx.get(f"{api.url}/readyz", timeout=patient(20)).status_code == 200
 
     with connect(empty_database_url, application_name="test") as connection:
         connection.execute("DELETE FROM schema_migrations WHERE version = '20261122000003'")
         connection.execute("DROP TABLE telemetry_camera")
-    reasons = httpx.get(f"{api.url}/readyz").json()["reasons"]
+    reasons = httpx.get(f"{api.url}/readyz", timeout=patient(20)).json()["reasons"]
     assert reasons == ["migration 20261122000003 is missing", "table telemetry_camera is missing"]
 
 
@@ -134,13 +134,13 @@ def test_while_the_database_is_dead_the_api_says_so_and_afterwards_it_works_agai
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["type"] == "database-unavailable"
-    assert httpx.get(f"{api.url}/healthz").status_code == 200
+    assert httpx.get(f"{api.url}/healthz", timeout=patient(20)).status_code == 200
     assert httpx.get(f"{api.url}/readyz", timeout=patient(20)).json()["reasons"] == ["the database does not answer"]
     assert "anju_database_up 0.0" in httpx.get(f"{api.url}/metrics", timeout=patient(20)).text
 
     local_services.postgres.start()
     eventually(lambda: api.get("/alerts").status_code == 200)
-    assert httpx.get(f"{api.url}/readyz").status_code == 200
+    assert httpx.get(f"{api.url}/readyz", timeout=patient(20)).status_code == 200
 
 
 def test_an_api_that_starts_before_its_database_waits_for_it(
@@ -179,7 +179,7 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
     }
     api.client.post("/silences", json=window).raise_for_status()
 
-    found = httpx.get(f"{api.url}/metrics").text.splitlines()
+    found = httpx.get(f"{api.url}/metrics", timeout=patient(20)).text.splitlines()
 
     route = 'method="GET",route="/api/v1/devices/{community}/{device}"'
     assert f'anju_http_requests_total{{{route},status="200"}} 2.0' in found
@@ -212,7 +212,7 @@ def test_the_log_is_json_and_holds_neither_key_nor_query(api: Any) -> None:
 
 
 def test_every_operation_is_described_with_its_errors(api: Any) -> None:
-    document = httpx.get(f"{api.url}/openapi.json").json()
+    document = httpx.get(f"{api.url}/openapi.json", timeout=patient(20)).json()
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert operation["summary"]
@@ -232,7 +232,7 @@ anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 @examples(150)
 @given(data=st.data())
 def test_whatever_is_asked_the_answer_is_one_that_is_described(api: Any, data: st.DataObject) -> None:
-    paths = httpx.get(f"{api.url}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{api.url}/openapi.json", timeout=patient(20)).json()["paths"]
     path = data.draw(st.sampled_from([path for path in paths if path.startswith("/api/v1") and "stream" not in path]))
     method, operation = data.draw(st.sampled_from(list(paths[path].items())))
     places = {
@@ -250,9 +250,9 @@ def test_whatever_is_asked_the_answer_is_one_that_is_described(api: Any, data: s
 
 
 def test_the_page_to_try_the_api_out_loads_nothing_from_elsewhere(api: Any) -> None:
-    page = httpx.get(f"{api.url}/docs").text
+    page = httpx.get(f"{api.url}/docs", timeout=patient(20)).text
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(sources) >= 2
     for source in sources:
         assert source.startswith("/")
-        assert httpx.get(api.url + source).status_code == 200
+        assert httpx.get(api.url + source, timeout=patient(20)).status_code == 200

@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from patience import patient
 from store.admin.migrate import migrate
 from store.database import connect
 
@@ -194,7 +195,7 @@ def test_an_end_of_the_api_ends_its_streams_at_once(api_database: str, start_api
         began = time.monotonic()
         api.process.send_signal(signal.SIGTERM)
         assert list(events(stream)) == []
-        assert api.process.wait(10) == 0
+        assert api.process.wait(patient(10)) == 0
     assert time.monotonic() - began < 3
     with pytest.raises(httpx.ConnectError):
         api.get("/alerts")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from running import epoch_ms, forget_session, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -26,7 +26,7 @@ class Line:
         with Publisher(self._publish_url) as out:
             at = epoch_ms((self._began + timedelta(minutes=minute)).timestamp())
             out.publish(f"anju/v1/{COMMUNITY}/electricity_meter/{METER}/telemetry", reading(at, voltage_v=voltage_v))
-            out.flush(20)
+            out.flush(patient(20))
         eventually(lambda: self._newest() == at)
 
     def _newest(self) -> int | None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from local.services import BrokerName, start_services
-from patience import eventually
+from patience import eventually, patient
 from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -41,7 +41,7 @@ class Traffic:
                 out.publish(topic(self.readings), reading(first_ms + self.readings // METERS, power_w=350.0))
                 self.readings += 1
                 time.sleep(max(0.0, began + self.readings / A_SECOND - time.monotonic()))
-            out.flush(60)
+            out.flush(patient(60))
 
     def __enter__(self):
         self._thread.start()

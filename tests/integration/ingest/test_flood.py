@@ -9,7 +9,7 @@ import psycopg
 from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES
 from ingest.rejection_limit import KEPT_PER_HOUR
 from local.ports import Ports
-from patience import eventually
+from patience import eventually, patient
 from running import epoch_ms, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -40,7 +40,7 @@ def test_a_flood_of_one_device_is_bounded_and_what_a_hundred_others_send_is_stor
             out.publish(topic % "flood", flood)
             if n % 10 == 0:
                 out.publish(topic % f"w{n // 10 % OTHERS}", reading(now - n, volume_m3=n))
-        out.flush(120)
+        out.flush(patient(120))
     eventually(lambda: stored(database_url, "w%") == FLOOD // 10, timeout_s=10)
     eventually(lambda: stored(database_url, "flood") + counted(database_url).get("rate_limited", 0) == FLOOD)
     allowed = BURST_BYTES + BYTES_PER_S * (time.monotonic() - began)
@@ -68,7 +68,7 @@ def test_what_waited_while_ingest_was_away_is_not_held_against_its_device(servic
             for n in range(waiting):
                 payload = reading(now - n, volume_m3=n).ljust(large)
                 out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", payload)
-            out.flush(60)
+            out.flush(patient(60))
         ingest.start()
         eventually(lambda: stored(database_url, "w1") == waiting)
         assert counted(database_url) == {}
@@ -86,10 +86,10 @@ def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services
         for n in range(made_up):
             out.publish(f"anju/v1/{COMMUNITY}/water_meter/{n}-nobody/telemetry", reading(epoch_ms(), volume_m3=n))
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", b"no JSON")
-        out.flush(60)
+        out.flush(patient(60))
         eventually(lambda: counted(database_url) == {"unknown_device": made_up, "bad_json": 1})
         metric = f'anju_rejections_total{{reason="unknown_device"}} {made_up:.1f}'
-        eventually(lambda: metric in httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+        eventually(lambda: metric in httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=patient(20)).text)
     kept = dict(query(database_url, "SELECT reason, count(*) FROM rejection GROUP BY reason"))
     assert kept["unknown_device"] in {KEPT_PER_HOUR, 2 * KEPT_PER_HOUR}  # twice as many when the hour turned in between
     assert kept["bad_json"] == 1

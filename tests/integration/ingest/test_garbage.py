@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from running import epoch_ms, event, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -25,7 +25,7 @@ def published(services, database_url, session, tmp_path):
             for topic, payload in pairs:
                 out.publish(topic, payload)
             out.publish(f"{TOPIC}/event", event(epoch_ms(), "cover_opened"))
-            out.flush(30)
+            out.flush(patient(30))
             eventually(lambda: query(database_url, "SELECT 1 FROM event WHERE event = 'cover_opened'"))
             steady(lambda: query(database_url, "SELECT sum(count) FROM rejection_count"), for_s=0.5)
 
@@ -104,7 +104,7 @@ def test_a_device_that_was_imported_a_moment_ago_is_known(services, database_url
             register(database_url, COMMUNITY, [(f"new{n}", "water_meter")])
             out.publish(f"anju/v1/{COMMUNITY}/water_meter/new{n}/telemetry", reading(epoch_ms(), volume_m3=n))
             time.sleep(0.3)
-        out.flush(10)
+        out.flush(patient(10))
     eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter HAVING count(*) = 5"))
     assert reasons(database_url) == {}
 
@@ -117,7 +117,7 @@ def test_a_message_that_the_database_refuses_is_rejected_alone(services, databas
     with Publisher(services.publish_mqtt_url) as out:
         for n in range(600, 700):
             out.publish(f"{TOPIC}/telemetry", reading(now + n, volume_m3=n))
-        out.flush(10)
+        out.flush(patient(10))
     eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter HAVING count(*) = 99"))
     assert eventually(lambda: reasons(database_url)) == {"impossible_value": 1}
     ((topic, detail),) = query(database_url, "SELECT topic, detail FROM rejection")

@@ -16,7 +16,7 @@ from ingest.receiver import Message
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.write_batch import write_batch
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from rules.analysis.backtest import Span, fresh_engine, replay
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.language.loader import load_rules
@@ -157,7 +157,7 @@ def test_ingest_that_is_killed_at_random_decides_what_one_that_lives_would_have(
                 ingest.kill()
                 ingest.start()
             out.publish(topic, payload)
-        out.flush(60)
+        out.flush(patient(60))
         eventually(lambda: stored(database_url) == len(messages), timeout_s=60)
         steady(lambda: query(database_url, "SELECT count(*) FROM alert_transition"), for_s=8)
     found = query(database_url, _TRANSITIONS)

@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter
 
-from patience import eventually
+from patience import eventually, patient
 from receiver import receiving
 from running import epoch_ms, event, forget_session, query, register, running_ingest
 from simulators.publisher import Publisher
@@ -36,7 +36,7 @@ def test_everybody_is_told_once_of_each_alert_however_often_ingest_is_killed(ser
                     time.sleep(random.random())
                     ingest.kill()
                     ingest.start()
-            out.flush(60)
+            out.flush(patient(60))
             eventually(lambda: len(program.alerts()) >= METERS, timeout_s=90)
             time.sleep(2)
         told = Counter(program.alerts())

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from ingest.partition import Partition
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 from store.admin.locks import (
@@ -123,7 +123,7 @@ def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_o
     migrate(database_url)
     assert query(database_url, "SELECT count FROM partitioning") == [(1,)]
     with running_ingest(database_url, services.mqtt_url, tmp_path, ANJU_PARTITIONS="4") as ingest:
-        assert ingest.process.wait(20) == 1
+        assert ingest.process.wait(patient(20)) == 1
     assert b"divided into 1 partitions" in ingest.log.read_bytes()
 
 
@@ -161,7 +161,7 @@ def test_a_session_that_ends_between_write_and_commit_has_written_nothing_and_al
             with Publisher(services.publish_mqtt_url) as out:
                 out.publish(f"{METER}/telemetry", reading(epoch_ms(), volume_m3=1))
                 out.publish(f"{METER}/event", event(epoch_ms(), "leak_detected"))
-                out.flush(10)
+                out.flush(patient(10))
             in_commit = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock'"
             eventually(lambda: test.execute(in_commit).fetchall())
             ends_session_of_the_owner(database_url)
@@ -175,12 +175,12 @@ def test_a_session_that_ends_between_write_and_commit_has_written_nothing_and_al
 def test_who_takes_over_goes_on_from_what_was_stored_after_it_began_to_wait(services, database_url, tmp_path):
     with two_ingests(services, database_url, tmp_path) as (first, second), Publisher(services.publish_mqtt_url) as out:
         out.publish(f"{METER}/event", event(epoch_ms() - 60_000, "leak_detected"))
-        out.flush(10)
+        out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak'"))
         assert b"connected to the broker" not in second.log.read_bytes()
         first.kill()
         out.publish(f"{METER}/event", event(epoch_ms() - 30_000, "leak_cleared"))
-        out.flush(10)
+        out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak' AND process = 'ended'"))
     steps = "SELECT from_state, to_state FROM alert_transition WHERE rule = 'water_leak' ORDER BY id"
     assert query(database_url, steps) == [("normal", "active"), ("active", "normal")]
@@ -195,7 +195,7 @@ def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(ser
                 out.publish(f"{METER}/telemetry", reading(began + n, volume_m3=float(n)))
                 if n % 20 == 0:
                     time.sleep(0.01)
-            out.flush(60)
+            out.flush(patient(60))
 
     publishing = threading.Thread(target=publish)
     with two_ingests(services, database_url, tmp_path) as (first, second):

@@ -15,7 +15,7 @@ from cli import anju
 from devices.broker_url import BrokerUrl
 from ingest.broker_check import unreceived_topic
 from ingest.partition import Partition, outside_topic
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from running import SECRET_KEY, epoch_ms, event, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -44,7 +44,7 @@ def publish(url, count, *, pace_s=0.0):
                 out.publish(topic(n, "event"), event(began, "cover_opened"))
             if pace_s and n % 100 == 0:
                 time.sleep(pace_s)
-        out.flush(120)
+        out.flush(patient(120))
         assert out.acknowledged == out.sent
 
 
@@ -122,7 +122,7 @@ def test_the_broker_puts_every_community_where_anju_looks_for_it(mapped):
     with Publisher(mapped.publish_mqtt_url) as out:
         for name in names:
             out.publish(f"anju/v1/{name}/water_meter/w1/telemetry", b"{}")
-        out.flush(10)
+        out.flush(patient(10))
     found = []
     for part in PARTS:
         with listening(mapped, part.client_id, None, clean_session=False) as got:
@@ -160,7 +160,7 @@ def test_what_is_published_where_no_device_can_stand_is_rejected_whichever_parti
         with Publisher(mapped.publish_mqtt_url) as out:
             for bad in topics:
                 out.publish(bad, b"{}")
-            out.flush(10)
+            out.flush(patient(10))
         count = "SELECT sum(count) FROM rejection_count WHERE reason = 'bad_topic'"
         eventually(lambda: query(database_url, count) == [(len(topics),)])
 
@@ -175,7 +175,7 @@ def publishing(url):
             while not stop.wait(0.2):
                 for n in range(40):
                     out.publish(topic(n), b"{}")
-            out.flush(10)
+            out.flush(patient(10))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -214,7 +214,7 @@ def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_wh
             # Published past the mapping, into a partition that is not its own.
             number = next(part.number for part in PARTS if not part.has("xinlai"))
             out.publish(f"anju/p/{number}/xinlai/water_meter/w1/event", event(epoch_ms(), "leak_cleared"))
-            out.flush(10)
+            out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak' AND process = 'active'"))
         eventually(lambda: query(database_url, "SELECT 1 FROM rejection WHERE reason = 'bad_topic'"))
         assert ingest.terminate() == 0

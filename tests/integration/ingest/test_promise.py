@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -43,7 +43,7 @@ def publish_all(url, count, started):
                 time.sleep(0.05)
             if n % 500 == 250:
                 out.publish(topic(n // 500, "event"), event(started + n // DEVICES, "cover_opened", id=str(n)))
-        out.flush(120)
+        out.flush(patient(120))
         assert out.acknowledged == out.sent
 
 
@@ -121,12 +121,12 @@ def test_an_alert_lives_on_over_a_restart_and_ends_once(services, database_url, 
     began = epoch_ms() - 60_000
     with Publisher(services.publish_mqtt_url) as out:
         out.publish(meter, event(began, "leak_detected"))
-        out.flush(10)
+        out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak'"))
         ingest.kill()
         ingest.start()
         out.publish(meter, event(began + 30_000, "leak_cleared"))
-        out.flush(10)
+        out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak' AND process = 'ended'"))
     steps = query(
         database_url, "SELECT from_state, to_state FROM alert_transition WHERE rule = 'water_leak' ORDER BY id"
@@ -143,7 +143,7 @@ def test_a_second_ingest_waits_until_the_first_has_ended(services, database_url,
         ingest.kill()
         with Publisher(services.publish_mqtt_url) as out:
             out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", reading(epoch_ms(), volume_m3=1))
-            out.flush(10)
+            out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter"))
 
 
@@ -151,7 +151,7 @@ def test_a_person_resolves_an_alert_and_the_owner_of_the_rule_ends_it(services, 
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with Publisher(services.publish_mqtt_url) as out:
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/event", event(epoch_ms(), "leak_detected"))
-        out.flush(10)
+        out.flush(patient(10))
     ((rule, device_id),) = eventually(lambda: query(database_url, "SELECT rule, device_id FROM alert"))
     query(
         database_url,
@@ -171,7 +171,7 @@ def test_simulated_devices_are_marked_in_their_alerts(services, database_url, in
     time.sleep(1.5)
     with Publisher(services.publish_mqtt_url) as out:
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/event", event(epoch_ms(), "leak_detected"))
-        out.flush(10)
+        out.flush(patient(10))
     assert eventually(lambda: query(database_url, "SELECT simulated FROM alert")) == [(True,)]
 
 

@@ -2,7 +2,7 @@
 
 from cli import anju
 from local.home import Home
-from patience import eventually
+from patience import eventually, patient
 from running import epoch_ms, query, reading, register, running_broker, running_ingest
 from simulators.publisher import Publisher
 
@@ -15,7 +15,7 @@ def publish(broker, ts, *, retain=False):
             out.publish(f"anju/v1/{community}/water_meter/w1/telemetry", reading(ts, volume_m3=1))
             if retain:
                 out.publish(f"anju/v1/{community}/water_meter/w1/status", b'{"state": "offline"}', retain=True)
-        out.flush(10)
+        out.flush(patient(10))
 
 
 def stored(url):
@@ -47,7 +47,7 @@ def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing
                 assert "messages wait in anju-ingest-0" in refused.stderr
                 # One that has the new number already does not start.
                 with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as early:
-                    assert early.process.wait(20) == 1
+                    assert early.process.wait(patient(20)) == 1
                 ingest.start()
                 eventually(lambda: stored(database_url) == 16, timeout_s=60)
                 ingest.terminate()

@@ -10,7 +10,7 @@ from app.rule_files import rules_folder
 from app.simulation import register
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
-from patience import eventually, steady
+from patience import eventually, patient, steady
 from rules.language.loader import load_rules
 from running import SECRET_KEY, forget_session, query, running_ingest
 from simulators.fleet import Fleet
@@ -83,7 +83,7 @@ def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(kil
                 killable.broker.kill()
                 killable.broker.start()
             publisher.publish(message.topic, message.payload)
-        publisher.flush(60)
+        publisher.flush(patient(60))
         wanted = distinct(scenario, messages)
         eventually(lambda: stored(database_url, scenario) == wanted, timeout_s=60)
         raised = steady(lambda: alerts(database_url))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app.watchdog import WatchdogSettings, run_watchdog
-from patience import eventually
+from patience import eventually, patient
 from running import query
 from simulators.publisher import Publisher
 from store.alerts.watchdog import COMMUNITY
@@ -36,7 +36,7 @@ class Watching:
 
     def end(self):
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(patient(30))
         assert not self._thread.is_alive()
 
 
@@ -79,7 +79,7 @@ def test_a_watchdog_whose_predecessor_left_its_meter_broken_misses_nothing(watch
     with Publisher(watch.settings.publish_mqtt_url) as meter:
         reading = {"ts": round(time.time() * 1000), "values": {"battery_v": 2.9}}
         meter.publish(f"anju/v1/{COMMUNITY}/water_meter/watchdog/telemetry", json.dumps(reading).encode())
-        meter.flush(5)
+        meter.flush(patient(5))
     eventually(lambda: ("active", True) in query(database_url, OF_THE_WATCHDOG, COMMUNITY))
     watch.start()
     eventually(lambda: len(query(database_url, OF_THE_WATCHDOG, COMMUNITY)) == 3)

@@ -7,7 +7,7 @@ from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
-from patience import eventually
+from patience import eventually, patient
 from receiver import Answer
 from rules.language.loader import load_rules
 from rules.model.sample import Sample
@@ -71,7 +71,7 @@ def test_a_recovery_sent_while_its_notice_is_being_queued_is_not_sent_again(mana
     sending.start()
     eventually(lambda: receiver.requests)
     manager.enqueue_notices(1)
-    sending.join(20)
+    sending.join(patient(20))
     manager.send_due(hours=1)
     (text,) = receiver.words()
     assert "恢复" in text

@@ -8,7 +8,7 @@ from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from notify.backoff import MAX_ATTEMPTS
-from patience import eventually
+from patience import eventually, patient
 from receiver import Answer
 from rules.language.loader import load_rules
 from running import query
@@ -144,7 +144,7 @@ def test_a_database_lost_after_a_message_was_accepted_causes_no_second_message(m
         connection.commit()
         time.sleep(3)
         connection.execute("ALTER TABLE away RENAME TO notice_message")
-    sending.join(20)
+    sending.join(patient(20))
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 1)]
     manager.send_due(hours=1)
     assert len(receiver.requests) == 1

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from notify.plan import MAX_IN_WINDOW, MAX_PER_WEBHOOK
-from patience import eventually
+from patience import eventually, patient
 from receiver import Answer, mail_server, receiving
 from running import query
 from store.database import connect
@@ -49,7 +49,7 @@ def test_an_alert_is_sent_within_seconds_and_the_worker_ends_in_good_order(url, 
         end_alerts(url, [1], at=now())
         eventually(lambda: len(receiver.alerts()) == 2)
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(patient(20)) == 0
     assert receiver.alerts()[1] == (alert_id(1).hex[:16], "resolved")
     assert query(url, "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'tell'") == [(0,)]
     assert receiver.url not in (tmp_path / "log").read_text()
@@ -92,7 +92,7 @@ def test_a_worker_that_can_no_longer_send_ends(url, receiver, tmp_path):
         eventually(lambda: sent(url) == 1)
         with connect(url, application_name="test") as connection:
             connection.execute("ALTER TABLE notice ALTER due_at TYPE text")
-        assert worker.wait(20) == 1
+        assert worker.wait(patient(20)) == 1
 
 
 def test_a_job_that_a_killed_worker_had_begun_is_done_by_the_next(url, receiver, tmp_path):
