@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cli import anju
+from cli import anju, invoke
 from devices.catalogue import KINDS
 
 
@@ -12,7 +12,7 @@ def contents(folder):
 
 
 def test_an_export_writes_a_data_source_and_a_dashboard_for_every_kind(tmp_path):
-    done = anju("grafana", "export", "provisioning", cwd=tmp_path)
+    done = invoke("grafana", "export", "provisioning", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     files = contents(tmp_path)
     assert {Path(line) for line in done.stdout.splitlines()} == set(files)
@@ -24,7 +24,7 @@ def test_an_export_writes_a_data_source_and_a_dashboard_for_every_kind(tmp_path)
 def test_a_second_export_writes_the_same(tmp_path):
     exports = []
     for _ in range(2):
-        assert anju("grafana", "export", tmp_path / "provisioning", cwd=tmp_path).returncode == 0
+        assert invoke("grafana", "export", tmp_path / "provisioning", cwd=tmp_path).returncode == 0
         exports.append(contents(tmp_path))
     assert exports[0] == exports[1]
 

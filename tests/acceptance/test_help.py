@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from app.cli import app
-from cli import anju
+from cli import invoke
 
 
 def names(command, *path):
@@ -19,19 +19,19 @@ COMMANDS = names(typer.main.get_command(app))
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_help_of_every_command_has_an_example(command, tmp_path):
-    done = anju(*command, "--help", cwd=tmp_path)
+    done = invoke(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     example = " ".join(done.stdout.split()).partition("Example: ")[2]
     assert f"anju {' '.join(command)}" in example
 
 
 def test_anju_alone_lists_its_commands_and_where_to_begin(tmp_path):
-    done = anju(cwd=tmp_path)
+    done = invoke(cwd=tmp_path)
     assert "anju up --demo" in done.stdout
     assert all(f" {command[0]} " in done.stdout for command in COMMANDS)
 
 
 def test_an_option_that_does_not_exist_is_wrong_usage(tmp_path):
-    done = anju("verify", "yangguang", "--dyas", "7", cwd=tmp_path)
+    done = invoke("verify", "yangguang", "--dyas", "7", cwd=tmp_path)
     assert done.returncode == 2
     assert "--dyas" in done.stderr

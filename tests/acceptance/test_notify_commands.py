@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli import anju
+from cli import anju, invoke
 from receiver import Answer, receiving
 from store.database import connect
 from store.notices.delivery import record_dead
@@ -34,7 +34,7 @@ def file(tmp_path, receiver):
 
 
 def test_a_good_file_says_who_is_told_of_what(file, tmp_path):
-    done = anju("notify", "check", file, cwd=tmp_path)
+    done = invoke("notify", "check", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "a critical: 王经理/wecom, 运维/webhook, 运维/feishu", "a major: 王经理/wecom", "a warning: 王经理/wecom",
@@ -52,7 +52,7 @@ def test_a_bad_file_is_refused_with_the_line(tmp_path):
 
 
 def test_a_contact_gets_a_test_message_through_each_channel(file, receiver, tmp_path):
-    done = anju("notify", "test", "运维", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
+    done = invoke("notify", "test", "运维", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["ok   运维/webhook: accepted", "ok   运维/feishu: accepted"]
     assert len(receiver.accepted) == 2
@@ -60,14 +60,14 @@ def test_a_contact_gets_a_test_message_through_each_channel(file, receiver, tmp_
 
 def test_a_channel_that_does_not_work_says_why_and_not_where(file, receiver, tmp_path):
     receiver.usual = Answer(body=b'{"errcode": 93000, "errmsg": "invalid webhook url"}')
-    done = anju("notify", "test", "王经理", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
+    done = invoke("notify", "test", "王经理", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["BAD  王经理/wecom: 93000: invalid webhook url"]
     assert "s3cret" not in done.stdout + done.stderr
 
 
 def test_a_contact_that_is_not_there_is_a_wrong_call(file, tmp_path):
-    done = anju("notify", "test", "nobody", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
+    done = invoke("notify", "test", "nobody", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
     assert done.returncode == 2
     assert "there is no contact nobody: 王经理, 运维" in done.stderr
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cli import anju
+from cli import anju, invoke
 
 BAD = Path(__file__).parents[1] / "unit" / "rules_fixtures" / "bad"
 
 
 def test_the_rules_that_come_with_anju_are_good(tmp_path):
-    checked = anju("rules", "check", cwd=tmp_path)
+    checked = invoke("rules", "check", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert checked.stderr == ""
     head, *kinds, total, _, last = checked.stdout.splitlines()
@@ -24,19 +24,19 @@ def test_the_rules_that_come_with_anju_are_good(tmp_path):
 
 
 def test_every_rule_and_the_number_of_its_examples_is_listed(tmp_path):
-    listed = json.loads(anju("rules", "test", "--json", cwd=tmp_path).stdout)
-    counted = json.loads(anju("rules", "check", "--json", cwd=tmp_path).stdout)
+    listed = json.loads(invoke("rules", "test", "--json", cwd=tmp_path).stdout)
+    counted = json.loads(invoke("rules", "check", "--json", cwd=tmp_path).stdout)
     assert listed["problems"] == counted["problems"] == []
     assert Counter(rule["kind"] for rule in listed["rules"]) == counted["rules"]
     assert all(rule["holds"] and rule["examples"] >= 1 and "played" not in rule for rule in listed["rules"])
-    shown = anju("rules", "test", cwd=tmp_path).stdout.splitlines()
+    shown = invoke("rules", "test", cwd=tmp_path).stdout.splitlines()
     for rule in listed["rules"]:
         assert any(line.split()[:2] == ["ok", rule["rule"]] and rule["title"] in line for line in shown)
 
 
 @pytest.mark.parametrize(("command", "folder"), [("check", "above_a_flag"), ("test", "example_disagrees")])
 def test_what_is_wrong_is_said_by_file_and_line_above_the_line_itself(command, folder, tmp_path):
-    done = anju("rules", command, BAD / folder, cwd=tmp_path)
+    done = invoke("rules", command, BAD / folder, cwd=tmp_path)
     assert done.returncode == 1
     expected = (BAD / folder / "expected.txt").read_text().splitlines()
     file, number, _ = expected[0].split(":", 2)
@@ -46,7 +46,7 @@ def test_what_is_wrong_is_said_by_file_and_line_above_the_line_itself(command, f
 
 
 def test_an_example_that_fails_is_told_step_by_step(tmp_path):
-    told = anju("rules", "test", BAD / "example_disagrees", cwd=tmp_path).stderr.splitlines()
+    told = invoke("rules", "test", BAD / "example_disagrees", cwd=tmp_path).stderr.splitlines()
     first, second = (line.split() for line in told[told.index("  example on line 9") + 2 :][:2])
     assert first == [">", "0s", "voltage_v", "245", "yes", "no", "pending", "to", "10m", "active"]
     assert second == ["15m", "voltage_v", "230", "no", "yes", "normal", "normal"]
@@ -54,7 +54,7 @@ def test_an_example_that_fails_is_told_step_by_step(tmp_path):
 
 
 def test_a_rule_is_told_step_by_step_with_what_it_makes_of_many_readings(tmp_path):
-    done = anju("rules", "test", "--rule", "water_leak", cwd=tmp_path)
+    done = invoke("rules", "test", "--rule", "water_leak", cwd=tmp_path)
     assert done.returncode == 0
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  ok")] == ["water_leak"]
     assert "... 22 more readings" in done.stdout
@@ -62,7 +62,7 @@ def test_a_rule_is_told_step_by_step_with_what_it_makes_of_many_readings(tmp_pat
 
 
 def test_a_program_can_read_how_an_example_failed(tmp_path):
-    done = anju("rules", "test", BAD / "example_disagrees", "--json", cwd=tmp_path)
+    done = invoke("rules", "test", BAD / "example_disagrees", "--json", cwd=tmp_path)
     assert done.returncode == 1
     [rule] = json.loads(done.stdout)["rules"]
     [[first, second]] = rule["played"]
@@ -85,7 +85,7 @@ def test_a_program_can_read_how_an_example_failed(tmp_path):
 
 @pytest.mark.parametrize("command", ["check", "test"])
 def test_a_program_can_read_what_is_wrong(command, tmp_path):
-    done = anju("rules", command, BAD / "several_problems", "--json", cwd=tmp_path)
+    done = invoke("rules", command, BAD / "several_problems", "--json", cwd=tmp_path)
     assert done.returncode == 1
     expected = (BAD / "several_problems" / "expected.txt").read_text().splitlines()
     found = json.loads(done.stdout)
@@ -101,25 +101,25 @@ def test_there_are_colours_only_where_somebody_sees_them(forced, colours, tmp_pa
 
 @pytest.mark.parametrize("command", ["check", "test"])
 def test_a_file_is_no_folder_of_rules(command, tmp_path):
-    done = anju("rules", command, BAD / "above_a_flag" / "electricity_meter.yaml", cwd=tmp_path)
+    done = invoke("rules", command, BAD / "above_a_flag" / "electricity_meter.yaml", cwd=tmp_path)
     assert done.returncode == 2
     assert "isafile" in "".join(filter(str.isalpha, done.stderr))  # in a box whose lines break anywhere
 
 
 def test_a_test_of_one_rule_needs_its_right_name(tmp_path):
-    done = anju("rules", "test", "--rule", "water_laek", cwd=tmp_path)
+    done = invoke("rules", "test", "--rule", "water_laek", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean `water_leak`?" in done.stderr
 
 
 def test_the_folder_in_the_settings_is_the_one_in_force(tmp_path):
-    done = anju("rules", "check", cwd=tmp_path, ANJU_RULES_DIR=str(BAD / "above_a_flag"))
+    done = invoke("rules", "check", cwd=tmp_path, ANJU_RULES_DIR=str(BAD / "above_a_flag"))
     assert done.returncode == 1
     assert done.stderr.startswith(f"{BAD}/above_a_flag/electricity_meter.yaml:4:")
 
 
 def test_a_folder_without_rules_is_no_success(tmp_path):
-    done = anju("rules", "check", tmp_path, cwd=tmp_path)
+    done = invoke("rules", "check", tmp_path, cwd=tmp_path)
     assert done.returncode == 1
     assert "no rule file here" in done.stderr
 
@@ -144,7 +144,7 @@ def recorded(folder, *voltages):
 
 def test_a_backtest_tells_what_the_rules_would_have_raised(tmp_path):
     file = recorded(tmp_path, 230, 245, 245, 245, 245, 230, 230, 230, 230)
-    done = anju("rules", "backtest", "--file", file, cwd=tmp_path)
+    done = invoke("rules", "backtest", "--file", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2026-11-01 00:00 to 2026-11-01 02:00, local time: 9 samples of 1 devices" in done.stdout
     assert "would have raised 1 alerts" in done.stdout
@@ -157,7 +157,7 @@ def test_a_backtest_tells_what_the_rules_would_have_raised(tmp_path):
 
 def test_a_program_can_read_a_backtest(tmp_path):
     file = recorded(tmp_path, 230, 245, 245, 245, 245, 230, 230, 230, 230)
-    found = json.loads(anju("rules", "backtest", "--file", file, "--json", cwd=tmp_path).stdout)
+    found = json.loads(invoke("rules", "backtest", "--file", file, "--json", cwd=tmp_path).stdout)
     [alert] = found["occurrences"]
     assert (alert["rule"], alert["community"], alert["device"]) == ("electricity_voltage_high", "jinhe-yuan", "e-101")
     assert [goal["met"] for goal in found["communities"][0]["goals"]] == [True, True, True, True, True, None]
@@ -172,7 +172,7 @@ def test_a_backtest_that_misses_a_goal_ends_with_1(tmp_path):
         for device in range(12)
     ]
     (tmp_path / "storm.jsonl").write_text("\n".join(lines))
-    done = anju("rules", "backtest", "--file", tmp_path / "storm.jsonl", cwd=tmp_path)
+    done = invoke("rules", "backtest", "--file", tmp_path / "storm.jsonl", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     [peak] = [line for line in done.stdout.splitlines() if "in 10 minutes, peak" in line]
     assert "12 (2026-11-01 00:30)" in peak
@@ -181,13 +181,13 @@ def test_a_backtest_that_misses_a_goal_ends_with_1(tmp_path):
 
 def test_a_backtest_of_one_rule_needs_its_right_name(tmp_path):
     file = recorded(tmp_path, 230)
-    done = anju("rules", "backtest", "--file", file, "--rule", "electricity_voltage_hihg", cwd=tmp_path)
+    done = invoke("rules", "backtest", "--file", file, "--rule", "electricity_voltage_hihg", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean `electricity_voltage_high`?" in done.stderr
 
 
 def test_a_backtest_without_anything_to_look_at_is_no_success(tmp_path):
     file = recorded(tmp_path, 230)
-    done = anju("rules", "backtest", "--file", file, "--device", "jinhe-yuan/e-999", cwd=tmp_path)
+    done = invoke("rules", "backtest", "--file", file, "--device", "jinhe-yuan/e-999", cwd=tmp_path)
     assert done.returncode == 3
     assert done.stdout == ""

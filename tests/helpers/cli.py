@@ -7,13 +7,15 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+from typer.testing import CliRunner
 
+from app.cli import app
 from patience import eventually, patient
 from running import ANJU
 
@@ -34,8 +36,22 @@ def anju(*arguments, cwd, **settings):
     """Run `anju` to its end in the folder `cwd`."""
     return subprocess.run(
         [ANJU, *map(str, arguments)],
-        cwd=cwd, env=environment(settings), capture_output=True, text=True, timeout=240, check=False,
+        cwd=cwd, env=environment(settings), capture_output=True, text=True, timeout=patient(240), check=False,
     )  # fmt: skip
+
+
+def invoke(*arguments, cwd, **settings):
+    """Run a command of `anju` in this process, for cases about its output and exit code and not about processes.
+
+    Raises:
+        Exception: The command ended with an exception, which `anju` as a process may turn into an exit code.
+    """
+    removed = dict.fromkeys(os.environ.keys() - environment({}).keys())
+    with chdir(cwd):
+        result = CliRunner().invoke(app, [*map(str, arguments)], env={**removed, **environment(settings)})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def processes_of(folder):
@@ -112,7 +128,10 @@ class Up:
     def get(self, path, **query):
         """The answer of the API, which must be a good one."""
         answer = httpx.get(
-            f"{self.url}/api/v1{path}", params=query, headers={"Authorization": f"Bearer {self.key}"}, timeout=30
+            f"{self.url}/api/v1{path}",
+            params=query,
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=patient(30),
         )
         return answer.raise_for_status().json()
 

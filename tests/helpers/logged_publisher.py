@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from devices.broker_url import BrokerUrl
 from mqtt_packets import CONNACK, answers, connect, publish
+from patience import patient
 
 _PATIENCE_S = 10.0
 
@@ -61,7 +62,7 @@ class LoggedPublisher:
 
     def join(self, timeout_s: float) -> None:
         """Return when the whole load is acknowledged."""
-        self._thread.join(timeout_s)
+        self._thread.join(patient(timeout_s))
         assert not self._thread.is_alive(), f"{len(self._waiting)} messages unacknowledged after {timeout_s} s"
 
     def give_up(self) -> None:

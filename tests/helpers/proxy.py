@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from patience import patient
+
 _CHUNK = 16 * 1024
 
 
@@ -54,7 +56,7 @@ class Proxy:
         self._loop.close()
 
     def _do(self, work) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(patient(10))
 
     async def _cut(self) -> None:
         if self._server:

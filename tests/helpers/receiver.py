@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from aiosmtpd.controller import Controller
 
+from patience import patient
+
 
 class Answer(NamedTuple):
     status: int = 200
@@ -103,7 +105,7 @@ def mail_server():
     mailbox = Mailbox()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=patient(5))
     controller.start()
     try:
         yield port, mailbox

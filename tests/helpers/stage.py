@@ -12,7 +12,7 @@ import workload
 from local.services import Services
 from logged_publisher import Load, LoggedPublisher
 from oracle import Verdict, expected, judge
-from patience import eventually
+from patience import eventually, patient
 from running import Ingest, epoch_ms, forget_session, query, register
 from store.admin.migrate import migrate
 
@@ -125,7 +125,7 @@ class Stage:
 
     def _settled(self, complete: tuple[int, ...], timeout_s: float) -> float:
         """When the tables last changed, or were complete, once the broker holds nothing more that could change them."""
-        until, stored, changed_at = time.monotonic() + timeout_s, None, time.monotonic()
+        until, stored, changed_at = time.monotonic() + patient(timeout_s), None, time.monotonic()
         while stored != complete or self.waiting_at_the_broker():
             assert time.monotonic() < until, (
                 f"not whole after {timeout_s} s: {stored} of {complete}, {self.waiting_at_the_broker()} wait; "

@@ -81,7 +81,7 @@ def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
 
 
 def wait_until_healthy(url: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + patient(WAIT_S)
     while True:
         try:
             urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - http, on this machine

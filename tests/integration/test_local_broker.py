@@ -1,6 +1,5 @@
 import queue
 import socket
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from local.services import Services
-from patience import patient
+from patience import Stopwatch, patient, slowness
 
 TOPIC = "anju/v1/east/water_meter/{device}/telemetry"
 
@@ -81,7 +80,7 @@ def cut_off(url: str, client_id: str) -> bool:
     """Let a session connect and vanish while the broker is pushing to it; whether there was anything to push."""
     client = dialled(url, client_id, clean=False)
     with client.socket() as connection, connection.makefile("rb") as stream:
-        connection.settimeout(2)
+        connection.settimeout(2 * slowness())
         try:
             stream.read(1024)
         except TimeoutError:
@@ -200,7 +199,7 @@ def test_no_acknowledged_message_is_lost_when_sessions_vanish_while_the_broker_p
 def test_the_broker_starts_again_at_once_after_kill_9(local_services: Services):
     local_services.broker.kill()
     assert not local_services.broker.alive()
-    began = time.monotonic()
-    local_services.broker.start()
-    assert time.monotonic() - began < 5
+    watch = Stopwatch()
+    local_services.broker.start(patient(60))
+    assert watch.quiet_s() < 5
     assert httpx.get(f"{local_services.monitoring_url}/healthz", timeout=patient(20)).json() == {"status": "ok"}

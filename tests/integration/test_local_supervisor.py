@@ -15,7 +15,7 @@ from local.home import Home
 from local.process import Part, Process
 from local.supervisor import Supervisor
 from local.users import User, service_user
-from patience import patient
+from patience import eventually, patient, within
 
 ROOT = Path(__file__).parents[2]
 TICKING = "while True: time.sleep(0.05)"
@@ -35,15 +35,6 @@ def exists(file: Path) -> Callable[[], None]:
             raise LocalError(f"{file.name} is not there yet.")
 
     return check
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 10) -> float:
-    """Seconds until the condition held."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < timeout_s, "it never came true"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def runs(pid: int) -> bool:
@@ -98,7 +89,7 @@ def test_a_killed_part_runs_again_within_five_seconds_and_one_line_says_so(home:
         first = process.pid
         with watching(supervisor):
             os.kill(first, signal.SIGKILL)
-            assert eventually(lambda: process.pid != first and process.alive()) < 5
+            within(5, lambda: process.pid != first and process.alive())
             time.sleep(0.5)
     assert len(lines) == 1
     assert lines[0].startswith("ingest was ended by SIGKILL; starting it again in 0.2 s")

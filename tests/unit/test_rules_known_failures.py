@@ -180,9 +180,9 @@ def test_grafana_oncall_3261_a_change_of_the_server_s_zone_moves_no_shift(tmp_pa
 
 def test_alertmanager_3932_a_storm_is_told_in_a_few_messages_and_none_is_lost():
     storm = [notice(n, rule=f"rule-{n % 300}", community=f"c{n % 50}") for n in range(1, 50_001)]
-    began = clock.monotonic()
+    began = clock.process_time()
     told, programs = plan(storm, PERSON, [], set(), NOON), plan(storm, PROGRAM, [], set(), NOON)
-    assert clock.monotonic() - began < 20
+    assert clock.process_time() - began < 20
     assert len(told.messages) <= MAX_IN_WINDOW
     assert Counter(ids(programs.messages)) == Counter(each.id for each in storm)
     assert Counter(ids(told.messages) + ids(told.postponements)) == Counter(each.id for each in storm)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from patience import eventually, patient, steady
+from patience import eventually, patient, slowness, steady
 from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
@@ -168,7 +168,7 @@ def test_simulated_devices_are_marked_in_their_alerts(services, database_url, in
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     query(database_url, "UPDATE device SET simulated = true RETURNING id")
     query(database_url, "UPDATE registry_version SET version = version + 1 RETURNING version")
-    time.sleep(1.5)
+    time.sleep(1.5 * slowness())  # ingest looks for changes of the registry once a second
     with Publisher(services.publish_mqtt_url) as out:
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/event", event(epoch_ms(), "leak_detected"))
         out.flush(patient(10))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app.watchdog import WatchdogSettings, run_watchdog
-from patience import eventually, patient
+from patience import eventually, patient, slowness
 from running import query
 from simulators.publisher import Publisher
 from store.alerts.watchdog import COMMUNITY
@@ -19,7 +19,7 @@ MISSED = "SELECT process, severity FROM alert WHERE rule = 'watchdog_missed' ORD
 @pytest.fixture
 def watch(services, database_url):
     """A watchdog that may be started and ended; its third alert within a minute is one too many, and the last."""
-    settings = WatchdogSettings(database_url, services.publish_mqtt_url, round_s=10, patience_s=20)
+    settings = WatchdogSettings(database_url, services.publish_mqtt_url, round_s=10, patience_s=20 * slowness())
     watching = Watching(settings)
     yield watching
     watching.end()
