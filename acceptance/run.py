@@ -7,7 +7,8 @@ from acceptance.document import digest, document
 from acceptance.result import Report
 from acceptance.verify import questions, verify
 from store.database import Connection
-from store.telemetry.evidence import StoredResult, StoredVerification, Window, read_evidence, save_verification
+from store.telemetry.evidence import Window, read_evidence
+from store.telemetry.verifications import StoredResult, StoredVerification, save_verification
 
 
 def run_verification(

@@ -1,6 +1,6 @@
-"""Connections to PostgreSQL, and the errors that the rest of Anju knows of it.
+"""Connections to PostgreSQL, and the errors of the store.
 
-Nothing above `store` imports psycopg: it uses `Connection`, `Database` and the errors of this module.
+No package above `store` imports psycopg: they use `Connection`, `Database` and the errors of this module.
 """
 
 from collections.abc import Iterator
@@ -18,49 +18,49 @@ ALERT_CHANNEL = "anju_alert"
 """Notified by every transaction that writes an alert transition."""
 
 _CONNECT_TIMEOUT_S = 5
-# A server that vanishes without a word (no power, a cut cable) would otherwise be waited for for a quarter of an hour,
-# or for two hours where nothing was on its way. Here it is nine seconds; the last number is in milliseconds.
-_NOTICE_A_VANISHED_SERVER = {
+# A vanished server (no power, a cut cable) is noticed after nine seconds. By default that takes a quarter of an hour,
+# or two hours on an idle connection. The last number is in milliseconds.
+_KEEPALIVE = {
     "keepalives_idle": 3,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 9_000,
 }
-# Late readings into chunks of the columnstore (TimescaleDB's community edition, where an operator has turned it on) are
-# held against what is there by unpacking it. TimescaleDB's limit of 100,000 rows would refuse such a batch for good.
+# Late readings into a chunk of the columnstore (TimescaleDB's community edition, if an operator has enabled it) make
+# TimescaleDB unpack the stored rows. Its limit of 100,000 rows would refuse such a batch for good.
 _UNPACK_WITHOUT_LIMIT = "-c timescaledb.max_tuples_decompressed_per_dml_transaction=0"
-# Within it a request gets a connection or an honest 503, and the pool tries again this often while the database is
-# away; psycopg_pool would wait for longer and longer, up to five minutes.
+# A request gets a connection within this time, or a 503. It is also the interval of the pool's attempts while the
+# database is away: psycopg_pool's own backoff grows to five minutes.
 _POOL_TIMEOUT_S = 2
 
 
 class StoreError(Exception):
-    """The root of every error that the store raises on purpose."""
+    """Base class of the errors that the store raises on purpose."""
 
 
 class DatabaseUnavailableError(StoreError):
-    """The database can't be reached, refuses connections, or lost one; trying again later may help."""
+    """The database cannot be reached, refuses connections, or lost one; a later attempt may succeed."""
 
 
 class UnusableDataError(StoreError):
-    """The database refuses a value that was handed to it; trying the same again can't help."""
+    """The database refuses a value; another attempt with the same value fails again."""
 
 
 def connect(url: str, *, application_name: str) -> Connection:
     """Open one connection, in UTC.
 
     Raises:
-        DatabaseUnavailableError: nobody answers, or the credentials are refused. The message names no secret.
+        DatabaseUnavailableError: no server answers, or the credentials are refused. The message contains no secret.
     """
     with translated_errors():
         return psycopg.connect(url, application_name=application_name, **connection_options())
 
 
 class Database:
-    """A pool of connections for the parts that answer people. `with database.connection() as c:` is a transaction."""
+    """Pool of connections for the API and the worker. `with database.connection() as c:` is a transaction."""
 
     def __init__(self, url: str, *, application_name: str, max_size: int = 8) -> None:
-        """Open the pool; connections are made in the background and replaced when they break."""
+        """Open the pool. It opens connections in the background, and replaces broken ones."""
         options = {"application_name": application_name, **connection_options()}
         self._pool = ConnectionPool(
             url, kwargs=options, min_size=1, max_size=max_size, timeout=_POOL_TIMEOUT_S, open=True,
@@ -69,10 +69,10 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection inside a transaction, committed at the end of the block, rolled back on an exception.
+        """Provide a connection in a transaction, committed at the end of the block, rolled back on an exception.
 
         Raises:
-            DatabaseUnavailableError: no connection can be had within two seconds, or it broke.
+            DatabaseUnavailableError: no connection is free within two seconds, or it broke.
         """
         with translated_errors(), self._pool.connection() as connection:
             yield connection
@@ -89,7 +89,7 @@ def translated_errors() -> Iterator[None]:
     Raises:
         DatabaseUnavailableError: the server is away, starting, stopping, full, read-only, out of connections, or lacks
             a table, a column or a right that `anju migrate` gives.
-        UnusableDataError: a value does not fit its column or an index, breaks a constraint, or all together are beyond
+        UnusableDataError: a value does not fit its column or an index, or breaks a constraint, or the statement exceeds
             a limit of the server.
     """
     try:
@@ -110,9 +110,9 @@ def translated_errors() -> Iterator[None]:
 
 
 def connection_options() -> dict[str, Any]:
-    """What every connection of ours asks for."""
+    """Return the psycopg options of every connection."""
     options = f"-c timezone=UTC {_UNPACK_WITHOUT_LIMIT}"
-    return {"connect_timeout": _CONNECT_TIMEOUT_S, "options": options, **_NOTICE_A_VANISHED_SERVER}
+    return {"connect_timeout": _CONNECT_TIMEOUT_S, "options": options, **_KEEPALIVE}
 
 
 def _first_line(error: Exception) -> str:

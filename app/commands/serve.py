@@ -11,8 +11,8 @@ from app.settings import Settings
 from app.watchdog import WatchdogSettings, run_watchdog
 from rules.language.reload import RuleFolder
 from store.admin.migrate import migrate as migrate_database
+from store.admin.retention import drop_expired
 from store.database import connect, translated_errors
-from store.telemetry.retention import drop_expired
 
 log = structlog.get_logger()
 

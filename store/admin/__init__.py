@@ -1,1 +1,1 @@
-"""The database as a whole: migrations, readiness, locks and the audit log."""
+"""The database as a whole: migrations, readiness, retention, locks and the audit log."""

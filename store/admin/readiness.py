@@ -1,4 +1,4 @@
-"""Whether a database has the schema that this version of Anju works with."""
+"""Readiness of a database: does it have the schema of this version?"""
 
 from importlib.resources import files
 
@@ -8,7 +8,7 @@ from store.telemetry.schema import table_name
 
 
 def missing_schema(connection: Connection) -> list[str]:
-    """What `anju migrate` has still to do: numbers of migrations and names of tables; empty when all is there."""
+    """Return the migrations and tables that `anju migrate` has still to create; empty if there are none."""
     if _absent(connection, ["schema_migrations"]):
         return ["every migration"]
     applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}

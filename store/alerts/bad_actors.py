@@ -1,4 +1,4 @@
-"""Devices whose alerts chatter: what to repair, or which limit to move, so that people trust what they hear."""
+"""Bad actors (ISA-18.2): devices with chattering alerts, to be repaired or given another limit."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +8,9 @@ from psycopg.rows import class_row
 from store.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BadActor:
-    """A rule on a device that chattered: how many alerts it gave in all, and how many of those while chattering."""
+    """A rule on a device that chattered: the number of its alerts, and of the chattering ones among them."""
 
     community: str
     device: str
@@ -23,7 +23,7 @@ class BadActor:
 
 
 def list_bad_actors(connection: Connection, community: str | None, since: datetime, limit: int) -> list[BadActor]:
-    """The worst first, of a community or of all, by the alerts that opened since then."""
+    """Return the worst bad actors first, of a community or of all, by the alerts that opened since then."""
     with connection.cursor(row_factory=class_row(BadActor)) as cursor:
         return cursor.execute(
             """

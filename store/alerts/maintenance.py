@@ -1,4 +1,4 @@
-"""Silences: maintenance windows that people announce, and what they match."""
+"""Maintenance windows, in which matching alerts are not notified. The table and the API call them silences."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ LONGEST_MAINTENANCE = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMaintenance:
-    """A window to be announced. At least one part of what it matches is given; a building needs its community."""
+    """A maintenance window to announce. It has at least one condition to match; a building needs its community."""
 
     id: UUID
     community: str | None = None
@@ -30,9 +30,9 @@ class NewMaintenance:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaintenanceRow:
-    """A window as people read it; `device` is the name of its device. `ended_at` is when somebody ended it early."""
+    """A maintenance window; `device` is a device name. `ended_at` is the time of an early end by a person."""
 
     id: UUID
     community: str | None
@@ -50,6 +50,7 @@ class MaintenanceRow:
 
 
 MaintenanceKey = tuple[datetime, UUID]
+"""The start and the id of a window: its place in a list."""
 
 _SILENCE: LiteralString = """
     SELECT silence.id, coalesce(silence.community, device.community) AS community, silence.building, silence.kind,
@@ -60,10 +61,10 @@ _SILENCE: LiteralString = """
 
 
 def insert_maintenance(connection: Connection, window: NewMaintenance) -> None:
-    """Announce a window, inside the caller's transaction.
+    """Store a window, inside the caller's transaction.
 
     Raises:
-        UnusableDataError: nothing to match is given, it names what does not exist, it ends before it starts, or it
+        UnusableDataError: the window has no condition, names something that does not exist, ends before it starts, or
             lasts longer than `LONGEST_MAINTENANCE` (at the edge of the store).
     """
     connection.execute(
@@ -80,7 +81,7 @@ def insert_maintenance(connection: Connection, window: NewMaintenance) -> None:
 
 
 def find_maintenance(connection: Connection, window_id: UUID) -> MaintenanceRow | None:
-    """The window of that id, or None."""
+    """Return the window with this id, or None."""
     with connection.cursor(row_factory=class_row(MaintenanceRow)) as cursor:
         return cursor.execute(
             sql.SQL("{silence} WHERE silence.id = %s").format(silence=sql.SQL(_SILENCE)), (window_id,)
@@ -88,13 +89,13 @@ def find_maintenance(connection: Connection, window_id: UUID) -> MaintenanceRow 
 
 
 def claim_maintenance(connection: Connection, window_id: UUID) -> MaintenanceRow | None:
-    """The window of that id, or None; nobody else changes it until the caller's transaction ends."""
+    """Return the window with this id, or None, and lock its row until the caller's transaction ends."""
     connection.execute("SELECT 1 FROM silence WHERE id = %s FOR UPDATE", (window_id,))
     return find_maintenance(connection, window_id)
 
 
 def end_maintenance(connection: Connection, window_id: UUID, *, at: datetime, actor: str) -> None:
-    """End a claimed window before its time."""
+    """End a claimed window early."""
     connection.execute("UPDATE silence SET ended_at = %s, ended_by = %s WHERE id = %s", (at, actor, window_id))
 
 
@@ -106,14 +107,14 @@ def list_maintenance(
     before: MaintenanceKey | None,
     limit: int,
 ) -> list[MaintenanceRow]:
-    """At most `limit` windows, the one that starts last first, from the first one beyond `before`.
+    """Return at most `limit` windows beyond the key `before`, latest start first.
 
     Args:
         connection: To read on.
-        community: Those that are about this community, or a device in it; None for all.
-        not_over_at: Those that last at that time, or will come; None for all.
-        before: The key (start, id) of the last one of the page before.
-        limit: How many.
+        community: Only windows about this community or a device in it; None for all.
+        not_over_at: Only windows that end after this time; None for all.
+        before: The key of the last window of the previous page.
+        limit: The size of the page.
     """
     starts_at, window_id = before or (None, None)
     with connection.cursor(row_factory=class_row(MaintenanceRow)) as cursor:

@@ -1,1 +1,1 @@
-"""Notices to people, their statistics, and the job queue that carries them."""
+"""Notices to people, their statistics, and the job queue."""

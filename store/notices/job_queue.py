@@ -1,4 +1,4 @@
-"""The queue of jobs: procrastinate's own tables, and its worker's way to them."""
+"""The job queue: procrastinate's own tables, and the connections of its worker."""
 
 from importlib.resources import files
 
@@ -8,11 +8,11 @@ from psycopg import sql
 from store.database import Connection, connection_options
 
 
-def apply_schema(connection: Connection) -> None:
-    """Bring the queue's tables to the version of procrastinate that is installed, inside the caller's transaction.
+def create_job_tables(connection: Connection) -> None:
+    """Bring the queue's tables to the installed version of procrastinate, inside the caller's transaction.
 
-    `job_schema` tells which of its files have been applied. No migration of ours makes it, so that it stands and falls
-    with the tables that it tells of.
+    `job_schema` lists the applied files of procrastinate. It is created here and not by a migration, so that it exists
+    exactly when the tables do.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS job_schema (file text PRIMARY KEY)")
     applied = {row[0] for row in connection.execute("SELECT file FROM job_schema")}
@@ -23,12 +23,12 @@ def apply_schema(connection: Connection) -> None:
     if not missing:
         return
     for script in scripts:
-        # They come with the package, so their text is as trustworthy as its code.
+        # The scripts are part of the package, so their text is as trustworthy as its code.
         connection.execute(sql.SQL(script.read_text(encoding="utf-8")))
     connection.execute("INSERT INTO job_schema (file) SELECT unnest(%s::text[])", (missing,))
 
 
 def job_connector(url: str) -> PsycopgConnector:
-    """The way of procrastinate's own worker to the database."""
+    """Return the connector of procrastinate's own worker."""
     options = {"application_name": "anju worker jobs", **connection_options()}
     return PsycopgConnector(conninfo=url, kwargs=options, min_size=1, max_size=4)

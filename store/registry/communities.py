@@ -1,14 +1,16 @@
-"""Communities as people read them, with what stands and what is open in each."""
+"""Communities, with the numbers of their households and devices."""
 
 from dataclasses import dataclass
 from datetime import date
+from typing import LiteralString
 
+from psycopg import sql
 from psycopg.rows import class_row
 
 from store.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommunityRow:
     """A community of the registry."""
 
@@ -26,9 +28,9 @@ class CommunityRow:
     longitude: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCount:
-    """How many devices of a kind a community has; `simulated` and `online` are parts of `total`."""
+    """The number of devices of a kind in a community; `simulated` and `online` are parts of `total`."""
 
     kind: str
     total: int
@@ -36,44 +38,38 @@ class DeviceCount:
     online: int
 
 
+_COMMUNITY: LiteralString = """
+    SELECT id, name, banner, street, property_company, built_year, subsidised, stage, started_on, planned_finish,
+           latitude, longitude
+    FROM community
+"""
+
+
 def list_communities(connection: Connection, after: str | None, limit: int) -> list[CommunityRow]:
-    """At most `limit` communities in the order of their ids, from the first one beyond `after`."""
+    """Return at most `limit` communities with ids beyond `after`, by id."""
     with connection.cursor(row_factory=class_row(CommunityRow)) as cursor:
         return cursor.execute(
-            """
-            SELECT id, name, banner, street, property_company, built_year, subsidised, stage, started_on,
-                   planned_finish, latitude, longitude
-            FROM community
-            WHERE %(after)s::text IS NULL OR id > %(after)s
-            ORDER BY id
-            LIMIT %(limit)s
-            """,
+            sql.SQL("{} WHERE %(after)s::text IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s").format(
+                sql.SQL(_COMMUNITY)
+            ),
             {"after": after, "limit": limit},
         ).fetchall()
 
 
 def find_community(connection: Connection, community: str) -> CommunityRow | None:
-    """The community of that id, or None."""
+    """Return the community with this id, or None."""
     with connection.cursor(row_factory=class_row(CommunityRow)) as cursor:
-        return cursor.execute(
-            """
-            SELECT id, name, banner, street, property_company, built_year, subsidised, stage, started_on,
-                   planned_finish, latitude, longitude
-            FROM community
-            WHERE id = %s
-            """,
-            (community,),
-        ).fetchone()
+        return cursor.execute(sql.SQL("{} WHERE id = %s").format(sql.SQL(_COMMUNITY)), (community,)).fetchone()
 
 
 def count_households(connection: Connection, community: str) -> int:
-    """How many households the registry has in a community."""
+    """Count the registered households of a community."""
     row = connection.execute("SELECT count(*) FROM household WHERE community = %s", (community,)).fetchone()
     return row[0] if row else 0
 
 
 def count_devices(connection: Connection, community: str) -> list[DeviceCount]:
-    """The devices of a community by kind, in the order of the kinds' names."""
+    """Count the devices of a community by kind, in the order of the kinds' names."""
     with connection.cursor(row_factory=class_row(DeviceCount)) as cursor:
         return cursor.execute(
             """
@@ -91,7 +87,7 @@ def count_devices(connection: Connection, community: str) -> list[DeviceCount]:
 
 
 def has_building(connection: Connection, community: str, building: str) -> bool:
-    """Whether any device or household of the community is in that building."""
+    """Return whether a device or household of the community is in that building."""
     row = connection.execute(
         """
         SELECT EXISTS (SELECT FROM device WHERE community = %(community)s AND building = %(building)s)

@@ -1,20 +1,24 @@
-"""Registered devices with the last that is known of each, as people read them."""
+"""Registered devices with their latest state."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from typing import LiteralString
 
+from psycopg import sql
 from psycopg.rows import class_row
 
+from devices.kind import Value
 from store.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceRow:
     """A device and its state.
 
-    `last_ts` is the device's time of its newest sample, `last_seen` the arrival of anything from it, `connection`
-    what it says of itself since `connection_at`; all are None, and `last_values` is empty, before it was ever heard.
+    `last_ts` is the device's time of its newest sample, `last_seen` the arrival of its newest message of any type.
+    `connection` is the connection state that it reported for `connection_at`. Before the first message all of them are
+    None, and `last_values` is empty.
     """
 
     id: int
@@ -30,7 +34,7 @@ class DeviceRow:
     installed_on: date | None
     simulated: bool
     last_ts: datetime | None
-    last_values: Mapping[str, float | bool | str]
+    last_values: Mapping[str, Value]
     last_seen: datetime | None
     connection: str | None
     connection_at: datetime | None
@@ -38,7 +42,7 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFilter:
-    """What devices to list; None lets everything pass. `connection` is `online`, `offline` or `unknown`."""
+    """Conditions on the devices to list; None is no condition. `connection` is `online`, `offline` or `unknown`."""
 
     community: str | None = None
     kind: str | None = None
@@ -47,51 +51,50 @@ class DeviceFilter:
     simulated: bool | None = None
 
 
+_DEVICE: LiteralString = """
+    SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
+           device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
+           state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
+           state.connection, state.connection_at
+    FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+"""
+
+
 def list_devices(
     connection: Connection, wanted: DeviceFilter, after: tuple[str, str] | None, limit: int
 ) -> list[DeviceRow]:
-    """At most `limit` devices in the order of (community, name), from the first one beyond `after`."""
+    """Return at most `limit` devices beyond `after`, in the order of (community, name)."""
     after_community, after_name = after or (None, None)
     with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
         return cursor.execute(
-            """
-            SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
-                   device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
-                   state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
-                   state.connection, state.connection_at
-            FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
-            WHERE (%(community)s::text IS NULL OR device.community = %(community)s)
-              AND (%(kind)s::text IS NULL OR device.kind = %(kind)s)
-              AND (%(building)s::text IS NULL OR device.building = %(building)s)
-              AND (%(connection)s::text IS NULL OR coalesce(state.connection, 'unknown') = %(connection)s)
-              AND (%(simulated)s::boolean IS NULL OR device.simulated = %(simulated)s)
-              AND (%(after_name)s::text IS NULL
-                   OR (device.community, device.name) > (%(after_community)s::text, %(after_name)s::text))
-            ORDER BY device.community, device.name
-            LIMIT %(limit)s
-            """,
+            sql.SQL(
+                """
+                {device}
+                WHERE (%(community)s::text IS NULL OR device.community = %(community)s)
+                  AND (%(kind)s::text IS NULL OR device.kind = %(kind)s)
+                  AND (%(building)s::text IS NULL OR device.building = %(building)s)
+                  AND (%(connection)s::text IS NULL OR coalesce(state.connection, 'unknown') = %(connection)s)
+                  AND (%(simulated)s::boolean IS NULL OR device.simulated = %(simulated)s)
+                  AND (%(after_name)s::text IS NULL
+                       OR (device.community, device.name) > (%(after_community)s::text, %(after_name)s::text))
+                ORDER BY device.community, device.name
+                LIMIT %(limit)s
+                """
+            ).format(device=sql.SQL(_DEVICE)),
             {**asdict(wanted), "after_community": after_community, "after_name": after_name, "limit": limit},
         ).fetchall()
 
 
 def find_device(connection: Connection, community: str, name: str) -> DeviceRow | None:
-    """The device of that name in a community, or None."""
+    """Return the device with this name in a community, or None."""
     with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
         return cursor.execute(
-            """
-            SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
-                   device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
-                   state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
-                   state.connection, state.connection_at
-            FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
-            WHERE device.community = %s AND device.name = %s
-            """,
-            (community, name),
+            sql.SQL("{} WHERE device.community = %s AND device.name = %s").format(sql.SQL(_DEVICE)), (community, name)
         ).fetchone()
 
 
 def count_by_connection(connection: Connection) -> dict[str, int]:
-    """How many registered devices are `online`, `offline` or `unknown` (they never said)."""
+    """Count the registered devices that are `online`, `offline` or `unknown` (they never reported)."""
     rows = connection.execute(
         """
         SELECT coalesce(state.connection, 'unknown'), count(*)

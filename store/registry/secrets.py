@@ -1,7 +1,7 @@
-"""The secrets that devices log in to the broker with: 256 random bits, of which only a hash is stored.
+"""Secrets of the devices for their login to the broker: 256 random bits, stored only as a hash.
 
-SHA-256 without salt or stretching is enough here. Slow, salted hashes protect what people choose, because that can
-be guessed; nobody guesses one of 2^256 random values, however fast the hash is, and a broker checks thousands a second.
+SHA-256 without salt or stretching is enough. Slow, salted hashes protect passwords that people choose, because those
+can be guessed. One of 2^256 random values cannot, however fast the hash is, and a broker checks thousands a second.
 """
 
 import hashlib
@@ -17,23 +17,23 @@ _SECRET_BYTES = 32
 
 
 class UnknownUsernameError(StoreError):
-    """No device logs in under this name."""
+    """No device has this username."""
 
 
 class Login(NamedTuple):
-    """A device as the broker knows it: its registry number and its username `{community}/{kind}/{device}`."""
+    """The login of a device: its id and its username `{community}/{kind}/{device}`."""
 
     device_id: int
     username: str
 
 
 def hash_secret(secret: str) -> str:
-    """What is stored of a secret: its SHA-256 (FIPS 180-4) as 64 hexadecimal digits."""
+    """Return the stored form of a secret: its SHA-256 (FIPS 180-4) as 64 hexadecimal digits."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def rotate_secret(connection: Connection, username: str) -> str:
-    """Give the device `{community}/{kind}/{device}` a new secret and return it; the old one is void from now on.
+    """Give the device `{community}/{kind}/{device}` a new secret and return it; the old one is void at once.
 
     Raises:
         UnknownUsernameError: no such device is registered.
@@ -41,13 +41,13 @@ def rotate_secret(connection: Connection, username: str) -> str:
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     community, _, rest = username.partition("/")
     kind, _, name = rest.partition("/")
-    # An import that gives the same device its first secret at this moment would make one of the two void unseen.
+    # Without the lock, an import that issues the device's first secret at this moment would silently void one of them.
     lock_registry(connection)
-    done = connection.execute(
+    updated = connection.execute(
         "UPDATE device SET secret_hash = %s WHERE community = %s AND kind = %s AND name = %s",
         (hash_secret(secret), community, kind, name),
     )
-    if done.rowcount == 0:
+    if updated.rowcount == 0:
         raise UnknownUsernameError(
             f"no device logs in as {username!r}: a username is <community>/<kind>/<device> of a registered device"
         )
@@ -55,7 +55,7 @@ def rotate_secret(connection: Connection, username: str) -> str:
 
 
 def logins_without_secret(connection: Connection, devices: AbstractSet[tuple[str, str]]) -> list[Login]:
-    """Those of the devices, given as (community, device), that have no secret yet and so can't log in."""
+    """Return the logins of the devices, given as (community, device), that have no secret yet."""
     rows = connection.execute(
         """
         SELECT id, community, kind, name FROM device
@@ -65,14 +65,14 @@ def logins_without_secret(connection: Connection, devices: AbstractSet[tuple[str
         (sorted({community for community, _ in devices}),),
     )
     return [
-        Login(number, f"{community}/{kind}/{name}")
-        for number, community, kind, name in rows
+        Login(device_id, f"{community}/{kind}/{name}")
+        for device_id, community, kind, name in rows
         if (community, name) in devices
     ]
 
 
 def issue_secrets(connection: Connection, logins: Collection[Login]) -> dict[str, str]:
-    """Give each device a secret: username to secret. They can be read here and never again."""
+    """Give each device a secret; return the secrets by username, which are stored nowhere."""
     issued = {login.username: secrets.token_urlsafe(_SECRET_BYTES) for login in logins}
     connection.execute("CREATE TEMP TABLE issued (device_id bigint, secret_hash text) ON COMMIT DROP")
     with connection.cursor() as cursor, cursor.copy("COPY issued FROM STDIN") as copy:

@@ -1,4 +1,4 @@
-"""What is remembered of each device between messages."""
+"""The state of each device between its messages."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -9,16 +9,18 @@ from pydantic_core import to_json
 from devices.kind import Value
 from store.database import Connection
 
-_ROWS_AT_A_TIME = 10_000  # 400,000 rows at once would take as much memory as what is made of them
+_BATCH_ROWS = 10_000  # 400,000 rows at once would take as much memory as the states made of them
 
 
 class DeviceStateChange(NamedTuple):
-    """What a batch tells about a device.
+    """The changes of a device's state by one batch.
 
-    `last_seen` is the arrival of anything, `last_fresh` the arrival of a sample that was newer than all before and
-    not late; `last_ts` is the newest sample by the device's clock, `values` the newest value of each field, `event_ts`
-    the newest event of each name. None and empty leave what is stored. `tracks` is all that the rules keep of many
-    samples, which only they read; None leaves what is stored, and empty forgets it.
+    `last_seen` is the arrival of the newest message of any type. `last_fresh` is the arrival of the newest sample that
+    was newer than all before and not late. `last_ts` is the newest timestamp by the device's clock, `values` the newest
+    value of each field, `event_ts` the newest timestamp of each event. None and empty leave the stored value.
+
+    `tracks` holds the states of the derived values, in a form that only the rules read. None leaves the stored value,
+    and empty deletes it.
     """
 
     device_id: int
@@ -31,7 +33,7 @@ class DeviceStateChange(NamedTuple):
 
 
 class DeviceStateRow(NamedTuple):
-    """What the judgement of a device's next sample depends on."""
+    """The stored state of a device that the evaluation of its next sample depends on."""
 
     device_id: int
     last_ts: datetime | None
@@ -42,7 +44,7 @@ class DeviceStateRow(NamedTuple):
 
 
 def save_device_states(connection: Connection, changes: Iterable[DeviceStateChange]) -> None:
-    """Bring the devices' rows up to date, inside the caller's transaction; a device may stand in it once."""
+    """Update the states of devices, inside the caller's transaction; each device occurs once at most."""
     connection.execute(
         """
         CREATE TEMPORARY TABLE IF NOT EXISTS incoming_state (
@@ -76,9 +78,9 @@ def _json(values: Mapping[str, object]) -> str:
 
 
 def load_device_states(connection: Connection, communities: list[str]) -> Iterator[DeviceStateRow]:
-    """What is remembered of every device of these communities that has ever sent anything, in a transaction."""
-    with connection.cursor(name="memories") as cursor:
-        cursor.itersize = _ROWS_AT_A_TIME
+    """Yield the state of every device of these communities that has ever sent a message, inside a transaction."""
+    with connection.cursor(name="device_states") as cursor:
+        cursor.itersize = _BATCH_ROWS
         cursor.execute(
             """
             SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values, state.tracks
@@ -107,7 +109,7 @@ def _event_times(stored: Mapping[str, str]) -> dict[str, datetime]:
 
 
 def newest_reading(connection: Connection, device_ids: Sequence[int]) -> datetime | None:
-    """The newest device time among the stored readings of some devices; None if nothing of them is stored."""
+    """Return the newest timestamp among the stored readings of some devices; None if they have none."""
     row = connection.execute(
         "SELECT max(last_ts) FROM device_state WHERE device_id = ANY(%s)", (list(device_ids),)
     ).fetchone()

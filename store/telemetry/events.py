@@ -1,4 +1,4 @@
-"""Events of a device, newest first."""
+"""Stored events of a device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,21 +6,22 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
+from devices.kind import Value
 from store.database import Connection
 
-EventKey = tuple[datetime, str, str]
-"""The time, name and id of an event: unique within its device."""
+EventPosition = tuple[datetime, str, str]
+"""The time, name and id of an event: its place in the list of its device."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event: when it happened by the device's clock, when it arrived, and its data, with personal values masked."""
+    """An event: its time by the device's clock, its arrival, and its data with personal values masked."""
 
     ts: datetime
     received_at: datetime
     event: str
     id: str
-    data: Mapping[str, float | bool | str]
+    data: Mapping[str, Value]
 
 
 def list_events(
@@ -30,10 +31,10 @@ def list_events(
     start: datetime | None,
     end: datetime | None,
     event: str | None,
-    before: EventKey | None,
+    before: EventPosition | None,
     limit: int,
 ) -> list[StoredEvent]:
-    """At most `limit` events of [start, end), newest first, from the first one older than `before`."""
+    """Return at most `limit` events of [start, end) older than `before`, newest first."""
     before_ts, before_event, before_id = before or (None, None, None)
     with connection.cursor(row_factory=class_row(StoredEvent)) as cursor:
         return cursor.execute(

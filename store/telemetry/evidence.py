@@ -1,8 +1,8 @@
-"""What a verification is judged on: the registry of a community, and what was received from its devices in a window.
+"""The evidence of a verification: a community's registry, and the messages of its devices in a window of time.
 
 Each fact is one set-based query. A reporting period is a *slot*; the slots are counted from the start of the window.
-A message fills the slot it lies in and, within the tolerance, the neighbour whose edge it strayed over: clocks that
-jitter around an edge would otherwise lose every second slot. No device fills more slots than it sent messages.
+A message fills its own slot and, within the tolerance, the neighbouring slot whose edge it strayed over. Otherwise
+clocks that jitter around an edge would lose every second slot. No device fills more slots than it sent messages.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,18 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from psycopg import sql
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from store.database import Connection, StoreError, translated_errors
 from store.telemetry.schema import table_name
 
 _LATEST = timedelta(days=7)
-"""A message that arrived in the window is looked for among timestamps up to so much older: it bounds the scan."""
+"""The greatest age of a message at its arrival that the queries find. It bounds their scan."""
 
 _EARLIEST = timedelta(minutes=5)
-"""Ingestion refuses what lies further in the future."""
+"""Ingest rejects timestamps further in the future."""
 
 
 class UnknownCommunityError(StoreError):
@@ -32,11 +30,11 @@ class UnknownCommunityError(StoreError):
 
 
 class WindowError(StoreError, ValueError):
-    """Two times that are no window."""
+    """Two times that are not a window."""
 
 
 class Clock(StrEnum):
-    """The time of a message: the device's own, or ours when it arrived. The values are column names."""
+    """The clock that a message is counted by: the device's, or the server's at its arrival. Values are column names."""
 
     DEVICE = "ts"
     ARRIVAL = "received_at"
@@ -44,13 +42,13 @@ class Clock(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A half-open interval of time, `start` included, `end` not."""
+    """A half-open interval of time: `start` is included, `end` is not."""
 
     start: datetime
     end: datetime
 
     def __post_init__(self) -> None:
-        """Refuse what is not an interval.
+        """Validate the two times.
 
         Raises:
             WindowError: a time without offset, or an end that is not after the start.
@@ -62,13 +60,13 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """How long it is."""
+        """The duration of the window."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Community:
-    """A community as its report names it."""
+    """A community with the facts of the report."""
 
     id: str
     name: str
@@ -83,7 +81,7 @@ class Community:
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """A registered household; the list of them is the denominator of every coverage."""
+    """A registered household; their number is the denominator of every coverage."""
 
     building: str
     unit: str
@@ -92,7 +90,7 @@ class Household:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredDevice:
-    """A device as it was registered when the evidence was read."""
+    """A device as registered at the time of reading."""
 
     id: int
     name: str
@@ -109,7 +107,7 @@ class RegisteredDevice:
 
 @dataclass(frozen=True, slots=True)
 class SlotQuestion:
-    """In how many slots of `period` was a device of `kind` heard, by which clock, with a value of `field` if named?"""
+    """In how many slots of `period` did each device of `kind` send a message, with a value of `field` if named?"""
 
     kind: str
     clock: Clock
@@ -119,7 +117,7 @@ class SlotQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SlotAnswer:
-    """One device that was heard: slots filled, its last message, and the longest time without one."""
+    """The answer for one device: filled slots, the last message, and the longest time without one."""
 
     device_id: int
     filled: int
@@ -130,7 +128,7 @@ class SlotAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuestion:
-    """How many of these events of a kind arrived within `limit` of the instant they happened?"""
+    """How many of these events of a kind arrived within `limit` of their timestamp?"""
 
     kind: str
     events: tuple[str, ...]
@@ -139,7 +137,7 @@ class DeliveryQuestion:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAnswer:
-    """One device that sent such events: how many, and how many of them in time."""
+    """The answer for one device: the number of its events, and of the timely ones among them."""
 
     device_id: int
     total: int
@@ -148,7 +146,7 @@ class DeliveryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What is asked of the telemetry and events; `tolerance` is that of a slot's edges, in periods."""
+    """The questions about telemetry and events; `tolerance` applies to the edges of a slot, in periods."""
 
     slots: frozenset[SlotQuestion]
     deliveries: frozenset[DeliveryQuestion]
@@ -157,7 +155,7 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that a verification may look at. The order of rows has no meaning."""
+    """The complete input of a verification. The order of rows has no meaning."""
 
     window: Window
     community: Community
@@ -168,12 +166,12 @@ class Evidence:
 
 
 def read_evidence(connection: Connection, community: str, window: Window, questions: Questions) -> Evidence:
-    """Read everything in one snapshot, so that figures and device list belong together.
+    """Read the evidence in one snapshot, so that the figures agree with the list of devices.
 
-    It must be the first thing its transaction does.
+    This must be the first statement of its transaction.
 
     Raises:
-        UnknownCommunityError: no such community.
+        UnknownCommunityError: the community does not exist.
         DatabaseUnavailableError: the database is away.
     """
     with translated_errors():
@@ -221,7 +219,7 @@ def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, 
 
 
 _SLOTS = """
-WITH heard AS MATERIALIZED (
+WITH message AS MATERIALIZED (
     SELECT t.device_id, t.{clock} AS at
     FROM {table} AS t JOIN device AS d ON d.id = t.device_id
     WHERE d.community = %(community)s AND d.kind = %(kind)s
@@ -230,19 +228,19 @@ WITH heard AS MATERIALIZED (
       AND {present}
 ), filled AS (
     SELECT device_id, count(DISTINCT slot) AS slots
-    FROM heard, LATERAL (VALUES (%(tolerance)s), (-%(tolerance)s)) AS stray (shift),
+    FROM message, LATERAL (VALUES (%(tolerance)s), (-%(tolerance)s)) AS stray (shift),
          LATERAL (SELECT floor(extract(epoch FROM at + stray.shift - %(start)s) / %(period_s)s) AS slot) AS numbered
     WHERE slot >= 0 AND slot < %(slots)s
     GROUP BY device_id
 ), total AS (
-    SELECT device_id, count(DISTINCT at) AS messages, max(at) AS last_at FROM heard GROUP BY device_id
-), silence AS (
+    SELECT device_id, count(DISTINCT at) AS messages, max(at) AS last_at FROM message GROUP BY device_id
+), gap AS (
     SELECT device_id, lag(at, 1, %(start)s) OVER (PARTITION BY device_id ORDER BY at) AS gap_start, at AS gap_end
-    FROM heard
+    FROM message
     UNION ALL SELECT device_id, last_at, %(end)s FROM total
 ), longest AS (
     SELECT DISTINCT ON (device_id) device_id, gap_start, gap_end
-    FROM silence ORDER BY device_id, gap_end - gap_start DESC, gap_start
+    FROM gap ORDER BY device_id, gap_end - gap_start DESC, gap_start
 )
 SELECT device_id, least(slots, messages) AS filled, last_at, gap_start, gap_end
 FROM filled JOIN total USING (device_id) JOIN longest USING (device_id)
@@ -276,7 +274,7 @@ def _slots(
 def _deliveries(
     connection: Connection, community: str, window: Window, question: DeliveryQuestion
 ) -> tuple[DeliveryAnswer, ...]:
-    """An event stamped further in the future than the limit shows a wrong clock, not a delivery in time."""
+    """Count the timely events. A timestamp beyond the limit in the future is a wrong clock, not a timely delivery."""
     with connection.cursor(row_factory=class_row(DeliveryAnswer)) as cursor:
         return tuple(
             cursor.execute(
@@ -297,57 +295,4 @@ def _deliveries(
                     "end": window.end,
                 },
             )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """One criterion of a stored verification; k of n are empty where a person has to inspect."""
-
-    criterion: str
-    verdict: str
-    passed: int | None
-    total: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVerification:
-    """A verification as it was given out. `sha256` is that of the canonical text of `report`."""
-
-    id: UUID
-    community: str
-    window: Window
-    generated_at: datetime
-    criteria_version: str
-    outcome: str
-    sha256: str
-    report: dict[str, Any]
-    results: tuple[StoredResult, ...]
-
-
-def save_verification(connection: Connection, verification: StoredVerification) -> None:
-    """Keep a verification; saving the same one again changes nothing.
-
-    Raises:
-        UnusableDataError: it breaks a constraint, such as a community that was never registered.
-    """
-    with translated_errors(), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO verification (id, community, window_start, window_end, generated_at, criteria_version,
-                                      outcome, sha256, report)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING
-            """,
-            (
-                verification.id, verification.community, verification.window.start, verification.window.end,
-                verification.generated_at, verification.criteria_version, verification.outcome, verification.sha256,
-                Jsonb(verification.report),
-            ),
-        )  # fmt: skip
-        cursor.executemany(
-            """
-            INSERT INTO verification_result (verification_id, criterion, verdict, passed, total)
-            VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-            """,
-            [(verification.id, each.criterion, each.verdict, each.passed, each.total) for each in verification.results],
         )

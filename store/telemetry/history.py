@@ -1,7 +1,7 @@
-"""Stored readings and events in the order in which they arrived, for rules that are tried on the past.
+"""Stored readings and events in the order of their arrival, for the backtest of rules.
 
-Where two of a device arrived at the same instant, the order of its own clock counts, and an event comes first. A row
-that two messages have filled stands where the first of them arrived.
+Two messages of a device with the same arrival are ordered by the device's clock, an event before a reading. A row
+filled by two messages has the arrival of the first.
 """
 
 import heapq
@@ -17,11 +17,11 @@ from devices.kind import Value
 from store.database import Connection
 from store.telemetry.schema import table_name
 
-_ROWS_AT_A_TIME = 10_000
+_BATCH_ROWS = 10_000
 
 
 class HistoryRow(NamedTuple):
-    """A reading, or the event `event` with its `data`, of a device of that kind."""
+    """A reading of a device, or the event `event` with its `data`."""
 
     kind: str
     device_id: int
@@ -34,9 +34,9 @@ class HistoryRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """What history to read: what arrived in [start, end) of some devices, by kind the fields and the events.
+    """A query for the messages of some devices that arrived in [start, end): their fields and events, by kind.
 
-    With `device_time`, everything counts as arrived at the time that the device gave it: for what was imported later.
+    With `device_time` the device's timestamp counts as the arrival, for data that were imported later.
     """
 
     start: datetime
@@ -48,15 +48,15 @@ class HistoryQuery:
 
     @property
     def arrival(self) -> sql.Identifier:
-        """The column that holds when something arrived."""
+        """The column of the arrival."""
         return sql.Identifier("ts" if self.device_time else "received_at")
 
 
 def read_history(connection: Connection, query: HistoryQuery) -> Iterator[HistoryRow]:
-    """Read in the order of arrival, by cursors of the server, inside the caller's transaction."""
-    # A month of a thousand devices is then sorted without a detour over the disk.
+    """Yield the history in the order of arrival, by server-side cursors, inside the caller's transaction."""
+    # Enough to sort a month of a thousand devices in memory.
     connection.execute("SET LOCAL work_mem = '256MB'")
-    # Of the same instant an event comes first: what a device measures then belongs to it.
+    # Events come first: of the same arrival, a reading belongs to the event before it.
     streams = [_events(connection, kind, names, query) for kind, names in query.events.items() if names]
     streams += [_readings(connection, kind, fields, query) for kind, fields in query.fields.items()]
     if len(streams) == 1:
@@ -66,18 +66,18 @@ def read_history(connection: Connection, query: HistoryQuery) -> Iterator[Histor
 
 
 def count_history(connection: Connection, query: HistoryQuery, at_most: int) -> int:
-    """How many readings and events of it there are, counted up to `at_most`."""
-    found = 0
+    """Count the readings and events of the history, up to `at_most`."""
+    count = 0
     for kind in query.fields:
-        found += _count(connection, sql.Identifier(table_name(kind)), sql.SQL("true"), query, at_most - found)
+        count += _count(connection, sql.Identifier(table_name(kind)), sql.SQL("true"), query, at_most - count)
     for names in query.events.values():
         named = sql.SQL("event = ANY ({})").format(sql.Literal(list(names)))
-        found += _count(connection, sql.Identifier("event"), named, query, at_most - found)
-    return found
+        count += _count(connection, sql.Identifier("event"), named, query, at_most - count)
+    return count
 
 
 def limit_statement_time(connection: Connection) -> None:
-    """Let no statement of the caller's transaction take more than twenty seconds: somebody waits for the answer."""
+    """Limit each statement of the caller's transaction to 20 s, because a person waits for the answer."""
     connection.execute("SET LOCAL statement_timeout = '20s'")
 
 
@@ -101,7 +101,7 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], query: H
         table=sql.Identifier(table_name(kind)),
     )
     with connection.cursor(name=f"history_{kind}", binary=True) as cursor:
-        cursor.itersize = _ROWS_AT_A_TIME
+        cursor.itersize = _BATCH_ROWS
         cursor.execute(statement, _bounds(query))
         for device_id, ts, received_at, *measured in cursor:
             values = dict(zip(names, measured, strict=True))
@@ -112,7 +112,7 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], query: H
 
 def _events(connection: Connection, kind: str, names: Sequence[str], query: HistoryQuery) -> Iterator[HistoryRow]:
     with connection.cursor(name=f"history_of_events_{kind}", binary=True) as cursor:
-        cursor.itersize = _ROWS_AT_A_TIME
+        cursor.itersize = _BATCH_ROWS
         cursor.execute(
             sql.SQL(
                 """
@@ -140,7 +140,7 @@ def _count(
                 WHERE {arrival} >= %(start)s AND {arrival} < %(end)s AND device_id = ANY (%(device_ids)s)
                   AND {condition}
                 LIMIT %(at_most)s
-            ) AS found
+            ) AS counted
             """
         ).format(table=table, condition=condition, arrival=query.arrival),
         {**_bounds(query), "at_most": max(at_most, 0)},
@@ -153,7 +153,10 @@ def _bounds(query: HistoryQuery) -> dict[str, object]:
 
 
 def read_ingest_lags(connection: Connection, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """When ingestion was behind between two instants, by what the rules about it recorded; of any partition."""
+    """Return the periods between two times in which ingest of any partition was not caught up.
+
+    They are the alerts of the rules about ingest itself, pending phases included.
+    """
     rows = connection.execute(
         """
         SELECT at, CASE WHEN to_state IN ('pending', 'active') THEN 1 ELSE 0 END
@@ -164,12 +167,12 @@ def read_ingest_lags(connection: Connection, start: datetime, end: datetime) -> 
         """,
         (end,),
     )
-    spans: list[tuple[datetime, datetime]] = []
-    behind, since = 0, start
+    periods: list[tuple[datetime, datetime]] = []
+    open_instances, since = 0, start
     for at, change in rows:
-        if change > 0 and not behind:
+        if change > 0 and not open_instances:
             since = max(at, start)
-        behind = max(behind + change, 0)
-        if change < 0 and not behind and at > start:
-            spans.append((since, at))
-    return [*spans, (since, end)] if behind else spans
+        open_instances = max(open_instances + change, 0)
+        if change < 0 and not open_instances and at > start:
+            periods.append((since, at))
+    return [*periods, (since, end)] if open_instances else periods

@@ -1,4 +1,4 @@
-"""A device's series: the readings as they came, or one value a bucket of local time."""
+"""The series of a device: its readings, or one value for each bucket of local time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from store.telemetry.schema import table_name
 
 
 class Aggregate(StrEnum):
-    """What a bucket tells of its readings."""
+    """The function that makes one value of the readings in a bucket."""
 
     MIN = "min"
     MAX = "max"
@@ -27,7 +27,7 @@ class Aggregate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The values at one instant: a reading, or a bucket that begins at `ts` and was not received as such."""
+    """The values at one time: a reading, or a bucket that begins at `ts` and has no arrival."""
 
     ts: datetime
     received_at: datetime | None
@@ -53,7 +53,7 @@ _FLAG: dict[Aggregate, str] = {
 
 
 def allowed_aggregates(field: Field) -> tuple[Aggregate, ...]:
-    """The aggregates that mean something for a field; the mean of a flag is the share of readings that are true."""
+    """Return the meaningful aggregates of a field; the mean of a flag is the share of true readings."""
     match field:
         case Counter():
             return (*_NUMBER, Aggregate.INCREASE)
@@ -76,9 +76,9 @@ def read_points(
     before: datetime | None,
     limit: int,
 ) -> list[Point]:
-    """At most `limit` readings of [start, end), newest first, from the first one older than `before`.
+    """Return at most `limit` readings of [start, end) older than `before`, newest first.
 
-    Readings that have none of the fields are left out, and values that a reading lacks are absent from its point.
+    Readings without any of the fields are left out; a point holds only the values of its reading.
     """
     columns = [sql.Identifier(field) for field in fields]
     rows = connection.execute(
@@ -114,20 +114,20 @@ def read_buckets(
     end: datetime,
     width: str,
 ) -> list[Point]:
-    """One point for each bucket of [start, end) that has a reading, oldest first.
+    """Return one point for each bucket of [start, end) with a reading, oldest first.
 
     Args:
-        connection: the database.
-        kind: the device's kind.
-        device_id: the device's number.
-        field: what to aggregate, a field of the kind.
-        aggregate: one of the field's `allowed_aggregates`.
-        start: the first instant that counts.
-        end: the first instant that counts no more.
-        width: of a bucket, as a PostgreSQL interval; days, weeks and months are those of the wall clock in Shanghai.
+        connection: The database.
+        kind: The kind of the device.
+        device_id: The id of the device.
+        field: The field of the kind to aggregate.
+        aggregate: One of the field's `allowed_aggregates`.
+        start: The start of the range, included.
+        end: The end of the range, not included.
+        width: The width of a bucket as a PostgreSQL interval; days, weeks and months are local time in Shanghai.
 
     Returns:
-        Points that begin at the bucket's start, which lies before `start` where that is inside a bucket.
+        Points at the starts of the buckets; the first lies before `start` if that is inside a bucket.
     """
     query = _INCREASES if aggregate is Aggregate.INCREASE else _BUCKETS
     expressions = _FLAG if isinstance(field, Flag) else _NUMBER
@@ -153,9 +153,8 @@ _BUCKETS = """
     ORDER BY bucket
 """
 
-# A reading that leaves the line between two neighbours which agree with each other is a glitch: a meter that once
-# reads 0 must not book its whole history. Judging the first and the last reading of the range needs neighbours
-# outside of it.
+# A reading outside the interval between two neighbours in rising order is a glitch: a meter that reads 0 once must not
+# book its whole history. The first and the last reading of the range need neighbours outside of it.
 _INCREASES = """
     WITH reading AS (
         (
@@ -170,12 +169,12 @@ _INCREASES = """
             WHERE device_id = %(device_id)s AND ts >= %(end)s AND {column} IS NOT NULL
             ORDER BY ts LIMIT 1
         )
-    ), judged AS (
+    ), with_neighbours AS (
         SELECT ts, value, lag(value) OVER series AS before, lead(value) OVER series AS after
         FROM reading WINDOW series AS (ORDER BY ts)
     ), steady AS (
         SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before
-        FROM judged
+        FROM with_neighbours
         WHERE (before <= after AND value NOT BETWEEN before AND after) IS NOT TRUE
     )
     SELECT time_bucket(%(width)s::interval, ts, 'Asia/Shanghai') AS bucket,

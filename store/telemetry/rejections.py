@@ -1,4 +1,4 @@
-"""What could not be used: kept with its reason, and counted."""
+"""Rejections: messages that could not be used, stored with the reason, and counted."""
 
 import hashlib
 from collections import Counter
@@ -10,7 +10,7 @@ from store.database import Connection
 
 
 class RejectionRow(NamedTuple):
-    """Something rejected, `times` over. `payload` is what may be kept; `kept` is False where only the count is."""
+    """A rejection that happened `times` times. `payload` is the storable part; without `kept` it is only counted."""
 
     topic: str
     reason: str
@@ -26,19 +26,19 @@ class RejectionRow(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """Tells two rejections of a topic apart. It is made of what is kept, so it can give away nothing else."""
+        """The identity of a rejection within its topic: a hash of the stored parts only, so it reveals no other."""
         content = b"\0".join((self.detail.encode(), str(self.size).encode(), self.payload))
         return hashlib.sha256(content).digest()
 
 
 def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> None:
-    """Keep and count rejections, inside the caller's transaction.
+    """Store and count rejections, inside the caller's transaction.
 
-    Partitions share the counts of what no device is known for. All take the rows in one order, so that no two wait for
-    each other.
+    Partitions share the counts of rejections without a known device. Every partition updates the rows in the same
+    order, so that no two wait for each other.
     """
     _count(connection, rows)
-    kept = [row for row in rows if row.kept]
+    stored_rows = [row for row in rows if row.kept]
     with connection.cursor() as cursor:
         cursor.executemany(
             """
@@ -62,7 +62,7 @@ def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> N
                     row.received_at,
                     row.times,
                 )
-                for row in kept
+                for row in stored_rows
             ],
         )
 

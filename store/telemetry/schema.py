@@ -1,4 +1,4 @@
-"""The hypertables `telemetry_<kind>`, made and extended from the catalogue of device kinds."""
+"""The hypertables `telemetry_<kind>`, created and extended from the catalogue of device kinds."""
 
 from psycopg import sql
 
@@ -10,12 +10,12 @@ _CHUNK = "7 days"
 
 
 def table_name(kind: str) -> str:
-    """The table that holds the telemetry of a kind."""
+    """Return the name of the table with the telemetry of a kind."""
     return f"telemetry_{kind}"
 
 
 def column_type(field: Field) -> str:
-    """The PostgreSQL type of a field's column."""
+    """Return the PostgreSQL type of a field's column."""
     match field:
         case Gauge() | Counter():
             return "double precision"
@@ -25,8 +25,8 @@ def column_type(field: Field) -> str:
             return "text"
 
 
-def apply(connection: Connection) -> None:
-    """Create what is missing: a table for a new kind, a column for a new field. Nothing is ever dropped."""
+def create_telemetry_tables(connection: Connection) -> None:
+    """Create the missing tables of new kinds and columns of new fields; nothing is ever dropped."""
     for kind in KINDS:
         _create(connection, kind)
         for field in kind.fields:
@@ -40,7 +40,7 @@ def apply(connection: Connection) -> None:
 
 
 def _create(connection: Connection, kind: DeviceKind) -> None:
-    """Unique (ts, device_id) would be faster to fill, but a device's series is what everybody reads."""
+    """Create the table of a kind. Unique (ts, device_id) is faster to fill, but readers want a device's series."""
     name = table_name(kind.name)
     connection.execute(
         sql.SQL(

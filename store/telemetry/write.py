@@ -1,8 +1,7 @@
-"""Readings into the hypertables, each once.
+"""Writer of readings into the hypertables, each stored once.
 
-The usual batch holds nothing that is stored already and goes by binary COPY straight into the tables. A batch that
-meets a row of its own key goes by a staging table instead: same device and instance of time, fields merge, and the
-value that came first stands.
+A batch of new readings goes by binary COPY straight into the tables. A batch with a key that is already stored goes
+through a staging table instead: readings of the same device and time merge field by field, and the first value stands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from store.telemetry.schema import table_name
 
 
 class ReadingRow(NamedTuple):
-    """One row to be: what a device measured at `ts`, by its own clock, and when it arrived."""
+    """A reading to store: the values of a device at `ts`, by its own clock, and their arrival."""
 
     device_id: int
     ts: datetime
@@ -27,12 +26,13 @@ class ReadingRow(NamedTuple):
 
 
 Key = tuple[int, datetime]
+"""The device and the time of a reading."""
 
 
 class InsertResult(NamedTuple):
-    """What became of the readings of one kind.
+    """The result for the readings of one kind, as numbers of readings.
 
-    `new` are the keys that were not stored before; None where every reading was new and no two had the same key.
+    `new` holds the keys that were not stored before; None where every reading was new and no two had the same key.
     """
 
     new: frozenset[Key] | None
@@ -44,10 +44,10 @@ class InsertResult(NamedTuple):
 def insert_readings(connection: Connection, batch: Mapping[str, Sequence[ReadingRow]]) -> dict[str, InsertResult]:
     """Store the readings of a batch, grouped by kind, inside the caller's transaction.
 
-    Every reading ends as stored, merged (it added a field to a stored row) or duplicate (it added nothing).
+    Every reading is counted as stored, merged (it added a field to a stored row) or duplicate (it added nothing).
     """
-    # A new chunk locks its table until the commit: two workers that took the tables in different orders would each
-    # wait for the other.
+    # A new chunk locks its table until the commit. Two workers that wrote the tables in different orders would wait for
+    # each other.
     ordered = sorted(batch.items())
     try:
         with connection.transaction():
@@ -59,7 +59,7 @@ def insert_readings(connection: Connection, batch: Mapping[str, Sequence[Reading
 
 
 def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
-    """One row a key: readings of the same device and time in one batch merge, the first value stands."""
+    """Merge the readings of a batch with the same device and time; the first value of a field stands."""
     merged: dict[Key, ReadingRow] = {}
     for row in rows:
         key = (row.device_id, row.ts)
@@ -116,10 +116,10 @@ def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[
 
 
 def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:
-    """Fill what a stored row lacks.
+    """Compose the UPDATE that fills missing fields of stored rows.
 
-    The bounds on ts let the planner leave out the chunks it need not touch, the devices what a columnstore (of an
-    operator's making) need not unpack: by the join alone it would unpack every device of the chunk.
+    The bounds on ts let the planner skip chunks. The list of devices lets a columnstore (if an operator has enabled it)
+    unpack only these: by the join alone it would unpack every device of the chunk.
     """
     columns = [sql.Identifier(field.name) for field in kind.fields]
     fill = sql.SQL(", ").join(sql.SQL("{0} = coalesce(stored.{0}, incoming.{0})").format(c) for c in columns)

@@ -1,31 +1,32 @@
-"""Events that devices report, and their connection states, each once."""
+"""Writers of device events and connection states, each stored once."""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from devices.kind import Value
 from store.database import Connection
 
 
 class EventRow(NamedTuple):
-    """One event to be stored; its key is (device, ts, event, id)."""
+    """An event to store; its key is (device, ts, event, id)."""
 
     device_id: int
     ts: datetime
     received_at: datetime
     event: str
     id: str
-    data: Mapping[str, float | bool | str]
+    data: Mapping[str, Value]
 
 
 EventKey = tuple[int, datetime, str, str]
 
 
 class ConnectionRow(NamedTuple):
-    """A connection state to be stored; `at` is None where nobody knows when it began (a redelivered last will).
+    """A connection state to store; `at` is its start, None where that is unknown (a redelivered last will).
 
-    `device_time` is whether the device itself gave the time; that of a last will is its arrival.
+    `device_time` means that the device itself gave the time; the time of a last will is its arrival.
     """
 
     device_id: int
@@ -36,7 +37,7 @@ class ConnectionRow(NamedTuple):
 
 
 def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset[EventKey]:
-    """Store events inside the caller's transaction; the keys of those that were not stored before come back."""
+    """Store events inside the caller's transaction; return the keys of the events that are new."""
     inserted = connection.execute(
         """
         INSERT INTO event (device_id, ts, received_at, event, id, data)
@@ -57,11 +58,11 @@ def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset
 
 
 def record_connections(connection: Connection, rows: Sequence[ConnectionRow]) -> None:
-    """Keep each device's connection state, and each change of it as an event `online` or `offline`.
+    """Store the connection state of each device, and each change of it as an event `online` or `offline`.
 
-    Only a change is written. Times that the device gave are compared with each other alone: what it says once it is
-    back counts, even if its last will took longer to arrive. Of the same time twice, the second is a redelivery, and
-    counts only if it follows a redelivered last will, which has taken the time of the stored state.
+    Only a change is written. Times given by the device are compared only with each other: its report after a
+    reconnection counts even if its last will took longer to arrive. A report with the same time as the stored one is a
+    redelivery. It counts only after a redelivered last will, which takes the time of the stored state.
     """
     with connection.cursor() as cursor:
         cursor.executemany(

@@ -11,7 +11,8 @@ from acceptance.document import canonical_text, digest, document
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.run import run_verification, stored
 from store.database import Connection, connect
-from store.telemetry.evidence import UnknownCommunityError, Window, WindowError, save_verification
+from store.telemetry.evidence import UnknownCommunityError, Window, WindowError
+from store.telemetry.verifications import save_verification
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 END = START + timedelta(days=7)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from store.admin.retention import drop_expired
 from store.database import connect
 from store.telemetry.rejections import RejectionRow, insert_rejections
-from store.telemetry.retention import drop_expired
 from store.telemetry.write import ReadingRow, insert_readings
 from store.telemetry.write_events import EventRow, insert_events
 

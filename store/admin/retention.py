@@ -1,4 +1,4 @@
-"""What is thrown away in time: raw telemetry and events by whole chunks, rejections by row."""
+"""Retention: raw telemetry and events are dropped by chunks, rejections and notices by rows."""
 
 from datetime import datetime, timedelta
 
@@ -12,9 +12,12 @@ _NOTICES = timedelta(days=400)
 
 
 def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) -> int:
-    """Drop the chunks that hold nothing younger than `keep` (None: none of them), old rejections and notices.
+    """Drop the chunks of telemetry and events older than `keep` (None: none), old rejections and old notices.
 
-    Alerts, their transitions and verifications stay: evidence outlives the raw data. Returns how many chunks went.
+    Alerts, their transitions and verifications stay: evidence outlives the raw data.
+
+    Returns:
+        The number of dropped chunks.
     """
     connection.execute("DELETE FROM rejection WHERE last_received_at < %s", (now - _REJECTIONS,))
     connection.execute(
