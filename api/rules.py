@@ -42,7 +42,7 @@ def _rules_in_force(request: Request) -> RulePack:
     source = request.app.state.rules
     assert isinstance(source, RuleFolder)  # noqa: S101
     try:
-        source.reread()
+        source.reload()
     except (RuleFileError, OSError) as error:
         _log.warning("the changed rules can't be used, those before stay in force", error=str(error))
     return source.pack

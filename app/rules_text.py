@@ -176,7 +176,7 @@ def _values(played: StepResult) -> Iterator[str]:
     if step.event or not given:
         yield step.event or ("a reading" if step.arrives else "nothing")
     yield from (f"{name} {_number(value)}" for name, value in given.items())
-    yield from (f"= {name} {_number(value)}" for name, value in played.made.items())
+    yield from (f"= {name} {_number(value)}" for name, value in played.derived.items())
 
 
 def _number(value: object) -> str:
@@ -234,7 +234,7 @@ def _step_as_json(played: StepResult) -> dict[str, Any]:
         "at_s": step.at.total_seconds(),
         "event": step.event,
         "values": {**step.values, **step.data},
-        "made": played.made,
+        "made": played.derived,
         **played.verdicts,
         "phase": played.phase,
         "due_s": played.due and played.due.total_seconds(),

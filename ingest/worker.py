@@ -195,7 +195,7 @@ class Worker:
         forced = self._settings.reread.is_set()
         self._settings.reread.clear()
         try:
-            if not self._settings.rules.reread(forced=forced):
+            if not self._settings.rules.reload(force=forced):
                 return context
         except (RuleFileError, OSError) as error:
             metrics.RULES_REFUSED.inc()

@@ -16,7 +16,7 @@ from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged
 from rules.engine.state_machine import Reason
 from rules.language.read_condition import read_condition
-from rules.language.read_derived import Subject
+from rules.language.read_derived import ConditionContext
 from rules.language.yaml_document import Diagnostics, Node
 from rules.model.condition import (
     COMPARISONS,
@@ -224,8 +224,8 @@ def _read(limits: Mapping[str, Anything], kind: DeviceKind, values: Collection[s
     found = []
     for scope in Scope:
         diagnostics = Diagnostics("")
-        subject = Subject(kind, usual_gap(kind.reporting_period), scope)
-        condition = read_condition(_as_node(limits), subject, diagnostics)
+        context = ConditionContext(kind, usual_gap(kind.reporting_period), scope)
+        condition = read_condition(_as_node(limits), context, diagnostics)
         if condition and not diagnostics.entries:
             found.append(condition)
     return max(found, key=lambda one: sum(_stored(name, values) in values for name in fields_of(one)), default=None)

@@ -1,4 +1,4 @@
-"""Checks a folder of rule files, and says of each rule whether its examples come out as written."""
+"""Check of a folder of rule files, including the examples of every rule."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from rules.model.rule import Rule
 
 @dataclass(frozen=True, slots=True)
 class CheckedRule:
-    """A rule that could be read, and what is wrong with its examples."""
+    """A readable rule and the diagnostics of its examples."""
 
     rule: Rule
     diagnostics: tuple[Diagnostic, ...]
@@ -19,20 +19,20 @@ class CheckedRule:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found: what can't be read, and every rule that can."""
+    """Result of a check: diagnostics of unreadable files and rules, and all readable rules."""
 
     unreadable: tuple[Diagnostic, ...]
     checked: tuple[CheckedRule, ...]
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All of them, in the order of file and line."""
+        """All diagnostics, ordered by file and line."""
         return tuple(
             sorted({*self.unreadable, *(diagnostic for each in self.checked for diagnostic in each.diagnostics)})
         )
 
 
 def check_folder(folder: Path) -> CheckResult:
-    """Reads the rule files of the folder and plays the examples of every rule."""
+    """Read the rule files of a folder and run the examples of every rule."""
     rules, diagnostics = read_rules(folder)
     return CheckResult(diagnostics, tuple(CheckedRule(rule, tuple(run_examples(rule))) for rule in rules))

@@ -1,4 +1,4 @@
-"""Whether the conditions of a rule can do their work: `when` can hold, `until` can hold, and never both."""
+"""Contradictions between the conditions of a rule."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, product
@@ -17,10 +17,13 @@ from rules.model.condition import (
 
 
 def contradictions(when: Condition, until: Condition | None, kind: DeviceKind) -> Iterator[tuple[str, str]]:
-    """Says why an alert could never be raised, never end, or end while its cause lasts, each with the key to blame.
+    """Yield each reason why an alert could never be raised, never end, or end while its cause lasts.
 
-    Comparisons change only at their limits. It is therefore enough to try, of each field, the ends of its possible
-    range, each limit, and one value between any two neighbours.
+    A comparison changes its verdict only at its limit. For each field it is therefore enough to try both ends of the
+    possible range, each limit, and one value between any two neighbours.
+
+    Yields:
+        The key to correct and the message.
     """
     if fields_of(when) and not events_of(when) and not _can_hold(when, kind):
         yield "when", f"`when` can never hold: no values meet {as_words(when)}; write other limits"
@@ -35,9 +38,9 @@ def contradictions(when: Condition, until: Condition | None, kind: DeviceKind) -
             f"`until` can never hold, no alert would end: no values meet {as_words(until)}; write other limits",
         )
     if len({*fields_of(when), *fields_of(until)}) == 1:
-        held, ended = compile_test(when), compile_test(until)
+        opens, ends = compile_test(when), compile_test(until)
         for values in _cases((when, until), kind):
-            if held(values) and ended(values):
+            if opens(values) and ends(values):
                 (name, value), *_ = values.items()
                 shown = f"{value:g}" if isinstance(value, float) else value
                 yield (
@@ -63,7 +66,9 @@ def _points(name: str, compared: Iterable[Compare], kind: DeviceKind) -> list[Va
     derived_values = {name: derived for leaf in compared for name, derived in derived_values_of(leaf).items()}
     field = derived_values[name].field if name in derived_values else kind.field(name)
     if field is None:
-        raise ValueError(f"{kind.name} has no field {name}: read the condition with rules.grammar first")
+        raise ValueError(
+            f"{kind.name} has no field {name}: read the condition with rules.language.read_condition first"
+        )
     if isinstance(field, Flag):
         return [False, True]
     if isinstance(field, Choice):

@@ -1,11 +1,10 @@
-"""Loads the rule files of a folder, or says everything that is wrong with them.
+"""Loader of a folder of rule files, which reports all mistakes at once.
 
-A file `<kind>.yaml` is a list of rules for that kind of device (or for `pipeline`, our own data ingestion), and
-`calendars.yaml`, which need not be there, adds calendars to those of `rules.language.read_calendars`. The
-vocabulary of conditions is in `rules.language.read_condition`, the keys of a rule in `rules.language.read_rule`.
-`load_rules(folder)` gives
-the `RulePack`; it raises `RuleFileError` with every problem of every file, each with file, line and what to write
-instead. A rule is part of the pack only if its examples come out as written. `read_rules(folder)` does not play them.
+A file `<kind>.yaml` lists the rules of one kind of device, or of `pipeline`, Anju's own data ingestion. The optional
+`calendars.yaml` adds calendars to the built-in ones, see `rules.language.read_calendars`. The vocabulary of conditions
+is in `rules.language.read_condition`, the keys of a rule are in `rules.language.read_rule`.
+
+A rule enters the `RulePack` of `load_rules` only if all its examples hold. `read_rules` does not run them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,7 @@ from rules.model.virtual_kinds import RULE_KINDS
 
 
 class RuleFileError(RulesError):
-    """Some rule files cannot be used; `diagnostics` are all the reasons, in the order of file and line."""
+    """The rule files are invalid; `diagnostics` holds every reason, ordered by file and line."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(set(diagnostics)))
@@ -29,10 +28,10 @@ class RuleFileError(RulesError):
 
 
 def load_rules(folder: Path) -> RulePack:
-    """Loads and checks every rule file of the folder, and plays the examples.
+    """Load and check every rule file of the folder, and run the examples.
 
     Raises:
-        RuleFileError: Any of them cannot be used, or there is none.
+        RuleFileError: A file is invalid, or the folder has no rule file.
     """
     rules, unreadable = read_rules(folder)
     diagnostics = (*unreadable, *(diagnostic for rule in rules for diagnostic in run_examples(rule)))
@@ -42,7 +41,7 @@ def load_rules(folder: Path) -> RulePack:
 
 
 def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Diagnostic, ...]]:
-    """The rules of the folder that can be read, and everything that is wrong with the files otherwise."""
+    """Read the folder without running examples; return the readable rules and all diagnostics."""
     yaml_files = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
     paths = [path for path in yaml_files if path.name != FILE_NAME]
     if not paths:
@@ -62,6 +61,7 @@ def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Diagnostic, ...]]:
 def _read_file(
     path: Path, calendars: Mapping[str, Calendar], diagnostics: Diagnostics, names: dict[str, str]
 ) -> list[Rule]:
+    """Read the rules of one file; an unreadable file yields diagnostics and no rules."""
     kind = RULE_KINDS.get(path.stem)
     if kind is None:
         diagnostics.add(1, f"a rule file is named <kind>.yaml after a kind of device{nearest(path.stem, RULE_KINDS)}")

@@ -1,4 +1,4 @@
-"""Reads `calendars.yaml`: the calendars that come with Anju, and those that a folder of rules adds to them."""
+"""Reader of `calendars.yaml`: built-in calendars, and additions of a folder of rules."""
 
 import re
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ from rules.model.calendar import ALWAYS, DAYS, Calendar, MonthDay
 
 FILE_NAME = "calendars.yaml"
 
-_SHIPPED = Path(__file__).parent.parent / FILE_NAME
+_BUILT_IN = Path(__file__).parent.parent / FILE_NAME
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KEYS = ("zone", "label", "dates", "weekdays", "times")
 _DATES = re.compile(r"(\d\d)-(\d\d) to (\d\d)-(\d\d)", re.ASCII)
 _TIMES = re.compile(r"(\d\d):(\d\d) to (\d\d):(\d\d)", re.ASCII)
 _LEAP_YEAR = 2024
-_SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+_ANY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _A_YEAR = timedelta(days=366)
 
 
 def read_calendars(folder: Path, diagnostics: Diagnostics) -> dict[str, Calendar]:
-    """The shipped calendars and those of the folder, by name; `diagnostics` gets what is wrong with the folder's."""
-    calendars = _read(_SHIPPED, Diagnostics(FILE_NAME))
+    """Return the built-in calendars and those of the folder by name; mistakes in the folder go to `diagnostics`."""
+    calendars = _read(_BUILT_IN, Diagnostics(FILE_NAME))
     own = folder / FILE_NAME
     return {**calendars, **_read(own, diagnostics)} if own.exists() else calendars
 
@@ -51,8 +51,8 @@ def _read(path: Path, diagnostics: Diagnostics) -> dict[str, Calendar]:
     if not isinstance(document.plain, dict):
         diagnostics.add(document.line, f"a calendar file must be calendars by name, not {describe(document)}")
         return {}
-    found = (_read_calendar(name, node, diagnostics) for name, node in document.plain.items())
-    return {calendar.name: calendar for calendar in found if calendar}
+    calendars = (_read_calendar(name, node, diagnostics) for name, node in document.plain.items())
+    return {calendar.name: calendar for calendar in calendars if calendar}
 
 
 def _read_calendar(name: str, node: Node, diagnostics: Diagnostics) -> Calendar | None:
@@ -79,7 +79,7 @@ def _read_calendar(name: str, node: Node, diagnostics: Diagnostics) -> Calendar 
         diagnostics.add(
             node.line, f"a calendar needs `dates`, `weekdays` or `times`: without them write `schedule: {ALWAYS}`"
         )
-    elif len(diagnostics.entries) == before and calendar.span(_SOME_DAY).end - _SOME_DAY > _A_YEAR:
+    elif len(diagnostics.entries) == before and calendar.span(_ANY_DAY).end - _ANY_DAY > _A_YEAR:
         diagnostics.add(node.line, "this calendar never opens, or never closes: look at its dates and days again")
     return calendar if len(diagnostics.entries) == before else None
 

@@ -1,4 +1,4 @@
-"""What rule files may say in `when` and `until`: one table from the word to the function that reads it."""
+"""Reader of `when` and `until`, with one table from each word of the language to its reader."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from rules.derived.compared import HOWS
 from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.window import AGGREGATES
 from rules.language.read_derived import (
-    Subject,
+    ConditionContext,
     read_compared,
     read_field_name,
     read_over,
@@ -39,8 +39,8 @@ _SIGNS = {">": "above", "<": "below", "=": "equals"}
 _LEAST_JITTER = timedelta(seconds=5)
 
 
-def read_condition(node: Node, subject: Subject, diagnostics: Diagnostics) -> Condition | None:
-    """Reads one condition; None after noting what is wrong with it."""
+def read_condition(node: Node, context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
+    """Read one condition; on a mistake add a diagnostic and return None."""
     before = len(diagnostics.entries)
     if isinstance(node.plain, str) and (formula := _FORMULA.fullmatch(node.plain)):
         name, sign, limit = formula.groups()
@@ -51,36 +51,36 @@ def read_condition(node: Node, subject: Subject, diagnostics: Diagnostics) -> Co
         return None
     forms = [word for word in FORMS if word in keys and not _BESIDE.get(word, {""}) <= set(keys)]
     if len(forms) != 1:
-        found = _listed(forms) if forms else "none"
+        present = _listed(forms) if forms else "none"
         several = ": write each as a condition of its own, in `all` or `any`" if forms else ""
-        diagnostics.add(node.line, f"a condition has exactly one of {_listed(FORMS)}, not {found}{several}")
+        diagnostics.add(node.line, f"a condition has exactly one of {_listed(FORMS)}, not {present}{several}")
         return None
     if len(diagnostics.entries) == before:
         _refuse_others(keys, forms[0], diagnostics)
-    return FORMS[forms[0]].read(keys, subject, diagnostics)
+    return FORMS[forms[0]].read(keys, context, diagnostics)
 
 
-def _read_field(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+def _read_field(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
     name = keys["field"]
-    field = read_field_name(name, subject.kind, diagnostics)
+    field = read_field_name(name, context.kind, diagnostics)
     if field is None:
         return None
     if "compared_with" in keys:
-        return read_compared(keys, field, subject, diagnostics)
+        return read_compared(keys, field, context, diagnostics)
     return (
-        read_stays(keys, field, subject, diagnostics)
+        read_stays(keys, field, context, diagnostics)
         if "stays" in keys
         else read_limit(keys, name.line, field, diagnostics)
     )
 
 
-def _read_repeats(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+def _read_repeats(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
     often = read_times(keys, diagnostics)
     if often is None:
         return None
     times, within = often
     if "of" in keys:
-        part = _read_part(keys["of"], "of", subject, diagnostics)
+        part = _read_part(keys["of"], "of", context, diagnostics)
         if part is not None and derived_values_of(part):
             diagnostics.add(
                 keys["of"].line, "`of` is about one sample at a time: name a field, or fields in `all` and `any`"
@@ -90,19 +90,19 @@ def _read_repeats(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagn
             return None
         rises = RepeatedCondition(part, times, within)
         return Compare(rises.field.name, "equals", limit=True, derived=rises)
-    happens = _read_event(keys, subject, diagnostics)
+    happens = _read_event(keys, context, diagnostics)
     return happens and Happens(happens.events, RepeatedEvents(happens.events, times, within))
 
 
-def _read_event(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Happens | None:
+def _read_event(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Happens | None:
     node = keys["event"]
     names = list(as_list(node, diagnostics, "`event`")) if isinstance(node.plain, list) else [node]
-    events = tuple(name for name in (read_event_name(one, subject.kind, diagnostics) for one in names) if name)
+    events = tuple(name for name in (read_event_name(one, context.kind, diagnostics) for one in names) if name)
     return Happens(events) if events and len(events) == len(names) else None
 
 
 def read_event_name(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> str | None:
-    """Reads the name of an event of the kind; None after noting that it has none such."""
+    """Read the name of an event of the kind; add a diagnostic and return None for an unknown name."""
     if isinstance(node.plain, str) and kind.event(node.plain):
         return node.plain
     if isinstance(node.plain, str) and kind.field(node.plain):
@@ -113,7 +113,7 @@ def read_event_name(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> s
     return None
 
 
-def _read_silent(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+def _read_silent(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
     inner = as_mapping(keys["silent"], ("periods", "jitter"), diagnostics, "`silent`")
     if inner is None:
         return None
@@ -124,29 +124,29 @@ def _read_silent(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagno
             line, "`silent` needs `periods`, a whole number of reporting periods from 1, such as `silent: {periods: 4}`"
         )
         return None
-    jitter: timedelta | None = max(_LEAST_JITTER, subject.kind.reporting_period / 10)
+    jitter: timedelta | None = max(_LEAST_JITTER, context.kind.reporting_period / 10)
     if "jitter" in inner:
         jitter = read_duration(inner["jitter"], diagnostics)
-    return None if jitter is None else NoData(periods.plain, subject.kind.reporting_period, jitter)
+    return None if jitter is None else NoData(periods.plain, context.kind.reporting_period, jitter)
 
 
 def _read_combination(word: str, make: type[All | Any]) -> Callable[..., Condition | None]:
-    def read(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
+    def read(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
         nodes = list(as_list(keys[word], diagnostics, f"`{word}`"))
-        parts = [_read_part(node, word, subject, diagnostics) for node in nodes]
-        found = tuple(part for part in parts if part is not None)
-        return make(found) if found and len(found) == len(nodes) else None
+        parts = [_read_part(node, word, context, diagnostics) for node in nodes]
+        readable = tuple(part for part in parts if part is not None)
+        return make(readable) if readable and len(readable) == len(nodes) else None
 
     return read
 
 
-def _read_not(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
-    part = _read_part(keys["not"], "not", subject, diagnostics)
+def _read_not(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
+    part = _read_part(keys["not"], "not", context, diagnostics)
     return None if part is None else Not(part)
 
 
-def _read_part(node: Node, word: str, subject: Subject, diagnostics: Diagnostics) -> Condition | None:
-    part = read_condition(node, subject, diagnostics)
+def _read_part(node: Node, word: str, context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
+    part = read_condition(node, context, diagnostics)
     if isinstance(part, NoData):
         diagnostics.add(node.line, f"`silent` cannot stand inside `{word}`: write a rule of its own")
         return None
@@ -172,9 +172,9 @@ def _listed(words: Iterable[str], last: str = ", ") -> str:
 
 
 class _Form(NamedTuple):
-    """A word that makes a condition, with the function that reads it, and the words that may stand beside it."""
+    """A word that makes a condition, its reader, and the words allowed beside it."""
 
-    read: Callable[[Mapping[str, Node], Subject, Diagnostics], Condition | None]
+    read: Callable[[Mapping[str, Node], ConditionContext, Diagnostics], Condition | None]
     words: tuple[str, ...] = ()
 
 
@@ -192,5 +192,5 @@ FORMS: Mapping[str, _Form] = {
 _BESIDE = {
     "event": {"repeats"},
     "over": {"field", "compared_with"},
-}  # make no condition of their own beside all of these
+}  # beside all of these words, the key is an argument and not a condition of its own
 _WORDS = tuple(dict.fromkeys(word for form, (_, words) in FORMS.items() for word in (form, *words)))

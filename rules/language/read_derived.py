@@ -1,4 +1,4 @@
-"""Read conditions on derived values: one function a word, listed in `rules.language.read_condition`."""
+"""Readers of conditions on derived values: one function a word, listed in `rules.language.read_condition`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,11 +20,11 @@ from rules.model.rule import Scope
 
 _LONGEST = timedelta(days=31)
 _MOST_TIMES = 50
-_LONGEST_HABIT_GAP = timedelta(hours=2)
+_LONGEST_BASELINE_GAP = timedelta(hours=2)
 
 
-class Subject(NamedTuple):
-    """What conditions speak of: a kind of device, the longest gap between its samples, and the scope of the rule."""
+class ConditionContext(NamedTuple):
+    """Context of a condition: kind of device, longest allowed gap between samples, scope of the rule."""
 
     kind: DeviceKind
     gap: timedelta
@@ -32,7 +32,7 @@ class Subject(NamedTuple):
 
 
 def read_field_name(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> Field | None:
-    """Reads the name of a field of the kind; None after noting that it has none such."""
+    """Read the name of a field of the kind; add a diagnostic and return None for an unknown name."""
     field = kind.field(node.plain) if isinstance(node.plain, str) else None
     if field is None and isinstance(node.plain, str) and kind.event(node.plain):
         diagnostics.add(node.line, f"`{node.plain}` is an event, and no field: write {{event: {node.plain}}}")
@@ -42,10 +42,10 @@ def read_field_name(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> F
     return field
 
 
-def read_rate(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
-    """Reads `{rate: energy_kwh, per: 1h, above: 20}`."""
+def read_rate(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
+    """Read `{rate: energy_kwh, per: 1h, above: 20}`."""
     node, per = keys["rate"], keys.get("per")
-    field = read_field_name(node, subject.kind, diagnostics)
+    field = read_field_name(node, context.kind, diagnostics)
     if isinstance(field, Flag | Choice):
         diagnostics.add(
             node.line, f"`{field.name}` is no number and has no `rate`: write {{field: {field.name}, stays: 1d}}"
@@ -58,33 +58,33 @@ def read_rate(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnosti
     if field is None or span is None:
         return None
     return read_derived_limit(
-        keys, node.line, Rate(field, span, subject.kind.reporting_period, subject.gap), diagnostics
+        keys, node.line, Rate(field, span, context.kind.reporting_period, context.gap), diagnostics
     )
 
 
-def read_over(keys: Mapping[str, Node], subject: Subject, diagnostics: Diagnostics) -> Condition | None:
-    """Reads `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
+def read_over(keys: Mapping[str, Node], context: ConditionContext, diagnostics: Diagnostics) -> Condition | None:
+    """Read `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
     node = keys["over"]
     length = read_span(node, diagnostics)
     hows = [how for how in AGGREGATES if how in keys]
     if len(hows) != 1:
         diagnostics.add(node.line, f"`over` needs exactly one of {', '.join(f'`{how}`' for how in AGGREGATES)}")
         return None
-    field = _read_aggregated(keys[hows[0]], hows[0], subject.kind, diagnostics)
+    field = _read_aggregated(keys[hows[0]], hows[0], context.kind, diagnostics)
     if length is None or field is None:
         return None
-    if _is_out_of_range(length, subject.kind, node, diagnostics):
+    if _is_out_of_range(length, context.kind, node, diagnostics):
         return None
-    window = WindowAggregate(field, hows[0], length, subject.kind.reporting_period, subject.gap)
+    window = WindowAggregate(field, hows[0], length, context.kind.reporting_period, context.gap)
     if "compared_with" in keys:
-        return _read_compared_windows(keys, window, subject.kind, diagnostics)
+        return _read_compared_windows(keys, window, context.kind, diagnostics)
     return read_derived_limit(keys, node.line, window, diagnostics)
 
 
 def _read_compared_windows(
     keys: Mapping[str, Node], window: WindowAggregate, kind: DeviceKind, diagnostics: Diagnostics
 ) -> Compare | None:
-    """Reads `{over: 3h, increase: passes_recognised, compared_with: passes, ratio: {below: 0.8}}`."""
+    """Read `{over: 3h, increase: passes_recognised, compared_with: passes, ratio: {below: 0.8}}`."""
     node = keys["compared_with"]
     field, how = _read_aggregated(node, window.how, kind, diagnostics), _read_how(keys, diagnostics)
     if field is None or how is None:
@@ -103,32 +103,36 @@ def _is_out_of_range(length: timedelta, kind: DeviceKind, node: Node, diagnostic
     return True
 
 
-def read_stays(keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics) -> Compare | None:
-    """Reads `{field: valve_state, stays: 3d}`."""
+def read_stays(
+    keys: Mapping[str, Node], field: Field, context: ConditionContext, diagnostics: Diagnostics
+) -> Compare | None:
+    """Read `{field: valve_state, stays: 3d}`."""
     node = keys["stays"]
     for how in COMPARISONS:
         if how in keys:
             diagnostics.add(keys[how].line, f"`{how}` cannot stand beside `stays`: write both conditions in `all`")
     length = read_span(node, diagnostics)
-    if length is None or _is_out_of_range(length, subject.kind, node, diagnostics):
+    if length is None or _is_out_of_range(length, context.kind, node, diagnostics):
         return None
-    derived = Unchanged(field, length, subject.kind.reporting_period, subject.gap)
+    derived = Unchanged(field, length, context.kind.reporting_period, context.gap)
     return Compare(derived.field.name, "equals", limit=True, derived=derived)
 
 
-def read_compared(keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics) -> Compare | None:
-    """Reads `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
+def read_compared(
+    keys: Mapping[str, Node], field: Field, context: ConditionContext, diagnostics: Diagnostics
+) -> Compare | None:
+    """Read `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
     node = keys["compared_with"]
     if node.plain == HOUSEHOLDS:
-        return _read_balance(keys, field, subject, diagnostics)
+        return _read_balance(keys, field, context, diagnostics)
     for key in ("over", "settle"):
         if key in keys:
             diagnostics.add(keys[key].line, f"`{key}` needs `compared_with: {HOUSEHOLDS}`")
     if node.plain == BASELINE:
-        return _read_baseline(keys, field, subject, diagnostics)
+        return _read_baseline(keys, field, context, diagnostics)
     if DEVIATIONS in keys:
         diagnostics.add(keys[DEVIATIONS].line, f"`{DEVIATIONS}` needs `compared_with: {BASELINE}`")
-    other = read_field_name(node, subject.kind, diagnostics)
+    other = read_field_name(node, context.kind, diagnostics)
     how = _read_how(keys, diagnostics)
     if other is None or how is None:
         return None
@@ -158,9 +162,9 @@ def _cannot_be_compared(
 
 
 def _read_baseline(
-    keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics
+    keys: Mapping[str, Node], field: Field, context: ConditionContext, diagnostics: Diagnostics
 ) -> Compare | None:
-    """Reads `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
+    """Read `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
     node = keys["compared_with"]
     for key in (*HOWS, *COMPARISONS):
         if key in keys:
@@ -169,7 +173,7 @@ def _read_baseline(
             )
     if not isinstance(field, Gauge):
         diagnostics.add(
-            node.line, f"`{field.name}` has no baseline: take a measured number, {_names(subject.kind, Gauge)}"
+            node.line, f"`{field.name}` has no baseline: take a measured number, {_field_names(context.kind, Gauge)}"
         )
         return None
     if DEVIATIONS not in keys:
@@ -177,10 +181,12 @@ def _read_baseline(
             node.line, f"`compared_with: {BASELINE}` needs `{DEVIATIONS}`, such as `{DEVIATIONS}: {{above: 6}}`"
         )
         return None
-    if subject.gap > _LONGEST_HABIT_GAP:
-        diagnostics.add(node.line, f"a baseline goes by the hour: write a `gap` of at most {spell(_LONGEST_HABIT_GAP)}")
+    if context.gap > _LONGEST_BASELINE_GAP:
+        diagnostics.add(
+            node.line, f"a baseline goes by the hour: write a `gap` of at most {spell(_LONGEST_BASELINE_GAP)}"
+        )
         return None
-    derived = Baseline(field, subject.kind.reporting_period, subject.gap)
+    derived = Baseline(field, context.kind.reporting_period, context.gap)
     return _read_inner_limit(keys[DEVIATIONS], derived, diagnostics)
 
 
@@ -188,10 +194,8 @@ def _read_how(keys: Mapping[str, Node], diagnostics: Diagnostics) -> str | None:
     hows = [how for how in HOWS if how in keys]
     outside = [word for word in COMPARISONS if word in keys]
     for word in outside:
-        wanted = (
-            f"write `{word}` inside `difference` or `ratio`, such as `difference: {{{word}: {_plainly(keys[word])}}}`"
-        )
-        diagnostics.add(keys[word].line, wanted)
+        example = f"`difference: {{{word}: {_as_example(keys[word])}}}`"
+        diagnostics.add(keys[word].line, f"write `{word}` inside `difference` or `ratio`, such as {example}")
     if len(hows) == 1:
         return hows[0]
     if hows or not outside:
@@ -200,11 +204,11 @@ def _read_how(keys: Mapping[str, Node], diagnostics: Diagnostics) -> str | None:
     return None
 
 
-def _plainly(node: Node) -> str:
+def _as_example(node: Node) -> str:
     return str(node.plain) if isinstance(node.plain, int | float) else "..."
 
 
-def _names(kind: DeviceKind, sort: type[Gauge | Counter]) -> str:
+def _field_names(kind: DeviceKind, sort: type[Gauge | Counter]) -> str:
     return ", ".join(f"`{field.name}`" for field in kind.fields if isinstance(field, sort))
 
 
@@ -213,11 +217,13 @@ def _read_inner_limit(node: Node, derived: ComparableValue, diagnostics: Diagnos
     return None if limits is None else read_derived_limit(limits, node.line, derived, diagnostics)
 
 
-def _read_balance(keys: Mapping[str, Node], field: Field, subject: Subject, diagnostics: Diagnostics) -> Compare | None:
-    """Reads `{field: volume_m3, compared_with: households, over: 24h, settle: 6h, ratio: {above: 1.1}}`."""
+def _read_balance(
+    keys: Mapping[str, Node], field: Field, context: ConditionContext, diagnostics: Diagnostics
+) -> Compare | None:
+    """Read `{field: volume_m3, compared_with: households, over: 24h, settle: 6h, ratio: {above: 1.1}}`."""
     node, over, how = keys["compared_with"], keys.get("over"), _read_how(keys, diagnostics)
     if not isinstance(field, Counter):
-        counters = _names(subject.kind, Counter)
+        counters = _field_names(context.kind, Counter)
         diagnostics.add(node.line, f"`{field.name}` is no counter, by which meters are compared: take {counters}")
     if over is None:
         diagnostics.add(node.line, f"`compared_with: {HOUSEHOLDS}` needs `over`, the window, such as `over: 24h`")
@@ -226,21 +232,21 @@ def _read_balance(keys: Mapping[str, Node], field: Field, subject: Subject, diag
     settle = read_span(keys["settle"], diagnostics) if "settle" in keys else length and usual_settling(length)
     if length is None or settle is None or how is None or not isinstance(field, Counter):
         return None
-    if _is_out_of_range(length, subject.kind, over, diagnostics):
+    if _is_out_of_range(length, context.kind, over, diagnostics):
         return None
-    if settle >= length or subject.gap > length:
+    if settle >= length or context.gap > length:
         shorter = f"`settle` ({spell(settle)}) must be shorter than `over` ({spell(length)})"
         diagnostics.add(
             over.line,
-            f"{shorter}, and `gap` ({spell(subject.gap)}) not longer: write a longer window, or shorter times",
+            f"{shorter}, and `gap` ({spell(context.gap)}) not longer: write a longer window, or shorter times",
         )
         return None
-    derived = Balance(field, how, length, settle, subject.scope, subject.kind.reporting_period, subject.gap)
+    derived = Balance(field, how, length, settle, context.scope, context.kind.reporting_period, context.gap)
     return _read_inner_limit(keys[how], derived, diagnostics)
 
 
 def read_times(keys: Mapping[str, Node], diagnostics: Diagnostics) -> tuple[int, timedelta] | None:
-    """Reads the numbers of `{repeats: 3, within: 10m, ...}`; None after noting what is wrong with them."""
+    """Read count and time span of `{repeats: 3, within: 10m, ...}`; on a mistake add a diagnostic and return None."""
     node, within = keys["repeats"], keys.get("within")
     if ("event" in keys) == ("of" in keys):
         diagnostics.add(

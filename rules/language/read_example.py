@@ -1,8 +1,8 @@
-"""Reads the examples of a rule: what arrives when, and the phase that is expected then.
+"""Reader of the examples of a rule: arriving samples and the phase expected after each.
 
-A step with `every` and `for` stands for many alike, and a counter in it may rise `from` a value `by` so much a time:
-`{at: 0s, every: 1h, for: 24h, volume_m3: {from: 100, by: 0.02}, then: active}`. What says `households: true` is sent by
-each of the three household meters below the master meter that the example is about.
+A step with `every` and `for` stands for many steps. A number in it may rise `from` a value `by` an amount each time:
+`{at: 0s, every: 1h, for: 24h, volume_m3: {from: 100, by: 0.02}, then: active}`. Each of the three household meters
+below the master meter of the example sends a step with `households: true`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,25 +17,25 @@ from rules.language.yaml_document import Diagnostics, Node, as_list, as_mapping,
 from rules.model.duration import spell
 from rules.model.rule import ExampleStep, Phase
 
-_OF_THE_STEP = ("at", "every", "for", "then", "event", "arrives", "households")
-_MOST = 10_000
+_STEP_KEYS = ("at", "every", "for", "then", "event", "arrives", "households")
+_MOST_STEPS = 10_000
 
 
 def read_example(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> tuple[ExampleStep, ...]:
-    """Reads one example, a list of steps in the order of time."""
+    """Read one example, a list of steps in chronological order."""
     before = len(diagnostics.entries)
-    read = [list(_read_steps(each, kind, diagnostics)) for each in as_list(node, diagnostics, "an example")]
-    for earlier, later in pairwise(steps[0] for steps in read if steps):
+    groups = [list(_read_steps(each, kind, diagnostics)) for each in as_list(node, diagnostics, "an example")]
+    for earlier, later in pairwise(steps[0] for steps in groups if steps):
         if later.at < earlier.at:
             diagnostics.add(later.line, "the steps of an example stand in the order of time: sort them by `at`")
-    steps = sorted((step for each in read for step in each), key=lambda step: step.at)
+    steps = sorted((step for each in groups for step in each), key=lambda step: step.at)
     if len(diagnostics.entries) == before and not any(step.then for step in steps):
         diagnostics.add(node.line, "an example that expects nothing shows nothing: add `then` to a step")
     return tuple(steps)
 
 
 def _read_steps(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> Iterator[ExampleStep]:
-    """The step, or all of those that it stands for; what is expected then is expected of the last."""
+    """Yield a step, or all steps of a repetition; only the last of these carries the expected phase."""
     keys, times, every = node.plain, 1, timedelta()
     if not isinstance(keys, dict) or not keys:
         yield _read_step(node, kind, diagnostics)
@@ -50,11 +50,11 @@ def _read_steps(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> Itera
     plain = {name: value for name, value in keys.items() if name not in mappings}
     first = _read_step(Node(node.line, plain | {name: rise[0] for name, rise in rises.items()}), kind, diagnostics)
     for number in range(times):
-        risen = {
+        rising_values = {
             name: float(first.values[name]) + number * by for name, (_, by) in rises.items() if name in first.values
         }
         then = first.then if number == times - 1 else None
-        yield replace(first, at=first.at + number * every, values={**first.values, **risen}, then=then)
+        yield replace(first, at=first.at + number * every, values={**first.values, **rising_values}, then=then)
 
 
 def _read_repetition(keys: Mapping[str, Node], line: int, diagnostics: Diagnostics) -> tuple[int, timedelta] | None:
@@ -66,15 +66,15 @@ def _read_repetition(keys: Mapping[str, Node], line: int, diagnostics: Diagnosti
     every, length = read_span(keys["every"], diagnostics), read_span(keys["for"], diagnostics)
     if every is None or length is None:
         return None
-    if not 1 <= length // every < _MOST:
-        often = f"`every` ({spell(every)}) has to fit into `for` ({spell(length)}) 1 to {_MOST - 1:,} times"
+    if not 1 <= length // every < _MOST_STEPS:
+        often = f"`every` ({spell(every)}) has to fit into `for` ({spell(length)}) 1 to {_MOST_STEPS - 1:,} times"
         diagnostics.add(keys["for"].line, f"{often}: write a longer or a shorter one")
         return None
     return length // every + 1, every
 
 
 def _read_rise(name: str, node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> tuple[Node, float] | None:
-    """The first value of a number that rises from step to step, and by how much; None after noting what is wrong."""
+    """Return first value and increment of a rising number; on a mistake add a diagnostic and return None."""
     keys = as_mapping(node, ("from", "by"), diagnostics, f"`{name}`")
     field = kind.field(name)
     if keys is None or not isinstance(field, Gauge | Counter) or "from" not in keys or "by" not in keys:
@@ -88,7 +88,7 @@ def _read_step(node: Node, kind: DeviceKind, diagnostics: Diagnostics) -> Exampl
     event_node = node.plain.get("event") if isinstance(node.plain, dict) else None
     event = read_event_name(event_node, kind, diagnostics) if event_node else None
     known = _data_of(kind, event) if event_node else {field.name: field for field in kind.fields}
-    keys = as_mapping(node, (*_OF_THE_STEP, *known), diagnostics, "a step")
+    keys = as_mapping(node, (*_STEP_KEYS, *known), diagnostics, "a step")
     if keys is None:
         return ExampleStep(timedelta(), node.line)
     if "at" not in keys:

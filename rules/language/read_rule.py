@@ -1,4 +1,4 @@
-"""Reads one rule as its file defines it, and says everything that is wrong with it."""
+"""Reader of one rule, which reports all its mistakes at once."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from rules.derived.balance import Balance
 from rules.derived.naming import usual_gap
 from rules.language.consistency import contradictions
 from rules.language.read_condition import read_condition
-from rules.language.read_derived import Subject
+from rules.language.read_derived import ConditionContext
 from rules.language.read_example import read_example
 from rules.language.read_value import read_duration
 from rules.language.yaml_document import Diagnostics, Node, as_list, as_mapping, describe, nearest, quoted
@@ -52,7 +52,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 def read_rule(node: Node, kind: DeviceKind, calendars: Mapping[str, Calendar], diagnostics: Diagnostics) -> Rule | None:
-    """Reads one rule of the kind; None after noting all that is wrong with it."""
+    """Read one rule of the kind; add a diagnostic for each mistake, and return None if there is one."""
     before = len(diagnostics.entries)
     keys = as_mapping(node, _KEYS, diagnostics, "a rule")
     if keys is None:
@@ -66,18 +66,18 @@ def read_rule(node: Node, kind: DeviceKind, calendars: Mapping[str, Calendar], d
         )
     _read_kind(keys, kind, diagnostics)
     gap = _read_delay(keys, "gap", usual_gap(kind.reporting_period), diagnostics)
-    subject = Subject(kind, gap, _read_word(keys, "scope", Scope.DEVICE, diagnostics))
-    when = read_condition(keys["when"], subject, diagnostics) if "when" in keys else None
-    read = partial(
+    context = ConditionContext(kind, gap, _read_word(keys, "scope", Scope.DEVICE, diagnostics))
+    when = read_condition(keys["when"], context, diagnostics) if "when" in keys else None
+    make_rule = partial(
         Rule,
         name=_read_name(keys, diagnostics),
         kind=kind.name,
-        scope=subject.scope,
+        scope=context.scope,
         severity=_read_word(keys, "severity", Severity.WARNING, diagnostics),
-        until=read_condition(keys["until"], subject, diagnostics) if "until" in keys else None,
+        until=read_condition(keys["until"], context, diagnostics) if "until" in keys else None,
         on_delay=_read_delay(keys, "on_delay", timedelta(), diagnostics),
         off_delay=_read_delay(keys, "off_delay", timedelta(), diagnostics),
-        allowed_gap=subject.gap,
+        allowed_gap=context.gap,
         unknown=_read_word(keys, "unknown", Unknown.HOLD, diagnostics),
         latch=_read_flag(keys, "latch", diagnostics),
         explains_children=_read_explains(keys, kind, diagnostics),
@@ -93,7 +93,7 @@ def read_rule(node: Node, kind: DeviceKind, calendars: Mapping[str, Calendar], d
     )
     if when is None or len(diagnostics.entries) > before:
         return None
-    rule = read(when=when)
+    rule = make_rule(when=when)
     _check_scope(rule, keys, diagnostics)
     _check_timing(rule, kind, keys, diagnostics)
     for key, contradiction in contradictions(rule.when, rule.until, kind):

@@ -1,4 +1,4 @@
-"""Reads limits, values and durations, and says what to write where they do not fit their field."""
+"""Readers of limits, values and durations, with a remedy for each mistake."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _PREFIXES = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def read_limit(keys: Mapping[str, Node], line: int, field: Field, diagnostics: Diagnostics) -> Compare | None:
-    """Reads the one comparison that a field stands in; None after noting what is wrong with it."""
+    """Read the one comparison of a field; on a mistake add a diagnostic and return None."""
     hows = [how for how in COMPARISONS if how in keys]
     if len(hows) != 1:
         words = ", ".join(f"`{how}`" for how in COMPARISONS)
@@ -36,7 +36,7 @@ def read_limit(keys: Mapping[str, Node], line: int, field: Field, diagnostics: D
 def read_derived_limit(
     keys: Mapping[str, Node], line: int, derived: ComparableValue, diagnostics: Diagnostics
 ) -> Compare | None:
-    """Reads the one comparison that the value of a track stands in."""
+    """Read the one comparison of a derived value; on a mistake add a diagnostic and return None."""
     compare = read_limit(keys, line, derived.field, diagnostics)
     return compare and Compare(compare.field, compare.how, compare.limit, derived)
 
@@ -55,7 +55,7 @@ def _read_outside(node: Node, field: Gauge | Counter, diagnostics: Diagnostics) 
 
 
 def read_number(node: Node, field: Gauge | Counter, diagnostics: Diagnostics) -> float | None:
-    """Reads a number that the field can have, in its unit; None after noting why it cannot."""
+    """Read a number within the possible range of the field, in its unit; otherwise add a diagnostic and return None."""
     if isinstance(node.plain, bool) or not isinstance(node.plain, int | float):
         unit = "without a unit" if field.unit == "1" else f"in {field.unit}"
         instead = _converted(node.plain, field)
@@ -70,22 +70,22 @@ def read_number(node: Node, field: Gauge | Counter, diagnostics: Diagnostics) ->
 
 
 def _converted(plain: object, field: Gauge | Counter) -> str:
-    """The end of a sentence about what is no number: the one to write instead, or which there are."""
+    """Return the end of a message about an invalid number: the converted quantity, or the possible range."""
     match, unit = _QUANTITY.fullmatch(plain.strip()) if isinstance(plain, str) else None, field.unit
     if match is None:
         low, high = field.possible
         return f": write one from {low:g} to {high:g}"
-    number, given = float(match[1]), match[2].replace("m3", "m³")
+    number, written = float(match[1]), match[2].replace("m3", "m³")
     for base in (unit, *(unit.removeprefix(prefix) for prefix in _PREFIXES if prefix and unit.startswith(prefix))):
         for prefix, factor in _PREFIXES.items():
-            if base and given == prefix + base:
+            if base and written == prefix + base:
                 scale = next(_PREFIXES[p] for p in _PREFIXES if unit == p + base)
                 return f": write {number * factor / scale:.12g}"
     return ": write the number alone"
 
 
 def read_value(node: Node, field: Field, diagnostics: Diagnostics) -> Value | None:
-    """Reads a value that the field can have; None after noting why it cannot."""
+    """Read a possible value of the field; otherwise add a diagnostic and return None."""
     match field:
         case Gauge() | Counter():
             return read_number(node, field, diagnostics)
@@ -103,7 +103,7 @@ def read_value(node: Node, field: Field, diagnostics: Diagnostics) -> Value | No
 
 
 def read_duration(node: Node, diagnostics: Diagnostics) -> timedelta | None:
-    """Reads a duration; None after noting that it is none."""
+    """Read a duration; otherwise add a diagnostic and return None."""
     try:
         return parse_duration(str(node.plain))
     except ValueError as error:
@@ -112,7 +112,7 @@ def read_duration(node: Node, diagnostics: Diagnostics) -> timedelta | None:
 
 
 def read_span(node: Node, diagnostics: Diagnostics) -> timedelta | None:
-    """Reads a duration that is longer than nothing."""
+    """Read a duration longer than zero; otherwise add a diagnostic and return None."""
     span = read_duration(node, diagnostics)
     if span == timedelta():
         diagnostics.add(node.line, f"`{node.plain}` is no time at all: write a longer duration")

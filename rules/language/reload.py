@@ -1,4 +1,4 @@
-"""The rules in force, and the folder that they come from, so that a change of it is noticed."""
+"""Folder of rule files that is reloaded after a change."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,33 +7,34 @@ from rules.language.loader import load_rules
 
 
 class RuleFolder:
-    """A folder of rule files. What was read last without a problem is in force."""
+    """The rules in force: the last valid content of a folder of rule files."""
 
     def __init__(self, folder: Path) -> None:
         """Read the folder.
 
         Raises:
-            RuleFileError: its rules cannot be used.
+            RuleFileError: A rule file is invalid.
         """
         self._folder = folder
-        self._seen = _fingerprint(folder)
+        self._last_fingerprint = _fingerprint(folder)
         self.pack = load_rules(folder)
 
-    def reread(self, *, forced: bool = False) -> bool:
-        """Read the folder again if a file of it has changed, or if told to; whether other rules are in force now.
+    def reload(self, *, force: bool = False) -> bool:
+        """Reload the folder if a file changed, or in any case with `force`; return whether the rules changed.
 
         Raises:
-            RuleFileError: its rules cannot be used. Those before stay in force, and the same files are not read again.
+            RuleFileError: A rule file is invalid. The previous rules stay in force, and the same files are not read
+                again without `force`.
         """
-        seen = _fingerprint(self._folder)
-        if seen == self._seen and not forced:
+        fingerprint = _fingerprint(self._folder)
+        if fingerprint == self._last_fingerprint and not force:
             return False
-        self._seen = seen
+        self._last_fingerprint = fingerprint
         before, self.pack = self.pack, load_rules(self._folder)
         return before != self.pack
 
 
 def _fingerprint(folder: Path) -> Mapping[str, tuple[int, int]]:
-    """Size and time of change of each file; a folder that is not there has none."""
-    found = (path for path in sorted(folder.glob("*.y*ml")) if path.is_file())
-    return {path.name: (status.st_size, status.st_mtime_ns) for path in found if (status := path.stat())}
+    """Return size and modification time of each file; none for a missing folder."""
+    files = (path for path in sorted(folder.glob("*.y*ml")) if path.is_file())
+    return {path.name: (status.st_size, status.st_mtime_ns) for path in files if (status := path.stat())}

@@ -1,4 +1,4 @@
-"""Runs the examples of a rule: the tests that its author wrote with it, on the engine that runs it live."""
+"""Runner of a rule's examples, on the engine that runs the rule live."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,29 +22,29 @@ _HOUSEHOLDS = (2, 3, 4)
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """A step of an example as it went.
+    """A step of an example with its results.
 
-    `phase` is the one that it left the rule in, and `due` when that phase runs out, since the example began. `made` are
-    the values that the rule makes of many readings, as they were after this one, None where they are not known yet.
-    `verdicts` say what `when` and `until` made of the reading, and are empty where none of the device itself arrived.
+    `phase` is the phase after the step; it ends at `due`, a time since the start of the example. `derived` holds the
+    derived values after the step, None while unknown. `verdicts` holds the results of `when` and `until`, and is empty
+    if the device itself sent nothing.
     """
 
     step: ExampleStep
     phase: Phase
     due: timedelta | None
-    made: Mapping[str, Value | None]
+    derived: Mapping[str, Value | None]
     verdicts: Mapping[str, Verdict]
 
     @property
     def holds(self) -> bool:
-        """Whether the rule is in the phase that is expected, if one is."""
+        """Whether the rule is in the expected phase, or the step expects none."""
         return self.step.then in {None, self.phase}
 
 
 def run_examples(rule: Rule) -> list[Diagnostic]:
-    """Plays every example and says, with its file and line, what did not come out as written.
+    """Run every example; return a diagnostic with file and line for each unexpected phase.
 
-    Together the examples must also show the rule at work: the alert is raised, and it ends or is latched.
+    Together the examples must also raise the alert, and end or latch it.
     """
     file, line = rule.source.rsplit(":", 1)
     diagnostics: list[Diagnostic] = []
@@ -53,8 +53,8 @@ def run_examples(rule: Rule) -> list[Diagnostic]:
         for step, phases in _play(rule, example, _engine(rule)):
             visited += phases
             if step.then and step.then is not phases[-1]:
-                found = f"expected {step.then} at {spell(step.at)}, but the rule is {phases[-1]}"
-                diagnostics.append(Diagnostic(file, step.line, f"example of {rule.name}: {found}"))
+                message = f"expected {step.then} at {spell(step.at)}, but the rule is {phases[-1]}"
+                diagnostics.append(Diagnostic(file, step.line, f"example of {rule.name}: {message}"))
     end = {Phase.LATCHED} if rule.latch else {Phase.RECOVERING, Phase.NORMAL}
     if Phase.ACTIVE not in visited:
         diagnostics.append(Diagnostic(file, int(line), f"no example raises {rule.name}: add one that reaches `active`"))
@@ -67,25 +67,25 @@ def run_examples(rule: Rule) -> list[Diagnostic]:
 
 
 def trace_example(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[StepResult]:
-    """Plays one example for whoever wants to know how it went, step by step."""
+    """Run one example and yield the result of each step."""
     conditions = {"when": rule.when, "until": rule.until}
     tests = {name: compile_test(one) for name, one in conditions.items() if one and fields_of(one)}
-    engine, made = _engine(rule), dict[str, Value | None]()
+    engine, derived = _engine(rule), dict[str, Value | None]()
     for step, phases in _play(rule, example, engine):
         for memory in engine.drain_device_states():
             if memory.device_id == _DEVICE:
                 newest = newest_values(memory.derived)
-                made = {name: newest.get(name) for name in rule.derived_values}
+                derived = {name: newest.get(name) for name in rule.derived_values}
         read = step.arrives and not step.households
-        seen = {**step.values, **{name: value for name, value in made.items() if value is not None}}
+        seen = {**step.values, **{name: value for name, value in derived.items() if value is not None}}
         state = engine.instance(rule.name, _DEVICE)
         due = state.deadline - _start(rule) if state and state.deadline else None
         verdicts = {name: test(seen) for name, test in tests.items()} if read else {}
-        yield StepResult(step, phases[-1], due, made, verdicts)
+        yield StepResult(step, phases[-1], due, derived, verdicts)
 
 
 def _start(rule: Rule) -> datetime:
-    """An example begins when the calendar of the rule is open; it may go on until it has closed."""
+    """Return the start of an example: an instant at which the calendar of the rule is open."""
     return rule.schedule.opened(_START) if rule.schedule else _START
 
 
@@ -97,7 +97,7 @@ def _engine(rule: Rule) -> Engine:
 
 
 def _play(rule: Rule, example: Iterable[ExampleStep], engine: Engine) -> Iterator[tuple[ExampleStep, list[Phase]]]:
-    """Each step with the phases it went through, the last of which is the one it left the rule in."""
+    """Yield each step with the phases it passed through; the last one is the phase after the step."""
     start = _start(rule)
     for step in example:
         now = start + step.at

@@ -1,4 +1,4 @@
-"""Reads YAML into plain values that remember their lines, and collects what is wrong with them."""
+"""Reader of YAML into plain values with line numbers, and collector of diagnostics."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import yaml
 
 
 class Diagnostic(NamedTuple):
-    """One thing that is wrong with a rule file, and what to write instead."""
+    """A mistake in a rule file, and its remedy."""
 
     file: str
     line: int
@@ -21,7 +21,7 @@ class Diagnostic(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and the line it stands on; `plain` is a scalar, a list of nodes, or nodes by key."""
+    """A value and its line; `plain` is a scalar, a list of nodes, or a dict of nodes."""
 
     line: int
     plain: object
@@ -29,18 +29,18 @@ class Node:
 
 @dataclass(slots=True)
 class Diagnostics:
-    """The problems found so far in one file."""
+    """The diagnostics of one file, so far."""
 
     file: str
     entries: list[Diagnostic] = field(default_factory=list)
 
     def add(self, line: int, message: str) -> None:
-        """Notes one problem; reading goes on, so that all of them are reported together."""
+        """Add a diagnostic; reading continues, so that all mistakes are reported together."""
         self.entries.append(Diagnostic(self.file, line, message))
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses aliases: a rule that is written out can be read on its own, and no document refers to itself."""
+    """YAML loader that refuses aliases: each rule is readable on its own, and no document contains itself."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -52,7 +52,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_document(text: str, diagnostics: Diagnostics) -> Node | None:
-    """Reads the one document of a file; None after noting why that is impossible, or if it is empty."""
+    """Read the one document of a file; None for an empty file, or with a diagnostic for invalid YAML."""
     try:
         loader = _Loader(text)
         yaml_node = loader.get_single_node()
@@ -77,7 +77,7 @@ def _read_node(
         return Node(line, _read_mapping(loader, yaml_node, diagnostics))
     try:
         plain = loader.construct_object(yaml_node)
-        # YAML 1.1 takes 22:00 for 22 times 60; nobody who writes it does.
+        # YAML 1.1 reads 22:00 as the number 22 times 60; the author means a time.
         return Node(line, yaml_node.value if isinstance(plain, int | float) and ":" in yaml_node.value else plain)
     except ValueError as error:
         diagnostics.add(line, f"{yaml_node.value!r} cannot be read ({error}): put it in quotes or correct it")
@@ -96,7 +96,7 @@ def _read_mapping(loader: yaml.SafeLoader, yaml_node: yaml.MappingNode, diagnost
 
 
 def as_mapping(node: Node, keys: Iterable[str], diagnostics: Diagnostics, what: str) -> Mapping[str, Node] | None:
-    """The nodes by key, with every key outside `keys` noted; None after noting that it is no mapping."""
+    """Return the nodes by key, with a diagnostic for each unknown key; None, with one, for anything else."""
     if not isinstance(node.plain, dict):
         diagnostics.add(node.line, f"{what} must be a mapping (`key: value`), not {describe(node)}")
         return None
@@ -108,7 +108,7 @@ def as_mapping(node: Node, keys: Iterable[str], diagnostics: Diagnostics, what: 
 
 
 def as_list(node: Node, diagnostics: Diagnostics, what: str) -> Iterator[Node]:
-    """The nodes of a list that has at least one; none after noting that it is something else."""
+    """Yield the nodes of a non-empty list; add a diagnostic for anything else."""
     if isinstance(node.plain, list) and node.plain:
         yield from node.plain
     else:
@@ -116,7 +116,7 @@ def as_list(node: Node, diagnostics: Diagnostics, what: str) -> Iterator[Node]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: the nearest known one, or all of them."""
+    """Return the end of a message about an unknown word: the closest known word, or all known words."""
     known = tuple(known)
     close = get_close_matches(word, known, n=1)
     if close:
@@ -125,12 +125,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def quoted(node: Node) -> str:
-    """A value that is none of those it can be, as a problem names it."""
+    """Return a refused value as a diagnostic quotes it."""
     return f"`{node.plain}`" if isinstance(node.plain, str) and node.plain else describe(node)
 
 
 def describe(node: Node) -> str:
-    """What a value is, as a problem names it."""
+    """Return a value or its type in the words of a diagnostic."""
     match node.plain:
         case None:
             return "nothing"

@@ -23,35 +23,35 @@ def change(tmp_path, text):
 
 def test_what_has_not_changed_is_not_read_again(source):
     before = source.pack
-    assert not source.reread()
+    assert not source.reload()
     assert source.pack is before
 
 
 def test_a_changed_file_brings_other_rules_into_force(source, tmp_path):
     change(tmp_path, SILENT.replace("severity: info", "severity: major"))
-    assert source.reread()
+    assert source.reload()
     assert source.pack.rules[0].severity == "major"
-    assert not source.reread()
+    assert not source.reload()
 
 
 def test_a_file_that_is_only_touched_changes_nothing(source, tmp_path):
     change(tmp_path, SILENT)
-    assert not source.reread()
+    assert not source.reload()
 
 
 def test_rules_that_cannot_be_used_are_refused_once_and_those_before_stay(source, tmp_path):
     before = source.pack
     change(tmp_path, SILENT.replace("periods: 2", "periods: none"))
     with pytest.raises(RuleFileError):
-        source.reread()
+        source.reload()
     assert source.pack is before
-    assert not source.reread()
+    assert not source.reload()
     with pytest.raises(RuleFileError):
-        source.reread(forced=True)
+        source.reload(force=True)
 
 
 def test_a_calendar_of_the_folder_is_part_of_the_rules(source, tmp_path):
     change(tmp_path, SILENT + "  schedule: shift")
     (tmp_path / "calendars.yaml").write_text("shift: {zone: Asia/Shanghai, label: 班次, weekdays: [mon]}", "utf-8")
-    assert source.reread()
+    assert source.reload()
     assert source.pack.rules[0].schedule.label == "班次"
