@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from acceptance.coverage import Cell, CellState, Matrix
 from acceptance.criterion import MeasuredCriterion, Medium
@@ -20,12 +19,12 @@ from acceptance.labels import DEMO_NOTICE
 from acceptance.plan_items import PlanClass
 from acceptance.result import DeviceFigure, ItemResult, Report, Result, Verdict
 from acceptance.wording import method
+from devices.local_time import CITY
 from store.registry.registry import compose_place
 from store.telemetry.evidence import Community, Household, RegisteredDevice, Window
 
 SCHEMA = "anju.verification/1"
 
-LOCAL_TIME = ZoneInfo("Asia/Shanghai")
 
 Document = dict[str, Any]
 
@@ -60,7 +59,7 @@ def document(report: Report) -> Document:
 
 
 def _time(at: datetime) -> str:
-    return at.astimezone(LOCAL_TIME).isoformat(timespec="seconds")
+    return at.astimezone(CITY).isoformat(timespec="seconds")
 
 
 def _window(window: Window) -> Document:

@@ -13,9 +13,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from acceptance import labels
-from acceptance.document import LOCAL_TIME, Document, digest
+from acceptance.document import Document, digest
 from acceptance.wording import measured_percent, percent, span
 from devices.catalogue import KIND_BY_NAME
+from devices.local_time import CITY
 from store.registry.registry import compose_place
 
 _LISTED = 10
@@ -68,7 +69,7 @@ def _template() -> Template:
 
 
 def _local_text(at: datetime) -> str:
-    return at.astimezone(LOCAL_TIME).isoformat(timespec="seconds")
+    return at.astimezone(CITY).isoformat(timespec="seconds")
 
 
 def _by_class(results: Iterable[Document], items: Mapping[str, Document]) -> dict[str, list[Document]]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from acceptance import labels
 from acceptance.criterion import MeasuredCriterion
-from acceptance.document import LOCAL_TIME
 from acceptance.result import Outcome, Report, Result, Verdict
 from acceptance.wording import measured_percent, percent, span
+from devices.local_time import CITY
 
 _HEADER = ("指标", "结论", "实测", "合格线", "k/n", "95%下限", "依据", "说明")
 
@@ -28,7 +28,7 @@ def summary(report: Report) -> str:
     """A few lines and a table, aligned for a terminal in which a Chinese character takes two columns."""
     measured = [result for result in report.results if result.verdict is not Verdict.MANUAL]
     manual = len(report.results) - len(measured)
-    start, end = (f"{at.astimezone(LOCAL_TIME):%Y-%m-%d %H:%M}" for at in (report.window.start, report.window.end))
+    start, end = (f"{at.astimezone(CITY):%Y-%m-%d %H:%M}" for at in (report.window.start, report.window.end))
     version = report.criteria_version[:12]
     lines = [
         f"{report.community.name}（{report.community.id}） {report.community.banner} {report.community.street}",

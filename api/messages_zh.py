@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rules.analysis.explain import local_time
+from devices.local_time import local_time_zh
 from rules.model.labels_zh import ACT
 
 # Attention axis of an alert. The refusals of its state machine are worded by `rules.model.attention`.
@@ -14,7 +14,7 @@ NOT_SHELVED = "报警没有被搁置，或者搁置已经到期。"
 
 def already_shelved(actor: str | None, until: datetime) -> str:
     """Return the refusal of a second shelving."""
-    return f"报警已由 {actor} 搁置到{local_time(until)}；要改时间，请先取消搁置。"
+    return f"报警已由 {actor} 搁置到{local_time_zh(until)}；要改时间，请先取消搁置。"
 
 
 def already_assigned(assignee: str, last: str) -> str:
@@ -29,7 +29,7 @@ def assigned_to_another(assignee: str, new_assignee: str, last: str) -> str:
 
 def last_action(actor: str | None, action: str, at: datetime) -> str:
     """Return the sentence about the last action on an alert, for a person whose own action came too late."""
-    return f"最近一次操作：{actor} 于{local_time(at)}“{ACT.get(action, action)}”。"
+    return f"最近一次操作：{actor} 于{local_time_zh(at)}“{ACT.get(action, action)}”。"
 
 
 MAINTENANCE_WITHOUT_SCOPE = "请至少指定小区、楼栋、设备类型、规则、设备中的一项"
@@ -42,7 +42,7 @@ MAINTENANCE_OVER_EXAMPLE = "维护窗口已经结束。"
 def maintenance_over(ended_at: datetime, ended_by: str | None) -> str:
     """Return the refusal to end a window that is over; `ended_by` is None where it ran to its planned end."""
     by = f"，由 {ended_by} 提前结束" if ended_by else ""
-    return f"维护窗口已于{local_time(ended_at)}结束{by}。"
+    return f"维护窗口已于{local_time_zh(ended_at)}结束{by}。"
 
 
 def unknown_kind(kind: str) -> str:

@@ -4,13 +4,12 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
+from devices.local_time import CITY
 from rules.model.labels_zh import SEVERITY
 from store.alerts.stream import AlertTransition, follow_transitions, newest_transition, read_alert_transitions
 from store.database import DatabaseUnavailableError, connect, translated_errors
 
-_CITY = ZoneInfo("Asia/Shanghai")
 _HAPPENED = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已静默"}
 _RECENT = timedelta(minutes=10)
 _AT_ONCE = 1000
@@ -45,7 +44,7 @@ def alert_line(step: AlertTransition, now: datetime) -> str | None:
     happened = _HAPPENED.get(transition.to_state)
     if transition.axis != "process" or happened is None or now - transition.at > _RECENT:
         return None
-    at = f"{transition.at.astimezone(_CITY):%H:%M:%S}"
+    at = f"{transition.at.astimezone(CITY):%H:%M:%S}"
     simulated = "（模拟）" if alert.simulated else ""
     words = alert.message if transition.to_state == "active" else f"{alert.device or ''} {alert.title}".strip()
     return f"{at} [{SEVERITY[alert.severity]}] {happened}{simulated} {alert.community or '平台'}：{words}"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from app.output import say
 from app.tables import say_table
-from rules.analysis.alarm_load import CITY
+from devices.local_time import CITY
 from rules.analysis.summary import RuleSummary, Summary
 from rules.model.duration import in_chinese
 from rules.model.labels_zh import SEVERITY

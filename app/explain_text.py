@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from app.tables import terminal
-from rules.analysis.alarm_load import CITY
+from devices.local_time import CITY
 from rules.model.labels_zh import ACT, ATTENTION, PHASE
 
 _STATES = {**PHASE, **ATTENTION}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from app.rule_files import rules_folder
 from benchmarks import report
 from devices.device import Device
-from rules.analysis.alarm_load import CITY
+from devices.local_time import CITY
 from rules.analysis.summary import Summary, summarise
 from rules.language.loader import load_rules
 from rules.model.rule import RulePack, Severity

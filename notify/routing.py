@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
+from devices.local_time import CITY
 from rules.model.rule import Severity
 
-CITY = ZoneInfo("Asia/Shanghai")
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
 """Order of the severities: the higher, the graver."""
 

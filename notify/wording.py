@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from devices.local_time import CITY
 from notify.plan import Form, Message
-from notify.routing import CITY, RANK, ChannelKind
+from notify.routing import RANK, ChannelKind
 from rules.model.duration import in_chinese
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Severity

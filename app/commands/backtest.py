@@ -14,7 +14,7 @@ from app.output import Exit, fail, say_json
 from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
-from rules.analysis.alarm_load import CITY
+from devices.local_time import CITY
 from rules.analysis.backtest import Arrival, BacktestResult, Span, backtest
 from rules.analysis.recording import read_recording
 from rules.analysis.stored_history import stored_arrivals, wanted_history

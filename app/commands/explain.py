@@ -13,10 +13,10 @@ from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
+from devices.local_time import CITY, local_time_zh
 from ingest.instance_rows import state_of
-from rules.analysis.alarm_load import CITY
 from rules.analysis.backtest import Span, fresh_engine, replay
-from rules.analysis.explain import ProcessTransition, explain, local_time
+from rules.analysis.explain import ProcessTransition, explain
 from rules.analysis.instance_status import instance_status
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.engine.device_state import DeviceState
@@ -118,7 +118,7 @@ def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
 
 
 def _worded(cause: Cause) -> str:
-    until = f"，到{local_time(cause.until)}为止" if cause.until else ""
+    until = f"，到{local_time_zh(cause.until)}为止" if cause.until else ""
     return f"不通知：{SUPPRESSION[cause.name]}（{cause.detail}）{until}"
 
 
@@ -135,7 +135,7 @@ def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | N
         "rule": rule.name,
         "device": path,
         "title": rule.title,
-        "message": f"{local_time(now)}，{'按历史数据重新推算' if at else '按当前保存的状态'}",
+        "message": f"{local_time_zh(now)}，{'按历史数据重新推算' if at else '按当前保存的状态'}",
         "phase": state.phase if state else "normal",
         "deadline": state.deadline if state else None,
         "state": list(instance_status(rule, state, device_state, now)),

@@ -4,17 +4,15 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from app.output import say, say_json
 from app.rule_files import Json
 from app.settings import Settings
+from devices.local_time import CITY
 from store.alerts.shadow import list_shadow_alerts
 from store.database import connect, translated_errors
-
-_CITY = ZoneInfo("Asia/Shanghai")
 
 
 def list_shadow(
@@ -34,7 +32,7 @@ def list_shadow(
         say_json([asdict(alert) for alert in alerts])
         return
     for alert in alerts:
-        opened = alert.opened_at.astimezone(_CITY)
+        opened = alert.opened_at.astimezone(CITY)
         lasted = alert.ended_at - alert.opened_at if alert.ended_at else "open"
         say(f"{opened:%Y-%m-%d %H:%M:%S}  {alert.rule}  {alert.community or ''}  {alert.message}  ({lasted})")
     say(f"{len(alerts)} alerts would have been raised by rules on trial in {days} days")

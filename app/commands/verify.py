@@ -4,7 +4,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -14,10 +13,10 @@ from acceptance.run import run_verification
 from acceptance.summary import exit_code, summary
 from app.output import Exit, fail, say
 from app.settings import Settings
+from devices.local_time import CITY
 from store.database import connect, translated_errors
 from store.telemetry.evidence import UnknownCommunityError
 
-_CITY = ZoneInfo("Asia/Shanghai")
 _DAY_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
 
 
@@ -45,7 +44,7 @@ def verify(
     Example: anju verify yangguang --days 7 --out reports/
     """
     now = datetime.now(UTC)
-    end = until.replace(tzinfo=_CITY) if until else now.replace(minute=0, second=0, microsecond=0)
+    end = until.replace(tzinfo=CITY) if until else now.replace(minute=0, second=0, microsecond=0)
     if end > now:
         raise fail("the window has not ended yet: choose an --until that has passed", Exit.USAGE)
     database_url = Settings.load().need("database_url")
@@ -66,7 +65,7 @@ def verify(
     except UnknownCommunityError as error:
         raise fail(str(error), Exit.REFUSED) from None
     content = document(report)
-    name = f"{community}-{end.astimezone(_CITY):%Y%m%d%H%M}"
+    name = f"{community}-{end.astimezone(CITY):%Y%m%d%H%M}"
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_bytes(to_json(content, now))
     (out / f"{name}.html").write_text(to_html(content, now), encoding="utf-8")

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
+from devices.local_time import CITY
 from rules.analysis.backtest import BacktestAlert, Span
 from rules.model.rule import Severity
 
-CITY = ZoneInfo("Asia/Shanghai")
 TEN_MINUTES = timedelta(minutes=10)
 SAME_CAUSE_EVERY = timedelta(seconds=30)
 """How often people are told of the alerts of one rule in a community; `notify` tells them together."""

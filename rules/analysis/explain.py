@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any as Anything
-from zoneinfo import ZoneInfo
 
 from devices.kind import DeviceKind, Field
+from devices.local_time import local_time_zh
 from rules.derived.naming import usual_gap, without_gaps
 from rules.derived.repeats import RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged
@@ -36,7 +36,6 @@ from rules.model.rule import Phase, Scope
 from rules.model.template import in_words
 from rules.model.virtual_kinds import DEVICE_GROUP, RULE_KINDS
 
-_CITY = ZoneInfo("Asia/Shanghai")
 _OPENED = {Phase.NORMAL, Phase.PENDING, Phase.MUTED}
 _COMPARED = {"above": "高于限值", "below": "低于限值", "equals": "等于"}
 
@@ -70,18 +69,20 @@ def describe_values(condition: Condition, kind: DeviceKind, values: Mapping[str,
 def _consequence(transition: ProcessTransition) -> str:
     match transition.to_phase, transition.from_phase:
         case Phase.PENDING, _:
-            says = f"这一情况须持续{_delay(transition, 'on_delay')}才会报警，从{local_time(transition.at)}起计时。"
+            says = f"这一情况须持续{_delay(transition, 'on_delay')}才会报警，从{local_time_zh(transition.at)}起计时。"
         case _ if transition.reason == Reason.REWORDED:
-            says = f"规则的级别或文字于{local_time(transition.at)}修改，本次报警随之更新。"
+            says = f"规则的级别或文字于{local_time_zh(transition.at)}修改，本次报警随之更新。"
         case Phase.ACTIVE, Phase.ACTIVE:
-            says = f"同组的其他设备已恢复，这一台仍没有数据，{local_time(transition.at)}起单独报警。"
+            says = f"同组的其他设备已恢复，这一台仍没有数据，{local_time_zh(transition.at)}起单独报警。"
         case Phase.ACTIVE, before:
             says = _ripened(transition) if before in _OPENED else "恢复过程中情况再次出现，仍是同一次报警。"
         case Phase.RECOVERING, _ if _momentary(transition):
             delay = _delay(transition, "off_delay")
-            says = f"此后须{delay}没有再次发生，报警才会结束，从{local_time(transition.at)}起计时。"
+            says = f"此后须{delay}没有再次发生，报警才会结束，从{local_time_zh(transition.at)}起计时。"
         case Phase.RECOVERING, _:
-            says = f"这一状态须持续{_delay(transition, 'off_delay')}报警才会结束，从{local_time(transition.at)}起计时。"
+            says = (
+                f"这一状态须持续{_delay(transition, 'off_delay')}报警才会结束，从{local_time_zh(transition.at)}起计时。"
+            )
         case Phase.LATCHED, _:
             says = "按规则，报警须经人工确认才会结束。"
         case _, Phase.PENDING:
@@ -93,35 +94,33 @@ def _consequence(transition: ProcessTransition) -> str:
     return says
 
 
-def local_time(at: datetime) -> str:
-    """An instant as people in the city read it, such as `7月1日 12:05:03`."""
-    local = at.astimezone(_CITY)
-    return f"{local.month}月{local.day}日 {local:%H:%M:%S}"
-
-
 def _resolved(transition: ProcessTransition) -> tuple[str, ...]:
     by = transition.inputs.get("resolved_by")
-    who = f"{by} 于{local_time(transition.at)}关闭了报警。" if by else f"报警于{local_time(transition.at)}人工关闭。"
+    who = (
+        f"{by} 于{local_time_zh(transition.at)}关闭了报警。"
+        if by
+        else f"报警于{local_time_zh(transition.at)}人工关闭。"
+    )
     if transition.to_phase == Phase.MUTED:
         return (who, "关闭时情况仍然存在：在系统看到它消失之前，同一问题不会再次报警。")
     return (who,)
 
 
 def _changed(transition: ProcessTransition) -> tuple[str, ...]:
-    return (f"规则于{local_time(transition.at)}修改或停用，按旧规则发出的报警随之结束。",)
+    return (f"规则于{local_time_zh(transition.at)}修改或停用，按旧规则发出的报警随之结束。",)
 
 
 def _withdrawn(transition: ProcessTransition) -> tuple[str, ...]:
     if transition.kind == DEVICE_GROUP.name:
         return (
-            f"{local_time(transition.at)}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束；仍没有数据的设备会单独报警。",
+            f"{local_time_zh(transition.at)}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束；仍没有数据的设备会单独报警。",
         )
-    return (f"设备于{local_time(transition.at)}转为调试或报废，不再按规则判断，报警随之结束。",)
+    return (f"设备于{local_time_zh(transition.at)}转为调试或报废，不再按规则判断，报警随之结束。",)
 
 
 def _closed(transition: ProcessTransition) -> tuple[str, ...]:
     over = "不再继续观察" if transition.from_phase == Phase.PENDING else "报警随之结束"
-    return (f"规则只在{_calendar(transition)}有效，这一时段于{local_time(transition.at)}结束，{over}。",)
+    return (f"规则只在{_calendar(transition)}有效，这一时段于{local_time_zh(transition.at)}结束，{over}。",)
 
 
 _ENDS: Mapping[str, Callable[[ProcessTransition], tuple[str, ...]]] = {
@@ -141,7 +140,7 @@ def _opening(transition: ProcessTransition) -> tuple[str, ...]:
     if not _opens(transition):
         return ()
     return (
-        f"规则只在{_calendar(transition)}有效，这一时段于{local_time(transition.at)}开始，按设备此前最后的数据判断。",
+        f"规则只在{_calendar(transition)}有效，这一时段于{local_time_zh(transition.at)}开始，按设备此前最后的数据判断。",
     )
 
 
@@ -167,16 +166,16 @@ def _chattering(transition: ProcessTransition) -> tuple[str, ...]:
 def _ripened(transition: ProcessTransition) -> str:
     delay = _duration(transition.inputs.get("on_delay"))
     if not delay or transition.reason == Reason.NO_DATA:
-        return f"规则不要求持续时间，{local_time(transition.at)}即报警。"
-    return f"自{local_time(transition.at - delay)}起持续满{_spelled(delay)}，{local_time(transition.at)}报警。"
+        return f"规则不要求持续时间，{local_time_zh(transition.at)}即报警。"
+    return f"自{local_time_zh(transition.at - delay)}起持续满{_spelled(delay)}，{local_time_zh(transition.at)}报警。"
 
 
 def _recovered(transition: ProcessTransition) -> str:
     delay = _duration(transition.inputs.get("off_delay"))
     if transition.reason == Reason.ARRIVAL or not delay:
-        return f"报警于{local_time(transition.at)}结束。"
+        return f"报警于{local_time_zh(transition.at)}结束。"
     lasted = f"{_spelled(delay)}没有再次发生" if _momentary(transition) else f"持续满{_spelled(delay)}"
-    return f"自{local_time(transition.at - delay)}起{lasted}，报警于{local_time(transition.at)}结束。"
+    return f"自{local_time_zh(transition.at - delay)}起{lasted}，报警于{local_time_zh(transition.at)}结束。"
 
 
 def _momentary(transition: ProcessTransition) -> bool:
@@ -357,4 +356,4 @@ def _spelled(duration: timedelta) -> str:
 
 
 def _instant(text: Anything) -> str:  # noqa: ANN401
-    return local_time(datetime.fromisoformat(text)) if isinstance(text, str) else "未知时间"
+    return local_time_zh(datetime.fromisoformat(text)) if isinstance(text, str) else "未知时间"

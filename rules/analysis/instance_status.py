@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from rules.analysis.explain import describe_values, local_time
+from devices.local_time import local_time_zh
+from rules.analysis.explain import describe_values
 from rules.derived.pipeline import newest_values
 from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
@@ -35,7 +36,7 @@ def instance_status(
         now: The moment looked at.
     """
     phase = state.phase if state else Phase.NORMAL
-    since = f"（{local_time(state.since)}起）" if state and state.since and phase is not Phase.NORMAL else ""
+    since = f"（{local_time_zh(state.since)}起）" if state and state.since and phase is not Phase.NORMAL else ""
     told = [f"规则目前：{_PHASE[phase]}{since}。"]
     if device_state is None or (device_state.last_ts is None and not device_state.event_ts):
         return (*told, "平台从未收到这台设备的数据，规则没有可判断的内容。")
@@ -55,9 +56,9 @@ def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
         return
     span = rule.schedule.span(now)
     if span.open:
-        yield f"规则只在“{rule.schedule.label}”有效，现在有效，到{local_time(span.end)}为止。"
+        yield f"规则只在“{rule.schedule.label}”有效，现在有效，到{local_time_zh(span.end)}为止。"
     else:
-        yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{local_time(span.end)}才重新判断。"
+        yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{local_time_zh(span.end)}才重新判断。"
 
 
 def _no_data(no_data: NoData, device_state: DeviceState, now: datetime) -> Iterator[str]:
@@ -66,9 +67,9 @@ def _no_data(no_data: NoData, device_state: DeviceState, now: datetime) -> Itera
         return
     due = device_state.last_arrival + no_data.after
     patience = in_chinese(no_data.after)
-    yield f"最后一次收到新数据是在{local_time(device_state.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
+    yield f"最后一次收到新数据是在{local_time_zh(device_state.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
     if now < due:
-        yield f"如果一直没有新数据，{local_time(due)}报警；平台自身接收滞后的时间不计在内。"
+        yield f"如果一直没有新数据，{local_time_zh(due)}报警；平台自身接收滞后的时间不计在内。"
 
 
 def _condition(rule: Rule, phase: Phase, device_state: DeviceState, now: datetime) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _condition(rule: Rule, phase: Phase, device_state: DeviceState, now: datetim
     if asked is None:
         asked, name = rule.when, "报警条件"
     if rule.compared_fields and device_state.last_ts is not None:
-        yield f"{name}按最后的数据（{local_time(device_state.last_ts)}）{_VERDICT[_verdict(asked, device_state)]}。"
+        yield f"{name}按最后的数据（{local_time_zh(device_state.last_ts)}）{_VERDICT[_verdict(asked, device_state)]}。"
         if now - device_state.last_ts > rule.allowed_gap:
             yield f"这些数据已经过去 {in_chinese(now - device_state.last_ts)}，超过允许的间隔，不再用来计时。"
     for leaf in leaves(asked):
@@ -113,7 +114,7 @@ def _leaf(leaf: Compare | Happens | NoData, rule: Rule, device_state: DeviceStat
 
 def _event(name: str, rule: Rule, device_state: DeviceState) -> str:
     event, seen = RULE_KINDS[rule.kind].event(name), device_state.event_ts.get(name)
-    when = f"最近一次在{local_time(seen)}" if seen else "从未收到"
+    when = f"最近一次在{local_time_zh(seen)}" if seen else "从未收到"
     return f"等待设备报告“{event.zh if event else name}”（{when}）"
 
 
@@ -122,7 +123,7 @@ def _awaited(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
     match state.phase:
         case Phase.PENDING | Phase.RECOVERING if state.deadline is not None:
             what = "报警" if state.phase is Phase.PENDING else "报警结束"
-            yield f"计时到{local_time(state.deadline)}，届时情况仍然如此就{what}。"
+            yield f"计时到{local_time_zh(state.deadline)}，届时情况仍然如此就{what}。"
             yield from _held_up(rule, state, now)
         case Phase.ACTIVE if state.verdict is None:
             yield "最近的数据无法判断，未知不会结束报警。"

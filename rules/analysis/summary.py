@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from devices.device import Device
-from rules.analysis.alarm_load import CITY, AlarmLoad, Goal, assess_goals, chattering, long_standing, measure_load
+from devices.local_time import CITY
+from rules.analysis.alarm_load import AlarmLoad, Goal, assess_goals, chattering, long_standing, measure_load
 from rules.analysis.backtest import BacktestAlert, BacktestResult, Span
 from rules.model.device_group import with_device_groups
 from rules.model.rule import Rule, RulePack, Severity

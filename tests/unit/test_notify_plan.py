@@ -8,8 +8,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.local_time import CITY
 from notify.plan import MAX_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
-from notify.routing import CITY, Channel, ChannelKind, QuietHours
+from notify.routing import Channel, ChannelKind, QuietHours
 from store.notices.delivery import DueNotice, SentMessage
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=CITY)

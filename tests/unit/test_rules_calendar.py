@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from devices.local_time import CITY
 from laws import examples
 from rules.language.read_calendars import read_calendars
 from rules.language.yaml_document import Diagnostics
 from rules.model.calendar import Calendar
 
-CITY = ZoneInfo("Asia/Shanghai")
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.rule_files import rules_folder
 from devices.device import Device
-from rules.analysis.explain import ProcessTransition, explain, local_time
+from devices.local_time import local_time_zh
+from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
 from rules.language.loader import load_rules
 from rules.model.condition import All, Any, Compare
@@ -161,7 +162,7 @@ def test_of_inputs_that_an_older_version_left_empty_the_times_are_told():
 
 
 def test_a_clock_is_that_of_the_city():
-    assert local_time(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
+    assert local_time_zh(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
 
 
 _NAMES = ("voltage_v", "power_w", "cover_opened", "households", "above", "1h", "15m", 3, 240.5, True, None)

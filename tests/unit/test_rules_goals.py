@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import notify.plan
+from devices.local_time import CITY
 from rules.analysis.alarm_load import (
-    CITY,
     SAME_CAUSE_EVERY,
     TEN_MINUTES,
     assess_goals,
