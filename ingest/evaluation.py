@@ -95,7 +95,7 @@ class Evaluation:
             back = update_out_of_service(locked, self._registry.communities, now)
         if back:
             defer_notice_job(connection, sorted(back))
-        return self._engine.settle_services(now)
+        return self._engine.update_services(now)
 
     def _carry_out(self, command: RuleCommand, now: datetime) -> list[Transition]:
         """Close an alert by hand. A command about an alert that has ended says nothing about the next one."""

@@ -1,7 +1,7 @@
-"""Chattering: an instance that is raised again and again within a minute is given longer to recover.
+"""Chattering: an instance that raises alerts again and again within a minute takes longer to recover.
 
-Source: ISA-18.2, which calls an alarm chattering that is raised three or more times within a minute. Counted are
-occurrences, by event time; what comes back while it is still recovering is the same occurrence.
+Source: ISA-18.2, which calls an alarm chattering when it is raised three or more times within a minute. Alerts count by
+event time. A condition that returns while its alert recovers belongs to the same alert.
 """
 
 from datetime import datetime, timedelta
@@ -16,25 +16,25 @@ _DOUBLINGS = 6  # from the least delay to the most
 
 
 class Chatter(NamedTuple):
-    """When an instance was raised last, as far as it matters, and how often its `off_delay` has been doubled."""
+    """The last times at which an instance raised an alert, and the number of doublings of its `off_delay`."""
 
     raised: tuple[datetime, ...] = ()
     doublings: int = 0
 
 
-CALM_SO_FAR = Chatter()
+NO_CHATTER = Chatter()
 
 
-def count(chatter: Chatter, at: datetime) -> Chatter:
-    """Counts an occurrence. One after a calm of ten minutes has nothing to do with those before."""
+def count_alert(chatter: Chatter, at: datetime) -> Chatter:
+    """Count an alert. After ten minutes without one, counting starts anew."""
     if chatter.raised and at - chatter.raised[-1] >= CALM:
         return Chatter((at,))
     raised = (*(before for before in chatter.raised if at - before <= WINDOW), at)[-TIMES:]
     return Chatter(raised, min(chatter.doublings + (len(raised) == TIMES), _DOUBLINGS))
 
 
-def stretched(off_delay: timedelta, chatter: Chatter) -> timedelta:
-    """The time that an instance needs to recover: doubled each time that it chattered, to a quarter hour at most."""
+def extended_off_delay(off_delay: timedelta, chatter: Chatter) -> timedelta:
+    """Return the time to recover: from at least 15 s, doubled for each chattering, to 15 minutes at most."""
     if not chatter.doublings:
         return off_delay
     return min(max(off_delay, _LEAST) * (1 << chatter.doublings), max(off_delay, _MOST))

@@ -1,4 +1,4 @@
-"""What the rules of one device kind want to see, compiled once so that judging a message is a few calls."""
+"""The rules of one device kind, compiled once: evaluating a message takes a few calls of Python functions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -6,36 +6,56 @@ from datetime import timedelta
 
 from devices.kind import Value
 from rules.derived.pipeline import BalanceInputs, Observer, balances_of, observers_of, pack_names
-from rules.model.condition import Condition, NoData, Test, Verdict, compile_test, fields_of, needed_fields, negate
+from rules.model.condition import (
+    Condition,
+    NoData,
+    Test,
+    Verdict,
+    compile_test,
+    fields_of,
+    needed_fields,
+    negate,
+)
 from rules.model.rule import Rule, Scope
 from rules.model.virtual_kinds import RULE_KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule and its tests on telemetry; a test is None where telemetry has nothing to say.
+    """A rule with its tests on telemetry; None for a test without a part on telemetry.
 
-    `when` opens from normal, `pending` sustains the wait for `on_delay`, and `holding` is asked while an occurrence is
-    open or muted. Where only events end it (`ends` is false), telemetry can confirm the condition but not end it.
+    Attributes:
+        rule: The rule.
+        when: Raises from normal.
+        while_pending: Sustains the wait for `on_delay`.
+        while_open: Sustains an open or muted alert.
+        telemetry_ends: Whether telemetry can end the alert. Where only events end it, telemetry can confirm the
+            condition, no more.
     """
 
     rule: Rule
     when: Test | None
-    pending: Test | None
-    holding: Test | None
-    ends: bool
+    while_pending: Test | None
+    while_open: Test | None
+    telemetry_ends: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRules:
-    """The rules of one kind, by what they wait for.
+    """The rules of one kind, sorted by their inputs.
 
-    `scheduled` are those with a calendar that look at more than silence. `freshness` is the oldest a sample may be to
-    count as arrival. `kept` are the fields whose last values are remembered: those that some text quotes although what
-    decides may lack them, and those that are judged again when a calendar opens.
-    `observers` is what is made of many samples, each once for all rules, and `packed_names` stands before their states
-    where these are stored; `balances` are those among them that compare devices with each other. `of_masters` is the
-    plan for master meters, where it is another one: without the rules about households.
+    Attributes:
+        telemetry: Name, test from normal, and rule, of each rule that compares fields.
+        events: The rules that each event concerns.
+        no_data_rules: The rules about absence.
+        scheduled: The rules with a calendar, without those about absence.
+        freshness: The highest age of a sample that still counts as an arrival.
+        retained_fields: The fields of which the engine retains the last value: some text quotes them although the
+            deciding sample may lack them, or a rule compares them when its calendar opens.
+        observers: The observers of the derived values, each once for all rules.
+        packed_names: The names of the derived values, in front of their stored states.
+        balances: The derived values that compare a master meter with its sub-meters.
+        for_master_meters: The same rules without those about households; None where they do not differ.
     """
 
     telemetry: tuple[tuple[str, Test | None, CompiledRule], ...]
@@ -43,55 +63,56 @@ class CompiledRules:
     no_data_rules: tuple[tuple[Rule, NoData], ...]
     scheduled: tuple[CompiledRule, ...]
     freshness: timedelta
-    kept: tuple[str, ...]
+    retained_fields: tuple[str, ...]
     observers: tuple[Observer, ...]
     packed_names: bytes
     balances: tuple[BalanceInputs, ...]
-    of_masters: "CompiledRules | None" = None
+    for_master_meters: "CompiledRules | None" = None
 
 
 def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
-    """Sorts the rules of one kind by what they wait for, in their order."""
+    """Compile the rules of one kind and sort them by their inputs, in the order given."""
     rules = tuple(rules)
-    compiled_rules = tuple(_compile(rule) for rule in rules)
-    scheduled = tuple(compiled for compiled in compiled_rules if compiled.rule.schedule and not compiled.rule.no_data)
-    kept = {name for rule in rules for name in _kept(rule)} | {
-        name for one in scheduled for name in one.rule.compared_fields
-    }
+    compiled = tuple(map(_compile, rules))
+    scheduled = tuple(each for each in compiled if each.rule.schedule and not each.rule.no_data)
     events = dict.fromkeys(event for rule in rules for event in rule.event_verdicts)
     no_data_rules = tuple((rule, rule.no_data) for rule in rules if rule.no_data)
+    retained = {name for rule in rules for name in _retained_placeholders(rule)}
+    retained |= {name for each in scheduled for name in each.rule.compared_fields}
     observers = observers_of(derived for rule in rules for derived in rule.derived_values.values())
-    whole = CompiledRules(
-        telemetry=tuple((each.rule.name, each.when, each) for each in compiled_rules if each.rule.compared_fields),
+    compiled_rules = CompiledRules(
+        telemetry=tuple((each.rule.name, each.when, each) for each in compiled if each.rule.compared_fields),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
         no_data_rules=no_data_rules,
         scheduled=scheduled,
         freshness=max((no_data.after for _, no_data in no_data_rules), default=timedelta()),
-        kept=tuple(sorted(name for name in kept if any(RULE_KINDS[rule.kind].field(name) for rule in rules))),
+        retained_fields=tuple(
+            sorted(name for name in retained if any(RULE_KINDS[rule.kind].field(name) for rule in rules))
+        ),
         observers=observers,
         packed_names=pack_names(observers),
         balances=balances_of(observers),
     )
-    return replace(whole, of_masters=_of_masters(whole, rules))
+    return replace(compiled_rules, for_master_meters=_for_master_meters(compiled_rules, rules))
 
 
-def _of_masters(whole: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules | None:
-    """The plan for master meters. It makes the same observers: only the rules about households are left out."""
+def _for_master_meters(compiled_rules: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules | None:
+    """Return the rules without those about households; their derived values stay the same."""
     if all(rule.scope is not Scope.HOUSEHOLD for rule in rules):
         return None
     return replace(
-        whole,
-        telemetry=tuple(entry for entry in whole.telemetry if entry[2].rule.scope is not Scope.HOUSEHOLD),
-        scheduled=tuple(compiled for compiled in whole.scheduled if compiled.rule.scope is not Scope.HOUSEHOLD),
+        compiled_rules,
+        telemetry=tuple(entry for entry in compiled_rules.telemetry if entry[2].rule.scope is not Scope.HOUSEHOLD),
+        scheduled=tuple(each for each in compiled_rules.scheduled if each.rule.scope is not Scope.HOUSEHOLD),
         events={
             event: tuple(rule for rule in concerned if rule.scope is not Scope.HOUSEHOLD)
-            for event, concerned in whole.events.items()
+            for event, concerned in compiled_rules.events.items()
         },
     )
 
 
-def _kept(rule: Rule) -> frozenset[str]:
-    """What the texts quote, without what every sample has that makes the condition hold."""
+def _retained_placeholders(rule: Rule) -> frozenset[str]:
+    """Return the placeholders of the texts, except fields of every sample that makes the condition hold."""
     if rule.no_data or rule.event_verdicts or rule.schedule:
         return rule.placeholders
     needed = needed_fields(rule.when)
@@ -99,19 +120,21 @@ def _kept(rule: Rule) -> frozenset[str]:
 
 
 def _compile(rule: Rule) -> CompiledRule:
-    when = _on_telemetry(rule.when)
-    until = _on_telemetry(rule.until) if rule.until else None
-    unended = until and _negated(until)
+    when = _telemetry_test(rule.when)
+    until = _telemetry_test(rule.until) if rule.until else None
+    not_until = until and _negated(until)
     if rule.until is None:
-        holding = when
-    elif when and unended:
-        holding = _either(when, unended)
+        while_open = when
+    elif when and not_until:
+        while_open = _either(when, not_until)
     else:
-        holding = when or unended
-    return CompiledRule(rule, when, when or unended, holding, ends=rule.until is None or until is not None)
+        while_open = when or not_until
+    return CompiledRule(
+        rule, when, when or not_until, while_open, telemetry_ends=rule.until is None or until is not None
+    )
 
 
-def _on_telemetry(condition: Condition) -> Test | None:
+def _telemetry_test(condition: Condition) -> Test | None:
     return compile_test(condition) if fields_of(condition) else None
 
 
@@ -119,10 +142,10 @@ def _negated(test: Test) -> Test:
     return lambda values: negate(test(values))
 
 
-def _either(when: Test, unended: Test) -> Test:
-    """TRUE while `when` itself is: an end that an author drew too wide must not make an alert flap."""
+def _either(when: Test, not_until: Test) -> Test:
+    """Make a test that is TRUE while `when` is: an `until` that overlaps `when` must not make an alert flap."""
 
     def test(values: Mapping[str, Value]) -> Verdict:
-        return True if when(values) else unended(values)
+        return True if when(values) else not_until(values)
 
     return test

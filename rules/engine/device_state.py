@@ -1,4 +1,4 @@
-"""What is remembered of a device beside the instances of its rules: as it is stored, and as it is used."""
+"""The state of a device besides the instances of its rules: the stored form, and the form in use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,17 +7,22 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from devices.kind import Value
-from rules.derived.pipeline import States
+from rules.derived.pipeline import States, from_store, to_store
+from rules.engine.compiled import CompiledRules
 
 NO_EVENTS: Mapping[str, datetime] = {}
 
 
 class DeviceState(NamedTuple):
-    """What is remembered of a device beside its instances.
+    """The state of a device as the database holds it.
 
-    `last_ts` is the newest telemetry judged, `last_arrival` when the last fresh one arrived, `event_ts` the newest of
-    each event, `values` the last known value of each field, and `derived` the states of the derived values
-    and their newest values, as they are stored.
+    Attributes:
+        device_id: The device.
+        last_ts: Device time of the newest evaluated telemetry.
+        last_arrival: Arrival of the newest fresh telemetry.
+        event_ts: Device time of the newest event of each name.
+        values: Last known value of each field.
+        derived: States and newest values of the derived values, packed behind their names.
     """
 
     device_id: int
@@ -30,44 +35,67 @@ class DeviceState(NamedTuple):
 
 @dataclass(slots=True)
 class LiveState:
-    """A `DeviceState` in use, and small, as there may be 400,000: of the values those that the plan keeps.
+    """A `DeviceState` in use. It is small, as there may be 400,000.
 
-    `withdrawn` says that no rule looks at the device just now.
+    Attributes:
+        last_ts: As in `DeviceState`.
+        last_arrival: As in `DeviceState`.
+        event_ts: As in `DeviceState`.
+        retained_values: Last known values of the retained fields of the compiled rules, in their order.
+        derived: States of the derived values, packed, without their names.
+        withdrawn: Whether no rule applies to the device at present.
     """
 
     last_ts: datetime | None = None
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: NO_EVENTS)
-    kept: tuple[Value | None, ...] = ()
+    retained_values: tuple[Value | None, ...] = ()
     derived: States = b""
     withdrawn: bool = False
 
 
-def in_use(stored: DeviceState, kept: tuple[str, ...], derived: States) -> LiveState:
-    """What was stored, as it is used: of the values those of these fields, and the states of today's derived values."""
-    values = latest(kept, stored.values, ())
-    return LiveState(stored.last_ts, stored.last_arrival, stored.event_ts or NO_EVENTS, values, derived)
+def from_stored(stored: DeviceState, rules: CompiledRules) -> LiveState:
+    """Return a stored state for use with these rules: their retained fields, their derived values."""
+    return LiveState(
+        stored.last_ts,
+        stored.last_arrival,
+        stored.event_ts or NO_EVENTS,
+        merge_values(rules.retained_fields, stored.values, ()),
+        from_store(rules.observers, rules.packed_names, stored.derived),
+    )
 
 
-def latest(
+def to_stored(device_id: int, live: LiveState, values: Mapping[str, Value], rules: CompiledRules) -> DeviceState:
+    """Return a state to store, with the `values` that are new since it was stored last."""
+    derived = to_store(rules.packed_names, live.derived)
+    return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, values, derived)
+
+
+def merge_values(
     names: tuple[str, ...], values: Mapping[str, Value], before: tuple[Value | None, ...]
 ) -> tuple[Value | None, ...]:
-    """The last known values of these fields, None where there is none; `before` may be empty."""
+    """Return the last known values of these fields, None for an unknown one; `before` may be empty."""
     return tuple([values.get(name, known) for name, known in zip_longest(names, before)])
 
 
 def last_values(names: tuple[str, ...], live: LiveState) -> dict[str, Value]:
-    """The values that are remembered, by field."""
-    return {name: value for name, value in zip(names, live.kept, strict=False) if value is not None}
+    """Return the retained values by field, without the unknown ones."""
+    return {name: value for name, value in zip(names, live.retained_values, strict=False) if value is not None}
 
 
-def settle(states: Mapping[int, LiveState], is_withdrawn: Callable[[int], bool]) -> tuple[list[int], list[int]]:
-    """Notes which devices are withdrawn; those that are, and those that are back and were heard before."""
-    gone, back = [], []
+def update_withdrawn(
+    states: Mapping[int, LiveState], is_withdrawn: Callable[[int], bool]
+) -> tuple[list[int], list[int]]:
+    """Update which devices are withdrawn.
+
+    Returns:
+        The withdrawn devices, and the returned ones that have sent data before.
+    """
+    withdrawn, returned = [], []
     for device_id, live in states.items():
         before, live.withdrawn = live.withdrawn, is_withdrawn(device_id)
         if live.withdrawn:
-            gone.append(device_id)
+            withdrawn.append(device_id)
         elif before and live.last_arrival:
-            back.append(device_id)
-    return gone, back
+            returned.append(device_id)
+    return withdrawn, returned

@@ -1,202 +1,196 @@
-"""Which family, or which alert of its own, explains the silence of a device, and what follows when that is over."""
+"""Group suppression: one alert for a device group, or one alert of a device, in place of many about absent data.
+
+The parent alert of a no-data alert is the outage of the device's group, or another alert of the device that explains
+the lack of data. While it is open, the no-data alert is suppressed. The engine asks for the parent of each no-data
+alert that it raises, and applies the inputs that follow when a parent alert clears.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 from devices.device import Device
-from rules.engine.device_state import LiveState
 from rules.engine.instances import Instances
-from rules.engine.state_machine import Input, InstanceState, ParentCleared
+from rules.engine.no_data import NoDataWatch
+from rules.engine.state_machine import InstanceState, ParentCleared
 from rules.engine.transition import Transition, suppressed_by_alert, suppressed_by_group
-from rules.model.condition import NoData
-from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups, LastArrival, Outage, detect_outage
-from rules.model.rule import Phase, Rule
+from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups, detect_outage
+from rules.model.rule import UNCLEARED_PHASES, Phase, Rule
 from rules.model.sample import Sample
-from rules.model.virtual_kinds import DEVICE_GROUP
 
-_SINCE_RESUMED = True
-_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED, Phase.MUTED}
-
-
-def last_heard(
-    live: LiveState | None, no_data_rules: Sequence[tuple[Rule, NoData]], resumed_at: datetime | None
-) -> LastArrival | None:
-    """When a device was heard, not before the thaw if that is given; None where no rule watches it or it never was."""
-    if live is None or live.last_arrival is None or not no_data_rules:
-        return None
-    (_, no_data), *_ = no_data_rules
-    return LastArrival(max(live.last_arrival, resumed_at or live.last_arrival), no_data.period, no_data.jitter)
-
-
-class Judging(Protocol):
-    """What of the engine a look at families needs."""
-
-    def rule(self, name: str) -> Rule | None:
-        """The rule of that name, or None."""
-
-    def heard(self, device_id: int, since_resumed: bool) -> LastArrival | None:
-        """When a device was heard, counted from the thaw if asked so; None where that says nothing of its family."""
-
-    def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
-        """Judges a sample, here one of a family."""
-
-    def advance(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
-        """Moves one instance on."""
+Parent = Rule | DeviceGroup
+"""A rule of the device itself, or the group of the device, with an open alert."""
 
 
 @dataclass(slots=True)
 class GroupSuppression:
-    """Looks at families through the eyes of the engine.
+    """The parent alerts of no-data alerts.
 
-    `out` are the families with an open outage, `revisit` those to be looked at, because a child was heard or fell
-    silent, and `explained` whose silence each number explains, even if it is in the family no more.
+    Attributes:
+        groups: The device groups by the registry.
+        rules: The rules by name.
+        instances: The instances of the engine.
+        no_data: The last arrivals of all devices.
+        active: Groups with an open outage.
+        revisit: Groups, and devices with an explaining rule, to look at again with the next tick.
+        suppressed: The devices whose no-data alert each parent suppresses, even if they have left the group.
     """
 
-    tree: DeviceGroups
-    engine: Judging
+    groups: DeviceGroups
+    rules: Mapping[str, Rule]
     instances: Instances
-    out: set[int] = field(default_factory=set)
+    no_data: NoDataWatch
+    active: set[int] = field(default_factory=set)
     revisit: set[int] = field(default_factory=set)
-    explained: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    suppressed: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def restored(self, state: InstanceState) -> None:
-        """Takes over an instance: one that a family explains, or one on a family."""
+    def load(self, state: InstanceState) -> None:
+        """Take over a stored instance: a suppressed one, or one of a group."""
         if state.parent is not None:
             self.revisit.add(state.parent)
-            self.explained[state.parent].add(state.device_id)
-        elif state.device_id <= FIRST_GROUP_ID and state.phase in _OPEN:
-            self.out.add(state.device_id)
+            self.suppressed[state.parent].add(state.device_id)
+        elif state.device_id <= FIRST_GROUP_ID and state.phase in UNCLEARED_PHASES:
+            self.active.add(state.device_id)
             self.revisit.add(state.device_id)
 
-    def seek(self, state: InstanceState, told: list[Transition], device: Device, now: datetime) -> list[Transition]:
-        """Suppresses a silence that is explained: by an alert of the device, or by its family.
-
-        The outage of the family may come to light by it.
-        """
-        if alert := self._alert_that_explains(device.id):
-            self._explain(state, device.id)
-            return [suppressed_by_alert(each, alert.title) if each.raises else each for each in told]
-        transitions: list[Transition] = []
-        group = self._explains(device)
-        if group is None and (found := self._found(device, now)):
-            group, seen = found
-            transitions = self.engine.evaluate(Sample(group.id, now, now, seen.values), DEVICE_GROUP.name, now)
-        if group is None or not self.is_active(group):
-            return transitions + told
-        self._explain(state, group.id)
-        return transitions + [suppressed_by_group(each, group.name) if each.raises else each for each in told]
-
-    def _explain(self, state: InstanceState, number: int) -> None:
-        self.instances.keep(replace(state, parent=number))
-        self.explained[number].add(state.device_id)
-
-    def settle(self, now: datetime) -> list[Transition]:
-        """Ends the outages that are over, and lets those who stay silent stand for themselves a period later.
-
-        A report may come as late as the rule for silence allows.
-        """
-        transitions: list[Transition] = []
-        for sample in list(self._back(now)):
-            transitions += self.engine.evaluate(sample, DEVICE_GROUP.name, now)
-        for orphan in list(self._released()):
-            rule = self.engine.rule(orphan.rule)
-            if rule and rule.no_data:
-                until = now + rule.no_data.period + rule.no_data.jitter
-                transitions += self.engine.advance(rule, orphan.device_id, ParentCleared(until), now)
-        return transitions
-
-    def _explains(self, device: Device) -> DeviceGroup | None:
-        """The family whose outage, known already, explains the silence of a child or of its gateway."""
-        led, group = self.tree.group_behind(device), self.tree.group_of(device)
-        if led and self._outage(led):
-            return led
-        return group if group and self.is_active(group) else None
-
-    def _found(self, device: Device, now: datetime) -> tuple[DeviceGroup, Outage] | None:
-        """The outage of the family that comes to light because this child of it has fallen silent."""
-        group, fallen = self.tree.group_of(device), self.engine.heard(device.id, _SINCE_RESUMED)
-        if group is None or fallen is None:
-            return None
-        others = (self.engine.heard(child, _SINCE_RESUMED) for child in group.children if not self._has_no_data(child))
-        seen = detect_outage(fallen, [fallen, *(each for each in others if each)], now)
-        if seen is None:
-            return None
-        self.out.add(group.id)
-        return group, seen
-
-    def noticed(self, device: Device) -> None:
-        """A child was heard or fell silent: its family is looked at with the next tick."""
-        for group in (self.tree.group_of(device), self.tree.group_behind(device)):
+    def revisit_groups(self, device: Device) -> None:
+        """Look at the groups of a device with the next tick, because it has sent data or has none any more."""
+        for group in (self.groups.group_of(device), self.groups.group_behind(device)):
             if group:
                 self.revisit.add(group.id)
 
-    def _back(self, now: datetime) -> Iterator[Sample]:
-        """For each family that was out and of which most are heard again, the sample that says so."""
+    def parent_of(self, device: Device) -> Parent | None:
+        """Return the rule or the group with the open alert that explains the lack of data of a device."""
+        if rule := self._explaining_rule(device.id):
+            return rule
+        behind, group = self.groups.group_behind(device), self.groups.group_of(device)
+        if behind and self._outage(behind):
+            return behind
+        return group if group and self.is_active(group) else None
+
+    def detect(self, device: Device, resumed_at: datetime, now: datetime) -> Sample | None:
+        """Detect whether most of a group has no data, now that one device has none.
+
+        Returns:
+            The sample of the group to evaluate; None without an outage.
+        """
+        group, first = self.groups.group_of(device), self.no_data.last_arrival(device.id, resumed_at)
+        if group is None or first is None:
+            return None
+        others = (
+            self.no_data.last_arrival(child, resumed_at) for child in group.children if not self._has_no_data(child)
+        )
+        outage = detect_outage(first, [first, *(each for each in others if each)], now)
+        if outage is None:
+            return None
+        self.active.add(group.id)
+        return Sample(group.id, now, now, outage.values)
+
+    def suppress(self, state: InstanceState, raised: list[Transition], parent: Parent) -> list[Transition]:
+        """Suppress a raised no-data alert by its parent; return its transitions with the cause."""
+        parent_id = parent.id if isinstance(parent, DeviceGroup) else state.device_id
+        self.instances.put(replace(state, parent=parent_id))
+        self.suppressed[parent_id].add(state.device_id)
+        return [_with_cause(each, parent) if each.raises else each for each in raised]
+
+    def cleared(self, now: datetime) -> list[Sample]:
+        """Return the samples that end the outage of groups: at most half of the missing devices still are."""
+        samples = []
         for number in sorted(self.revisit):
-            group = self.tree.by_id(number)
+            group = self.groups.by_id(number)
             state = self._outage(group) if group else None
             if group is None or state is None:
                 continue
-            found = (self.engine.heard(child, not _SINCE_RESUMED) for child in group.children)
-            missing = sum(1 for each in found if each and each.is_overdue(now))
+            arrivals = map(self.no_data.last_arrival, group.children)
+            missing = sum(1 for each in arrivals if each and each.is_overdue(now))
             values = state.inputs.get("values")
             before = values.get("children_silent", 0) if isinstance(values, dict) else 0
             if missing * 2 <= before:
-                self.out.discard(number)
-                yield Sample(group.id, now, now, {"outage": False, "children_silent": float(missing)})
+                self.active.discard(number)
+                samples.append(Sample(group.id, now, now, {"outage": False, "children_silent": float(missing)}))
+        return samples
 
-    def _released(self) -> Iterator[InstanceState]:
-        """The silences that nothing explains any more, and which therefore have to stand for themselves soon."""
+    def released(self, now: datetime) -> list[tuple[Rule, int, ParentCleared]]:
+        """Return the inputs of the no-data alerts that have lost their parent, with rule and device.
+
+        They are released a period and the jitter of their rule later, for the next report may take so long.
+        """
+        inputs = []
+        for state in self._without_parent():
+            rule = self.rules.get(state.rule)
+            if rule and rule.no_data:
+                until = now + rule.no_data.period + rule.no_data.jitter
+                inputs.append((rule, state.device_id, ParentCleared(until)))
+        return inputs
+
+    def _without_parent(self) -> list[InstanceState]:
+        """Return the suppressed no-data alerts without a parent; the groups have been looked at then."""
+        released: list[InstanceState] = []
         for number in sorted(self.revisit):
-            if self._explains_still(number):
+            if self._is_parent(number):
                 continue
-            states = (
-                state for device in sorted(self.explained.pop(number, ())) for state in self._no_data_states(device)
-            )
-            held = [state for state in states if state.parent == number]
-            if held:
-                self.explained[number] = {state.device_id for state in held}
-            yield from [state for state in held if state.phase is Phase.ACTIVE and state.deadline is None]
+            states = [
+                state
+                for device_id in sorted(self.suppressed.pop(number, ()))
+                for state in self._no_data_states(device_id)
+                if state.parent == number
+            ]
+            if states:
+                self.suppressed[number] = {state.device_id for state in states}
+            released += [state for state in states if state.phase is Phase.ACTIVE and state.deadline is None]
         self.revisit.clear()
+        return released
 
-    def left(self) -> list[int]:
-        """The families with an open outage that have left the registry; all others are looked at with the next tick."""
-        gone = [number for number in sorted(self.out) if (group := self.tree.by_id(number)) and not group.children]
-        self.revisit |= self.out
-        self.out.difference_update(gone)
-        return gone
+    def removed(self) -> list[int]:
+        """Return the groups with an open outage that have left the registry; look at all others with the next tick."""
+        removed = [
+            number for number in sorted(self.active) if (group := self.groups.by_id(number)) and not group.children
+        ]
+        self.revisit |= self.active
+        self.active.difference_update(removed)
+        return removed
 
-    def still_holds(self, state: InstanceState | None) -> bool:
-        """Whether what explained a silence that was to stand for itself is there again."""
+    def has_parent(self, state: InstanceState | None) -> bool:
+        """Return whether an active no-data alert that is to be released has a parent again."""
         if state is None or state.parent is None or state.phase is not Phase.ACTIVE:
             return False
-        return self._explains_still(state.parent)
-
-    def _explains_still(self, number: int) -> bool:
-        """Whether the family of that number is out, or the device has an alert that explains its silence."""
-        group = self.tree.by_id(number)
-        return self.is_active(group) if group else self._alert_that_explains(number) is not None
-
-    def _alert_that_explains(self, device_id: int) -> Rule | None:
-        """The rule with an open alert on a device that says why the device is silent."""
-        states = self.instances.of(device_id).values()
-        holding = [self.engine.rule(each.rule) for each in states if each.phase in _OPEN and each.verdict is not False]
-        return next((rule for rule in holding if rule and rule.explains_silence and not rule.shadow), None)
+        return self._is_parent(state.parent)
 
     def is_active(self, group: DeviceGroup) -> bool:
-        """Whether the family is silent: by its alert, or because its gateway is."""
+        """Return whether a group has an outage: by an alert of its own, or of its gateway."""
         return bool((group.gateway_id is not None and self._has_no_data(group.gateway_id)) or self._outage(group))
 
+    def _is_parent(self, number: int) -> bool:
+        """Return whether the group of that id is active, or the device of that id has an explaining alert."""
+        group = self.groups.by_id(number)
+        return self.is_active(group) if group else self._explaining_rule(number) is not None
+
+    def _explaining_rule(self, device_id: int) -> Rule | None:
+        """Return the rule with an open alert on a device that explains its lack of data."""
+        states = self.instances.of(device_id).values()
+        holding = [
+            self.rules.get(state.rule)
+            for state in states
+            if state.phase in UNCLEARED_PHASES and state.verdict is not False
+        ]
+        return next((rule for rule in holding if rule and rule.explains_silence and not rule.shadow), None)
+
     def _outage(self, group: DeviceGroup) -> InstanceState | None:
-        return next((state for state in self.instances.of(group.id).values() if state.phase in _OPEN), None)
+        return next((state for state in self.instances.of(group.id).values() if state.phase in UNCLEARED_PHASES), None)
 
     def _no_data_states(self, device_id: int) -> list[InstanceState]:
-        """The instances on a device that watch for silence, or explain that of its children."""
-        ruled = [(state, self.engine.rule(state.rule)) for state in self.instances.of(device_id).values()]
-        return [s for s, rule in ruled if rule and not rule.shadow and (rule.no_data or rule.explains_children)]
+        """Return the instances of no-data rules on a device, and of rules that explain the lack of its children."""
+        pairs = [(state, self.rules.get(state.rule)) for state in self.instances.of(device_id).values()]
+        return [state for state, rule in pairs if rule and not rule.shadow and (rule.no_data or rule.explains_children)]
 
     def _has_no_data(self, device_id: int) -> bool:
-        return any(state.phase in _OPEN and state.verdict is not False for state in self._no_data_states(device_id))
+        return any(
+            state.phase in UNCLEARED_PHASES and state.verdict is not False for state in self._no_data_states(device_id)
+        )
+
+
+def _with_cause(transition: Transition, parent: Parent) -> Transition:
+    if isinstance(parent, DeviceGroup):
+        return suppressed_by_group(transition, parent.name)
+    return suppressed_by_alert(transition, parent.title)

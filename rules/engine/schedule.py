@@ -1,28 +1,25 @@
-"""What follows when the calendar of a rule opens: its condition is judged anew by what was last known of a device.
+"""Calendars of rules: an opening evaluates the condition of a rule anew, on the last known values of a device.
 
-Nothing new has been measured then. What was known counts as long as it would without a calendar, that is for the `gap`
-of the rule, and a delay starts with the opening.
+Nothing new has been measured at an opening. The last known values count as long as they would without a calendar, that
+is for the `gap` of the rule. A delay starts at the opening.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from heapq import heapify, heappop, heappush
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from devices.kind import Value
-from rules.engine.compiled import CompiledRule
+from rules.engine.compiled import CompiledRule, CompiledRules
 from rules.engine.device_state import LiveState, last_values
-from rules.engine.state_machine import Input, InstanceState, NewVerdict, Reason, Tick
-from rules.engine.transition import Transition
-from rules.model.calendar import Calendar
+from rules.engine.state_machine import InstanceState, NewVerdict, Reason
+from rules.engine.timers import Opening, Timers
 from rules.model.condition import Verdict
-from rules.model.rule import Phase, Rule
-from rules.model.sample import Sample
+from rules.model.rule import Phase
 
 
-class Known(NamedTuple):
-    """What was last known of a device: the newest telemetry and events, and the values that are remembered."""
+class KnownData(NamedTuple):
+    """The last known data of a device: time of the newest telemetry, times of the newest events, retained values."""
 
     last_ts: datetime | None
     event_ts: Mapping[str, datetime]
@@ -30,118 +27,82 @@ class Known(NamedTuple):
     withdrawn: bool = False
 
     @classmethod
-    def of(cls, live: LiveState, kept: tuple[str, ...]) -> "Known":
-        """What is remembered of a device; `kept` are the names of the values."""
-        return cls(live.last_ts, live.event_ts, last_values(kept, live), live.withdrawn)
-
-
-class _Opening(NamedTuple):
-    at: datetime
-    rule: str
-    calendar: Calendar
-    compiled: CompiledRule
-
-
-class Judging(Protocol):
-    """What of the engine an opening needs."""
-
-    def instance(self, rule_name: str, device_id: int) -> InstanceState | None:
-        """Where a rule stands on a device."""
-
-    def come_to(self, time: Tick, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
-        """Lets event time come to one instance."""
-
-    def advance(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
-        """Moves one instance on."""
+    def of(cls, live: LiveState, rules: CompiledRules) -> "KnownData":
+        """Return the last known data in the state of a device, with the values that the rules retain."""
+        return cls(live.last_ts, live.event_ts, last_values(rules.retained_fields, live), live.withdrawn)
 
 
 class Openings:
-    """The openings that are to come, and of which devices the rules with a calendar have been shown anything.
+    """The next opening of each rule with a calendar, and the devices that it concerns.
 
     Args:
-        engine: Moves the instances on.
-        scheduled: The rules with a calendar.
-        now: The time of the start. Where a calendar is open, its opening may have been missed and is looked at again.
+        compiled: The rules of all kinds.
+        timers: Holds the openings.
+        now: The time of the start. The engine may have missed the opening of a calendar that is open: it is due again.
     """
 
-    def __init__(self, engine: Judging, scheduled: Iterable[CompiledRule], now: datetime) -> None:
-        self._engine = engine
-        self._next = []
+    def __init__(self, compiled: Iterable[CompiledRules], timers: Timers, now: datetime) -> None:
+        self._timers = timers
+        self._scheduled = {each.rule.name: each for rules in compiled for each in rules.scheduled}
         self._devices: dict[str, set[int]] = defaultdict(set)
-        for compiled in scheduled:
-            if compiled.rule.schedule:
-                span = compiled.rule.schedule.span(now)
-                at = span.start if span.open else span.end
-                self._next.append(_Opening(at, compiled.rule.name, compiled.rule.schedule, compiled))
-        heapify(self._next)
-
-    @property
-    def next_due(self) -> datetime | None:
-        """When the first is; None where no rule has a calendar."""
-        return self._next[0].at if self._next else None
+        for name, each in self._scheduled.items():
+            if each.rule.schedule:
+                span = each.rule.schedule.span(now)
+                timers.add_opening(Opening(span.start if span.open else span.end, name))
 
     def watch(self, kind: str, device_id: int) -> None:
-        """Remembers that a device of the kind has been heard."""
+        """Add a device that has sent data, of a kind with a scheduled rule."""
         self._devices[kind].add(device_id)
 
     def take(self, now: datetime) -> Iterator[tuple[datetime, CompiledRule, list[int]]]:
-        """The openings that have come, each once, with the rule and the devices that it concerns."""
-        while self._next and self._next[0].at <= now:
-            opening = heappop(self._next)
-            closed = opening.calendar.span(opening.calendar.span(opening.at).end)
-            heappush(self._next, opening._replace(at=closed.end))
-            yield opening.at, opening.compiled, sorted(self._devices[opening.compiled.rule.kind])
-
-    def catch_up(
-        self, sample: Sample, scheduled: Iterable[CompiledRule], known: Known, now: datetime
-    ) -> list[Transition]:
-        """Lets the calendars open that opened between what was known before and a sample, before it is judged."""
-        return [
-            transition
-            for compiled in scheduled
-            for opened in _missed(compiled, known, sample.ts)
-            for transition in self.reopen(compiled, sample.device_id, known, Tick(opened), now)
-        ]
-
-    def reopen(
-        self, compiled: CompiledRule, device_id: int, known: Known, opening: Tick, now: datetime
-    ) -> list[Transition]:
-        """Judges one device anew at an opening."""
-        if known.withdrawn:
-            return []
-        rule, state = compiled.rule, self._engine.instance(compiled.rule.name, device_id)
-        transitions = self._engine.come_to(opening, state, rule, now) if state else []
-        state = self._engine.instance(rule.name, device_id)
-        if state and state.last_ts and state.last_ts >= opening.now:
-            # A sample has brought it to light already, and says more than what was known before.
-            return transitions
-        new = _evaluate_at_opening(compiled, state.phase if state else Phase.NORMAL, known, opening.now)
-        return transitions + self._engine.advance(rule, device_id, new, now) if new else transitions
+        """Yield each opening up to `now` once, with the rule and the devices of its kind."""
+        for opening in self._timers.take_openings(now):
+            compiled = self._scheduled[opening.rule]
+            if compiled.rule.schedule:
+                closing = compiled.rule.schedule.span(opening.due).end
+                self._timers.add_opening(Opening(compiled.rule.schedule.span(closing).end, opening.rule))
+            yield opening.due, compiled, sorted(self._devices[compiled.rule.kind])
 
 
-def _missed(compiled: CompiledRule, known: Known, up_to: datetime) -> Iterator[datetime]:
-    """The openings since something was last known of the device, as long as that still counts."""
-    since = _since(compiled, known)
-    if compiled.rule.schedule and since is not None:
-        gap = compiled.rule.max_gap_pending
-        yield from compiled.rule.schedule.openings(since, up_to if gap is None else min(up_to, since + gap))
+def missed_openings(
+    scheduled: Iterable[CompiledRule], known: KnownData, up_to: datetime
+) -> Iterator[tuple[datetime, CompiledRule]]:
+    """Yield the openings since the last known data of a device, while the data still count."""
+    for compiled in scheduled:
+        since = _last_evidence(compiled, known)
+        if compiled.rule.schedule and since is not None:
+            gap = compiled.rule.max_gap_pending
+            last = up_to if gap is None else min(up_to, since + gap)
+            for opened_at in compiled.rule.schedule.openings(since, last):
+                yield opened_at, compiled
 
 
-def _evaluate_at_opening(compiled: CompiledRule, phase: Phase, known: Known, opened: datetime) -> NewVerdict | None:
-    """The verdict of what is known at an opening; None where it says nothing."""
-    since, rule = _since(compiled, known), compiled.rule
-    if since is None or since >= opened or (rule.max_gap_pending is not None and opened - since > rule.max_gap_pending):
+def verdict_at_opening(
+    compiled: CompiledRule, state: InstanceState | None, known: KnownData, opened_at: datetime
+) -> NewVerdict | None:
+    """Return the verdict on the last known data at an opening.
+
+    Returns:
+        None where the data are too old, or a sample from after the opening has been evaluated already.
+    """
+    if state and state.last_ts and state.last_ts >= opened_at:
         return None
-    verdict = _verdict(compiled, phase, known, since)
+    since, rule = _last_evidence(compiled, known), compiled.rule
+    if since is None or since >= opened_at:
+        return None
+    if rule.max_gap_pending is not None and opened_at - since > rule.max_gap_pending:
+        return None
+    verdict = _verdict(compiled, state.phase if state else Phase.NORMAL, known, since)
     if verdict is None:
         return None
     names = rule.compared_fields | rule.placeholders
     values = {name: value for name, value in sorted(known.values.items()) if name in names}
-    told = {"ts": since.isoformat(), "values": values, "opened_at": opened.isoformat()}
-    return NewVerdict(opened, verdict, Reason.SCHEDULE, told, seen=since)
+    sample = {"ts": since.isoformat(), "values": values, "opened_at": opened_at.isoformat()}
+    return NewVerdict(opened_at, verdict, Reason.SCHEDULE, sample, sample_ts=since)
 
 
-def _since(compiled: CompiledRule, known: Known) -> datetime | None:
+def _last_evidence(compiled: CompiledRule, known: KnownData) -> datetime | None:
+    """Return the time of the last data that bear on the rule; None where an event counts only when it happens."""
     rule = compiled.rule
     if rule.is_instantaneous or rule.repeat_conditions:
         return None
@@ -150,10 +111,10 @@ def _since(compiled: CompiledRule, known: Known) -> datetime | None:
     return max((known.event_ts[name] for name in rule.event_verdicts if name in known.event_ts), default=None)
 
 
-def _verdict(compiled: CompiledRule, phase: Phase, known: Known, since: datetime) -> Verdict:
+def _verdict(compiled: CompiledRule, phase: Phase, known: KnownData, since: datetime) -> Verdict:
     if not compiled.rule.is_set_by_event:
-        test = compiled.when if phase is Phase.NORMAL else compiled.holding
+        test = compiled.when if phase is Phase.NORMAL else compiled.while_open
         return test(known.values) if test else None
-    held = any(verdict and known.event_ts.get(name) == since for name, verdict in compiled.rule.event_verdicts.items())
-    measured = compiled.holding if known.last_ts is not None and known.last_ts > since else None
-    return held and not (measured and measured(known.values) is False)
+    holds = any(verdict and known.event_ts.get(name) == since for name, verdict in compiled.rule.event_verdicts.items())
+    test = compiled.while_open if known.last_ts is not None and known.last_ts > since else None
+    return holds and not (test and test(known.values) is False)

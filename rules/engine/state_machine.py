@@ -1,7 +1,8 @@
-"""The heart of the rules: what one verdict, the passing of time or a person does to one instance of a rule.
+"""The state machine of one instance: one rule on one device.
 
-An instance is one rule on one device. `step` is pure: no clock, no I/O, no texts. All times are event times except for
-silence, which is judged on the arrival clock. `docs/decisions/0003-rule-timers-in-event-time.md` gives the reasons.
+`step` applies one input to it: a verdict, the time, a decision of a person. It is pure: no clock, no I/O, no texts. All
+times are event times, except for no-data rules, which run by arrival time. The reasons are in
+`docs/decisions/0003-rule-timers-in-event-time.md`.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from rules.engine.chattering import CALM_SO_FAR, Chatter, count, stretched
+from rules.engine.chattering import NO_CHATTER, Chatter, count_alert, extended_off_delay
 from rules.model.condition import Verdict
-from rules.model.rule import OnClose, Phase, Rule, Unknown
+from rules.model.rule import OPEN_PHASES, OnClose, Phase, Rule, Unknown
 
 
 class Reason(StrEnum):
-    """What brought a transition about."""
+    """Cause of a transition."""
 
     CONDITION = "condition"
     TIMER = "timer"
@@ -33,15 +34,26 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """Where one instance stands.
+    """State of one instance.
 
-    `since` is when it came into its phase and `deadline` when its timer runs out. `verdict` is the latest one, and
-    `last_ts` the event time of the latest that was not UNKNOWN. `sequence` counts the occurrences, of which one is
-    open since `opened_at` or none is, and `chatter` how often of late. `parent` is the number of the family whose
-    silence explains the open one, or of the device itself where another alert of it does; once that is over, `deadline`
-    is when it has to stand for itself. `words` are those of the rule, as a hash, that the open one was told in.
-    `shadow` says that the rule was on trial. `inputs` is JSON: the latest sample that held the condition and, as
-    `cleared`, the latest that did not.
+    Attributes:
+        rule: The rule.
+        rule_version: Version of the rule that the state was reached by.
+        device_id: The device.
+        phase: The phase.
+        since: Time of entry into the phase.
+        deadline: Time at which the timer of the phase runs out. In the phase active: time at which an alert whose
+            parent has cleared is released, that is notified on its own.
+        verdict: The latest verdict.
+        last_ts: Event time of the latest verdict other than UNKNOWN.
+        sequence: Number of alerts so far, with the open one.
+        opened_at: Time at which the open alert was raised; None while none is open.
+        chatter: Recent alerts, for the detection of chattering.
+        parent: Parent alert of a no-data alert: the id of a device group, or of the device itself where another
+            alert of the device explains the lack of data.
+        text_hash: Hash of severity and texts that the open alert was notified with.
+        shadow: Whether the rule was on trial.
+        inputs: JSON of the latest sample that held the condition and, under `cleared`, of the latest that did not.
     """
 
     rule: str
@@ -54,7 +66,7 @@ class InstanceState:
     last_ts: datetime | None = None
     sequence: int = 0
     opened_at: datetime | None = None
-    chatter: Chatter = CALM_SO_FAR
+    chatter: Chatter = NO_CHATTER
     parent: int | None = None
     text_hash: str | None = None
     shadow: bool = False
@@ -62,23 +74,23 @@ class InstanceState:
 
 
 class NewVerdict(NamedTuple):
-    """A verdict on the condition at event time `ts`, and the JSON of the sample it was reached on.
+    """A verdict on the condition at event time `ts`, with the JSON of its sample.
 
-    `seen` is the time of that sample where it was earlier, that is where a calendar has opened since.
+    `sample_ts` is the time of the sample if it is earlier: a calendar has opened since.
     """
 
     ts: datetime
     verdict: Verdict
     reason: Reason
     sample: Mapping[str, object]
-    seen: datetime | None = None
+    sample_ts: datetime | None = None
 
 
 class Tick(NamedTuple):
-    """Time has come to `now`, and everything received until then has been judged.
+    """Time has come to `now`, and everything received by then has been evaluated.
 
-    `resumed_at` is when we began to see the present, after a start or a standstill. A deadline that had passed by then
-    says nothing without a sample since. A sample that itself shows that time has come to it leaves that out.
+    `resumed_at` is the time at which ingest caught up, after a start or a pause. A deadline before it needs a sample
+    since then. It is None where a sample itself is the reason for the tick.
     """
 
     now: datetime
@@ -86,13 +98,13 @@ class Tick(NamedTuple):
 
 
 class Close(NamedTuple):
-    """A person says that the occurrence is over."""
+    """A person has closed the alert."""
 
     now: datetime
 
 
 class PhaseChange(NamedTuple):
-    """A change of phase, `at` an event time, into the state `state`."""
+    """A change of phase at the event time `at`, with the state after it."""
 
     from_phase: Phase
     at: datetime
@@ -101,13 +113,16 @@ class PhaseChange(NamedTuple):
 
 
 class ParentCleared(NamedTuple):
-    """What explained a silence is over: at `until` it stands for itself. None: it is not over after all."""
+    """The parent alert of a no-data alert has cleared.
+
+    The no-data alert is released at `until`: from then on it is notified on its own. None cancels the release.
+    """
 
     until: datetime | None
 
 
 class Withdrawal(NamedTuple):
-    """The device is no longer in service; what it shows concerns nobody."""
+    """The device is withdrawn, that is being commissioned or retired: no rule applies to it."""
 
     now: datetime
 
@@ -117,19 +132,23 @@ Outcome = tuple[InstanceState, tuple[PhaseChange, ...]]
 
 
 def step(rule: Rule, state: InstanceState, new: Input) -> Outcome:
-    """Moves one instance on, and says through which phases it went.
+    """Apply one input to an instance.
 
-    What a sample says depends on the phase that it finds. The caller therefore lets time come to the sample first, by
-    a tick, and only then judges it: so the outcome does not depend on when, or how often, time is looked at.
+    The verdict of a sample depends on the phase that it finds. The caller therefore applies a tick of the sample's time
+    before it evaluates the sample. So the outcome does not depend on when, or how often, the engine ticks.
+
+    Returns:
+        The state after the input, and the phase changes on the way to it.
     """
     match new:
         case Tick():
-            return _pass(rule, state, new)
+            return _advance_time(rule, state, new)
         case Close(now):
             return _close(state, now)
         case Withdrawal(now):
-            gone = state.phase is not Phase.NORMAL
-            return _enter(replace(state, verdict=None), Phase.NORMAL, now, Reason.SERVICE) if gone else (state, ())
+            if state.phase is Phase.NORMAL:
+                return state, ()
+            return _enter(replace(state, verdict=None), Phase.NORMAL, now, Reason.SERVICE)
         case ParentCleared(until):
             return (state if state.parent is None else replace(state, deadline=until)), ()
         case NewVerdict():
@@ -139,82 +158,82 @@ def step(rule: Rule, state: InstanceState, new: Input) -> Outcome:
 def _apply_verdict(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome:
     late = state.last_ts is not None and new.ts < state.last_ts
     if late and (new.reason is Reason.CONDITION or (new.reason is Reason.EVENT and not new.verdict)):
-        # What was so before the latest evidence says nothing about now; but nothing that happened may get lost.
+        # Older than the latest evidence, it is no evidence of the present. An event of `when` must not get lost.
         return state, ()
-    state, changes = _follow(rule, state, new)
+    state, changes = _change_phase(rule, state, new)
     if rule.is_instantaneous and new.verdict:
-        state, more = _follow(rule, state, new._replace(verdict=False))
+        state, more = _change_phase(rule, state, new._replace(verdict=False))
         changes += more
     return state, changes
 
 
-def _follow(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome:
-    seen, verdict = _see(rule, state, new), new.verdict
-    outcome: Outcome = seen, ()
+def _change_phase(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome:
+    updated, verdict = _record(rule, state, new), new.verdict
+    outcome: Outcome = updated, ()
     match state.phase:
         case Phase.NORMAL:
-            outcome = _start(rule, seen, new, Phase.PENDING) if verdict else (state, ())
+            outcome = _start(rule, updated, new, Phase.PENDING) if verdict else (state, ())
         case Phase.PENDING if verdict:
-            outcome = _sustain(rule, state, seen, new)
+            outcome = _sustain(rule, state, updated, new)
         case Phase.PENDING if verdict is False or rule.unknown is Unknown.RESET:
-            outcome = _enter(seen, Phase.NORMAL, new.ts, new.reason)
+            outcome = _enter(updated, Phase.NORMAL, new.ts, new.reason)
         case Phase.ACTIVE if verdict is False:
-            outcome = _start(rule, seen, new, Phase.RECOVERING)
+            outcome = _start(rule, updated, new, Phase.RECOVERING)
         case Phase.RECOVERING if verdict is False:
-            outcome = _sustain(rule, state, seen, new)
+            outcome = _sustain(rule, state, updated, new)
         case Phase.RECOVERING | Phase.LATCHED if verdict:
-            outcome = _enter(seen, Phase.ACTIVE, new.ts, new.reason)
+            outcome = _enter(updated, Phase.ACTIVE, new.ts, new.reason)
         case Phase.MUTED if verdict and new.reason is Reason.EVENT:
-            # A person closed one happening; an event says that it has happened again.
-            outcome = _start(rule, seen, new, Phase.PENDING)
+            # A person closed the alert of an earlier event; this is another one.
+            outcome = _start(rule, updated, new, Phase.PENDING)
         case Phase.MUTED if verdict is False:
-            outcome = _enter(seen, Phase.NORMAL, new.ts, new.reason)
+            outcome = _enter(updated, Phase.NORMAL, new.ts, new.reason)
         case Phase.LATCHED | Phase.MUTED:
             outcome = state, ()
     return outcome
 
 
-def _see(rule: Rule, state: InstanceState, new: NewVerdict) -> InstanceState:
-    """The state with the verdict noted, in the same phase."""
+def _record(rule: Rule, state: InstanceState, new: NewVerdict) -> InstanceState:
+    """Return the state with the new verdict, in the same phase."""
     if new.verdict is None:
         return state if state.verdict is None else replace(state, verdict=None)
     inputs = {name: part for name, part in state.inputs.items() if name != "cleared"}
     if not new.verdict:
         inputs["cleared"] = new.sample
     elif not rule.is_set_by_event or new.reason in {Reason.EVENT, Reason.SCHEDULE}:
-        # What an event told stays in the inputs while measurements merely confirm it.
+        # The data of an event stay in the inputs while telemetry merely confirms it.
         inputs = dict(new.sample)
-    seen = new.seen or new.ts
-    last_ts = seen if state.last_ts is None else max(seen, state.last_ts)
+    sample_ts = new.sample_ts or new.ts
+    last_ts = sample_ts if state.last_ts is None else max(sample_ts, state.last_ts)
     return replace(state, verdict=new.verdict, last_ts=last_ts, inputs=inputs)
 
 
-def _start(rule: Rule, seen: InstanceState, new: NewVerdict, waiting: Phase) -> Outcome:
-    """Starts the timer of the phase `waiting`, or does without where the rule has no delay."""
-    delay = delay_of(rule, seen, waiting)
+def _start(rule: Rule, updated: InstanceState, new: NewVerdict, waiting: Phase) -> Outcome:
+    """Start the timer of the phase `waiting`, or pass the phase where the rule has no delay."""
+    delay = delay_of(rule, updated, waiting)
     if not delay:
-        return _complete(rule, seen, waiting, new.ts, new.reason)
-    return _enter(seen, waiting, new.ts, new.reason, delay)
+        return _complete(rule, updated, waiting, new.ts, new.reason)
+    return _enter(updated, waiting, new.ts, new.reason, delay)
 
 
-def _sustain(rule: Rule, state: InstanceState, seen: InstanceState, new: NewVerdict) -> Outcome:
-    """One more sample for a timer that runs: it goes on, begins anew after a gap, or is through at last."""
+def _sustain(rule: Rule, state: InstanceState, updated: InstanceState, new: NewVerdict) -> Outcome:
+    """Apply one more sample to a running timer: it goes on, restarts after a gap, or runs out."""
     gap = _gap(rule, state.phase)
     if state.deadline is None or state.last_ts is None:
         raise ValueError(f"{state.rule} on device {state.device_id} is {state.phase} without a timer: restore it anew")
     if gap is not None and new.ts - state.last_ts > gap:
-        return replace(seen, since=new.ts, deadline=new.ts + delay_of(rule, state, state.phase)), ()
+        return replace(updated, since=new.ts, deadline=new.ts + delay_of(rule, state, state.phase)), ()
     if state.verdict is not None:
-        return seen, ()
+        return updated, ()
     if rule.unknown is Unknown.PAUSE:
-        return replace(seen, deadline=state.deadline + (new.ts - state.last_ts)), ()
+        return replace(updated, deadline=state.deadline + (new.ts - state.last_ts)), ()
     if new.ts >= state.deadline:
-        return _complete(rule, seen, state.phase, new.ts, new.reason)
-    return seen, ()
+        return _complete(rule, updated, state.phase, new.ts, new.reason)
+    return updated, ()
 
 
 def closes_at(rule: Rule, state: InstanceState) -> datetime | None:
-    """When the calendar of the rule closes on the instance, or None where that changes nothing."""
+    """Return the time at which the calendar closes on the instance; None where closing changes nothing."""
     closing = {Phase.PENDING} if rule.on_close is OnClose.HOLD else {Phase.PENDING, Phase.ACTIVE, Phase.RECOVERING}
     if rule.schedule is None or state.since is None or state.phase not in closing:
         return None
@@ -222,24 +241,24 @@ def closes_at(rule: Rule, state: InstanceState) -> datetime | None:
     return span.end if span.open else state.since
 
 
-def _pass(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
-    """Lets time come to a tick: the timer runs out, the calendar closes, whichever comes first."""
+def _advance_time(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
+    """Advance the time to a tick: the timer runs out and the calendar closes, in the order of time."""
     closing = closes_at(rule, state)
     if closing is None or new.now < closing:
-        return _run_out(rule, state, new)
+        return _run_out_timer(rule, state, new)
     if state.deadline is not None and state.deadline < closing:
-        onward, changes = _run_out(rule, state, new)
+        advanced, changes = _run_out_timer(rule, state, new)
         if changes:
-            onward, more = _pass(rule, onward, new)
-            return onward, changes + more
-    unseen = replace(state, verdict=None)
+            advanced, more = _advance_time(rule, advanced, new)
+            return advanced, changes + more
+    unknown = replace(state, verdict=None)
     if state.phase is Phase.PENDING:
-        return _enter(unseen, Phase.NORMAL, closing, Reason.SCHEDULE)
-    return _complete(rule, unseen, Phase.RECOVERING, closing, Reason.SCHEDULE)
+        return _enter(unknown, Phase.NORMAL, closing, Reason.SCHEDULE)
+    return _complete(rule, unknown, Phase.RECOVERING, closing, Reason.SCHEDULE)
 
 
-def _run_out(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
-    """Lets the timer run out at its deadline, if it is past and what it waits for held without a gap until then."""
+def _run_out_timer(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
+    """Let the timer run out if its deadline has passed and its verdict held without a gap until then."""
     if state.phase is Phase.ACTIVE and state.deadline and new.now >= state.deadline:
         return _enter(replace(state, parent=None), Phase.ACTIVE, state.deadline, Reason.PARENT)
     due, last = state.deadline, state.last_ts
@@ -252,10 +271,10 @@ def _run_out(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
 
 
 def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, reason: Reason) -> Outcome:
-    """Enters the phase behind `waiting`, that is behind pending or behind recovering."""
+    """Enter the phase that follows `waiting`: active after pending, latched or normal after recovering."""
     if waiting is Phase.PENDING:
         at = _not_before(state, at)
-        chatter = count(state.chatter, at)
+        chatter = count_alert(state.chatter, at)
         opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=chatter, text_hash=rule.text_hash)
         return _enter(opened, Phase.ACTIVE, at, reason)
     return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
@@ -264,20 +283,20 @@ def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, re
 def _close(state: InstanceState, now: datetime) -> Outcome:
     if state.opened_at is None:
         return state, ()
-    over = state.phase is not Phase.ACTIVE
-    return _enter(state, Phase.NORMAL if over else Phase.MUTED, now, Reason.RESOLVED)
+    phase = Phase.MUTED if state.phase is Phase.ACTIVE else Phase.NORMAL
+    return _enter(state, phase, now, Reason.RESOLVED)
 
 
-def fresh(rule: Rule, device_id: int) -> InstanceState:
-    """An instance of which nothing has been seen yet."""
+def new_instance(rule: Rule, device_id: int) -> InstanceState:
+    """Return the state of an instance without any input so far."""
     return InstanceState(rule.name, rule.version, device_id, shadow=rule.shadow)
 
 
 def carry_over(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
-    """An instance under the rules that are in force now; None where its rule is gone.
+    """Apply a reload to a stored instance; `rule` is None where the rule has been removed.
 
-    With the same logic it stays as it is, and an open occurrence takes over other words. With another it goes back to
-    normal; its occurrences stay counted, so that their ids never recur.
+    With the same logic the state stays, and an open alert takes over other texts. With another logic the state returns
+    to normal. The number of its alerts stays, so that alert ids never recur.
     """
     if rule is None or rule.version != state.rule_version:
         return _reset(rule, state, now)
@@ -289,38 +308,44 @@ def carry_over(rule: Rule | None, state: InstanceState, now: datetime) -> Outcom
 
 
 def _reset(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
-    anew = (
-        InstanceState(state.rule, state.rule_version, state.device_id) if rule is None else fresh(rule, state.device_id)
-    )
-    anew = replace(anew, since=now, sequence=state.sequence)
+    if rule is None:
+        reset = InstanceState(state.rule, state.rule_version, state.device_id)
+    else:
+        reset = new_instance(rule, state.device_id)
+    reset = replace(reset, since=now, sequence=state.sequence)
     if state.phase is Phase.NORMAL:
-        return anew, ()
-    told = replace(anew, inputs=state.inputs, shadow=state.shadow)
-    return anew, (PhaseChange(state.phase, now, Reason.RULE_CHANGED, told),)
+        return reset, ()
+    change = PhaseChange(
+        state.phase, now, Reason.RULE_CHANGED, replace(reset, inputs=state.inputs, shadow=state.shadow)
+    )
+    return reset, (change,)
 
 
 def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, delay: timedelta | None = None) -> Outcome:
     at = _not_before(state, at)
-    open_still = phase in {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
+    stays_open = phase in OPEN_PHASES
     entered = replace(
         state,
         phase=phase,
         since=at,
         deadline=None if delay is None else at + delay,
-        opened_at=state.opened_at if open_still else None,
-        parent=state.parent if open_still else None,
+        opened_at=state.opened_at if stays_open else None,
+        parent=state.parent if stays_open else None,
     )
     return entered, (PhaseChange(state.phase, at, reason, entered),)
 
 
 def _not_before(state: InstanceState, at: datetime) -> datetime:
-    """A late sample may be older than a timer that has run out; an instance never moves back in time."""
+    """Return `at`, or the time of the phase if `at` is earlier: an instance never moves back in time.
+
+    A late sample can be older than a timer that has run out.
+    """
     return at if state.since is None else max(at, state.since)
 
 
 def delay_of(rule: Rule, state: InstanceState, waiting: Phase) -> timedelta:
-    """How long the instance stays in the phase `waiting`, pending or recovering."""
-    return rule.on_delay if waiting is Phase.PENDING else stretched(rule.off_delay, state.chatter)
+    """Return the time that an instance spends in the phase `waiting`, pending or recovering."""
+    return rule.on_delay if waiting is Phase.PENDING else extended_off_delay(rule.off_delay, state.chatter)
 
 
 def _gap(rule: Rule, waiting: Phase) -> timedelta | None:

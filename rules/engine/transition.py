@@ -1,4 +1,4 @@
-"""A change of phase as it is stored and told: with the identity of its occurrence, its words and its inputs."""
+"""Transitions: phase changes as they are stored and notified, with alert id, texts and inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,18 +11,17 @@ from rules.engine.chattering import CALM, TIMES, WINDOW
 from rules.engine.state_machine import InstanceState, PhaseChange, Reason, delay_of
 from rules.model.calendar import ALWAYS
 from rules.model.duration import spell
-from rules.model.rule import Phase, Rule, Severity
+from rules.model.rule import OPEN_PHASES, Phase, Rule, Severity
 from rules.model.sample import Sample
 from rules.model.template import data_fields, render
 from rules.model.virtual_kinds import RULE_KINDS
 
-_OCCURRENCES = UUID("8d1f6e0a-52c7-4c55-9d2e-6f3b1c0a7e41")
-_BEFORE = {Phase.NORMAL, Phase.PENDING}
-_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
+_ALERT_IDS = UUID("8d1f6e0a-52c7-4c55-9d2e-6f3b1c0a7e41")
+_WITHOUT_ALERT = {Phase.NORMAL, Phase.PENDING}
 
 
 class Suppression(NamedTuple):
-    """A cause, in the words of the store, for which nobody is notified of an occurrence; `detail` is for people."""
+    """A cause, in the words of the store, for which an alert is not notified; `detail` is for people."""
 
     cause: str
     until: datetime | None
@@ -33,10 +32,25 @@ class Suppression(NamedTuple):
 class Transition:
     """One change of phase of one rule on one device.
 
-    `alert_id` is None between normal and pending, where nothing has occurred. `at` is event time, `decided_at`
-    the time of the decision and the only part that differs when the same inputs are judged again. `inputs` is JSON.
-    `chattering` and `suppressed` are about the occurrence that the transition raises. In the `shadow` it is what a rule
-    on trial would do, and nobody hears of it.
+    Attributes:
+        rule: The rule.
+        rule_version: Version of the rule.
+        device_id: The device.
+        alert_id: The alert; None between normal and pending.
+        sequence: Number of the alert among those of the instance.
+        from_phase: Phase before.
+        to_phase: Phase after.
+        at: Event time.
+        decided_at: Time of the decision. Only this differs when the same inputs are evaluated again.
+        reason: Cause of the transition.
+        severity: Severity of the rule.
+        title: Text of the rule, with values.
+        message: Text of the rule, with values.
+        advice: Text of the rule, with values.
+        inputs: JSON of everything that the decision rests on: sample, limits, delays, schedule, scope, verdict.
+        chattering: Whether the alert that the transition raises chatters.
+        suppressed: Suppressions of the alert that the transition raises.
+        shadow: Whether the rule is on trial. Such a transition is recorded, and raises no alert.
     """
 
     rule: str
@@ -60,135 +74,146 @@ class Transition:
 
     @property
     def raises(self) -> bool:
-        """Whether an occurrence begins with it."""
-        return self.to_phase is Phase.ACTIVE and self.from_phase not in _OPEN
+        """Whether it raises an alert."""
+        return self.to_phase is Phase.ACTIVE and self.from_phase not in OPEN_PHASES
 
 
 def alert_id(rule: str, device: Device, sequence: int) -> UUID:
-    """The id of an occurrence, made of names so that a replay into another database gives the same ones."""
-    return uuid5(_OCCURRENCES, f"{rule}/{device.community}/{device.name}#{sequence}")
+    """Return the id of an alert. It is made of names, so that a replay into another database gives the same ids."""
+    return uuid5(_ALERT_IDS, f"{rule}/{device.community}/{device.name}#{sequence}")
 
 
-def transition_of(rule: Rule, change: PhaseChange, device: Device, now: datetime) -> Transition:
-    """Makes the transition of a move, with the texts of the rule in the values that last held its condition."""
-    state, kind = change.state, RULE_KINDS[rule.kind]
-    known = data_fields(kind, rule.when)
-    values = _quoted(state.inputs)
-    since = state.inputs.get("received_at")
-    silent_for = change.at - datetime.fromisoformat(since) if isinstance(since, str) else timedelta()
+def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: datetime) -> Transition:
+    """Return the transition of a phase change. Its texts quote the values that last held the condition.
+
+    Args:
+        rule: The rule in force; None where it has been removed.
+        change: The phase change.
+        device: The device.
+        now: The time of the decision.
+    """
+    if rule is None:
+        return _transition(change, device, now, _texts_of_removed_rule(change, device), dict(change.state.inputs))
+    state = change.state
+    fields = data_fields(RULE_KINDS[rule.kind], rule.when)
+    values = _values_to_quote(state.inputs)
+    received_at = state.inputs.get("received_at")
+    silent_for = change.at - datetime.fromisoformat(received_at) if isinstance(received_at, str) else timedelta()
     title, message, advice = (
-        render(text, device, values, silent_for, known) for text in (rule.title, rule.message, rule.advice)
+        render(text, device, values, silent_for, fields) for text in (rule.title, rule.message, rule.advice)
     )
-    timers = {"on_delay": spell(rule.on_delay), "off_delay": spell(delay_of(rule, state, Phase.RECOVERING))}
-    schedule = {"name": rule.schedule.name, "label": rule.schedule.label} if rule.schedule else ALWAYS
-    inputs = {**state.inputs, "limits": rule.limits, **timers, "schedule": schedule, "verdict": state.verdict}
-    told = _transition(change, device, now, _Words(rule.severity, title, message, advice), inputs)
-    if told.raises and state.chatter.doublings:
-        told = _mark_chattering(told, state)
-    if told.raises and device.service is Service.OUT_OF_SERVICE:
-        told = replace(told, suppressed=(*told.suppressed, Suppression("out_of_service", None, "设备已停用")))
-    return told
+    inputs = {
+        **state.inputs,
+        "limits": rule.limits,
+        "on_delay": spell(rule.on_delay),
+        "off_delay": spell(delay_of(rule, state, Phase.RECOVERING)),
+        "schedule": {"name": rule.schedule.name, "label": rule.schedule.label} if rule.schedule else ALWAYS,
+        "scope": rule.scope.value,
+        "verdict": state.verdict,
+    }
+    transition = _transition(change, device, now, _Texts(rule.severity, title, message, advice), inputs)
+    if transition.raises and state.chatter.doublings:
+        transition = _with_chattering(transition, state)
+    if transition.raises and device.service is Service.OUT_OF_SERVICE:
+        suppression = Suppression("out_of_service", None, "设备已停用")
+        transition = replace(transition, suppressed=(*transition.suppressed, suppression))
+    return transition
 
 
-def _mark_chattering(told: Transition, state: InstanceState) -> Transition:
-    """Marks an occurrence of a chattering instance. The one that shows it is told, and none of those that follow."""
-    times, recovery = len(state.chatter.raised), told.inputs["off_delay"]
-    marked = replace(
-        told, chattering=True, inputs={**told.inputs, "chattering": {"raised": times, "within": spell(WINDOW)}}
-    )
+def _with_chattering(transition: Transition, state: InstanceState) -> Transition:
+    """Mark an alert of a chattering instance. The first such alert is notified, the following are suppressed."""
+    times, recovery = len(state.chatter.raised), transition.inputs["off_delay"]
+    chattering = {"raised": times, "within": spell(WINDOW)}
+    marked = replace(transition, chattering=True, inputs={**transition.inputs, "chattering": chattering})
     if state.chatter.doublings == 1 and times == TIMES:
         return marked
     detail = f"频繁抖动：十分钟内已通知过，恢复确认时间已延长到 {recovery}"
-    return replace(marked, suppressed=(Suppression("chattering", told.decided_at + CALM, detail),))
+    return replace(marked, suppressed=(Suppression("chattering", transition.decided_at + CALM, detail),))
 
 
-def transition_of_removed_rule(change: PhaseChange, device: Device, now: datetime) -> Transition:
-    """Makes the transition of an instance whose rule is no longer there to lend its words."""
-    words = _Words(
-        severity=Severity.INFO,
-        title="规则已停用",
-        message=f"{device.place} {device.name}：规则 {change.state.rule} 已停用，本次报警随之结束。".strip(),
-        advice="请确认停用该规则是有意为之；现场问题如仍存在，请人工跟进。",
-    )
-    return _transition(change, device, now, words, dict(change.state.inputs))
-
-
-class _Words(NamedTuple):
+class _Texts(NamedTuple):
     severity: Severity
     title: str
     message: str
     advice: str
 
 
+def _texts_of_removed_rule(change: PhaseChange, device: Device) -> _Texts:
+    return _Texts(
+        severity=Severity.INFO,
+        title="规则已停用",
+        message=f"{device.place} {device.name}：规则 {change.state.rule} 已停用，本次报警随之结束。".strip(),
+        advice="请确认停用该规则是有意为之；现场问题如仍存在，请人工跟进。",
+    )
+
+
 def _transition(
-    change: PhaseChange, device: Device, now: datetime, words: _Words, inputs: Mapping[str, object]
+    change: PhaseChange, device: Device, now: datetime, texts: _Texts, inputs: Mapping[str, object]
 ) -> Transition:
     state = change.state
+    has_alert = not {change.from_phase, state.phase} <= _WITHOUT_ALERT
     return Transition(
         rule=state.rule,
         rule_version=state.rule_version,
         device_id=state.device_id,
-        alert_id=_alert_id(state.rule, change, device),
+        alert_id=alert_id(state.rule, device, state.sequence) if has_alert else None,
         sequence=state.sequence,
         from_phase=change.from_phase,
         to_phase=state.phase,
         at=change.at,
         decided_at=now,
         reason=change.reason,
-        severity=words.severity,
-        title=words.title,
-        message=words.message,
-        advice=words.advice,
+        severity=texts.severity,
+        title=texts.title,
+        message=texts.message,
+        advice=texts.advice,
         inputs=inputs,
         shadow=state.shadow,
     )
 
 
-def describe_sample(rule: Rule, sample: Sample, remembered: Mapping[str, object]) -> dict[str, object]:
-    """The JSON of a sample: what the rule judges or quotes of it, and what it quotes of earlier ones.
+def describe_sample(rule: Rule, sample: Sample, last_values: Mapping[str, object]) -> dict[str, object]:
+    """Return the JSON of a sample: the values that the rule compares or quotes, and older values that it quotes.
 
     Args:
-        rule: The rule that judges the sample.
+        rule: The rule that evaluates the sample.
         sample: The telemetry sample or event.
-        remembered: The last known value of each field of the device.
+        last_values: Last known value of each retained field of the device.
     """
     names = rule.placeholders if sample.event else rule.compared_fields | rule.placeholders
     values = sample.data if sample.event else sample.values
-    told: dict[str, object] = {
+    description: dict[str, object] = {
         "ts": sample.ts.isoformat(),
         "received_at": sample.received_at.isoformat(),
         "values": {name: values[name] for name in sorted(names) if name in values},
     }
     if sample.event:
-        told["event"] = sample.event
-    earlier = {
-        name: remembered[name] for name in sorted(rule.placeholders) if name not in values and name in remembered
+        description["event"] = sample.event
+    older = {
+        name: last_values[name] for name in sorted(rule.placeholders) if name not in values and name in last_values
     }
-    return {**told, "last_known": earlier} if earlier else told
+    return {**description, "last_known": older} if older else description
 
 
-def suppressed_by_group(told: Transition, group: str) -> Transition:
-    """Suppresses what a transition raises, because the family of that name is silent as a whole."""
-    return _caused(told, "caused_by", group, f"{group}：多台设备同时离线，已合并报警")
+def suppressed_by_group(transition: Transition, group: str) -> Transition:
+    """Suppress a raised no-data alert by the outage of the group of that name."""
+    return _suppressed(transition, "caused_by", group, f"{group}：多台设备同时离线，已合并报警")
 
 
-def suppressed_by_alert(told: Transition, title: str) -> Transition:
-    """Suppresses the silence that a transition raises, because an alert of the same device explains it."""
-    return _caused(told, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
+def suppressed_by_alert(transition: Transition, title: str) -> Transition:
+    """Suppress a raised no-data alert by another alert of the device, of that title."""
+    return _suppressed(transition, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
 
 
-def _caused(told: Transition, how: str, cause: str, detail: str) -> Transition:
-    suppressed = Suppression("caused_by_parent", None, detail)
-    return replace(told, inputs={**told.inputs, how: cause}, suppressed=(*told.suppressed, suppressed))
+def _suppressed(transition: Transition, key: str, cause: str, detail: str) -> Transition:
+    suppression = Suppression("caused_by_parent", None, detail)
+    inputs = {**transition.inputs, key: cause}
+    return replace(transition, inputs=inputs, suppressed=(*transition.suppressed, suppression))
 
 
-def _alert_id(rule: str, change: PhaseChange, device: Device) -> UUID | None:
-    return None if {change.from_phase, change.state.phase} <= _BEFORE else alert_id(rule, device, change.state.sequence)
-
-
-def _quoted(inputs: Mapping[str, object]) -> dict[str, object]:
-    quoted: dict[str, object] = {}
-    for part in ("last_known", "values"):
-        values = inputs.get(part)
-        quoted |= values if isinstance(values, dict) else {}
-    return quoted
+def _values_to_quote(inputs: Mapping[str, object]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key in ("last_known", "values"):
+        part = inputs.get(key)
+        values |= part if isinstance(part, dict) else {}
+    return values

@@ -78,6 +78,13 @@ class Phase(StrEnum):
     MUTED = "muted"
 
 
+OPEN_PHASES = frozenset({Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED})
+"""Phases with an open alert. `store` has them in SQL, for it cannot import rules."""
+
+UNCLEARED_PHASES = OPEN_PHASES | {Phase.MUTED}
+"""Phases in which the condition of a raised alert may still hold: a muted alert is closed, not over."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExampleStep:
     """One step of an example: what arrives `at` a time after its start, and the phase expected `then`.

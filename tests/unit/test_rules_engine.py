@@ -48,6 +48,7 @@ def test_a_transition_tells_what_happened_where_and_why():
         "on_delay": "1m",
         "off_delay": "5m",
         "schedule": "always",
+        "scope": "device",
         "verdict": True,
     }
 

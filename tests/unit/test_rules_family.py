@@ -253,7 +253,7 @@ def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silen
     staggered(town)
     town.tick(*range(15, 80))
     town.tree.read([replace(device, building="4" if device.id > 2 else "5") for device in town.devices])
-    (ended,) = town.engine.settle_services(at(80))
+    (ended,) = town.engine.update_services(at(80))
     assert (ended.rule, ended.to_phase, ended.reason) == ("family_silent", "normal", Reason.SERVICE)
     assert ended.alert_id == town.raised("family_silent")[0].alert_id
     assert (
@@ -278,7 +278,7 @@ def test_a_child_that_has_left_its_family_is_told_of_when_the_others_are_back():
     staggered(town)
     town.tick(*range(15, 80))
     town.tree.read([replace(device, building="4" if device.id == 6 else "3") for device in town.devices])
-    assert town.engine.settle_services(at(80)) == []
+    assert town.engine.update_services(at(80)) == []
     town.speak(81, range(1, 6))
     town.tick(*range(81, 110))
     assert [told.device_id for told in town.notices() if told.reason is Reason.PARENT] == [6]

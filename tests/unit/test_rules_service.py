@@ -38,7 +38,7 @@ class Site(World):
 
     def become(self, service, minute):
         self.service = service
-        return self._record(self.engine.settle_services(at(minute)))
+        return self._record(self.engine.update_services(at(minute)))
 
 
 @pytest.mark.parametrize("service", WITHDRAWN)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.engine.chattering import CALM, Chatter, count, stretched
+from rules.engine.chattering import CALM, Chatter, count_alert, extended_off_delay
 from tests.unit.rules_fixtures.world import START, World, at, rule, volts
 
 SECONDS = timedelta(seconds=1)
@@ -92,8 +92,8 @@ def test_the_time_to_recover_is_never_shorter_than_the_rule_says_and_never_beyon
     chatter, at_, before = Chatter(), START, off_delay
     for wait in waits:
         at_ += wait
-        chatter = count(chatter, at_)
-        delay = stretched(off_delay, chatter)
+        chatter = count_alert(chatter, at_)
+        delay = extended_off_delay(off_delay, chatter)
         assert off_delay <= delay <= max(off_delay, timedelta(minutes=15))
         assert delay in {off_delay, before} or delay <= 2 * max(before, 15 * SECONDS)
         before = delay
