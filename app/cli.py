@@ -1,44 +1,137 @@
 """The `anju` command."""
 
 import sys
+from typing import Any
 
 import typer
 
-from app.commands import serve
-from app.commands.dashboards import grafana
-from app.commands.doctor import doctor
-from app.commands.ingest import ingest
-from app.commands.notify import notify
-from app.commands.registry import import_, secrets
-from app.commands.rules import rules
-from app.commands.simulate import replay, simulate
-from app.commands.up import up
-from app.commands.verify import verify
-from app.logging import configure_logging
-from app.output import Exit
-from app.settings import SettingsError
-from local.errors import LocalError
-from rules.model.rule import RulesError
-from store.database import DatabaseUnavailableError, StoreError
+from app.lazy_group import Entry, GroupEntry, LazyGroup, Table
+
+# The help repeats the first paragraph of the function's docstring, so that a list of commands imports none of them.
+COMMANDS: Table = {
+    "up": Entry(
+        "Run everything on this machine until Ctrl-C: database, broker, ingest, API and worker.",
+        "app.commands.up:up",
+    ),
+    "migrate": Entry(
+        "Bring the database to this version. Run it before the other parts start; twice changes nothing.",
+        "app.commands.migrate:migrate",
+    ),
+    "ingest": Entry(
+        "Receive from the broker, store, judge and raise alerts, until SIGTERM.", "app.commands.ingest:ingest"
+    ),
+    "api": Entry("Serve the HTTP API until SIGTERM.", "app.commands.api:api"),
+    "worker": Entry(
+        "Tell people of alerts, and drop every hour what is older than ANJU_RETENTION_DAYS, until SIGTERM.",
+        "app.commands.worker:worker",
+    ),
+    "import": Entry(
+        "Import the registry from CSV: everything, or nothing and every reason why not (exit code 1).",
+        "app.commands.registry:import_",
+    ),
+    "simulate": Entry(
+        "Send what the simulated devices of the registry would send, through the real broker.",
+        "app.commands.simulate:simulate",
+    ),
+    "replay": Entry(
+        "Register the meters of a recording (DAIAD trial A) and send every reading through the real broker.",
+        "app.commands.simulate:replay",
+    ),
+    "verify": Entry(
+        "Verify a community over a window, print the result and write it as JSON and HTML.",
+        "app.commands.verify:verify",
+    ),
+    "doctor": Entry(
+        "Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.",
+        "app.commands.doctor:doctor",
+    ),
+    "secrets": GroupEntry(
+        "The secrets that devices log in with.",
+        {
+            "rotate": Entry(
+                "Give a device a new secret and print it, this once; the old one stops working.",
+                "app.commands.registry:rotate",
+            ),
+        },
+    ),
+    "rules": GroupEntry(
+        "Check maintenance rules, test them, try them on the past, and tell why they fired.",
+        {
+            "backtest": Entry(
+                "Try rules on the past: what they would have raised, and whether that is bearable for a property "
+                "manager.",
+                "app.commands.backtest:run_backtest",
+            ),
+            "explain": Entry(
+                "Tell why an alert came and went, or where a rule stands on a device and what it waits for.",
+                "app.commands.explain:explain_alert",
+            ),
+            "shadow": Entry(
+                "List what the rules with `shadow: true` would have raised, the newest first. Nobody was told of it.",
+                "app.commands.shadow:list_shadow",
+            ),
+            "check": Entry(
+                "Check every rule file and run its examples: what is wrong, where, and what to write instead.",
+                "app.commands.rules:check",
+            ),
+            "test": Entry(
+                "Run the examples of every rule, and tell step by step how those went on that do not hold.",
+                "app.commands.rules:run_examples",
+            ),
+        },
+    ),
+    "notify": GroupEntry(
+        "Check who is told of which alerts, and try the channels.",
+        {
+            "check": Entry(
+                "Check the file, and say who is told first of alerts of each severity, community by community.",
+                "app.commands.notify:check",
+            ),
+            "test": Entry(
+                "Send a test message through every channel of a contact; exit code 1 if one does not accept it.",
+                "app.commands.notify:try_out",
+            ),
+            "retry": Entry(
+                "Queue again what could not be delivered, where the alert is still open. Do it when the channel works "
+                "again.",
+                "app.commands.notify:retry",
+            ),
+        },
+    ),
+    "grafana": GroupEntry(
+        "Dashboards in Grafana.",
+        {
+            "export": Entry(
+                "Write data source and dashboards as Grafana provisioning files.", "app.commands.dashboards:export"
+            ),
+            "apply": Entry(
+                "Bring a running Grafana to these dashboards; a second run changes nothing.",
+                "app.commands.dashboards:apply",
+            ),
+        },
+    ),
+}
+
+
+class Anju(LazyGroup):
+    """Group of all commands."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - those of TyperGroup
+        super().__init__(COMMANDS, **{**attributes, "commands": None})
+
 
 app = typer.Typer(
+    cls=Anju,
     help="Anju (安居): monitoring for renovated residential communities. Start with: anju up --demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(up)
-for command in (serve.migrate, ingest, serve.api, serve.worker):
-    app.command()(command)
-app.command("import")(import_)
-app.command()(simulate)
-app.command()(replay)
-app.command()(verify)
-app.command()(doctor)
-app.add_typer(secrets, name="secrets")
-app.add_typer(rules, name="rules")
-app.add_typer(notify, name="notify")
-app.add_typer(grafana, name="grafana")
+
+
+@app.callback()
+def anju() -> None:
+    """Make a group of an application that registers no command itself."""
 
 
 def main() -> None:
@@ -46,21 +139,13 @@ def main() -> None:
 
     Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 insufficient data, 4 a server is away.
     """
-    configure_logging()
     try:
         app()
-    except SettingsError as error:
-        _end(error, Exit.USAGE)
-    except (DatabaseUnavailableError, LocalError) as error:
-        _end(error, Exit.UNAVAILABLE)
-    except (StoreError, RulesError) as error:
-        _end(error, Exit.REFUSED)
-    except OSError as error:
-        if error.filename is None:
+    except Exception as error:
+        from app.failures import explain  # noqa: PLC0415 - psycopg and pydantic, for a command that has failed
+
+        if (failure := explain(error)) is None:
             raise
-        _end(f"{error.filename} cannot be used: {error.strerror}", Exit.REFUSED)
-
-
-def _end(error: Exception | str, code: Exit) -> None:
-    typer.echo(str(error), err=True)
-    sys.exit(int(code))
+        message, code = failure
+        typer.echo(message, err=True)
+        sys.exit(int(code))

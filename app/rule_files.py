@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app import environment
 from app.output import Exit, fail
 from rules.language.yaml_document import nearest
 from rules.model.rule import Rule, RulePack
@@ -20,6 +21,19 @@ Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
 def rules_folder(chosen: Path | None) -> Path:
     """The folder that was chosen, or else the one that comes with Anju."""
     return chosen or Path(str(files("rules"))) / "definitions"
+
+
+def rules_in_force(chosen: Path | None) -> Path:
+    """The folder that was chosen, or else that of the settings, or else the one that comes with Anju.
+
+    Raises:
+        SettingsError: no folder was chosen, and an `ANJU_` key is unknown or its value can't be used.
+    """
+    if chosen is None and not environment.is_unset():
+        from app.settings import Settings  # noqa: PLC0415 - costs more than a check of all rules
+
+        chosen = Settings.load().rules_dir
+    return rules_folder(chosen)
 
 
 def chosen_rule(pack: RulePack, name: str) -> Rule:

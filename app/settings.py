@@ -8,17 +8,11 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
+from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
 from devices.broker_url import BrokerUrl
 
-SECRETS_DIR = Path("/run/secrets")
-RUNNING = Path(".anju/anju.env")
-"""Where `anju up` writes the settings of what it runs, unless it is given another data directory."""
-
-_PREFIX = "ANJU_"
 # Stricter than the driver, whose own complaint would quote the password.
 _DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
-# Read by local/ and by the tests themselves: they choose servers, not how Anju behaves.
-_OTHER_KEYS = ("ANJU_LOCAL_", "ANJU_TEST_", "ANJU_DEBIAN_MIRROR")
 
 
 class SettingsError(Exception):
@@ -29,7 +23,7 @@ class Settings(BaseSettings):
     """What a running Anju needs to know. URLs and keys are secret: they print as stars."""
 
     # What else stands in `.env` is somebody else's; unknown keys of ours are refused by `_read`.
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="postgresql://user:secret@host:port/database")
     mqtt_url: SecretStr | None = Field(None, description="mqtt:// or mqtts://, the account that ingest reads with")
@@ -78,8 +72,7 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: an unknown `ANJU_` key, or a value that can't be used.
         """
-        file = Path(".env")
-        return cls._read(RUNNING if RUNNING.exists() and not cls._keys(file) else file)
+        return cls._read(RUNNING if RUNNING.exists() and not cls._keys(DOTENV) else DOTENV)
 
     @classmethod
     def given(cls) -> Self:
@@ -88,11 +81,11 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: an unknown `ANJU_` key, or a value that can't be used.
         """
-        return cls._read(Path(".env"))
+        return cls._read(DOTENV)
 
     @classmethod
     def _read(cls, file: Path) -> Self:
-        known = {f"{_PREFIX}{name.upper()}" for name in cls.model_fields}
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
         if unknown := sorted(cls._keys(file) - known):
             raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         try:
@@ -104,7 +97,7 @@ class Settings(BaseSettings):
     def _keys(cls, file: Path) -> set[str]:
         """The keys of ours in the environment and in the file, which need not exist."""
         in_file = DotEnvSettingsSource(cls, env_file=file).env_vars
-        return set(filter(_is_ours, (*os.environ, *map(str.upper, in_file))))
+        return set(filter(is_setting, (*os.environ, *map(str.upper, in_file))))
 
     def need(self, name: str) -> str:
         """The text of a setting that a command can't do without.
@@ -115,19 +108,15 @@ class Settings(BaseSettings):
         value = getattr(self, name)
         if value is None:
             raise SettingsError(
-                f"{_PREFIX}{name.upper()} is not set: {type(self).model_fields[name].description}. "
+                f"{PREFIX}{name.upper()} is not set: {type(self).model_fields[name].description}. "
                 "`anju up` writes all of them to <data-dir>/anju.env"
             )
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _is_ours(key: str) -> bool:
-    return key.startswith(_PREFIX) and not key.startswith(_OTHER_KEYS)
-
-
 def _explain(error: ValidationError) -> str:
     """One line a problem, without the value: it may be a secret."""
     return "; ".join(
-        f"{_PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+        f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_url=False, include_input=False)
     )

@@ -7,23 +7,20 @@ import typer
 
 from app.output import Exit, fail, say
 from app.settings import Settings
+from grafana.apply import apply as apply_dashboards
+from grafana.datasource import Datasource, GrafanaError
+from grafana.export import export as export_dashboards
 
-grafana = typer.Typer(help="Dashboards in Grafana.", no_args_is_help=True)
 
-
-@grafana.command()
 def export(folder: Annotated[Path, typer.Argument(help="where the provisioning files go")]) -> None:
     """Write data source and dashboards as Grafana provisioning files.
 
     Example: anju grafana export deploy/grafana
     """
-    from grafana.export import export as export_dashboards  # noqa: PLC0415 - a second of start-up that no other command needs
-
     for path in export_dashboards(folder):
         say(str(path))
 
 
-@grafana.command()
 def apply(
     database_url: Annotated[
         str, typer.Option(help="the database as Grafana sees it, with a role that may only read: anju_grafana")
@@ -33,9 +30,6 @@ def apply(
 
     Needs ANJU_GRAFANA_URL and ANJU_GRAFANA_TOKEN. Example: anju grafana apply --database-url postgresql://anju_grafana:secret@db/anju
     """
-    from grafana.apply import apply as apply_dashboards  # noqa: PLC0415 - a second of start-up that no other command needs
-    from grafana.datasource import Datasource, GrafanaError  # noqa: PLC0415 - a second of start-up that no other command needs
-
     settings = Settings.load()
     try:
         datasource = Datasource.from_url(database_url)

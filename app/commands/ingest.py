@@ -12,11 +12,12 @@ import typer
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.commands.serve import stop_on_signals
 from app.crew import Crew
+from app.logging import configure_logging
 from app.output import Exit, fail, say
 from app.rule_files import rules_folder
 from app.settings import Settings
+from app.signals import stop_on_signals
 from ingest.broker_client import BrokerUnavailableError
 from ingest.partition import Partition
 from ingest.repartition import NotDrainedError
@@ -42,6 +43,7 @@ def ingest(
 
     Needs ANJU_DATABASE_URL, ANJU_MQTT_URL and ANJU_SECRET_KEY. Example: anju ingest --partitions 4
     """
+    configure_logging()
     settings = Settings.load()
     count = partitions or settings.partitions
     if repartition:

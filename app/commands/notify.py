@@ -9,21 +9,18 @@ import typer
 from app.audit import write_down
 from app.output import Exit, fail, say
 from app.settings import Settings
+from notify.channel_check import send_test_message
+from notify.routing_file import load_routing
+from rules.model.rule import Severity
 from store.database import connect, translated_errors
 from store.notices.delivery import requeue_dead
 
-notify = typer.Typer(help="Check who is told of which alerts, and try the channels.", no_args_is_help=True)
 
-
-@notify.command()
 def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTIFY_FILE")] = None) -> None:
     """Check the file, and say who is told first of alerts of each severity, community by community.
 
     Example: anju notify check notify.yaml
     """
-    from notify.routing_file import load_routing  # noqa: PLC0415 - a second of start-up for nobody else
-    from rules.model.rule import Severity  # noqa: PLC0415
-
     routing = load_routing(file or Path(Settings.load().need("notify_file")))
     named = frozenset[str]().union(
         *(contact.communities for contact in routing.contacts), *(route.communities for route in routing.routes)
@@ -34,15 +31,11 @@ def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTI
             say(f"{community} {severity}: {', '.join(channel.name for channel in told) or 'nobody'}")
 
 
-@notify.command("test")
 def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact in ANJU_NOTIFY_FILE")]) -> None:
     """Send a test message through every channel of a contact; exit code 1 if one does not accept it.
 
     Example: anju notify test 王经理
     """
-    from notify.channel_check import send_test_message  # noqa: PLC0415
-    from notify.routing_file import load_routing  # noqa: PLC0415 - a second of start-up for nobody else
-
     settings = Settings.load()
     routing = load_routing(Path(settings.need("notify_file")))
     channels = [channel for each in routing.contacts if each.name == contact for channel in each.channels]
@@ -55,7 +48,6 @@ def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact i
         raise fail("", Exit.REFUSED)
 
 
-@notify.command()
 def retry() -> None:
     """Queue again what could not be delivered, where the alert is still open. Do it when the channel works again.
 

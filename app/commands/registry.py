@@ -14,8 +14,6 @@ from imports.tables import ImportRefusedError
 from store.database import connect, translated_errors
 from store.registry.secrets import UnknownUsernameError, rotate_secret
 
-secrets = typer.Typer(help="The secrets that devices log in with.", no_args_is_help=True)
-
 
 def import_(
     communities: Annotated[Path | None, typer.Option(help="CSV of communities")] = None,
@@ -48,7 +46,6 @@ def import_(
         say(summary(count))
 
 
-@secrets.command()
 def rotate(username: Annotated[str, typer.Argument(help="community/kind/device")]) -> None:
     """Give a device a new secret and print it, this once; the old one stops working.
 

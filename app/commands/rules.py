@@ -1,28 +1,16 @@
-"""`anju rules`: check, test, backtest, explain and shadow."""
+"""`anju rules check` and `anju rules test`."""
 
 from typing import Annotated
 
 import typer
 
-from app.commands.backtest import run_backtest
-from app.commands.explain import explain_alert
-from app.commands.shadow import list_shadow
 from app.output import Exit, say_json
-from app.rule_files import Folder, Json, chosen_rule, rules_folder
+from app.rule_files import Folder, Json, chosen_rule, rules_in_force
 from app.rules_text import check_as_json, print_check, print_tests, tests_as_json
-from app.settings import Settings
 from rules.language.check import CheckResult, check_folder
 from rules.model.rule import RulePack
 
-rules = typer.Typer(
-    help="Check maintenance rules, test them, try them on the past, and tell why they fired.", no_args_is_help=True
-)
-rules.command("backtest")(run_backtest)
-rules.command("explain")(explain_alert)
-rules.command("shadow")(list_shadow)
 
-
-@rules.command()
 def check(folder: Folder = None, *, as_json: Json = False) -> None:
     """Check every rule file and run its examples: what is wrong, where, and what to write instead.
 
@@ -30,7 +18,7 @@ def check(folder: Folder = None, *, as_json: Json = False) -> None:
 
     Example: anju rules check my-rules/
     """
-    where = rules_folder(folder or Settings.load().rules_dir)
+    where = rules_in_force(folder)
     result = check_folder(where)
     if as_json:
         say_json(check_as_json(result, where))
@@ -39,7 +27,6 @@ def check(folder: Folder = None, *, as_json: Json = False) -> None:
     raise typer.Exit(int(Exit.REFUSED if result.diagnostics else Exit.DONE))
 
 
-@rules.command("test")
 def run_examples(
     folder: Folder = None,
     *,
@@ -54,7 +41,7 @@ def run_examples(
 
     Example: anju rules test my-rules/ --rule voltage_high
     """
-    where = rules_folder(folder or Settings.load().rules_dir)
+    where = rules_in_force(folder)
     result = check_folder(where)
     if rule and not result.unreadable:
         result = _only(result, rule)

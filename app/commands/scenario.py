@@ -4,10 +4,10 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 
-from app.commands.serve import stop_on_signals
 from app.output import Exit, fail, say
 from app.rule_files import rules_folder
 from app.settings import Settings
+from app.signals import stop_on_signals
 from app.simulation import register
 from rules.language.loader import load_rules
 from rules.model.duration import in_chinese

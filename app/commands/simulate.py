@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from app.commands.scenario import list_scenarios, play_scenario
-from app.commands.serve import stop_on_signals
+from app.logging import configure_logging
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
+from app.signals import stop_on_signals
 from app.simulation import SEED, register, register_communities, wait_for_ingest
 from devices.device import Device
 from rules.model.duration import parse_duration
@@ -55,6 +56,7 @@ def simulate(
     Example: anju simulate --community linyin-xiaoqu --register 120 --history 24h --fault leak:b01-u1-0101-water@+30s
     or: anju simulate --scenario burst_pipe
     """
+    configure_logging()
     if scenarios:
         list_scenarios()
         return
@@ -103,6 +105,7 @@ def replay(
 
     Example: anju replay ../shared/data/daiad-swm-trial-a.zip --batch 100
     """
+    configure_logging()
     settings = Settings.load()
     try:
         rows = list(recordings.read_daiad(recording))

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from app.alert_lines import print_alerts
-from app.commands.serve import stop_on_signals
 from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
 from app.output import say
 from app.parts import always_ready, anju_part, api_ready, ingest_ready, worker_ready
 from app.settings import Settings, SettingsError
+from app.signals import stop_on_signals
 from local.home import Home
 from local.ports import is_free
 from local.services import BrokerName, prepare_broker, prepare_database
