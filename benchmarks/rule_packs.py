@@ -22,7 +22,7 @@ from rules.analysis.summary import Summary, summarise
 from rules.language.loader import load_rules
 from rules.model.rule import RulePack, Severity
 from simulators.faults import FAULTS
-from simulators.scenarios.dry_run import judged
+from simulators.scenarios.dry_run import backtest_scenario
 from simulators.scenarios.scenario import Scenario
 
 _DOCUMENT = Path(__file__).parent.parent / "docs" / "backtest.md"
@@ -81,7 +81,7 @@ def main(households: int = 1_000, days: int = 30) -> None:
     scenario = quiet.model_copy(update={"faults": faults})
     pack = load_rules(rules_folder(None))
     began = time.process_time()
-    found, _ = judged(scenario, pack)
+    found, _ = backtest_scenario(scenario, pack)
     summary = summarise(found, pack, {device.id: device for device in scenario.devices})
     text = _text(summary, pack, scenario, time.process_time() - began)
     sys.stdout.write(text + "\n")

@@ -1,4 +1,4 @@
-"""A plan of a renovated community: buildings, households and every device in them, as the import reads it."""
+"""Plan of a renovated community: buildings, households and devices, in the columns of the import."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class Site(NamedTuple):
-    """A made-up community in a real street: id, name, banner (district) and street."""
+    """Invented community in a real street: id, name, banner (district) and street."""
 
     community: str
     name: str
@@ -48,14 +48,14 @@ SITES = (
 
 @dataclass(frozen=True, slots=True)
 class CommunityPlan:
-    """The rows of a community, its households and its devices; keys are the columns of the import."""
+    """Rows of a community, its households and its devices; keys are the columns of the import."""
 
     community: Row
     households: Sequence[Row]
     devices: Sequence[Row]
 
     def numbered_devices(self) -> list[Device]:
-        """The devices as the registry would number them, for a simulation without a registry."""
+        """Return the devices with the ids that a new registry would give, for a simulation without a registry."""
         return [
             Device(
                 id=number,
@@ -78,16 +78,16 @@ def plan_community(
     """Plan a community of six-storey buildings with three entrances and two flats a landing.
 
     Args:
-        community_id: its id in topics.
-        name: its name for people.
+        community_id: the id of the community in topics.
+        name: its displayed name.
         banner: its banner or district.
         street: its street office.
-        households: how many flats; the last building may have fewer entrances and flats.
+        households: the number of flats; the last building may have fewer entrances and flats.
         seed: decides the dates and the coordinates.
-        simulated: how its devices are marked in the registry.
+        simulated: the mark of its devices in the registry.
 
     Raises:
-        ValueError: there is no household to plan for.
+        ValueError: the number of households is less than 1.
     """
     if households < 1:
         raise ValueError("a community needs at least one household")
@@ -141,8 +141,8 @@ class _Flat(NamedTuple):
         return f"b{int(self.building):02d}-u{self.unit}-{int(self.room):04d}"
 
 
-class _Item(NamedTuple):
-    """A device before it belongs to a community."""
+class _PlannedDevice(NamedTuple):
+    """Device of a plan, without its community."""
 
     name: str
     kind: str
@@ -172,43 +172,51 @@ def _flats(households: int) -> Iterator[_Flat]:
         yield _Flat(str(building + 1), str(unit + 1), f"{floor + 1}{door + 1:02d}")
 
 
-def _metering(flats: Sequence[_Flat]) -> Iterator[_Item]:
-    """A gateway a building, which collects three meters a flat and a heat meter an entrance."""
+def _metering(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
+    """Yield a gateway for each building, three meters for each flat, and a heat meter for each entrance."""
     for building in _distinct(flat.building for flat in flats):
-        yield _Item(_gateway(building), "gateway", "basic.metering.electricity", building)
+        yield _PlannedDevice(_gateway_name(building), "gateway", "basic.metering.electricity", building)
     for flat in flats:
         for short, (kind, plan_item) in _METERING.items():
-            yield _Item(f"{flat.name}-{short}", kind, plan_item, *flat, _gateway(flat.building))
+            yield _PlannedDevice(f"{flat.name}-{short}", kind, plan_item, *flat, _gateway_name(flat.building))
     for building, unit in _distinct((flat.building, flat.unit) for flat in flats):
-        yield _Item(_at(building, unit, "heat"), "heat_meter", "basic.heating", building, unit, "", _gateway(building))
+        yield _PlannedDevice(
+            _entrance_device(building, unit, "heat"),
+            "heat_meter",
+            "basic.heating",
+            building,
+            unit,
+            "",
+            _gateway_name(building),
+        )
 
 
-def _entrances(flats: Sequence[_Flat]) -> Iterator[_Item]:
-    """Door control and a camera at every entrance."""
+def _entrances(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
+    """Yield door control and a camera for each entrance."""
     for building, unit in _distinct((flat.building, flat.unit) for flat in flats):
-        yield _Item(_at(building, unit, "door"), "access_control", "basic.access", building, unit)
-        yield _Item(_at(building, unit, "camera"), "camera", "basic.video", building, unit)
+        yield _PlannedDevice(_entrance_device(building, unit, "door"), "access_control", "basic.access", building, unit)
+        yield _PlannedDevice(_entrance_device(building, unit, "camera"), "camera", "basic.video", building, unit)
 
 
-def _grounds(flats: Sequence[_Flat]) -> Iterator[_Item]:
-    """Gates with a camera each, cameras along the perimeter, chargers for cars and for e-bikes."""
+def _grounds(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
+    """Yield gates with a camera each, cameras along the perimeter, and chargers for cars and e-bikes."""
     for number in range(1, 2 + (len(flats) > 150)):
-        yield _Item(f"gate-{number:02d}", "vehicle_gate", "upgraded.vehicle_gate")
-        yield _Item(f"gate-{number:02d}-camera", "camera", "basic.video")
+        yield _PlannedDevice(f"gate-{number:02d}", "vehicle_gate", "upgraded.vehicle_gate")
+        yield _PlannedDevice(f"gate-{number:02d}-camera", "camera", "basic.video")
     for number in range(1, 3 + len(flats) // 100):
-        yield _Item(f"perimeter-{number:02d}-camera", "camera", "basic.video")
+        yield _PlannedDevice(f"perimeter-{number:02d}-camera", "camera", "basic.video")
     for number in range(1, 3 + len(flats) // 40):
-        yield _Item(f"ev-{number:02d}", "ev_charger", "improved.charging.car")
+        yield _PlannedDevice(f"ev-{number:02d}", "ev_charger", "improved.charging.car")
     for number in range(1, 2 + len(flats) // 40):
-        yield _Item(f"ebike-{number:02d}", "ebike_charger", "improved.charging.ebike")
+        yield _PlannedDevice(f"ebike-{number:02d}", "ebike_charger", "improved.charging.ebike")
 
 
-def _gateway(building: str) -> str:
+def _gateway_name(building: str) -> str:
     return f"b{int(building):02d}-gateway"
 
 
-def _at(building: str, unit: str, what: str) -> str:
-    return f"b{int(building):02d}-u{unit}-{what}"
+def _entrance_device(building: str, unit: str, suffix: str) -> str:
+    return f"b{int(building):02d}-u{unit}-{suffix}"
 
 
 def _distinct(values: Iterator[_T]) -> list[_T]:

@@ -1,4 +1,4 @@
-"""What a simulated device is to the fleet: values at any instant, and what happens between two instants."""
+"""Interface between a fleet and the physics of a device kind."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Values = dict[str, Value]
 
 
 class ModelEvent(NamedTuple):
-    """An event at an instant, in seconds since the epoch; `with_reading` sends the device's values along with it."""
+    """Event at an instant, in seconds since the epoch; `with_reading` sends the device's values along with it."""
 
     at: float
     event: str
@@ -22,23 +22,23 @@ class ModelEvent(NamedTuple):
 
 
 class DeviceModel(Protocol):
-    """The physics of one device. Both functions depend on their arguments alone."""
+    """Physics of one device. Both functions depend on their arguments alone."""
 
     def values(self, at: float) -> Values:
-        """What the device measures at an instant, by field name."""
+        """Return the measured values at an instant, by field name."""
         ...
 
     def events(self, start: float, end: float) -> Iterable[ModelEvent]:
-        """What happens from `start` up to, not including, `end`; in any order."""
+        """Return the events from `start` up to, not including, `end`, in any order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceSetup:
-    """What a model is made from.
+    """Everything that a model is built from.
 
-    `seed` is the fleet's, for what devices share such as the weather; `random` is this device's own. `faults` are
-    the ones injected into it, `children` the devices that report through it, or the household meters below it.
+    `seed` belongs to the fleet and decides shared conditions such as the weather. `random` and `faults` belong to this
+    device alone. `children` are the devices behind a gateway, or the sub-meters of a master meter.
     """
 
     device: Device
@@ -47,10 +47,10 @@ class DeviceSetup:
     faults: tuple[Fault, ...] = ()
     children: tuple["DeviceSetup", ...] = ()
 
-    def faults_of(self, kind: str) -> tuple[Fault, ...]:
-        """The faults of a kind."""
-        return tuple(fault for fault in self.faults if fault.kind == kind)
+    def faults_of(self, *kinds: str) -> tuple[Fault, ...]:
+        """Return the faults of the given kinds, kind by kind."""
+        return tuple(fault for kind in kinds for fault in self.faults if fault.kind == kind)
 
     def active_fault(self, kind: str, at: float) -> Fault | None:
-        """The fault of a kind that is active at an instant."""
+        """Return the fault of a kind that is active at an instant, or None."""
         return next((fault for fault in self.faults if fault.kind == kind and fault.active(at)), None)

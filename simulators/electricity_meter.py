@@ -1,4 +1,4 @@
-"""A household electricity meter: appliances behind it, and a feeder that drops voltage when the building is busy."""
+"""Household electricity meter: appliances behind it, and a feeder whose voltage drops under load."""
 
 import math
 import random
@@ -21,12 +21,12 @@ _ROLLS_OVER_KWH = 1_000_000
 
 
 def simulate(setup: DeviceSetup) -> "ElectricityMeter":
-    """A meter whose load follows the people of its flat, the hour, the weekday and the season."""
+    """Return a meter whose load follows its residents, the hour, the weekday and the season."""
     return ElectricityMeter(setup)
 
 
 class ElectricityMeter:
-    """Active energy is the integral of the load; voltage and current follow from it."""
+    """Meter whose active energy is the integral of the load; voltage and current follow from the load."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the load and the register."""
@@ -43,22 +43,22 @@ class ElectricityMeter:
             setup.faults,
             steps=100,
             modulus=_ROLLS_OVER_KWH,
-            still=fault_spans(setup.faults_of("power_lost")),
+            standstills=fault_spans(setup.faults_of("power_lost")),
         )
-        # How far the flat is from the transformer, as a part of the feeder.
+        # Distance of the flat from the transformer, as a share of the feeder.
         self._distance = 0.3 + 0.7 * setup.random.fraction(-1)
 
     def values(self, at: float) -> Values:
-        """The load, what follows from it, and the energy register."""
+        """Return the load, voltage, current and the energy register."""
         noise = self._random.noise(int(at))
         power_w = self._load.rate(at) * 1000
         power_factor = 0.97 - 0.05 * math.exp(-power_w / 300) + 0.01 * noise[0]
-        forced = self._setup.active_fault("voltage_high", at) or self._setup.active_fault("voltage_sag", at)
-        if forced is None:
-            drop = self._distance * _FEEDER_DROP_V * _busy(local_hour(at)) + power_w / 220 * _SERVICE_OHM
+        voltage_fault = self._setup.active_fault("voltage_high", at) or self._setup.active_fault("voltage_sag", at)
+        if voltage_fault is None:
+            drop = self._distance * _FEEDER_DROP_V * _feeder_load(local_hour(at)) + power_w / 220 * _SERVICE_OHM
             voltage = _OPEN_CIRCUIT_V - drop + 1.5 * noise[1]
         else:
-            voltage = forced.parameter("voltage_v") + 0.4 * noise[1]
+            voltage = voltage_fault.parameter("voltage_v") + 0.4 * noise[1]
         return {
             "energy_kwh": self._energy.read(at),
             "energy_reverse_kwh": 0.0,
@@ -71,7 +71,7 @@ class ElectricityMeter:
         }
 
     def events(self, start: float, end: float) -> Iterator[ModelEvent]:
-        """The last words of a meter without mains, and its return."""
+        """Yield the loss of the mains, which a meter still reports, and their return."""
         for fault in self._setup.faults_of("power_lost"):
             if start <= fault.start_s < end:
                 yield ModelEvent(fault.start_s, "power_lost")
@@ -79,8 +79,8 @@ class ElectricityMeter:
                 yield ModelEvent(fault.end_s, "power_restored", with_reading=True)
 
 
-def _busy(hour: float) -> float:
-    """How loaded the feeder is, from 0.2 at night to about 1 at eight in the evening."""
+def _feeder_load(hour: float) -> float:
+    """Return the load of the feeder, from 0.2 at night to about 1 at eight in the evening."""
     evening = math.exp(-(((hour - 20) / 2.5) ** 2))
     noon = 0.5 * math.exp(-(((hour - 12) / 2) ** 2))
     return 0.2 + max(evening, noon) * 0.8
@@ -88,7 +88,7 @@ def _busy(hour: float) -> float:
 
 @lru_cache(maxsize=2)
 def _expectation(away_on_workdays: bool) -> DailySum:
-    """The expected use of days, 1 on average: more in winter's long nights, in summer's heat and at weekends."""
+    """Return the expected use of the days, relative to the average: more in winter, in hot summers and at weekends."""
 
     def of_day(day: int) -> float:
         warmth = season(day)
@@ -99,7 +99,7 @@ def _expectation(away_on_workdays: bool) -> DailySum:
 
 
 def _plan(home: Household, day: int, generator: random.Random) -> LoadProfile:
-    """The load of a day in kW: what is always on, the fridge, lamps and the appliances that people use."""
+    """Plan the load of a day in kW: standby, fridge, lamps and appliances."""
     pulses = [Pulse(0, 24 * HOUR_S, generator.uniform(0.03, 0.07) + 0.01 * home.people)]
     fridge = generator.uniform(0, HOUR_S)
     pulses += [Pulse(fridge + i * HOUR_S, fridge + i * HOUR_S + 1_300, 0.11) for i in range(-1, 24)]
@@ -115,6 +115,6 @@ def _plan(home: Household, day: int, generator: random.Random) -> LoadProfile:
     uses = ((1.6, 300, 1 + home.people), (1.4, 1_500, home.people), (0.35, 3_000, generator.randint(0, 1)))
     for power_kw, length_s, times in uses:
         for _ in range(times):
-            begin = home.moment_s(day, generator)
+            begin = home.random_second(day, generator)
             pulses.append(Pulse(begin, begin + length_s * generator.uniform(0.7, 1.3), power_kw))
     return superpose(pulses)

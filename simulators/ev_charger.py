@@ -1,4 +1,4 @@
-"""A charging point for cars with one connector: sessions with their sequence of states, and a power that tapers."""
+"""Charging point for cars with one connector: sessions with their sequence of states, and a power that tapers."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -10,7 +10,16 @@ from simulators.charging import ChargingSession, charging_time_s, split_by_weigh
 from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.load_profile import LoadProfile, superpose
 from simulators.local_time import DAY_S, HOUR_S, day_and_second, start_of
-from simulators.register import ContinuousProfile, DailyRegister, DailySum, Register, TimeSpan, merge_spans
+from simulators.register import (
+    ContinuousProfile,
+    DailyRegister,
+    DailySum,
+    Register,
+    TimeSpan,
+    any_contains,
+    fault_spans,
+    merge_spans,
+)
 from simulators.seeded_random import SeededRandom
 from simulators.weather import outdoor_c, season
 
@@ -22,7 +31,7 @@ _MAINS_V = 224.0
 
 
 class _Visit(NamedTuple):
-    """A car at the charger: plugged in, charging, full, gone. Seconds of the charging day."""
+    """Visit of a car, from plugging in to leaving, in seconds of the charging day."""
 
     arrives: float
     session: ChargingSession
@@ -30,12 +39,12 @@ class _Visit(NamedTuple):
 
 
 def simulate(setup: DeviceSetup) -> "EvCharger":
-    """A 7 kW charging point that serves one or two cars a day."""
+    """Return a 7 kW charging point that serves one or two cars a day."""
     return EvCharger(setup)
 
 
 class EvCharger:
-    """States follow OCPP; energy is the integral of power; a fault ends the session that it meets."""
+    """Charging point with the states of OCPP; energy is the integral of power, and a fault ends a running session."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the visits and the register."""
@@ -43,12 +52,12 @@ class EvCharger:
         self._daily_register = DailyRegister(_expectation(), 12 + 8 * setup.random.fraction(-1), 0.7, setup.random)
         self._visits = lru_cache(maxsize=4)(self._plan_visits)
         self._power = ContinuousProfile(self._load_profile, self._daily_register, _DAY_BEGINS_H)
-        self._faults = merge_spans(TimeSpan(fault.start_s, fault.end_s) for fault in setup.faults_of("charger_fault"))
-        self._unusable_spans = merge_spans(TimeSpan(fault.start, self._free_after(fault)) for fault in self._faults)
-        self._energy = Register(self._power.total, steps=100, stops=self._unusable_spans)
+        self._faults = fault_spans(setup.faults_of("charger_fault"))
+        self._unusable_spans = merge_spans(TimeSpan(fault.start, self._usable_from(fault)) for fault in self._faults)
+        self._energy = Register(self._power.total, steps=100, standstills=self._unusable_spans)
 
     def values(self, at: float) -> Values:
-        """The state, what flows, and the energy register."""
+        """Return the state, the power and the energy register."""
         noise = self._setup.random.noise(int(at))
         status = self._status(at)
         power_kw = self._power.rate(at) if status == "charging" else 0.0
@@ -65,15 +74,15 @@ class EvCharger:
         }
 
     def events(self, start: float, end: float) -> Iterator[ModelEvent]:
-        """Sessions that begin and end, and faults."""
+        """Yield the starts and ends of sessions, and the faults."""
         for event in (*self._sessions(start, end), *self._fault_events()):
             if start <= event.at < end:
                 yield event
 
     def _status(self, at: float) -> str:
-        if any(stop.start <= at < stop.end for stop in self._faults):
+        if any_contains(self._faults, at):
             return "faulted"
-        if any(stop.start <= at < stop.end for stop in self._unusable_spans):
+        if any_contains(self._unusable_spans, at):
             return "available"
         day, second = day_and_second(at, _DAY_BEGINS_H)
         for visit in self._visits(day):
@@ -88,14 +97,14 @@ class EvCharger:
             for number, visit in enumerate(self._visits(day)):
                 session = f"{day}-{number}"
                 begins, ends = noon + visit.session.start, noon + visit.session.end
-                broken = next((stop.start for stop in self._unusable_spans if begins < stop.start < ends), None)
-                if not self._is_unusable(begins):
+                broken_at = next((span.start for span in self._unusable_spans if begins < span.start < ends), None)
+                if not any_contains(self._unusable_spans, begins):
                     yield ModelEvent(begins, "session_started", {"session": session})
-                    stopped = ends if broken is None else broken
-                    energy = self._power.total(stopped) - self._power.total(begins)
-                    reason = "ev_full" if broken is None else "ground_fault"
+                    stops = ends if broken_at is None else broken_at
+                    energy = self._power.total(stops) - self._power.total(begins)
+                    reason = "ev_full" if broken_at is None else "ground_fault"
                     data: dict[str, Value] = {"session": session, "energy_kwh": round(energy, 2), "reason": reason}
-                    yield ModelEvent(stopped, "session_stopped", data)
+                    yield ModelEvent(stops, "session_stopped", data)
 
     def _fault_events(self) -> Iterator[ModelEvent]:
         for fault in self._faults:
@@ -103,11 +112,8 @@ class EvCharger:
             yield ModelEvent(fault.start, "fault", {"code": "ground_fault"})
             yield ModelEvent(fault.end, "fault_cleared", with_reading=True)
 
-    def _is_unusable(self, at: float) -> bool:
-        return any(stop.start <= at < stop.end for stop in self._unusable_spans)
-
-    def _free_after(self, fault: TimeSpan) -> float:
-        """When the charger can be used again: a car whose session was broken off or refused has to leave first."""
+    def _usable_from(self, fault: TimeSpan) -> float:
+        """Return the end of a fault, or the departure of a car that is present then and has to leave first."""
         if fault.end == float("inf"):
             return fault.end
         day, second = day_and_second(fault.end, _DAY_BEGINS_H)
@@ -115,7 +121,7 @@ class EvCharger:
         return start_of(day, _DAY_BEGINS_H) + next(leaves, second)
 
     def _plan_visits(self, day: int) -> tuple[_Visit, ...]:
-        """The visits of a day, one after the other, with free time between them."""
+        """Plan the visits of a day, one after the other, with free time between them."""
         generator = SeededRandom.of(self._setup.random.key, "visits").generator(day)
         energies = split_by_weight(
             self._daily_register.increase_on(day), [generator.uniform(0.6, 1) for _ in range(generator.randint(1, 2))]
@@ -136,5 +142,5 @@ class EvCharger:
 
 @lru_cache(maxsize=1)
 def _expectation() -> DailySum:
-    """The expected energy of days, near 1: cold batteries and heated cabins take more."""
+    """Return the expected energy of the days, relative to the average: cold batteries and heated cabins need more."""
     return DailySum(lambda day: 1 - 0.15 * season(day))

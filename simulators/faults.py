@@ -1,7 +1,7 @@
 """Faults that can be injected into simulated devices, as data.
 
-A fault says what goes wrong, where and when; each kind's physics knows what follows from it. Faults of delivery
-(late, twice, with a wrong clock) concern every kind and are carried out by the fleet.
+A fault is a kind, a device and a time; the model of each device kind simulates the consequences. Faults of delivery
+(late, duplicated, with a wrong clock) apply to every device kind and are simulated by `SimulatedDevice`.
 """
 
 import math
@@ -14,12 +14,12 @@ from devices.device import Device
 
 
 class FaultError(ValueError):
-    """A fault that cannot be injected; the message says what to write instead."""
+    """A fault cannot be injected; the message names the correct form."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """What a fault means: the device kinds it can happen to, and its parameters with their defaults.
+    """Kind of fault: the device kinds it can happen to, and its parameters with their defaults.
 
     While the fault is active, devices of the kinds in `stops_sending` send nothing.
     """
@@ -110,11 +110,11 @@ FAULTS: dict[str, FaultKind] = {
 class Fault:
     """One injected fault.
 
-    `device` is a device's name, or `community/name` where several communities have one of that name. The fault
-    lasts from `start` up to `end`, or for good. `parameters` override the defaults of its kind.
+    `device` is the name of a device, or `community/name` where several communities have a device of that name. The
+    fault lasts from `start` up to `end`, or without end. `parameters` override the defaults of its kind.
 
     Raises:
-        FaultError: the kind, a parameter or the times make no sense.
+        FaultError: the kind, a parameter or the times are invalid.
     """
 
     kind: str
@@ -137,53 +137,53 @@ class Fault:
 
     @property
     def start_s(self) -> float:
-        """The start in seconds since the epoch."""
+        """Start in seconds since the epoch."""
         return self.start.timestamp()
 
     @property
     def end_s(self) -> float:
-        """The end in seconds since the epoch; infinite for a fault that stays."""
+        """End in seconds since the epoch; infinite for a fault without end."""
         return math.inf if self.end is None else self.end.timestamp()
 
     def active(self, at: float) -> bool:
-        """Whether the fault lasts at an instant, given in seconds since the epoch."""
+        """Return whether the fault lasts at an instant, in seconds since the epoch."""
         return self.start_s <= at < self.end_s
 
     def elapsed_s(self, at: float) -> float:
-        """For how many seconds the fault has lasted by an instant."""
+        """Return how many seconds the fault has lasted by an instant."""
         return max(min(at, self.end_s) - self.start_s, 0.0)
 
     def parameter(self, name: str) -> float:
-        """The value of a parameter, given or default, in the unit its name ends in."""
+        """Return a parameter, given or default, in the unit at the end of its name."""
         return self.parameters.get(name, FAULTS[self.kind].parameters[name])
 
     def applies_to(self, device: Device) -> bool:
-        """Whether this is the device the fault names."""
+        """Return whether the fault names this device."""
         return self.device in {device.name, f"{device.community}/{device.name}"}
 
     def stops_sending(self, device: Device) -> bool:
-        """Whether the device sends nothing while the fault lasts."""
+        """Return whether the device sends nothing while the fault lasts."""
         return device.kind in FAULTS[self.kind].stops_sending
 
 
 def sends_nothing(device: Device, faults: Iterable[Fault], at: float) -> bool:
-    """Whether a fault keeps the device from sending anything at an instant."""
+    """Return whether a fault keeps the device from sending anything at an instant."""
     return any(fault.stops_sending(device) and fault.active(at) for fault in faults)
 
 
 def check_faults(faults: Iterable[Fault], devices: Iterable[Device]) -> None:
-    """Make sure that every fault concerns a device, and one that it can happen to.
+    """Check that every fault names a device of a kind that it can happen to.
 
     Raises:
-        FaultError: a fault names no device, or one of a kind it cannot happen to.
+        FaultError: a fault names no device, or a device of another kind.
     """
     known = list(devices)
     for fault in faults:
-        concerned = [device for device in known if fault.applies_to(device)]
-        if not concerned:
+        targets = [device for device in known if fault.applies_to(device)]
+        if not targets:
             raise FaultError(f"no simulated device is called {fault.device!r}; write name or community/name")
         kinds = FAULTS[fault.kind].devices
-        for device in concerned:
+        for device in targets:
             if device.kind not in kinds:
                 raise FaultError(
                     f"{fault.kind} cannot happen to {device.name}, a {device.kind}; it happens to {', '.join(kinds)}"
@@ -196,15 +196,15 @@ _FORM = "write kind:device@start[/duration][,parameter=number], such as leak:b03
 
 
 def parse_fault(text: str, now: datetime) -> Fault:
-    """Read a fault from one line, as on the command line.
+    """Parse a fault from one line, as on the command line.
 
     Args:
         text: `kind:device@start[/duration][,parameter=number...]`. The start is `+30s` from now, `-2h` before it, or
-            an RFC 3339 time; durations are a number with `ms`, `s`, `m`, `h` or `d`. Without a duration it stays.
-        now: what a relative start counts from, an aware datetime.
+            an RFC 3339 time. Durations are a number with `ms`, `s`, `m`, `h` or `d`. Without one the fault has no end.
+        now: the origin of a relative start, an aware datetime.
 
     Raises:
-        FaultError: the line does not have that form, or says something impossible.
+        FaultError: the line does not have that form, or a value is impossible.
     """
     kind, colon, rest = text.partition(":")
     device, at_sign, when = rest.partition("@")

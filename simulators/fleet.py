@@ -1,4 +1,4 @@
-"""A fleet of simulated devices: all their messages in order of time, the same for the same seed."""
+"""Fleet of simulated devices: all their messages in order of time, the same for the same seed."""
 
 import heapq
 import math
@@ -18,20 +18,21 @@ from simulators.simulated_device import SimulatedDevice
 
 
 class Fleet:
-    """Simulates devices; what it sends between two instants depends on the devices, the seed and the faults alone.
+    """Simulated devices, whose messages depend on the devices, the seed, the faults and the time alone.
 
-    So history may be made in one run or in several, by one process or by another, and continues where it ended.
+    History may therefore be made in one run or in several, by one process or by another, and continues without a break.
     """
 
     def __init__(self, devices: Sequence[Device], seed: int, faults: Iterable[Fault] = ()) -> None:
-        """Make the models; no time passes yet.
+        """Build the models.
 
         Raises:
-            FaultError: a fault concerns none of the devices, or one that it cannot happen to.
+            FaultError: a fault names none of the devices, or a device of a kind that it cannot happen to.
+            ValueError: a device reports through a gateway that is not in the fleet.
         """
         injected = tuple(faults)
         check_faults(injected, devices)
-        setups = _with_households([_setup(device, seed, injected) for device in devices])
+        setups = _with_submeters([_setup(device, seed, injected) for device in devices])
         children: dict[tuple[str, str], list[DeviceSetup]] = defaultdict(list)
         for setup in setups:
             if setup.device.gateway:
@@ -46,7 +47,7 @@ class Fleet:
             raise ValueError(f"devices of {community} report through {gateway}, which is not in the fleet: add it")
 
     def messages(self, start: datetime, end: datetime | None) -> Iterator[Message]:
-        """Every message from `start` up to, not including, `end`, in order; without an end it goes on for ever.
+        """Yield every message from `start` up to, not including, `end`, in order; endlessly without an end.
 
         Args:
             start: an aware datetime, from 2020 on.
@@ -56,17 +57,17 @@ class Fleet:
         return heapq.merge(*(sender.messages(begin, stop) for sender in self._senders))
 
     def statuses(self, at: datetime) -> Iterator[Message]:
-        """The retained connection state of every device that has a connection of its own, as it is at an instant."""
+        """Yield the retained connection state at an instant of every device with a connection of its own."""
         return (sender.status(at.timestamp()) for sender in self._senders)
 
 
-def _with_households(setups: Sequence[DeviceSetup]) -> list[DeviceSetup]:
-    """The setups, each master meter with the household meters below it."""
-    below = submeters_by_master(setup.device for setup in setups)
+def _with_submeters(setups: Sequence[DeviceSetup]) -> list[DeviceSetup]:
+    """Return the setups; those of master meters have their sub-meters as children."""
+    submeters = submeters_by_master(setup.device for setup in setups)
     by_id = {setup.device.id: setup for setup in setups}
     return [
-        replace(setup, children=tuple(by_id[number] for number in below[setup.device.id].meters))
-        if setup.device.id in below
+        replace(setup, children=tuple(by_id[number] for number in submeters[setup.device.id].meters))
+        if setup.device.id in submeters
         else setup
         for setup in setups
     ]
@@ -78,7 +79,7 @@ def _setup(device: Device, seed: int, faults: Iterable[Fault]) -> DeviceSetup:
 
 
 def _sender(setup: DeviceSetup, children: tuple[DeviceSetup, ...]) -> Sender:
-    # The children of a gateway come in one order, whatever the order of the fleet.
-    ordered = tuple(sorted(children, key=lambda child: child.device.name))
-    whole = replace(setup, children=ordered) if ordered else setup
-    return Sender(SimulatedDevice(whole), [SimulatedDevice(child) for child in ordered], setup.faults)
+    # Sorted, so that the order of the fleet does not change the messages of a gateway.
+    children = tuple(sorted(children, key=lambda child: child.device.name))
+    setup = replace(setup, children=children) if children else setup
+    return Sender(SimulatedDevice(setup), [SimulatedDevice(child) for child in children], setup.faults)

@@ -1,4 +1,4 @@
-"""A household gas meter: cooking at mealtimes, a water heater that works harder in winter, and a safety valve."""
+"""Household gas meter: cooking at mealtimes, a water heater with more use in winter, and a safety valve."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,15 @@ from simulators.device_model import DeviceSetup, ModelEvent, Values
 from simulators.household import Household, household_of
 from simulators.load_profile import LoadProfile, Pulse, superpose
 from simulators.local_time import HOUR_S, day_and_second, is_weekend
-from simulators.register import ContinuousProfile, DailyRegister, DailySum, fault_spans, merge_spans, meter_register
+from simulators.register import (
+    ContinuousProfile,
+    DailyRegister,
+    DailySum,
+    any_contains,
+    fault_spans,
+    merge_spans,
+    meter_register,
+)
 from simulators.seeded_random import SeededRandom
 from simulators.weather import season
 
@@ -22,12 +30,12 @@ _ROLLS_OVER_M3 = 100_000
 
 
 def simulate(setup: DeviceSetup) -> "GasMeter":
-    """A meter whose flow is what the stove and the water heater of its flat burn."""
+    """Return a meter whose flow feeds the stove and the water heater of its flat."""
     return GasMeter(setup)
 
 
 class GasMeter:
-    """Volume is the integral of the flow; no gas flows behind a closed valve."""
+    """Meter whose volume is the integral of the flow; a closed valve stops the flow."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the use and the register."""
@@ -36,15 +44,16 @@ class GasMeter:
         daily_register = DailyRegister(_expectation(), home.activity * (0.15 + 0.12 * home.people), 0.4, setup.random)
         use_random = SeededRandom.of(setup.random.key, "use")
         self._use = ContinuousProfile(lambda day: _plan(home, day, use_random.generator(day)), daily_register)
-        shut = fault_spans(setup.faults_of("gas_leak"))
-        self._stops = merge_spans((*shut, *fault_spans(setup.faults_of("meter_stuck"))))
-        self._volume = meter_register(self._use.total, setup.faults, steps=1000, modulus=_ROLLS_OVER_M3, still=shut)
+        valve_closed = fault_spans(setup.faults_of("gas_leak"))
+        self._no_flow = merge_spans((*valve_closed, *fault_spans(setup.faults_of("meter_stuck"))))
+        self._volume = meter_register(
+            self._use.total, setup.faults, steps=1000, modulus=_ROLLS_OVER_M3, standstills=valve_closed
+        )
 
     def values(self, at: float) -> Values:
-        """The register, the flow, the supply and the valve."""
+        """Return the register, the flow, the supply and the valve."""
         noise = self._setup.random.noise(int(at))
-        stopped = any(stop.start <= at < stop.end for stop in self._stops)
-        flow = 0.0 if stopped else self._use.rate(at)
+        flow = 0.0 if any_contains(self._no_flow, at) else self._use.rate(at)
         leak = self._setup.active_fault("gas_leak", at)
         closed = leak is not None and leak.elapsed_s(at) >= _VALVE_ACTS_S
         return {
@@ -58,7 +67,7 @@ class GasMeter:
         }
 
     def events(self, start: float, end: float) -> Iterator[ModelEvent]:
-        """Leaks with what the valve does about them, and an empty battery."""
+        """Yield leaks, the actions of the valve, and an empty battery."""
         for event in self._fault_events():
             if start <= event.at < end:
                 yield event
@@ -76,12 +85,12 @@ class GasMeter:
 
 @lru_cache(maxsize=1)
 def _expectation() -> DailySum:
-    """The expected use of days, near 1: cold water takes more gas to heat, and people cook at weekends."""
+    """Return the expected use of the days, relative to the average: more for cold water and at weekends."""
     return DailySum(lambda day: (1.1 if is_weekend(day) else 1.0) * (1 - 0.25 * season(day)))
 
 
 def _plan(home: Household, day: int, generator: random.Random) -> LoadProfile:
-    """The burning of a day in m3/h: meals on one or two burners, and hot water."""
+    """Plan the flow of a day in m3/h: meals on one or two burners, and hot water."""
     pulses: list[Pulse] = []
     meals = (6.8, 18.4) if home.away_on_workdays and not is_weekend(day) else (7.2, 11.6, 18.2)
     for hour in meals:
@@ -92,6 +101,6 @@ def _plan(home: Household, day: int, generator: random.Random) -> LoadProfile:
             for _ in range(burners)
         )
     for _ in range(home.people):
-        begin = home.moment_s(day, generator)
+        begin = home.random_second(day, generator)
         pulses.append(Pulse(begin, begin + generator.uniform(60, 420), _HEATER_M3_H))
     return superpose(pulses)

@@ -1,4 +1,4 @@
-"""The data concentrator of a building: it knows which of its meters answer, and how its own supply and uplink do."""
+"""Data concentrator of a building: it reports its reachable meters, its supply and its uplink."""
 
 from collections.abc import Iterator
 
@@ -10,28 +10,28 @@ PERIOD_S = 60
 
 
 def simulate(setup: DeviceSetup) -> "Gateway":
-    """A gateway whose counts are those of its real children."""
+    """Return a gateway that counts its simulated children."""
     return Gateway(setup)
 
 
 class Gateway:
-    """On mains failure it goes on from its battery; without an uplink it keeps what it collects."""
+    """Gateway that continues on its battery without mains, and stores messages without an uplink."""
 
     def __init__(self, setup: DeviceSetup) -> None:
-        """Find the children that can fall silent at all."""
+        """Select the children that may stop sending."""
         self._setup = setup
-        self._doubtful = [child for child in setup.children if child.faults]
+        self._children_with_faults = [child for child in setup.children if child.faults]
 
     def values(self, at: float) -> Values:
-        """The children, the queue and the supply."""
+        """Return the counts of the children, the queue and the supply."""
         noise = self._setup.random.noise(int(at))
-        silent_children = sum(sends_nothing(child.device, child.faults, at) for child in self._doubtful)
+        children_offline = sum(sends_nothing(child.device, child.faults, at) for child in self._children_with_faults)
         outage = self._setup.active_fault("gateway_outage", at)
         waiting = 0 if outage is None else int(outage.elapsed_s(at) / PERIOD_S) + 1
         drift = self._setup.active_fault("clock_drift", at)
         return {
             "children_total": len(self._setup.children),
-            "children_online": len(self._setup.children) - silent_children,
+            "children_online": len(self._setup.children) - children_offline,
             "queue_messages": waiting,
             "storage_used_percent": round(min(21 + waiting * 0.01 + noise[0], 100), 1),
             "clock_offset_s": round(0.3 * noise[1] + (drift.parameter("offset_s") if drift else 0), 2),
@@ -41,7 +41,7 @@ class Gateway:
         }
 
     def events(self, start: float, end: float) -> Iterator[ModelEvent]:
-        """The mains that fail and return."""
+        """Yield the failures and returns of the mains."""
         for fault in self._setup.faults_of("power_lost"):
             if start <= fault.start_s < end:
                 yield ModelEvent(fault.start_s, "power_lost", with_reading=True)

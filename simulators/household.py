@@ -1,4 +1,4 @@
-"""Who lives in a flat and when they are at home: the common cause behind its water, gas and electricity."""
+"""Residents of a flat and their hours at home: the common cause of its water, gas and electricity use."""
 
 import random
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _AT_WORK = (1, 1, 1, 1, 1, 3, 10, 9, 2, 1, 1, 3, 3, 1, 1, 1, 2, 6, 11, 12, 12, 1
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """The people of one flat.
+    """Residents of one flat.
 
     `activity` is their use compared with other flats, near 0 in an empty flat.
     With `away_on_workdays` the flat is empty during working hours.
@@ -23,18 +23,18 @@ class Household:
     activity: float
     away_on_workdays: bool
 
-    def hours(self, day: int) -> tuple[int, ...]:
-        """How likely each hour of a day is for something to be used, as 24 weights."""
+    def hour_weights(self, day: int) -> tuple[int, ...]:
+        """Return the likelihood of use in each hour of a day, as 24 weights."""
         return _AT_WORK if self.away_on_workdays and not is_weekend(day) else _AT_HOME
 
-    def moment_s(self, day: int, generator: random.Random) -> float:
-        """A second of the day at which something is used."""
-        (hour,) = generator.choices(range(24), self.hours(day))
+    def random_second(self, day: int, generator: random.Random) -> float:
+        """Draw a second of the day at which an appliance or tap is used."""
+        (hour,) = generator.choices(range(24), self.hour_weights(day))
         return (hour + generator.random()) * HOUR_S
 
 
 def household_of(device: Device, seed: int) -> Household:
-    """The household a meter belongs to; all meters of one flat get the same."""
+    """Return the household of a meter; all meters of one flat share it."""
     generator = SeededRandom.of(seed, device.community, device.place or device.name, "household").generator(0)
     empty = generator.random() < 0.08
     (people,) = generator.choices((1, 2, 3, 4, 5), (15, 35, 30, 15, 5))

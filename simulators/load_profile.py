@@ -1,4 +1,4 @@
-"""A rate over one day and its running total, such as power and energy or flow and volume."""
+"""Rate over one day with its running total, such as power and energy or flow and volume."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from simulators.local_time import DAY_S, HOUR_S
 
 
 class Pulse(NamedTuple):
-    """A constant rate between two seconds of the day; the rate is in units an hour."""
+    """Constant rate between two seconds of the day, in units per hour."""
 
     start_s: float
     end_s: float
@@ -19,10 +19,10 @@ class Pulse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LoadProfile:
-    """A rate that is constant between breakpoints.
+    """Rate over one day that is constant between breakpoints.
 
-    From the second `starts[i]` of the day on the rate is `rates[i]` units an hour; `totals[i]` units have flowed by
-    then. The first breakpoint is second 0; the last is the end of the day and holds the day's total.
+    From second `starts[i]` of the day on, the rate is `rates[i]` units per hour; `totals[i]` is the total until then.
+    The first breakpoint is second 0. The last is the end of the day and holds the day's total.
     """
 
     starts: tuple[float, ...]
@@ -30,18 +30,18 @@ class LoadProfile:
     totals: tuple[float, ...]
 
     def rate(self, second: float) -> float:
-        """The rate at a second of the day, in units an hour."""
+        """Return the rate at a second of the day, in units per hour."""
         return self.rates[bisect_right(self.starts, second) - 1]
 
     def total(self, second: float) -> float:
-        """What has flowed since the day began, in units."""
+        """Return the total since the day began, in units."""
         i = bisect_right(self.starts, second) - 1
         return self.totals[i] + self.rates[i] * (second - self.starts[i]) / HOUR_S
 
     def scaled_to(self, total: float) -> "LoadProfile":
-        """The same course in another size, so that the day's total is `total` units.
+        """Return the profile multiplied by a factor that makes the day's total `total` units.
 
-        A course without any flow spreads the total over the whole day.
+        A profile without any rate spreads the total over the whole day.
         """
         if self.totals[-1] <= 0:
             return superpose([Pulse(0, DAY_S, total * HOUR_S / DAY_S)])
@@ -52,7 +52,7 @@ class LoadProfile:
 
 
 def superpose(pulses: Iterable[Pulse]) -> LoadProfile:
-    """The course of pulses that may overlap; what lies outside the day is cut off."""
+    """Return the sum of pulses that may overlap; parts outside the day are cut off."""
     steps: dict[float, float] = {0.0: 0.0, float(DAY_S): 0.0}
     for pulse in pulses:
         start, end = max(pulse.start_s, 0.0), min(pulse.end_s, float(DAY_S))
@@ -60,7 +60,7 @@ def superpose(pulses: Iterable[Pulse]) -> LoadProfile:
             steps[start] = steps.get(start, 0.0) + pulse.rate
             steps[end] = steps.get(end, 0.0) - pulse.rate
     starts = sorted(steps)
-    # Adding and taking away leaves crumbs around zero, and a negative crumb would turn a register back.
+    # Adding and subtracting leaves rounding errors around zero, and a negative one would turn a register back.
     rates = [max(0.0, round(rate, 9)) for rate in accumulate(steps[start] for start in starts)]
     spans = (rate * (end - start) / HOUR_S for rate, start, end in zip(rates, starts, starts[1:], strict=False))
     return LoadProfile(tuple(starts), tuple(rates), tuple(accumulate(spans, initial=0.0)))

@@ -1,4 +1,4 @@
-"""What goes to the broker, and how its payload is written."""
+"""MQTT messages and their JSON payloads."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=
 
 
 class Message(NamedTuple):
-    """One MQTT message and the instant it is sent at, aware; messages sort by that instant, then by topic."""
+    """One MQTT message and the aware instant of sending; messages sort by instant, then by topic."""
 
     at: datetime
     topic: str
@@ -17,8 +17,8 @@ class Message(NamedTuple):
     retain: bool = False
 
 
-def payload_of(items: Iterable[str]) -> bytes:
-    """The payload of items that are JSON already: the one object, or an array."""
-    written = list(items)
-    text = written[0] if len(written) == 1 else f"[{','.join(written)}]"
+def encode_payload(items: Iterable[str]) -> bytes:
+    """Return the payload for items that are JSON already: the only one as it is, several as an array."""
+    texts = list(items)
+    text = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
     return text.encode()

@@ -1,7 +1,7 @@
-"""Sends messages to a broker so that each is acknowledged, across lost connections and a broker that is killed.
+"""Publisher with acknowledged delivery, across lost connections and a killed broker.
 
-MQTT 3.1.1 with QoS 1 through paho, whose thread sends again after a reconnection what was not acknowledged. So a
-message may arrive twice, but none is lost: receivers tell copies by their natural key. Where the URL names several
+MQTT 3.1.1 with QoS 1 through paho, whose thread resends unacknowledged messages after a reconnection. A message may
+therefore arrive twice, but none is lost; receivers recognise copies by their natural key. Where the URL names several
 nodes of the broker, each new connection goes to the next one.
 """
 
@@ -22,20 +22,20 @@ from devices.broker_url import BrokerUrl
 
 log = structlog.get_logger()
 
-_KEEPALIVE_S = 10  # a node that was cut off is given up after at most twice as long
+_KEEPALIVE_S = 10  # an unreachable node is given up after at most twice as long
 _CONNECT_S = 10.0
 _FLUSH_S = 60.0
 _LONGEST_BACKOFF_S = 10
 
 
 class PublisherError(Exception):
-    """The broker can't be used, or did not acknowledge in time; the message says what to check."""
+    """The broker can't be used, or did not acknowledge in time; the message names the remedy."""
 
 
 class Publisher:
-    """Publishes under one account; use it as a context manager.
+    """Publisher under one account, a context manager.
 
-    On leaving without an error it waits for the outstanding acknowledgements. Thread-safe.
+    Leaving the context without an error waits for the outstanding acknowledgements. Thread-safe.
     """
 
     def __init__(self, url: str, client_id: str | None = None, *, window: int = 200) -> None:
@@ -43,9 +43,9 @@ class Publisher:
 
         Args:
             url: `mqtt://user:secret@host:port`, or `mqtts://` for TLS; several nodes as `host1:port1,host2:port2`.
-            client_id: how the broker knows this client; by default a new one.
-            window: how many messages may wait for their acknowledgement; paho walks through all of them for each one
-                that is acknowledged, so more is slower.
+            client_id: the id of this client at the broker; by default a new one.
+            window: how many messages may wait for their acknowledgement. For each acknowledgement paho walks through
+                all of them, so that a larger window is slower.
 
         Raises:
             BrokerUrlError: the URL can't be used.
@@ -58,11 +58,11 @@ class Publisher:
         self._client.username_pw_set(self._address.username, self._address.password)
         if self._address.tls:
             self._client.tls_set_context(ssl.create_default_context())
-        # The window bounds what is outstanding: paho must neither hold back nor refuse any of it.
+        # The window alone limits the outstanding messages: paho must neither hold back nor refuse any of them.
         self._client.max_inflight_messages = window
         self._client.reconnect_delay_set(1, _LONGEST_BACKOFF_S)
         self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = lambda *_: self._turn_to_next_node()
+        self._client.on_connect_fail = lambda *_: self._select_next_node()
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._changed = threading.Condition()
@@ -77,23 +77,23 @@ class Publisher:
 
     @property
     def sent(self) -> int:
-        """How many messages were handed over."""
+        """Number of messages published."""
         return self._sent
 
     @property
     def acknowledged(self) -> int:
-        """How many of them the broker has acknowledged."""
+        """Number of messages that the broker has acknowledged."""
         return self._acknowledged
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float | None = None) -> bool:
-        """Send one message, waiting while the window is full or the connection is away.
+        """Send one message; wait while the window is full or the connection is lost.
 
         Returns:
-            True when the message was taken; False when that was not possible within `timeout_s` (None: no limit).
+            True if the message was accepted; False if that was not possible within `timeout_s` (None: no limit).
 
         Raises:
             PublisherError: the publisher is closed, or the broker left a message unacknowledged for too long.
-            ValueError: the topic holds a wildcard, or is empty.
+            ValueError: the topic contains a wildcard, or is empty.
         """
         with self._changed:
             if not self._changed.wait_for(self._may_send, timeout_s):
@@ -101,25 +101,25 @@ class Publisher:
             if self._closed:
                 raise PublisherError("the publisher is closed: publish before closing it")
             self._sent += 1
-        taken = False
+        accepted = False
         try:
             info = self._client.publish(topic, payload, qos=1, retain=retain)
-            taken = info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
+            accepted = info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
         finally:
-            if not taken:
+            if not accepted:
                 with self._changed:
                     self._sent -= 1
-        if not taken:
+        if not accepted:
             raise PublisherError(
                 f"{self._broker} acknowledges later messages but not an earlier one: check its log and permissions"
             )
         return True
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until everything sent is acknowledged.
+        """Wait until all published messages are acknowledged.
 
         Raises:
-            PublisherError: it was not within `timeout_s`.
+            PublisherError: they were not within `timeout_s`.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._acknowledged >= self._sent, timeout_s):
@@ -129,7 +129,7 @@ class Publisher:
                 )
 
     def close(self) -> None:
-        """End the connection at once; whoever waits in `publish` is told. What is outstanding may be lost."""
+        """End the connection at once; waiting calls of `publish` raise, and outstanding messages may be lost."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -142,7 +142,7 @@ class Publisher:
         Raises:
             PublisherError: the broker can't be reached, or refuses the account.
         """
-        self._dial()
+        self._connect()
         self._client.loop_start()
         with self._changed:
             patience_s = _CONNECT_S * len(self._address.addresses)
@@ -156,15 +156,15 @@ class Publisher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the acknowledgements, unless something went wrong, and end the connection."""
+        """Wait for the acknowledgements, unless there was an error, and end the connection."""
         try:
             if kind is None and not self._closed:
                 self.flush(_FLUSH_S)
         finally:
             self.close()
 
-    def _dial(self) -> None:
-        """Connect to the first node that can be reached."""
+    def _connect(self) -> None:
+        """Connect to the first reachable node."""
         failures = []
         for host, port in itertools.islice(self._nodes, len(self._address.addresses)):
             try:
@@ -177,8 +177,8 @@ class Publisher:
             f"{self._broker} can't be reached ({'; '.join(failures)}): start the broker or check the URL"
         )
 
-    def _turn_to_next_node(self) -> None:
-        """Let paho's next attempt go there; a client that was told to end stays ended."""
+    def _select_next_node(self) -> None:
+        """Direct paho's next attempt to the next node, unless the publisher is closed."""
         with self._changed:
             if not self._closed:
                 self._client.connect_async(*next(self._nodes), _KEEPALIVE_S)
@@ -203,11 +203,11 @@ class Publisher:
             was_connected, self._connected = self._connected, False
         if was_connected and not self._closed:
             log.warning("the broker's connection is lost, reconnecting", broker=self._broker, reason=str(reason))
-        self._turn_to_next_node()
+        self._select_next_node()
 
     def _on_publish(self, _: Client, __: object, ___: int, ____: ReasonCode, _____: Properties | None) -> None:
         with self._changed:
             self._acknowledged += 1
-            # Waking the sender for every acknowledgement would make the two threads take turns message by message.
+            # Notifying the sender of every acknowledgement would make the two threads alternate message by message.
             if self._sent - self._acknowledged in {0, self._window // 2}:
                 self._changed.notify_all()

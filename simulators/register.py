@@ -1,8 +1,8 @@
-"""Registers that can be read at any instant without having lived through the time before it.
+"""Registers that are readable at any instant without simulating the time before it.
 
-The value at the start of every day is known from the day alone: what was to be expected since the first day,
-plus a deviation of that day. The day's use is the difference of two such values, and its course is planned to add up
-to exactly that. So history made in one run or in two, today or tomorrow, is the same history.
+The value at the start of each day follows from the day alone: the expected use since the first day plus a deviation of
+that day. The use of a day is the difference of two such values, and its load profile is scaled to exactly that. History
+made in one run or in several, today or tomorrow, is therefore the same.
 """
 
 import math
@@ -18,14 +18,14 @@ from simulators.seeded_random import SeededRandom
 
 
 class DailySum:
-    """What adds up from the first day to the start of each day; `of_day` gives one day's part, in units."""
+    """Running sum over days from the first day on; `of_day` gives the share of one day, in units."""
 
     def __init__(self, of_day: Callable[[int], float]) -> None:
         self._of_day = of_day
         self._sums = [0.0]
 
     def before(self, day: int) -> float:
-        """The sum of all days before `day`, in units.
+        """Return the sum over all days before `day`, in units.
 
         Raises:
             ValueError: the day is before the first one.
@@ -39,10 +39,10 @@ class DailySum:
 
 @dataclass(frozen=True, slots=True)
 class DailyRegister:
-    """The value of a register at the start of every day, in its own unit.
+    """Value of a register at the start of each day, in the unit of the register.
 
-    `scale` turns the expectation into the register's unit; `deviation` is how far the value may lie above it, in the
-    expectation's unit. Wander must be less than every day's expectation, or the register would fall.
+    `scale` converts the expected sum to that unit. The value may exceed the expected sum by up to `deviation`, in the
+    unit of the sum. It must be less than the expected share of every day, or the register would fall.
     """
 
     expected: DailySum
@@ -51,89 +51,101 @@ class DailyRegister:
     random: SeededRandom
 
     def at_start_of(self, day: int) -> float:
-        """The value at the start of the day."""
+        """Return the value at the start of a day."""
         return self.scale * (self.expected.before(day) + self.deviation * self.random.fraction(day))
 
     def increase_on(self, day: int) -> float:
-        """What the day adds."""
+        """Return the increase over a day."""
         return self.at_start_of(day + 1) - self.at_start_of(day)
 
 
 class ContinuousProfile:
-    """A rate and its total at any instant, planned day by day; the rate is in units an hour."""
+    """Rate and running total at any instant, from one load profile per day; the rate is in units per hour."""
 
     def __init__(self, plan: Callable[[int], LoadProfile], daily_register: DailyRegister, begins_h: float = 0) -> None:
-        """Keep the plan of a day, which is scaled to the increase of the daily register."""
-        self._load_profile = lru_cache(maxsize=4)(lambda day: plan(day).scaled_to(daily_register.increase_on(day)))
+        """Scale the plan of each day to the increase of the daily register; days begin at the local hour `begins_h`."""
+        self._profile = lru_cache(maxsize=4)(lambda day: plan(day).scaled_to(daily_register.increase_on(day)))
         self._daily_register = daily_register
         self._begins_h = begins_h
 
     def rate(self, at: float) -> float:
-        """The rate at an instant, in units an hour."""
+        """Return the rate at an instant, in units per hour."""
         day, second = day_and_second(at, self._begins_h)
-        return self._load_profile(day).rate(second)
+        return self._profile(day).rate(second)
 
     def total(self, at: float) -> float:
-        """All that has flowed since the first day, in units."""
+        """Return the total since the first day, in units."""
         day, second = day_and_second(at, self._begins_h)
-        return self._daily_register.at_start_of(day) + self._load_profile(day).total(second)
+        return self._daily_register.at_start_of(day) + self._profile(day).total(second)
 
 
 class TimeSpan(NamedTuple):
-    """A time in which a register stands still; both in seconds since the epoch."""
+    """Time from `start` up to, not including, `end`, in seconds since the epoch."""
 
     start: float
     end: float
 
+    def contains(self, at: float) -> bool:
+        """Return whether an instant lies in the span."""
+        return self.start <= at < self.end
+
+
+def any_contains(spans: Iterable[TimeSpan], at: float) -> bool:
+    """Return whether an instant lies in one of the spans."""
+    return any(span.contains(at) for span in spans)
+
 
 def fault_spans(faults: Iterable[Fault]) -> tuple[TimeSpan, ...]:
-    """The times that faults last, with those that overlap made one, so that nothing is missed twice."""
+    """Return the spans of faults; overlapping ones are merged, so that no use is subtracted twice."""
     return merge_spans(TimeSpan(fault.start_s, fault.end_s) for fault in faults)
 
 
 def merge_spans(spans: Iterable[TimeSpan]) -> tuple[TimeSpan, ...]:
-    """The same times without overlaps, in order."""
-    apart: list[TimeSpan] = []
-    for stop in sorted(spans):
-        if apart and stop.start <= apart[-1].end:
-            apart[-1] = TimeSpan(apart[-1].start, max(apart[-1].end, stop.end))
+    """Return the same time without overlaps, in order."""
+    merged: list[TimeSpan] = []
+    for span in sorted(spans):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = TimeSpan(merged[-1].start, max(merged[-1].end, span.end))
         else:
-            apart.append(stop)
-    return tuple(apart)
+            merged.append(span)
+    return tuple(merged)
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What a device shows of a total: it stands still during stops, begins at 0 after resets, and has a resolution.
+    """Displayed value of a total, with a resolution and with the faults of a meter.
 
-    `steps` is how many steps of the last digit make one unit. At the instants of `rollovers` it passes `modulus`, in
-    units, and goes on from 0; during glitches it reads 0.
+    `steps` is the number of steps of the last digit in one unit. The register stands still during `standstills`, starts
+    again from 0 at each of `resets`, and reads 0 during `glitches`. At the instants of `rollovers` it passes `modulus`,
+    in units, and continues from 0.
     """
 
     total: Callable[[float], float]
     steps: int
-    stops: Sequence[TimeSpan] = ()
+    standstills: Sequence[TimeSpan] = ()
     resets: Sequence[float] = ()
     glitches: Sequence[TimeSpan] = ()
     rollovers: Sequence[float] = ()
     modulus: float = math.inf
 
     def read(self, at: float) -> float:
-        """The value shown at an instant, in units."""
-        if any(glitch.start <= at < glitch.end for glitch in self.glitches):
+        """Return the value displayed at an instant, in units."""
+        if any_contains(self.glitches, at):
             return 0.0
-        passed = self._counted(at)
-        reset = max((reset for reset in self.resets if reset <= at), default=None)
-        if reset is not None:
-            passed -= self._counted(reset)
+        count = self._count(at)
+        last_reset = max((reset for reset in self.resets if reset <= at), default=None)
+        if last_reset is not None:
+            count -= self._count(last_reset)
         elif self.rollovers:
-            passed = (passed - self._counted(self.rollovers[0])) % self.modulus
-        # The nudge keeps a value that is exactly on a digit from falling below it by a rounding error.
-        return math.floor(passed * self.steps + 1e-6) / self.steps
+            count = (count - self._count(self.rollovers[0])) % self.modulus
+        # The increment keeps a value that is exactly on a digit from falling below it by a rounding error.
+        return math.floor(count * self.steps + 1e-6) / self.steps
 
-    def _counted(self, at: float) -> float:
-        missed = sum(self.total(min(at, stop.end)) - self.total(stop.start) for stop in self.stops if at > stop.start)
-        return self.total(at) - missed
+    def _count(self, at: float) -> float:
+        uncounted = sum(
+            self.total(min(at, span.end)) - self.total(span.start) for span in self.standstills if at > span.start
+        )
+        return self.total(at) - uncounted
 
 
 def meter_register(
@@ -142,9 +154,9 @@ def meter_register(
     *,
     steps: int,
     modulus: float,
-    still: Sequence[TimeSpan] = (),
+    standstills: Sequence[TimeSpan] = (),
 ) -> Register:
-    """The register of a meter, with what its faults do to it; it stands still where it is stuck and during `still`."""
+    """Return the register of a meter with its faults; it also stands still during `standstills`."""
 
     def of(kind: str) -> tuple[Fault, ...]:
         return tuple(fault for fault in faults if fault.kind == kind)
@@ -152,7 +164,7 @@ def meter_register(
     return Register(
         total,
         steps,
-        stops=merge_spans((*fault_spans(of("meter_stuck")), *still)),
+        standstills=merge_spans((*fault_spans(of("meter_stuck")), *standstills)),
         resets=[fault.start_s for fault in of("meter_reset")],
         glitches=fault_spans(of("meter_glitch")),
         rollovers=[fault.start_s for fault in of("meter_rollover")],

@@ -1,11 +1,11 @@
-"""Recorded meters through the real broker: the DAIAD trial, 92 household water meters over a year.
+"""Replay of recorded meters through the real broker: the DAIAD trial, 92 household water meters over a year.
 
-The data is DAIAD's (repository DAIAD/data, licence CC BY-SA 4.0); name the source wherever it is shown.
+The data belongs to DAIAD (repository DAIAD/data, licence CC BY-SA 4.0); name the source wherever the data is shown.
 
-Its times are local to the trial, in Alicante, without an offset. In the night to 30 October 2016 the hour from 02:00
-came twice. The file keeps the order of each meter, so a row of that hour that is not later than the meter's row before
-it belongs to the second pass. This needs no look ahead, gives every row of the trial an instant of its own, and moves
-no row of any other hour. A time that the spring change leaves out would be read with the offset before the change.
+The times are local to the trial, in Alicante, without an offset. In the night to 30 October 2016 the hour from 02:00
+came twice. The file keeps the order of each meter. A row of that hour therefore belongs to the second pass if it is not
+later than the previous row of its meter. This rule needs no look ahead, gives every row of the trial an instant of its
+own, and moves no row of any other hour. A time skipped in spring would be read with the offset before the change.
 """
 
 import csv
@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from devices.topic import IDENTIFIER, Channel, Topic
 from simulators.community_plan import CommunityPlan
-from simulators.message import Message, payload_of, to_json
+from simulators.message import Message, encode_payload, to_json
 
 COMMUNITY = "daiad-trial-a"
 SOURCE = "DAIAD trial A (github.com/DAIAD/data), CC BY-SA 4.0"
@@ -34,13 +34,13 @@ _FORMAT = "%d/%m/%Y %H:%M:%S"
 
 
 class ReplayError(Exception):
-    """The recorded file can't be read; the message names the file, the line and what is expected."""
+    """The recording can't be read; the message names the file, the line and the expected form."""
 
 
 class Row(NamedTuple):
     """One recorded reading: the meter, the instant in UTC, and the register in litres.
 
-    `repeated` marks the second pass of an hour that came twice.
+    `repeated` marks the second pass of a repeated hour.
     """
 
     device: str
@@ -51,11 +51,11 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReplayCount:
-    """What a recorded file holds; every row is one of `distinct`, `duplicates_same` and `duplicates_other`.
+    """Counts of the rows of a recording, each of them `distinct`, `duplicates_same` or `duplicates_other`.
 
     A duplicate repeats the meter and the instant of an earlier row, with the same value or another one. `out_of_order`
-    counts the rows earlier than the meter's row before, `decreases` those with a lower register, `repeated_hour` the
-    rows of the second pass of an hour that came twice.
+    counts rows earlier than the previous row of the meter, and `decreases` rows with a lower register than that.
+    `repeated_hour` counts rows in the second pass of a repeated hour.
     """
 
     rows: int
@@ -69,19 +69,19 @@ class ReplayCount:
 
 
 def read_daiad(path: Path) -> Iterator[Row]:
-    """Read the trial's CSV, bare or zipped, row by row in the order of the file.
+    """Read the CSV file of the trial, plain or zipped, row by row in the order of the file.
 
     Raises:
-        ReplayError: the file is missing or is not the trial's CSV.
+        ReplayError: the file is missing, or is not the CSV file of the trial.
     """
-    with _opened(path) as file:
+    with _open_csv(path) as file:
         lines = csv.reader(file, delimiter=";")
         if next(lines, None) != _COLUMNS:
             raise ReplayError(f"{path} is not a DAIAD recording: its first line must be {';'.join(_COLUMNS)}")
-        before: dict[str, datetime] = {}
+        previous: dict[str, datetime] = {}
         for number, line in enumerate(lines, start=2):
             try:
-                row = _row(line, before)
+                row = _parse_row(line, previous)
             except (ValueError, InvalidOperation) as error:
                 raise ReplayError(
                     f"{path}, line {number}: expected meter;dd/mm/yyyy HH:MM:SS;litres;difference ({error})"
@@ -90,7 +90,7 @@ def read_daiad(path: Path) -> Iterator[Row]:
 
 
 def plan_of_recording(rows: Iterable[Row]) -> CommunityPlan:
-    """What the registry must know before the recording is sent: the community, named by its source, and its meters."""
+    """Return the community, named by its source, and its meters, to be registered before the replay."""
     return CommunityPlan(
         community={"community": COMMUNITY, "name": SOURCE, "banner": "Alicante", "street": "DAIAD"},
         households=[],
@@ -102,51 +102,51 @@ def plan_of_recording(rows: Iterable[Row]) -> CommunityPlan:
 
 
 def messages(rows: Iterable[Row], batch: int = 1) -> Iterator[Message]:
-    """The rows as messages of up to `batch` readings of one meter; each meter keeps the order of the file.
+    """Yield the rows as messages of up to `batch` readings of one meter; each meter keeps the order of the file.
 
     Raises:
-        ValueError: the batch is not between 1 and 2000, which is what a payload can hold.
+        ValueError: the batch is not between 1 and 2000, the capacity of a payload.
     """
     if not 1 <= batch <= 2_000:
         raise ValueError("a batch holds 1 to 2000 readings: a payload may have 256 KiB")
-    waiting: dict[str, list[Row]] = defaultdict(list)
+    pending: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        waiting[row.device].append(row)
-        if len(waiting[row.device]) == batch:
-            yield _message(waiting.pop(row.device))
-    for rest in waiting.values():
+        pending[row.device].append(row)
+        if len(pending[row.device]) == batch:
+            yield _message(pending.pop(row.device))
+    for rest in pending.values():
         yield _message(rest)
 
 
 def summarise(rows: Iterable[Row]) -> ReplayCount:
-    """Count what sending the rows must lead to."""
+    """Count the rows by the outcome that sending them must have."""
     values: dict[str, dict[datetime, int]] = defaultdict(dict)
     last: dict[str, Row] = {}
-    seen = Counter[str]()
+    counts = Counter[str]()
     for row in rows:
-        seen["rows"] += 1
-        seen["repeated_hour"] += row.repeated
+        counts["rows"] += 1
+        counts["repeated_hour"] += row.repeated
         first = values[row.device].setdefault(row.at, row.litres)
         if row.device in last:
-            seen["out_of_order"] += row.at < last[row.device].at
-            seen["decreases"] += row.litres < last[row.device].litres
-        seen["other"] += first != row.litres
+            counts["out_of_order"] += row.at < last[row.device].at
+            counts["decreases"] += row.litres < last[row.device].litres
+        counts["other"] += first != row.litres
         last[row.device] = row
     distinct = sum(map(len, values.values()))
     return ReplayCount(
-        rows=seen["rows"],
+        rows=counts["rows"],
         devices=len(values),
         distinct=distinct,
-        duplicates_same=seen["rows"] - distinct - seen["other"],
-        duplicates_other=seen["other"],
-        out_of_order=seen["out_of_order"],
-        decreases=seen["decreases"],
-        repeated_hour=seen["repeated_hour"],
+        duplicates_same=counts["rows"] - distinct - counts["other"],
+        duplicates_other=counts["other"],
+        out_of_order=counts["out_of_order"],
+        decreases=counts["decreases"],
+        repeated_hour=counts["repeated_hour"],
     )
 
 
-def _row(line: Sequence[str], before: dict[str, datetime]) -> Row:
-    """One row; `before` is the local time of each meter's row before, and is brought up to date."""
+def _parse_row(line: Sequence[str], previous: dict[str, datetime]) -> Row:
+    """Parse one row; `previous` holds the local time of the last row of each meter, and is updated."""
     device, time, litres, _ = line
     device = device.lower()
     if not IDENTIFIER.fullmatch(device):
@@ -157,27 +157,29 @@ def _row(line: Sequence[str], before: dict[str, datetime]) -> Row:
         raise ValueError("litres are whole numbers from 0")
     local = datetime.strptime(time, _FORMAT).replace(tzinfo=_ZONE)
     second = local.replace(fold=1)
-    repeated = second.utcoffset() != local.utcoffset() and device in before and _second_pass(local, before[device])
+    repeated = (
+        second.utcoffset() != local.utcoffset() and device in previous and _is_second_pass(local, previous[device])
+    )
     local = second if repeated else local
-    before[device] = local
+    previous[device] = local
     return Row(device, local.astimezone(UTC), int(value), repeated)
 
 
-def _second_pass(local: datetime, before: datetime) -> bool:
-    """Whether a time of a repeated hour belongs to its second pass, given the meter's row before."""
-    return before.fold == 1 or local.replace(tzinfo=None) <= before.replace(tzinfo=None)
+def _is_second_pass(local: datetime, previous: datetime) -> bool:
+    """Return whether a time of a repeated hour belongs to its second pass, given the previous row of the meter."""
+    return previous.fold == 1 or local.replace(tzinfo=None) <= previous.replace(tzinfo=None)
 
 
 def _message(rows: Sequence[Row]) -> Message:
     items = (
         to_json({"ts": int(row.at.timestamp()) * 1000, "values": {"volume_m3": row.litres / 1000}}) for row in rows
     )
-    return Message(rows[-1].at, str(Topic(COMMUNITY, _KIND, rows[0].device, Channel.TELEMETRY)), payload_of(items))
+    return Message(rows[-1].at, str(Topic(COMMUNITY, _KIND, rows[0].device, Channel.TELEMETRY)), encode_payload(items))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.TextIOBase]:
-    """The CSV as text, out of its archive if it is in one."""
+def _open_csv(path: Path) -> Iterator[io.TextIOBase]:
+    """Open the CSV file as text, inside its archive if there is one."""
     if not path.is_file():
         raise ReplayError(f"{path} does not exist: give the path of the DAIAD recording, a .zip or .csv file")
     if path.suffix != ".zip":

@@ -1,4 +1,4 @@
-"""Sends what a fleet says at the pace of a clock: history first, then live, without a gap or an overlap."""
+"""Pace of a fleet: history first, then live, without a gap or an overlap."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,10 +14,10 @@ _FRESH = timedelta(seconds=10)
 
 
 class MessageSink(Protocol):
-    """Where messages go; `Publisher` is one."""
+    """Destination of messages, such as `Publisher`."""
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float | None = None) -> bool:
-        """Take one message; False when that was not possible in time."""
+        """Accept one message; return False if that was not possible in time."""
         ...
 
 
@@ -35,25 +35,25 @@ def run(
 ) -> int:
     """Send the connection states, then every message from `start` up to `until`.
 
-    A message never leaves before its own instant, because a clock that runs ahead is a fault of its own; so a speed
-    above 1 needs a `start` in the past, and ends in real time when it has caught up.
+    A message is never sent before its own instant, because a clock ahead of time is a fault of its own. A speed above 1
+    therefore needs a `start` in the past, and continues in real time once it has caught up.
 
     At speed 1 history is sent in bursts of 5 s, so that a whole day of it does not make ingest lag behind live devices.
 
     Args:
-        fleet: whose messages.
-        sink: where they go.
-        start: the beginning, aware; what is before now is history.
-        until: the end, aware; None goes on until `stop`, or until now where there is no pace.
-        speed: 1 sends history as fast as possible and goes on in real time; 60 sends an hour of history in a minute;
-            None or 0 waits for nothing at all, not even for the future.
+        fleet: the source of the messages.
+        sink: their destination.
+        start: the beginning, aware; messages from before now are history.
+        until: the end, aware; None continues until `stop`, or ends now at speed 0 or None.
+        speed: 1 sends history as fast as possible and continues in real time; 60 sends an hour of history in a minute;
+            None or 0 does not wait at all, not even for the future.
         now: reads the clock.
         sleep: waits for seconds.
-        stop: whether to end early; asked before every message.
-        wait_for_ingest: waits until ingest has worked off a burst of history.
+        stop: returns whether to end early; called before every message.
+        wait_for_ingest: waits until ingest has written a burst of history.
 
     Returns:
-        How many messages were sent.
+        The number of messages sent.
 
     Raises:
         ValueError: the speed is negative, or a time has no offset from UTC.
@@ -79,13 +79,13 @@ def run(
 
 
 def _wait(due: datetime, now: Callable[[], datetime], sleep: Callable[[float], None], stop: Callable[[], bool]) -> None:
-    """Wait until an instant, in naps short enough to notice that somebody wants an end."""
+    """Wait until an instant, in short sleeps between which `stop` is checked."""
     while not stop() and (left := (due - now()).total_seconds()) > 0:
         sleep(min(left, _MAX_SLEEP_S))
 
 
 def _send(sink: MessageSink, message: Message, stop: Callable[[], bool]) -> bool:
-    """Whether the sink took the message before somebody wanted an end."""
+    """Send one message; return False if `stop` came first."""
     while not stop():
         if sink.publish(message.topic, message.payload, retain=message.retain, timeout_s=_MAX_SLEEP_S):
             return True

@@ -1,4 +1,4 @@
-"""What one connection to the broker carries: a device of its own, or a gateway with everything behind it."""
+"""Messages of one connection to the broker: of a single device, or of a gateway and the devices behind it."""
 
 import heapq
 import math
@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 from devices.topic import Channel, Topic
 from simulators.faults import Fault
-from simulators.message import Message, payload_of, to_json
-from simulators.register import fault_spans, merge_spans
+from simulators.message import Message, encode_payload, to_json
+from simulators.register import TimeSpan, any_contains, fault_spans, merge_spans
 from simulators.simulated_device import Delivery, SimulatedDevice
 
 # An item has about 350 bytes, so a message stays far below the 256 KiB that a payload may have.
 _ITEMS_A_MESSAGE = 200
 _RECONNECT_S = 1.0
-_BETWEEN_LATE_S = 0.5
+_BACKLOG_INTERVAL_S = 0.5
 
 
 class _ItemGroup(NamedTuple):
-    """Items that go out together at an instant, in seconds since the epoch."""
+    """Items sent together at an instant, in seconds since the epoch."""
 
     at: float
     channel: Channel
@@ -29,19 +29,19 @@ class _ItemGroup(NamedTuple):
 
 
 class Sender:
-    """Turns what its devices hand over into messages, in order of time.
+    """Converter of deliveries into messages, in order of time.
 
-    A gateway collects the telemetry of a minute, its own included, into one message at the end of that minute, and
-    forwards events at once. Everybody else sends what comes when it comes.
+    A gateway collects the telemetry of a minute, including its own, into one message at the end of that minute. It
+    forwards events at once. Every other device sends each item at its own instant.
     """
 
     def __init__(self, source: SimulatedDevice, children: Sequence[SimulatedDevice], faults: Iterable[Fault]) -> None:
-        """Arrange the children by the minute in which they are due."""
+        """Sort the children by the minute in which they report."""
         self._source = source
         self._is_gateway = source.device.kind == "gateway"
         own = tuple(faults)
         self._outages = fault_spans(fault for fault in own if fault.kind == "gateway_outage")
-        # A device that falls silent sees to that itself, and to its last word; its connection is away all the same.
+        # A device that stops sending leaves out its own deliveries, but its connection is lost as well.
         self._offline_spans = merge_spans(
             (*self._outages, *fault_spans(fault for fault in own if fault.stops_sending(source.device)))
         )
@@ -54,42 +54,42 @@ class Sender:
                 self._due[cycle][window].append(child)
 
     def messages(self, start: float, end: float) -> Iterator[Message]:
-        """The messages from `start` up to, not including, `end`, in seconds since the epoch."""
+        """Yield the messages from `start` up to, not including, `end`, in seconds since the epoch."""
         if not self._offline_spans:
             return self._live(start, end)
-        late = (self._late(outage.start, outage.end, start, end) for outage in self._outages if outage.end < end)
+        late = (self._backlog(outage, start, end) for outage in self._outages if outage.end < end)
         return heapq.merge(self._live(start, end), self._state_changes(start, end), *late)
 
     def status(self, at: float) -> Message:
-        """The retained message that says whether the device is connected at an instant."""
-        return self._status(at, online=not any(away.start <= at < away.end for away in self._offline_spans))
+        """Return the retained message with the connection state at an instant."""
+        return self._status(at, online=not any_contains(self._offline_spans, at))
 
     def _live(self, start: float, end: float) -> Iterator[Message]:
         for group in self._item_groups(start, end):
-            if not self._in_outage(group.at):
+            if not any_contains(self._outages, group.at):
                 yield from self._to_messages(group.at, group)
 
-    def _late(self, lost: float, back: float, start: float, end: float) -> Iterator[Message]:
-        """What was kept during an outage, sent in large messages after it."""
-        kept: dict[Channel, list[str]] = {Channel.TELEMETRY: [], Channel.EVENT: []}
-        for group in self._item_groups(lost, back):
-            kept[group.channel] += group.items
+    def _backlog(self, outage: TimeSpan, start: float, end: float) -> Iterator[Message]:
+        """Yield the items of an outage in large messages after it, as far as they fall between `start` and `end`."""
+        backlog: dict[Channel, list[str]] = {Channel.TELEMETRY: [], Channel.EVENT: []}
+        for group in self._item_groups(outage.start, outage.end):
+            backlog[group.channel] += group.items
         number = count()
-        for channel, items in kept.items():
-            for some in _chunks(items):
-                at = back + _RECONNECT_S + _BETWEEN_LATE_S * next(number)
+        for channel, items in backlog.items():
+            for chunk in _chunks(items):
+                at = outage.end + _RECONNECT_S + _BACKLOG_INTERVAL_S * next(number)
                 if start <= at < end:
-                    yield from self._to_messages(at, _ItemGroup(at, channel, some))
+                    yield from self._to_messages(at, _ItemGroup(at, channel, chunk))
 
     def _state_changes(self, start: float, end: float) -> Iterator[Message]:
-        for away in self._offline_spans:
-            if start <= away.start < end:
-                yield self._status(away.start, online=False)
-            if start <= away.end < end:
-                yield self._status(away.end, online=True)
+        for span in self._offline_spans:
+            if start <= span.start < end:
+                yield self._status(span.start, online=False)
+            if start <= span.end < end:
+                yield self._status(span.end, online=True)
 
     def _item_groups(self, start: float, end: float) -> Iterator[_ItemGroup]:
-        """The item groups between two instants; those of the window before may be due only now."""
+        """Yield the item groups between two instants; a group of the previous window may be due only now."""
         period, phase = self._source.period_s, self._source.phase_s
         for number in count(math.floor((start - phase) / period) - 1):
             begin = number * period + phase
@@ -113,15 +113,12 @@ class Sender:
         else:
             yield from _group_by_instant(deliveries)
 
-    def _in_outage(self, at: float) -> bool:
-        return any(outage.start <= at < outage.end for outage in self._outages)
-
     def _to_messages(self, at: float, group: _ItemGroup) -> Iterator[Message]:
         for items in _chunks(group.items):
-            yield Message(datetime.fromtimestamp(at, UTC), self._topic(group.channel), payload_of(items))
+            yield Message(datetime.fromtimestamp(at, UTC), self._topic(group.channel), encode_payload(items))
 
     def _status(self, at: float, *, online: bool) -> Message:
-        # Offline is the last will, which a device leaves with the broker beforehand: it knows no time.
+        # "offline" is the last will, which a device leaves with the broker in advance: it has no time.
         state = {"state": "online", "ts": round(at * 1000)} if online else {"state": "offline"}
         moment = datetime.fromtimestamp(at, UTC)
         return Message(moment, self._topic(Channel.STATUS), to_json(state).encode(), retain=True)
@@ -132,7 +129,7 @@ class Sender:
 
 
 def _group_by_instant(deliveries: Iterable[Delivery]) -> Iterator[_ItemGroup]:
-    """One group for what is handed over at the same instant on the same channel."""
+    """Yield one group for all deliveries of the same instant and channel."""
     for (at, channel), group in groupby(deliveries, key=lambda delivery: (delivery.at, delivery.channel)):
         yield _ItemGroup(at, channel, [delivery.item for delivery in group])
 

@@ -1,4 +1,4 @@
-"""One simulated device on its reporting schedule: which items it hands over, and when."""
+"""Reporting schedule of one simulated device: its JSON items and their instants."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _TICKS_S = 1024
 
 
 class Delivery(NamedTuple):
-    """One JSON item and the instant (seconds since the epoch) at which the device hands it over."""
+    """One JSON item and the instant of its delivery, in seconds since the epoch."""
 
     at: float
     channel: Channel
@@ -23,14 +23,14 @@ class Delivery(NamedTuple):
 
 
 class SimulatedDevice:
-    """A device and the model of its kind, deliveries by the kind's name among the simulators.
+    """A device with the model of its kind, which is the module of that name in `simulators`.
 
-    Telemetry falls on a fixed grid: the device's own phase within its period. So what a source hands over between two
-    instants depends on them alone.
+    Telemetry falls on a fixed grid, at the device's own phase within its period. The deliveries between two instants
+    therefore depend on these instants alone.
     """
 
     def __init__(self, setup: DeviceSetup) -> None:
-        """Make the model and choose the phase."""
+        """Build the model and choose the phase."""
         module = import_module(f"simulators.{setup.device.kind}")
         self.device = setup.device
         self.period_s: int = module.PERIOD_S
@@ -40,15 +40,17 @@ class SimulatedDevice:
         self._drifts = setup.faults_of("clock_drift")
         self._late_batches = setup.faults_of("late_batch")
         self._duplications = setup.faults_of("duplicates")
-        self._address = f'"kind":"{self.device.kind}","device":"{self.device.name}",' if self.device.gateway else ""
+        self._address_keys = (
+            f'"kind":"{self.device.kind}","device":"{self.device.name}",' if self.device.gateway else ""
+        )
 
     @property
     def has_unscheduled_items(self) -> bool:
-        """Whether it may hand over anything besides its telemetry on the grid."""
+        """Whether the device may deliver anything besides its telemetry on the grid."""
         return bool(self._faults) or not self.device.gateway
 
     def deliveries(self, start: float, end: float) -> list[Delivery]:
-        """What is handed over from `start` up to, not including, `end`, in order."""
+        """Return the deliveries from `start` up to, not including, `end`, in order."""
         deliveries = [
             Delivery(at, Channel.TELEMETRY, self._reading(at)) for at in self._slots(start, end) if self._on_time(at)
         ]
@@ -56,29 +58,31 @@ class SimulatedDevice:
             deliveries += self._events(start, end)
             for fault in self._late_batches:
                 if start <= fault.end_s < end:
-                    late = (at for at in self._slots(fault.start_s, fault.end_s) if not self._silent(at))
-                    deliveries += (Delivery(fault.end_s, Channel.TELEMETRY, self._reading(at)) for at in late)
+                    late_slots = (at for at in self._slots(fault.start_s, fault.end_s) if not self._sends_nothing(at))
+                    deliveries += (Delivery(fault.end_s, Channel.TELEMETRY, self._reading(at)) for at in late_slots)
             for fault in self._duplications:
                 deliveries += self._duplicates(fault, start, end)
             deliveries.sort()
         return deliveries
 
     def _slots(self, start: float, end: float) -> Iterator[float]:
-        """The instants of the grid from `start` up to, not including, `end`."""
+        """Yield the instants of the grid from `start` up to, not including, `end`."""
         slot = math.ceil((start - self.phase_s) / self.period_s)
         while (at := slot * self.period_s + self.phase_s) < end:
             if at >= start:
                 yield at
             slot += 1
 
-    def _silent(self, at: float) -> bool:
+    def _sends_nothing(self, at: float) -> bool:
         return bool(self._faults) and sends_nothing(self.device, self._faults, at)
 
     def _on_time(self, at: float) -> bool:
-        return not self._faults or not (self._silent(at) or any(fault.active(at) for fault in self._late_batches))
+        return not self._faults or not (
+            self._sends_nothing(at) or any(fault.active(at) for fault in self._late_batches)
+        )
 
     def _duplicates(self, fault: Fault, start: float, end: float) -> Iterator[Delivery]:
-        """The second copies of what was handed over during a fault that repeats everything."""
+        """Yield the second copies of all deliveries during a fault `duplicates`."""
         delay = fault.parameter("repeat_after_s")
         first, last = max(start - delay, fault.start_s), min(end - delay, fault.end_s)
         for at in self._slots(first, last):
@@ -88,9 +92,9 @@ class SimulatedDevice:
             yield event._replace(at=event.at + delay)
 
     def _events(self, start: float, end: float) -> Iterator[Delivery]:
-        """What happens, and the values that go with an alarm.
+        """Yield the events, and the readings that belong to them.
 
-        A device falls silent after its last word, so what happens at the very start of the silence is still sent.
+        A device reports the cause before it stops sending. An event at the very start of such a fault is sent.
         """
         for event in self._model.events(start, end):
             at = event.at
@@ -101,21 +105,23 @@ class SimulatedDevice:
                 yield Delivery(at, Channel.TELEMETRY, self._unscheduled_reading(at))
 
     def _reading(self, at: float) -> str:
-        """The telemetry of a slot; `seq` counts the slots, so it goes on where an earlier run ended."""
+        """Return the telemetry of a slot; `seq` counts the slots, so that it continues across runs."""
         slot = round((at - self.phase_s) / self.period_s)
-        return f'{{{self._address}"ts":{self._clock_ms(at)},"values":{to_json(self._model.values(at))},"seq":{slot}}}'
+        return (
+            f'{{{self._address_keys}"ts":{self._clock_ms(at)},"values":{to_json(self._model.values(at))},"seq":{slot}}}'
+        )
 
     def _unscheduled_reading(self, at: float) -> str:
-        """Telemetry outside the schedule."""
-        return f'{{{self._address}"ts":{self._clock_ms(at)},"values":{to_json(self._model.values(at))}}}'
+        """Return telemetry outside the schedule, without `seq`."""
+        return f'{{{self._address_keys}"ts":{self._clock_ms(at)},"values":{to_json(self._model.values(at))}}}'
 
     def _event(self, event: ModelEvent) -> str:
         identifier = f"{event.event}-{round(event.at * 1000)}"
         data = to_json(dict(event.data))
-        head = f'{{{self._address}"id":"{identifier}","ts":{self._clock_ms(event.at)}'
+        head = f'{{{self._address_keys}"id":"{identifier}","ts":{self._clock_ms(event.at)}'
         return f'{head},"event":"{event.event}","data":{data}}}'
 
     def _clock_ms(self, at: float) -> int:
-        """What the device's own clock shows, in milliseconds since the epoch."""
+        """Return the time of the device's own clock, in milliseconds since the epoch."""
         drift = sum(fault.parameter("offset_s") for fault in self._drifts if fault.active(at))
         return round((at + drift) * 1000)

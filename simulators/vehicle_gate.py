@@ -1,4 +1,4 @@
-"""A vehicle gate that reads number plates: residents out in the morning and in at night, deliveries and visitors."""
+"""Vehicle gate that reads number plates of residents, visitors and deliveries."""
 
 import random
 from collections.abc import Iterator
@@ -26,77 +26,81 @@ _CHARACTERS = "0123456789" + _LETTERS
 
 
 def simulate(setup: DeviceSetup) -> "VehicleGate":
-    """A gate of a community with some hundred cars; it recognises 985 of 1000 passes."""
+    """Return a gate of a community with some hundred cars; it recognises 985 of 1000 passes."""
     return VehicleGate(setup)
 
 
 class VehicleGate:
-    """Counts are the passes of the plan; while the barrier is stuck nothing passes."""
+    """Gate that counts the planned passes; nothing passes while the barrier is stuck."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the traffic and its counters."""
         self._setup = setup
         daily_register = DailyRegister(_expectation(), 350 + 250 * setup.random.fraction(-1), 0.25, setup.random)
-        self._traffic = Traffic(daily_register, _hours, SeededRandom.of(setup.random.key, "passages"), _SLOT_S)
+        self._traffic = Traffic(daily_register, _hour_weights, SeededRandom.of(setup.random.key, "passages"), _SLOT_S)
         self._stuck = fault_spans(setup.faults_of("barrier_stuck"))
-        self._passes = Register(self._traffic.count, steps=1, stops=self._stuck)
+        self._passes = Register(self._traffic.count, steps=1, standstills=self._stuck)
         self._misreads = setup.faults_of("gate_misreads")
-        self._recognised = Register(self._recognised_by, steps=1, stops=self._stuck)
+        self._recognised = Register(self._count_recognised, steps=1, standstills=self._stuck)
 
     def values(self, at: float) -> Values:
-        """The counters, the barrier and who waits."""
+        """Return the counters, the barrier and the queue."""
         noise = self._setup.random.noise(int(at))
-        stuck = self._setup.active_fault("barrier_stuck", at)
+        barrier_fault = self._setup.active_fault("barrier_stuck", at)
         passing = next(self._traffic.between(at - _BARRIER_UP_S, at), None)
-        rush = _hours(0)[int(local_hour(at))] / 7
-        waiting = max(0, round(rush * (0.5 + noise[1]))) if stuck is None else 1 + int(stuck.elapsed_s(at) / 90) % 12
+        rush = _hour_weights(0)[int(local_hour(at))] / 7
+        waiting = (
+            max(0, round(rush * (0.5 + noise[1])))
+            if barrier_fault is None
+            else 1 + int(barrier_fault.elapsed_s(at) / 90) % 12
+        )
         return {
             "passes": int(self._passes.read(at)),
             "passes_recognised": int(self._recognised.read(at)),
-            "barrier_state": "stuck" if stuck else "up" if passing else "down",
+            "barrier_state": "stuck" if barrier_fault else "up" if passing else "down",
             "queue_vehicles": waiting,
             "camera_ok": True,
             "temperature_c": round(outdoor_c(self._setup.seed, at) + 6 + noise[2], 1),
         }
 
     def events(self, start: float, end: float) -> Iterator[ModelEvent]:
-        """Each pass, and a barrier that is stuck."""
+        """Yield each pass, and the faults of the barrier."""
         for passage in self._traffic.between(start, end):
-            if not any(stop.start < passage.at <= stop.end for stop in self._stuck):
-                yield ModelEvent(passage.at, "vehicle_passed", self._pass(passage))
-        for stop in self._stuck:
-            if start <= stop.start < end:
-                yield ModelEvent(stop.start, "barrier_stuck", with_reading=True)
-            if start <= stop.end < end:
-                yield ModelEvent(stop.end, "barrier_restored", with_reading=True)
+            if not any(span.start < passage.at <= span.end for span in self._stuck):
+                yield ModelEvent(passage.at, "vehicle_passed", self._pass_data(passage))
+        for span in self._stuck:
+            if start <= span.start < end:
+                yield ModelEvent(span.start, "barrier_stuck", with_reading=True)
+            if start <= span.end < end:
+                yield ModelEvent(span.end, "barrier_restored", with_reading=True)
 
-    def _recognised_by(self, at: float) -> int:
-        """How many passes were recognised up to an instant: of those during a fault, a part of what otherwise is."""
+    def _count_recognised(self, at: float) -> int:
+        """Return the number of recognised passes up to an instant; a fault `gate_misreads` lowers it."""
         missed = sum(
-            self._missed(fault, self._traffic.count(min(at, fault.end_s)))
+            self._count_missed(fault, self._traffic.count(min(at, fault.end_s)))
             for fault in self._misreads
             if at > fault.start_s
         )
-        return _recognised_of(self._traffic.count(at)) - missed
+        return _recognised_among(self._traffic.count(at)) - missed
 
-    def _missed(self, fault: Fault, count: int) -> int:
-        """How many of the first passes were missed because of a fault, if all after its start are during it."""
+    def _count_missed(self, fault: Fault, count: int) -> int:
+        """Return how many of the first `count` passes a fault misses, if it lasts for all passes after its start."""
         first = self._traffic.count(fault.start_s)
-        read = _recognised_of(count) - _recognised_of(first)
-        return read - int(read * fault.parameter("read_percent") / 100)
+        recognised = _recognised_among(count) - _recognised_among(first)
+        return recognised - int(recognised * fault.parameter("read_percent") / 100)
 
     def _is_missed(self, passage: Passage) -> bool:
         return any(
-            self._missed(fault, passage.number + 1) > self._missed(fault, passage.number)
+            self._count_missed(fault, passage.number + 1) > self._count_missed(fault, passage.number)
             for fault in self._misreads
             if fault.active(passage.at)
         )
 
-    def _pass(self, passage: Passage) -> dict[str, Value]:
+    def _pass_data(self, passage: Passage) -> dict[str, Value]:
         generator = self._setup.random.generator(passage.number)
         leaves = 0.8 if local_hour(passage.at) < 10 else 0.4
         direction = "out" if generator.random() < leaves else "in"
-        if _recognised_of(passage.number + 1) == _recognised_of(passage.number) or self._is_missed(passage):
+        if _recognised_among(passage.number + 1) == _recognised_among(passage.number) or self._is_missed(passage):
             confidence = round(generator.uniform(0.2, 0.6), 3)
             return {"direction": direction, "recognised": False, "confidence": confidence}
         plate = self._plate(generator)
@@ -104,7 +108,7 @@ class VehicleGate:
         return {"plate": plate, "direction": direction, "recognised": True, "confidence": confidence}
 
     def _plate(self, generator: random.Random) -> str:
-        """A resident's plate in four of five passes, a visitor's otherwise; all of them made up."""
+        """Return an invented plate: of a resident in four of five passes, of a visitor otherwise."""
         if generator.random() < 0.8:
             car = generator.randrange(_RESIDENT_CARS)
             generator = SeededRandom.of(self._setup.seed, self._setup.device.community, "cars").generator(car)
@@ -113,16 +117,16 @@ class VehicleGate:
         return "蒙K" + generator.choice(_LETTERS) + "".join(generator.choices(_CHARACTERS, k=4))
 
 
-def _recognised_of(passes: float) -> int:
-    """How many of the first passes were recognised."""
+def _recognised_among(passes: float) -> int:
+    """Return how many of the first passes are recognised without a fault."""
     return int(passes * _RECOGNISED)
 
 
-def _hours(day: int) -> tuple[int, ...]:
+def _hour_weights(day: int) -> tuple[int, ...]:
     return _WEEKEND if is_weekend(day) else _WORKING_DAY
 
 
 @lru_cache(maxsize=1)
 def _expectation() -> DailySum:
-    """The expected passes of days, near 1."""
+    """Return the expected passes of the days, relative to the average."""
     return DailySum(lambda day: 0.85 if is_weekend(day) else 1.06)

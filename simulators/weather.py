@@ -1,4 +1,4 @@
-"""The weather of Ordos: a climate by day of the year and hour, and the weather systems that pass over it.
+"""Weather of Ordos: a climate by day of the year and hour, plus passing weather systems.
 
 Means of Dongsheng: about -10 degrees in January, 21 in July, 6 over the year, and 11 between afternoon and dawn.
 Statutory heating runs from 15 October to 15 April.
@@ -24,13 +24,13 @@ COMFORT_C = 18.0
 
 @lru_cache(maxsize=4096)
 def season(day: int) -> float:
-    """Where a day stands between the depth of winter (-1) and the height of summer (1)."""
+    """Return the season of a day, from the coldest day (-1) to the warmest (1)."""
     return -math.cos(math.tau * (date_of(day).timetuple().tm_yday - _COLDEST_DAY) / 365.25)
 
 
 @lru_cache(maxsize=64)
 def hourly_c(seed: int, day: int) -> tuple[float, ...]:
-    """The outdoor temperature of each hour of a day, in degrees Celsius."""
+    """Return the outdoor temperature of each hour of a day, in degrees Celsius."""
     mean = _YEAR_MEAN_C + _SEASON_C * season(day)
     return tuple(
         mean
@@ -41,33 +41,33 @@ def hourly_c(seed: int, day: int) -> tuple[float, ...]:
 
 
 def outdoor_c(seed: int, at: float) -> float:
-    """The outdoor temperature at an instant, in degrees Celsius; it changes by the hour."""
+    """Return the outdoor temperature at an instant, in degrees Celsius; it changes by the hour."""
     day, second = day_and_second(at)
     return hourly_c(seed, day)[int(second // HOUR_S)]
 
 
 def in_heating_season(day: int) -> bool:
-    """Whether district heating runs on a day."""
+    """Return whether district heating runs on a day."""
     on = date_of(day)
     return (on.month, on.day) >= (10, 15) or (on.month, on.day) <= (4, 15)
 
 
 @lru_cache(maxsize=64)
 def heating_need_k(seed: int, day: int) -> tuple[float, ...]:
-    """By how many kelvin each hour of a day is too cold, 0 outside the heating season."""
+    """Return how many kelvin each hour of a day is below the comfort temperature, 0 outside the heating season."""
     if not in_heating_season(day):
         return (0.0,) * (DAY_S // HOUR_S)
     return tuple(max(COMFORT_C - outdoor, 0.0) for outdoor in hourly_c(seed, day))
 
 
-def heating_sum(seed: int, of_need: Callable[[float], float]) -> DailySum:
-    """What adds up over the hours when every hour gives `of_need(kelvin too cold)`."""
-    return DailySum(lambda day: sum(map(of_need, heating_need_k(seed, day))))
+def heating_sum(seed: int, per_hour: Callable[[float], float]) -> DailySum:
+    """Return the sum over all hours of `per_hour(heating need in kelvin)`."""
+    return DailySum(lambda day: sum(map(per_hour, heating_need_k(seed, day))))
 
 
 def _system_c(seed: int, day: float) -> float:
-    """How much warmer than the climate it is; one weather system follows another every three days."""
-    index, part = divmod(day / _SYSTEM_DAYS, 1)
+    """Return the deviation from the climate, in kelvin; a new weather system arrives every three days."""
+    index, progress = divmod(day / _SYSTEM_DAYS, 1)
     random = SeededRandom.of(seed, "weather")
     before, after = random.noise(int(index))[0], random.noise(int(index) + 1)[0]
-    return _SYSTEM_C * (before + (after - before) * part)
+    return _SYSTEM_C * (before + (after - before) * progress)

@@ -1,4 +1,4 @@
-"""Scenarios with known truth: what happens to a small community, and the alerts that must come of it, and no others.
+"""Scenarios with known truth: faults in a small community, and exactly the alerts that must be raised.
 
-One file a scenario: `<name>.yaml`. `docs/simulators.md` says how to add one.
+Each scenario is one file, `<name>.yaml`; `docs/simulators.md` describes how to add one.
 """

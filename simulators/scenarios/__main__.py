@@ -1,4 +1,4 @@
-"""Plays scenarios on the rules in simulated time and prints the scores: `python -m simulators.scenarios [NAME...]`."""
+"""Dry run of scenarios with a table of scores: `python -m simulators.scenarios [NAME...]`."""
 
 import sys
 from importlib.resources import files
@@ -11,7 +11,7 @@ from simulators.scenarios.score import score_alerts, score_table
 
 
 def main(names: list[str]) -> int:
-    """Print a table of the scenarios named, or of all; 1 if an alert was missed or false."""
+    """Print the scores of the named scenarios, or of all; return 1 if an alert was missed or false."""
     pack = load_rules(Path(str(files("rules"))) / "definitions")
     scenarios = [find_scenario(name) for name in names] or all_scenarios()
     scores = [score_alerts(scenario, dry_run(scenario, pack).raised) for scenario in scenarios]

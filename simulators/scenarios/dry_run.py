@@ -1,4 +1,4 @@
-"""Plays a scenario on the rules in simulated time: no broker, no database, no waiting."""
+"""Dry run of a scenario on the rules, in simulated time: no broker, no database, no waiting."""
 
 import heapq
 from collections import Counter
@@ -22,56 +22,59 @@ from simulators.scenarios.score import RaisedAlert
 _RECONNECT = timedelta(seconds=1)
 _SETTLING = timedelta(seconds=5)
 _ANJU = Device(0, "", "", PIPELINE.name)
-_PSEUDONYMISER = Pseudonymiser(b"a rehearsal keeps nothing")
+_PSEUDONYMISER = Pseudonymiser(b"a dry run stores nothing")
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What came of a scenario: the alerts that people are told of, how many more there were, and what was judged.
+    """Result of a dry run: the alerts that cause notices, and the counts of suppressed alerts and evaluated samples.
 
-    `rejected` are items by their reason.
+    `rejected` counts rejected items by reason.
     """
 
     raised: tuple[RaisedAlert, ...]
     suppressed: int
-    judged: int
+    samples: int
     rejected: Mapping[str, int]
 
 
 def dry_run(scenario: Scenario, pack: RulePack) -> DryRun:
-    """Decode and judge all that the devices of the scenario send, second by second, as ingest would."""
-    found, rejected = judged(scenario, pack)
+    """Decode and evaluate all messages of the scenario second by second, as ingest would."""
+    result, rejected = backtest_scenario(scenario, pack)
     names = {number: device.name for number, device in _devices(scenario).items()}
-    told = [each for each in found.alerts if not each.suppressed]
-    raised = (RaisedAlert(each.rule, names[each.device_id], each.opened_at, each.ended_at) for each in told)
-    return DryRun(tuple(raised), len(found.alerts) - len(told), found.samples, rejected)
+    notified = [alert for alert in result.alerts if not alert.suppressed]
+    raised = (RaisedAlert(alert.rule, names[alert.device_id], alert.opened_at, alert.ended_at) for alert in notified)
+    return DryRun(tuple(raised), len(result.alerts) - len(notified), result.samples, rejected)
 
 
-def judged(scenario: Scenario, pack: RulePack) -> tuple[BacktestResult, Mapping[str, int]]:
-    """What the rules make of all that the devices send, and how much was rejected, by reason."""
+def backtest_scenario(scenario: Scenario, pack: RulePack) -> tuple[BacktestResult, Mapping[str, int]]:
+    """Return the backtest over all messages of the scenario, and the counts of rejected items by reason."""
     devices = _devices(scenario)
     rejected: Counter[str] = Counter()
-    arrivals = heapq.merge(_readings(scenario, rejected), _pulse(scenario), key=lambda each: each.sample.received_at)
+    arrivals = heapq.merge(
+        _readings(scenario, rejected), _pipeline_status(scenario), key=lambda each: each.sample.received_at
+    )
     span = Span(scenario.start, scenario.end)
-    return backtest(pack, arrivals, span, devices, paused=list(_standstill(scenario))), rejected
+    return backtest(pack, arrivals, span, devices, paused=list(_catching_up(scenario))), rejected
 
 
 def _devices(scenario: Scenario) -> Mapping[int, Device]:
     return with_device_groups({device.id: device for device in (_ANJU, *scenario.devices)})
 
 
-def _standstill(scenario: Scenario) -> Iterator[Span]:
-    away = scenario.broker_away
-    if away:
-        yield Span(scenario.start + away.start, scenario.start + away.end + _SETTLING)
+def _catching_up(scenario: Scenario) -> Iterator[Span]:
+    """Yield the time in which ingest is not caught up: a broker outage and the seconds after it."""
+    outage = scenario.broker_away
+    if outage:
+        yield Span(scenario.start + outage.start, scenario.start + outage.end + _SETTLING)
 
 
-def _pulse(scenario: Scenario) -> Iterator[Arrival]:
-    """What ingestion says of itself, in its own period: that it is behind while the broker is away."""
-    for standstill in _standstill(scenario):
+def _pipeline_status(scenario: Scenario) -> Iterator[Arrival]:
+    """Yield the reports of ingest about itself: it is behind while the broker is away."""
+    for span in _catching_up(scenario):
         at = scenario.start
         while at <= scenario.end:
-            behind = standstill.start <= at < standstill.end
+            behind = span.start <= at < span.end
             yield Arrival(PIPELINE.name, Sample(_ANJU.id, at, at, {"behind": behind}))
             at += PIPELINE.reporting_period
 
@@ -87,14 +90,14 @@ def _readings(scenario: Scenario, rejected: Counter[str]) -> Iterator[Arrival]:
                     yield Arrival(device.kind, Sample(device.id, ts, at, {}, event, data))
                 case Rejection(reason=reason):
                     rejected[reason] += 1
-                case _:  # a connection state, which no rule judges
+                case _:  # a connection state, which no rule evaluates
                     continue
 
 
 def _messages(scenario: Scenario) -> Iterator[tuple[datetime, Message]]:
-    """Every message and when it arrives: in order, and after the broker is back if it was away."""
-    away = scenario.broker_away
+    """Yield every message with its arrival, in order; messages of a broker outage arrive after it."""
+    outage = scenario.broker_away
     for message in Fleet(scenario.devices, SEED, scenario.parse_faults()).messages(scenario.start, scenario.end):
-        back = scenario.start + away.end + _RECONNECT if away else message.at
-        waits = away is not None and scenario.start + away.start <= message.at < back
-        yield (back if waits else message.at), message
+        reconnected = scenario.start + outage.end + _RECONNECT if outage else message.at
+        is_delayed = outage is not None and scenario.start + outage.start <= message.at < reconnected
+        yield (reconnected if is_delayed else message.at), message

@@ -1,4 +1,4 @@
-"""What a scenario is, and how its file is read."""
+"""Scenarios and their files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,11 +20,11 @@ SEED = 51
 _GATEWAY = "b01-gateway"
 
 Span = Annotated[timedelta, BeforeValidator(lambda text: parse_duration(str(text)))]
-"""A duration as rule files write them; points in time are spans since the start of the scenario."""
+"""Duration in the notation of rule files; points in time count from the start of the scenario."""
 
 
 class ScenarioError(ValueError):
-    """A scenario cannot be played; the message names its file and what is wrong."""
+    """A scenario cannot be played; the message names its file and the errors."""
 
 
 class _Strict(BaseModel):
@@ -32,9 +32,9 @@ class _Strict(BaseModel):
 
 
 class ExpectedAlert(_Strict):
-    """One alert that must come: its rule, its device (none for Anju itself), and when it is raised and over.
+    """Expected alert: its rule, its device (none for Anju itself), and the times of its start and end.
 
-    Without `ended` it is still open when the scenario ends. Both times may be off by `within`.
+    Without `ended` the alert is still open at the end of the scenario. Both times may differ by `within`.
     """
 
     rule: str
@@ -45,25 +45,24 @@ class ExpectedAlert(_Strict):
 
 
 class BrokerOutage(_Strict):
-    """A time in which the broker is away: what devices send meanwhile arrives afterwards."""
+    """Time without a broker; messages sent meanwhile arrive afterwards."""
 
     start: Span
     lasts: Span
 
     @property
     def end(self) -> timedelta:
-        """When the broker is back."""
+        """Time at which the broker is back."""
         return self.start + self.lasts
 
 
 class Scenario(_Strict):
-    """What happens, and what must come of it.
+    """Faults in a small community, and the expected alerts.
 
-    `households` live in buildings of 36 flats each. With `kinds` only devices of these kinds are there, with
-    `one_gateway` all meters report through the gateway of the first building, with `master_meters` each building has a
-    water meter of its own (`b01-water`). `faults` are written as for `anju simulate`, their times counted from the
-    start. Of `suppressed` more alerts nobody is told. `live` means that arrivals matter so much that it cannot be sent
-    faster than real time.
+    `households` are in buildings of 36 flats each. `kinds` limits the devices to these kinds. With `one_gateway` all
+    meters report through the gateway of the first building. With `master_meters` each building has a water meter of its
+    own (`b01-water`). `faults` have the notation of `anju simulate`, with times counted from the start. `suppressed` is
+    the number of further alerts without notices. A `live` scenario depends on arrival times and is sent in real time.
     """
 
     name: str
@@ -82,43 +81,43 @@ class Scenario(_Strict):
 
     @property
     def end(self) -> datetime:
-        """When it is over."""
+        """End of the scenario."""
         return self.start + self.lasts
 
     @property
     def community(self) -> str:
-        """The id of its community, which is all its own."""
+        """Id of the community, which belongs to this scenario alone."""
         return f"scenario-{self.name.replace('_', '-')}"
 
     @cached_property
     def plan(self) -> CommunityPlan:
-        """Its community, as the import reads it."""
-        whole = plan_community(self.community, f"演练：{self.zh}", "东胜区", "林荫街道", self.households, seed=SEED)
-        rows = [*whole.devices, *(_master_meters(whole.devices) if self.master_meters else ())]
-        return replace(whole, devices=[self._connected(row) for row in rows if self._has(row)])
+        """Community of the scenario, in the columns of the import."""
+        community = plan_community(self.community, f"演练：{self.zh}", "东胜区", "林荫街道", self.households, seed=SEED)
+        rows = [*community.devices, *(_master_meters(community.devices) if self.master_meters else ())]
+        return replace(community, devices=[self._with_gateway(row) for row in rows if self._includes(row)])
 
     @cached_property
     def devices(self) -> Sequence[Device]:
-        """Its devices, numbered as in a registry of its own."""
+        """Devices of the scenario, with ids as in a new registry."""
         return self.plan.numbered_devices()
 
     def parse_faults(self) -> list[Fault]:
-        """Its faults, at their instants."""
+        """Return the faults with their absolute times."""
         return [parse_fault(text, self.start) for text in self.faults]
 
-    def _has(self, row: Row) -> bool:
+    def _includes(self, row: Row) -> bool:
         of_kind = not self.kinds or row["kind"] in self.kinds
         return of_kind and not (self.one_gateway and row["kind"] == "gateway" and row["device"] != _GATEWAY)
 
-    def _connected(self, row: Row) -> Row:
-        """The row with the gateway that the device has here: none where there are no gateways."""
+    def _with_gateway(self, row: Row) -> Row:
+        """Return the row with the gateway of the device in this scenario, or without one where there are none."""
         if not row["gateway"] or not self.kinds or "gateway" in self.kinds:
             return {**row, "gateway": _GATEWAY} if row["gateway"] and self.one_gateway else row
         return {**row, "gateway": ""}
 
 
 def _master_meters(rows: Sequence[Row]) -> Iterator[Row]:
-    """A water meter for each building, made after the first one of its flats."""
+    """Yield a water meter for each building, derived from the first meter of its flats."""
     buildings = {row["building"]: row for row in reversed(rows) if row["kind"] == "water_meter"}
     for building, row in sorted(buildings.items()):
         name = f"b{int(building):02d}-water"
@@ -126,33 +125,33 @@ def _master_meters(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read one file.
+    """Read one scenario file.
 
     Raises:
-        ScenarioError: It is no scenario; all that is wrong with it is in the message.
+        ScenarioError: the file is no valid scenario; the message lists all errors.
     """
     try:
         scenario = Scenario(name=path.stem, **yaml.safe_load(path.read_text("utf-8")))
         scenario.parse_faults()
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
-        raise ScenarioError(f"{path.name}: {'; '.join(problems)}") from None
+        errors = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ScenarioError(f"{path.name}: {'; '.join(errors)}") from None
     except (yaml.YAMLError, TypeError, FaultError) as error:
         raise ScenarioError(f"{path.name}: {error}") from None
     return scenario
 
 
 def all_scenarios() -> list[Scenario]:
-    """Every scenario that comes with Anju, by name."""
+    """Return all scenarios of Anju, by name."""
     folder = Path(str(files("simulators.scenarios")))
     return [read_scenario(path) for path in sorted(folder.glob("*.yaml"))]
 
 
 def find_scenario(name: str) -> Scenario:
-    """The scenario of that name.
+    """Return the scenario of that name.
 
     Raises:
-        ScenarioError: There is none; the message lists those that there are.
+        ScenarioError: the name is unknown; the message lists the known ones.
     """
     known = {scenario.name: scenario for scenario in all_scenarios()}
     if name not in known:

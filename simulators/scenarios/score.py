@@ -1,4 +1,4 @@
-"""What was expected against what was raised: hits, misses, false alarms, and how late. Pure."""
+"""Comparison of expected and raised alerts: hits, misses, false alarms and delays. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from simulators.scenarios.scenario import ExpectedAlert, Scenario
 
 
 class RaisedAlert(NamedTuple):
-    """An alert that came: when it was raised and over, in the device's time; `ended` is None while it is open."""
+    """Raised alert with its start and end in the time of the device; `ended` is None while it is open."""
 
     rule: str
     device: str
@@ -18,7 +18,7 @@ class RaisedAlert(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """An expected alert that came."""
+    """Expected alert that was raised."""
 
     expected: ExpectedAlert
     raised: RaisedAlert
@@ -27,7 +27,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a rule pack did in a scenario. `precision` and `recall` are 1 where there was nothing to do wrong."""
+    """Result of a rule pack in a scenario. `precision` and `recall` are 1 where there is nothing to count."""
 
     scenario: str
     start: datetime
@@ -37,45 +37,45 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """The share of the alerts raised that were expected."""
+        """Share of the raised alerts that were expected."""
         return _share(len(self.hits), len(self.false))
 
     @property
     def recall(self) -> float:
-        """The share of the alerts expected that were raised."""
+        """Share of the expected alerts that were raised."""
         return _share(len(self.hits), len(self.missed))
 
     @property
     def perfect(self) -> bool:
-        """Whether everything expected came, and nothing else."""
+        """Whether exactly the expected alerts were raised."""
         return not self.missed and not self.false
 
     @property
     def slowest(self) -> timedelta:
-        """The longest time that an alert came after its expectation."""
+        """Longest delay of an alert after its expected time."""
         return max((hit.delay for hit in self.hits), default=timedelta())
 
 
 def score_alerts(scenario: Scenario, raised: Iterable[RaisedAlert]) -> Score:
-    """Compare what came with what was expected.
+    """Compare the raised alerts with the expected ones.
 
-    Each expectation is met by at most one alert: the first of its rule and device that begins and ends in time.
+    Each expected alert matches at most one raised alert: the first of its rule and device that starts and ends in time.
     """
-    left = sorted(raised, key=lambda alert: (alert.at, alert.rule, alert.device))
+    unmatched = sorted(raised, key=lambda alert: (alert.at, alert.rule, alert.device))
     hits: list[Hit] = []
     missed: list[ExpectedAlert] = []
     for expected in sorted(scenario.expected, key=lambda alert: alert.raised + alert.within):
-        found = next((alert for alert in left if _matches(alert, expected, scenario.start)), None)
-        if found is None:
+        match = next((alert for alert in unmatched if _matches(alert, expected, scenario.start)), None)
+        if match is None:
             missed.append(expected)
         else:
-            left.remove(found)
-            hits.append(Hit(expected, found, found.at - scenario.start - expected.raised))
-    return Score(scenario.name, scenario.start, tuple(hits), tuple(missed), tuple(left))
+            unmatched.remove(match)
+            hits.append(Hit(expected, match, match.at - scenario.start - expected.raised))
+    return Score(scenario.name, scenario.start, tuple(hits), tuple(missed), tuple(unmatched))
 
 
 def score_table(scores: Sequence[Score]) -> str:
-    """One line a scenario and one for all, with what was missed and what was false below."""
+    """Return one line for each scenario and one for all, followed by the missed and the false alerts."""
     width = max((len(each.scenario) for each in scores), default=0)
     lines = [f"{'scenario':{width}}  expected  raised  missed  false  slowest  precision  recall"]
     whole = Score(
@@ -86,16 +86,16 @@ def score_table(scores: Sequence[Score]) -> str:
         false=tuple(false for each in scores for false in each.false),
     )
     for each in (*scores, whole):
-        expected, came = len(each.hits) + len(each.missed), len(each.hits) + len(each.false)
+        expected, raised = len(each.hits) + len(each.missed), len(each.hits) + len(each.false)
         slowest = f"{each.slowest.total_seconds():.0f} s"
         lines.append(
-            f"{each.scenario:{width}}  {expected:8}  {came:6}  {len(each.missed):6}  {len(each.false):5}"
+            f"{each.scenario:{width}}  {expected:8}  {raised:6}  {len(each.missed):6}  {len(each.false):5}"
             f"  {slowest:>7}  {each.precision:9.3f}  {each.recall:6.3f}"
         )
-    return "\n".join([*lines, *(line for each in scores for line in _complaints(each))])
+    return "\n".join([*lines, *(line for each in scores for line in _errors_of(each))])
 
 
-def _complaints(score: Score) -> Iterable[str]:
+def _errors_of(score: Score) -> Iterable[str]:
     for missed in score.missed:
         yield f"{score.scenario}: missed {_describe(missed.rule, missed.device, missed.raised, missed.ended)}"
     for false in score.false:

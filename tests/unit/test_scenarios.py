@@ -31,11 +31,11 @@ def pack():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_precision_and_recall_are_1(scenario, pack):
-    rehearsal = dry_run(scenario, pack)
-    score = score_alerts(scenario, rehearsal.raised)
+    run = dry_run(scenario, pack)
+    score = score_alerts(scenario, run.raised)
     assert score.perfect, score_table([score])
     assert score.precision == score.recall == 1.0
-    assert rehearsal.suppressed == scenario.suppressed
+    assert run.suppressed == scenario.suppressed
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
