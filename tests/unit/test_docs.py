@@ -109,6 +109,25 @@ def test_a_file_of_the_repository_exists(page: Path) -> None:
     assert [path for path in sorted(named) if not path.startswith(GENERATED) and not (ROOT / path).exists()] == []
 
 
+def test_a_function_that_the_architecture_names_behind_its_module_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)`, `(\w+)`", text)
+    assert len(named) > 10
+    absent = [
+        f"{module}: {name}"
+        for module, name in named
+        if not re.search(rf"(?m)^ *def {name}\(", (ROOT / module).read_text(encoding="utf-8"))
+    ]
+    assert absent == []
+
+
+def test_the_architecture_shows_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = [path.parent for part in ("rules", "store") for path in (ROOT / part).glob("*/__init__.py")]
+    shown = set(re.findall(r"(?m)^\| `(\w+/\w+)/`", text))
+    assert shown == {str(folder.relative_to(ROOT)) for folder in folders}
+
+
 def test_a_route_of_the_readme_exists() -> None:
     parts = (communities, devices, alerts, attention, silences, audit, stream)
     routes = {re.sub(r"\{\w+\}", "ID", route.path) for part in parts for route in part.router.routes}
