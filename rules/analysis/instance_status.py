@@ -1,10 +1,11 @@
-"""Where a rule stands on a device at one moment, and what it waits for: why it did not fire, in Chinese sentences."""
+"""Status of a rule on a device in Chinese sentences: why it raises no alert, and what it waits for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from devices.kind import Value
 from devices.local_time import local_time_zh
-from rules.analysis.explain import describe_values
+from rules.analysis.describe_condition import Evidence, describe_condition
 from rules.derived.pipeline import newest_values
 from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
@@ -25,33 +26,33 @@ _PHASE = {
 
 
 def instance_status(
-    rule: Rule, state: InstanceState | None, device_state: DeviceState | None, now: datetime
+    rule: Rule, state: InstanceState | None, device: DeviceState | None, now: datetime
 ) -> tuple[str, ...]:
-    """The phase first, then what was last known of the condition, then what has still to come.
+    """Return the phase, the verdict on the last known values, and the next step of the rule.
 
     Args:
         rule: The rule.
-        state: Its instance on the device; None where it is normal and always was.
-        device_state: What is remembered of the device; None if it was never heard.
-        now: The moment looked at.
+        state: Its instance on the device; None if it never left the phase normal.
+        device: The state of the device; None if it never sent anything.
+        now: The time of the status.
     """
     phase = state.phase if state else Phase.NORMAL
     since = f"（{local_time_zh(state.since)}起）" if state and state.since and phase is not Phase.NORMAL else ""
-    told = [f"规则目前：{_PHASE[phase]}{since}。"]
-    if device_state is None or (device_state.last_ts is None and not device_state.event_ts):
-        return (*told, "平台从未收到这台设备的数据，规则没有可判断的内容。")
-    told += _schedule(rule, now)
-    told += (
-        _no_data(rule.when, device_state, now)
+    sentences = [f"规则目前：{_PHASE[phase]}{since}。"]
+    if device is None or (device.last_ts is None and not device.event_ts):
+        return (*sentences, "平台从未收到这台设备的数据，规则没有可判断的内容。")
+    sentences += _describe_schedule(rule, now)
+    sentences += (
+        _describe_absence(rule.when, device, now)
         if isinstance(rule.when, NoData)
-        else _condition(rule, phase, device_state, now)
+        else _describe_values(rule, phase, device, now)
     )
     if state and phase is not Phase.NORMAL:
-        told += _awaited(rule, state, now)
-    return tuple(told)
+        sentences += _describe_next_step(rule, state, now)
+    return tuple(sentences)
 
 
-def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
+def _describe_schedule(rule: Rule, now: datetime) -> Iterator[str]:
     if rule.schedule is None:
         return
     span = rule.schedule.span(now)
@@ -61,70 +62,70 @@ def _schedule(rule: Rule, now: datetime) -> Iterator[str]:
         yield f"规则只在“{rule.schedule.label}”有效，现在不在这一时段，到{local_time_zh(span.end)}才重新判断。"
 
 
-def _no_data(no_data: NoData, device_state: DeviceState, now: datetime) -> Iterator[str]:
-    if device_state.last_arrival is None:
+def _describe_absence(no_data: NoData, device: DeviceState, now: datetime) -> Iterator[str]:
+    if device.last_arrival is None:
         yield "还没有收到过及时的新数据，不会因为没有数据而报警。"
         return
-    due = device_state.last_arrival + no_data.after
+    due = device.last_arrival + no_data.after
     patience = in_chinese(no_data.after)
-    yield f"最后一次收到新数据是在{local_time_zh(device_state.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
+    yield f"最后一次收到新数据是在{local_time_zh(device.last_arrival)}，超过 {patience}没有新数据才算没有数据。"
     if now < due:
         yield f"如果一直没有新数据，{local_time_zh(due)}报警；平台自身接收滞后的时间不计在内。"
 
 
-def _condition(rule: Rule, phase: Phase, device_state: DeviceState, now: datetime) -> Iterator[str]:
-    asked, name = (rule.when, "报警条件") if phase in {Phase.NORMAL, Phase.PENDING} else (rule.until, "恢复条件")
-    if asked is None:
-        asked, name = rule.when, "报警条件"
-    if rule.compared_fields and device_state.last_ts is not None:
-        yield f"{name}按最后的数据（{local_time_zh(device_state.last_ts)}）{_VERDICT[_verdict(asked, device_state)]}。"
-        if now - device_state.last_ts > rule.allowed_gap:
-            yield f"这些数据已经过去 {in_chinese(now - device_state.last_ts)}，超过允许的间隔，不再用来计时。"
-    for leaf in leaves(asked):
-        yield _leaf(leaf, rule, device_state)
+def _describe_values(rule: Rule, phase: Phase, device: DeviceState, now: datetime) -> Iterator[str]:
+    condition, name = (rule.when, "报警条件") if phase in {Phase.NORMAL, Phase.PENDING} else (rule.until, "恢复条件")
+    if condition is None:
+        condition, name = rule.when, "报警条件"
+    if rule.compared_fields and device.last_ts is not None:
+        yield f"{name}按最后的数据（{local_time_zh(device.last_ts)}）{_VERDICT[_verdict(condition, device)]}。"
+        if now - device.last_ts > rule.allowed_gap:
+            yield f"这些数据已经过去 {in_chinese(now - device.last_ts)}，超过允许的间隔，不再用来计时。"
+    for leaf in leaves(condition):
+        yield _describe_leaf(leaf, rule, device)
 
 
-def _verdict(condition: Condition, device_state: DeviceState) -> Verdict:
-    """What the remembered values say, those among them that are made of many samples."""
-    return compile_test(condition)({**device_state.values, **newest_values(device_state.derived)})
+def _verdict(condition: Condition, device: DeviceState) -> Verdict:
+    """Return the verdict of a condition on the last known values and the derived values."""
+    return compile_test(condition)({**device.values, **newest_values(device.derived)})
 
 
-def _leaf(leaf: Compare | Happens | NoData, rule: Rule, device_state: DeviceState) -> str:
+def _describe_leaf(leaf: Compare | Happens | NoData, rule: Rule, device: DeviceState) -> str:
     match leaf:
         case Happens(events):
-            return "；".join(_event(name, rule, device_state) for name in events) + "。"
-        case Compare(derived=None) if leaf.field not in device_state.values:
+            return "；".join(_describe_event(name, rule, device) for name in events) + "。"
+        case Compare(derived=None) if leaf.field not in device.values:
             field = RULE_KINDS[rule.kind].field(leaf.field)
             return f"{field.zh if field else leaf.field}：设备从未上报（{leaf.field}），因此无法判断。"
-        case Compare(derived=None) if device_state.last_ts is not None:
-            return describe_values(leaf, RULE_KINDS[rule.kind], device_state.values, device_state.last_ts) + "。"
-        case Compare(derived=derived) if device_state.last_ts is not None and leaf.field in newest_values(
-            device_state.derived
-        ):
-            return (
-                describe_values(leaf, RULE_KINDS[rule.kind], newest_values(device_state.derived), device_state.last_ts)
-                + "。"
-            )
+        case Compare(derived=None) if device.last_ts is not None:
+            return _describe_comparison(leaf, rule, device.values, device.last_ts)
+        case Compare() if device.last_ts is not None and leaf.field in newest_values(device.derived):
+            return _describe_comparison(leaf, rule, newest_values(device.derived), device.last_ts)
         case Compare(derived=derived):
-            # A window that is not covered, a counter in quarantine, a baseline that is still too short.
+            # The window is not covered, the counter is in quarantine, or the baseline is still too short.
             return f"{derived.field.zh if derived else leaf.field}：由多次数据算出，连续的数据还不够，暂时无法判断。"
         case NoData():
             return "设备在按时上报。"
 
 
-def _event(name: str, rule: Rule, device_state: DeviceState) -> str:
-    event, seen = RULE_KINDS[rule.kind].event(name), device_state.event_ts.get(name)
-    when = f"最近一次在{local_time_zh(seen)}" if seen else "从未收到"
+def _describe_comparison(leaf: Compare, rule: Rule, values: Mapping[str, Value], ts: datetime) -> str:
+    evidence = Evidence(RULE_KINDS[rule.kind], values, {"ts": ts.isoformat()})
+    return f"{describe_condition(leaf, evidence)}。"
+
+
+def _describe_event(name: str, rule: Rule, device: DeviceState) -> str:
+    event, last_time = RULE_KINDS[rule.kind].event(name), device.event_ts.get(name)
+    when = f"最近一次在{local_time_zh(last_time)}" if last_time else "从未收到"
     return f"等待设备报告“{event.zh if event else name}”（{when}）"
 
 
-def _awaited(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
-    """What a phase that is not normal waits for."""
+def _describe_next_step(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
+    """Describe the end of a phase other than normal."""
     match state.phase:
         case Phase.PENDING | Phase.RECOVERING if state.deadline is not None:
-            what = "报警" if state.phase is Phase.PENDING else "报警结束"
-            yield f"计时到{local_time_zh(state.deadline)}，届时情况仍然如此就{what}。"
-            yield from _held_up(rule, state, now)
+            outcome = "报警" if state.phase is Phase.PENDING else "报警结束"
+            yield f"计时到{local_time_zh(state.deadline)}，届时情况仍然如此就{outcome}。"
+            yield from _describe_delay(rule, state, now)
         case Phase.ACTIVE if state.verdict is None:
             yield "最近的数据无法判断，未知不会结束报警。"
         case Phase.LATCHED:
@@ -133,8 +134,8 @@ def _awaited(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
             yield "看到情况消失之后，再次出现才会重新报警。"
 
 
-def _held_up(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
-    """Why a timer that should have run out has not."""
+def _describe_delay(rule: Rule, state: InstanceState, now: datetime) -> Iterator[str]:
+    """Describe why a timer is still running after its deadline."""
     if state.deadline is None or now < state.deadline:
         return
     if state.verdict is None:

@@ -95,17 +95,41 @@ def test_a_window_is_told_by_what_it_came_to():
     assert explain(told)[0] == "1 天内瞬时流量最小值 0.02 m³/h，高于限值 0.01 m³/h（1月1日 08:00:00测得）。"
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["volume_m3_per_households_1d", "volume_m3_per_households_building_1d", "volume_m3_per_households_1d_gap_4h"],
-)
-def test_a_balance_is_told_whatever_its_scope_and_its_gap(value):
-    balance = {"field": "volume_m3", "compared_with": "households", "over": "1d", "ratio": {"above": 1.1}}
-    inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": {value: 1.2}, "limits": {"when": balance}}
-    told = ProcessTransition(
+BALANCE = {"field": "volume_m3", "compared_with": "households", "over": "1d", "ratio": {"above": 1.1}}
+
+
+def explain_balance(values, **stored):
+    inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": values, "limits": {"when": BALANCE}, **stored}
+    transition = ProcessTransition(
         kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition", inputs=inputs
     )
-    assert explain(told)[0] == "1 天内累计用水量总表与分户表之比 1.2，高于限值 1.1（1月1日 08:00:00测得）。"
+    return explain(transition)[0]
+
+
+@pytest.mark.parametrize(
+    ("scope", "value"),
+    [
+        ("community", "volume_m3_per_households_community_1d"),
+        ("building", "volume_m3_per_households_building_1d"),
+        ("device", "volume_m3_per_households_1d"),
+        ("device", "volume_m3_per_households_1d_gap_4h"),
+    ],
+)
+@pytest.mark.parametrize("stored", [True, False], ids=["scope stored", "scope of an older version"])
+def test_a_balance_is_explained_for_each_scope_and_gap(scope, value, stored):
+    sentence = explain_balance({value: 1.2}, **({"scope": scope} if stored else {}))
+    assert sentence == "1 天内累计用水量总表与分户表之比 1.2，高于限值 1.1（1月1日 08:00:00测得）。"
+
+
+def test_the_stored_scope_chooses_the_value_of_that_scope():
+    values = {"volume_m3_per_households_community_1d": 1.2, "volume_m3_per_households_building_1d": 1.3}
+    assert "之比 1.3，" in explain_balance(values, scope="building")
+    assert "之比 1.2，" in explain_balance(values, scope="community")
+
+
+@pytest.mark.parametrize("scope", [None, 5, "street", ["building"], {}])
+def test_an_unknown_scope_is_explained_as_that_of_an_older_version(scope):
+    assert "之比 1.2，" in explain_balance({"volume_m3_per_households_building_1d": 1.2}, scope=scope)
 
 
 def test_an_event_is_told_by_its_name_and_time():
@@ -182,10 +206,17 @@ _WORDS = (
         st.sampled_from(["voltage_v", "power_w", "voltage_v_stays_1h"]), st.sampled_from([1, 250.5])
     ),
     phase=st.sampled_from([*Phase, "historical"]),
+    scope=st.sampled_from([None, "device", "community", "street", 1]),
 )
-def test_whatever_an_older_version_has_stored_is_told_and_never_an_error(limits, values, phase):
+def test_whatever_an_older_version_has_stored_is_told_and_never_an_error(limits, values, phase, scope):
     sample = {"ts": "2026-01-01T00:00:00+00:00", "values": values}
-    inputs = {**sample, "cleared": sample, "limits": {"when": limits, "until": limits}, "on_delay": "10m"}
+    inputs = {
+        **sample,
+        "cleared": sample,
+        "limits": {"when": limits, "until": limits},
+        "on_delay": "10m",
+        "scope": scope,
+    }
     told = ProcessTransition(
         kind="electricity_meter", from_phase="normal", to_phase=phase, at=START, reason="condition", inputs=inputs
     )
