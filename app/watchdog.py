@@ -1,8 +1,9 @@
-"""The watchdog: once a minute a device of our own breaks a rule, and its alert must come.
+"""The watchdog: once a minute a device of Anju's own violates a rule, and the alert must come.
 
-It goes the whole way that a real device's alert goes: broker, ingest, rules, database. The device is a simulated
-water meter in a community of its own, registered as out of service: so it is judged, nobody is notified, and no report
-counts it. What does not come within half a minute is itself an alert, written straight into the database.
+The alert takes the same path as that of a real device: broker, ingest, rules, database. The device is a simulated water
+meter in a community of its own, registered as out of service. The rules therefore evaluate it, but no notice is sent
+and no report counts it. If the alert does not come within half a minute, another alert is written straight into the
+database.
 """
 
 import json
@@ -26,16 +27,17 @@ log = structlog.get_logger()
 
 _DEVICE = "watchdog"
 _KIND = "water_meter"
-_ROUND_S = 60.0  # oftener than every half a minute would be chattering, and no new alert each time
+_ROUND_S = 60.0  # more than two alerts a minute are chattering, which raises no new alert each time
 _PATIENCE_S = 30.0
-_LOOK_S = 0.5
-_PUBLISH_S = 5.0
-_BATTERY_LOW_V, _BATTERY_NEW_V = 2.9, 3.6  # what breaks the rule water_battery_low at once, and what mends it
+_POLL_S = 0.5
+_PUBLISH_TIMEOUT_S = 5.0
+# Values that violate the rule water_battery_low at once, and that end the violation.
+_BATTERY_LOW_V, _BATTERY_NEW_V = 2.9, 3.6
 
 
 @dataclass(frozen=True, slots=True)
 class WatchdogSettings:
-    """What the watchdog works with; the times are in seconds."""
+    """Settings of the watchdog: the interval of its rounds, and the longest wait for an alert, in seconds."""
 
     database_url: str
     publish_mqtt_url: str
@@ -44,20 +46,20 @@ class WatchdogSettings:
 
 
 def run_watchdog(settings: WatchdogSettings, stop: threading.Event) -> None:
-    """Watch until `stop` is set. While the database is away there is nobody to tell, and it only waits."""
+    """Watch until `stop` is set. While the database is away no alert can be written, and the watchdog only waits."""
     while not stop.is_set():
         try:
             with _connected(settings) as connection:
                 _register(connection)
-                # Whoever watched before may have been ended between breaking and mending.
-                _say(settings, datetime.now(UTC), _BATTERY_NEW_V)
+                # The previous watchdog may have been ended while its meter violated the rule.
+                _publish(settings, datetime.now(UTC), _BATTERY_NEW_V)
                 while not stop.is_set():
                     next_round = time.monotonic() + settings.round_s
-                    _go_round(connection, settings, stop)
+                    _run_round(connection, settings, stop)
                     stop.wait(max(0.0, next_round - time.monotonic()))
         except DatabaseUnavailableError as error:
             log.warning("the watchdog waits for the database", error=str(error))
-            stop.wait(_PUBLISH_S)
+            stop.wait(_PUBLISH_TIMEOUT_S)
 
 
 @contextmanager
@@ -79,34 +81,34 @@ def _register(connection: Connection) -> None:
     import_rows(connection, [place], [], [device])
 
 
-def _go_round(connection: Connection, settings: WatchdogSettings, stop: threading.Event) -> None:
-    """Break the rule, wait for the alert, mend it, and write down what came of it."""
+def _run_round(connection: Connection, settings: WatchdogSettings, stop: threading.Event) -> None:
+    """Violate the rule, wait for the alert, end the violation, and raise or end the alert of a missed alert."""
     device_id = find_watchdog(connection)
-    began = datetime.now(UTC)
-    broken_at = began.replace(microsecond=began.microsecond // 1000 * 1000)
-    until = began + timedelta(seconds=settings.patience_s)
-    sent = seen = False
-    while device_id is not None and not seen and not stop.is_set() and datetime.now(UTC) < until:
-        sent = sent or _say(settings, broken_at, _BATTERY_LOW_V)
-        stop.wait(_LOOK_S if sent else _PUBLISH_S)
-        seen = has_raised(connection, device_id, broken_at)
-    if stop.is_set() and not seen:
+    start = datetime.now(UTC)
+    violated_at = start.replace(microsecond=start.microsecond // 1000 * 1000)
+    until = start + timedelta(seconds=settings.patience_s)
+    published = raised = False
+    while device_id is not None and not raised and not stop.is_set() and datetime.now(UTC) < until:
+        published = published or _publish(settings, violated_at, _BATTERY_LOW_V)
+        stop.wait(_POLL_S if published else _PUBLISH_TIMEOUT_S)
+        raised = has_raised(connection, device_id, violated_at)
+    if stop.is_set() and not raised:
         return
     now = datetime.now(UTC)
-    _say(settings, now, _BATTERY_NEW_V)
-    if seen and end_missed_alert(connection, now):
+    _publish(settings, now, _BATTERY_NEW_V)
+    if raised and end_missed_alert(connection, now):
         log.info("the watchdog's alerts come again")
-    elif not seen and raise_missed_alert(connection, now):
-        log.error("the watchdog's alert did not come", within_s=settings.patience_s, published=sent)
+    elif not raised and raise_missed_alert(connection, now):
+        log.error("the watchdog's alert did not come", within_s=settings.patience_s, published=published)
 
 
-def _say(settings: WatchdogSettings, at: datetime, battery_v: float) -> bool:
-    """Publish a reading; whether the broker has acknowledged it."""
+def _publish(settings: WatchdogSettings, at: datetime, battery_v: float) -> bool:
+    """Publish a reading; return whether the broker acknowledged it."""
     payload = json.dumps({"ts": round(at.timestamp() * 1000), "values": {"battery_v": battery_v}}).encode()
     try:
         with Publisher(settings.publish_mqtt_url) as out:
-            out.publish(str(Topic(COMMUNITY, _KIND, _DEVICE, Channel.TELEMETRY)), payload, timeout_s=_PUBLISH_S)
-            out.flush(_PUBLISH_S)
+            out.publish(str(Topic(COMMUNITY, _KIND, _DEVICE, Channel.TELEMETRY)), payload, timeout_s=_PUBLISH_TIMEOUT_S)
+            out.flush(_PUBLISH_TIMEOUT_S)
     except PublisherError as error:
         log.warning("the watchdog can't publish", error=str(error))
         return False

@@ -27,7 +27,7 @@ CREATE TABLE household (
     UNIQUE (community, building, unit, room)
 );
 
--- Unit and room stay empty for what serves a whole building or the community.
+-- Unit and room are empty for a device that serves a whole building or the community.
 CREATE TABLE device (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     community text NOT NULL REFERENCES community (id),
@@ -48,7 +48,7 @@ CREATE TABLE device (
 CREATE INDEX device_place ON device (community, building, unit, room);
 CREATE INDEX device_kind ON device (kind, community);
 
--- Counts the changes of the registry, so that a running ingest knows when to read it again.
+-- Counts the changes of the registry, so that a running ingest knows when to reload it.
 CREATE TABLE registry_version (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     version bigint NOT NULL DEFAULT 0
@@ -56,8 +56,8 @@ CREATE TABLE registry_version (
 
 INSERT INTO registry_version DEFAULT VALUES;
 
--- Three facts kept apart: what was measured last, when the device was last heard, and whether it says it is connected.
--- The free space keeps the updates of a page inside it (heap-only tuples): every message updates its device's row.
+-- Three separate facts: the last values, the arrival of the last message, and the connection state that was reported.
+-- Every message updates the row of its device: free space in a page allows heap-only tuple updates.
 CREATE TABLE device_state (
     device_id bigint PRIMARY KEY REFERENCES device (id),
     last_ts timestamptz,

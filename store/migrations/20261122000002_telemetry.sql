@@ -5,7 +5,7 @@ SET LOCAL statement_timeout = '5min';
 
 CREATE EXTENSION IF NOT EXISTS timescaledb;
 
--- The tables telemetry_<kind> are made from the catalogue of device kinds after the migrations.
+-- The tables telemetry_<kind> are created from the catalogue of device kinds after the migrations.
 
 CREATE TABLE event (
     device_id bigint NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE event (
 
 SELECT create_hypertable('event', by_range('ts', INTERVAL '7 days'));
 
--- What could not be used. The same payload under the same topic is one row; `times` counts it.
+-- Messages that could not be used. The same payload on the same topic is one row; `times` counts it.
 CREATE TABLE rejection (
     topic text NOT NULL,
     reason text NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE rejection (
 
 CREATE INDEX rejection_received ON rejection (last_received_at);
 
--- How much was rejected, also of what was not kept because a topic had reached its limit.
+-- Numbers of rejections, including those that were not stored because a topic had reached its limit.
 CREATE TABLE rejection_count (
     hour timestamptz NOT NULL,
     community text NOT NULL,
@@ -49,5 +49,5 @@ CREATE TABLE rejection_count (
 -- migrate:down
 
 DROP TABLE rejection_count, rejection;
--- TimescaleDB drops a hypertable only alone.
+-- TimescaleDB drops only one hypertable in a statement.
 DROP TABLE event;

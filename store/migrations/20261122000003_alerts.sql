@@ -3,7 +3,7 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- One row an occurrence. The process axis (is the condition there?) and the attention axis (who is on it?) are apart.
+-- One row an alert. The process axis (does the condition hold?) and the attention axis (who works on it?) are separate.
 -- device_id is empty for an alert about Anju itself.
 CREATE TABLE alert (
     id uuid PRIMARY KEY,
@@ -33,8 +33,8 @@ CREATE INDEX alert_recent ON alert (opened_at DESC, id);
 CREATE INDEX alert_community ON alert (community, opened_at DESC);
 CREATE INDEX alert_device ON alert (device_id, opened_at DESC);
 
--- Its number orders the stream that clients resume from; it is given inside the transaction, so a reader that
--- has seen n waits for the lock below before it trusts that nothing smaller is still to come.
+-- The id orders the stream that clients resume from. It is assigned before the commit, so writers take turns by an
+-- advisory lock: a reader that has seen n has seen every id below n.
 CREATE TABLE alert_transition (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     alert_id uuid REFERENCES alert (id),
@@ -55,7 +55,7 @@ CREATE TABLE alert_transition (
 
 CREATE INDEX alert_transition_alert ON alert_transition (alert_id, id);
 
--- Every instance of a rule that is not normal, and the sequence of those that once were not.
+-- Every rule instance that is not normal, and the sequence of each that once was not.
 CREATE TABLE rule_state (
     rule text NOT NULL,
     device_id bigint NOT NULL,
@@ -68,7 +68,7 @@ CREATE TABLE rule_state (
     PRIMARY KEY (rule, device_id)
 );
 
--- What a person decided about an alert and the owner of the rule's state has still to carry out.
+-- Decisions of people about alerts that the owner of the rule's state has still to carry out.
 CREATE TABLE rule_command (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     rule text NOT NULL,

@@ -3,8 +3,8 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- A run of the acceptance criteria over a fixed window, with the whole report as it was given out: its evidence (the
--- frozen list of devices, every k of n) outlives the raw data. The hash is that of the report's canonical text.
+-- A run of the acceptance criteria over a fixed window, with the complete report as issued. Its evidence (the list of
+-- devices at that time, every k of n) outlives the raw data. The hash is that of the report's canonical text.
 CREATE TABLE verification (
     id uuid PRIMARY KEY,
     community text NOT NULL REFERENCES community (id),
@@ -19,7 +19,7 @@ CREATE TABLE verification (
 
 CREATE INDEX verification_community ON verification (community, generated_at DESC);
 
--- What a person still has to inspect has no figure, nor has what no device was there for.
+-- A criterion that a person still has to inspect has no figures, nor has a criterion without devices.
 CREATE TABLE verification_result (
     verification_id uuid NOT NULL REFERENCES verification (id),
     criterion text NOT NULL,

@@ -3,8 +3,8 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- How many partitions the communities are divided into. The first ingest writes it; what ran before there were
--- partitions had one.
+-- The number of partitions of the communities. The first ingest writes it; an installation older than partitions has
+-- one.
 CREATE TABLE partitioning (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     count bigint NOT NULL CHECK (count > 0)
@@ -12,7 +12,7 @@ CREATE TABLE partitioning (
 
 INSERT INTO partitioning (count) SELECT 1 WHERE EXISTS (SELECT FROM device_state);
 
--- What the owner of each partition says of itself every second. Who the owner is, is known from the lock alone.
+-- The report of each partition's owner on itself, once a second. Only the lock says which process is the owner.
 CREATE TABLE partition_report (
     partition bigint PRIMARY KEY,
     host text NOT NULL,
@@ -24,10 +24,10 @@ CREATE TABLE partition_report (
     buffered bigint NOT NULL
 );
 
--- An alert about Anju itself is about the ingest of one partition; that of a device has the partition 0 here.
+-- An alert about Anju itself is about the ingest of one partition; the alert of a device has partition 0.
 ALTER TABLE alert ADD COLUMN partition bigint NOT NULL DEFAULT 0;
 
--- Of open alerts there are few, so nobody waits for long.
+-- Few alerts are open, so the table is locked only for a moment.
 -- squawk-ignore require-concurrent-index-deletion
 DROP INDEX alert_one_open;
 -- squawk-ignore require-concurrent-index-creation

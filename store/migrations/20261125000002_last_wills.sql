@@ -3,8 +3,8 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- The newest time that the device itself gave with a connection state. A last will has none: its arrival says when we
--- learnt of it, which may be later than what the device says once it is back.
+-- The newest time that the device itself gave with a connection state. A last will has none: its arrival may be later
+-- than the device's own report after it reconnected.
 ALTER TABLE device_state ADD COLUMN connection_said_at timestamptz;
 
 -- migrate:down

@@ -3,7 +3,7 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- A maintenance window, announced or at once: alerts that match every part given are not notified while it lasts.
+-- A maintenance window: while it lasts, alerts that match every given condition are not notified.
 CREATE TABLE silence (
     id uuid PRIMARY KEY,
     community text REFERENCES community (id),
@@ -24,11 +24,11 @@ CREATE TABLE silence (
 
 CREATE INDEX silence_end ON silence (ends_at);
 
--- The building of an alert that is about several devices of it, and so about none.
+-- The building of an alert about several of its devices; such an alert has no device.
 ALTER TABLE alert ADD COLUMN building text;
 
--- Why one alert is not notified, beside the windows above. Rows are kept: one that is over has its `until`, an open one
--- may have none.
+-- The causes that keep single alerts from being notified, apart from the windows above. Rows stay: an ended one has its
+-- `until`, an open one may have none.
 CREATE TABLE alert_suppression (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     alert_id uuid NOT NULL REFERENCES alert (id),
@@ -46,8 +46,8 @@ CREATE TABLE alert_suppression (
 CREATE INDEX alert_suppression_alert ON alert_suppression (alert_id, cause, since);
 CREATE INDEX alert_suppression_shelved ON alert_suppression (until) WHERE cause = 'shelved';
 
--- What suppresses which alert at one moment. Who shelves an alert shelves what the same rule raises on the same device
--- until then, not this one occurrence: else a condition that comes and goes would call again within minutes.
+-- The causes that suppress each alert at one time. A shelving covers every alert of the same rule on the same device
+-- until its end: otherwise a condition that comes and goes would notify again within minutes.
 CREATE FUNCTION suppression_at(moment timestamptz)
 RETURNS TABLE (alert_id uuid, cause text, since timestamptz, until timestamptz, detail text, actor text)
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -78,8 +78,8 @@ AS $$
         AND (silence.building IS NULL OR silence.building = coalesce(device.building, alert.building))
 $$;
 
--- One row for each change by a person, written in the transaction of the change. `actor` is whose key or account it was,
--- `person` whom the holder of a key that several share names. A request that is sent again is known by its key.
+-- One row for each change by a person, written in the transaction of the change. `actor` is the owner of the key or
+-- account, `person` the person that the holder of a shared key named. The request key identifies a repeated request.
 CREATE TABLE audit_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL,
@@ -107,8 +107,8 @@ $$;
 CREATE TRIGGER audit_log_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Which occurrence a person's decision is about: the rule may have raised the next one before its owner reads it. Orders
--- that were waiting already name none.
+-- The alert that a person's decision is about: the rule may have raised the next one before its owner reads the
+-- command. Commands that waited before this migration have none.
 ALTER TABLE rule_command ADD COLUMN sequence bigint;
 
 -- migrate:down

@@ -3,8 +3,8 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- The channels that people are told through, with what became of the attempts. After failures nothing is sent before
--- retry_at. What a channel leads to stands in the operator's file, because it is secret.
+-- The channels of notices, with the totals of their attempts. After a failure nothing is sent before retry_at. The
+-- address of a channel is secret and stands only in the operator's file.
 CREATE TABLE notice_channel (
     channel text PRIMARY KEY,
     sent bigint NOT NULL DEFAULT 0,
@@ -16,7 +16,7 @@ CREATE TABLE notice_channel (
     last_sent_at timestamptz
 );
 
--- What was sent: how much a person has been told lately. Community and rule are empty where it told of several.
+-- Sent messages, for the limit on messages to a person. Community and rule are empty if the notices have several.
 CREATE TABLE notice_message (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     channel text NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE notice_message (
 
 CREATE INDEX notice_message_recent ON notice_message (channel, sent_at);
 
--- One row for each thing to be told through a channel, at most once: its key says what.
+-- One row for each notice through a channel. The key makes sure that each is sent at most once.
 CREATE TABLE notice (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     alert_id uuid NOT NULL REFERENCES alert (id),

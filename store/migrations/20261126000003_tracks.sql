@@ -3,8 +3,8 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- What the rules keep of many samples of the device: JSON that only they read, as text because parsing it for every
--- message would cost more than all of the rules.
+-- The states of the device's derived values: JSON that only the rules read. It is text because parsing it for every
+-- message would cost more than the evaluation of all rules.
 ALTER TABLE device_state ADD COLUMN tracks text;
 
 -- migrate:down

@@ -3,26 +3,25 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- What a device is meant to do just now, as people decided it. One that is not in service is not silent, whatever it
--- does not send: commissioning until it is handed over, out of service for a while, retired for good.
+-- The service state of a device, decided by people: commissioning until the handover, out of service for a while,
+-- retired for good. Only a device in service can have a no-data alert.
 ALTER TABLE device ADD COLUMN service text NOT NULL DEFAULT 'in_service';
 -- squawk-ignore constraint-missing-not-valid
 ALTER TABLE device ADD CONSTRAINT device_service
 CHECK (service IN ('in_service', 'commissioning', 'out_of_service', 'retired'));
 
--- Marks of an occurrence. Chattering: raised for the third time within a minute, or soon after that. Historical: over
--- already when it came to light, so that nobody is told.
+-- Marks of an alert. Chattering: raised for the third time within a minute, or soon after that. Historical: ended
+-- before late data raised it, so that it is not notified.
 ALTER TABLE alert ADD COLUMN chattering boolean NOT NULL DEFAULT false;
 ALTER TABLE alert ADD COLUMN historical boolean NOT NULL DEFAULT false;
 
--- What kept people from being told when a step was decided.
+-- The causes that suppressed the alert at the time of the decision.
 ALTER TABLE alert_transition ADD COLUMN suppressions text [] NOT NULL DEFAULT '{}';
 
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX alert_chattering ON alert (opened_at) WHERE chattering;
 
--- What rules on trial would have raised. Apart from alert_transition, so that nothing that reads alerts can take it
--- for one.
+-- Transitions of rules on trial. They are apart from alert_transition, so that no reader of alerts can mistake them.
 CREATE TABLE shadow_transition (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     occurrence_id uuid,

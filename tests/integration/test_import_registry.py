@@ -1,4 +1,4 @@
-"""The import against a real database: all or nothing, and nothing twice."""
+"""The import into a real database writes everything or nothing, and nothing twice."""
 
 import stat
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 
 class Folder:
-    """Import files in a folder, handed in by what their names say."""
+    """Import files in a folder, one for each name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def content(connection: Connection) -> list[list[tuple]]:
-    """Everything that an import may write."""
+    """Return the content of every table that an import writes."""
     statements = (
         "SELECT * FROM community ORDER BY id",
         "SELECT * FROM household ORDER BY id",
@@ -182,7 +182,7 @@ def test_a_later_file_may_refer_to_what_is_registered(connection, folder):
     assert folder.hand_in(connection, devices=header + line).devices == RowCounts(1)
 
 
-def test_rows_of_a_program_take_the_same_road(connection, folder):
+def test_rows_of_a_program_are_imported_as_files_are(connection, folder):
     folder.whole(connection)
     rows = [{"community": "yg", "device": "cam1", "kind": "camera", "plan_item": "basic.video", "simulated": True}]
     assert import_rows(connection, [], [], rows).devices == RowCounts(0, 0, 1)
@@ -270,7 +270,7 @@ def test_a_secrets_file_that_cannot_be_written_refuses_the_import(connection, fo
     assert load_devices(connection) == []
 
 
-def test_devices_imported_without_a_secrets_file_get_their_secrets_when_it_is_asked_for(connection, folder):
+def test_devices_imported_without_a_secrets_file_get_their_secrets_with_a_later_one(connection, folder):
     count = folder.whole(connection)
     assert (count.secrets_issued, count.without_secret) == (0, 3)
     assert "3 台设备还没有密钥" in summary(count)

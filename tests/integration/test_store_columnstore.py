@@ -1,4 +1,4 @@
-"""Late readings into chunks that an operator has turned into the columnstore: each is stored once, as anywhere."""
+"""Late readings into chunks of the columnstore are stored once each, as in any other chunk."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from store.telemetry.write import InsertResult, ReadingRow, insert_readings
 
 pytestmark = pytest.mark.community_edition
 
-# The middle of a chunk of a week: those begin on Thursdays.
+# The middle of a chunk of one week, which begins on Thursday.
 START = datetime(2026, 11, 6, tzinfo=UTC)
 METERS = 300
 QUARTERS = 400
@@ -26,7 +26,7 @@ def connection(database_url):
 
 @pytest.fixture
 def packed(connection):
-    """120,000 readings in the columnstore; TimescaleDB by itself unpacks 100,000 in a transaction at most."""
+    """120,000 readings in the columnstore; by default TimescaleDB unpacks at most 100,000 in a transaction."""
     connection.execute(
         """
         INSERT INTO telemetry_water_meter (device_id, ts, received_at, volume_m3)
@@ -56,21 +56,21 @@ def insert(connection, rows):
         return insert_readings(connection, {"water_meter": rows})["water_meter"]
 
 
-def test_readings_that_are_there_already_are_stored_once(packed):
+def test_readings_that_are_stored_already_are_duplicates(packed):
     assert insert(packed, late(30, volume_m3=9.0)) == InsertResult(frozenset(), stored=0, merged=0, duplicates=METERS)
     assert rows(packed) == (METERS * QUARTERS, METERS * QUARTERS, 1.0)
 
 
-def test_readings_between_others_and_missing_fields_come_in(packed):
+def test_readings_between_others_and_missing_fields_are_stored(packed):
     assert insert(packed, late(35, volume_m3=1.0)).stored == METERS
     assert insert(packed, late(30, flow_m3_h=0.5)).merged == METERS
     assert rows(packed) == (METERS * (QUARTERS + 1), METERS * (QUARTERS + 1), 1.0)
 
 
-def test_a_reading_that_is_there_already_unpacks_its_own_device_only(packed):
+def test_a_reading_that_is_stored_already_unpacks_its_own_device_only(packed):
     insert(packed, late(30, volume_m3=9.0)[:1])
-    found = packed.execute("SELECT device_id, ts FROM ONLY " + chunk(packed)).fetchall()
-    assert {device_id for device_id, _ in found} <= {1}
+    unpacked = packed.execute("SELECT device_id, ts FROM ONLY " + chunk(packed)).fetchall()
+    assert {device_id for device_id, _ in unpacked} <= {1}
 
 
 def chunk(connection):

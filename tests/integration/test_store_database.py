@@ -1,4 +1,4 @@
-"""What holds for every connection to the database."""
+"""Every connection to the database: its timeouts, and the errors it raises."""
 
 import socket
 
@@ -31,7 +31,7 @@ def test_a_server_that_vanishes_without_a_word_is_noticed_within_ten_seconds(dat
         ("22P02", UnusableDataError),  # invalid_text_representation
     ],
 )
-def test_what_waiting_can_mend_is_told_from_what_it_can_not(database_url, sqlstate, raised):
+def test_an_error_that_may_pass_is_distinguished_from_one_that_does_not(database_url, sqlstate, raised):
     with (
         connect(database_url, application_name="test") as connection,
         pytest.raises(raised, match="as the test says"),
@@ -41,7 +41,7 @@ def test_what_waiting_can_mend_is_told_from_what_it_can_not(database_url, sqlsta
 
 
 def patience_s(connection):
-    """How long TCP waits for a sign of the other side, with nothing on its way, and with something unacknowledged."""
+    """Return how long TCP waits for the other side, on an idle connection and with unacknowledged data, in seconds."""
     with socket.socket(fileno=connection.fileno()) as tcp:
         idle, interval, count, unacknowledged_ms = (
             tcp.getsockopt(socket.IPPROTO_TCP, option)

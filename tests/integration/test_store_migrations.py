@@ -1,4 +1,4 @@
-"""Migrations, there and back."""
+"""Migrations are applied, undone and applied again."""
 
 from importlib.resources import files
 
@@ -10,7 +10,7 @@ from store.notices.enqueue import NOTICE_TASK
 from telling import alert_id, raise_alerts
 
 
-def test_every_migration_can_be_taken_back_and_applied_again(empty_database_url):
+def test_every_migration_can_be_undone_and_applied_again(empty_database_url):
     migrate(empty_database_url)
     shipped = sorted((files("store") / "migrations").iterdir(), key=lambda entry: entry.name, reverse=True)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""A reading is stored once: whatever comes twice, together or in pieces, leaves the same rows."""
+"""A reading is stored once: duplicates, in one batch or several, leave the same rows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -40,16 +40,16 @@ def insert(connection, rows):
 
 def test_new_readings_are_stored_and_counted_as_new(connection):
     rows = [row(1, 0, volume_m3=1.0), row(1, 1, volume_m3=1.5, valve_state="open"), row(2, 0, flow_m3_h=0.5)]
-    outcome = insert(connection, rows)
-    assert outcome == InsertResult(new=None, stored=3, merged=0, duplicates=0)
+    result = insert(connection, rows)
+    assert result == InsertResult(new=None, stored=3, merged=0, duplicates=0)
     assert stored(connection) == {(r.device_id, r.ts): dict(r.values) for r in rows}
 
 
 def test_the_value_that_came_first_stands_and_a_missing_field_is_filled(connection):
     insert(connection, [row(1, 0, volume_m3=1.0)])
-    outcome = insert(connection, [row(1, 0, volume_m3=9.0, flow_m3_h=0.2), row(1, 1, volume_m3=2.0)])
-    assert outcome.new == {(1, START + timedelta(minutes=1))}
-    assert (outcome.merged, outcome.duplicates) == (1, 0)
+    result = insert(connection, [row(1, 0, volume_m3=9.0, flow_m3_h=0.2), row(1, 1, volume_m3=2.0)])
+    assert result.new == {(1, START + timedelta(minutes=1))}
+    assert (result.merged, result.duplicates) == (1, 0)
     assert stored(connection)[1, START] == {"volume_m3": 1.0, "flow_m3_h": 0.2}
 
 
@@ -57,20 +57,20 @@ def test_the_same_batch_again_changes_nothing(connection):
     rows = [row(1, minute, volume_m3=float(minute)) for minute in range(100)]
     insert(connection, rows)
     before = stored(connection)
-    outcome = insert(connection, rows)
-    assert (outcome.new, outcome.merged, outcome.duplicates) == (frozenset(), 0, 100)
+    result = insert(connection, rows)
+    assert (result.new, result.merged, result.duplicates) == (frozenset(), 0, 100)
     assert stored(connection) == before
 
 
 def test_a_batch_that_meets_a_duplicate_of_one_kind_stores_every_kind(connection):
     insert(connection, [row(1, 0, volume_m3=1.0)])
     with connection.transaction():
-        outcomes = insert_readings(
+        results = insert_readings(
             connection,
             {"gas_meter": [row(5, 0, volume_m3=2.0)], "water_meter": [row(1, 0, volume_m3=1.0)]},
         )
-    assert outcomes["gas_meter"].stored == 1
-    assert outcomes["water_meter"].duplicates == 1
+    assert results["gas_meter"].stored == 1
+    assert results["water_meter"].duplicates == 1
     assert connection.execute("SELECT count(*) FROM telemetry_gas_meter").fetchone() == (1,)
 
 
@@ -89,8 +89,8 @@ def test_however_readings_are_cut_into_batches_the_first_value_of_each_field_sta
     expected = {}
     counted = 0
     for batch in batches:
-        outcome = insert(connection, batch)
-        counted += outcome.stored + outcome.merged + outcome.duplicates
+        result = insert(connection, batch)
+        counted += result.stored + result.merged + result.duplicates
         for reading in batch:
             key = (reading.device_id, reading.ts)
             expected[key] = {**reading.values, **expected.get(key, {})}

@@ -1,4 +1,4 @@
-"""What is thrown away in time, and what is not."""
+"""Retention drops old telemetry, events and rejections, and nothing else."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +32,7 @@ def ages(connection, statement):
     return sorted((NOW - at).days for (at,) in connection.execute(statement))
 
 
-def left(connection):
+def stored_ages(connection):
     return (
         ages(connection, "SELECT ts FROM telemetry_water_meter"),
         ages(connection, "SELECT ts FROM event"),
@@ -43,12 +43,12 @@ def left(connection):
 
 def test_without_a_limit_everything_but_old_rejections_stays(connection):
     assert drop_expired(connection, NOW, None) == 0
-    assert left(connection) == ([1, 50, 500], [1, 50, 500], [1], [1, 50])
+    assert stored_ages(connection) == ([1, 50, 500], [1, 50, 500], [1], [1, 50])
 
 
 def test_what_is_older_than_the_limit_goes_by_whole_chunks(connection):
     assert drop_expired(connection, NOW, timedelta(days=100)) == 2
-    assert left(connection) == ([1, 50], [1, 50], [1], [1, 50])
+    assert stored_ages(connection) == ([1, 50], [1, 50], [1], [1, 50])
 
 
 def test_a_second_time_there_is_nothing_to_drop(connection):

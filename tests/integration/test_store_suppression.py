@@ -1,4 +1,4 @@
-"""What keeps alerts from being notified: causes of their own, and the windows that match them."""
+"""Suppression of alerts: by causes of their own, and by the maintenance windows that match them."""
 
 import itertools
 import uuid
@@ -125,7 +125,7 @@ def test_two_hundred_children_are_suppressed_and_released_at_once(estate, meter)
     assert causes_of(estate.connection, alerts, NOON + HOUR) == {}
 
 
-def test_the_same_suppression_said_twice_is_one_and_another_replaces_it(estate, meter):
+def test_a_repeated_suppression_is_one_and_a_different_one_replaces_it(estate, meter):
     alert = estate.alert(meter)
     for minutes in (0, 1):
         at = NOON + timedelta(minutes=minutes)
@@ -139,7 +139,7 @@ def test_the_same_suppression_said_twice_is_one_and_another_replaces_it(estate, 
     assert before.detail == "网关离线"
 
 
-def test_what_is_shelved_stays_so_when_the_condition_comes_again_but_what_was_over_before_was_not(estate, meter):
+def test_a_shelving_covers_the_next_alert_of_the_rule_but_not_one_that_ended_before(estate, meter):
     over, shelved = estate.alert(meter), None
     estate.end(over)
     shelved = estate.alert(meter)
@@ -151,7 +151,7 @@ def test_what_is_shelved_stays_so_when_the_condition_comes_again_but_what_was_ov
     assert estate.causes(again) == []
 
 
-def test_what_is_shelved_about_anju_itself_stays_so_too(estate):
+def test_a_shelving_of_an_alert_about_anju_itself_covers_the_next_one_too(estate):
     shelved = estate.alert(rule="ingest_behind")
     suppress(estate.connection, [shelved], CauseName.SHELVED, since=NOON, until=NOON + HOUR)
     estate.end(shelved)
@@ -165,7 +165,7 @@ def test_no_shelving_lasts_more_than_a_day_or_ends_before_it_begins(estate, mete
         suppress(estate.connection, [alert], CauseName.SHELVED, since=NOON, until=until)
 
 
-def test_what_has_ended_is_not_counted_as_suppressed(estate, meter):
+def test_an_ended_alert_is_not_counted_as_suppressed(estate, meter):
     open_still, over = estate.alert(meter), estate.alert(meter, "flood")
     suppress(estate.connection, [open_still, over], CauseName.OUT_OF_SERVICE, since=NOON)
     estate.end(over)
@@ -185,7 +185,7 @@ def test_what_has_ended_is_not_counted_as_suppressed(estate, meter):
 def test_any_sequence_of_suppressing_and_releasing_leaves_at_most_one_of_a_cause_and_it_is_the_last(
     estate, meter, steps
 ):
-    """The database against a dictionary: what was said last about a cause holds until its end or its release."""
+    """Compare the database with a dictionary: the last suppression for a cause holds until its end or its release."""
     with estate.connection.transaction(force_rollback=True):
         alert, now, model = estate.alert(meter), NOON, {}
         for minutes, cause, lasts, detail, releasing in steps:
@@ -207,8 +207,8 @@ def test_any_sequence_of_suppressing_and_releasing_leaves_at_most_one_of_a_cause
 
 @examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_window_matches_the_alerts_in_which_every_part_given_is_found(estate, data):
-    """The database against the same law in Python."""
+def test_a_window_matches_the_alerts_that_meet_all_its_conditions(estate, data):
+    """Compare the database with the same law in Python."""
     subjects = st.sampled_from([None, *estate.devices])
     chosen = data.draw(st.lists(st.tuples(subjects, st.sampled_from(["leak", "flood"])), unique=True, min_size=1))
     parts = {
@@ -234,7 +234,7 @@ def _matches(parts, devices, device_id, rule):
     return all(facts[name] == wanted for name, wanted in parts.items() if wanted is not None)
 
 
-def test_a_window_lasts_from_its_start_to_before_its_end_or_until_somebody_ends_it(estate, meter):
+def test_a_window_lasts_from_its_start_to_before_its_end_or_until_a_person_ends_it(estate, meter):
     alert = estate.alert(meter)
     first = estate.silence(community="east", building="1")
     assert [estate.causes(alert, at) for at in (NOON - SECOND, NOON, NOON + HOUR - SECOND, NOON + HOUR)] == [
@@ -248,7 +248,7 @@ def test_a_window_lasts_from_its_start_to_before_its_end_or_until_somebody_ends_
     assert (ended.ended_at, ended.ended_by) == (NOON + HOUR / 2, "李经理")
 
 
-def test_a_window_of_a_building_also_matches_what_is_said_of_several_devices_of_it(estate):
+def test_a_window_of_a_building_also_matches_alerts_about_several_of_its_devices(estate):
     family = {"community": "east", "kind": "family", "building": "1", "partition": 2**60}
     here, there = estate.alert(**family), estate.alert(**family | {"building": "2", "partition": 2**61})
     estate.silence(community="east", building="1")
@@ -266,7 +266,7 @@ def test_a_window_of_a_building_also_matches_what_is_said_of_several_devices_of_
         {"kind": "water_meter", "reason": ""},
     ],
 )
-def test_a_window_that_cannot_be_meant_is_refused(estate, parts):
+def test_an_invalid_window_is_refused(estate, parts):
     with pytest.raises(psycopg.IntegrityError):
         estate.silence(**parts)
 

@@ -1,4 +1,4 @@
-"""Workers of several partitions write at the same time; none may end up waiting for another in a circle."""
+"""Workers of several partitions write at the same time without a deadlock."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ REASONS = ["bad_topic", "too_large", "unknown_device"]
 
 @pytest.fixture
 def together(database_url):
-    """A function that runs `write(connection, order, round)` in both orders at once, so many rounds, in step."""
+    """A function that runs `write(connection, order, round)` in both orders at once, round by round."""
     step = threading.Barrier(2)
 
     def run(write, rounds):
@@ -36,7 +36,7 @@ def together(database_url):
     return run
 
 
-def test_two_whose_batches_begin_new_chunks_of_the_same_tables_in_opposite_order(together):
+def test_two_workers_create_chunks_of_the_same_tables_in_opposite_order(together):
     def write(connection, order, number):
         ts = NOON + number * timedelta(days=30)
         batch = {kind: [ReadingRow(2 + order, ts, ts, {field: 1.0})] for kind, field in FIELDS[::order]}
@@ -45,7 +45,7 @@ def test_two_whose_batches_begin_new_chunks_of_the_same_tables_in_opposite_order
     together(write, 15)
 
 
-def test_two_that_count_the_same_rejections_in_opposite_order(together):
+def test_two_workers_count_the_same_rejections_in_opposite_order(together):
     def write(connection, order, number):
         rows = [
             RejectionRow(

@@ -1,4 +1,4 @@
-"""What a single cell of an import file may hold."""
+"""The accepted and refused contents of one cell of an import file."""
 
 from datetime import date
 from unicodedata import category
@@ -16,9 +16,9 @@ EVERY_COLUMN = [column for form in (COMMUNITIES, HOUSEHOLDS, DEVICES) for column
 
 
 def column(form: Form, name: str) -> Column:
-    found = form.column(name)
-    assert found is not None
-    return found
+    match = form.column(name)
+    assert match is not None
+    return match
 
 
 def refusal(form: Form, name: str, cell: str) -> str:
@@ -41,7 +41,7 @@ def test_every_cell_is_a_value_or_refused_with_a_sentence_that_a_terminal_can_sh
 
 
 @given(st.from_regex(IDENTIFIER, fullmatch=True))
-def test_what_a_topic_can_carry_is_an_identifier(identifier: str):
+def test_every_identifier_of_a_topic_is_accepted(identifier: str):
     assert column(DEVICES, "device").value(identifier) == identifier
 
 
@@ -98,7 +98,7 @@ def test_coordinates_are_decimal_degrees():
 
 
 @pytest.mark.parametrize("cell", ["3\u200b", "东\n区", "a\x00b", "\ufeff3", "a\tb", "\x1b[31m", "\u202e3"])
-def test_a_character_that_nobody_sees_is_refused_and_shown(cell: str):
+def test_an_invisible_character_is_refused_and_shown(cell: str):
     assert "□" in refusal(HOUSEHOLDS, "building", cell)
 
 
@@ -118,7 +118,7 @@ def test_a_required_cell_may_not_be_empty(name: str):
     assert refusal(DEVICES, name, "") == "不能为空"
 
 
-def test_an_empty_optional_cell_means_that_there_is_nothing():
+def test_an_empty_optional_cell_has_the_empty_value():
     empty = {one.name: one.value("") for one in DEVICES.columns if not one.required}
     assert empty == {
         "building": "", "unit": "", "room": "", "gateway": None, "plan_item": None, "serial": None,

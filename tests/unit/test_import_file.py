@@ -1,4 +1,4 @@
-"""Reading import files as spreadsheets write them."""
+"""Import files are read as spreadsheets write them."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from imports.tables import ImportRefusedError, Problem, Sheet, read_table, sheet
 
 HOUSEHOLD_HEADER = "community,building,unit,room\n"
 
-# What a cell can bring through a file unchanged: no blanks at the ends, nothing that only one encoding knows.
+# Texts that pass through a file unchanged: no blanks at the ends, no characters of only one encoding.
 cells = st.text(st.characters(codec="gb18030", exclude_categories=["Cs", "Cc"]), max_size=12).map(str.strip)
 named = st.lists(cells, min_size=4, max_size=4).filter(any)
 on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -38,7 +38,7 @@ def problems_of(path: Path, content: bytes | str) -> list[Problem]:
     encoding=st.sampled_from(["utf-8", "utf-8-sig"]),
     ending=st.sampled_from(["\n", "\r\n"]),
 )
-def test_what_a_spreadsheet_writes_is_read_back(tmp_path: Path, rows, encoding, ending):
+def test_a_file_of_a_spreadsheet_is_read_back(tmp_path: Path, rows, encoding, ending):
     header = ["community", "building", "unit", "room"]
     sheet, problems = read_sheet(written(tmp_path / "h.csv", [header, *rows], encoding, ending))
     assert problems == []
@@ -102,7 +102,7 @@ def test_damaged_utf8_is_not_taken_for_gb18030(tmp_path: Path):
         ('community,building\nc1,"1\nc2,2\n', "双引号"),
     ],
 )
-def test_a_file_of_another_form_is_named_for_what_it_is(tmp_path: Path, content, expected: str):
+def test_a_file_of_another_format_is_named(tmp_path: Path, content, expected: str):
     (problem,) = problems_of(tmp_path / "x.csv", content)
     assert expected in problem.message
 
@@ -113,7 +113,7 @@ def test_a_missing_file_is_a_problem(tmp_path: Path):
     assert problem.file == "nowhere.csv"
 
 
-def test_empty_lines_and_cells_left_over_at_the_edge_are_passed_over(tmp_path: Path):
+def test_empty_lines_and_empty_cells_at_the_edge_are_skipped(tmp_path: Path):
     path = tmp_path / "h.csv"
     path.write_text("community,building,unit,room,,\n\nc1,1,1,101,,\n,,,,,\n  \nc1,1,1,102\n")
     sheet, problems = read_sheet(path)
@@ -145,7 +145,7 @@ def test_missing_and_repeated_columns_are_refused():
     assert [(problem.column, problem.line) for problem in problems] == [("unit", 1), ("room", 1)]
 
 
-def test_a_program_may_hand_in_values_instead_of_text():
+def test_a_program_may_give_values_instead_of_text():
     sheet = sheet_of(
         DEVICES, [{"community": "c1", "simulated": True, "serial": None}, {"community": "c2", "room": 501}]
     )

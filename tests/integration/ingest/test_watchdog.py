@@ -1,4 +1,4 @@
-"""The watchdog's alert comes through broker, ingest and rules, and where it does not, that is an alert."""
+"""The watchdog's alert comes through broker, ingest and rules; an alert reports that it did not come."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ MISSED = "SELECT process, severity FROM alert WHERE rule = 'watchdog_missed' ORD
 
 @pytest.fixture
 def watch(services, database_url):
-    """A watchdog that may be started and ended; its third alert within a minute is one too many, and the last."""
+    """Start and end watchdogs. The third alert within a minute is chattering, and the last."""
     settings = WatchdogSettings(database_url, services.publish_mqtt_url, round_s=10, patience_s=20 * slowness())
     watching = Watching(settings)
     yield watching
@@ -59,7 +59,7 @@ def test_a_missing_alert_of_the_watchdog_is_an_alert_until_it_comes_again(watch,
     eventually(lambda: query(database_url, MISSED) == [("ended", "critical")], timeout_s=60)
 
 
-def test_nobody_is_notified_of_what_the_watchdog_raises_and_no_report_counts_it(watch, ingest, database_url):
+def test_the_watchdog_s_alerts_are_not_notified_and_no_report_counts_its_device(watch, ingest, database_url):
     watch.start()
     eventually(lambda: ("ended", True) in query(database_url, OF_THE_WATCHDOG, COMMUNITY), timeout_s=60)
     causes = query(database_url, "SELECT DISTINCT cause FROM alert_suppression")
@@ -72,7 +72,7 @@ def test_nobody_is_notified_of_what_the_watchdog_raises_and_no_report_counts_it(
     assert all(simulated for _, simulated in query(database_url, OF_THE_WATCHDOG, COMMUNITY))
 
 
-def test_a_watchdog_whose_predecessor_left_its_meter_broken_misses_nothing(watch, ingest, database_url):
+def test_a_watchdog_misses_no_alert_after_a_predecessor_that_ended_in_mid_round(watch, ingest, database_url):
     watch.start()
     eventually(lambda: query(database_url, OF_THE_WATCHDOG, COMMUNITY) == [("ended", True)], timeout_s=60)
     watch.end()
