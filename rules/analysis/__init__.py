@@ -1,1 +1,1 @@
-"""Looking back: backtests, alarm load, and why an alert was or was not raised."""
+"""Retrospect: backtests, alarm load, and explanations of alerts and of rules that raised none."""

@@ -1,9 +1,9 @@
-"""How heavy the alerts of a rule pack are for the people who get them, against the goals for alarm systems.
+"""Alarm load of a rule pack, measured against the goals for alarm systems.
 
-The measures are those of ANSI/ISA-18.2 and EEMUA 191, for one property manager: the one of a community. What disturbs
-a person is a notice, and of one rule there is at most one in half a minute. `info` asks nobody to respond, is notified
-only where a route asks for it, and so is no alarm in the sense of ISA-18.2. Ten minutes are counted from each notice on
-for the peak, and in fixed steps for floods: a flood begins with more than ten notices in a step, and lasts until a step
+The figures are those of ANSI/ISA-18.2 and EEMUA 191, for the one property manager of a community. A notice disturbs a
+person, and each rule sends at most one in half a minute. `info` requires no response and is notified only by an
+explicit route, so in the terms of ISA-18.2 it is no alarm. The peak counts the ten minutes after each notice. Floods
+are counted in fixed steps of ten minutes: a flood begins with more than ten notices in a step and lasts until a step
 has fewer than five.
 """
 
@@ -20,17 +20,17 @@ from rules.model.rule import Severity
 
 TEN_MINUTES = timedelta(minutes=10)
 SAME_CAUSE_EVERY = timedelta(seconds=30)
-"""How often people are told of the alerts of one rule in a community; `notify` tells them together."""
+"""Least time between two notices of one rule in a community; `notify` groups the alerts in between."""
 
 STANDING = timedelta(hours=24)
 _ROUND = time(9)
-"""When somebody goes through the list of open alerts on a working day, and puts each into somebody's hands."""
+"""Time of day at which a person goes through the open alerts on a working day and assigns each."""
 
 _SATURDAY = 5
 _CHATTER = timedelta(seconds=60)
 _FLOOD_BEGINS, _FLOOD_ENDS = 10, 5
 _FEW = 20
-"""With fewer notices their distribution over the priorities says nothing."""
+"""Least number of notices for a meaningful distribution over the priorities."""
 
 _SHARES = {"low": 0.80, "medium": 0.15, "high": 0.05}
 _PRIORITY = {Severity.WARNING: "low", Severity.MAJOR: "medium", Severity.CRITICAL: "high"}
@@ -41,7 +41,7 @@ Instance = tuple[str, int]
 
 
 class Notice(NamedTuple):
-    """What a person is told at one time of the alerts of one rule."""
+    """A notice for alerts of one rule, at one time."""
 
     at: datetime
     severity: Severity
@@ -49,13 +49,19 @@ class Notice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlarmLoad:
-    """What the alerts of a span ask of one person; those of which nobody is notified ask nothing.
+    """Load of the notified alerts of a span on one person.
 
-    `average` is notices in ten minutes, `peak` the most in any ten minutes, which began at `peak_at`; `flood` is the
-    share of the time in flood, `standing` the most that were open and in nobody's hands for over a day at one time, if
-    the list is gone through at nine on working days, and `unattended` the most if nobody ever looks. `chattering` are
-    the instances that were raised three times within a minute, and `priorities` the shares of low, medium and high
-    among the notices.
+    Attributes:
+        alerts: Notified alerts.
+        notices: Notices; alerts of one rule within half a minute share one.
+        average: Notices in ten minutes.
+        peak: Most notices in any ten minutes, and `peak_at` the start of these.
+        flood: Share of the time in flood.
+        standing: Most alerts at one time that were open and unassigned for over a day, if a person assigns all open
+            alerts at nine on working days.
+        unattended: The same, if no alert is ever assigned.
+        chattering: Instances raised three times within a minute.
+        priorities: Shares of low, medium and high priority among the notices.
     """
 
     alerts: int
@@ -72,7 +78,7 @@ class AlarmLoad:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One goal, what was found and what is wanted, in words; `met` is None where there is too little to judge."""
+    """A goal with the measured and the wanted figure as text; `met` is None below the least number of notices."""
 
     name: str
     found: str
@@ -81,7 +87,7 @@ class Goal:
 
 
 def measure_load(alerts: Sequence[BacktestAlert], span: Span) -> AlarmLoad:
-    """Measures the alerts of one person over a span."""
+    """Measure the load of the alerts of one person over a span."""
     alerts = [alert for alert in alerts if alert.severity in _PRIORITY and not alert.suppressed]
     notices = notices_for(alerts)
     times = [notice.at for notice in notices]
@@ -103,7 +109,7 @@ def measure_load(alerts: Sequence[BacktestAlert], span: Span) -> AlarmLoad:
 
 
 def assess_goals(load: AlarmLoad) -> tuple[Goal, ...]:
-    """Holds a load against the goals."""
+    """Compare a load with the goals."""
     spread = " / ".join(f"{100 * load.priorities.get(name, 0):.0f}" for name in _SHARES)
     near = all(abs(load.priorities.get(name, 0) - share) <= _NEAR for name, share in _SHARES.items())
     waiting = f"{load.standing} ({load.unattended} if nobody ever looked)"
@@ -119,21 +125,21 @@ def assess_goals(load: AlarmLoad) -> tuple[Goal, ...]:
 
 
 def notices_for(alerts: Sequence[BacktestAlert]) -> list[Notice]:
-    """What people are told of alerts: at once, and those of a rule that was told of a moment ago together after it."""
-    told: dict[str, datetime] = {}
+    """Return the notices for alerts: the first of a rule at once, later ones together after a pause."""
+    last_notices: dict[str, datetime] = {}
     notices = []
     for alert in sorted(alerts, key=lambda alert: alert.raised_at):
-        last = told.get(alert.rule)
+        last = last_notices.get(alert.rule)
         if last is not None and alert.raised_at <= last:
-            continue  # it is told with those that wait already
+            continue  # the notice that is already due includes it
         due = alert.raised_at if last is None else max(alert.raised_at, last + SAME_CAUSE_EVERY)
-        told[alert.rule] = due
+        last_notices[alert.rule] = due
         notices.append(Notice(due, alert.severity))
     return sorted(notices)
 
 
 def chattering(alerts: Sequence[BacktestAlert]) -> tuple[Instance, ...]:
-    """The instances that were raised three times within a minute."""
+    """Return the instances raised three times within a minute."""
     opened: dict[Instance, list[datetime]] = defaultdict(list)
     for alert in alerts:
         opened[alert.rule, alert.device_id].append(alert.opened_at)
@@ -147,7 +153,7 @@ def chattering(alerts: Sequence[BacktestAlert]) -> tuple[Instance, ...]:
 
 
 def next_round(after: datetime) -> datetime:
-    """When the list of open alerts is gone through next."""
+    """Return the next time at which a person goes through the list of open alerts."""
     local = after.astimezone(CITY)
     at = datetime.combine(local.date(), _ROUND, CITY)
     while at <= local or at.weekday() >= _SATURDAY:
@@ -156,14 +162,14 @@ def next_round(after: datetime) -> datetime:
 
 
 def long_standing(alerts: Sequence[BacktestAlert], until: datetime) -> list[BacktestAlert]:
-    """Those that were open for over a day."""
+    """Return the alerts open for over a day."""
     return [alert for alert in alerts if alert.lasted(until) > STANDING]
 
 
 def _peak(times: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """The most within ten minutes, and the first time that so many began."""
+    """Return the most notices within ten minutes, and the first start of such ten minutes."""
     counted = ((bisect_left(times, first + TEN_MINUTES) - number, first) for number, first in enumerate(times))
-    return max(counted, key=lambda found: found[0], default=(0, None))
+    return max(counted, key=lambda count: count[0], default=(0, None))
 
 
 def _flood(times: Sequence[datetime], span: Span) -> float:
@@ -184,7 +190,7 @@ def _end(alert: BacktestAlert, span: Span) -> datetime:
 
 
 def _most_for_a_day(waits: Iterable[tuple[datetime, datetime]]) -> int:
-    """The most of these waits that had lasted for over a day at one time."""
+    """Return the most of these waits at one time, counting each from a day after its start."""
     long = [(start + STANDING, end) for start, end in waits if end - start > STANDING]
     changes = [change for start, end in long for change in ((start, 1), (end, -1))]
     most = now = 0

@@ -1,4 +1,4 @@
-"""Shows a rule pack the past: what the very engine that runs live decides over samples that were recorded."""
+"""Backtest of a rule pack over recorded samples, on the engine that runs live."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,21 +16,21 @@ from rules.model.sample import Sample
 from rules.model.submeters import submeters_by_master
 
 OPEN = frozenset({Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED})
-"""The phases in which an alert is open."""
+"""The phases of an open alert."""
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
 
 
 class Arrival(NamedTuple):
-    """A sample as it arrived, with the kind of its device."""
+    """An arrived sample and the kind of its device."""
 
     kind: str
     sample: Sample
 
 
 class Span(NamedTuple):
-    """From an instant up to, not including, another."""
+    """A half-open interval of time: `end` is not part of it."""
 
     start: datetime
     end: datetime
@@ -38,9 +38,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BacktestAlert:
-    """An alert that the rules raise: its condition came about at `opened_at`, and it was decided at `raised_at`.
+    """An alert raised in a backtest.
 
-    `ended_at` is None while it is open. Of one that is `suppressed` as it is raised nobody is notified.
+    Attributes:
+        opened_at: Time at which the condition was met for long enough.
+        raised_at: Time of the decision, or of the release from suppression.
+        ended_at: Time of the end, or None while open.
+        suppressed: Whether the alert was not notified.
     """
 
     id: UUID
@@ -55,13 +59,13 @@ class BacktestAlert:
     suppressed: bool = False
 
     def lasted(self, until: datetime) -> timedelta:
-        """For how long it was open by `until`."""
+        """Return the duration for which the alert was open by `until`."""
         return min(self.ended_at or until, until) - self.opened_at
 
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """What a rule pack makes of a span of history: what it was shown, and the alerts in the order of their raising."""
+    """Result of a backtest; `alerts` are in the order of their raising."""
 
     span: Span
     samples: int
@@ -76,43 +80,43 @@ def backtest(
     devices: Mapping[int, Device],
     paused: Sequence[Span] = (),
 ) -> BacktestResult:
-    """Runs a rule pack over history, beginning without a memory of what was before.
+    """Run a rule pack over history, starting without any state.
 
     Args:
         pack: The rules.
-        arrivals: What arrived within the span, in the order of arrival.
-        span: The history looked at.
-        devices: The devices that it is about, by id.
-        paused: When our own ingestion was behind or away, so that nobody's silence counted.
+        arrivals: The samples of the span, in the order of arrival.
+        span: The span of history.
+        devices: The devices of the samples by id.
+        paused: The spans in which ingest was down or behind, so that the absence of data did not count.
     """
-    seen: set[int] = set()
+    device_ids: set[int] = set()
     count = 0
 
     def counted() -> Iterator[Arrival]:
         nonlocal count
         for arrival in arrivals:
             count += 1
-            seen.add(arrival.sample.device_id)
+            device_ids.add(arrival.sample.device_id)
             yield arrival
 
     engine = fresh_engine(pack, span.start, devices)
-    found = collect_alerts(replay(engine, counted(), span, paused))
-    return BacktestResult(span, count, frozenset(seen), found)
+    alerts = collect_alerts(replay(engine, counted(), span, paused))
+    return BacktestResult(span, count, frozenset(device_ids), alerts)
 
 
 def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device]) -> Engine:
-    """An engine without a memory, over these devices, as ingest would make it for them."""
-    known, of_households = with_device_groups(devices), submeters_by_master(devices.values())
-    return Engine(pack, start, known.__getitem__, of_households.get, groups=DeviceGroups(devices.values()))
+    """Return an engine without state for these devices, as ingest would create it for them."""
+    all_devices, submeters = with_device_groups(devices), submeters_by_master(devices.values())
+    return Engine(pack, start, all_devices.__getitem__, submeters.get, groups=DeviceGroups(devices.values()))
 
 
 def replay(
     engine: Engine, arrivals: Iterable[Arrival], span: Span, paused: Sequence[Span] = ()
 ) -> Iterator[Transition]:
-    """Lets an engine live through history: it judges what arrived, and time passes in whole seconds, as it does live.
+    """Run an engine over history: evaluate each arrival, and tick in whole seconds as ingest does.
 
-    The transitions are those that were decided live, decision times apart, if the engine began as the live one did.
-    Seconds in which nothing is due are left out, for they change nothing.
+    Apart from `decided_at` the transitions equal the live ones, if the engine starts with the live state. Seconds
+    without a due timer are skipped, since their ticks change nothing.
     """
     pauses = sorted(paused)
     ticked_at = _whole_second(span.start)
@@ -131,7 +135,7 @@ def replay(
 
 
 def _seconds_of_interest(engine: Engine, ticked_at: datetime, last: datetime) -> Iterator[datetime]:
-    """The whole seconds in which something is due, and one in each minute: ingestion may stand still or go on."""
+    """Yield the whole seconds with a due timer, and one a minute, since ingest may pause or resume."""
     while True:
         due, minute = engine.next_due(), ticked_at + _MINUTE
         ticked_at = minute if due is None else min(minute, max(ticked_at + _SECOND, _whole_second(due)))
@@ -141,7 +145,7 @@ def _seconds_of_interest(engine: Engine, ticked_at: datetime, last: datetime) ->
 
 
 def _whole_second(at: datetime) -> datetime:
-    """The first whole second that is not before `at`."""
+    """Return the first whole second not before `at`."""
     whole = at.replace(microsecond=0)
     return whole if whole == at else whole + _SECOND
 
@@ -151,25 +155,27 @@ def _is_live(at: datetime, pauses: Sequence[Span]) -> bool:
 
 
 def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ...]:
-    """The alerts that transitions tell of, in the order in which they were raised."""
-    found: dict[UUID, BacktestAlert] = {}
-    for told in transitions:
-        if told.alert_id is None:
+    """Return the alerts of transitions in the order of their raising."""
+    alerts: dict[UUID, BacktestAlert] = {}
+    for transition in transitions:
+        if transition.alert_id is None:
             continue
-        if told.to_phase is Phase.ACTIVE and told.from_phase not in OPEN:
-            found[told.alert_id] = BacktestAlert(
-                id=told.alert_id,
-                rule=told.rule,
-                device_id=told.device_id,
-                severity=told.severity,
-                title=told.title,
-                message=told.message,
-                opened_at=told.at,
-                raised_at=told.decided_at,
-                suppressed=bool(told.suppressed),
+        if transition.to_phase is Phase.ACTIVE and transition.from_phase not in OPEN:
+            alerts[transition.alert_id] = BacktestAlert(
+                id=transition.alert_id,
+                rule=transition.rule,
+                device_id=transition.device_id,
+                severity=transition.severity,
+                title=transition.title,
+                message=transition.message,
+                opened_at=transition.at,
+                raised_at=transition.decided_at,
+                suppressed=bool(transition.suppressed),
             )
-        elif told.reason is Reason.PARENT and told.alert_id in found:  # it stands for itself from now on
-            found[told.alert_id] = replace(found[told.alert_id], raised_at=told.decided_at, suppressed=False)
-        elif told.to_phase not in OPEN and told.alert_id in found:
-            found[told.alert_id] = replace(found[told.alert_id], ended_at=told.at)
-    return tuple(found.values())
+        elif transition.reason is Reason.PARENT and transition.alert_id in alerts:  # released from its suppression
+            alerts[transition.alert_id] = replace(
+                alerts[transition.alert_id], raised_at=transition.decided_at, suppressed=False
+            )
+        elif transition.to_phase not in OPEN and transition.alert_id in alerts:
+            alerts[transition.alert_id] = replace(alerts[transition.alert_id], ended_at=transition.at)
+    return tuple(alerts.values())

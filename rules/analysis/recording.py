@@ -1,9 +1,9 @@
-"""Reads recorded readings and events from a file, so that rules can be tried on what no database holds.
+"""Reader of recorded readings and events from a file, for backtests without a database.
 
-A line is a reading or an event of one device. CSV has the columns `community,kind,device,ts`, and as needed
-`received_at`, `event` and those of the kinds' fields or of the event's data; JSONL has the same as keys, with the
-measured ones under `values` or `data`, as in a payload. `ts` is epoch milliseconds or RFC 3339 with an offset; without
-`received_at` a line arrives at its `ts`. Empty cells were not measured.
+A line is a reading or an event of one device. CSV has the columns `community,kind,device,ts`, optionally `received_at`
+and `event`, and one column for each field of the kinds or of the event's data; an empty cell is no value. JSONL has the
+same keys, with measured values under `values` or `data` as in a payload. `ts` is epoch milliseconds or RFC 3339 with an
+offset. A line without `received_at` arrives at its `ts`.
 """
 
 import csv
@@ -26,34 +26,34 @@ from rules.model.rule import RulesError
 from rules.model.sample import Sample
 
 _Line = tuple[int, Callable[[], Mapping[str, object]]]
-"""The number of a line, and what reads it."""
+"""The number of a line and its reader."""
 
 _KEYS = ("community", "kind", "device", "ts", "received_at", "event", "values", "data")
-# The hashes of plates and names go nowhere from here: any key will do.
+# Hashes of plates and names do not leave the process, so that any key will do.
 _PSEUDONYMISER = Pseudonymiser(b"rules that are tried on a file")
 
 
 class RecordingError(RulesError):
-    """A file can't be used; the message names the line and what is expected."""
+    """A file is invalid; the message names the line and the remedy."""
 
 
 class _LineError(ValueError):
-    """A line makes no sense."""
+    """A line is invalid."""
 
 
 @dataclass(slots=True)
 class Recording:
-    """What a file holds, in the order of arrival, and its devices by the numbers they got here."""
+    """Samples of a file in the order of arrival, and the devices by the ids assigned here."""
 
     arrivals: list[Arrival] = field(default_factory=list)
     devices: dict[int, Device] = field(default_factory=dict)
 
 
 def read_recording(path: Path) -> Recording:
-    """Reads a file, `.csv` or `.jsonl`.
+    """Read a `.csv` or `.jsonl` file.
 
     Raises:
-        RecordingError: It cannot be read, or a line of it makes no sense.
+        RecordingError: The file cannot be read, or a line is invalid.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -103,7 +103,7 @@ def _instant(cell: str | None) -> int | str | None:
 
 
 def _typed(line: dict[str, object]) -> dict[str, object]:
-    """A line of CSV with its cells as numbers and flags, where the kind says that they are."""
+    """Convert the cells of a CSV line to numbers and flags according to the kind."""
     kind = KIND_BY_NAME.get(str(line.get("kind")))
     part = "data" if "event" in line else "values"
     cells = line[part]
@@ -114,8 +114,8 @@ def _typed(line: dict[str, object]) -> dict[str, object]:
 
 
 def _fields(kind: DeviceKind, event: object) -> Iterable[EventField]:
-    found = kind.event(str(event)) if event is not None else None
-    return found.data if found else kind.fields
+    named = kind.event(str(event)) if event is not None else None
+    return named.data if named else kind.fields
 
 
 def _cell(cell: str, known: EventField | None) -> Value:

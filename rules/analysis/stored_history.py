@@ -1,4 +1,4 @@
-"""Stored history as a rule pack wants to see it: only the kinds, fields and events that some rule looks at."""
+"""Stored history for a rule pack, limited to the kinds, fields and events of its rules."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,10 @@ from store.telemetry.history import HistoryQuery, HistoryRow, read_history
 
 
 def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, device_time: bool = False) -> HistoryQuery:
-    """What of the stored history the rules of a pack look at; its kinds are all that have a rule, for silence too."""
+    """Return the part of the stored history that a rule pack needs.
+
+    All readings of a kind with a rule belong to it, since each proves that the device is reporting.
+    """
     kinds = sorted({rule.kind for rule in pack.rules} & set(KIND_BY_NAME))
     return HistoryQuery(
         start=span.start,
@@ -25,13 +28,13 @@ def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, dev
 
 
 def stored_arrivals(connection: Connection, query: HistoryQuery) -> Iterator[Arrival]:
-    """The stored history in the order of arrival, inside the caller's transaction."""
+    """Yield the stored history in the order of arrival, within the caller's transaction."""
     return map(_arrival, read_history(connection, query))
 
 
 def _fields(pack: RulePack, kind: str) -> list[str]:
-    read = {name for rule in pack.of_kind(kind) for name in rule.required_fields | rule.placeholders}
-    return sorted(name for name in read if RULE_KINDS[kind].field(name))
+    names = {name for rule in pack.of_kind(kind) for name in rule.required_fields | rule.placeholders}
+    return sorted(name for name in names if RULE_KINDS[kind].field(name))
 
 
 def _arrival(row: HistoryRow) -> Arrival:

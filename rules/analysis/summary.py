@@ -1,4 +1,4 @@
-"""What a backtest found, counted for people: by rule, by day and by device, and for each community its load."""
+"""Summary of a backtest: alerts by rule, day and device, and the load of each community."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from rules.model.rule import Rule, RulePack, Severity
 
 @dataclass(frozen=True, slots=True)
 class RuleSummary:
-    """What one rule raised: how often, on how many devices, how many stood for over a day, the longest in seconds.
+    """Alerts of one rule; `standing` counts those open for over a day, `longest_s` is the longest duration in seconds.
 
-    Of the `suppressed` ones nobody is notified, for something else explains them.
+    The `suppressed` ones are explained by another alert and not notified.
     """
 
     rule: str
@@ -34,7 +34,7 @@ class RuleSummary:
 
 @dataclass(frozen=True, slots=True)
 class DaySummary:
-    """The alerts raised on one day of local time."""
+    """Alerts raised on one local day."""
 
     day: date
     alerts: int
@@ -44,7 +44,7 @@ class DaySummary:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSummary:
-    """The alerts of one device, and how many each rule raised."""
+    """Alerts of one device, and their number by rule."""
 
     community: str
     device: str
@@ -54,7 +54,7 @@ class DeviceSummary:
 
 @dataclass(frozen=True, slots=True)
 class CommunitySummary:
-    """What the alerts of one community ask of its property manager."""
+    """Load of the alerts of one community on its property manager."""
 
     community: str
     load: AlarmLoad
@@ -68,7 +68,7 @@ class CommunitySummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All of it; rules and devices that raised nothing are left out, the busiest come first."""
+    """Summary of a backtest, without rules and devices that raised nothing; most alerts first."""
 
     start: datetime
     end: datetime
@@ -87,13 +87,13 @@ class Summary:
         return all(each.met for each in self.communities)
 
 
-def summarise(found: BacktestResult, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
-    """Counts what a backtest found on devices, and on the families that they make."""
+def summarise(result: BacktestResult, pack: RulePack, devices: Mapping[int, Device]) -> Summary:
+    """Count the alerts of a backtest by device, including groups of devices."""
     devices = with_device_groups(devices)
-    span, alerts = found.span, found.alerts
+    span, alerts = result.span, result.alerts
     by_rule, by_day = defaultdict[str, list[BacktestAlert]](list), defaultdict[date, list[BacktestAlert]](list)
     by_device, by_community = defaultdict[int, list[BacktestAlert]](list), defaultdict[str, list[BacktestAlert]](list)
-    for device_id in found.device_ids:
+    for device_id in result.device_ids:
         by_community[devices[device_id].community] = []
     for alert in alerts:
         by_rule[alert.rule].append(alert)
@@ -105,8 +105,8 @@ def summarise(found: BacktestResult, pack: RulePack, devices: Mapping[int, Devic
     return Summary(
         start=span.start,
         end=span.end,
-        samples=found.samples,
-        devices=len(found.device_ids),
+        samples=result.samples,
+        devices=len(result.device_ids),
         rules=len(pack.rules),
         alerts=len(alerts),
         by_rule=tuple(sorted(rules, key=lambda each: -each.alerts)),
