@@ -15,7 +15,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 Connection = psycopg.Connection[TupleRow]
 
 ALERT_CHANNEL = "anju_alert"
-"""Notified by every transaction that writes an alert transition."""
+"""The channel that the writers of alerts notify at their commit."""
+
+FETCH_ROWS = 10_000
+"""The rows that a server-side cursor fetches at once: 400,000 would take as much memory as the objects made of them."""
 
 _CONNECT_TIMEOUT_S = 5
 # A vanished server (no power, a cut cable) is noticed after nine seconds. By default that takes a quarter of an hour,

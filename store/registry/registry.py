@@ -4,9 +4,7 @@ from sys import intern
 from typing import NamedTuple
 
 from devices.device import Device, Service
-from store.database import Connection
-
-_BATCH_ROWS = 10_000  # 400,000 rows at once would take as much memory as the devices made of them
+from store.database import FETCH_ROWS, Connection
 
 HouseholdKey = tuple[str, str, str, str]
 """The community, building, unit and room of a household."""
@@ -60,7 +58,7 @@ def load_kinds_and_places(connection: Connection, communities: list[str]) -> dic
 def load_devices(connection: Connection, communities: list[str] | None = None) -> list[Device]:
     """Return the devices of some communities, or all devices, by id."""
     with connection.transaction(), connection.cursor(name="devices") as cursor:
-        cursor.itersize = _BATCH_ROWS
+        cursor.itersize = FETCH_ROWS
         cursor.execute(
             """
             SELECT id, community, name, kind, gateway, building, unit, room, simulated, service

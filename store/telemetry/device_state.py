@@ -7,9 +7,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from devices.kind import Value
-from store.database import Connection
-
-_BATCH_ROWS = 10_000  # 400,000 rows at once would take as much memory as the states made of them
+from store.database import FETCH_ROWS, Connection
 
 
 class DeviceStateChange(NamedTuple):
@@ -80,7 +78,7 @@ def _json(values: Mapping[str, object]) -> str:
 def load_device_states(connection: Connection, communities: list[str]) -> Iterator[DeviceStateRow]:
     """Yield the state of every device of these communities that has ever sent a message, inside a transaction."""
     with connection.cursor(name="device_states") as cursor:
-        cursor.itersize = _BATCH_ROWS
+        cursor.itersize = FETCH_ROWS
         cursor.execute(
             """
             SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values, state.tracks

@@ -14,10 +14,8 @@ from psycopg import sql
 
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Value
-from store.database import Connection
+from store.database import FETCH_ROWS, Connection
 from store.telemetry.schema import table_name
-
-_BATCH_ROWS = 10_000
 
 
 class HistoryRow(NamedTuple):
@@ -101,7 +99,7 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], query: H
         table=sql.Identifier(table_name(kind)),
     )
     with connection.cursor(name=f"history_{kind}", binary=True) as cursor:
-        cursor.itersize = _BATCH_ROWS
+        cursor.itersize = FETCH_ROWS
         cursor.execute(statement, _bounds(query))
         for device_id, ts, received_at, *measured in cursor:
             values = dict(zip(names, measured, strict=True))
@@ -112,7 +110,7 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], query: H
 
 def _events(connection: Connection, kind: str, names: Sequence[str], query: HistoryQuery) -> Iterator[HistoryRow]:
     with connection.cursor(name=f"history_of_events_{kind}", binary=True) as cursor:
-        cursor.itersize = _BATCH_ROWS
+        cursor.itersize = FETCH_ROWS
         cursor.execute(
             sql.SQL(
                 """

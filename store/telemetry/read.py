@@ -8,6 +8,7 @@ from enum import StrEnum
 from psycopg import sql
 
 from devices.kind import Choice, Counter, Field, Flag, Gauge, Value
+from devices.local_time import CITY
 from store.database import Connection
 from store.telemetry.schema import table_name
 
@@ -137,13 +138,13 @@ def read_buckets(
             column=sql.Identifier(field.name),
             aggregate=sql.SQL(expressions.get(aggregate, "")),
         ),
-        {"device_id": device_id, "start": start, "end": end, "width": width},
+        {"device_id": device_id, "start": start, "end": end, "width": width, "zone": CITY.key},
     ).fetchall()
     return [Point(bucket, None, {field.name: value}) for bucket, value in rows]
 
 
 _BUCKETS = """
-    SELECT time_bucket(%(width)s::interval, ts, 'Asia/Shanghai') AS bucket, {aggregate}
+    SELECT time_bucket(%(width)s::interval, ts, %(zone)s::text) AS bucket, {aggregate}
     FROM (
         SELECT ts, {column} AS value
         FROM {table}
@@ -177,7 +178,7 @@ _INCREASES = """
         FROM with_neighbours
         WHERE (before <= after AND value NOT BETWEEN before AND after) IS NOT TRUE
     )
-    SELECT time_bucket(%(width)s::interval, ts, 'Asia/Shanghai') AS bucket,
+    SELECT time_bucket(%(width)s::interval, ts, %(zone)s::text) AS bucket,
            sum(greatest(value - before, 0)) FILTER (WHERE before IS NOT NULL)
     FROM steady
     WHERE ts >= %(start)s AND ts < %(end)s
