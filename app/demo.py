@@ -1,4 +1,4 @@
-"""The demo of `anju up --demo`: two made-up communities, a day of history, and faults that raise alerts."""
+"""Demo of `anju up --demo`: two invented communities, a day of history, and faults that raise alerts."""
 
 from contextlib import closing
 
@@ -11,7 +11,7 @@ HISTORY = "26h"
 COMMUNITIES = SITES[:2]
 _FIRST, _SECOND = (site.community for site in COMMUNITIES)
 
-# The times count from the start of the simulation. Each fault ends, so that its alert can be seen to clear.
+# The times count from the start of the simulation. Most faults end, so that their alerts end as well.
 FAULTS = (
     f"gas_leak:{_FIRST}/b01-u1-0301-gas@+15s/3m",
     f"burst:{_FIRST}/b02-u1-0201-water@+25s/4m",
@@ -27,7 +27,7 @@ FAULTS = (
 
 
 def register_demo(database_url: str) -> None:
-    """Register the two communities with their households and devices; what is there already stays."""
+    """Register the two communities with their households and devices; existing rows are kept."""
     with closing(connect(database_url, application_name="anju up")) as connection:
         connection.autocommit = True
         register_communities(connection, COMMUNITIES, HOUSEHOLDS)

@@ -1,4 +1,4 @@
-"""Simulated communities: their registration by the same road as an import, and the pace of their history."""
+"""Registration of simulated communities through the import, and the pace of their history."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,12 +11,12 @@ from store.admin.locks import partition_states
 from store.database import Connection, DatabaseUnavailableError, connect
 
 SEED = 2021
-_LOOK_EVERY_S = 0.2
-_LONGEST_WAIT_S = 30.0
+_POLL_INTERVAL_S = 0.2
+_MAX_WAIT_S = 30.0
 
 
 def register_communities(connection: Connection, sites: Iterable[Site], households: int) -> None:
-    """Register made-up communities with `households` flats each; what is there already stays."""
+    """Register invented communities with `households` flats each; existing rows are kept."""
     for site in sites:
         register(connection, plan_community(*site, households, seed=SEED))
 
@@ -27,16 +27,16 @@ def register(connection: Connection, plan: CommunityPlan) -> None:
 
 
 def wait_for_ingest(database_url: str, stop: Callable[[], bool]) -> None:
-    """Wait until ingest has worked off every message that was published before the call.
+    """Wait until ingest has written every message published before the call.
 
-    Returns at once where no ingest runs, and after 30 s in any case: the broker keeps the rest.
+    Return at once without a running ingest, and after 30 s in any case: the broker keeps the rest.
     """
-    published_at, give_up_s = datetime.now(UTC), time.monotonic() + _LONGEST_WAIT_S
-    while not stop() and time.monotonic() < give_up_s and not _is_worked_off(database_url, published_at):
-        time.sleep(_LOOK_EVERY_S)
+    published_at, deadline_s = datetime.now(UTC), time.monotonic() + _MAX_WAIT_S
+    while not stop() and time.monotonic() < deadline_s and not _is_written(database_url, published_at):
+        time.sleep(_POLL_INTERVAL_S)
 
 
-def _is_worked_off(database_url: str, published_at: datetime) -> bool:
+def _is_written(database_url: str, published_at: datetime) -> bool:
     try:
         with closing(connect(database_url, application_name="anju simulate")) as connection:
             reports = [state.report for state in partition_states(connection) if state.owned]

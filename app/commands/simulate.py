@@ -32,25 +32,23 @@ def simulate(
     *,
     community: Annotated[list[str] | None, typer.Option(help="only these communities; by default all")] = None,
     households: Annotated[
-        int, typer.Option("--register", min=0, help="first register the communities, with so many households")
+        int, typer.Option("--register", min=0, help="first register the communities, with this number of households")
     ] = 0,
-    history: Annotated[
-        str, typer.Option(help="how far back to begin where nothing is stored: 0s, 90m, 24h, 7d")
-    ] = "0s",
-    duration: Annotated[str | None, typer.Option(help="how long to go on after now; by default until Ctrl-C")] = None,
+    history: Annotated[str, typer.Option(help="how far back to begin if nothing is stored: 0s, 90m, 24h, 7d")] = "0s",
+    duration: Annotated[str | None, typer.Option(help="how long to continue after now; default: until Ctrl-C")] = None,
     speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 does not wait at all")] = 1,
     seed: Annotated[int, typer.Option(help="the same seed gives the same readings")] = SEED,
     fault: Annotated[
         list[str] | None, typer.Option(help=r"inject a fault: KIND:DEVICE@START\[/DURATION], see docs/simulators.md")
     ] = None,
     scenario: Annotated[
-        str | None, typer.Option(help="play this scenario instead, and compare the alerts with those it expects")
+        str | None, typer.Option(help="play this scenario instead, and compare the alerts with the expected ones")
     ] = None,
     scenarios: Annotated[bool, typer.Option("--list", help="list the scenarios")] = False,
 ) -> None:
-    """Send what the simulated devices of the registry would send, through the real broker.
+    """Send the messages of the simulated devices of the registry through the real broker.
 
-    Begins where the stored readings of these devices end, at most --history ago. Needs ANJU_DATABASE_URL and
+    Continues where the stored readings of these devices end, at most --history ago. Needs ANJU_DATABASE_URL and
     ANJU_PUBLISH_MQTT_URL.
 
     Example: anju simulate --community linyin-xiaoqu --register 120 --history 24h --fault leak:b01-u1-0101-water@+30s
@@ -76,7 +74,7 @@ def simulate(
                 register_communities(
                     connection, [_site(name) for name in community or [SITES[0].community]], households
                 )
-            devices = _simulated(connection, community)
+            devices = _simulated_devices(connection, community)
             newest = newest_reading(connection, [device.id for device in devices])
     if not devices:
         raise fail("the registry has no such simulated device: register some with --register 120", Exit.REFUSED)
@@ -101,7 +99,7 @@ def replay(
 ) -> None:
     """Register the meters of a recording (DAIAD trial A) and send every reading through the real broker.
 
-    Says what the recording holds, so that it can be compared with what is stored: rows = distinct + duplicates.
+    Prints the counts of the recording, for comparison with the stored readings: rows = distinct + duplicates.
 
     Example: anju replay ../shared/data/daiad-swm-trial-a.zip --batch 100
     """
@@ -127,21 +125,21 @@ def replay(
     say(f"sent {count.rows} readings of {count.devices} meters in {publisher.acknowledged} messages")
     say(
         f"{count.distinct} distinct (device, ts), {count.duplicates_same} duplicates with the same value, "
-        f"{count.duplicates_other} with another one (the first stands)"
+        f"{count.duplicates_other} with another one (the first is kept)"
     )
     if count.repeated_hour:
         say(
-            f"{count.repeated_hour} readings are of the second pass of the hour that summer time ends with: "
-            "their local times look like duplicates, their instants are not"
+            f"{count.repeated_hour} readings are of the second pass of the hour that repeats when summer time ends: "
+            "their local times look like duplicates, their instants differ"
         )
 
 
 def _site(community: str) -> Site:
-    found = next((site for site in SITES if site.community == community), None)
-    return found or Site(community, community, SITES[0].banner, SITES[0].street)
+    known = next((site for site in SITES if site.community == community), None)
+    return known or Site(community, community, SITES[0].banner, SITES[0].street)
 
 
-def _simulated(connection: Connection, communities: list[str] | None) -> list[Device]:
+def _simulated_devices(connection: Connection, communities: list[str] | None) -> list[Device]:
     return [
         device
         for device in load_devices(connection)
