@@ -1,4 +1,4 @@
-"""What the API answers about alerts: their facts, what suppresses them, and the steps they took."""
+"""Response models of alerts: facts, suppressions and transitions."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,13 +21,13 @@ from store.registry.registry import compose_place
 
 Process = Literal["active", "recovering", "latched", "ended"]
 Causes = Mapping[UUID, Sequence[Cause]]
-"""What suppresses each alert; one that nothing suppresses is missing."""
+"""Causes of suppression by alert; an alert without one is missing."""
 
 
 class Transition(ResponseModel):
-    """A step of an alert: of its condition (`process`), or of the people who see to it (`attention`).
+    """Transition of an alert, on the axis of its condition (`process`) or of its handling by people (`attention`).
 
-    A comment, and a shelving, are steps of the attention axis that leave its state as it is.
+    A comment or a shelving is a transition on the attention axis that keeps the state.
     """
 
     id: int
@@ -37,22 +37,24 @@ class Transition(ResponseModel):
     to_state_zh: str
     at: datetime = Field(description="When it happened.")
     decided_at: datetime = Field(description="When it was decided.")
-    reason: str = Field(description="What brought it about: the action of a person, or what the rule went by.")
-    act_zh: str | None = Field(description="The action in Chinese; null where a rule decided.", examples=["派单"])
+    reason: str = Field(description="The action of a person, or the reason of the rule.")
+    act_zh: str | None = Field(description="The action in Chinese; null for a decision of a rule.", examples=["派单"])
     rule_version: str
-    actor: str | None = Field(description="Who did it; null where a rule decided.")
+    actor: str | None = Field(description="The person who acted; null for a decision of a rule.")
     comment: str | None
     inputs: dict[str, Any] = Field(
-        description="What a rule decided by: values, times, limits, delays. Of an action: `assignee`, or `until`."
+        description="Inputs of a rule's decision: values, times, limits, delays. Of an action: `assignee` or `until`."
     )
     suppressions: list[CauseName] = Field(
-        description="Why nobody was told when a rule decided so; empty where they were."
+        description="Causes of suppression at the time of a rule's decision; empty if it was notified."
     )
-    explanation: list[str] = Field(description="Why a rule decided so, in Chinese sentences; empty for an action.")
+    explanation: list[str] = Field(
+        description="Explanation of a rule's decision in Chinese sentences; empty for an action."
+    )
 
     @classmethod
     def of(cls, row: StoredTransition, kind: str) -> "Transition":
-        """Translate a step of an alert about a device of that kind."""
+        """Translate a transition of an alert about a device of that kind."""
         by_rule = row.axis == "process"
         facts = {name: getattr(row, name) for name in StoredTransition.__slots__}
         return cls.model_validate(
@@ -66,14 +68,14 @@ class Transition(ResponseModel):
 
 
 class Suppression(ResponseModel):
-    """A reason why an alert is not notified. It is judged all the same."""
+    """Cause that keeps an alert from being notified. Evaluation of its rule goes on."""
 
     cause: CauseName
     cause_zh: str = Field(examples=["已搁置"])
     since: datetime
-    until: datetime | None = Field(description="When it ends by itself; null for one that does not.")
-    detail: str = Field(description="Why, in Chinese.", examples=["等备件"])
-    actor: str | None = Field(description="Who decided it; null where the rules did.")
+    until: datetime | None = Field(description="Planned end; null for a cause without one.")
+    detail: str = Field(description="Reason, in Chinese.", examples=["等备件"])
+    actor: str | None = Field(description="The person who decided it; null for a decision of the rules.")
 
     @classmethod
     def of(cls, cause: Cause) -> "Suppression":
@@ -89,7 +91,7 @@ class Suppression(ResponseModel):
 
 
 class Alert(ResponseModel):
-    """One occurrence of a rule. Whether its condition holds, who sees to it, and what suppresses it are three facts."""
+    """Alert of a rule. Condition (`process`), handling (`attention`) and suppression are independent facts."""
 
     id: UUID
     rule: str = Field(examples=["voltage_high"])
@@ -109,34 +111,36 @@ class Alert(ResponseModel):
     attention: Attention
     attention_zh: str = Field(examples=["未确认"])
     assignee: str | None
-    suppressions: list[Suppression] = Field(description="Why it is not notified now; empty where it is.")
+    suppressions: list[Suppression] = Field(
+        description="Causes that keep it from being notified now; empty if none does."
+    )
     opened_at: datetime = Field(description="When the condition began.")
-    raised_at: datetime = Field(description="When it was decided to be an alert.")
+    raised_at: datetime = Field(description="When the rule raised the alert.")
     ended_at: datetime | None
-    historical: bool = Field(description="Over already when late data brought it to light; nobody was told.")
-    chattering: bool = Field(description="The same was raised three times within a minute.")
+    historical: bool = Field(description="Had ended before its late data arrived; stored, not notified.")
+    chattering: bool = Field(description="Raised three times within a minute.")
     simulated: Simulated
 
     @classmethod
     def of(cls, row: AlertRow, causes: Causes) -> "Alert":
-        """Translate a row, with what suppresses it."""
+        """Translate a row with its causes of suppression."""
         return cls.model_validate(_alert_facts(row, causes))
 
 
 class AlertDetail(Alert):
-    """An alert with every step it took, and why it was raised."""
+    """Alert with all its transitions and an explanation of its beginning."""
 
     why: list[str] = Field(
-        description="Why it was raised, in Chinese sentences.",
+        description="Explanation of its beginning, in Chinese sentences.",
         examples=[
             ["电压 245 V，高于限值 242 V（7月1日 12:10:00测得）。", "规则不要求持续时间，7月1日 12:10:00即报警。"]
         ],
     )
-    transitions: list[Transition] = Field(description="The steps of both axes, in the order they were written.")
+    transitions: list[Transition] = Field(description="Transitions of both axes, in the order they were written.")
 
     @classmethod
     def with_steps(cls, row: AlertRow, causes: Causes, steps: Sequence[StoredTransition]) -> "AlertDetail":
-        """Translate a row with what suppresses it and its steps."""
+        """Translate a row with its causes of suppression and its transitions."""
         raised = next((step for step in steps if step.axis == "process" and step.to_state == Phase.ACTIVE), None)
         return cls.model_validate(
             {
@@ -148,14 +152,14 @@ class AlertDetail(Alert):
 
 
 class AlertStep(ResponseModel):
-    """What the stream sends: a step, and its alert as it stands now."""
+    """Event of the alert stream: a transition, and the present state of its alert."""
 
     transition: Transition
     alert: Alert
 
     @classmethod
     def of(cls, step: AlertTransition, causes: Causes) -> "AlertStep":
-        """Translate a step, with what suppresses its alert."""
+        """Translate a transition with the causes that suppress its alert."""
         return cls(transition=Transition.of(step.transition, step.alert.kind), alert=Alert.of(step.alert, causes))
 
 

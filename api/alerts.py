@@ -1,4 +1,4 @@
-"""Routes of alerts: finding and reading them."""
+"""Routes that list and read alerts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,16 +31,16 @@ ALERT_NOT_FOUND = "There is no alert of that id; GET /api/v1/alerts lists them."
 
 
 class AlertsQuery(PageQuery):
-    """What alerts to list."""
+    """Filters of the list of alerts."""
 
     state: list[State] | None = Field(None, description="`open` is active, recovering or latched.")
-    attention: list[Attention] | None = Field(None, description="How far people have come with it.")
+    attention: list[Attention] | None = Field(None, description="States of handling by people.")
     severity: list[Severity] | None = Field(None, description="One or several severities.")
     community: str | None = Field(None, description="The id of a community.")
     kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
     assignee: str | None = Field(None, description="The person it is assigned to.")
     since: Instant | None = Field(None, description="Opened at this instant or later.")
-    suppressed: bool | None = Field(None, description="Whether anything keeps it from being notified now.")
+    suppressed: bool | None = Field(None, description="Whether it is suppressed now.")
 
 
 def _processes(states: Sequence[State] | None) -> list[str] | None:
@@ -51,7 +51,7 @@ def _processes(states: Sequence[State] | None) -> list[str] | None:
 
 @router.get("", summary="List alerts")
 def list_alerts(store: Store, now: Now, query: Annotated[AlertsQuery, Query()]) -> Page[Alert]:
-    """Alerts, the one that opened last first. Filters are joined by and, values of one filter by or."""
+    """Alerts, newest first by `opened_at`. Filters are joined by and, values of one filter by or."""
     filters = AlertFilter(process=_processes(query.state), **query.model_dump(exclude={"limit", "cursor", "state"}))
     before = _cursor.decode(query.cursor)
     with store.connection() as connection:
@@ -64,16 +64,16 @@ def list_alerts(store: Store, now: Now, query: Annotated[AlertsQuery, Query()]) 
 
 @router.get("/{alert_id}", summary="Read an alert", responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)))
 def read_alert(store: Store, now: Now, alert_id: AlertId) -> AlertDetail:
-    """An alert with why it was raised, every step it took, and what each was decided by."""
+    """An alert with the explanation of its beginning and all its transitions with their inputs."""
     with store.connection() as connection:
         return read_detail(connection, alert_id, now)
 
 
 def read_detail(connection: Connection, alert_id: UUID, now: datetime) -> AlertDetail:
-    """An alert as it stands, for an answer.
+    """Return the present state of an alert as a response.
 
     Raises:
-        UnknownProblem: there is none of that id.
+        UnknownProblem: No alert has that id.
     """
     row = alerts.find_alert(connection, alert_id)
     if row is None:

@@ -1,4 +1,4 @@
-"""The application: routes, the key that guards them, and what surrounds them."""
+"""FastAPI application: routes, access control, error handling and metrics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,13 +36,13 @@ _DESCRIPTION = """
 * Times are RFC 3339, in UTC in every answer. `ts` is the device's clock, `received_at` the server's.
 * Lists are `{"items": [...], "next_cursor": ...}`; hand `next_cursor` back as `cursor` for the next page.
 * Errors are problem details (RFC 9457, `application/problem+json`).
-* `simulated` marks what a simulator made.
+* `simulated` marks data from a simulator.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What the API needs to know besides its database."""
+    """Settings of the API besides its database."""
 
     api_key: str = field(repr=False)
     version: str
@@ -50,10 +50,10 @@ class ApiSettings:
 
 
 def create_app(database: Database, settings: ApiSettings) -> FastAPI:
-    """Make the application over an open database, which stays the caller's to close.
+    """Make the application over an open database; the caller closes the database.
 
     Raises:
-        ValueError: the API key is empty.
+        ValueError: The API key is empty.
     """
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(database))
@@ -63,7 +63,7 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
         async with AlertFeed(database) as app.state.feed:
             yield
 
-    # The page at /docs comes with its scripts: many networks that Anju runs in reach no content delivery network.
+    # The page at /docs includes its scripts: many networks of Anju reach no content delivery network.
     app = FastAPIOffline(
         title="Anju 安居",
         version=settings.version,

@@ -1,4 +1,4 @@
-"""Routes of what people do about an alert. Each is one transaction: the step, what follows from it, and who did it."""
+"""Routes of the actions on an alert. Each is one transaction: transition, consequences and audit entry."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,28 +33,28 @@ _ANSWERS = problem_responses(
 
 
 class Note(Signed):
-    """What a person adds to an action."""
+    """Optional remark of a person about an action."""
 
-    comment: str | None = Field(None, max_length=2000, description="Why, or what was done.", examples=["已更换水表"])
+    comment: str | None = Field(None, max_length=2000, description="Reason, or work done.", examples=["已更换水表"])
 
 
 class Assignment(Note):
-    """Whom an alert is given to."""
+    """Assignment of an alert to a person."""
 
-    assignee: Name = Field(description="The person who shall see to it.", examples=["李师傅"])
+    assignee: Name = Field(description="The person responsible from now on.", examples=["李师傅"])
     instead_of: Name | None = Field(
-        None, description="The present assignee, where there is one: so that two people do not overrule each other."
+        None, description="The present assignee, if there is one. It prevents two people from overruling each other."
     )
 
 
 class Comment(Signed):
-    """What a person has to say about an alert."""
+    """Comment of a person on an alert."""
 
     comment: Reason = Field(examples=["水表井积水，先抽水"])
 
 
 class Shelving(Signed):
-    """For how long an alert is not to be notified, and why."""
+    """Period without notices of an alert, and its reason."""
 
     until: Instant = Field(description="At most 24 hours from now.")
     reason: Reason = Field(examples=["等备件，明早到货"])
@@ -62,7 +62,7 @@ class Shelving(Signed):
 
 @dataclass(frozen=True, slots=True)
 class _LockedAlert:
-    """An alert that nobody else changes until this transaction ends, and the time that the step is taken."""
+    """Alert row locked until the transaction ends, with the time of the action."""
 
     connection: LockedConnection
     row: AlertRow
@@ -70,48 +70,48 @@ class _LockedAlert:
 
 
 _BeforeAndAfter = tuple[Mapping[str, Any], Mapping[str, Any]]
-"""What a step changed, for the audit log."""
+"""Values before and after an action, for the audit log."""
 
 _EMPTY_NOTE = Note()
 
 
 @router.post("/{alert_id}/acknowledge", summary="Acknowledge an alert (确认)", responses=_ANSWERS)
 def acknowledge(request: Idempotent, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """Say that somebody has seen the alert."""
+    """Record that a person has seen the alert."""
     return _take_action(request, alert_id, Action.ACKNOWLEDGE, note or _EMPTY_NOTE)
 
 
 @router.post("/{alert_id}/assign", summary="Assign an alert to somebody (派单)", responses=_ANSWERS)
 def assign(request: Idempotent, alert_id: AlertId, note: Assignment) -> AlertDetail:
-    """Name the person who shall see to it. To take it from somebody else, say from whom, in `instead_of`."""
+    """Name the responsible person. To replace the present assignee, name that person in `instead_of`."""
     return _take_action(request, alert_id, Action.ASSIGN, note)
 
 
 @router.post("/{alert_id}/start", summary="Start work on an alert (开始处理)", responses=_ANSWERS)
 def start(request: Idempotent, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """Say that somebody is at work on it."""
+    """Record that work on the alert has begun."""
     return _take_action(request, alert_id, Action.START, note or _EMPTY_NOTE)
 
 
 @router.post("/{alert_id}/resolve", summary="Resolve an alert (解决)", responses=_ANSWERS)
 def resolve(request: Idempotent, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """Say that the cause is gone.
+    """Record that the cause is removed.
 
-    An alert whose condition still holds is ended a moment later by the owner of its rule, and the rule stays mute
-    for that device until it has seen the condition gone.
+    If the condition of the alert still holds, ingest ends the alert a moment later. The rule raises no new alert for
+    that device until the condition has been false once.
     """
     return _take_action(request, alert_id, Action.RESOLVE, note or _EMPTY_NOTE)
 
 
 @router.post("/{alert_id}/close", summary="Close an alert (关闭)", responses=_ANSWERS)
 def close(request: Idempotent, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """File the alert away. One that has not ended is ended as by `resolve`."""
+    """Close the alert. One that has not ended is ended as by `resolve`."""
     return _take_action(request, alert_id, Action.CLOSE, note or _EMPTY_NOTE)
 
 
 @router.post("/{alert_id}/comment", summary="Comment on an alert (备注)", responses=_ANSWERS)
 def comment(request: Idempotent, alert_id: AlertId, note: Comment) -> AlertDetail:
-    """Add a sentence to the alert's history, whatever state it is in."""
+    """Add a comment to the history of the alert, in any state."""
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
         _record_unchanged(locked, "comment", note.actor, note.comment)
@@ -122,9 +122,9 @@ def comment(request: Idempotent, alert_id: AlertId, note: Comment) -> AlertDetai
 
 @router.post("/{alert_id}/shelve", summary="Shelve an alert (搁置)", responses=_ANSWERS)
 def shelve(request: Idempotent, alert_id: AlertId, note: Shelving) -> AlertDetail:
-    """Keep the alert from being notified for at most 24 hours; it goes on being judged, and stays listed.
+    """Suppress notices of the alert for at most 24 hours. Evaluation goes on, and the alert stays listed.
 
-    That also holds if it ends meanwhile and the same rule raises it again on the same device.
+    The shelving also covers a new alert of the same rule on the same device until then.
     """
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
@@ -148,7 +148,7 @@ def shelve(request: Idempotent, alert_id: AlertId, note: Shelving) -> AlertDetai
 
 @router.post("/{alert_id}/unshelve", summary="Take a shelved alert up again (取消搁置)", responses=_ANSWERS)
 def unshelve(request: Idempotent, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """End a shelving before its time."""
+    """End a shelving early."""
     details = note or _EMPTY_NOTE
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
@@ -164,7 +164,7 @@ def unshelve(request: Idempotent, alert_id: AlertId, note: Note | None = None) -
 
 
 def _take_action(request: IdempotentRequest, alert_id: UUID, action: Action, note: Note) -> AlertDetail:
-    """Take one step of the attention axis."""
+    """Apply an action that moves the alert along the attention axis."""
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
         row = locked.row
@@ -187,7 +187,7 @@ def _take_action(request: IdempotentRequest, alert_id: UUID, action: Action, not
 
 
 def _assignee(locked: _LockedAlert, note: Assignment) -> str:
-    """The new assignee; whoever has the alert already loses it only to somebody who knows of them."""
+    """Return the new assignee; a present assignee is replaced only by a request that names them."""
     current = locked.row.assignee if locked.row.attention in _ASSIGNED else None
     if current == note.assignee:
         raise RefusedProblem(messages_zh.already_assigned(note.assignee, _last_action(locked)))
@@ -197,7 +197,7 @@ def _assignee(locked: _LockedAlert, note: Assignment) -> str:
 
 
 def _last_action(locked: _LockedAlert) -> str:
-    """Who did what last, for somebody who comes too late; empty where nobody did anything."""
+    """Return a sentence about the last action by a person, or an empty text without one."""
     steps = reversed(list_transitions(locked.connection, locked.row.id))
     last = next((step for step in steps if step.axis == "attention"), None)
     return messages_zh.last_action(last.actor, last.reason, last.at) if last else ""
@@ -206,7 +206,7 @@ def _last_action(locked: _LockedAlert) -> str:
 def _record_unchanged(
     locked: _LockedAlert, reason: str, actor: str, text: str | None, inputs: Mapping[str, Any] | None = None
 ) -> None:
-    """Take a step that leaves the alert in the state it is in."""
+    """Record a transition that keeps the state and the assignee."""
     row = locked.row
     change = AttentionChange(
         attention=row.attention, assignee=row.assignee, reason=reason, actor=actor, comment=text, inputs=inputs or {}
@@ -226,9 +226,9 @@ def _change_once(
     by: str | None,
     write: Callable[[_LockedAlert], _BeforeAndAfter],
 ) -> AlertDetail:
-    """Do it once, however often the request comes, and answer with the alert as it then stands.
+    """Apply `write` once for each idempotency key, and return the alert as it then stands.
 
-    The clock is read once the alert is claimed, so that the times of its steps follow their order.
+    The clock is read after the row is locked, so that the times of transitions follow their order.
     """
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, action, "alert", str(alert_id)) is None:

@@ -18,13 +18,13 @@ Subject = Literal["alert", "silence", "registry", "device", "notices"]
 
 
 class AuditEntry(ResponseModel):
-    """A change that a person made."""
+    """Change made by a person."""
 
     id: int
     at: datetime
-    actor: str = Field(description="Whose key or account it was; `cli` for a command at the server.")
+    actor: str = Field(description="Key or account used; `cli` for a command at the server.")
     person: str | None = Field(
-        description="Whom the holder of a shared key named, or the user of the operating system.", examples=["王师傅"]
+        description="Person named by the holder of a shared key, or user of the operating system.", examples=["王师傅"]
     )
     action: str = Field(examples=["assign"])
     subject: Subject
@@ -34,15 +34,15 @@ class AuditEntry(ResponseModel):
 
 
 class AuditQuery(PageQuery):
-    """What changes to list."""
+    """Filters of the audit log."""
 
-    subject: Subject | None = Field(None, description="What was changed.")
+    subject: Subject | None = Field(None, description="Type of the changed object.")
     subject_id: str | None = Field(None, max_length=200, description="Its id.")
 
 
 @router.get("", summary="List what people changed (操作记录)")
 def list_audit(store: Store, query: Annotated[AuditQuery, Query()]) -> Page[AuditEntry]:
-    """Who changed what, when, from what to what; the newest first."""
+    """Changes by people with time, actor, and values before and after; newest first."""
     with store.connection() as connection:
         rows = audit.list_changes(
             connection,

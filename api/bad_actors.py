@@ -1,4 +1,4 @@
-"""The route of bad actors: devices whose alerts chatter."""
+"""Route of bad actors: devices with chattering alerts."""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ _USUAL = timedelta(days=30)
 
 
 class BadActor(BaseModel):
-    """A rule on a device that was raised three times within a minute, and what it has come to."""
+    """Rule on a device with chattering alerts (three within a minute), and their numbers."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
@@ -28,13 +28,13 @@ class BadActor(BaseModel):
     kind_zh: str = Field(examples=["单元门禁"])
     rule: str = Field(examples=["door_offline"])
     title: str = Field(examples=["门禁离线"])
-    alerts: int = Field(description="Alerts of this rule on this device in all.")
-    chattering: int = Field(description="Those that were raised while it chattered.")
-    last_at: datetime = Field(description="When the last one opened.")
+    alerts: int = Field(description="All alerts of this rule on this device.")
+    chattering: int = Field(description="Alerts raised while it chattered.")
+    last_at: datetime = Field(description="When the newest alert opened.")
 
 
 class BadActorsQuery(BaseModel):
-    """Which bad actors to list."""
+    """Filters of the list of bad actors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ class BadActorsQuery(BaseModel):
 
 @router.get("", summary="List bad actors")
 def list_bad_actors(store: Store, now: Now, query: Annotated[BadActorsQuery, Query()]) -> Page[BadActor]:
-    """Devices whose alerts chatter, the worst first: what to repair, or which limit to move. It is one page."""
+    """Devices with chattering alerts, the worst first: candidates for repair or for another limit. One page."""
     with store.connection() as connection:
         rows = bad_actors.list_bad_actors(connection, query.community, query.since or now - _USUAL, query.limit)
     return Page[BadActor](

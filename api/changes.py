@@ -1,4 +1,4 @@
-"""What every change by a person shares: who makes it, and how a request that is sent again is known."""
+"""Common parts of all changes by people: the actor, and the idempotency key of a repeated request."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,17 +17,17 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 
 
 class Signed(BaseModel):
-    """A body that may name the person who acts."""
+    """Request body that may name the acting person."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: Name | None = Field(
-        None, description="The person who does it, as the holder of a shared key says.", examples=["王师傅"]
+        None, description="The acting person, as named by the holder of a shared key.", examples=["王师傅"]
     )
 
     @property
     def actor(self) -> str:
-        """The name under which it is shown."""
+        """Actor shown with the change: the person, or the key's own name."""
         return self.by or ACTOR
 
 
@@ -37,14 +37,14 @@ _IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="Made up by the client for each action. The same key again changes nothing and is answered alike.",
+        description="Made up by the client for each action. A repeated key changes nothing and gets the same answer.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request that changes something, and the key by which it is known when it is sent again."""
+    """Database and idempotency key of a changing request; a repeated key marks a repeated request."""
 
     store: Database
     key: str | None
@@ -52,16 +52,16 @@ class IdempotentRequest:
     def earlier_subject_id(
         self, connection: Connection, action: str, subject: str, subject_id: str | None
     ) -> str | None:
-        """The id of what a request of the same key has changed already, or None.
+        """Return the id of the object that an earlier request with the same key changed, or None.
 
         Args:
-            connection: The transaction of the change.
-            action: What is to be done.
-            subject: To what sort of thing.
-            subject_id: To which; None if it is about to be made.
+            connection: Connection in the transaction of the change.
+            action: Action of the request.
+            subject: Type of its object.
+            subject_id: Id of its object; None for an object still to be created.
 
         Raises:
-            InvalidProblem: The key came with another action, or with the same one on something else.
+            InvalidProblem: The key was used for another action or another object.
         """
         earlier = find_request(connection, ACTOR, self.key) if self.key else None
         if earlier is None:

@@ -27,7 +27,7 @@ def list_communities(store: Store, query: Annotated[PageQuery, Query()]) -> Page
 
 @router.get("/{community}", summary="Read a community", responses=problem_responses(UnknownProblem(_NOT_FOUND)))
 def read_community(store: Store, community: CommunityId) -> CommunityDetail:
-    """A community with its households, its devices by kind, and its open alerts by severity."""
+    """A community with its number of households, devices by kind, and open alerts by severity."""
     with store.connection() as connection:
         row = communities.find_community(connection, community)
         if row is None:

@@ -1,4 +1,4 @@
-"""Routes of devices: the registry, the last state, and what they reported."""
+"""Routes of devices: registry, last state and events."""
 
 from datetime import datetime
 from typing import Annotated
@@ -29,17 +29,17 @@ class UnknownDeviceProblem(UnknownProblem):
 
 
 class DevicesQuery(PageQuery):
-    """What devices to list."""
+    """Filters of the list of devices."""
 
     community: str | None = Field(None, description="The id of a community.")
     kind: str | None = Field(None, description="A device kind, such as `water_meter`.")
     building: str | None = Field(None, description="A building as it is registered.")
-    connection: Connection | None = Field(None, description="What the device says of itself.")
+    connection: Connection | None = Field(None, description="Connection as reported by the device.")
     simulated: bool | None = Field(None, description="Only simulated devices, or only real ones.")
 
 
 class EventsQuery(PageQuery):
-    """What events to list."""
+    """Filters of the list of events."""
 
     start: Instant | None = Field(None, description="From this instant on.")
     end: Instant | None = Field(None, description="Before this instant.")
@@ -47,10 +47,10 @@ class EventsQuery(PageQuery):
 
 
 def require_device(connection: DatabaseConnection, community: str, device: str) -> DeviceRow:
-    """The device that a path names.
+    """Return the device named by the path.
 
     Raises:
-        UnknownDeviceProblem: there is none.
+        UnknownDeviceProblem: The registry has no such device.
     """
     row = devices.find_device(connection, community, device)
     if row is None:
@@ -83,7 +83,7 @@ def read_device(store: Store, community: CommunityId, device: DeviceName) -> Dev
 def list_events(
     store: Store, community: CommunityId, device: DeviceName, query: Annotated[EventsQuery, Query()]
 ) -> Page[Event]:
-    """What the device reported, newest first, with its coming online and going offline."""
+    """Events of the device, newest first, including `online` and `offline`."""
     before = _events_cursor.decode(query.cursor)
     with store.connection() as connection:
         owner = require_device(connection, community, device)

@@ -1,4 +1,4 @@
-"""How far the transitions reach: one watcher of the database wakes every stream."""
+"""Feed of alert transitions: one listener on the database wakes all streams."""
 
 import asyncio
 import threading
@@ -16,14 +16,14 @@ _RETRY_S = 1.0
 
 
 class AlertFeed:
-    """Knows the newest transition's number, and lets streams wait for a newer one.
+    """Number of the newest transition, for streams to wait on.
 
-    A thread of its own listens to the database and keeps one connection of the pool; it outlives the database's
-    absence. Everything else happens on the event loop.
+    A thread listens to the database on a pooled connection of its own and survives outages of the database. All other
+    work happens on the event loop.
     """
 
     def __init__(self, database: Database) -> None:
-        """Prepare to watch this database; `open` begins."""
+        """Prepare for this database; entering the context starts the thread."""
         self._database = database
         self._newest = 0
         self._closed = False
@@ -31,25 +31,25 @@ class AlertFeed:
         self._stopping = threading.Event()
 
     async def __aenter__(self) -> Self:
-        """Begin to watch, on the running loop."""
+        """Start the listening thread."""
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._watch, args=(loop,), name="alert-feed")
         self._thread.start()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        """End the streams and the watching."""
+        """End the streams and the thread."""
         self.close()
         await asyncio.to_thread(self._thread.join)
 
     def close(self) -> None:
-        """End every stream now, so that a server which is stopping need not wait for its clients."""
+        """End all streams, so that a stopping server does not wait for its clients."""
         self._closed = True
         self._stopping.set()
         self._changed.set()
 
     async def wait_for_newer(self, seen: int) -> int | None:
-        """Wait until there are transitions beyond the one seen; the newest one's number, or None once closed."""
+        """Wait for a transition after `seen`; return the number of the newest, or None after `close`."""
         while self._newest <= seen and not self._closed:
             await self._changed.wait()
         return None if self._closed else self._newest

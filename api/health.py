@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can work, and how it does: for machines, without a key."""
+"""Liveness, readiness and metrics: routes for machines, without a key."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["operation 运行"])
 
 
 class Health(BaseModel):
-    """The answer of a service that lives."""
+    """Response of a live service."""
 
     status: str = "ok"
     version: str
@@ -30,7 +30,7 @@ def _registry(request: Request) -> CollectorRegistry:
 
 @router.get("/healthz", summary="Is the process alive?")
 async def healthz(request: Request) -> Health:
-    """Answer as long as the process runs, whatever its surroundings do."""
+    """Answer as long as the process runs, even without a database."""
     return Health(version=request.app.version)
 
 
@@ -40,7 +40,7 @@ async def healthz(request: Request) -> Health:
     responses=problem_responses(NotReadyProblem("...", reasons=["table ... is missing"])),
 )
 def readyz(request: Request, store: Store) -> Health:
-    """Ask the database, and compare its schema with what this version works with."""
+    """Ask the database, and compare its schema with the one this version needs."""
     try:
         with store.connection() as connection:
             missing = missing_schema(connection)
@@ -56,5 +56,5 @@ def readyz(request: Request, store: Store) -> Health:
 
 @router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=PlainTextResponse)
 def metrics(registry: Annotated[CollectorRegistry, Depends(_registry)]) -> Response:
-    """Counts and times only: nothing in it tells of a person or a household."""
+    """Counts and times only, without data about persons or households."""
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Metrics of the API itself, and what the database counts at the moment it is asked."""
+"""Metrics of the API itself, and gauges read from the database at each scrape."""
 
 import time
 from collections import defaultdict
@@ -25,22 +25,22 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class RequestMetrics:
     """ASGI middleware that counts and logs every request by the template of its route.
 
-    The path is logged without its query, which may carry what does not belong in a log. The time is that until the
-    answer begins, so that a stream counts like any other answer.
+    The path is logged without its query, which may hold personal data. The measured time ends when the response begins,
+    so that a stream counts like any other response.
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry, templates: Mapping[str, str]) -> None:
-        """Register the metrics; `templates` are the whole paths of the operations, by their names."""
+        """Register the metrics; `templates` holds the full path template of each operation, by name."""
         self._app = app
         self._templates = templates
         labels = ("method", "route", "status")
-        self._requests = Counter("anju_http_requests", "Requests answered.", labels, registry=registry)
+        self._requests = Counter("anju_http_requests", "Answered requests.", labels, registry=registry)
         self._seconds = Histogram(
-            "anju_http_request_seconds", "Time until an answer begins.", ("method", "route"), registry=registry
+            "anju_http_request_seconds", "Seconds until the response begins.", ("method", "route"), registry=registry
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and watch its answer begin."""
+        """Pass the request on, and record the beginning of its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -57,7 +57,7 @@ class RequestMetrics:
         try:
             await self._app(scope, receive, watch)
         except Exception:
-            # What nobody foresaw is answered outside of every middleware.
+            # An unexpected error is answered outside of all middleware, with status 500.
             if not answered:
                 self._record(scope, 500, time.perf_counter() - began)
             raise
@@ -70,20 +70,20 @@ class RequestMetrics:
         _log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
 
     def _template(self, scope: Scope) -> str:
-        """Paths themselves would make a series for each device; a route knows only its part of the template."""
+        """Return the full path template; a label with the path itself would make a series for each device."""
         route = scope.get("route")
         return self._templates.get(route.name, route.path) if route else "unmatched"
 
 
 class DatabaseCollector:
-    """Counts open alerts and devices whenever the metrics are read; without the database only that it is away."""
+    """Collector of the gauges at each scrape; without the database it yields only `anju_database_up`, 0."""
 
     def __init__(self, database: Database) -> None:
-        """Count in this database."""
+        """Read from this database."""
         self._database = database
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges of the moment."""
+        """Yield the present gauges."""
         up = GaugeMetricFamily("anju_database_up", "Whether the database answers.")
         try:
             with self._database.connection() as connection:
@@ -97,30 +97,34 @@ class DatabaseCollector:
             return
         up.add_metric([], 1)
         yield up
-        yield _gauge("anju_open_alerts", "Alerts that have not ended.", "severity", open_alerts)
-        yield _gauge("anju_suppressed_alerts", "Open alerts that nobody is told of.", "cause", suppressed)
-        yield _gauge("anju_devices", "Registered devices by what they say of themselves.", "connection", devices)
+        yield _gauge("anju_open_alerts", "Open alerts, by severity.", "severity", open_alerts)
+        yield _gauge("anju_suppressed_alerts", "Open alerts that are suppressed, by cause.", "cause", suppressed)
+        yield _gauge("anju_devices", "Registered devices, by the connection they report.", "connection", devices)
         yield from _notices(channels, waiting, now)
         if watchdog_at:
             age_s = (now - watchdog_at).total_seconds()
             yield GaugeMetricFamily(
-                "anju_watchdog_age_seconds", "Since the watchdog last raised an alert.", value=age_s
+                "anju_watchdog_age_seconds", "Seconds since the watchdog last raised an alert.", value=age_s
             )
 
 
 def _notices(channels: Sequence[ChannelFigures], waiting: NoticeBacklog, now: datetime) -> Iterator[Metric]:
-    # Not by channel: its name is that of a person, and these figures need no key.
+    # By kind and not by channel: a channel bears the name of a person, and this route needs no key.
     counts: defaultdict[tuple[str, str], int] = defaultdict(int)
     for each in channels:
         for outcome, count in (("sent", each.sent), ("failed", each.failed), ("dead", each.dead)):
             counts[each.channel.rpartition("/")[2], outcome] += count
-    notices = CounterMetricFamily("anju_notices", "Notices, and attempts that failed.", labels=["kind", "outcome"])
+    notices = CounterMetricFamily(
+        "anju_notices", "Notices sent or dead, and failed attempts, by kind of channel.", labels=["kind", "outcome"]
+    )
     for labels, count in counts.items():
         notices.add_metric(labels, count)
     yield notices
-    yield GaugeMetricFamily("anju_notices_queued", "Notices that wait to be sent.", value=waiting.queued)
+    yield GaugeMetricFamily("anju_notices_queued", "Notices waiting to be sent.", value=waiting.queued)
     overdue_s = (now - waiting.overdue_since).total_seconds() if waiting.overdue_since else 0.0
-    yield GaugeMetricFamily("anju_notices_overdue_seconds", "How long the sending is behind.", value=overdue_s)
+    yield GaugeMetricFamily(
+        "anju_notices_overdue_seconds", "Seconds since the oldest overdue notice was due.", value=overdue_s
+    )
 
 
 def _gauge(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:

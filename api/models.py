@@ -1,6 +1,6 @@
-"""What the API answers: explicit, typed, every time in UTC, every label in Chinese.
+"""Response models: explicit types, times in UTC, labels in Chinese.
 
-Everything that tells of a device says whether that device is `simulated`.
+Every model about a device says whether the device is `simulated`.
 """
 
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ from store.telemetry.read import Aggregate, Point
 
 Connection = Literal["online", "offline", "unknown"]
 
-Simulated = Annotated[bool, Field(description="Made by a simulator; never evidence.")]
+Simulated = Annotated[bool, Field(description="From a simulator; never evidence.")]
 
 
 class ResponseModel(BaseModel):
-    """What every answer is: read from a row, and never changed."""
+    """Base of the response models: read from the attributes of a row, and immutable."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
@@ -50,7 +50,7 @@ class Community(ResponseModel):
 
 
 class KindCount(ResponseModel):
-    """The devices of one kind in a community; `simulated` and `online` are parts of `total`."""
+    """Devices of one kind in a community; `simulated` and `online` are parts of `total`."""
 
     kind: str = Field(examples=["water_meter"])
     kind_zh: str = Field(examples=["水表"])
@@ -60,7 +60,7 @@ class KindCount(ResponseModel):
 
 
 class CommunityDetail(Community):
-    """A community with what stands in it and what is open."""
+    """Community with its households, devices and open alerts."""
 
     households: int
     devices: list[KindCount]
@@ -70,7 +70,7 @@ class CommunityDetail(Community):
     def of(
         cls, row: CommunityRow, households: int, devices: list[DeviceCount], open_alerts: Mapping[str, int]
     ) -> "CommunityDetail":
-        """Put the facts of a community together."""
+        """Combine the row of a community with its counts."""
         kinds = [
             {"kind_zh": kind_label(each.kind), "kind": each.kind, "total": each.total, "simulated": each.simulated,
              "online": each.online}
@@ -81,25 +81,25 @@ class CommunityDetail(Community):
 
 
 class Device(ResponseModel):
-    """A registered device. What was measured, when it was heard, and what it says of itself are three facts."""
+    """Registered device. Newest sample, last arrival and reported connection are independent facts."""
 
     community: str
     device: str = Field(examples=["b03-u2-0501-water"])
     kind: str = Field(examples=["water_meter"])
     kind_zh: str = Field(examples=["水表"])
-    place: str = Field(description="Building, unit and room as people say them.", examples=["3号楼 2单元 501"])
+    place: str = Field(description="Building, unit and room in words.", examples=["3号楼 2单元 501"])
     building: str
     unit: str
     room: str
     gateway: str | None = Field(description="The gateway it reports through, if any.")
-    plan_item: str | None = Field(description="The item of the renovation plan that it is evidence for.")
+    plan_item: str | None = Field(description="The item of the renovation plan that its data proves.")
     serial: str | None
     installed_on: date | None
     simulated: Simulated
-    connection: Connection = Field(description="What the device says of itself; unknown before it said anything.")
+    connection: Connection = Field(description="Connection as reported by the device; unknown before its first report.")
     connection_zh: str = Field(examples=["在线"])
     connection_at: datetime | None = Field(description="Since when, by the device's clock.")
-    last_seen: datetime | None = Field(description="When anything last arrived from it, by the server's clock.")
+    last_seen: datetime | None = Field(description="Last arrival of any message from it, by the server's clock.")
     last_ts: datetime | None = Field(description="The time of its newest sample, by the device's clock.")
 
     @classmethod
@@ -109,24 +109,24 @@ class Device(ResponseModel):
 
 
 class LastValue(ResponseModel):
-    """The newest value of a field."""
+    """Newest value of a field."""
 
     field: str = Field(examples=["volume_m3"])
     value: Value
-    value_zh: str | None = Field(description="The value in Chinese, where it is a state and not a number.")
+    value_zh: str | None = Field(description="The value in Chinese if it is a state; null for a number.")
     unit: str | None = Field(examples=["m³"])
     zh: str = Field(examples=["累计用水量"])
     en: str
 
 
 class DeviceDetail(Device):
-    """A device with the newest value of each of its fields."""
+    """Device with the newest value of each field."""
 
     values: list[LastValue]
 
     @classmethod
     def of(cls, row: DeviceRow) -> "DeviceDetail":
-        """Translate a row; values of fields that this version's catalogue lacks are left out."""
+        """Translate a row; values of fields unknown to this version are left out."""
         kind = KIND_BY_NAME.get(row.kind)
         values = [
             {**_field_facts(field), "field": field.name, "value": value, "value_zh": value_label(field, value)}
@@ -137,11 +137,11 @@ class DeviceDetail(Device):
 
 
 class FieldInfo(ResponseModel):
-    """What a field of a series means."""
+    """Definition of a field of a series."""
 
     name: str = Field(examples=["volume_m3"])
     type: Literal["gauge", "counter", "flag", "choice"] = Field(
-        description="A gauge goes up and down, a counter only grows, a flag holds or not, a choice is a named state."
+        description="A gauge goes up and down, a counter only grows, a flag is true or false, a choice a named state."
     )
     unit: str | None
     zh: str
@@ -156,12 +156,12 @@ class FieldInfo(ResponseModel):
 
 
 class SeriesPoint(ResponseModel):
-    """The values at one instant."""
+    """Values at one instant."""
 
     ts: datetime = Field(description="The reading's time by the device's clock, or the beginning of the bucket.")
     received_at: datetime | None = Field(description="When a reading arrived; null for a bucket.")
     values: dict[str, Value | None] = Field(
-        description="By field, in the field's unit. Null: the bucket has readings, but none that tells the aggregate.",
+        description="By field, in the field's unit. Null: the readings of the bucket yield no value of the aggregate.",
         examples=[{"volume_m3": 132.407}],
     )
 
@@ -175,10 +175,10 @@ class Series(ResponseModel):
     kind_zh: str
     simulated: Simulated
     fields: list[FieldInfo]
-    bucket: str | None = Field(description="The width of the buckets; null for readings as they came.")
+    bucket: str | None = Field(description="The width of the buckets; null for raw readings.")
     aggregate: Aggregate | None
     items: list[SeriesPoint]
-    next_cursor: str | None = Field(description="Leads to older readings; null when there are none, and for buckets.")
+    next_cursor: str | None = Field(description="Leads to older readings; null on the last page, and for buckets.")
 
     @classmethod
     def of(
@@ -191,7 +191,7 @@ class Series(ResponseModel):
         aggregate: Aggregate | None = None,
         next_cursor: str | None = None,
     ) -> "Series":
-        """Put a device's series together."""
+        """Combine the row of a device with its points."""
         return cls(
             community=row.community,
             device=row.name,
@@ -207,13 +207,13 @@ class Series(ResponseModel):
 
 
 class Event(ResponseModel):
-    """Something that a device reported. Plates and door users are hashes and masked forms."""
+    """Event reported by a device. Plates and door users appear as hashes and masked forms."""
 
     ts: datetime = Field(description="When it happened, by the device's clock.")
     received_at: datetime
     event: str = Field(examples=["door_forced"])
     zh: str = Field(examples=["强行开门"])
-    id: str = Field(description="The device's own id of the event; empty where it gives none.")
+    id: str = Field(description="The device's own id of the event; empty if it gives none.")
     data: dict[str, Value]
     simulated: Simulated
 

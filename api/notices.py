@@ -1,4 +1,4 @@
-"""The route of notices: who was told of an alert, and who was not."""
+"""Route of the notices of an alert, with their state of delivery."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 
 
 class Notice(BaseModel):
-    """Something that was or will be told of an alert through a channel. Where the channel leads to is secret."""
+    """Notice of an alert over a channel. The address of the channel is secret."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
@@ -27,26 +27,26 @@ class Notice(BaseModel):
     kind: Literal["raised", "escalated", "fallback", "resolved"]
     kind_zh: str = Field(examples=["报警"])
     level: int = Field(
-        description="Of an escalation; for `raised`, one more each time that the severity has risen; else 1."
+        description="Level of an escalation; of `raised`, one more for each rise of the severity; else 1."
     )
     state: Literal["queued", "sent", "dead", "dropped"] = Field(
-        description="Waits, was accepted, was given up, or was not needed any more."
+        description="Waiting, accepted by the receiver, given up, or no longer needed."
     )
     state_zh: str = Field(examples=["已送达"])
-    attempts: int = Field(description="How often it failed.")
-    reason: str | None = Field(description="Why it failed last, or was not needed.")
+    attempts: int = Field(description="Failed attempts.")
+    reason: str | None = Field(description="Reason of the last failure, or of dropping it.")
     queued_at: datetime
-    due_at: datetime = Field(description="Not sent before.")
+    due_at: datetime = Field(description="Earliest time of sending.")
     settled_at: datetime | None = Field(description="When it was accepted, given up or dropped.")
 
 
 @router.get(
     "/{alert_id}/notices",
-    summary="Who was told of an alert",
+    summary="List the notices of an alert",
     responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)),
 )
 def list_notices_of(store: Store, alert_id: AlertId) -> Page[Notice]:
-    """Every notice of an alert, in the order in which they came up. It is one page."""
+    """All notices of an alert, in the order of their queueing. One page."""
     with store.connection() as connection:
         if find_alert(connection, alert_id) is None:
             raise UnknownProblem(ALERT_NOT_FOUND)

@@ -1,7 +1,7 @@
-"""Lists in pages, and the opaque cursors that lead from one page to the next.
+"""Pages of lists, and the opaque cursors between them.
 
-A cursor is the key of the last item of a page: what is inserted or removed meanwhile makes no other item appear
-twice or vanish.
+A cursor is the key of the last item of a page (keyset pagination). Insertions and deletions between two requests make
+no other item appear twice or vanish.
 """
 
 import base64
@@ -19,18 +19,16 @@ Key = TypeVar("Key")
 
 
 class PageQuery(BaseModel):
-    """The query of a list; one that the list does not know is refused, for it would be ignored without a word."""
+    """Query parameters of a list. Unknown ones are refused instead of being ignored silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(100, ge=1, le=1000, description="How many items at most.")
-    cursor: str | None = Field(
-        None, max_length=1024, description="`next_cursor` of the page before, for the one that follows it."
-    )
+    cursor: str | None = Field(None, max_length=1024, description="`next_cursor` of the preceding page.")
 
 
 class Page(BaseModel, Generic[Item]):
-    """A page of a list."""
+    """Page of a list."""
 
     items: list[Item]
     next_cursor: str | None = Field(description="Leads to the next page; null on the last one.")
@@ -39,28 +37,28 @@ class Page(BaseModel, Generic[Item]):
     def of(
         cls, rows: Sequence[Row], limit: int, translate: Callable[[Row], Item], cursor: Callable[[Row], str]
     ) -> Self:
-        """Make a page of rows that were read with one more than the limit, to see whether another page follows."""
+        """Make a page from at most `limit + 1` rows; the extra row shows that another page follows."""
         page, has_next = rows[:limit], len(rows) > limit
         return cls(items=[translate(row) for row in page], next_cursor=cursor(page[-1]) if has_next else None)
 
 
 class Cursor(Generic[Key]):
-    """Writes and reads the cursors of one list, whose items are ordered by keys of one shape."""
+    """Codec for the cursors of one list; `Key` is the type of its sort key."""
 
     def __init__(self, name: str, shape: type[Key]) -> None:
-        """Keep cursors of lists with different names apart."""
+        """Make a codec; the name keeps the cursors of different lists apart."""
         self._adapter: TypeAdapter[tuple[str, Key]] = TypeAdapter(tuple[str, shape])  # type: ignore[valid-type]
         self._name = name
 
     def encode(self, key: Key) -> str:
-        """The cursor that leads beyond the item of that key."""
+        """Return the cursor for the page after the item with this key."""
         return base64.urlsafe_b64encode(self._adapter.dump_json((self._name, key))).decode().rstrip("=")
 
     def decode(self, text: str | None) -> Key | None:
-        """The key in a cursor; None stands for the first page.
+        """Return the key in a cursor, or None for the first page.
 
         Raises:
-            InvalidProblem: it is no cursor of this list.
+            InvalidProblem: The text is no cursor of this list.
         """
         if text is None:
             return None

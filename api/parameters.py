@@ -1,4 +1,4 @@
-"""What several routes take from the request."""
+"""Parameters and dependencies shared by several routes."""
 
 import re
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def _database(request: Request) -> Database:
 
 
 def read_clock() -> datetime:
-    """The time now. Routes are the outermost loop of the API; what they call takes the time as an argument."""
+    """Return the current time. Only routes call this; functions below them take the time as an argument."""
     return datetime.now(UTC)
 
 
@@ -53,7 +53,7 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class BucketWidth:
-    """The width of a bucket: as PostgreSQL reads it, and how long it lasts at least."""
+    """Width of a bucket: an interval of PostgreSQL, and its minimum duration (28 days for a month)."""
 
     interval: str
     min_duration: timedelta
@@ -63,7 +63,7 @@ class BucketWidth:
         """Read a width such as `15m`, `1h`, `1d`, `1w` or `1mo`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: The text is no width.
         """
         match = _WIDTH.fullmatch(text)
         if match is None:

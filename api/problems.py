@@ -1,4 +1,4 @@
-"""Every error as problem details (RFC 9457): what happened and what to do, and nothing of the inside."""
+"""Errors as problem details (RFC 9457): the failure and the remedy, without internals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,14 +32,14 @@ class KeyRefusedProblem(UnauthorisedProblem):
 
 
 class UnknownProblem(NotFoundProblem):
-    """What the path names does not exist."""
+    """The object named by the path does not exist."""
 
     title = "Not found"
     type_ = "not-found"
 
 
 class RefusedProblem(ConflictProblem):
-    """The action does not fit the state that the alert is in."""
+    """The action does not fit the state of the object."""
 
     title = "Not possible in this state"
     type_ = "state-conflict"
@@ -53,7 +53,7 @@ class InvalidProblem(StatusProblem):
     status = 422
 
     def __init__(self, *errors: tuple[Sequence[str | int], str, str]) -> None:
-        """Take each error as its location, such as ("query", "limit"), its sentence, and its kind in one word."""
+        """Take each error as its location, such as ("query", "limit"), its message, and its type in one word."""
         super().__init__(
             "; ".join(f"{' '.join(map(str, location))}: {message}" for location, message, _ in errors),
             errors=[{"loc": list(location), "msg": message, "type": kind} for location, message, kind in errors],
@@ -68,7 +68,7 @@ class UnavailableProblem(StatusProblem):
     status = 503
 
     def __init__(self, detail: str = "The database does not answer at the moment; try again later.") -> None:
-        """Say when to try again."""
+        """Add the delay before a retry."""
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
@@ -81,19 +81,19 @@ class NotReadyProblem(StatusProblem):
 
 
 class InternalProblem(StatusProblem):
-    """A mistake of Anju's own."""
+    """Unexpected error inside Anju."""
 
     title = "Internal error"
     type_ = "internal-error"
     status = 500
 
     def __init__(self, _hidden: str) -> None:
-        """Keep what went wrong out of the answer: it stands in the log."""
+        """Keep the text of the error out of the response; the log has it."""
         super().__init__("Anju made a mistake; its log says which.")
 
 
 def install_problems(app: FastAPI) -> None:
-    """Answer every error of the application with problem details, and describe them so in its OpenAPI document."""
+    """Answer all errors of the application with problem details, and describe them in its OpenAPI document."""
     handler = new_exception_handler(
         unhandled_wrappers={"default": InternalProblem},
         handlers={DatabaseUnavailableError: _unavailable, UnusableDataError: _unusable},
@@ -105,7 +105,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 def problem_responses(*problems: StatusProblem) -> Responses:
-    """The entries of an operation's `responses` in the OpenAPI document for the problems it may answer with."""
+    """Return the OpenAPI `responses` entries for the problems of an operation."""
     return {problem.status: problem_response(problem.title, [problem.marshal()]) for problem in problems}
 
 

@@ -1,4 +1,4 @@
-"""Routes of rules: those in force, and what they make of the past."""
+"""Routes of the rules in force, and of backtests over stored history."""
 
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -38,13 +38,13 @@ _DEVICE_NOT_FOUND = "The registry has no such community or device; GET /api/v1/d
 
 
 def _rules_in_force(request: Request) -> RulePack:
-    """The rules in force; like ingest, which reads the same files, by those before where a change can't be used."""
+    """Return the rules in force. As in ingest, invalid changed files leave the previous rules in force."""
     source = request.app.state.rules
     assert isinstance(source, RuleFolder)  # noqa: S101
     try:
         source.reload()
     except (RuleFileError, OSError) as error:
-        _log.warning("the changed rules can't be used, those before stay in force", error=str(error))
+        _log.warning("the changed rules are invalid, the previous rules stay in force", error=str(error))
     return source.pack
 
 
@@ -52,7 +52,7 @@ Pack = Annotated[RulePack, Depends(_rules_in_force)]
 
 
 class RuleInForce(ResponseModel):
-    """A rule as it stands in its file."""
+    """Rule as written in its file."""
 
     name: str = Field(examples=["water_leak"])
     kind: str
@@ -62,12 +62,12 @@ class RuleInForce(ResponseModel):
     title: str
     message: str
     advice: str
-    when: dict[str, Any] = Field(description="What opens an alert, in the words of the rule file.")
-    until: dict[str, Any] | None = Field(description="What ends it; null where that is the contrary of `when`.")
+    when: dict[str, Any] = Field(description="Condition that opens an alert, in the notation of the rule file.")
+    until: dict[str, Any] | None = Field(description="Condition that ends it; null if it is the negation of `when`.")
     on_delay: str = Field(examples=["30m"])
     off_delay: str
-    schedule: str | None = Field(description="The calendar outside of which the rule rests.")
-    version: str = Field(description="Changes with the logic, not with the words.")
+    schedule: str | None = Field(description="The calendar; the rule rests outside of it.")
+    version: str = Field(description="Changes with the logic, not with the texts.")
     source: str = Field(description="File and line.", examples=["water_meter.yaml:4"])
 
     @classmethod
@@ -90,7 +90,7 @@ class RuleInForce(ResponseModel):
 
 
 class RulesQuery(PageQuery):
-    """What rules to list."""
+    """Filters of the list of rules."""
 
     kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
     severity: Severity | None = None
@@ -98,7 +98,7 @@ class RulesQuery(PageQuery):
 
 @router.get("", summary="List the rules in force")
 def list_rules(pack: Pack, query: Annotated[RulesQuery, Query()]) -> Page[RuleInForce]:
-    """The rules in force, by name. A changed file counts at once; one that can't be used leaves those before."""
+    """Rules in force, by name. A changed file takes effect at once, an invalid one leaves the previous rules."""
     wanted = (
         rule
         for rule in sorted(pack.rules, key=lambda rule: rule.name)
@@ -110,52 +110,52 @@ def list_rules(pack: Pack, query: Annotated[RulesQuery, Query()]) -> Page[RuleIn
 
 
 class BacktestRequest(BaseModel):
-    """What to try the rules on: one community, at most 31 days of it."""
+    """Scope of a backtest: one community, at most 31 days."""
 
     model_config = ConfigDict(extra="forbid")
 
     community: str = Field(examples=["jinhe-yuan"])
     device: str | None = Field(None, description="Only this device of it.")
-    rules: list[str] | None = Field(None, max_length=100, description="Only these of the rules in force.")
-    start: Instant = Field(description="The first instant of arrival that counts.")
-    end: Instant | None = Field(None, description="The first one that counts no more; now, unless given.")
+    rules: list[str] | None = Field(None, max_length=100, description="Only these rules.")
+    start: Instant = Field(description="Beginning of the period of arrival, inclusive.")
+    end: Instant | None = Field(None, description="End of the period of arrival, exclusive; by default now.")
 
 
 class BacktestGoal(ResponseModel):
-    """One goal of ISA-18.2 for one property manager."""
+    """Goal of ISA-18.2 for the alert load of one property manager."""
 
     name: str
     found: str
     wanted: str
-    met: bool | None = Field(description="Null where there are too few alerts to judge.")
+    met: bool | None = Field(description="Null if there are too few alerts to decide.")
 
 
 class RuleResult(ResponseModel):
-    """What one rule would have raised."""
+    """Alerts that one rule would have raised."""
 
     rule: str
     kind: str
     title: str
     severity: Severity
     alerts: int
-    suppressed: int = Field(description="Alerts that nobody is notified of, for something else explains them.")
+    suppressed: int = Field(description="Alerts explained by another alert and therefore not notified.")
     devices: int
-    standing: int = Field(description="Alerts that were open for over 24 hours.")
-    chattering: int = Field(description="Devices on which it was raised three times within a minute.")
+    standing: int = Field(description="Alerts open for over 24 hours.")
+    chattering: int = Field(description="Devices with three alerts of the rule within a minute.")
     longest_s: float
 
 
 class DayResult(ResponseModel):
-    """The alerts of one day of local time."""
+    """Alerts of one day in local time."""
 
     day: date
     alerts: int
     severities: dict[Severity, int]
-    peak: int = Field(description="The most notices in any ten minutes.")
+    peak: int = Field(description="Highest number of notices within ten minutes.")
 
 
 class DeviceResult(ResponseModel):
-    """The alerts of one device."""
+    """Alerts of one device."""
 
     community: str
     device: str
@@ -164,7 +164,7 @@ class DeviceResult(ResponseModel):
 
 
 class BacktestResult(ResponseModel):
-    """What the rules would have raised; rules and devices without alerts are left out, the busiest come first."""
+    """Alerts that the rules would have raised, by rule, day and device; entries without alerts are left out."""
 
     start: datetime
     end: datetime
@@ -176,7 +176,7 @@ class BacktestResult(ResponseModel):
     by_day: list[DayResult]
     by_device: list[DeviceResult]
     goals: list[BacktestGoal]
-    met: bool = Field(description="Whether no goal is missed.")
+    met: bool = Field(description="False if a goal is missed.")
 
     @classmethod
     def of(cls, summary: Summary) -> "BacktestResult":
@@ -194,9 +194,9 @@ class BacktestResult(ResponseModel):
     ),
 )
 def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) -> BacktestResult:
-    """What the rules in force would have raised over stored history, beginning without a memory of what was before.
+    """Alerts that the rules in force would have raised over stored history, starting without any earlier state.
 
-    Nothing is written and nobody is notified. More than 200,000 readings and events are refused: `anju rules backtest`
+    Nothing is written and no notice is sent. More than 200,000 readings and events are refused; `anju rules backtest`
     takes any number.
     """
     selected, span = _select_rules(pack, wanted), _span(wanted, now)

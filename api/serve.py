@@ -1,4 +1,4 @@
-"""The API as a process: uvicorn, and an end that waits for answers but not for streams."""
+"""API process: uvicorn, with a shutdown that waits for responses but not for streams."""
 
 import logging
 import signal
@@ -21,19 +21,19 @@ _GRACE_S = 5
 def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFolder) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
-    The database need not be there yet: `/readyz` tells when it is. Logs go to structlog as the caller configured it,
-    those of the libraries too.
+    The database may be absent at the start; `/readyz` reports its readiness. All logs, those of libraries included, go
+    to structlog as configured by the caller.
 
     Args:
         database_url: `postgresql://user:secret@host:port/database`.
-        host: the address to listen on.
-        port: the port to listen on; 0 takes a free one, which the log names.
-        api_key: what clients send as bearer key.
-        rules: the rules in force.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one, which the log names.
+        api_key: Bearer key of the clients.
+        rules: Source of the rules in force.
 
     Raises:
-        ValueError: the API key is empty.
-        SystemExit: the address is taken.
+        ValueError: The API key is empty.
+        SystemExit: The address is in use.
     """
     logging.basicConfig(level=logging.INFO, handlers=[_ToStructlog()])
     logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
@@ -46,7 +46,7 @@ def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFold
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but streams end first, and the process goes on when the serving has ended."""
+    """Uvicorn server that ends streams first on shutdown, and returns to its caller afterwards."""
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         config = uvicorn.Config(
@@ -57,13 +57,13 @@ class _Server(uvicorn.Server):
         self._app_state = app.state
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Uvicorn waits for every connection before it tells the application to stop: the streams would hold it."""
+        """End the streams, then shut down. Uvicorn waits for all connections, and open streams would hold it up."""
         self._app_state.feed.close()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Uvicorn would raise the signal again once it has served, and end the process before it has cleaned up."""
+        """Handle signals without raising them again afterwards, which would end the process before its cleanup."""
         signals = (signal.SIGTERM, signal.SIGINT)
         before = {number: signal.signal(number, self.handle_exit) for number in signals}
         try:
@@ -74,7 +74,7 @@ class _Server(uvicorn.Server):
 
 
 class _ToStructlog(logging.Handler):
-    """Hands the records of libraries to structlog."""
+    """Handler that forwards the log records of libraries to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(

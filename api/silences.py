@@ -1,4 +1,4 @@
-"""Routes of silences: maintenance windows in which matching alerts are not notified."""
+"""Routes of silences: maintenance windows that suppress notices of matching alerts."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -33,7 +33,7 @@ _SILENCE_NOT_FOUND = "There is no silence of that id; GET /api/v1/silences lists
 
 
 class Silence(ResponseModel):
-    """A window in which alerts that match every part given are judged but not notified."""
+    """Maintenance window. Alerts that match all given parts are raised but not notified."""
 
     id: UUID
     state: Literal["scheduled", "active", "over"]
@@ -46,10 +46,10 @@ class Silence(ResponseModel):
     device: str | None = Field(description="The id of a device of the community.")
     starts_at: datetime
     ends_at: datetime
-    ended_at: datetime | None = Field(description="When somebody ended it early.")
+    ended_at: datetime | None = Field(description="When a person ended it early.")
     ended_by: str | None
     reason: str
-    actor: str = Field(description="Who announced it.")
+    actor: str = Field(description="The person who announced it.")
     created_at: datetime
 
     @classmethod
@@ -67,7 +67,7 @@ class Silence(ResponseModel):
 
 
 class Announcement(Signed):
-    """What a window matches, from when to when it lasts, and why. At least one part to match is given."""
+    """Scope, period and reason of a maintenance window. At least one part of the scope is required."""
 
     community: str | None = Field(None, examples=["jinhe-yuan"])
     building: str | None = Field(None, description="A building of the community.", examples=["3"])
@@ -89,15 +89,15 @@ class Announcement(Signed):
 
 
 class SilencesQuery(PageQuery):
-    """What windows to list."""
+    """Filters of the list of windows."""
 
-    community: str | None = Field(None, description="About this community, or a device in it.")
-    over: bool = Field(False, description="Also those that are over.")
+    community: str | None = Field(None, description="Windows for this community or a device in it.")
+    over: bool = Field(False, description="Include windows that are over.")
 
 
 @router.get("", summary="List silences (维护窗口)")
 def list_silences(store: Store, now: Now, query: Annotated[SilencesQuery, Query()]) -> Page[Silence]:
-    """Windows that last or will come, the one that starts last first."""
+    """Present and future windows, in descending order of their start."""
     with store.connection() as connection:
         rows = maintenance.list_maintenance(
             connection,
@@ -120,7 +120,7 @@ def read_silence(store: Store, now: Now, silence_id: SilenceId) -> Silence:
 
 @router.post("", summary="Announce a silence (维护窗口)", status_code=201)
 def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
-    """Keep alerts that match from being notified for a while. They go on being judged, and stay listed."""
+    """Suppress notices of matching alerts for a period. Evaluation goes on, and the alerts stay listed."""
     now = read_clock()
     with request.store.connection() as connection:
         earlier_id = request.earlier_subject_id(connection, "create", "silence", None)
@@ -146,7 +146,7 @@ def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
     ),
 )
 def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None = None) -> Silence:
-    """End a window before its time, or call one off that has not begun."""
+    """End a window early, or cancel one that has not begun."""
     signature = note or Signed()
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, "end", "silence", str(silence_id)) is None:

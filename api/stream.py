@@ -1,4 +1,4 @@
-"""The stream of alerts, as server-sent events that resume where a client left off."""
+"""Route of the alert stream: server-sent events, resumable by the last event id."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,10 +40,11 @@ def _feed(request: Request) -> AlertFeed:
 def _beginning(
     store: Store,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=_HIGHEST, description="The last event received: the stream goes on after it.")
+        int | None,
+        Header(ge=0, le=_HIGHEST, description="Id of the last event received; the stream continues after it."),
     ] = None,
 ) -> int:
-    """The number after which to send. One that this database never gave counts as its newest."""
+    """Return the transition to start after. A number beyond the newest transition counts as the newest."""
     with store.connection() as connection:
         newest = newest_transition(connection)
     return newest if last_event_id is None else min(last_event_id, newest)
@@ -57,12 +58,11 @@ async def stream(
     community: Annotated[str | None, Query(description="Only alerts of this community.")] = None,
     severity: Annotated[list[Severity] | None, Query(description="Only alerts of these severities.")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Every step of every alert as an event `alert`, from now on or after `Last-Event-ID`: none lost, none twice.
+    """Every transition of all alerts as an event `alert`, from now or after `Last-Event-ID`: none lost, none twice.
 
-    What people do is a step too: an action, a comment, a shelving. The data of an event is an `AlertStep`, its id the
-    number of the transition. The stream begins with an id and no event, so that a client which resumes before the first
-    event misses nothing either. Comments keep an idle connection open. When the database is away the stream waits for
-    it.
+    Actions, comments and shelvings of people are transitions too. The data of an event is an `AlertStep`, its id is the
+    number of the transition. The stream begins with an id without an event, so that a client which reconnects before
+    the first event misses nothing. Comments keep an idle connection open. Without the database the stream waits.
     """
     seen = beginning
     yield ServerSentEvent(id=str(seen), retry=_RECONNECT_MS)

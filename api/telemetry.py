@@ -1,4 +1,4 @@
-"""The route of a device's series, raw or in buckets."""
+"""Route of the readings of a device, raw or aggregated in buckets."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/devices", tags=["devices 设备"])
 
 
 class SeriesQuery(PageQuery):
-    """What of a series to read."""
+    """Period, fields and aggregation of a series."""
 
     start: Instant | None = Field(None, description="From this instant on. In buckets by default a day before `end`.")
     end: Instant | None = Field(None, description="Before this instant. In buckets by default now.")
@@ -36,7 +36,7 @@ class SeriesQuery(PageQuery):
         None, description="Width of the buckets: `15m`, `1h`, `1d`, `1w`, `1mo`, by the clocks of Shanghai."
     )
     aggregate: Aggregate | None = Field(
-        None, description="What a bucket tells. `increase`: the sum of a counter's rises, without falls and glitches."
+        None, description="Value of a bucket. `increase`: the sum of a counter's rises, without falls and glitches."
     )
 
 
@@ -48,11 +48,11 @@ class SeriesQuery(PageQuery):
 def read_series(
     store: Store, now: Now, community: CommunityId, device: DeviceName, query: Annotated[SeriesQuery, Query()]
 ) -> Series:
-    """Readings as they came, newest first, in pages; or, with `bucket` and `aggregate`, one value a bucket.
+    """Raw readings in pages, newest first; or, with `bucket` and `aggregate`, one value for each bucket.
 
-    A bucket without readings is left out. `increase` counts the rises between consecutive readings, in the bucket of
-    the later one. A fall (reset, replacement, rollover) counts nothing, and a single reading that leaves the line
-    between two neighbours that agree with each other is passed over.
+    A bucket without readings is left out. `increase` adds the rises between consecutive readings, in the bucket of the
+    later one. A fall (reset, replacement, rollover) adds nothing. A single outlier between two consistent neighbours is
+    ignored.
     """
     if (query.bucket is None) != (query.aggregate is None):
         raise _invalid_query("bucket", "bucket and aggregate belong together; give none for the readings as they came")
