@@ -1,4 +1,4 @@
-"""The answers know every kind, every field and every state."""
+"""Response models for every kind, field and state."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -50,9 +50,9 @@ def test_a_value_of_a_field_that_the_catalogue_lost_is_left_out() -> None:
 @pytest.mark.parametrize("field", EVERY_FIELD)
 def test_a_number_has_a_unit_and_a_state_has_chinese_words(field: Field) -> None:
     info = FieldInfo.of(field)
-    in_words = labels.value_label(field, some_value(field))
+    label = labels.value_label(field, some_value(field))
     assert (info.unit is None) == isinstance(field, Flag | Choice)
-    assert (in_words is None) == (info.unit is not None)
+    assert (label is None) == (info.unit is not None)
 
 
 @pytest.mark.parametrize("field", EVERY_FIELD)

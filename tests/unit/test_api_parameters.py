@@ -1,4 +1,4 @@
-"""Cursors and widths of buckets: what is written is read again, and nothing else is read."""
+"""Cursors and widths of buckets: round trips, and refusals of other texts."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ def test_a_cursor_of_one_list_is_none_of_another(key: str) -> None:
 
 
 @given(text)
-def test_text_that_is_no_cursor_is_refused(nonsense: str) -> None:
+def test_an_invalid_cursor_is_refused(nonsense: str) -> None:
     with pytest.raises(InvalidProblem):
         ALERTS.decode(nonsense)
 
@@ -93,6 +93,6 @@ def test_a_width_is_a_number_and_a_unit(written: str, interval: str, min_duratio
 
 
 @pytest.mark.parametrize("written", ["", "1", "h", "0h", "1.5h", "-1h", "1 h", "1H", "1y", "10000m", "1h\n", "１h"])
-def test_what_is_no_width_is_refused_with_an_example(written: str) -> None:
+def test_an_invalid_width_is_refused_with_an_example(written: str) -> None:
     with pytest.raises(ValueError, match="15m"):
         BucketWidth.parse(written)

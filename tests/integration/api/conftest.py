@@ -1,4 +1,4 @@
-"""The API as a process over a real database, and what tests put into that database."""
+"""The API as a process over a real database, and helpers that fill the database."""
 
 import itertools
 import os
@@ -45,7 +45,7 @@ serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"]
 
 
 class Server:
-    """A running API, a client that holds its key, and its log so far."""
+    """Running API with a client that sends its key, and its log."""
 
     def __init__(self, database_url: str, log: Path, rules: Path | None = None) -> None:
         with socket.socket() as probe:
@@ -76,13 +76,13 @@ class Server:
         return self.client.get(path, params=query)
 
     def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        """Every item of a list, page by page."""
-        found: list[dict[str, Any]] = []
+        """Return all items of a list, page by page."""
+        items: list[dict[str, Any]] = []
         while True:
             page = self.get(path, **query).raise_for_status().json()
-            found += page["items"]
+            items += page["items"]
             if page["next_cursor"] is None:
-                return found
+                return items
             query["cursor"] = page["next_cursor"]
 
     def log(self) -> str:
@@ -98,7 +98,7 @@ _NO_ROWS = TableRows()
 
 
 class Town:
-    """A community of its own in the database, and the devices, readings, events and alerts it is given."""
+    """Community of one test, with methods that add devices, readings, events and alerts."""
 
     def __init__(self, connection: Connection) -> None:
         self.id = f"town-{uuid.uuid4().hex[:12]}"
@@ -165,7 +165,7 @@ class Town:
         self.connection.commit()
 
     def comment(self, connection: Connection, alert_id: UUID, *, pause_s: float) -> None:
-        """Write one more step of an alert on that connection, and hold the transaction open for a while."""
+        """Write a transition on that connection, and hold the transaction open for `pause_s` seconds."""
         with alert_lock(connection) as locked:
             row = claim_alert(locked, alert_id)
             assert row is not None
@@ -194,7 +194,7 @@ def api_database(new_database: Callable[[], AbstractContextManager[str]]) -> Ite
 
 @pytest.fixture(scope="session")
 def api(api_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The API over the shared database."""
+    """API over the shared database."""
     server = Server(api_database, tmp_path_factory.mktemp("api") / "log")
     yield server
     server.stop()
@@ -202,7 +202,7 @@ def api(api_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def start_api(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts an API of the test's own over a database."""
+    """Function that starts an API for one test over a database."""
     started: list[Server] = []
 
     def start(database_url: str, rules: Path | None = None) -> Server:
@@ -223,18 +223,18 @@ def _town(database_url: str) -> Iterator[Town]:
 
 @pytest.fixture(scope="session")
 def town_in() -> Callable[[str], AbstractContextManager[Town]]:
-    """Founds a community in a database."""
+    """Function that makes a community in a database."""
     return _town
 
 
 @pytest.fixture(scope="session")
 def found_town(api_database: str) -> Callable[[], AbstractContextManager[Town]]:
-    """Founds communities in the shared database, one for each example of a property."""
+    """Function that makes communities in the shared database, one for each example of a property."""
     return lambda: _town(api_database)
 
 
 @pytest.fixture
 def town(api_database: str) -> Iterator[Town]:
-    """A community of the test's own in the shared database."""
+    """Community for one test in the shared database."""
     with _town(api_database) as town:
         yield town

@@ -1,4 +1,4 @@
-"""Alerts: finding them, and what people do about them."""
+"""Alerts over the API: lists, details and actions."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ def commands(town: Any, alert: UUID) -> list[tuple[Any, ...]]:
     return rows
 
 
-def test_an_alert_is_read_with_every_step_and_its_inputs(api: Any, town: Any) -> None:
+def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, town: Any) -> None:
     meter = town.device("meter", "electricity_meter", building="3", unit="2", room="501")
     alert = town.alert(meter, severity="major")
 
@@ -88,7 +88,7 @@ def test_paging_gives_each_alert_once_though_many_opened_at_one_instant(
     assert {UUID(item["id"]) for item in listed} == raised
 
 
-def test_acknowledging_is_written_down_with_who_and_why(api: Any, town: Any) -> None:
+def test_an_acknowledgement_is_recorded_with_person_and_comment(api: Any, town: Any) -> None:
     alert = town.alert(town.device("meter", "electricity_meter"))
 
     found = api.client.post(f"/alerts/{alert}/acknowledge", json={"comment": "已派人查看"}).raise_for_status().json()
@@ -122,7 +122,7 @@ def test_resolving_an_ended_alert_orders_nothing(api: Any, town: Any) -> None:
     assert commands(town, alert) == []
 
 
-def test_what_the_state_does_not_allow_is_refused_in_chinese_and_changes_nothing(api: Any, town: Any) -> None:
+def test_an_action_that_the_state_forbids_is_refused_in_chinese_and_changes_nothing(api: Any, town: Any) -> None:
     alert = town.alert()
     before = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
     answer = api.client.post(f"/alerts/{alert}/acknowledge")
@@ -132,7 +132,7 @@ def test_what_the_state_does_not_allow_is_refused_in_chinese_and_changes_nothing
     assert api.get(f"/alerts/{alert}").json() == before
 
 
-def test_of_many_who_acknowledge_at_once_one_does(api: Any, town: Any) -> None:
+def test_of_many_simultaneous_acknowledgements_one_succeeds(api: Any, town: Any) -> None:
     alert = town.alert()
     with ThreadPoolExecutor(8) as people:
         answers = list(people.map(lambda _: api.client.post(f"/alerts/{alert}/acknowledge").status_code, range(16)))
@@ -143,7 +143,7 @@ def test_of_many_who_acknowledge_at_once_one_does(api: Any, town: Any) -> None:
 @pytest.mark.parametrize(
     "body", [{"comment": "长" * 2001}, {"note": "x"}, {"comment": 5}, {"comment": "\x00"}, "text", [1]]
 )
-def test_a_body_that_cannot_be_used_is_refused_and_changes_nothing(api: Any, town: Any, body: Any) -> None:
+def test_an_invalid_body_is_refused_and_changes_nothing(api: Any, town: Any, body: Any) -> None:
     alert = town.alert()
     answer = api.client.post(f"/alerts/{alert}/acknowledge", json=body)
     assert answer.status_code == 422

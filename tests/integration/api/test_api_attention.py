@@ -1,4 +1,4 @@
-"""What people do about alerts: assigning, commenting, shelving, twice, at once, and what the audit log keeps of it."""
+"""Actions on alerts: assignment, comments, shelving, repeated and simultaneous requests, and the audit log."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -37,12 +37,12 @@ def soon(hours: float = 1) -> str:
 
 
 def trail(api: Any, alert: UUID) -> list[dict[str, Any]]:
-    """The changes of an alert, the oldest first."""
+    """Return the audit entries of an alert, oldest first."""
     found: list[dict[str, Any]] = api.items("/audit", subject="alert", subject_id=str(alert), limit=2)
     return found[::-1]
 
 
-def test_an_alert_goes_from_hand_to_hand_and_its_history_tells_who_did_what_in_order(api: Any, town: Any) -> None:
+def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, town: Any) -> None:
     alert = town.alert(town.device("meter", "electricity_meter"))
     done(api, alert, "acknowledge", by="王经理")
     done(api, alert, "assign", by="王经理", assignee="李师傅", comment="先看总表")
@@ -64,7 +64,7 @@ def test_an_alert_goes_from_hand_to_hand_and_its_history_tells_who_did_what_in_o
     assert found["transitions"][2]["inputs"] == {"assignee": "李师傅"}
 
 
-def test_every_change_is_in_the_audit_log_with_what_was_before_and_after(api: Any, town: Any) -> None:
+def test_every_change_is_in_the_audit_log_with_the_values_before_and_after(api: Any, town: Any) -> None:
     alert = town.alert()
     done(api, alert, "acknowledge")
     done(api, alert, "assign", by="王经理", assignee="李师傅")
@@ -82,18 +82,18 @@ def test_every_change_is_in_the_audit_log_with_what_was_before_and_after(api: An
     ]  # fmt: skip
 
 
-def test_what_is_refused_is_in_no_log(api: Any, town: Any) -> None:
+def test_a_refused_action_leaves_no_record(api: Any, town: Any) -> None:
     alert = town.alert()
     refused(do(api, alert, "close"))
     assert trail(api, alert) == []
 
 
-def test_an_alert_tells_why_it_was_raised(api: Any, town: Any) -> None:
+def test_an_alert_explains_its_beginning(api: Any, town: Any) -> None:
     alert = town.alert(town.device("meter", "electricity_meter"))
     assert api.get(f"/alerts/{alert}").json()["why"] == ["规则不要求持续时间，7月1日 12:00:00即报警。"]
 
 
-def test_who_comes_too_late_is_told_who_was_first_and_when(api: Any, town: Any) -> None:
+def test_a_late_action_is_refused_with_the_person_and_time_of_the_first(api: Any, town: Any) -> None:
     alert = town.alert()
     done(api, alert, "resolve", by="王经理")
     detail = refused(do(api, alert, "acknowledge", by="李师傅"))
@@ -101,8 +101,8 @@ def test_who_comes_too_late_is_told_who_was_first_and_when(api: Any, town: Any) 
     assert detail.endswith("“解决”。")
 
 
-def test_of_two_who_assign_at_once_one_does_and_the_other_is_told_to_whom(api: Any, town: Any) -> None:
-    """Each request has a connection of its own, to the API and to the database."""
+def test_of_two_simultaneous_assignments_one_succeeds_and_the_other_learns_the_assignee(api: Any, town: Any) -> None:
+    """Each request uses its own connection to API and database."""
     alert = town.alert()
     with ThreadPoolExecutor(2) as people:
         answers = list(people.map(lambda name: do(api, alert, "assign", assignee=name), ("李师傅", "张师傅")))
@@ -113,7 +113,7 @@ def test_of_two_who_assign_at_once_one_does_and_the_other_is_told_to_whom(api: A
     assert (found["assignee"], len(found["transitions"])) == (winner, 2)
 
 
-def test_only_who_knows_of_the_present_assignee_takes_an_alert_from_them(api: Any, town: Any) -> None:
+def test_an_assignee_is_replaced_only_by_a_request_that_names_them(api: Any, town: Any) -> None:
     alert = town.alert()
     done(api, alert, "assign", assignee="李师傅")
     assert "已经派给李师傅" in refused(do(api, alert, "assign", assignee="李师傅"))
@@ -123,7 +123,7 @@ def test_only_who_knows_of_the_present_assignee_takes_an_alert_from_them(api: An
     assert done(api, alert, "assign", assignee="张师傅", instead_of="李师傅")["assignee"] == "张师傅"
 
 
-def test_of_many_who_shelve_at_once_one_does(api: Any, town: Any) -> None:
+def test_of_many_simultaneous_shelvings_one_succeeds(api: Any, town: Any) -> None:
     alert = town.alert()
     with ThreadPoolExecutor(4) as people:
         bodies = [{"until": soon(hours), "reason": "等备件", "by": f"第{hours}位"} for hours in range(1, 5)]
@@ -136,7 +136,7 @@ def test_of_many_who_shelve_at_once_one_does(api: Any, town: Any) -> None:
     assert api.get(f"/alerts/{alert}").json()["suppressions"] == [cause]
 
 
-def test_a_shelved_alert_is_listed_and_marked_with_who_why_and_until_when(api: Any, town: Any) -> None:
+def test_a_shelved_alert_is_listed_with_person_reason_and_end(api: Any, town: Any) -> None:
     shelved, other = town.alert(), town.alert()
     until = soon(24 - 0.01)
     done(api, shelved, "shelve", by="王经理", until=until, reason="等备件")
@@ -157,7 +157,7 @@ def test_a_shelved_alert_is_listed_and_marked_with_who_why_and_until_when(api: A
     }  # fmt: skip
 
 
-def test_a_shelving_ends_early_by_unshelving_and_both_are_written_down(api: Any, town: Any) -> None:
+def test_unshelving_ends_a_shelving_early_and_both_are_recorded(api: Any, town: Any) -> None:
     alert = town.alert()
     assert refused(do(api, alert, "unshelve")) == "报警没有被搁置，或者搁置已经到期。"
     until = done(api, alert, "shelve", until=soon(), reason="等备件")["suppressions"][0]["until"]
@@ -173,7 +173,7 @@ def test_a_shelving_ends_early_by_unshelving_and_both_are_written_down(api: Any,
     done(api, alert, "shelve", until=soon(), reason="又缺一件")
 
 
-def test_what_the_rules_suppress_is_marked_without_an_actor(api: Any, town: Any) -> None:
+def test_a_suppression_by_rules_has_no_actor(api: Any, town: Any) -> None:
     alert = town.alert()
     suppress(
         town.connection, [alert], CauseName.CAUSED_BY_PARENT, since=datetime.now(UTC) - HOUR, detail="三号楼网关离线"
@@ -215,7 +215,7 @@ def test_an_ended_alert_need_not_be_shelved_but_may_be_commented_on(api: Any, to
         ("start", {"assignee": "李师傅"}),
     ],
 )
-def test_a_body_that_lacks_something_is_refused_and_changes_nothing(
+def test_an_incomplete_body_is_refused_and_changes_nothing(
     api: Any, town: Any, action: str, body: dict[str, Any]
 ) -> None:
     alert = town.alert()
@@ -225,7 +225,7 @@ def test_a_body_that_lacks_something_is_refused_and_changes_nothing(
     assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 1
 
 
-def test_a_request_that_a_phone_sends_again_is_done_once_and_answered_alike(api: Any, town: Any) -> None:
+def test_a_repeated_request_is_applied_once_and_answered_alike(api: Any, town: Any) -> None:
     alert = town.alert()
     for action, body in (
         ("acknowledge", {}),
@@ -238,10 +238,10 @@ def test_a_request_that_a_phone_sends_again_is_done_once_and_answered_alike(api:
         assert first == again
     assert len(trail(api, alert)) == 4
     late = do(api, alert, "acknowledge", f"{alert}-acknowledge").raise_for_status().json()
-    assert late["attention"] == "assigned"  # what came after it stands
+    assert late["attention"] == "assigned"  # the later action stands
 
 
-def test_one_key_sent_many_times_at_once_is_done_once(api: Any, town: Any) -> None:
+def test_simultaneous_requests_with_one_key_are_applied_once(api: Any, town: Any) -> None:
     alert = town.alert()
     with ThreadPoolExecutor(6) as phone:
         answers = list(phone.map(lambda _: do(api, alert, "comment", str(alert), comment="到场"), range(6)))
@@ -249,7 +249,7 @@ def test_one_key_sent_many_times_at_once_is_done_once(api: Any, town: Any) -> No
     assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 2
 
 
-def test_a_key_that_was_used_for_something_else_is_refused(api: Any, town: Any) -> None:
+def test_a_key_of_another_action_is_refused(api: Any, town: Any) -> None:
     alert, other = town.alert(), town.alert()
     do(api, alert, "acknowledge", str(alert)).raise_for_status()
     for answer in (do(api, alert, "resolve", str(alert)), do(api, other, "acknowledge", str(alert))):
@@ -263,7 +263,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(api: Any, town: Any) 
 def test_any_sequence_of_actions_leaves_one_chain_in_the_history_and_one_in_the_audit_log(
     api: Any, found_town: Any, actions: list[str]
 ) -> None:
-    """The API against the axis alone: it refuses what the axis refuses, and writes down the rest."""
+    """The API refuses the actions that the state machine refuses, and records all others."""
     with found_town() as town:
         alert = town.alert()
         state, taken = Attention.UNACKNOWLEDGED, []

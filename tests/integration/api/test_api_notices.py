@@ -1,4 +1,4 @@
-"""Who was told of an alert, over the API."""
+"""Notices of an alert over the API."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from store.notices.enqueue import NewNotice, insert_notices
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 
 
-def test_an_alert_tells_who_was_told_and_who_was_not(api: Any, town: Any) -> None:
+def test_the_notices_of_an_alert_are_listed_with_their_state(api: Any, town: Any) -> None:
     alert = town.alert()
     channels = (f"王经理-{alert}/wecom", f"运维-{alert}/email")
     raised = NewNotice(alert, channels[0], "raised", 1, "major", NOON)
@@ -33,6 +33,6 @@ def test_an_alert_tells_who_was_told_and_who_was_not(api: Any, town: Any) -> Non
     assert found["items"][0]["settled_at"] == "2026-07-01T04:00:03Z"
 
 
-def test_what_nobody_was_told_of_has_no_notices_and_what_is_not_there_is_unknown(api: Any, town: Any) -> None:
+def test_an_alert_without_notices_has_an_empty_list_and_an_unknown_alert_is_not_found(api: Any, town: Any) -> None:
     assert api.get(f"/alerts/{town.alert()}/notices").json()["items"] == []
     assert api.get(f"/alerts/{uuid.uuid4()}/notices").status_code == 404

@@ -1,4 +1,4 @@
-"""The API as something that is operated: keys, errors, readiness, metrics, logs, and a database that dies."""
+"""Operation of the API: keys, errors, readiness, metrics, logs, and outages of the database."""
 
 import json
 import re
@@ -33,7 +33,7 @@ NO_KEY = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]
     "header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer 密"}]
 )
 @pytest.mark.parametrize("path", ["communities", "devices/a/b?limit=x", "alerts/stream", "alerts/7"])
-def test_without_the_key_nothing_is_told(api: Any, path: str, header: dict[str, str]) -> None:
+def test_without_the_key_every_request_is_refused(api: Any, path: str, header: dict[str, str]) -> None:
     sent = {name: value.encode() for name, value in header.items()}
     answer = httpx.get(f"{api.url}/api/v1/{path}", headers=sent, timeout=patient(20))
     assert answer.status_code == 401
@@ -43,7 +43,7 @@ def test_without_the_key_nothing_is_told(api: Any, path: str, header: dict[str, 
 
 
 @pytest.mark.parametrize("path", NO_KEY)
-def test_machines_that_watch_need_no_key(api: Any, path: str) -> None:
+def test_routes_of_operation_need_no_key(api: Any, path: str) -> None:
     assert httpx.get(api.url + path, timeout=patient(20)).status_code == 200
 
 
@@ -57,16 +57,14 @@ def test_an_empty_key_is_refused_at_start() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/alerts", 405)])
-def test_what_no_route_serves_is_a_problem_too(api: Any, method: str, path: str, status: int) -> None:
+def test_an_unknown_route_is_a_problem_too(api: Any, method: str, path: str, status: int) -> None:
     answer = api.client.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
 
 
-def test_a_mistake_of_our_own_tells_nothing_of_the_inside(
-    mortal_database: str, start_api: Callable[[str], Any]
-) -> None:
+def test_an_internal_error_reveals_no_internals(mortal_database: str, start_api: Callable[[str], Any]) -> None:
     api = start_api(mortal_database)
     with connect(mortal_database, application_name="test") as connection:
         connection.execute("ALTER TABLE community ALTER COLUMN built_year TYPE text USING 'old'")
@@ -87,7 +85,7 @@ def test_a_mistake_of_our_own_tells_nothing_of_the_inside(
     assert counted in httpx.get(f"{api.url}/metrics", timeout=patient(20)).text
 
 
-def test_a_database_of_another_version_is_told_as_unavailable(
+def test_a_database_of_another_version_is_reported_as_unavailable(
     mortal_database: str, start_api: Callable[[str], Any]
 ) -> None:
     api = start_api(mortal_database)
@@ -99,7 +97,7 @@ def test_a_database_of_another_version_is_told_as_unavailable(
     assert "does not exist" not in answer.text
 
 
-def test_a_value_that_the_database_cannot_take_is_the_callers_mistake(api: Any) -> None:
+def test_a_value_that_the_database_cannot_store_is_an_error_of_the_client(api: Any) -> None:
     answer = api.client.get("/devices?community=%00")
     assert answer.status_code == 422
     assert answer.json()["type"] == "request-invalid"
@@ -194,7 +192,7 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
     assert 'anju_devices{connection="unknown"} 1.0' in found
     assert 'anju_notices_total{kind="wecom",outcome="failed"} 1.0' in found
     assert "anju_notices_queued 1.0" in found
-    # It is due, but its channel is left alone for a while.
+    # The notice is due, but its channel waits for a retry.
     assert "anju_notices_overdue_seconds 0.0" in found
     assert town.id not in "".join(found)
     assert "王经理" not in "".join(found)
@@ -231,7 +229,7 @@ anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 @examples(150)
 @given(data=st.data())
-def test_whatever_is_asked_the_answer_is_one_that_is_described(api: Any, data: st.DataObject) -> None:
+def test_the_response_to_any_request_is_described(api: Any, data: st.DataObject) -> None:
     paths = httpx.get(f"{api.url}/openapi.json", timeout=patient(20)).json()["paths"]
     path = data.draw(st.sampled_from([path for path in paths if path.startswith("/api/v1") and "stream" not in path]))
     method, operation = data.draw(st.sampled_from(list(paths[path].items())))
@@ -249,7 +247,7 @@ def test_whatever_is_asked_the_answer_is_one_that_is_described(api: Any, data: s
         assert answer.json()["status"] == answer.status_code
 
 
-def test_the_page_to_try_the_api_out_loads_nothing_from_elsewhere(api: Any) -> None:
+def test_the_documentation_page_loads_nothing_from_other_hosts(api: Any) -> None:
     page = httpx.get(f"{api.url}/docs", timeout=patient(20)).text
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(sources) >= 2

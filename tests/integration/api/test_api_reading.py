@@ -1,4 +1,4 @@
-"""What the API tells of communities, devices and events."""
+"""Communities, devices and events over the API."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ def test_a_community_is_read_with_its_counts(api: Any, town: Any) -> None:
     assert found["open_alerts"] == {"info": 0, "warning": 0, "major": 0, "critical": 1}
 
 
-def test_every_community_stands_in_the_list(api: Any, town: Any) -> None:
+def test_every_community_is_listed(api: Any, town: Any) -> None:
     listed = api.items("/communities", limit=1)
     ids = [item["id"] for item in listed]
     assert town.id in ids
@@ -70,7 +70,7 @@ def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, to
     assert "secret_hash" not in found
 
 
-def test_a_device_that_was_never_heard_has_no_state(api: Any, town: Any) -> None:
+def test_a_device_without_data_has_no_state(api: Any, town: Any) -> None:
     town.device("new", "water_meter")
     found = api.get(f"/devices/{town.id}/new").raise_for_status().json()
     assert (found["connection"], found["last_seen"], found["values"]) == ("unknown", None, [])
@@ -151,7 +151,7 @@ def test_events_come_newest_first_with_chinese_names(api: Any, town: Any) -> Non
 @pytest.mark.parametrize(
     "path", ["/devices/{}/absent", "/devices/{}/absent/events", "/devices/{}/absent/telemetry", "/communities/x{}"]
 )
-def test_what_does_not_exist_is_not_found(api: Any, town: Any, path: str) -> None:
+def test_an_unknown_object_is_not_found(api: Any, town: Any, path: str) -> None:
     answer = api.get(path.format(town.id))
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""The rules in force, and what they make of stored history."""
+"""Rules in force and backtests over the API."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ END = (NOON + timedelta(hours=4)).isoformat()
 
 @pytest.fixture
 def meter(town: Any) -> Any:
-    """A meter whose voltage is too high for an hour, 15 minutes after noon."""
+    """Make a meter with a voltage above the limit for an hour, from 15 minutes after noon."""
     device = town.device("e-101", "electricity_meter")
     volts = [230, 245, 245, 245, 245, 230, 230, 230, 230]
     town.readings(
@@ -29,7 +29,7 @@ def tried(api: Any, **body: Any) -> Any:
     return api.client.post("/rules/backtest", json={"start": NOON.isoformat(), "end": END, **body})
 
 
-def test_every_rule_in_force_is_listed_with_its_condition_and_its_words(api: Any) -> None:
+def test_every_rule_in_force_is_listed_with_its_condition_and_texts(api: Any) -> None:
     rules = api.items("/rules", limit=7)
     assert [rule["name"] for rule in rules] == sorted({rule["name"] for rule in rules})
     [high] = [rule for rule in rules if rule["name"] == "electricity_voltage_high"]
@@ -43,7 +43,7 @@ def test_every_rule_in_force_is_listed_with_its_condition_and_its_words(api: Any
     assert {rule["kind"] for rule in api.items("/rules", kind="gas_meter")} == {"gas_meter"}
 
 
-def test_changed_rule_files_count_at_once_and_broken_ones_do_not(
+def test_changed_rule_files_take_effect_at_once_and_broken_ones_do_not(
     start_api: Any, api_database: str, tmp_path: Path
 ) -> None:
     shipped = rules_folder(None) / "vehicle_gate.yaml"
@@ -58,7 +58,7 @@ def test_changed_rule_files_count_at_once_and_broken_ones_do_not(
     assert "vehicle_gate.yaml:1" in server.log()
 
 
-def test_a_backtest_tells_what_the_rules_would_have_raised(api: Any, town: Any, meter: int) -> None:
+def test_a_backtest_returns_the_alerts_the_rules_would_have_raised(api: Any, town: Any, meter: int) -> None:
     found = tried(api, community=town.id, rules=["electricity_voltage_high"]).raise_for_status().json()
     assert (found["samples"], found["devices"], found["alerts"], found["met"]) == (9, 1, 1, True)
     [rule], [day], [device] = found["by_rule"], found["by_day"], found["by_device"]
@@ -86,7 +86,7 @@ def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, town: Any, me
     ],
 )
 @pytest.mark.usefixtures("meter")
-def test_what_cannot_be_tried_is_refused_with_the_reason(
+def test_an_impossible_backtest_is_refused_with_the_reason(
     api: Any, town: Any, body: dict[str, Any], status: int, said: str
 ) -> None:
     answer = tried(api, **{"community": town.id, **body})
@@ -94,7 +94,7 @@ def test_what_cannot_be_tried_is_refused_with_the_reason(
     assert said in answer.json()["detail"]
 
 
-def test_more_than_can_be_judged_while_somebody_waits_is_refused(api: Any, town: Any, meter: int) -> None:
+def test_a_backtest_over_too_many_samples_is_refused(api: Any, town: Any, meter: int) -> None:
     town.connection.execute(
         """
         INSERT INTO telemetry_electricity_meter (device_id, ts, received_at, voltage_v)

@@ -1,4 +1,4 @@
-"""What the API tells of a device's series."""
+"""Series of a device over the API."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ few_examples = examples(20)
 
 
 def meter(town: Any, *readings: float, every: timedelta = HOUR) -> str:
-    """A meter whose register stood at these values, one `every` from noon on; returns the path of its series."""
+    """Make a meter with these register values, one per interval `every` from noon on; return the path of its series."""
     device_id = town.device("meter", "electricity_meter")
     town.readings(
         "electricity_meter", device_id, {NOON + n * every: {"energy_kwh": kwh} for n, kwh in enumerate(readings)}
@@ -41,7 +41,7 @@ def buckets(
     return [(item["ts"], item["values"][field]) for item in answer["items"]]
 
 
-def test_readings_come_newest_first_with_what_their_fields_mean(api: Any, town: Any) -> None:
+def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: Any, town: Any) -> None:
     device_id = town.device("m", "electricity_meter", simulated=True)
     series = {NOON: {"energy_kwh": 10.0, "relay_closed": True}, NOON + HOUR: {"voltage_v": 221.5}}
     town.readings("electricity_meter", device_id, series)
@@ -95,7 +95,7 @@ def test_a_range_holds_its_start_and_not_its_end(api: Any, town: Any) -> None:
     ("aggregate", "value"),
     [("min", 1), ("max", 7), ("mean", 4), ("sum", 12), ("count", 3), ("first", 1), ("last", 7), ("increase", 6)],
 )
-def test_a_bucket_tells_the_aggregate_of_its_readings(api: Any, town: Any, aggregate: str, value: float) -> None:
+def test_a_bucket_holds_the_aggregate_of_its_readings(api: Any, town: Any, aggregate: str, value: float) -> None:
     path = meter(town, 1, 4, 7, every=10 * MINUTE)
     found = buckets(api, path, "energy_kwh", aggregate, "1h", start=NOON, end=NOON + HOUR)
     assert found == [("2026-07-01T04:00:00Z", value)]
@@ -155,7 +155,7 @@ def total(api: Any, path: str, start: datetime, end: datetime) -> float:
 @few_examples
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 11))
 def test_an_increase_is_the_sum_of_its_parts(api: Any, found_town: Any, steps: list[int], cut: int) -> None:
-    """For a register that only grows; it also equals what the register grew by."""
+    """Holds for a register that only grows; the sum equals its growth."""
     readings = [sum(steps[: n + 1]) for n in range(len(steps))]
     end, middle = NOON + 13 * HOUR, NOON + cut * HOUR
     with found_town() as town:
@@ -185,7 +185,7 @@ def increase_of(readings: Sequence[int]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("query", "parameter", "told"),
+    ("query", "parameter", "message"),
     [
         ("field=volume_m3", "field", "energy_kwh"),
         ("bucket=1h&aggregate=mean", "field", "energy_kwh"),
@@ -208,13 +208,13 @@ def increase_of(readings: Sequence[int]) -> int:
         ("since=2026-01-01T00:00:00Z", "since", "not permitted"),
     ],
 )
-def test_a_wrong_question_is_told_what_would_be_right(
-    api: Any, town: Any, query: str, parameter: str, told: str
+def test_an_invalid_query_is_refused_with_the_valid_choices(
+    api: Any, town: Any, query: str, parameter: str, message: str
 ) -> None:
     answer = api.client.get(f"{meter(town)}?{query}")
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["type"] == "request-invalid"
     assert [error["loc"] for error in problem["errors"]] == [["query", parameter]]
-    assert told in problem["errors"][0]["msg"]
-    assert told in problem["detail"]
+    assert message in problem["errors"][0]["msg"]
+    assert message in problem["detail"]

@@ -1,4 +1,4 @@
-"""Maintenance windows: announced, listed, ended early, and what they keep quiet."""
+"""Maintenance windows over the API: announcement, lists, early end, and suppression."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def suppressed(api: Any, town: Any) -> set[UUID]:
     return {UUID(item["id"]) for item in api.items("/alerts", community=town.id, suppressed="true")}
 
 
-def test_a_window_keeps_the_alerts_of_its_building_quiet_and_says_who_and_why(api: Any, town: Any) -> None:
+def test_a_window_suppresses_the_alerts_of_its_building_with_person_and_reason(api: Any, town: Any) -> None:
     here = town.alert(town.device("here", "electricity_meter", building="3"))
     town.alert(town.device("there", "electricity_meter", building="4"))
     window = announced(api, community=town.id, building="3", by="王经理")
@@ -51,7 +51,7 @@ def test_a_window_of_one_device_and_one_of_a_kind_and_rule(api: Any, town: Any) 
     assert suppressed(api, town) == {meter, other}
 
 
-def test_a_window_that_has_not_begun_keeps_nothing_quiet_and_may_be_called_off(api: Any, town: Any) -> None:
+def test_a_future_window_suppresses_nothing_and_can_be_cancelled(api: Any, town: Any) -> None:
     town.alert()
     window = announced(api, community=town.id, starts_at=at(1))
     assert (window["state"], suppressed(api, town)) == ("scheduled", set())
@@ -59,7 +59,7 @@ def test_a_window_that_has_not_begun_keeps_nothing_quiet_and_may_be_called_off(a
     assert (ended["state_zh"], ended["ended_by"]) == ("已结束", "李经理")
 
 
-def test_of_two_who_end_a_window_one_does_and_the_other_is_told_who(api: Any, town: Any) -> None:
+def test_of_two_ends_of_a_window_one_succeeds_and_the_other_learns_by_whom(api: Any, town: Any) -> None:
     alert = town.alert()
     window = announced(api, community=town.id)
     with ThreadPoolExecutor(2) as people:
@@ -73,7 +73,7 @@ def test_of_two_who_end_a_window_one_does_and_the_other_is_told_who(api: Any, to
     assert api.get(f"/alerts/{alert}").json()["suppressions"] == []
 
 
-def test_windows_that_last_or_will_come_are_listed_and_on_demand_those_that_are_over(api: Any, town: Any) -> None:
+def test_present_and_future_windows_are_listed_and_past_ones_on_demand(api: Any, town: Any) -> None:
     town.device("meter", "electricity_meter")
     active, later = (
         announced(api, community=town.id, device="meter"),
@@ -90,7 +90,7 @@ def test_windows_that_last_or_will_come_are_listed_and_on_demand_those_that_are_
     assert api.get(f"/silences/{active['id']}").json()["id"] == active["id"]
 
 
-def test_a_window_that_is_sent_again_is_made_once(api: Any, town: Any) -> None:
+def test_a_repeated_announcement_makes_one_window(api: Any, town: Any) -> None:
     first, again = (announce(api, key=town.id, community=town.id).json() for _ in range(2))
     assert first == again
     assert len(api.items("/silences", community=town.id)) == 1
@@ -99,7 +99,7 @@ def test_a_window_that_is_sent_again_is_made_once(api: Any, town: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({}, "body: 请至少指定"),
         ({"building": "3"}, "body: 指定楼栋或设备时，请同时指定小区"),
@@ -112,17 +112,17 @@ def test_a_window_that_is_sent_again_is_made_once(api: Any, town: Any) -> None:
         ({"kind": "water_meter", "room": "501"}, "room"),
     ],
 )
-def test_a_window_that_cannot_be_meant_is_refused_with_what_is_wrong(api: Any, body: dict[str, Any], said: str) -> None:
+def test_an_invalid_window_is_refused_with_the_mistake(api: Any, body: dict[str, Any], message: str) -> None:
     answer = announce(api, **body)
     assert answer.status_code == 422
-    assert said in answer.json()["detail"]
+    assert message in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("part", "said"), [({"device": "ghost"}, "没有设备"), ({"building": "3号楼"}, "没有楼栋")])
-def test_a_part_that_the_community_lacks_is_refused(api: Any, town: Any, part: dict[str, str], said: str) -> None:
+@pytest.mark.parametrize(("part", "message"), [({"device": "ghost"}, "没有设备"), ({"building": "3号楼"}, "没有楼栋")])
+def test_a_part_that_the_community_lacks_is_refused(api: Any, town: Any, part: dict[str, str], message: str) -> None:
     town.device("here", "electricity_meter", building="3")
     answer = announce(api, community=town.id, **part)
-    assert (answer.status_code, said in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, message in answer.json()["detail"]) == (422, True)
 
 
 def test_an_unknown_window_is_not_found(api: Any) -> None:

@@ -1,4 +1,4 @@
-"""The stream of alerts: none lost, none twice, whatever ends and resumes it."""
+"""Alert stream: no transition is lost or doubled, however the stream ends and resumes."""
 
 import json
 import random
@@ -21,7 +21,7 @@ from store.database import connect
 
 @dataclass(frozen=True)
 class Message:
-    """One block of the stream."""
+    """Block of the stream."""
 
     id: int | None = None
     event: str | None = None
@@ -74,10 +74,10 @@ def test_an_alert_arrives_as_it_is_raised(api: Any, town: Any) -> None:
     assert message.data["alert"]["device"] == "meter"
     assert message.data["transition"]["to_state"] == "active"
     assert message.data["transition"]["id"] == message.id
-    assert took_s < 0.9  # sooner than the poll of the safety net: the notification has worked
+    assert took_s < 0.9  # sooner than the fallback poll: the database notification worked
 
 
-def test_what_people_do_arrives_too(api: Any, town: Any) -> None:
+def test_actions_of_people_arrive_too(api: Any, town: Any) -> None:
     alert = town.alert()
     with listening(api, community=town.id) as stream:
         next(stream)
@@ -114,7 +114,7 @@ def test_a_stream_that_was_cut_before_its_first_event_resumes_without_loss(api: 
         assert UUID(next(events(stream)).data["alert"]["id"]) == alert
 
 
-def test_a_resumed_stream_sends_what_happened_since_and_nothing_twice(api: Any, town: Any) -> None:
+def test_a_resumed_stream_sends_each_later_transition_once(api: Any, town: Any) -> None:
     first, second, third = (town.alert() for _ in range(3))
     with listening(api, last=0, community=town.id) as stream:
         seen = events(stream)
@@ -125,7 +125,7 @@ def test_a_resumed_stream_sends_what_happened_since_and_nothing_twice(api: Any, 
         assert UUID(next(events(stream)).data["alert"]["id"]) == third
 
 
-def test_a_number_that_was_never_given_counts_as_the_newest(api: Any, town: Any) -> None:
+def test_a_number_beyond_the_newest_transition_counts_as_the_newest(api: Any, town: Any) -> None:
     with listening(api, last=2**62, community=town.id) as stream:
         next(stream)
         alert = town.alert()
@@ -133,7 +133,7 @@ def test_a_number_that_was_never_given_counts_as_the_newest(api: Any, town: Any)
 
 
 @pytest.mark.parametrize("last", ["-1", "x", str(2**63)])
-def test_what_is_no_number_is_refused_before_the_stream_begins(api: Any, last: str) -> None:
+def test_an_id_that_is_no_number_is_refused_before_the_stream_begins(api: Any, last: str) -> None:
     answer = api.client.get("/alerts/stream", headers={"Last-Event-ID": last})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -149,7 +149,7 @@ def test_filters_hold_in_the_stream(api: Any, town: Any, found_town: Callable[[]
         assert [UUID(next(seen).data["alert"]["id"]) for _ in wanted] == wanted
 
 
-def test_more_than_fits_in_one_reading_arrives_whole(api: Any, town: Any) -> None:
+def test_more_transitions_than_one_batch_arrive_completely(api: Any, town: Any) -> None:
     for _ in range(450):
         town.alert()
     expected = stored(town)

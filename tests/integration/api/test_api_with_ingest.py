@@ -1,4 +1,4 @@
-"""From a meter's message to a person's answer and back: broker, ingest, rules and API together."""
+"""From the message of a meter to the action of a person and back: broker, ingest, rules and API together."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ COMMUNITY, METER = "tongxin", "e1"
 
 
 class Line:
-    """The meter of the test, what it sends, and what the API says of it."""
+    """One meter: its messages, and its alerts over the API."""
 
     def __init__(self, api: Any, publish_url: str) -> None:
         self.api = api
@@ -52,7 +52,7 @@ def line(services: Any, database_url: str, start_api: Callable[[str], Any], tmp_
         yield Line(start_api(database_url), services.publish_mqtt_url)
 
 
-def test_what_is_resolved_while_it_lasts_stays_mute_until_it_has_been_seen_to_be_gone(line: Line) -> None:
+def test_an_alert_resolved_while_its_condition_holds_stays_muted_until_the_condition_is_false(line: Line) -> None:
     line.measure(280, 0)
     (alert,) = eventually(lambda: line.alerts(state="open"))
     assert alert["rule"] == "electricity_neutral_fault"
@@ -73,7 +73,7 @@ def test_what_is_resolved_while_it_lasts_stays_mute_until_it_has_been_seen_to_be
     assert again["attention"] == "unacknowledged"
 
 
-def test_what_is_shelved_is_judged_on_and_stays_shelved_when_it_comes_again(line: Line) -> None:
+def test_a_shelved_alert_is_still_evaluated_and_its_successor_is_shelved_too(line: Line) -> None:
     line.measure(280, 0)
     (alert,) = eventually(lambda: line.alerts(state="open"))
     until = (datetime.now(UTC) + timedelta(hours=4)).isoformat()
