@@ -1,4 +1,4 @@
-"""What a backtest found, as a person reads it on a terminal."""
+"""Text of a backtest for a terminal."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,7 +16,7 @@ _DEVICES = 10
 
 
 def print_summary(summary: Summary) -> None:
-    """Print it: what was looked at, alerts by rule, day and device, and the goals of each community."""
+    """Print span, alerts by rule, day and device, and the goals of each community."""
     start, end = (f"{at.astimezone(CITY):%F %H:%M}" for at in (summary.start, summary.end))
     say(f"{start} to {end}, local time: {summary.samples:,} samples of {summary.devices:,} devices")
     say(f"{summary.rules} rules would have raised {summary.alerts:,} alerts")

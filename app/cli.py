@@ -55,27 +55,27 @@ COMMANDS: Table = {
         },
     ),
     "rules": GroupEntry(
-        "Check maintenance rules, test them, try them on the past, and tell why they fired.",
+        "Check maintenance rules, test them, run them over the past, and explain alerts.",
         {
             "backtest": Entry(
-                "Try rules on the past: what they would have raised, and whether that is bearable for a property "
-                "manager.",
+                "Run rules over the past, and measure the alert load against the goals for a property manager.",
                 "app.commands.backtest:run_backtest",
             ),
             "explain": Entry(
-                "Tell why an alert came and went, or where a rule stands on a device and what it waits for.",
+                "Explain each step of an alert, or the state of a rule on a device and its next step.",
                 "app.commands.explain:explain_alert",
             ),
             "shadow": Entry(
-                "List what the rules with `shadow: true` would have raised, the newest first. Nobody was told of it.",
+                "List the alerts that rules with `shadow: true` would have raised, newest first. None of them was "
+                "notified.",
                 "app.commands.shadow:list_shadow",
             ),
             "check": Entry(
-                "Check every rule file and run its examples: what is wrong, where, and what to write instead.",
+                "Check every rule file and run its examples; list each mistake with its line and its remedy.",
                 "app.commands.rules:check",
             ),
             "test": Entry(
-                "Run the examples of every rule, and tell step by step how those went on that do not hold.",
+                "Run the examples of every rule, and show the failing ones step by step.",
                 "app.commands.rules:run_examples",
             ),
         },

@@ -1,4 +1,4 @@
-"""Why an alert came and went, or where a rule stands, as a person reads it on a terminal."""
+"""Text of an explanation for a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _HEAD, _QUIET = "bold", "dim"
 
 
 def print_explanation(explanation: Mapping[str, Any]) -> None:
-    """Print it in Chinese: the alert or the rule, how it stands, and each step with its reasons; what is long wraps."""
+    """Print the alert or rule in Chinese with its state and the reasons of each step; long lines wrap."""
     out = terminal()
     out.print(
         Text.assemble(

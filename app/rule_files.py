@@ -1,4 +1,4 @@
-"""Where the rule files in force are, and the options that the commands about them share."""
+"""Folder of the rule files, and options shared by the commands about rules."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -19,15 +19,15 @@ Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
 
 
 def rules_folder(chosen: Path | None) -> Path:
-    """The folder that was chosen, or else the one that comes with Anju."""
+    """Return the chosen folder, or else the folder of the rules that come with Anju."""
     return chosen or Path(str(files("rules"))) / "definitions"
 
 
 def rules_in_force(chosen: Path | None) -> Path:
-    """The folder that was chosen, or else that of the settings, or else the one that comes with Anju.
+    """Return the chosen folder, or else that of the settings, or else that of the rules that come with Anju.
 
     Raises:
-        SettingsError: no folder was chosen, and an `ANJU_` key is unknown or its value can't be used.
+        SettingsError: No folder is chosen, and an `ANJU_` key is unknown or its value invalid.
     """
     if chosen is None and not environment.is_unset():
         from app.settings import Settings  # noqa: PLC0415 - costs more than a check of all rules
@@ -37,7 +37,7 @@ def rules_in_force(chosen: Path | None) -> Path:
 
 
 def chosen_rule(pack: RulePack, name: str) -> Rule:
-    """The rule of that name; where there is none the command ends, and says which one may have been meant."""
+    """Return the rule of a name; for an unknown name end the command and suggest a similar name."""
     rules = {rule.name: rule for rule in pack.rules}
     if name not in rules:
         raise fail(f"there is no rule `{name}`{nearest(name, rules)}", Exit.USAGE)

@@ -1,4 +1,4 @@
-"""What a check of rule files found, and how their examples went on, as a person reads it and as a program does."""
+"""Text and JSON of a check of rule files, and of their examples step by step."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ _EXAMPLES = len("10 examples")
 
 
 def print_check(result: CheckResult, folder: Path) -> None:
-    """Print the problems on standard error, each with the line it stands on, or else how many rules there are."""
+    """Print the diagnostics on standard error, each with its line, or else the number of rules."""
     if result.diagnostics:
         print_diagnostics(result.diagnostics, folder)
         err = terminal(err=True)
@@ -42,7 +42,7 @@ def print_check(result: CheckResult, folder: Path) -> None:
 
 
 def print_tests(result: CheckResult, folder: Path, *, with_steps: bool) -> None:
-    """Print every rule with the number of its examples, and on standard error what is wrong, step by step."""
+    """Print every rule with the number of its examples, and failures step by step on standard error."""
     out = terminal()
     width = max((len(each.rule.name) for each in result.checked), default=0)
     for kind, checked in groupby(result.checked, lambda each: each.rule.kind):
@@ -91,7 +91,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic], folder: Path) -> None:
-    """Print problems on standard error, and below those of one line the line itself."""
+    """Print diagnostics on standard error, and the line of the file below those of one line."""
     out = terminal(err=True)
     for (path, number), at_once in groupby(sorted(diagnostics), lambda each: (_path(each, folder), each.line)):
         lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
@@ -104,83 +104,86 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], folder: Path) -> None:
 
 
 def _path(diagnostic: Diagnostic, folder: Path) -> Path:
-    """The file of a problem; one about the folder itself has none."""
+    """Return the file of a diagnostic, or the folder for a diagnostic about the folder itself."""
     return folder if diagnostic.file == str(folder) else folder / diagnostic.file
 
 
 def _print_rule(checked: CheckedRule, out: Console) -> None:
-    """Print the rule and how its examples went on: those that do not hold, or all where none of them is wrong."""
+    """Print a rule and its failing examples, or all examples if none fails."""
     rule = checked.rule
     for name, condition, delay in (("when", rule.when, rule.on_delay), ("until", rule.until, rule.off_delay)):
         text = as_words(condition) if condition else "no longer `when`"
         lasting = f", for {spell(delay)}" if delay else ""
         out.print(Text.assemble((f"  {name:<5} ", _QUIET), f"{text}{lasting}"), soft_wrap=True)
-    for played in _examples_to_print(rule):
+    for results in _examples_to_print(rule):
         out.print()
-        _print_example(played, out)
+        _print_example(results, out)
     out.print()
 
 
 def _examples_to_print(rule: Rule) -> list[list[StepResult]]:
     examples = [list(trace_example(rule, example)) for example in rule.examples]
-    return [example for example in examples if not all(played.holds for played in example)] or examples
+    return [example for example in examples if not all(result.holds for result in example)] or examples
 
 
-def _print_example(played: Sequence[StepResult], out: Console) -> None:
-    verdicts = [name for name in ("when", "until") if any(name in each.verdicts for each in played)]
-    out.print(Text(f"  example on line {played[0].step.line}", _QUIET))
+def _print_example(results: Sequence[StepResult], out: Console) -> None:
+    verdicts = [name for name in ("when", "until") if any(name in each.verdicts for each in results)]
+    out.print(Text(f"  example on line {results[0].step.line}", _QUIET))
     say_table(
         ("", "at", "what arrives", *verdicts, "phase", "expected"),
-        (_row(each, verdicts) for each in _shortened(played)),
+        (_row(each, verdicts) for each in _shortened(results)),
         numbers=("at",),
         out=out,
     )
 
 
-def _shortened(played: Sequence[StepResult]) -> Iterator[StepResult | int]:
-    """The steps that tell something; of others, which one line of the file stands for, how many there were."""
-    left = 0
-    for index, each in enumerate(played):
-        near = [*played[max(0, index - 1) : index], *played[index + 1 : index + 2]]
-        at_edge = len(near) < 2 or any(one.step.line != each.step.line for one in near)
-        if at_edge or each.step.then or near[0].phase is not each.phase:
-            if left:
-                yield left
+def _shortened(results: Sequence[StepResult]) -> Iterator[StepResult | int]:
+    """Yield the informative steps, and the number of steps omitted in between.
+
+    A step is informative if it expects a phase, changes the phase, or is the first or last one of its line in the file.
+    """
+    omitted = 0
+    for index, each in enumerate(results):
+        neighbours = [*results[max(0, index - 1) : index], *results[index + 1 : index + 2]]
+        at_edge = len(neighbours) < 2 or any(one.step.line != each.step.line for one in neighbours)
+        if at_edge or each.step.then or neighbours[0].phase is not each.phase:
+            if omitted:
+                yield omitted
             yield each
-            left = 0
+            omitted = 0
         else:
-            left += 1
+            omitted += 1
 
 
-def _row(played: StepResult | int, verdicts: Sequence[str]) -> list[str | Text]:
-    if isinstance(played, int):
-        return ["", "", Text(f"... {_counted(played, 'more reading')}", _QUIET)]
-    step, style = played.step, "" if played.holds else _BAD
-    due = f" to {spell(played.due)}" if played.due else ""
+def _row(result: StepResult | int, verdicts: Sequence[str]) -> list[str | Text]:
+    if isinstance(result, int):
+        return ["", "", Text(f"... {_counted(result, 'more reading')}", _QUIET)]
+    step, style = result.step, "" if result.holds else _BAD
+    due = f" to {spell(result.due)}" if result.due else ""
     return [
-        Text("" if played.holds else ">", style),
+        Text("" if result.holds else ">", style),
         spell(step.at),
-        "\n".join(_values(played)),
-        *(_VERDICT[played.verdicts[name]] if name in played.verdicts else "" for name in verdicts),
-        Text(f"{played.phase}{due}", style),
+        "\n".join(_values(result)),
+        *(_VERDICT[result.verdicts[name]] if name in result.verdicts else "" for name in verdicts),
+        Text(f"{result.phase}{due}", style),
         Text(step.then or "", style),
     ]
 
 
-def _values(played: StepResult) -> Iterator[str]:
-    """What arrives, and what the rule has made of it and others before, one value a line."""
-    step = played.step
-    given = {**step.values, **step.data}
+def _values(result: StepResult) -> Iterator[str]:
+    """Yield the arriving and the derived values of a step, one a line."""
+    step = result.step
+    arriving = {**step.values, **step.data}
     if step.households:
         yield "of each household"
-    if step.event or not given:
+    if step.event or not arriving:
         yield step.event or ("a reading" if step.arrives else "nothing")
-    yield from (f"{name} {_number(value)}" for name, value in given.items())
-    yield from (f"= {name} {_number(value)}" for name, value in played.derived.items())
+    yield from (f"{name} {_number(value)}" for name, value in arriving.items())
+    yield from (f"= {name} {_number(value)}" for name, value in result.derived.items())
 
 
 def _number(value: object) -> str:
-    """A value in the words of a rule file, or `?`."""
+    """Return a value as a rule file spells it, or `?` while unknown."""
     match value:
         case None:
             return "?"
@@ -193,13 +196,13 @@ def _number(value: object) -> str:
 
 
 def check_as_json(result: CheckResult, folder: Path) -> dict[str, Any]:
-    """What a check found, for a program."""
+    """Return the result of a check as JSON."""
     rules = Counter(rule.kind for rule in _rules(result))
     return {"folder": str(folder), "problems": [each._asdict() for each in result.diagnostics], "rules": dict(rules)}
 
 
 def tests_as_json(result: CheckResult, folder: Path, *, with_steps: bool) -> dict[str, Any]:
-    """What became of every rule, for a program; with the steps of its examples where they fail, or all of them."""
+    """Return the result of the examples of every rule as JSON; with steps if they fail or `with_steps`."""
     return {
         "folder": str(folder),
         "problems": [each._asdict() for each in result.diagnostics],
@@ -222,22 +225,22 @@ def _rule_as_json(checked: CheckedRule, *, with_steps: bool) -> dict[str, Any]:
     }
     if with_steps or checked.diagnostics:
         content["played"] = [
-            [_step_as_json(played) for played in trace_example(rule, example)] for example in rule.examples
+            [_step_as_json(result) for result in trace_example(rule, example)] for example in rule.examples
         ]
     return content
 
 
-def _step_as_json(played: StepResult) -> dict[str, Any]:
-    step = played.step
+def _step_as_json(result: StepResult) -> dict[str, Any]:
+    step = result.step
     return {
         "line": step.line,
         "at_s": step.at.total_seconds(),
         "event": step.event,
         "values": {**step.values, **step.data},
-        "made": played.derived,
-        **played.verdicts,
-        "phase": played.phase,
-        "due_s": played.due and played.due.total_seconds(),
+        "made": result.derived,
+        **result.verdicts,
+        "phase": result.phase,
+        "due_s": result.due and result.due.total_seconds(),
         "expected": step.then,
-        "holds": played.holds,
+        "holds": result.holds,
     }

@@ -1,4 +1,4 @@
-"""`anju rules backtest`: what a rule pack would have raised over stored history or a file."""
+"""`anju rules backtest`: the alerts of a rule pack over stored history or a file."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -27,17 +27,17 @@ from store.registry.registry import load_devices
 from store.telemetry.history import read_ingest_lags
 
 _MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
-_BEFORE = timedelta(days=7)
+_DEFAULT_SPAN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What to look at; None takes everything."""
+    """Communities and devices to look at; None for all."""
 
     community: list[str] | None
     device: list[str] | None
 
-    def takes(self, device: Device) -> bool:
+    def includes(self, device: Device) -> bool:
         path = f"{device.community}/{device.name}"
         return (not self.community or device.community in self.community) and (not self.device or path in self.device)
 
@@ -45,11 +45,11 @@ class _Choice:
 def run_backtest(
     folder: Folder = None,
     *,
-    community: Annotated[list[str] | None, typer.Option(help="only this community; may be given again")] = None,
+    community: Annotated[list[str] | None, typer.Option(help="only this community; may be bounds again")] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="only this device, as COMMUNITY/DEVICE; may be given again")
+        list[str] | None, typer.Option(help="only this device, as COMMUNITY/DEVICE; may be bounds again")
     ] = None,
-    rule: Annotated[list[str] | None, typer.Option(help="only this rule; may be given again")] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="only this rule; may be bounds again")] = None,
     start: Annotated[
         datetime | None, typer.Option(formats=_MOMENT, help="local time; by default a week before the end")
     ] = None,
@@ -62,7 +62,7 @@ def run_backtest(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Try rules on the past: what they would have raised, and whether that is bearable for a property manager.
+    """Run rules over the past, and measure the alert load against the goals for a property manager.
 
     Exit code: 0 every goal is met, 1 a goal is missed, 3 there is no history to try them on.
 
@@ -73,19 +73,19 @@ def run_backtest(
     if rule:
         pack = RulePack(tuple(chosen_rule(pack, name) for name in dict.fromkeys(rule)))
     choice = _Choice(community, device)
-    given = start and start.replace(tzinfo=CITY).astimezone(UTC), end and end.replace(tzinfo=CITY).astimezone(UTC)
-    found, devices = (
-        _over_file(pack, choice, file, *given)
+    bounds = start and start.replace(tzinfo=CITY).astimezone(UTC), end and end.replace(tzinfo=CITY).astimezone(UTC)
+    result, devices = (
+        _over_file(pack, choice, file, *bounds)
         if file
-        else _over_history(pack, choice, settings.need("database_url"), *given, device_time=device_time)
+        else _over_history(pack, choice, settings.need("database_url"), *bounds, device_time=device_time)
     )
-    if not found.samples:
+    if not result.samples:
         raise fail(
             "nothing of these devices arrived in that time: choose another --start and --end", Exit.INSUFFICIENT_DATA
         )
-    summary = summarise(found, pack, devices)
+    summary = summarise(result, pack, devices)
     if as_json:
-        say_json(_as_json(summary, found, devices))
+        say_json(_as_json(summary, result, devices))
     else:
         print_summary(summary)
     raise typer.Exit(int(Exit.DONE if summary.met else Exit.REFUSED))
@@ -95,7 +95,7 @@ def _over_file(
     pack: RulePack, choice: _Choice, file: Path, start: datetime | None, end: datetime | None
 ) -> tuple[BacktestResult, Mapping[int, Device]]:
     recording = read_recording(file)
-    arrivals = [each for each in recording.arrivals if choice.takes(recording.devices[each.sample.device_id])]
+    arrivals = [each for each in recording.arrivals if choice.includes(recording.devices[each.sample.device_id])]
     if not arrivals:
         raise fail(f"{file} holds nothing of these devices", Exit.INSUFFICIENT_DATA)
     span = Span(start or arrivals[0].sample.received_at, end or arrivals[-1].sample.received_at + timedelta(seconds=1))
@@ -114,25 +114,25 @@ def _over_history(
     device_time: bool,
 ) -> tuple[BacktestResult, Mapping[int, Device]]:
     until = end or datetime.now(UTC)
-    span = Span(start or until - _BEFORE, until)
+    span = Span(start or until - _DEFAULT_SPAN, until)
     if span.start >= span.end:
         raise fail("--start must be before --end", Exit.USAGE)
     with closing(connect(database_url, application_name="anju rules backtest")) as connection, translated_errors():
-        devices = {device.id: device for device in load_devices(connection) if choice.takes(device)}
+        devices = {device.id: device for device in load_devices(connection) if choice.includes(device)}
         if not devices:
             raise fail("the registry has no such device: look at --community and --device", Exit.INSUFFICIENT_DATA)
         with connection.transaction():
-            wanted = wanted_history(pack, span, list(devices), device_time=device_time)
+            query = wanted_history(pack, span, list(devices), device_time=device_time)
             paused = [] if device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
-            arrivals: Iterable[Arrival] = stored_arrivals(connection, wanted)
-            known = with_device_groups(devices)
-            return backtest(pack, arrivals, span, known, paused), known
+            arrivals: Iterable[Arrival] = stored_arrivals(connection, query)
+            all_devices = with_device_groups(devices)
+            return backtest(pack, arrivals, span, all_devices, paused), all_devices
 
 
-def _as_json(summary: Summary, found: BacktestResult, devices: Mapping[int, Device]) -> dict[str, Any]:
+def _as_json(summary: Summary, result: BacktestResult, devices: Mapping[int, Device]) -> dict[str, Any]:
     alerts = [
         {"community": of.community, "device": of.name, **{n: v for n, v in asdict(alert).items() if n != "device_id"}}
-        for alert in found.alerts
+        for alert in result.alerts
         for of in (devices[alert.device_id],)
     ]
     return {**asdict(summary), "met": summary.met, "occurrences": alerts}

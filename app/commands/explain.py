@@ -1,4 +1,4 @@
-"""`anju rules explain`: why an alert came and went, or why there is none."""
+"""`anju rules explain`: reasons for an alert, or for its absence."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def explain_alert(
     folder: Annotated[Path | None, typer.Option("--rules", help="a folder of rule files; by default in force")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell why an alert came and went, or where a rule stands on a device and what it waits for.
+    """Explain each step of an alert, or the state of a rule on a device and its next step.
 
     With --at, the rule is run anew over the stored history of the week before.
 
@@ -63,25 +63,25 @@ def explain_alert(
         connection.transaction(),
     ):
         if alert is not None:
-            explanation = _of_alert(connection, alert)
+            explanation = _explain_alert(connection, alert)
         else:
             pack = load_rules(rules_folder(folder or settings.rules_dir))
             moment = at and at.replace(tzinfo=CITY).astimezone(UTC)
-            explanation = _of_instance(connection, chosen_rule(pack, str(rule)), str(device), moment)
+            explanation = _explain_instance(connection, chosen_rule(pack, str(rule)), str(device), moment)
     if as_json:
         say_json(explanation)
     else:
         print_explanation(explanation)
 
 
-def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
+def _explain_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
     alert, now = find_alert(connection, alert_id), datetime.now(UTC)
     if alert is None:
         raise fail(f"there is no alert {alert_id}: the API lists them under /api/v1/alerts", Exit.REFUSED)
     steps = list_transitions(connection, alert_id)
-    before = previous_transition(connection, alert.rule, alert.device_id, steps[0].id) if steps else None
-    if before and before.to_state == "pending":
-        steps = [before, *steps]
+    pending = previous_transition(connection, alert.rule, alert.device_id, steps[0].id) if steps else None
+    if pending and pending.to_state == "pending":
+        steps = [pending, *steps]
     causes = causes_of(connection, [alert_id], now).get(alert_id, ())
     return {
         "rule": alert.rule,
@@ -90,14 +90,14 @@ def _of_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
         "message": alert.message,
         "process": alert.process,
         "attention": alert.attention,
-        "state": [f"{PROCESS[alert.process]}，{ATTENTION[alert.attention]}", *map(_worded, causes)],
+        "state": [f"{PROCESS[alert.process]}，{ATTENTION[alert.attention]}", *map(_suppression_zh, causes)],
         "steps": [_step(step, alert) for step in steps],
     }
 
 
 def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
     by_rule = step.axis == "process"
-    explanation = ProcessTransition(
+    transition = ProcessTransition(
         kind=alert.kind,
         from_phase=step.from_state,
         to_phase=step.to_state,
@@ -112,17 +112,17 @@ def _step(step: StoredTransition, alert: AlertRow) -> dict[str, Any]:
         "from": step.from_state,
         "to": step.to_state,
         "reason": step.reason,
-        "why": list(explain(explanation)) if by_rule else by_person,
+        "why": list(explain(transition)) if by_rule else by_person,
         "inputs": step.inputs,
     }
 
 
-def _worded(cause: Cause) -> str:
+def _suppression_zh(cause: Cause) -> str:
     until = f"，到{local_time_zh(cause.until)}为止" if cause.until else ""
     return f"不通知：{SUPPRESSION[cause.name]}（{cause.detail}）{until}"
 
 
-def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | None) -> dict[str, Any]:
+def _explain_instance(connection: Connection, rule: Rule, path: str, at: datetime | None) -> dict[str, Any]:
     community, _, name = path.partition("/")
     device = next((each for each in load_devices(connection, [community]) if each.name == name), None)
     if device is None:
@@ -130,7 +130,7 @@ def _of_instance(connection: Connection, rule: Rule, path: str, at: datetime | N
     if device.kind != rule.kind:
         raise fail(f"{path} is a {device.kind}, and {rule.name} is a rule for a {rule.kind}", Exit.USAGE)
     now = at or datetime.now(UTC)
-    state, device_state = _at(connection, rule, device, at) if at else _stored(connection, rule, device)
+    state, device_state = _replayed(connection, rule, device, at) if at else _stored(connection, rule, device)
     return {
         "rule": rule.name,
         "device": path,
@@ -148,7 +148,7 @@ def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[Instanc
     return state_of(row) if row else None, DeviceState(*device_state) if device_state else None
 
 
-def _at(
+def _replayed(
     connection: Connection, rule: Rule, device: Device, at: datetime
 ) -> tuple[InstanceState | None, DeviceState | None]:
     pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)

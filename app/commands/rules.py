@@ -12,7 +12,7 @@ from rules.model.rule import RulePack
 
 
 def check(folder: Folder = None, *, as_json: Json = False) -> None:
-    """Check every rule file and run its examples: what is wrong, where, and what to write instead.
+    """Check every rule file and run its examples; list each mistake with its line and its remedy.
 
     Exit code: 0 the rules can be used, 1 they can't, 2 wrong usage.
 
@@ -35,7 +35,7 @@ def run_examples(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run the examples of every rule, and tell step by step how those went on that do not hold.
+    """Run the examples of every rule, and show the failing ones step by step.
 
     Exit code: 0 every example holds, 1 one does not or can't be read, 2 wrong usage.
 
@@ -53,7 +53,7 @@ def run_examples(
 
 
 def _only(result: CheckResult, names: list[str]) -> CheckResult:
-    """The part of a result that is about these rules."""
+    """Return the part of a result about these rules."""
     pack = RulePack(tuple(each.rule for each in result.checked))
     chosen = {chosen_rule(pack, name).name for name in names}
     return CheckResult(result.unreadable, tuple(each for each in result.checked if each.rule.name in chosen))

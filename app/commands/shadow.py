@@ -1,4 +1,4 @@
-"""`anju rules shadow`: what rules on trial would have raised."""
+"""`anju rules shadow`: the alerts that rules on trial would have raised."""
 
 from contextlib import closing
 from dataclasses import asdict
@@ -21,7 +21,7 @@ def list_shadow(
     *,
     as_json: Json = False,
 ) -> None:
-    """List what the rules with `shadow: true` would have raised, the newest first. Nobody was told of it.
+    """List the alerts that rules with `shadow: true` would have raised, newest first. None of them was notified.
 
     Needs ANJU_DATABASE_URL. Example: anju rules shadow --days 30
     """
