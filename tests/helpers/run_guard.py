@@ -2,10 +2,11 @@
 
 The controller of a run starts the guard and holds the only write end of its standard input. When the controller
 ends in good order, by Ctrl-C, by a signal or by SIGKILL, the kernel closes that pipe. The guard then ends every
-process of the run and removes the folder of the run, unless the controller asked to keep it.
+process of the run and removes the folders of the run: the one with its files, unless the controller asked to keep it,
+and one in memory for data that no test needs on a disk.
 
-A process belongs to the run when its environment names the folder, or when it works in the folder or has a file
-below it open. Servers have an environment of their own, but their logs, locks and data lie in the folder.
+A process belongs to the run when its environment names the folder of files, or when it works in one of the folders or
+has a file below it open. Servers have an environment of their own, but their logs, locks and data lie there.
 """
 
 import os
@@ -14,11 +15,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 VARIABLE = "PYTEST_RUN_FOLDER"
-"""Environment variable that holds the folder of the run; every process of the run inherits it."""
+"""Environment variable that holds the folder of the run's files; every process of the run inherits it."""
+MEMORY_VARIABLE = "PYTEST_RUN_MEMORY_FOLDER"
+"""Environment variable that holds the path of the run's folder in memory; who needs it makes it."""
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a name of the run's own is made below it
+_MEMORY_NEEDED = 2_000_000_000
 _GRACE_S = 3.0
 _TERMINATION_S = 15.0
 _KEEP = b"keep"
@@ -29,26 +34,35 @@ class RunGuard:
 
     def __init__(self, folder: Path) -> None:
         os.environ[VARIABLE] = str(folder)
+        os.environ[MEMORY_VARIABLE] = memory_folder = str(_memory_folder(folder))
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(folder), str(os.getpid())],
+            [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(folder), memory_folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in a terminal reaches the whole foreground group, and not the guard
         )
 
     def close(self, *, keep_files: bool) -> list[str]:
-        """End the run's processes and remove its folder; return the command lines of processes that had to be ended."""
+        """End the run's processes and remove its folders; return the command lines of those that had to be ended."""
         report, _ = self._process.communicate(_KEEP if keep_files else b"")
         return report.decode(errors="replace").splitlines()
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Return the ids of processes that carry the folder's run in their environment, or work or write below it."""
-    mark = f"{VARIABLE}={folder}".encode()
+def _memory_folder(folder: Path) -> Path:
+    """Choose a folder in memory, or in the folder of files where the machine has little memory for that."""
+    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED:
+        return _MEMORY / f"anju-tests-{os.getpid()}"
+    return folder / "memory"
+
+
+def processes_of(*folders: Path) -> list[int]:
+    """Return the ids of processes whose environment names the first folder, or that work or write in one of them."""
+    mark = f"{VARIABLE}={folders[0]}".encode()
     return [
         int(process.name)
         for process in _processes()
-        if int(process.name) != os.getpid() and (_carries(process, mark) or works_in(process, folder))
+        if int(process.name) != os.getpid()
+        and (_carries(process, mark) or any(works_in(process, folder) for folder in folders))
     ]
 
 
@@ -75,22 +89,23 @@ def _processes() -> Iterator[Path]:
     return (each for each in proc.iterdir() if each.name.isdigit()) if proc.is_dir() else iter(())
 
 
-def _guard(folder: Path, controller: int) -> None:
+def _guard(controller: int, folder: Path, memory_folder: Path) -> None:
     """Wait for the end of the controller, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     keep = sys.stdin.buffer.read() == _KEEP
-    _end_processes(folder, controller)
+    _end_processes(controller, folder, memory_folder)
+    shutil.rmtree(memory_folder, ignore_errors=True)
     if not keep:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_processes(folder: Path, controller: int) -> None:
+def _end_processes(controller: int, *folders: Path) -> None:
     """Let processes end on their own for a moment, then ask them to, then kill them."""
 
     def left() -> list[int]:
         # A controller that closes the guard waits for it; every other one has ended.
-        return [pid for pid in processes_of(folder) if pid != controller]
+        return [pid for pid in processes_of(*folders) if pid != controller]
 
     _wait(lambda: not left(), _GRACE_S)
     remaining = left()
@@ -106,7 +121,7 @@ def _end_processes(folder: Path, controller: int) -> None:
             return
 
 
-def _wait(condition, seconds: float) -> bool:
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
@@ -132,4 +147,4 @@ def _signal(pid: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    _guard(Path(sys.argv[1]), int(sys.argv[2]))
+    _guard(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

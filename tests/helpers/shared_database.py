@@ -1,7 +1,9 @@
 """One PostgreSQL server and one migrated template database for all workers of a test run.
 
 The first worker that needs the server starts this file as a process of its own, which outlives that worker and ends
-with the run. The server trades durability for speed, so tests about kills and durability start their own.
+with the run. The server trades durability for speed, and its data lies in memory where there is room: copying and
+dropping a database is mostly the making and removing of a thousand files. Tests about kills and durability start
+servers of their own, on a disk.
 """
 
 import os
@@ -26,6 +28,7 @@ from local.locks import locked
 from local.process import Process
 from local.services import prepare_database
 from patience import patient
+from run_guard import MEMORY_VARIABLE
 from store.admin.migrate import migrate
 
 TEMPLATE: Final = "anju_template"
@@ -147,7 +150,9 @@ def _serve(folder: Path) -> None:
     """Run the server until this process gets SIGTERM; its URL appears in a file when it is ready."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     (folder / "pid").write_text(f"{os.getpid()}\n")
-    with Home(folder / "home") as home:
+    data = Path(os.environ[MEMORY_VARIABLE])
+    data.mkdir(mode=0o711, exist_ok=True)  # the server's user passes through
+    with Home(data / "database") as home:
         database = prepare_database(home, print)
         part = database.part()
         options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]

@@ -1,0 +1,89 @@
+"""A test run leaves no process and no folder behind, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from patience import eventually
+from run_guard import MEMORY_VARIABLE, VARIABLE, processes_of
+
+ROOT = Path(__file__).parents[2]
+WAITING = """
+import os, subprocess, sys, time
+from pathlib import Path
+
+def test_waits(services, local_services, tmp_path):
+    # A session of its own, as `anju up` has: no signal to the run reaches it.
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
+    folders = os.environ["{VARIABLE}"] + "\\n" + os.environ["{MEMORY_VARIABLE}"] + "\\n" + str(os.getpid())
+    Path("{ready}.new").write_text(folders)
+    Path("{ready}.new").rename("{ready}")
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """A test run with two workers in the middle of a test that uses both kinds of servers."""
+    test, ready = tmp_path / "test_waiting.py", tmp_path / "ready"
+    test.write_text(WAITING.format(VARIABLE=VARIABLE, MEMORY_VARIABLE=MEMORY_VARIABLE, ready=ready))
+    plugins = [word for name in ("conftest", "integration.conftest") for word in ("-p", name)]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-c", ROOT / "pyproject.toml"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, f"--basetemp={tmp_path / 'files'}", *plugins, test],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests' / 'helpers'}"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    eventually(lambda: ready.exists() or process.poll() is not None, timeout_s=120)
+    assert ready.exists(), (tmp_path / "log").read_text()
+    files, memory, worker = ready.read_text().splitlines()
+    yield process, Path(files), Path(memory), int(worker)
+    assert process.poll() is not None
+
+
+def interrupt(process, _worker):
+    """Ctrl-C in a terminal."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def terminate(process, _worker):
+    process.terminate()
+
+
+def kill(process, _worker):
+    process.kill()
+
+
+def kill_worker(_process, worker):
+    os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        kill,
+        pytest.param(interrupt, marks=pytest.mark.slow),
+        pytest.param(terminate, marks=pytest.mark.slow),
+        pytest.param(kill_worker, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_is_ended_leaves_nothing_behind(run, end):
+    process, files, memory, worker = run
+    assert len(processes_of(files, memory)) > 10
+    end(process, worker)
+    if end is kill_worker:
+        # The run goes on with another worker, which runs the test again.
+        eventually(lambda: worker not in processes_of(files, memory))
+        interrupt(process, worker)
+    eventually(lambda: process.poll() is not None, timeout_s=60)
+    # SIGKILL and SIGTERM end the run at once, and its guard works on for a moment.
+    eventually(lambda: not processes_of(files, memory), timeout_s=60)
+    eventually(lambda: not memory.exists() and not files.exists(), timeout_s=60)
