@@ -14,7 +14,7 @@ import structlog
 
 from devices.privacy import Pseudonymiser
 from ingest import metrics
-from ingest.batch import Batch, decode_batch, has_unknown_device
+from ingest.batch import Batch, Rejected, decode_batch, has_unknown_device
 from ingest.batching import BATCH_S, Batching, split, unwritable
 from ingest.catch_up import CatchUpMonitor
 from ingest.device_limit import Admission
@@ -113,7 +113,7 @@ class Worker:
                 self._in_hand = self._batching.collect()
                 self._admission = self._batching.admit(self._in_hand, context.registry.find)
             if self._in_hand:
-                context = self._process(context, self._admission)
+                context = self._process(context, self._admission.messages, self._admission.rejections)
                 self._receiver.acknowledge(self._in_hand)
                 self._in_hand = []
             if time.monotonic() >= next_tick:
@@ -121,41 +121,44 @@ class Worker:
                 self._tick(context)
                 context = self._reload_rules(context)
 
-    def _process(self, context: Context, admission: Admission) -> Context:
-        """Decode and write a batch. One that cannot be written is split until the message at fault is alone.
+    def _process(self, context: Context, messages: list[Message], rejections: list[Rejected]) -> Context:
+        """Write a batch. One that cannot be written is split until the message at fault is alone.
 
         Returns:
             The context for the next batch; another one if a transaction failed.
         """
-        rejections = list(admission.rejections)
-        parts = [admission.messages]
+        parts = [messages]
         while parts or rejections:
-            messages = parts.pop() if parts else []
-            began_s = time.monotonic()
-            batch = self._decode(context, messages)
-            batch.rejections += rejections
+            part = parts.pop() if parts else []
             try:
-                written = write_batch(context.connection, batch, context.evaluation, self._rejection_limit, _now())
+                self._write(context, part, rejections)
             except DatabaseUnavailableError:
                 raise
             except Exception as error:
-                if not messages:
+                if not part:
                     raise
                 # Any error of one message's content, foreseen or not: it must not stop the messages that follow.
-                log.exception("a batch cannot be written", messages=len(messages))
+                log.exception("a batch cannot be written", messages=len(part))
                 context = self._restore(context.connection)
-                if len(messages) == 1:
-                    rejections.append(unwritable(messages[0], error))
+                if len(part) == 1:
+                    rejections = [*rejections, unwritable(part[0], error)]
                 else:
-                    parts += reversed(split(messages))
-                continue
-            rejections = []
-            self._catch_up.note_ages(_now(), batch.sample_ages_s())
-            _count(batch, written)
-            if messages:
-                metrics.BATCH_MESSAGES.observe(len(messages))
-                metrics.BATCH_SECONDS.observe(time.monotonic() - began_s)
+                    parts += reversed(split(part))
+            else:
+                rejections = []
         return context
+
+    def _write(self, context: Context, messages: list[Message], rejections: list[Rejected]) -> None:
+        """Decode messages and write them in one transaction."""
+        began_s = time.monotonic()
+        batch = self._decode(context, messages)
+        batch.rejections += rejections
+        written = write_batch(context.connection, batch, context.evaluation, self._rejection_limit, _now())
+        self._catch_up.note_ages(_now(), batch.sample_ages_s())
+        _count(batch, written)
+        if messages:
+            metrics.BATCH_MESSAGES.observe(len(messages))
+            metrics.BATCH_SECONDS.observe(time.monotonic() - began_s)
 
     def _decode(self, context: Context, messages: list[Message]) -> Batch:
         """Decode a batch; for an unknown device the registry is read again, for it may just have been imported."""
