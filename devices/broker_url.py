@@ -1,7 +1,6 @@
-"""Where an MQTT broker is and with which account: `mqtt://user:secret@host:port`, or `mqtts://` for TLS.
+"""URL of an MQTT broker with an account: `mqtt://user:secret@host:port`, or `mqtts://` for TLS.
 
-A broker of several nodes is written with all of them, `mqtt://user:secret@host1:port1,host2:port2`.
-A client may use any.
+The URL of a broker with several nodes lists them, `mqtt://user:secret@host1:port1,host2:port2`. A client may use any.
 """
 
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ _DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
 
 
 class BrokerUrlError(ValueError):
-    """The URL can't be used; the message quotes none of it, because it holds a secret."""
+    """The URL can't be used; the message quotes none of it, because it contains a secret."""
 
 
 class Address(NamedTuple):
-    """One node of the broker."""
+    """Node of a broker."""
 
     host: str
     port: int
@@ -27,7 +26,7 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """Where the broker is and who connects; the secret does not show in its text."""
+    """Nodes and account of a broker; its text does not contain the secret."""
 
     addresses: tuple[Address, ...]
     tls: bool
@@ -36,7 +35,7 @@ class BrokerUrl:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises:
             BrokerUrlError: the scheme, a host or the account is missing or wrong.
@@ -53,12 +52,12 @@ class BrokerUrl:
 
     @property
     def host(self) -> str:
-        """The host of the first node."""
+        """Host of the first node."""
         return self.addresses[0].host
 
     @property
     def port(self) -> int:
-        """The port of the first node."""
+        """Port of the first node."""
         return self.addresses[0].port
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The device kinds that Anju knows."""
+"""Device kinds that Anju knows."""
 
 from devices.access_control import ACCESS_CONTROL
 from devices.camera import CAMERA

@@ -1,14 +1,14 @@
-"""A registered device: what the registry knows of it and every other part relies on."""
+"""Registered device, as every other part of Anju uses it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Service(StrEnum):
-    """What a device is meant to do, as people decided it; what it does is another matter.
+    """Planned state of a device, set by people and independent of its behaviour.
 
-    One that is being commissioned, or that is retired, is withdrawn: whatever it sends, no rule looks at it. One that
-    is out of service for a while is judged, and nobody is notified.
+    A device in commissioning, or a retired one, is withdrawn: the rules ignore its messages. A device out of service is
+    evaluated, without notices.
     """
 
     IN_SERVICE = "in_service"
@@ -18,17 +18,17 @@ class Service(StrEnum):
 
     @property
     def is_withdrawn(self) -> bool:
-        """Whether no rule looks at the device."""
+        """Whether the rules ignore the device."""
         return self in {Service.COMMISSIONING, Service.RETIRED}
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One installed device.
+    """Installed device.
 
-    `id` is the registry's number, `name` the id in topics and paths, unique within its community. `gateway` is
-    the name of the gateway it reports through, if any; `place` is its building, unit and room as people read it;
-    `building` and `room` are these as they are registered, empty where it serves all of them.
+    `id` is the number in the registry, `name` the id in topics and paths, unique within its community. `gateway` is the
+    name of the gateway that it reports through, if any. `place` is the displayed building, unit and room. `building`
+    and `room` are the registered ones, empty where the device serves all of them.
     """
 
     id: int

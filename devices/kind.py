@@ -1,7 +1,7 @@
-"""What a device kind is: the fields it measures, the events it reports, and what it is evidence for.
+"""Device kinds: their fields, their events, and the plan items that they are evidence for.
 
-Three limits stay apart: `possible` (outside it a value is refused at ingestion, because no working device can
-send it), the acceptance threshold (handover) and the rule threshold (alert). Only the first one lives here.
+There are three separate limits: `possible` (ingest rejects a value outside it, because no working device can send it),
+the acceptance threshold (handover) and the rule threshold (alert). Only the first one is defined here.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Value = float | bool | str
 
 
 class Interval(NamedTuple):
-    """A closed interval, in the unit of its field."""
+    """Closed interval, in the unit of its field."""
 
     low: float
     high: float
@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A number that may go up and down, such as a voltage."""
+    """Number that may rise and fall, such as a voltage."""
 
     name: str
     unit: str
@@ -33,9 +33,9 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A register that only grows until it rolls over to 0 at `modulus`, such as an energy register.
+    """Register that only grows until it rolls over to 0 at `modulus`, such as an energy register.
 
-    `per_hour` is the most that it can count in an hour, master meters of a community included: a greater step is no
+    `per_hour` is the largest possible increase in an hour, also of a community's master meter. A larger step is no
     consumption, but a fault or another register.
     """
 
@@ -48,13 +48,13 @@ class Counter:
 
     @property
     def possible(self) -> Interval:
-        """From 0 to the modulus, in the counter's unit."""
+        """Interval from 0 to the modulus, in the unit of the counter."""
         return Interval(0, self.modulus)
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A condition that holds or does not, such as an open door."""
+    """Condition that is true or false, such as an open door."""
 
     name: str
     zh: str
@@ -63,7 +63,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few named states; `choices` maps each to its Chinese label."""
+    """One of a few named states; `choices` maps each of them to its Chinese label."""
 
     name: str
     choices: dict[str, str]
@@ -73,7 +73,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A short technical code in an event, such as a fault code. Never a person's data: see `Personal`."""
+    """Short technical code in an event, such as a fault code. Never personal data: see `Personal`."""
 
     name: str
     zh: str
@@ -82,7 +82,7 @@ class Text:
 
 
 class Identity(StrEnum):
-    """Whose data a personal value is; it decides how the value is masked."""
+    """Category of a personal value; it decides the form of the mask."""
 
     PLATE = "plate"
     PERSON = "person"
@@ -90,7 +90,7 @@ class Identity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """A value that identifies a person. Decoding replaces it by `<name>_hash` and `<name>_masked`."""
+    """Value that identifies a person. Decoding replaces it by `<name>_hash` and `<name>_masked`."""
 
     name: str
     identity: Identity
@@ -104,7 +104,7 @@ EventField = Field | Text | Personal
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens at an instant, with the data that may come with it."""
+    """Event of a device kind, with the data that it may carry."""
 
     name: str
     zh: str
@@ -114,10 +114,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DeviceKind:
-    """All that is true of every device of one kind.
+    """Properties of all devices of one kind.
 
-    `reporting_period` is how often a working device sends telemetry; `plan_items` are the items of the
-    renovation plan that the kind is evidence for; `standards` are the Chinese standards behind its fields, by number.
+    `reporting_period` is the telemetry interval of a working device. `plan_items` are the items of the renovation plan
+    that the kind is evidence for. `standards` are the numbers of the Chinese standards behind its fields.
     """
 
     name: str
@@ -130,24 +130,24 @@ class DeviceKind:
     standards: tuple[str, ...]
 
     def field(self, name: str) -> Field | None:
-        """The field of that name, or None."""
+        """Return the field of that name, or None."""
         return next((field for field in self.fields if field.name == name), None)
 
     def event(self, name: str) -> Event | None:
-        """The event of that name, or None."""
+        """Return the event of that name, or None."""
         return next((event for event in self.events if event.name == name), None)
 
     @property
     def personal(self) -> bool:
-        """Whether any of its events carries a person's data."""
+        """Whether any event of the kind carries personal data."""
         return any(isinstance(item, Personal) for event in self.events for item in event.data)
 
 
 def battery_v(high: float = 4.0) -> Gauge:
-    """The supply voltage of a battery-powered device, in volts; most hold one 3.6 V lithium cell."""
+    """Return the field for the voltage of a battery, in volts; most devices have one 3.6 V lithium battery."""
     return Gauge("battery_v", "V", Interval(0, high), "电池电压", "battery voltage")
 
 
 def signal_dbm() -> Gauge:
-    """The received radio signal strength, in dBm."""
+    """Return the field for the received radio signal strength, in dBm."""
     return Gauge("signal_dbm", "dBm", Interval(-150, 0), "信号强度", "signal strength")

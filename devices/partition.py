@@ -1,4 +1,4 @@
-"""Which partition a community belongs to: the broker and ingest have to agree on it without asking each other."""
+"""Partition of a community, computed in the same way by the broker and by ingest."""
 
 from functools import lru_cache
 
@@ -8,9 +8,9 @@ _PRIME = 0x01000193
 
 @lru_cache(maxsize=65_536)
 def partition_of(community: str, count: int) -> int:
-    """The number, from 0 on, of a community's partition among `count`, as NATS Server's `partition(count, 1)` has it.
+    """Return the partition of a community among `count`, from 0 on, as `partition(count, 1)` of NATS Server does.
 
-    That is FNV-1a with 32 bits over the name, modulo the count (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+    The partition is FNV-1a with 32 bits over the name, modulo the count (<http://www.isthe.com/chongo/tech/comp/fnv/>).
     """
     value = _OFFSET
     for byte in community.encode():

@@ -1,7 +1,7 @@
-"""Bytes on a topic to readings, events, connection states, or rejections with a reason. Pure and total.
+"""Decoder from bytes on a topic to readings, events, connection reports, or rejections with a reason. Pure and total.
 
-Whatever arrives, `decode` returns; it never raises. One bad item of an array rejects that item only. The layout
-of the payloads is the outside surface described in `docs/mqtt.md`.
+`decode` returns for every input and never raises. One bad item of an array rejects that item only. The layout of the
+payloads is the outside surface described in `docs/mqtt.md`.
 """
 
 import json
@@ -21,7 +21,7 @@ from devices.timestamp import TimestampError, parse_timestamp
 from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
-MAX_ITEMS = 8192  # more than any useful items that fit; `[1,1,1,...]` would otherwise become 131,000 rejections
+MAX_ITEMS = 8192  # more than fit as useful items; `[1,1,1,...]` would otherwise become 131,000 rejections
 STORED_BYTES = 4096
 _STORED_TOPIC_LENGTH = 512
 _TOPIC_START = PREFIX + "/"
@@ -36,7 +36,7 @@ _GATEWAY_KEYS = {channel: dict.fromkeys((*keys, "kind", "device")).keys() for ch
 
 
 class Reading(NamedTuple):
-    """The values a device measured at one instant; `ts` is the device's time, in UTC."""
+    """Values of a device at one instant; `ts` is the time of the device, in UTC."""
 
     device: Device
     ts: datetime
@@ -54,14 +54,14 @@ class DeviceEvent(NamedTuple):
 
 
 class ConnectionState(StrEnum):
-    """Whether a device says it is connected; a last will says `offline` for it."""
+    """Reported state of a connection; the last will of a device reports `offline`."""
 
     ONLINE = "online"
     OFFLINE = "offline"
 
 
 class ConnectionReport(NamedTuple):
-    """A connection state; `ts` is None in a last will, which is written before the connection is lost."""
+    """Report of a connection state; `ts` is None in a last will, which is written before the connection is lost."""
 
     device: Device
     ts: datetime | None
@@ -69,10 +69,10 @@ class ConnectionReport(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """What could not be used, and why.
+    """Message or item that cannot be used, with the reason.
 
-    `payload` is what may be kept of it: its first 4 KiB, or empty where it could carry a person's data.
-    `size` is the length of the whole, in bytes. `device` is the registered one, where it is known.
+    `payload` is the part that may be stored: the first 4 KiB, or nothing where it could contain personal data. `size`
+    is the length of the whole payload, in bytes. `device` is the registered device, where it is known.
     """
 
     topic: str
@@ -88,7 +88,7 @@ FindDevice = Callable[[str, str], Device | None]
 
 
 class _ItemError(Exception):
-    """Carries a fault from where it is found to where it becomes a `Rejection`."""
+    """Violation in an item, to be turned into a `Rejection`."""
 
     def __init__(self, reason: Reason, detail: str, device: Device | None = None) -> None:
         super().__init__(detail)
@@ -105,11 +105,11 @@ def decode(
         topic: the MQTT topic.
         payload: the bytes of the message.
         received_at: when the message arrived, an aware datetime.
-        find_device: the registry: (community, device) to a device, or None.
+        find_device: the look-up in the registry, from (community, device) to a device or None.
         pseudonymiser: hashes plates and door users.
 
     Returns:
-        One entry an item of the message, in the order of the items.
+        One entry for each item of the message, in their order.
     """
     sender = find_sender(topic, find_device)
     if sender is None:
@@ -120,14 +120,14 @@ def decode(
         return [Rejection(topic, *items, _storable_payload(payload, device.kind), len(payload), device)]
     keys = (_GATEWAY_KEYS if device.kind == "gateway" else _KEYS)[channel]
     latest = received_at + MAX_CLOCK_AHEAD
-    one = _ItemDecoder(topic, channel, device, keys, latest, find_device, pseudonymiser, len(payload))
-    return [one.decode(item) for item in items]
+    item_decoder = _ItemDecoder(topic, channel, device, keys, latest, find_device, pseudonymiser, len(payload))
+    return [item_decoder.decode(item) for item in items]
 
 
 def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] | None:
-    """The registered device that a topic speaks for, and what it carries; None where there is no such device.
+    """Return the registered device and the channel of a topic; None where there is no such device.
 
-    The names of what is registered follow the rules: a topic that is made of them needs no closer look.
+    Registered names are valid, so that a topic of registered names needs no further check.
     """
     parts = topic.split("/")
     if len(parts) != 6 or not topic.startswith(_TOPIC_START):
@@ -140,7 +140,7 @@ def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] |
 
 
 def _reject_topic(topic: str, payload: bytes, find_device: FindDevice) -> Rejection:
-    """Why there is no sender. Nothing is kept of a payload on a topic that names no kind, as it may be anything."""
+    """Return the rejection of a topic without a sender; without a known kind the payload is not stored."""
     size = len(payload)
     try:
         address = _address(topic)
@@ -156,7 +156,7 @@ def _reject_topic(topic: str, payload: bytes, find_device: FindDevice) -> Reject
 
 
 def storable_topic(topic: str) -> str:
-    """What is kept of a topic that may be any text."""
+    """Return the part of an arbitrary topic that may be stored."""
     return topic[:_STORED_TOPIC_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -168,17 +168,17 @@ def _address(topic: str) -> Topic:
 
 
 def _storable_payload(payload: bytes, *kinds: str) -> bytes:
-    """The beginning of a payload, or nothing where one of the kinds may have put a person's data into it."""
+    """Return the beginning of a payload, or nothing where one of the kinds may carry personal data."""
     return payload[:STORED_BYTES] if all(map(_is_never_personal, kinds)) else b""
 
 
 def _is_never_personal(kind: str) -> bool:
-    """Whether a payload of that kind may be kept unread; a gateway may speak for doors and gates."""
+    """Return whether payloads of a kind never carry personal data; a gateway may forward doors and gates."""
     return kind != "gateway" and not KIND_BY_NAME[kind].personal
 
 
 def _items(payload: bytes, channel: Channel) -> list[object] | Violation:
-    """The items of a payload: the elements of an array, or the one object."""
+    """Return the items of a payload: the elements of an array, or the only object."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         return Violation(Reason.TOO_LARGE, f"a payload may have {MAX_PAYLOAD_BYTES} bytes")
     try:
@@ -193,7 +193,7 @@ def _items(payload: bytes, channel: Channel) -> list[object] | Violation:
 
 
 class _ItemDecoder(NamedTuple):
-    """Decodes the items of one message. An item may have `keys`, and a timestamp up to `latest`."""
+    """Decoder for the items of one message. An item may have `keys`, and a timestamp up to `latest`."""
 
     topic: str
     channel: Channel
@@ -206,7 +206,7 @@ class _ItemDecoder(NamedTuple):
 
     def decode(self, item: object) -> Decoded:
         try:
-            device, content = self._subject(item)
+            device, content = self._addressed(item)
             match self.channel:
                 case Channel.TELEMETRY:
                     return self._reading(device, content)
@@ -218,8 +218,8 @@ class _ItemDecoder(NamedTuple):
             storable = _storable_item(error.device, item)
             return Rejection(self.topic, *error.violation, storable, self.size, error.device or self.sender)
 
-    def _subject(self, item: object) -> tuple[Device, dict[str, Any]]:
-        """The device an item is about, and the item, which has no key that this channel does not know."""
+    def _addressed(self, item: object) -> tuple[Device, dict[str, Any]]:
+        """Return the device of an item, and the item, whose keys are all known to this channel."""
         if not isinstance(item, dict):
             raise _ItemError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
         device = self.sender
@@ -230,7 +230,7 @@ class _ItemDecoder(NamedTuple):
         return device, item
 
     def _child(self, name: object, kind: object) -> Device:
-        """The device of that name and kind behind the gateway that sends."""
+        """Return the device of that name and kind behind the sending gateway."""
         child = self.find_device(self.sender.community, name) if isinstance(name, str) else None
         if child is None or child.gateway != self.sender.name:
             raise _ItemError(Reason.UNKNOWN_DEVICE, "the item's device is not registered behind this gateway")
@@ -282,7 +282,7 @@ class _ItemDecoder(NamedTuple):
 
 
 def _storable_item(device: Device | None, item: object) -> bytes:
-    """What may be kept of a rejected item: nothing where it may carry a person's data."""
+    """Return the part of a rejected item that may be stored: nothing where it may contain personal data."""
     if device is None or not _is_never_personal(device.kind):
         return b""
     return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:STORED_BYTES]

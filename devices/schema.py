@@ -1,6 +1,6 @@
-"""The values of a payload checked against the kind's definition, by validators compiled once a kind.
+"""Validation of the values in a payload, by one compiled validator for each kind and each event.
 
-Pydantic's core does the checking: bounds, types, unknown names. What comes out is a plain dict.
+Pydantic's core checks bounds, types and unknown names, and returns a plain dict.
 """
 
 from enum import StrEnum
@@ -17,7 +17,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Reason(StrEnum):
-    """Why something was rejected: the fixed list of the outside surface."""
+    """Reason of a rejection, from the fixed list of the outside surface."""
 
     BAD_TOPIC = "bad_topic"
     UNKNOWN_DEVICE = "unknown_device"
@@ -34,19 +34,19 @@ class Reason(StrEnum):
 
 
 class Violation(NamedTuple):
-    """What is wrong with a value, without quoting it: it may be a person's."""
+    """Reason and detail of an invalid value; the value itself may be personal and is not quoted."""
 
     reason: Reason
     detail: str
 
 
 def telemetry_values(kind: str, content: object) -> dict[str, Value] | Violation:
-    """The measured values, without the nulls a device sends for what it could not measure."""
+    """Return the measured values, without the nulls that a device sends for failed measurements."""
     return _check(_TELEMETRY[kind], content, "values") or Violation(Reason.IMPOSSIBLE_VALUE, "values holds no value")
 
 
 def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudonymiser) -> dict[str, Value] | Violation:
-    """The data of an event, its personal values replaced by a keyed hash and a masked form."""
+    """Return the data of an event, with personal values replaced by a keyed hash and a mask."""
     data = _check(_EVENTS[kind, event.name], {} if content is None else content, "data")
     if isinstance(data, Violation):
         return data
@@ -60,12 +60,12 @@ def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudony
 
 def _check(validator: SchemaValidator, content: object, where: str) -> dict[str, Value] | Violation:
     try:
-        checked: dict[str, Value] = validator.validate_python(content)
+        values: dict[str, Value] = validator.validate_python(content)
     except ValidationError as error:
         return _violation(error, where)
-    if None in checked.values():
-        return {name: value for name, value in checked.items() if value is not None}
-    return checked
+    if None in values.values():
+        return {name: value for name, value in values.items() if value is not None}
+    return values
 
 
 def _violation(error: ValidationError, where: str) -> Violation:

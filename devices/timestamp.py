@@ -11,14 +11,14 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]
 
 
 class TimestampError(ValueError):
-    """A timestamp that can't be used; the message says what is expected."""
+    """The timestamp can't be used; the message names the expected form."""
 
 
 def parse_timestamp(value: object) -> datetime:
-    """The instant in UTC, to the microsecond.
+    """Return the instant in UTC, with microseconds.
 
     Raises:
-        TimestampError: neither form, or before the year 2000, which only a lost clock says.
+        TimestampError: the value has neither form, or is before the year 2000, the time of a lost clock.
     """
     if isinstance(value, str):
         ts = _from_text(value)

@@ -9,7 +9,7 @@ IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Channel(StrEnum):
-    """What a topic carries."""
+    """Channel of a topic."""
 
     TELEMETRY = "telemetry"
     EVENT = "event"
@@ -17,7 +17,7 @@ class Channel(StrEnum):
 
 
 class Topic(NamedTuple):
-    """The parts of a topic that follow the rules."""
+    """Parts of a valid topic."""
 
     community: str
     kind: str
@@ -29,7 +29,7 @@ class Topic(NamedTuple):
 
 
 class TopicError(ValueError):
-    """A topic that does not follow the rules; the message says which part and why."""
+    """The topic is invalid; the message names the part and the reason."""
 
 
 CHANNELS = {channel.value: channel for channel in Channel}
@@ -37,10 +37,10 @@ _PARTS_IN_PREFIX = PREFIX.count("/") + 1
 
 
 def parse_topic(text: str) -> Topic:
-    """Take a topic apart.
+    """Parse a topic.
 
     Raises:
-        TopicError: a part is missing, too many, or not written as it must be.
+        TopicError: a part is missing, superfluous or invalid.
     """
     parts = text.split("/")
     if not text.startswith(PREFIX + "/") or len(parts) != _PARTS_IN_PREFIX + 4:

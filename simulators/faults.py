@@ -41,15 +41,15 @@ FAULTS: dict[str, FaultKind] = {
     for fault in (
         FaultKind(
             "leak",
-            "a small flow that never stops; the meter reports it after a while (a real one after a day)",
+            "a small flow that never stops; the meter reports it after a time (a real one after a day)",
             ("water_meter",),
             {"flow_m3_h": 0.03, "detect_after_s": 60},
         ),
         FaultKind("burst", "a burst pipe", ("water_meter",), {"flow_m3_h": 4, "detect_after_s": 10}),
-        FaultKind("meter_stuck", "the register stands still; what flows meanwhile is never counted", _METERS),
-        FaultKind("meter_reset", "the register begins at 0 again", _METERS),
-        FaultKind("meter_rollover", "the register passes its last digit and goes on from 0", _METERS),
-        FaultKind("meter_glitch", "the register reads 0 for a while and is then as if nothing had been", _METERS),
+        FaultKind("meter_stuck", "the register stands still; the use meanwhile is never counted", _METERS),
+        FaultKind("meter_reset", "the register starts again from 0", _METERS),
+        FaultKind("meter_rollover", "the register passes its last digit and continues from 0", _METERS),
+        FaultKind("meter_glitch", "the register reads 0 for a time and is correct afterwards", _METERS),
         FaultKind(
             "reverse_flow",
             "water flows back into the main; the meter reports it",
@@ -57,7 +57,7 @@ FAULTS: dict[str, FaultKind] = {
             {"flow_m3_h": 0.1},
         ),
         FaultKind("clock_drift", "the device's clock is ahead, or behind if negative", _ALL, {"offset_s": 600}),
-        FaultKind("gateway_outage", "the gateway loses its uplink and sends what it kept afterwards", ("gateway",)),
+        FaultKind("gateway_outage", "the gateway loses its uplink and sends its backlog afterwards", ("gateway",)),
         FaultKind("door_forced", "the door is opened by force and stays open", ("access_control",)),
         FaultKind("door_held_open", "the door does not close", ("access_control",), {"hold_s": 60}),
         FaultKind("charger_fault", "a ground fault stops the charging point", ("ev_charger",)),
@@ -69,7 +69,7 @@ FAULTS: dict[str, FaultKind] = {
         ),
         FaultKind(
             "camera_flapping",
-            "the video signal is lost again and again, each time for a while",
+            "the video signal is lost again and again, each time for some seconds",
             ("camera",),
             {"every_s": 600, "lost_s": 40},
         ),
@@ -81,7 +81,7 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind("barrier_stuck", "the barrier does not move", ("vehicle_gate",)),
         FaultKind(
             "gate_misreads",
-            "the recognition camera is dirty: so many plates of a hundred are still read",
+            "the recognition camera is dirty: it still reads this many plates of a hundred",
             ("vehicle_gate",),
             {"read_percent": 60},
         ),
@@ -90,7 +90,7 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind("voltage_sag", "the supply voltage is too low", ("electricity_meter",), {"voltage_v": 188}),
         FaultKind(
             "heat_lost",
-            "the substation stops heating: the water goes on circulating and cools to the temperature of the building",
+            "the substation stops heating: the water still circulates and cools to the temperature of the building",
             ("heat_meter",),
             {"building_c": 16, "cools_in_s": 7_200},
         ),
@@ -100,7 +100,7 @@ FAULTS: dict[str, FaultKind] = {
             ("electricity_meter", "access_control", "gateway"),
             stops_sending=("electricity_meter",),
         ),
-        FaultKind("late_batch", "readings are kept and sent together at the end", _ALL),
+        FaultKind("late_batch", "readings are stored and sent together at the end", _ALL),
         FaultKind("duplicates", "everything is sent twice", _ALL, {"repeat_after_s": 2}),
     )
 }
