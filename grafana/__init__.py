@@ -1,1 +1,1 @@
-"""Dashboards as code, and their provisioning."""
+"""Grafana dashboards as code, and their provisioning."""

@@ -1,4 +1,4 @@
-"""Bring a running Grafana to the dashboards of this version through its HTTP API, everything by uid."""
+"""Application of data source, folder and dashboards to a running Grafana over its HTTP API, by uid."""
 
 import enum
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ from grafana.pages import FOLDER_TITLE, FOLDER_UID, Page, pages
 
 _TIMEOUT_S = 15.0
 _MESSAGE = "anju grafana apply"
-# grafana-client is marked as typed, but its methods carry no annotations.
+# grafana-client is marked as typed, but its methods have no annotations.
 _Api = Any
 
 
 class Change(enum.StrEnum):
-    """What applying did to one thing in Grafana."""
+    """Effect of applying on one object in Grafana."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -29,22 +29,26 @@ class Change(enum.StrEnum):
 
 @dataclass(frozen=True)
 class ApplyResult:
-    """What was done, by name: `datasource anju`, `folder anju`, `dashboard anju-overview`."""
+    """Effects by object: `datasource anju`, `folder anju`, `dashboard anju-overview`."""
 
     changes: dict[str, Change]
 
     @property
     def changed(self) -> bool:
-        """Whether anything in Grafana is different now."""
+        """Whether any object was created or updated."""
         return any(change is not Change.UNCHANGED for change in self.changes.values())
 
 
 def apply(url: str, credential: str | tuple[str, str], datasource: Datasource) -> ApplyResult:
     """Create or update the data source, the folder and the dashboards; a second run changes nothing.
 
-    `url` is Grafana's root, such as `http://localhost:3000`; `credential` a service account token, or user and
-    password. What a person changed in the browser is put back. Grafana never shows a stored password, so a data
-    source that is equal but does not work is written again.
+    Changes made in the browser are reverted. Grafana never shows a stored password, so an equal data source that does
+    not work is written again.
+
+    Args:
+        url: Root of Grafana, such as `http://localhost:3000`.
+        credential: A service account token, or user and password.
+        datasource: Database as seen from Grafana.
 
     Raises:
         GrafanaError: Grafana can't be reached, refuses the credential or a change, or can't reach the database.
@@ -69,7 +73,7 @@ def apply(url: str, credential: str | tuple[str, str], datasource: Datasource) -
 
 
 def _check_is_grafana(api: _Api) -> None:
-    """Many programs answer any path with a page of their own; only Grafana says how its database is."""
+    """Require Grafana's health report: many programs answer any path with a page of their own."""
     answer = api.client.GET("/health")
     if not isinstance(answer, dict) or "database" not in answer:
         raise TypeError("no health report of Grafana")
@@ -112,11 +116,11 @@ def _apply_page(api: _Api, page: Page) -> Change:
 
 
 def _datasource_problem(api: _Api) -> str | None:
-    """Why Grafana can't read the database, in its own words, or None when it can."""
+    """Return Grafana's reason for not reading the database, or None if it can."""
     try:
         answer = api.datasource.health(UID)
     except GrafanaClientError as error:
-        # Grafana reports a data source that does not work as a bad request.
+        # Grafana reports a data source that does not work with status 400.
         if error.status_code != 400:
             raise
         answer = error.response
@@ -135,7 +139,7 @@ def _get_or_none(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _contains(definition: object, current: object) -> bool:
-    """Whether `current` says all that `definition` says: Grafana adds ids, versions and defaults of its own."""
+    """Return whether `current` contains `definition`; Grafana adds ids, versions and defaults of its own."""
     match definition, current:
         case dict(), dict():
             return all(name in current and _contains(value, current[name]) for name, value in definition.items())
@@ -147,7 +151,7 @@ def _contains(definition: object, current: object) -> bool:
 
 @contextmanager
 def _translate_errors(address: str) -> Iterator[None]:
-    """Turn what the client raises into one sentence that says what to do; it never quotes the credential."""
+    """Translate errors of the client into one sentence with the remedy, without the credential."""
     try:
         yield
     except GrafanaUnauthorizedError as error:

@@ -1,4 +1,4 @@
-"""The data source that every panel reads: Anju's database, by a fixed uid, through a role that may only read."""
+"""Data source of all panels: Anju's database, with a fixed uid, through a read-only role."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,14 +14,14 @@ _SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
 
 
 class GrafanaError(Exception):
-    """The root of what can go wrong on the way to Grafana; the message says what to do."""
+    """Root of the errors around Grafana; the message names the remedy."""
 
 
 @dataclass(frozen=True)
 class Datasource:
-    """Where Grafana finds the database: as seen from Grafana, which may be another network than Anju's own.
+    """Address of the database as seen from Grafana, which may stand in another network than Anju.
 
-    `sslmode` is one of disable, require, verify-ca, verify-full. The password never shows in a repr.
+    `sslmode` is one of disable, require, verify-ca, verify-full. The repr hides the password.
     """
 
     host: str
@@ -33,10 +33,10 @@ class Datasource:
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Take a database URL apart, such as `postgresql://anju_grafana:secret@database:5432/anju?sslmode=require`.
+        """Parse a database URL, such as `postgresql://anju_grafana:secret@database:5432/anju?sslmode=require`.
 
         Raises:
-            GrafanaError: it is no such URL. The message does not quote it: it holds a password.
+            GrafanaError: The URL is invalid. The message does not quote it, for it holds a password.
         """
         try:
             parts = urlsplit(url)
@@ -60,7 +60,7 @@ class Datasource:
         )
 
     def definition(self) -> dict[str, Any]:
-        """The data source as Grafana's API and its provisioning files describe it."""
+        """Return the data source in the format of Grafana's API and provisioning files."""
         return {
             "uid": UID,
             "name": "安居",

@@ -1,4 +1,4 @@
-"""Provisioning files: a Grafana that finds them at its start has the data source and every dashboard."""
+"""Provisioning files, from which Grafana loads the data source and all dashboards at its start."""
 
 import json
 from pathlib import Path
@@ -10,28 +10,27 @@ from grafana.datasource import Datasource
 from grafana.pages import FOLDER_TITLE, FOLDER_UID, pages
 
 PROVISIONING_FOLDER = "/etc/grafana/provisioning"
-"""Where Grafana's own image looks for provisioning files; the exported folder is mounted there."""
+"""Folder of provisioning files in Grafana's image; the exported folder is mounted there."""
 
 COMPOSE_DATASOURCE = Datasource(
     host="database",
     port=5432,
     database="anju",
     user="anju_grafana",
-    # Grafana itself puts the content of the file here when it starts.
+    # Grafana replaces this by the content of the file at its start.
     password="$__file{/run/secrets/grafana_database_password}",  # noqa: S106
 )
-"""The database as docker-compose.yml lets Grafana see it."""
+"""Database as seen by Grafana in docker-compose.yml."""
 
 
 def export(folder: Path, datasource: Datasource = COMPOSE_DATASOURCE) -> tuple[Path, ...]:
     """Write the files below `folder` and return their paths; the same version of Anju writes the same bytes.
 
-    A dashboard of a kind that is gone is removed; other files in the folder stay. The files are readable for
-    everybody, because Grafana runs as another user: give the password as a reference, `$__file{...}`, as the default
-    does, and never as itself.
+    The dashboard of a removed kind is deleted; other files in the folder stay. The files are world-readable, because
+    Grafana runs as another user. Pass the password as a reference, `$__file{...}`, as the default does, never in clear.
 
     Raises:
-        OSError: the folder can't be written.
+        OSError: The folder can't be written.
     """
     dashboards = folder / "dashboards" / "anju"
     texts = {

@@ -1,4 +1,4 @@
-"""The dashboards: an overview of everything, and one page a device kind, made from the kind's definition."""
+"""Dashboards: an overview, and one page for each device kind, made from its definition."""
 
 import json
 from collections.abc import Sequence
@@ -39,19 +39,19 @@ _AnyPanel = TypeVar("_AnyPanel", StatPanel, TablePanel, TimeSeriesPanel, StateTi
 
 @dataclass(frozen=True)
 class Page:
-    """One dashboard as Grafana stores it: JSON values only."""
+    """Dashboard as stored by Grafana, in JSON values."""
 
     uid: str
     content: dict[str, Any]
 
 
 def pages() -> tuple[Page, ...]:
-    """Every dashboard, the overview first; the same definitions give the same content."""
+    """Return all dashboards, the overview first; the same definitions give the same content."""
     return (_overview(), *map(_kind_page, KINDS))
 
 
 def kind_uid(kind: DeviceKind) -> str:
-    """The uid of a kind's page, the same for ever: links and bookmarks hold it."""
+    """Return the uid of the page of a kind. It never changes, since links and bookmarks contain it."""
     return f"anju-{kind.name}"
 
 
@@ -82,7 +82,7 @@ def _kind_page(kind: DeviceKind) -> Page:
 
 
 def _dashboard(title: str) -> Dashboard:
-    """Read-only in the browser: a change made there would be lost when the definition is applied again."""
+    """Make a dashboard that is read-only in the browser: `anju grafana apply` would revert changes made there."""
     link = DashboardLink("安居页面").type(DashboardLinkType.DASHBOARDS).tags([_TAG]).as_dropdown(True)
     return (
         Dashboard(title)
@@ -112,7 +112,7 @@ def _community() -> QueryVariable:
 
 
 def _device(kind: DeviceKind) -> QueryVariable:
-    """No choice of all: a city has 100,000 meters of a kind, and a chart has room for a few."""
+    """Make the variable of devices without a choice of all: a city has 100,000 meters of a kind."""
     return (
         QueryVariable("device")
         .label("设备")
@@ -130,7 +130,7 @@ def _with_size(panel: _AnyPanel, width: int, height: int) -> _AnyPanel:
 
 
 def _add_row(dashboard: Dashboard, title: str, content: Sequence[Builder[PanelModel]]) -> None:
-    """A row without panels would be an empty heading: a kind without counters has none for them."""
+    """Add a row of panels, unless it is empty: a kind without counters has no row for them."""
     if not content:
         return
     dashboard.with_row(Row(title))

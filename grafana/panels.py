@@ -1,4 +1,4 @@
-"""The panels that the pages are put together from, each with its query."""
+"""Panels of the dashboards, each with its query."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,17 +59,17 @@ _STATE_COLOURS = ("green", "blue", "orange", "purple", "yellow", "semi-dark-blue
 
 @dataclass(frozen=True)
 class SqlQuery(Dataquery, Builder[Dataquery]):
-    """A query of the PostgreSQL data source, whose model the SDK does not have."""
+    """Query of the PostgreSQL data source, for which the SDK has no model."""
 
     sql: str
     format: Literal["time_series", "table"]
 
     def build(self) -> Dataquery:
-        """The query is its own model."""
+        """Return the query, which is its own model."""
         return self
 
     def to_json(self) -> dict[str, object]:
-        """The query as the data source's own editor stores it."""
+        """Return the query in the format of the data source's editor."""
         return {
             "datasource": REFERENCE,
             "editorMode": "code",
@@ -81,7 +81,7 @@ class SqlQuery(Dataquery, Builder[Dataquery]):
 
 
 def open_alerts_panel() -> StatPanel:
-    """The open alerts, one number a severity, and how many nobody is told of."""
+    """Return the panel of open alerts: one number for each severity, and the number of suppressed ones."""
     panel = _stat("未结束的报警", queries.open_alerts()).description(
         f"暂不通知：{'、'.join(label.text for label in SUPPRESSION.values())}的报警，不计入各级别。"
     )
@@ -94,7 +94,7 @@ def open_alerts_panel() -> StatPanel:
 
 
 def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
-    """The newest alerts, of one kind or of all."""
+    """Return the table of the newest alerts, of one kind or of all."""
     panel = _table("报警", queries.alerts(kind)).description(
         "所选时间内发生的报警，以及所有尚未结束的报警（最多 200 条）。"
     )
@@ -105,7 +105,7 @@ def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
 
 
 def suppressed_alerts_panel() -> TablePanel:
-    """The open alerts that nobody is told of, and why."""
+    """Return the table of open suppressed alerts with their causes."""
     panel = _table("暂不通知的报警", queries.suppressed_alerts()).description(
         "尚未结束、但现在不发通知的报警，每个原因一行（最多 200 条）；系统照常判断。"
     )
@@ -116,18 +116,18 @@ def suppressed_alerts_panel() -> TablePanel:
 
 
 def fleet_stat(kind: DeviceKind) -> StatPanel:
-    """How the devices of one kind are doing now."""
+    """Return the panel of the present state of the devices of one kind."""
     panel = _stat(f"{kind.zh}现状", queries.fleet([kind])).description(_FLEET_DESCRIPTION)
     return _warn_of_missing_data(panel)
 
 
 def fleet_table(kinds: Iterable[DeviceKind]) -> TablePanel:
-    """How the devices are doing now, one row a kind."""
+    """Return the table of the present state of the devices, one row for each kind."""
     return _table("设备现状", queries.fleet(kinds)).description(_FLEET_DESCRIPTION)
 
 
 def devices_without_data_panel() -> TablePanel:
-    """The devices that no longer report."""
+    """Return the table of devices without data."""
     panel = _table("没有数据的设备", queries.devices_without_data()).description(
         f"曾经上报、但已超过 {queries.NO_DATA_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
     )
@@ -136,25 +136,25 @@ def devices_without_data_panel() -> TablePanel:
 
 
 def readings_panel() -> TimeSeriesPanel:
-    """The readings a minute, by kind, over the last hour at most: counting raw rows of a whole city is not cheap."""
+    """Return the chart of readings per minute by kind, over one hour: counting the rows of a city is expensive."""
     panel = _series("每分钟读数", queries.readings_per_minute(), timedelta(minutes=1))
     return panel.description("按设备的测量时间统计，最近 1 小时。").time_from("1h").unit("none").fill_opacity(10)
 
 
 def rejections_panel() -> TimeSeriesPanel:
-    """The rejected items, by reason."""
+    """Return the chart of rejections by reason."""
     panel = _bars("被拒收的数据", queries.rejections(), timedelta(hours=1))
     return panel.description("按原因统计，每小时一格；主题里没有已知小区的也计算在内。").unit("none").decimals(0)
 
 
 def gauge_panel(kind: DeviceKind, field: Gauge) -> TimeSeriesPanel:
-    """A gauge over time."""
+    """Return the chart of a gauge."""
     panel = _series(field.zh, queries.gauge(kind, field), kind.reporting_period)
     return panel.unit(grafana_unit(field.unit)).description(f"{field.name}：每格的平均值。")
 
 
 def increase_panel(kind: DeviceKind, field: Counter) -> TimeSeriesPanel:
-    """The growth of a counter over time."""
+    """Return the chart of the increase of a counter."""
     panel = _bars(f"{field.zh}（增量）", queries.increase(kind, field), kind.reporting_period)
     return panel.unit(grafana_unit(field.unit)).description(
         f"{field.name}：每格内的增加量；读数回退（清零或翻转）不计。"
@@ -162,7 +162,7 @@ def increase_panel(kind: DeviceKind, field: Counter) -> TimeSeriesPanel:
 
 
 def state_panel(kind: DeviceKind, field: Flag | Choice) -> StateTimelinePanel:
-    """The states over time, a gap where nothing was reported."""
+    """Return the timeline of a state, with gaps where no data arrived."""
     return (
         StateTimelinePanel()
         .title(field.zh)
@@ -179,7 +179,7 @@ def state_panel(kind: DeviceKind, field: Flag | Choice) -> StateTimelinePanel:
 
 
 def events_panel(kind: DeviceKind) -> TablePanel:
-    """The newest events of the chosen devices."""
+    """Return the table of the newest events of the selected devices."""
     panel = _table("事件", queries.events(kind)).description("所选设备在所选时间内的事件（最多 200 条）。")
     labels = CONNECTION_EVENT | {event.name: Label(event.zh, "text") for event in kind.events}
     return _with_widths(_with_labels(panel, {"事件": labels}), {"时间": 160, "收到时间": 160, "事件": 160})
@@ -239,7 +239,7 @@ def _bars(title: str, sql: str, period: timedelta) -> TimeSeriesPanel:
 
 
 def grafana_unit(unit: str) -> str:
-    """The id of a unit in Grafana; a unit that Grafana does not know is written behind the number as it is."""
+    """Return Grafana's id of a unit; a unit unknown to Grafana becomes a suffix of the number."""
     return _GRAFANA_UNITS.get(unit, f"suffix: {unit}")
 
 
@@ -253,17 +253,17 @@ def _legend() -> VizLegendOptions:
 
 
 def _interval(period: timedelta) -> str:
-    """No interval is shorter than the reporting period: it would be empty as often as not."""
+    """Return the minimum interval, the reporting period: shorter ones would often be empty."""
     return f"{period.total_seconds():.0f}s"
 
 
 def _max_gap_ms(period: timedelta) -> int:
-    """A gap up to the silence limit is drawn through, a longer one is shown."""
+    """Return the longest gap that a line bridges: the limit for a device without data."""
     return int(period / timedelta(milliseconds=1)) * queries.NO_DATA_PERIODS
 
 
 def _state_labels(field: Flag | Choice) -> dict[str, Label]:
-    """The labels of the numbers that `queries.state` gives."""
+    """Return the labels of the numbers from `queries.state`."""
     if isinstance(field, Flag):
         return {"0": Label(FLAG[False], "text"), "1": Label(FLAG[True], "blue")}
     return {

@@ -1,8 +1,8 @@
-"""The SQL behind the panels, as text that Grafana expands: its macros (`$__timeFilter`) and variables (`${device}`).
+"""SQL of the panels, with the macros (`$__timeFilter`) and variables (`${device}`) of Grafana.
 
 It stands here and not in `store/` because Grafana runs it, with a read-only role, and Anju never does. Every query
-names the columns as people read them. The variable `device` holds `community/name`, which reads well in a link and
-means the same in every database.
+names its columns in Chinese, as displayed. The variable `device` holds `community/name`, which is readable in a link
+and means the same in every database.
 """
 
 import json
@@ -17,12 +17,12 @@ from rules.model.virtual_kinds import RULE_KINDS
 from store.telemetry.schema import table_name
 
 NO_DATA_PERIODS = 3
-"""A device that missed so many reporting periods counts as silent."""
+"""A device that missed this many reporting periods counts as without data."""
 
-# As arrays, because Grafana writes nothing at all for a variable without a choice, and `IN ()` is an error.
+# As arrays: Grafana expands a variable without a choice to nothing, and `IN ()` is an error.
 _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
-    # Not EXISTS, which would look anew for each alert: 72 s with 50,000 open ones.
+    # IN instead of EXISTS, which would run for each alert: 72 s with 50,000 open alerts.
     "suppressed": "a.id IN (SELECT s.alert_id FROM suppression_at(now()) AS s)",
     "key": "d.community || '/' || d.name",
     "place": "concat_ws(' ', nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))",
@@ -34,18 +34,18 @@ _COMMON = {
 
 
 class _Sql(Template):
-    """Its placeholders begin with @: Grafana's begin with $."""
+    """Template with placeholders that begin with @, since those of Grafana begin with $."""
 
     delimiter = "@"
 
 
 def communities() -> str:
-    """The options of the variable `community`."""
+    """Return the options of the variable `community`."""
     return "SELECT name AS __text, id AS __value FROM community ORDER BY name, id"
 
 
 def devices(kind: DeviceKind) -> str:
-    """The options of the variable `device`, narrowed by what the user types, because a kind may have 100,000."""
+    """Return the options of the variable `device`, filtered by the typed text: a kind may have 100,000 devices."""
     return _render(
         """
         SELECT @label AS __text, @key AS __value
@@ -59,7 +59,7 @@ def devices(kind: DeviceKind) -> str:
 
 
 def open_alerts() -> str:
-    """One row: the open alerts of each severity, those of Anju itself included; apart, those that are kept quiet."""
+    """Return one row: open alerts by severity, alerts about Anju itself included, and the suppressed ones apart."""
     return _render(
         """
         SELECT count(*) FILTER (WHERE severity = 'critical' AND NOT suppressed) AS "紧急",
@@ -77,10 +77,10 @@ def open_alerts() -> str:
 
 
 def alerts(kind: DeviceKind | None = None) -> str:
-    """Every open alert and those that began in the time range, open ones first, then the newest.
+    """Return all open alerts and those opened in the time range, open ones first, then the newest.
 
-    Without a kind the alerts about Anju itself, which belong to no community, are among them, and the open ones that
-    are kept quiet are not: they stand in `suppressed_alerts`.
+    Without a kind, the list includes alerts about Anju itself, which belong to no community. It then excludes open
+    suppressed alerts, which `suppressed_alerts` lists.
     """
     return _render(
         """
@@ -107,7 +107,7 @@ def alerts(kind: DeviceKind | None = None) -> str:
 
 
 def suppressed_alerts() -> str:
-    """Every open alert that nobody is told of, one row for each cause: why, who decided it, until when."""
+    """Return all open suppressed alerts, one row for each cause with its reason, actor and end."""
     return _render(
         """
         SELECT s.cause AS "原因", s.detail AS "原因说明", s.actor AS "操作人", s.since AS "开始时间",
@@ -127,9 +127,9 @@ def suppressed_alerts() -> str:
 
 
 def fleet(kinds: Iterable[DeviceKind]) -> str:
-    """One row a kind: how many devices there are, report in time, are silent, were never heard, are simulated.
+    """Return one row for each kind: devices in total, reporting in time, without data, without any report, simulated.
 
-    Being heard and being connected are different facts: a device behind a gateway has no connection of its own.
+    Data and connection are independent facts: a device behind a gateway has no connection of its own.
     """
     return _render(
         """
@@ -151,7 +151,7 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
 
 
 def devices_without_data() -> str:
-    """The devices that once reported and no longer do, the longest silent first."""
+    """Return devices that reported once and have no data now, the longest gap first."""
     return _render(
         """
         SELECT c.name AS "小区", k.zh AS "类型", @place AS "位置", d.name AS "设备", s.last_fresh AS "最近上报",
@@ -169,7 +169,7 @@ def devices_without_data() -> str:
 
 
 def readings_per_minute() -> str:
-    """How many readings a minute were measured, by kind."""
+    """Return the readings per minute of measurement, by kind."""
     per_kind = (
         _render(
             """
@@ -187,7 +187,7 @@ def readings_per_minute() -> str:
 
 
 def rejections() -> str:
-    """How many items were rejected, by reason; those whose topic names no known community are never filtered out."""
+    """Return the rejections by reason; those without a known community pass every filter."""
     return _render(
         """
         SELECT $__timeGroupAlias(r.hour, $__interval, 0), @reason AS metric, sum(r.count) AS value
@@ -202,19 +202,19 @@ def rejections() -> str:
 
 
 def gauge(kind: DeviceKind, field: Gauge) -> str:
-    """The mean of a gauge in each interval, one series a device."""
+    """Return the mean of a gauge in each interval, one series for each device."""
     return _series(kind, field, "avg(@column)")
 
 
 def state(kind: DeviceKind, field: Flag | Choice) -> str:
-    """The last state in each interval as a number, one series a device: 0 or 1, or the place among the choices."""
+    """Return the last state in each interval, one series for each device: 0 or 1, or the position of the choice."""
     if isinstance(field, Choice):
         return _series(kind, field, f"last(array_position({_array(field.choices)}, @column), t.ts)")
     return _series(kind, field, "last(@column::int, t.ts)")
 
 
 def increase(kind: DeviceKind, field: Counter) -> str:
-    """How far a counter grew in each interval; a step back (a reset or a rollover) counts as no growth."""
+    """Return the increase of a counter in each interval; a fall (reset or rollover) counts as zero."""
     return _render(
         """
         SELECT $__timeGroupAlias(ts, $__interval, NULL), metric, sum(greatest(reading - previous, 0)) AS value
@@ -236,7 +236,7 @@ def increase(kind: DeviceKind, field: Counter) -> str:
 
 
 def events(kind: DeviceKind) -> str:
-    """The newest events of the chosen devices, their data in words and without the hashes of persons and plates."""
+    """Return the newest events of the selected devices, with data in Chinese, without hashes of persons and plates."""
     words = ", ".join(_event_field_text(item) for item in _event_fields(kind))
     return _render(
         """
@@ -253,7 +253,7 @@ def events(kind: DeviceKind) -> str:
 
 
 def _series(kind: DeviceKind, field: Field, aggregate: str) -> str:
-    """The fill with NULL makes an interval without data a gap and no straight line across it."""
+    """Return one series for each device; filling with NULL makes an interval without data a gap."""
     column = _column(field)
     return _render(
         """
@@ -279,7 +279,7 @@ def _selected_devices(kind: DeviceKind) -> str:
 
 
 def _render(text: str, **parts: str) -> str:
-    """The SQL with its parts in place; a part that is not known is a KeyError."""
+    """Fill the placeholders of an SQL template; an unknown one raises `KeyError`."""
     return _Sql(dedent(text).strip()).substitute(_COMMON | parts)
 
 
@@ -292,12 +292,12 @@ def _kind_rows(kinds: Iterable[DeviceKind]) -> str:
 
 
 def _event_fields(kind: DeviceKind) -> tuple[EventField, ...]:
-    """Each field of the kind's events once: a name that two events share means the same in both."""
+    """Return the fields of all events of a kind, each name once: it means the same in every event."""
     return tuple({item.name: item for event in kind.events for item in event.data}.values())
 
 
 def _event_field_text(item: EventField) -> str:
-    """`label：value`, or NULL where the event does not carry the field."""
+    """Return SQL for `label：value`, or NULL if the event lacks the field."""
     value = f"(e.data ->> {_literal(item.name)})"
     match item:
         case Personal():
@@ -318,7 +318,7 @@ def _kind_zh() -> str:
 
 
 def _translate(column: str, words: Mapping[str, str]) -> str:
-    """A text column in Chinese; a value without a translation stays as it is."""
+    """Return SQL that translates a text column; a value without a translation stays as it is."""
     return f"coalesce({_literal(json.dumps(words, ensure_ascii=False))}::jsonb ->> {column}, {column})"
 
 

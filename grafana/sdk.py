@@ -1,7 +1,7 @@
-"""The parts of Grafana's foundation SDK that the dashboards are built from.
+"""Parts of Grafana's foundation SDK for building dashboards.
 
-The classic dashboard model is used on purpose: file provisioning and the HTTP API of every Grafana from 11 on take
-it. The SDK announces its successor with a DeprecationWarning while it is imported, so the import stands here, once.
+The classic dashboard model is used on purpose: file provisioning and HTTP API accept it in every Grafana from 11 on.
+The SDK announces its successor with a DeprecationWarning on import, so the import stands here, once.
 """
 
 import warnings

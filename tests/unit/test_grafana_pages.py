@@ -1,4 +1,4 @@
-"""The dashboards themselves: complete, well laid out, in Chinese, and the same bytes every time."""
+"""Dashboards: complete, laid out without overlaps, in Chinese, and reproducible byte by byte."""
 
 import itertools
 import json
@@ -38,7 +38,7 @@ def panels(page: Page) -> list[dict[str, Any]]:
     return content
 
 
-def test_there_is_an_overview_and_one_page_a_kind() -> None:
+def test_there_is_an_overview_and_one_page_for_each_kind() -> None:
     assert [page.uid for page in pages()] == [OVERVIEW_UID, *(f"anju-{kind.name}" for kind in KINDS)]
 
 
@@ -69,7 +69,7 @@ def test_a_state_reads_as_the_label_of_its_choice(kind) -> None:
             }
 
 
-def test_every_unit_is_grafanas_own_or_stands_behind_the_number() -> None:
+def test_every_unit_is_known_to_grafana_or_a_suffix() -> None:
     units = {field.unit for kind in KINDS for field in kind.fields if isinstance(field, Gauge | Counter)}
     for unit in units:
         assert grafana_unit(unit) in GRAFANA_UNITS or grafana_unit(unit) == f"suffix: {unit}"
@@ -112,7 +112,7 @@ def test_no_empty_row_stands_on_a_page() -> None:
         assert ("row", "row") not in itertools.pairwise(kinds)
 
 
-def test_the_labels_cover_what_the_database_may_hold() -> None:
+def test_the_labels_cover_every_value_of_the_database() -> None:
     assert set(labels_zh.REJECTION_REASON) == set(Reason)
     files = ("20261122000003_alerts.sql", "20261126000001_suppression.sql")
     schema = "".join((MIGRATIONS / file).read_text(encoding="utf-8") for file in files)
@@ -136,7 +136,7 @@ def test_an_export_has_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert before == {file: (one / file).read_bytes() for file in files}
 
 
-def test_an_export_removes_the_page_of_a_kind_that_is_gone_and_leaves_other_files(tmp_path: Path) -> None:
+def test_an_export_removes_the_page_of_a_removed_kind_and_leaves_other_files(tmp_path: Path) -> None:
     export(tmp_path)
     gone, foreign = (tmp_path / "dashboards" / "anju" / name for name in ("anju-fax.json", "own.json"))
     gone.write_text("{}")
@@ -146,7 +146,7 @@ def test_an_export_removes_the_page_of_a_kind_that_is_gone_and_leaves_other_file
     assert foreign.exists()
 
 
-def test_the_exported_files_are_what_the_pages_say_and_hold_no_password(tmp_path: Path) -> None:
+def test_the_exported_files_equal_the_pages_and_hold_no_password(tmp_path: Path) -> None:
     export(tmp_path)
     provider = yaml.safe_load((tmp_path / "dashboards" / "anju.yaml").read_text(encoding="utf-8"))["providers"][0]
     folder = tmp_path / Path(provider["options"]["path"]).relative_to(PROVISIONING_FOLDER)
@@ -162,9 +162,7 @@ def test_a_data_source_never_shows_its_password() -> None:
 
 
 @given(user=words, password=words, database=words, port=st.integers(1, 65535))
-def test_a_database_url_is_taken_apart_as_it_was_put_together(
-    user: str, password: str, database: str, port: int
-) -> None:
+def test_a_database_url_is_parsed_into_its_parts(user: str, password: str, database: str, port: int) -> None:
     url = f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}@db:{port}/{quote(database, safe='')}"
     found = Datasource.from_url(f"{url}?sslmode=require")
     assert found == Datasource("db", port, database, user, password, "require")

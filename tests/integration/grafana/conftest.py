@@ -1,4 +1,4 @@
-"""A database as Grafana finds it, with the rights that it has there, and its queries expanded as Grafana 13 does it."""
+"""Database with the rights of Grafana's role, and queries expanded as by Grafana 13."""
 
 import json
 import re
@@ -22,7 +22,7 @@ MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
 
 @dataclass(frozen=True)
 class View:
-    """What a person looks at: the time range, the width of an interval, the choices in the drop-down lists."""
+    """View of a dashboard: time range, width of an interval, and choices of the variables."""
 
     start: datetime
     end: datetime
@@ -34,7 +34,7 @@ class View:
 
 
 def expanded(query: str, view: View) -> str:
-    """The SQL that reaches the database: variables first, as the browser does it, then macros, as the server does."""
+    """Expand a query to the SQL for the database: variables first, as in the browser, then macros, as in the server."""
     variables = {
         "${community:sqlstring}": quoted(view.community),
         "${device:sqlstring}": quoted(view.device),
@@ -66,7 +66,7 @@ def quoted(values: Sequence[str]) -> str:
 
 
 class Reader:
-    """A connection with the rights that Grafana has."""
+    """Connection with the rights of Grafana."""
 
     def __init__(self, connection: psycopg.Connection[Any], now: datetime) -> None:
         self.connection = connection
@@ -75,7 +75,7 @@ class Reader:
     def rows(self, query: str, **choices: Any) -> list[dict[str, Any]]:
         view = View(**{**vars(self.view), **choices})
         with self.connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-            # Grafana gives its text to the server as it is, and a `%` in it is no placeholder.
+            # Grafana sends the text unchanged: a `%` in it is no placeholder.
             return cursor.execute(expanded(query, view).encode()).fetchall()
 
 
@@ -92,7 +92,7 @@ def value_of(field: Gauge | Counter | Flag | Choice, step: int) -> object:
 
 
 class Town:
-    """Two communities, and what a test puts into them, written as the owner of the database."""
+    """Two communities, with methods that fill them as the owner of the database."""
 
     def __init__(self, connection):
         self.execute = connection.execute
@@ -117,7 +117,7 @@ class Town:
         )
 
     def add_every_field(self, kind, name, until):
-        """A device, and four readings of each of its fields in the hour before `until`."""
+        """Add a device with four readings of each field in the hour before `until`."""
         device = self.add_device(kind.name, name)
         for step in range(4):
             values = {field.name: value_of(field, step) for field in kind.fields}

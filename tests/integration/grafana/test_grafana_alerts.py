@@ -1,4 +1,4 @@
-"""The queries about alerts: which are counted and listed, and which apart."""
+"""Queries about alerts: counts and lists, with suppressed alerts apart."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ def test_open_alerts_are_counted_with_those_of_anju_itself_and_without_ended_one
     assert row == {"紧急": 1, "重要": 1, "一般": 0, "提示": 0, "暂不通知": 0}
 
 
-def test_an_open_alert_that_is_kept_quiet_is_counted_and_listed_apart(town, reader, now):
+def test_an_open_suppressed_alert_is_counted_and_listed_apart(town, reader, now):
     meter, other = town.add_device("water_meter", "w1"), town.add_device("water_meter", "w2")
     town.add_alert(meter, "water_meter", "critical", now - HOUR)
     town.add_alert(meter, "water_meter", "info", now - HOUR, process="ended")

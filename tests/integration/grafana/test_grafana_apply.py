@@ -1,4 +1,4 @@
-"""`anju grafana apply` against an HTTP server that behaves as the documentation of Grafana's HTTP API says.
+"""`anju grafana apply` against an HTTP server that follows the documentation of Grafana's HTTP API.
 
 It is not Grafana: none can be installed where these tests run. It keeps state, adds ids, versions and defaults of its
 own, hides passwords, and refuses with the documented codes (400, 401, 403, 404, 409, 412). What only a real Grafana
@@ -28,7 +28,7 @@ Answer = tuple[int, Any]
 
 @dataclass
 class State:
-    """What the server has stored, and the writes it took."""
+    """Objects stored by the server, and the writes it received."""
 
     datasources: dict[str, Any] = field(default_factory=dict)
     folders: dict[str, Any] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class State:
 
 
 def shown(item: dict[str, Any] | None, missing: str) -> Answer:
-    """A stored thing without its secrets, as Grafana shows it."""
+    """Return a stored object without its secrets, as Grafana does."""
     if item is None:
         return 404, {"message": missing}
     visible = copy.deepcopy(item)
@@ -112,7 +112,7 @@ def shown(item: dict[str, Any] | None, missing: str) -> Answer:
 
 @dataclass(frozen=True)
 class Server:
-    """The running server."""
+    """Running server."""
 
     url: str
     state: State
@@ -129,7 +129,7 @@ def server() -> Iterator[Server]:
 
 
 class Serving:
-    """Serve on a free port for the length of a block."""
+    """Serve on a free port until the end of the block."""
 
     def __init__(self, handle: type[BaseHTTPRequestHandler]) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handle)
@@ -173,7 +173,7 @@ def handler(state: State) -> type[BaseHTTPRequestHandler]:
             send(self, status, "application/json", json.dumps(answer))
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return Handler
 
@@ -203,7 +203,7 @@ def test_a_second_run_changes_nothing(server: Server) -> None:
     assert server.state == before
 
 
-def test_what_a_person_changed_in_the_browser_is_put_back(server: Server) -> None:
+def test_a_change_made_in_the_browser_is_reverted(server: Server) -> None:
     server.apply()
     stored = server.state.dashboards["anju-camera"]
     stored["dashboard"]["panels"][3]["title"] = "改过"
@@ -216,7 +216,7 @@ def test_what_a_person_changed_in_the_browser_is_put_back(server: Server) -> Non
     assert not server.apply().changed
 
 
-def test_a_panel_that_a_person_added_is_removed_again(server: Server) -> None:
+def test_a_panel_added_in_the_browser_is_removed_again(server: Server) -> None:
     server.apply()
     server.state.dashboards["anju-camera"]["dashboard"]["panels"].append({"id": 99})
     assert server.apply().changes["dashboard anju-camera"] is Change.UPDATED
@@ -237,7 +237,7 @@ def test_a_new_password_is_written_although_grafana_never_shows_the_old_one(serv
     assert not server.apply(datasource=changed).changed
 
 
-def test_user_and_password_do_as_well_as_a_token(server: Server) -> None:
+def test_user_and_password_work_like_a_token(server: Server) -> None:
     assert server.apply(("admin", "secret of admin")).changed
 
 
@@ -278,7 +278,7 @@ def test_a_dashboard_from_provisioning_files_says_to_choose_one_way(server: Serv
     refused(server.apply, "anju-overview", "anju grafana export")
 
 
-def test_nobody_at_the_address_says_so_without_the_credential() -> None:
+def test_an_unreachable_address_is_reported_without_the_credential() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     url = f"http://admin:wrong@127.0.0.1:{port}"
@@ -291,12 +291,12 @@ def test_another_program_at_the_address_is_recognised() -> None:
             send(self, 200, "text/html", "<h1>welcome</h1>")
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     with Serving(Page) as url:
         refused(lambda: apply(url, ADMIN, DATASOURCE), "is not Grafana")
 
 
 @pytest.mark.parametrize("url", ["localhost:3000", "ftp://grafana", ""])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_address_is_refused(url: str) -> None:
     refused(lambda: apply(url, ADMIN, DATASOURCE), "must read http://host:port")

@@ -1,4 +1,4 @@
-"""Every query of every dashboard on a real database, and the lists of devices."""
+"""All queries of all dashboards on a real database, and the lists of devices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,10 +48,10 @@ def test_the_grants_may_be_given_twice(town, reader):
     ]
 
 
-def test_the_fleet_tells_silent_never_heard_and_disconnected_apart(town, reader, now):
+def test_the_fleet_distinguishes_devices_without_data_without_any_report_and_offline(town, reader, now):
     camera = KIND_BY_NAME["camera"]
     fresh, old = now, now - 4 * camera.reporting_period
-    states = {"fine": (fresh, "online"), "silent": (old, None), "gone": (old, "offline"), "born": (None, "online")}
+    states = {"fine": (fresh, "online"), "no-data": (old, None), "gone": (old, "offline"), "new": (None, "online")}
     for name, (last, connection) in states.items():
         town.add_state(town.add_device("camera", name, simulated=name == "fine"), last, connection)
     town.add_device("camera", "unheard")
@@ -61,9 +61,9 @@ def test_the_fleet_tells_silent_never_heard_and_disconnected_apart(town, reader,
         "类型": "视频监控", "设备总数": 5, "其中模拟": 1,
         "按时上报": 1, "没有数据": 2, "从未上报": 2, "在线": 2, "离线": 1,
     }  # fmt: skip
-    silent = reader.rows(queries.devices_without_data(), community=["jia-yuan"])
-    assert {item["设备"] for item in silent} == {"silent", "gone"}
-    assert all(item["无数据时长"] >= 240 for item in silent)
+    without_data = reader.rows(queries.devices_without_data(), community=["jia-yuan"])
+    assert {item["设备"] for item in without_data} == {"no-data", "gone"}
+    assert all(item["无数据时长"] >= 240 for item in without_data)
 
 
 def test_a_kind_without_devices_has_a_row_of_zeros(reader):
@@ -72,7 +72,7 @@ def test_a_kind_without_devices_has_a_row_of_zeros(reader):
     assert all(row["设备总数"] == row["从未上报"] == row["没有数据"] == 0 for row in rows)
 
 
-def test_the_list_of_devices_narrows_to_what_was_typed(town, reader):
+def test_the_list_of_devices_is_filtered_by_the_typed_text(town, reader):
     for name, community in (("w1", "jia-yuan"), ("w2", "jia-yuan"), ("w3", "kang-ting")):
         town.add_device("water_meter", name, community)
     town.add_device("camera", "w4")

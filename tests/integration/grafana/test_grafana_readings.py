@@ -1,4 +1,4 @@
-"""The queries about readings, events and rejections."""
+"""Queries about readings, events and rejections."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ def charts_of(kind: DeviceKind) -> dict[str, str]:
     }
 
 
-def test_an_increase_counts_what_was_used_and_not_a_reset(town, reader, now):
+def test_an_increase_counts_consumption_and_not_a_reset(town, reader, now):
     kind = KIND_BY_NAME["water_meter"]
     meter, other = town.add_device("water_meter", "w1"), town.add_device("water_meter", "w2")
     for step, volume in enumerate((100.0, 100.5, None, 101.5, 0.0, 0.25)):
@@ -83,7 +83,7 @@ def test_rejections_from_an_unknown_community_are_never_filtered_out(town, reade
     assert {row["metric"]: row["value"] for row in rows} == {"JSON 错误": 3, "主题错误": 9}
 
 
-def test_readings_are_counted_a_minute_whatever_the_interval(town, reader, now):
+def test_readings_are_counted_per_minute_for_every_interval(town, reader, now):
     camera = town.add_device("camera", "c1")
     at = now.replace(minute=0, second=0) - 2 * HOUR
     for second in range(0, 300, 10):
