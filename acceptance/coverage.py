@@ -1,4 +1,4 @@
-"""The coverage matrix: does each registered household have a meter of its own that works?"""
+"""Coverage matrix: registered households by medium, with the state of their meters."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -11,9 +11,9 @@ from store.telemetry.evidence import Household, RegisteredDevice
 
 
 class CellState(StrEnum):
-    """What a household has for one medium.
+    """State of a household for one medium.
 
-    Annex 4 accepts a smart meter or one moved out of the flat; the latter and an exemption are what a person recorded.
+    Annex 4 accepts a smart meter, or a meter moved out of the flat. A person records moved meters and exemptions.
     """
 
     SMART = "smart"
@@ -30,7 +30,7 @@ class CellState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One household and medium. `meters` are the devices at its place; a missing cell that has any has silent ones."""
+    """Household and medium. `meters` are the devices at its place; in a missing cell none of them works."""
 
     state: CellState
     meters: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class SharedMeter:
-    """One meter, by its serial number, that is registered for several households."""
+    """Meter, identified by its serial number, that is registered for several households."""
 
     medium: Medium
     serial: str
@@ -47,14 +47,14 @@ class SharedMeter:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """All households and media, and the meters that do not fit one household each."""
+    """Cells of all households and media, with the shared and unplaced meters."""
 
     cells: Mapping[Household, Mapping[Medium, Cell]]
     shared: tuple[SharedMeter, ...]
     unplaced: tuple[str, ...]
 
     def states(self, medium: Medium) -> list[CellState]:
-        """The states of one medium, a household each."""
+        """Return the states of one medium, one for each household."""
         return [cells[medium].state for cells in self.cells.values()]
 
     @property
@@ -69,7 +69,7 @@ class Matrix:
 
 
 Records = Mapping[tuple[Household, Medium], CellState]
-"""What a person recorded: `MOVED_OUT` with its evidence, or `EXEMPT`."""
+"""Records by a person: `MOVED_OUT` with its evidence, or `EXEMPT`."""
 
 
 def coverage_matrix(
@@ -78,13 +78,13 @@ def coverage_matrix(
     working: Mapping[Coverage, frozenset[int]],
     records: Records,
 ) -> Matrix:
-    """Judge every household.
+    """Return the state of every household.
 
     Args:
-        households: the registered ones: nobody is covered by leaving the list.
-        devices: the admitted ones of every kind.
-        working: for each measure of coverage, the ids of the meters that work.
-        records: what a person recorded of a household.
+        households: All registered households: leaving one out would not cover it.
+        devices: Admitted devices of all kinds.
+        working: Ids of the working meters, by measure of coverage.
+        records: Records of households by a person.
     """
     ordered = sorted(households, key=lambda each: place_order(each.building, each.unit, each.room))
     cells: dict[Household, dict[Medium, Cell]] = {household: {} for household in ordered}
@@ -107,7 +107,7 @@ def coverage_matrix(
 def _state(
     own: Collection[RegisteredDevice], working: frozenset[int], shared: frozenset[str], recorded: CellState | None
 ) -> CellState:
-    """A meter of one's own that works outweighs what was recorded; a meter that serves two is nobody's own."""
+    """Return the state of a cell. An own working meter outweighs a record; a shared meter counts for no household."""
     if any(meter.id in working and meter.name not in shared for meter in own):
         return CellState.SMART
     if recorded is not None:
@@ -123,7 +123,7 @@ def _by_household(meters: Iterable[RegisteredDevice]) -> dict[Household, list[Re
 
 
 def _shared_meters(medium: Medium, meters: Iterable[RegisteredDevice]) -> list[SharedMeter]:
-    """One serial number at several places is one meter, whatever it is registered as."""
+    """Return the serial numbers at several places; each is one meter, under several registered names."""
     by_serial: dict[str, list[RegisteredDevice]] = defaultdict(list)
     for meter in meters:
         if meter.serial and meter.serial.strip():

@@ -1,7 +1,7 @@
-"""The acceptance criteria, as data. Changing anything here changes `CRITERIA_VERSION`, which every report names.
+"""Acceptance criteria, as data. Any change here changes `CRITERIA_VERSION`, which every report names.
 
-A figure is a regulation's or a contract's only where a source gives it; all others are our choice and say so. The
-limits within an otherwise chosen criterion (5 s for a door's event) name their own source.
+A figure counts as regulation or contract only with a source; all others are chosen by Anju and marked so. A limit
+within an otherwise chosen criterion (5 s for the event of a door) names its own source.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from acceptance.criterion import (
 from acceptance.plan_items import PLAN_ITEMS, Method
 
 SLOT_TOLERANCE = Decimal("0.1")
-"""How far, in reporting periods, a reading may stray over the edge of its slot and still fill it."""
+"""Reporting periods by which a reading may miss its slot and still fill it."""
 
 _DAY = timedelta(days=1)
 _CHOSEN = "自定指标，供参考"
@@ -135,7 +135,7 @@ _FACILITIES = (
 def _inspection(
     identifier: str, title: str, requirement: str, basis: Basis = Basis.CHOSEN, source: str = _CHOSEN
 ) -> ManualCriterion:
-    """The id is that of its plan item and a name."""
+    """Make a manual criterion; its id is the id of its plan item with a name appended."""
     item = identifier.rpartition(".")[0]
     return ManualCriterion(identifier, (item,), title, Inspection(requirement), basis, source)
 
@@ -187,18 +187,18 @@ MEASURED: tuple[MeasuredCriterion, ...] = _METERING + _FACILITIES
 CRITERIA: tuple[Criterion, ...] = MEASURED + _NOT_MEASURED_YET + _BY_PERSON
 
 DEFAULT_WINDOW: timedelta = max(criterion.target.window for criterion in MEASURED)
-"""The shortest window in which every criterion can be judged."""
+"""Shortest window that satisfies every criterion."""
 
 
 def version_of(criteria: Iterable[Criterion]) -> str:
-    """SHA-256 of the criteria's content and of how slots are counted, in hexadecimal."""
+    """Return the SHA-256 of the criteria and of the slot tolerance, in hexadecimal."""
     content = [{"measure_type": type(each.measure).__name__, **asdict(each)} for each in criteria]
     text = json.dumps([content, str(SLOT_TOLERANCE)], default=_plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: object) -> int | str:
-    """What JSON has no form for: spans as seconds, decimals as text."""
+    """Encode values unknown to JSON: spans as seconds, decimals as text."""
     return int(value.total_seconds()) if isinstance(value, timedelta) else str(value)
 
 

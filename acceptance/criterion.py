@@ -1,4 +1,4 @@
-"""What a criterion is: a measure, the share it must reach, and where that number comes from."""
+"""Types of a criterion: its measure, its target share, and the source of that target."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Basis(StrEnum):
-    """Where a threshold comes from. A chosen number is never presented as a requirement."""
+    """Origin of a threshold. A chosen number is never presented as a requirement."""
 
     REGULATION = "regulation"
     CONTRACT = "contract"
@@ -15,7 +15,7 @@ class Basis(StrEnum):
 
 
 class Medium(StrEnum):
-    """What a household is metered for, one column of the coverage matrix each."""
+    """Metered medium, a column of the coverage matrix."""
 
     WATER = "water"
     ELECTRICITY = "electricity"
@@ -24,9 +24,9 @@ class Medium(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The share of registered households that have a meter of their own which works.
+    """Share of registered households with a working meter of their own.
 
-    A meter works when its latest reading of `register` is at most `fresh` old at the end of the window.
+    A meter works if its latest reading of `register` is at most `fresh` old at the end of the window.
     """
 
     medium: Medium
@@ -37,7 +37,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class ReadSuccess:
-    """The share of expected readings of `register` that arrived, late ones included: one a reporting period."""
+    """Share of expected readings of `register` that arrived, late ones included: one for each reporting period."""
 
     kind: str
     register: str
@@ -45,14 +45,14 @@ class ReadSuccess:
 
 @dataclass(frozen=True, slots=True)
 class OnlineRate:
-    """The share of reporting periods in which anything was received from a device, by our own clock."""
+    """Share of reporting periods with a message from the device, by the server's clock."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class EventDelivery:
-    """The share of events that arrived within `limit` of the instant they happened."""
+    """Share of events that arrived within `limit` after they happened."""
 
     kind: str
     events: tuple[str, ...]
@@ -61,14 +61,14 @@ class EventDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A person looks; `requirement` says at what. Also what no device kind measures yet."""
+    """Inspection of a `requirement` by a person, also where no device kind measures it yet."""
 
     requirement: str
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The share that must be reached, the shortest window that can show it, and the smallest n that counts."""
+    """Required share, shortest sufficient window, and smallest sufficient n."""
 
     at_least: Decimal
     window: timedelta
@@ -80,10 +80,10 @@ Measured = Coverage | ReadSuccess | OnlineRate | EventDelivery
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCriterion:
-    """A criterion that devices give evidence for.
+    """Criterion with evidence from devices.
 
-    `required` says that its plan items need it in every community; otherwise it counts only where a device of its
-    kind is registered. `basis` is that of the target's share; a limit from another source is named in `source`.
+    A `required` criterion counts in every community, any other only where a device of its kind is registered. `basis`
+    is the origin of the target share; `source` also names a limit from another source.
     """
 
     id: str
@@ -98,7 +98,7 @@ class MeasuredCriterion:
 
 @dataclass(frozen=True, slots=True)
 class ManualCriterion:
-    """A criterion that a person decides."""
+    """Criterion decided by a person."""
 
     id: str
     plan_items: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""A report as a JSON document: stable names, codes in English, words for people in Chinese.
+"""Report as a JSON document: stable names, codes in English, texts in Chinese.
 
-Its only times are those of the window and of the evidence, never that of its making, and its only numbers are whole
-ones (shares are decimal text). So its canonical text (keys sorted, no spaces, UTF-8) is the same wherever it is made.
+Its times are those of window and evidence, never the time of generation. Its numbers are integers, with shares as
+decimal text. The canonical text (keys sorted, no spaces, UTF-8) is therefore the same on every machine.
 `docs/acceptance.md` lists the fields.
 """
 
@@ -30,17 +30,17 @@ Document = dict[str, Any]
 
 
 def canonical_text(document: Mapping[str, Any]) -> bytes:
-    """The bytes that are hashed; `jq -jcS` writes the same."""
+    """Return the bytes to hash, as `jq -jcS` writes them."""
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical text, in hexadecimal."""
+    """Return the SHA-256 of the canonical text, in hexadecimal."""
     return hashlib.sha256(canonical_text(document)).hexdigest()
 
 
 def document(report: Report) -> Document:
-    """All of a report but the instant it was made."""
+    """Return the whole report except its time of generation."""
     return {
         "schema": SCHEMA,
         "demo": report.demo,
@@ -195,7 +195,7 @@ def _coverage(matrix: Matrix) -> Document:
 
 
 def _medium(matrix: Matrix, medium: Medium) -> Document:
-    """Households by state; `silent` is the part of the missing that has a meter, though none that works."""
+    """Count households by state; `silent` counts the missing ones that have a meter, but no working one."""
     states = Counter(matrix.states(medium))
     missing = (cells[medium] for cells in matrix.cells.values() if cells[medium].state is CellState.MISSING)
     return {**{state.value: states[state] for state in CellState}, "silent": sum(bool(cell.meters) for cell in missing)}

@@ -1,4 +1,4 @@
-"""A measured share: k of n, and how far it can be trusted."""
+"""Measured share, k of n, with its confidence bound."""
 
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
@@ -6,17 +6,17 @@ from fractions import Fraction
 from math import sqrt
 
 _Z = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution: a two-sided confidence of 95 %."""
+"""97.5 % quantile of the normal distribution, for a two-sided confidence of 95 %."""
 
 _PLACES = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`passed` of `total`, from `units` independent observations.
+    """Share of `passed` in `total`, from `units` independent observations.
 
-    The readings of one meter are not independent of each other, so a share of readings has as many units as meters:
-    40 meters that were read 30,000 times still look like 40. Shares are rounded down, never up to a threshold.
+    Readings of one meter depend on each other, so a share of readings has as many units as meters: 40 meters with
+    30,000 readings count as 40. Shares are rounded down, never up to a threshold.
     """
 
     passed: int
@@ -24,31 +24,31 @@ class Figure:
     units: int
 
     def __post_init__(self) -> None:
-        """Refuse what is not a share.
+        """Validate the numbers.
 
         Raises:
-            ValueError: more passed than there are, or nothing was observed.
+            ValueError: `passed` exceeds `total`, or there is no observation.
         """
         if not (0 <= self.passed <= self.total and 0 < self.units <= self.total):
             raise ValueError(f"not a share: {self.passed} of {self.total} from {self.units} units")
 
     @property
     def share(self) -> Decimal:
-        """From 0 to 1, four decimals."""
+        """Share from 0 to 1, with four decimals."""
         return (Decimal(self.passed) / Decimal(self.total)).quantize(_PLACES, ROUND_FLOOR)
 
     @property
     def lower_bound(self) -> Decimal:
-        """The lower end of the 95 % confidence interval of the share, four decimals."""
+        """Lower end of the 95 % confidence interval of the share, with four decimals."""
         return Decimal(wilson_lower_bound(self.passed / self.total, self.units)).quantize(_PLACES, ROUND_FLOOR)
 
     def reaches(self, share: Decimal) -> bool:
-        """Whether the exact share is at least this one."""
+        """Return whether the exact share is at least `share`."""
         return Fraction(self.passed, self.total) >= Fraction(share)
 
 
 def wilson_lower_bound(share: float, n: int) -> float:
-    """The lower end of the score interval for a share seen in `n` independent observations, from 0 to `share`.
+    """Return the lower end of the score interval of a share from `n` independent observations, from 0 to `share`.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of the
     American Statistical Association 22 (1927), pages 209-212.

@@ -1,4 +1,4 @@
-"""The Chinese words for what reports and summaries show."""
+"""Chinese labels of reports and summaries."""
 
 from acceptance.coverage import CellState
 from acceptance.criterion import Basis, Medium
@@ -6,7 +6,7 @@ from acceptance.plan_items import PlanClass
 from acceptance.result import Outcome, Reason, Verdict
 
 DEMO_NOTICE = "模拟数据，不得作为验收依据"
-"""Stands in every section of a report in which simulated devices take part."""
+"""Notice in every section of a report with simulated devices."""
 
 PLAN_CLASS: dict[str, str] = {
     PlanClass.BASIC: "基础类",
@@ -66,4 +66,4 @@ SIGNATORIES: tuple[str, ...] = (
     "管线单位",
     "工程质量监督单位",
 )
-"""The parties of the joint acceptance, 鄂府发〔2021〕51号 annex 3, part five."""
+"""Parties of the joint acceptance, 鄂府发〔2021〕51号 annex 3, part five."""

@@ -1,4 +1,4 @@
-"""Count k of n for a measure, from evidence: pure."""
+"""Counts of k and n for a measure, from evidence: pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from store.telemetry.evidence import (
 )
 
 _SILENT_PERIODS = 3
-"""A silence that all devices of a kind share is worth a word from here on; one lost message each is not."""
+"""Minimum length of a reported common silence: a single lost message of each device is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """k of n before it is judged, how many independent units it comes from, and each device's part of it."""
+    """k and n before the verdict, the number of independent units, and the share of each device."""
 
     passed: int
     total: int
@@ -34,9 +34,9 @@ class Count:
 
 
 def slot_question(measure: Coverage | ReadSuccess | OnlineRate) -> SlotQuestion:
-    """What a measure asks of the telemetry.
+    """Return the question of a measure to the telemetry.
 
-    A late reading is a reading, so registers go by the device's clock; being online is being heard, by ours.
+    Registers go by the device's clock, since a late reading still counts. Online means received, by the server's clock.
     """
     period = KIND_BY_NAME[measure.kind].reporting_period
     if isinstance(measure, OnlineRate):
@@ -45,12 +45,12 @@ def slot_question(measure: Coverage | ReadSuccess | OnlineRate) -> SlotQuestion:
 
 
 def delivery_question(measure: EventDelivery) -> DeliveryQuestion:
-    """What a measure asks of the events."""
+    """Return the question of a measure to the events."""
     return DeliveryQuestion(measure.kind, measure.events, measure.limit)
 
 
 def count(measure: Measured, evidence: Evidence, devices: Collection[RegisteredDevice], matrix: Matrix) -> Count:
-    """Count over the admitted devices of the measure's kind."""
+    """Count over the admitted devices of the kind of the measure."""
     match measure:
         case Coverage():
             return _count_households(measure, matrix)
@@ -62,13 +62,13 @@ def count(measure: Measured, evidence: Evidence, devices: Collection[RegisteredD
 
 
 def working_meters(measure: Coverage, evidence: Evidence) -> frozenset[int]:
-    """The ids of the meters whose latest reading is fresh enough at the end of the window."""
+    """Return the ids of the meters with a fresh reading at the end of the window."""
     oldest = evidence.window.end - measure.fresh
     return frozenset(each.device_id for each in evidence.slots[slot_question(measure)] if each.last_at >= oldest)
 
 
 def _count_households(measure: Coverage, matrix: Matrix) -> Count:
-    """The exempt leave the denominator; the report lists them."""
+    """Count households; exempt ones leave the denominator, and the report lists them."""
     states = [state for state in matrix.states(measure.medium) if state is not CellState.EXEMPT]
     return Count(sum(state.covered for state in states), len(states), len(states))
 
@@ -92,7 +92,7 @@ def _count_slots(
 
 
 def _slots_of(device: RegisteredDevice, answer: SlotAnswer | None, window: Window, slots: int) -> DeviceFigure:
-    """A device that was never heard has one gap, the whole window."""
+    """Return the figure of a device; the gap of one without data is the whole window."""
     if answer is None:
         return DeviceFigure(device, 0, slots, None, window)
     gap = Window(max(answer.gap_start, window.start), min(answer.gap_end, window.end))
@@ -100,7 +100,7 @@ def _slots_of(device: RegisteredDevice, answer: SlotAnswer | None, window: Windo
 
 
 def _common_silence(figures: Collection[DeviceFigure], shortest: timedelta) -> Window | None:
-    """The part that the longest gaps of all devices share: it points at the network or at us, not at a device."""
+    """Return the overlap of the longest gaps of all devices: its cause is the network or Anju, not a device."""
     gaps = [each.gap for each in figures if each.gap is not None]
     if len(gaps) < 2:
         return None

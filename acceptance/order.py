@@ -1,4 +1,4 @@
-"""The order in which people look for a place: building 2 before building 10."""
+"""Natural order of places: building 2 before building 10."""
 
 import re
 
@@ -8,7 +8,7 @@ PlaceOrder = tuple[tuple[tuple[int, str], ...], ...]
 
 
 def place_order(*parts: str) -> PlaceOrder:
-    """A sort key for building, unit and room (or any ids) that reads their digits as numbers."""
+    """Return a sort key for building, unit and room (or any ids) that compares digits as numbers."""
     return tuple(
         tuple((int(piece), piece) if piece.isdecimal() else (0, piece) for piece in _DIGITS.split(part))
         for part in parts

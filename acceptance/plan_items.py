@@ -1,8 +1,8 @@
-"""The items of the renovation plan, as data: what is built, and which device kinds can show that it works.
+"""Items of the renovation plan, as data: their content, and the device kinds that can prove it.
 
 Source: 鄂府发〔2021〕51号, annex 4 (three classes of renovation content) and part two of its body. The Chinese texts
 are short descriptions of our own, not quotations. An item without a device kind is inspected by a person. Kinds may
-be named here before the catalogue knows them.
+be named here before the catalogue contains them.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ BODY = "鄂府发〔2021〕51号 正文第二部分"
 
 
 class PlanClass(StrEnum):
-    """How binding a class of items is: do all, do what can be done, encouraged."""
+    """Class of items by obligation: do all, do as far as possible, encouraged."""
 
     BASIC = "basic"
     IMPROVED = "improved"
@@ -21,7 +21,7 @@ class PlanClass(StrEnum):
 
 
 class Method(StrEnum):
-    """Who gives the evidence for an item: a device, or a person with a checklist, a note or a document."""
+    """Source of evidence for an item: a device, or a person with a checklist, a note or a document."""
 
     DEVICE = "device"
     MANUAL = "manual"
@@ -29,7 +29,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """One item of the plan: `kinds` are the device kinds that are evidence for it, `source` is where it is named."""
+    """Item of the plan; `kinds` are the device kinds with evidence for it, `source` the passage that names it."""
 
     id: str
     title: str
@@ -39,12 +39,12 @@ class PlanItem:
 
     @property
     def plan_class(self) -> PlanClass:
-        """The class, which is the first part of the id."""
+        """Class of the item, the first part of its id."""
         return PlanClass(self.id.partition(".")[0])
 
     @property
     def method(self) -> Method:
-        """By device where any kind can give evidence, otherwise by a person."""
+        """`DEVICE` if any kind can give evidence, otherwise `MANUAL`."""
         return Method.DEVICE if self.kinds else Method.MANUAL
 
 
@@ -120,4 +120,4 @@ PLAN_ITEMS: tuple[PlanItem, ...] = _BASIC + _IMPROVED + _UPGRADED
 PLAN_ITEM_BY_ID: dict[str, PlanItem] = {item.id: item for item in PLAN_ITEMS}
 
 PLAN_ITEM_IDS: frozenset[str] = frozenset(PLAN_ITEM_BY_ID)
-"""What the column `plan_item` of an imported device may say."""
+"""Valid values of the column `plan_item` of an imported device."""

@@ -1,6 +1,6 @@
-"""The files of a verification: JSON for the archive and programs, one self-contained HTML page for people.
+"""Files of a verification: JSON for archive and programs, one self-contained HTML page for people.
 
-Both are made from the document, so that a stored verification gives the same files again.
+Both are made from the document, so a stored verification gives the same files again.
 """
 
 import json
@@ -20,17 +20,17 @@ from devices.local_time import CITY
 from store.registry.registry import compose_place
 
 _LISTED = 10
-"""Devices below the target that the page lists for one criterion; the JSON has all of them."""
+"""Maximum of devices below the target on the page, for each criterion; the JSON lists all."""
 
 
 def to_json(document: Mapping[str, Any], generated_at: datetime) -> bytes:
-    """The document with the instant it was made and its SHA-256, both outside of what is hashed."""
+    """Return the document in an envelope with time of generation and SHA-256, both outside of the hashed text."""
     envelope = {"generated_at": _local_text(generated_at), "sha256": digest(document), "report": document}
     return json.dumps(envelope, ensure_ascii=False, sort_keys=True, indent=1).encode() + b"\n"
 
 
 def to_html(document: Mapping[str, Any], generated_at: datetime) -> str:
-    """One page without any outside resource, for a phone, a PC and A4 paper."""
+    """Return one page without external resources, for phone, PC and A4 paper."""
     items = {item["id"]: item for item in document["items"]}
     window = document["window"]
     return _template().render(
@@ -73,7 +73,7 @@ def _local_text(at: datetime) -> str:
 
 
 def _by_class(results: Iterable[Document], items: Mapping[str, Document]) -> dict[str, list[Document]]:
-    """A result that belongs to several items stands with the first."""
+    """Group results by plan class; a result of several items goes with the first."""
     groups: dict[str, list[Document]] = defaultdict(list)
     for result in results:
         groups[items[result["plan_items"][0]]["class"]].append(result)
@@ -81,7 +81,7 @@ def _by_class(results: Iterable[Document], items: Mapping[str, Document]) -> dic
 
 
 def _buildings(households: Iterable[Document]) -> list[tuple[str, list[tuple[str, list[Document]]]]]:
-    """Building, its units, their households, in the order of the document."""
+    """Nest households in units and units in buildings, in the order of the document."""
     return [
         (
             compose_place(building, "", ""),
@@ -95,7 +95,7 @@ def _buildings(households: Iterable[Document]) -> list[tuple[str, list[tuple[str
 
 
 def _kinds(document: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Kind, devices that took part, devices left out."""
+    """Return kind, admitted devices and excluded devices, by kind."""
     admitted = Counter(device["kind"] for device in document["devices"])
     excluded = Counter(device["kind"] for device in document["excluded"])
     return [(kind, admitted[kind], excluded[kind]) for kind in sorted(admitted | excluded)]

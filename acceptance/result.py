@@ -1,4 +1,4 @@
-"""What a verification finds, as frozen data."""
+"""Results of a verification, as frozen data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from store.telemetry.evidence import Community, RegisteredDevice, Window
 
 
 class Verdict(StrEnum):
-    """How one criterion ends. Missing evidence is never a pass."""
+    """Verdict of one criterion. Missing evidence is never a pass."""
 
     PASS = auto()
     FAIL = auto()
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a whole verification ends; with simulated devices it is never more than a demonstration."""
+    """Outcome of a verification; with simulated devices it is always a demonstration."""
 
     PASS = auto()
     FAIL = auto()
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why the data do not suffice."""
+    """Reason for insufficient data."""
 
     WINDOW_OPEN = auto()
     WINDOW_SHORT = auto()
@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigure:
-    """One device's part of a figure; `last_at` and `gap` (its longest silence) where slots are measured."""
+    """Share of one device in a figure; `last_at` and `gap` (its longest silence) only for measures of slots."""
 
     device: RegisteredDevice
     passed: int
@@ -52,11 +52,11 @@ class DeviceFigure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One criterion: its verdict, the figure behind it, and the devices behind that.
+    """Criterion with its verdict, its figure, and the devices behind the figure.
 
-    `counted` says whether it takes part in the outcome: a person's criterion does not, nor one that no device is
-    registered for and no community needs. `shortfalls` are the devices below the target, the worst first. `silence` is
-    a time in which every device of the criterion was silent.
+    Only a `counted` criterion affects the outcome: neither a manual one, nor an optional one without registered devices
+    counts. `shortfalls` are the devices below the target, the worst first. `silence` is a period without data from any
+    device of the criterion.
     """
 
     criterion: Criterion
@@ -72,7 +72,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """A plan item, with the worst verdict of its criteria and the number of devices that are evidence for it."""
+    """Plan item with the worst verdict of its criteria and its number of devices."""
 
     item: PlanItem
     verdict: Verdict
@@ -81,7 +81,7 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole verification. Everything but `generated_at` follows from the evidence and the criteria."""
+    """Complete verification. Everything except `generated_at` follows from evidence and criteria."""
 
     community: Community
     window: Window

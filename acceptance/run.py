@@ -1,4 +1,4 @@
-"""Make a verification: read the evidence, judge it, keep the result."""
+"""Verification of a community: reads the evidence, judges it, and saves the result."""
 
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
@@ -20,14 +20,14 @@ def run_verification(
     include_simulated: bool,
     generated_at: datetime,
 ) -> Report:
-    """Verify a community over `start` (included) to `end`, and save the result with the caller's transaction.
+    """Verify a community over `start` (included) to `end`, and save the result in the caller's transaction.
 
-    It must be the first thing that its transaction does, because all evidence is read in one snapshot.
+    This must be the first work of the transaction, because all evidence is read in one snapshot.
 
     Raises:
-        WindowError: a time without offset, or an end that is not after the start.
-        UnknownCommunityError: no such community.
-        DatabaseUnavailableError: the database is away.
+        WindowError: A time without offset, or an end not after the start.
+        UnknownCommunityError: There is no such community.
+        DatabaseUnavailableError: The database is unavailable.
     """
     evidence = read_evidence(connection, community, Window(start, end), questions())
     report = verify(evidence, include_simulated=include_simulated, generated_at=generated_at)
@@ -36,7 +36,7 @@ def run_verification(
 
 
 def stored(report: Report) -> StoredVerification:
-    """The form that is kept. Its id is derived, so that saving one report twice makes one row."""
+    """Return the stored form of a report. Its id is derived, so saving a report twice makes one row."""
     content = document(report)
     sha256 = digest(content)
     return StoredVerification(

@@ -1,4 +1,4 @@
-"""The summary of a verification for a terminal, in Chinese, and its exit code."""
+"""Summary of a verification for a terminal, in Chinese, and its exit code."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ _EXIT_CODE = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INSUFFICIENT_DATA: 3}
 
 
 def exit_code(report: Report) -> int:
-    """0: every criterion that counts passed; 1: some failed; 3: the data don't suffice.
+    """Return 0 if every counted criterion passed, 1 if any failed, 3 if the data are insufficient.
 
-    A demonstration proves nothing, so that it never ends with 0: 1 where a criterion failed, otherwise 3.
+    A demonstration proves nothing and never returns 0: it returns 1 if a criterion failed, otherwise 3.
     """
     if report.outcome is not Outcome.DEMO:
         return _EXIT_CODE[report.outcome]
@@ -25,7 +25,7 @@ def exit_code(report: Report) -> int:
 
 
 def summary(report: Report) -> str:
-    """A few lines and a table, aligned for a terminal in which a Chinese character takes two columns."""
+    """Return a few lines and a table, aligned for terminals with Chinese characters two columns wide."""
     measured = [result for result in report.results if result.verdict is not Verdict.MANUAL]
     manual = len(report.results) - len(measured)
     start, end = (f"{at.astimezone(CITY):%Y-%m-%d %H:%M}" for at in (report.window.start, report.window.end))
@@ -71,5 +71,5 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _width(text: str) -> int:
-    """Columns in a terminal: wide and full-width characters take two (Unicode Standard Annex 11)."""
+    """Return the terminal columns of a text: wide and full-width characters take two (Unicode Standard Annex 11)."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,4 +1,4 @@
-"""Judge the criteria on evidence: pure, and the same for the same evidence in any order of its rows."""
+"""Verdicts of the criteria on evidence: pure, and independent of the order of rows."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _WORST_FIRST = (Verdict.FAIL, Verdict.INSUFFICIENT_DATA, Verdict.MANUAL, Verdict
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What every criterion is judged on."""
+    """Common input of all verdicts."""
 
     evidence: Evidence
     admitted: tuple[RegisteredDevice, ...]
@@ -32,7 +32,7 @@ class _Case:
 
 
 def questions() -> Questions:
-    """What the criteria ask of a community's telemetry and events."""
+    """Return the questions of all criteria to the telemetry and events of a community."""
     measures = [criterion.measure for criterion in MEASURED]
     return Questions(
         frozenset(slot_question(each) for each in measures if not isinstance(each, EventDelivery)),
@@ -47,11 +47,11 @@ def verify(
     """Judge every criterion over the evidence's window.
 
     Args:
-        evidence: the answers to `questions()`.
-        include_simulated: let simulated devices take part; the report is then a demonstration. Otherwise they are
-            left out and listed.
-        generated_at: when the report is made. All that follows from it is whether the window is over.
-        records: what a person recorded of a household, instead of a meter's readings.
+        evidence: Answers to `questions()`.
+        include_simulated: Admit simulated devices, which makes the report a demonstration. Otherwise they are
+            excluded and listed.
+        generated_at: Time of the report; it only decides whether the window is over.
+        records: Records of households by a person, in place of readings of a meter.
     """
     devices = sorted(evidence.devices, key=_device_order)
     admitted = tuple(device for device in devices if include_simulated or not device.simulated)
@@ -113,7 +113,7 @@ def _verdict(criterion: MeasuredCriterion, figure: Figure | None, reason: Reason
 
 
 def _insufficiency(criterion: MeasuredCriterion, case: _Case, counted: Count, has_devices: bool) -> Reason | None:
-    """Why nothing can be concluded, or None. Households that a person recorded need no device."""
+    """Return the reason for insufficient data, or None. Households recorded by a person need no device."""
     if not case.is_over:
         return Reason.WINDOW_OPEN
     if case.evidence.window.length < criterion.target.window:
@@ -126,7 +126,7 @@ def _insufficiency(criterion: MeasuredCriterion, case: _Case, counted: Count, ha
 
 
 def _shortfalls(criterion: MeasuredCriterion, counted: Count) -> tuple[DeviceFigure, ...]:
-    """Sorted by share; devices of one share stay in the order of their places."""
+    """Return the devices below the target by ascending share; equal shares keep the order of places."""
     below = [
         (Fraction(each.passed, each.total), each)
         for each in counted.of_devices
@@ -143,7 +143,7 @@ def _outcome(results: Iterable[Result]) -> Outcome:
 
 
 def _item_result(item: PlanItem, results: Iterable[Result], admitted: Iterable[RegisteredDevice]) -> ItemResult:
-    """A device belongs to the item it is bound to; one without a binding to every item its kind is evidence for."""
+    """Return the result of an item. A device counts for its own item, or without one for every item of its kind."""
     verdicts = {
         result.verdict
         for result in results

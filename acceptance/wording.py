@@ -11,14 +11,14 @@ _UNITS = ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒"))
 
 
 class Method(NamedTuple):
-    """How a figure is counted, and what is counted in it; a person's criterion counts nothing."""
+    """Method of counting a figure and its unit, which is empty for a manual criterion."""
 
     sentence: str
     unit: str
 
 
 def span(length: timedelta) -> str:
-    """In whole units, the largest first: `1天6小时`; nothing below a second."""
+    """Return a span in whole units, the largest first: `1天6小时`; fractions of a second are dropped."""
     seconds = int(length.total_seconds())
     parts = []
     for size, name in _UNITS:
@@ -29,17 +29,17 @@ def span(length: timedelta) -> str:
 
 
 def percent(share: Decimal | str) -> str:
-    """A target from 0 to 1 as a percentage without superfluous zeros, such as `98.5 %`."""
+    """Return a target from 0 to 1 as a percentage without trailing zeros, such as `98.5 %`."""
     return f"{(Decimal(share) * 100).normalize():f} %"
 
 
 def measured_percent(share: Decimal | str) -> str:
-    """A measured share from 0 to 1 as a percentage, to the hundredth."""
+    """Return a measured share from 0 to 1 as a percentage with two decimals."""
     return f"{Decimal(share) * 100:.2f} %"
 
 
 def method(measure: Coverage | ReadSuccess | OnlineRate | EventDelivery | Inspection) -> Method:
-    """How a measure is counted, for people who have to judge the figure."""
+    """Return the method of a measure, for people who assess the figure."""
     match measure:
         case Coverage(fresh=fresh):
             return Method(

@@ -1,4 +1,4 @@
-"""Verifications against a real database: what its queries count, and what is kept."""
+"""Verifications against a real database: counts of the queries, and saved results."""
 
 from collections.abc import Iterator
 from dataclasses import astuple
@@ -21,7 +21,7 @@ HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(secon
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    """A migrated database with one community of four flats."""
+    """Migrated database with one community of four flats."""
     with connect(database_url, application_name="test") as opened:
         opened.execute("INSERT INTO community (id, name, banner, street) VALUES ('c', '某小区', '东胜区', '某街道')")
         opened.execute("INSERT INTO community (id, name, banner, street) VALUES ('other', '别处', '东胜区', '某街道')")
@@ -45,7 +45,7 @@ def add_device(connection, name, kind, room="", *, community="c", simulated=Fals
 
 
 def add_readings(connection, device, kind, field, times, *, delay=SECOND):
-    """Register readings at these times, each received `delay` after it was taken."""
+    """Insert readings at these times, each received `delay` after its measurement."""
     statement = sql.SQL(
         "INSERT INTO {table} (device_id, ts, received_at, {field}) VALUES (%s, %s, %s, 1) ON CONFLICT DO NOTHING"
     ).format(table=sql.Identifier(f"telemetry_{kind}"), field=sql.Identifier(field))
@@ -70,7 +70,7 @@ def add_event(connection, device, event, at, delay, *, identifier=""):
 
 
 def verified(connection, *, include_simulated=False, start=START, end=END, generated_at=END):
-    """Judge what has been inserted, by criterion."""
+    """Return the results of the inserted evidence, by criterion."""
     connection.commit()
     report = run_verification(
         connection, "c", start, end, include_simulated=include_simulated, generated_at=generated_at
@@ -147,7 +147,7 @@ def test_a_late_reading_is_a_reading_but_a_late_heartbeat_is_not_being_online(co
     assert k_of_n(results["video.online"]) == (601, 7 * 1440)
 
 
-def test_coverage_counts_registered_households_and_names_the_silent(connection):
+def test_coverage_counts_registered_households_and_names_the_meters_without_data(connection):
     add_water_meter(connection, "101")
     add_water_meter(connection, "102", without=range(140, 168))
     add_device(connection, "water-201", "water_meter", "201")
@@ -210,7 +210,7 @@ def test_the_same_data_give_the_same_bytes(connection):
 
 
 def kept(connection, verification):
-    """The columns of a verification and of its results, or None."""
+    """Return the columns of a verification and of its results, or None."""
     row = connection.execute(
         "SELECT community, outcome, sha256, report FROM verification WHERE id = %s", (verification.id,)
     ).fetchone()
@@ -227,7 +227,7 @@ def columns(verification):
     return verification.community, verification.outcome, verification.sha256, verification.report, results
 
 
-def test_a_verification_is_kept_once_as_it_was(connection):
+def test_a_verification_is_saved_once_and_unchanged(connection):
     add_water_meter(connection, "101")
     report, _ = verified(connection)
     expected = stored(report)
@@ -254,6 +254,6 @@ def test_an_unknown_community_is_refused_by_name(connection):
 @pytest.mark.parametrize(
     ("start", "end"), [(END, START), (START, START), (START.replace(tzinfo=None), END.replace(tzinfo=None))]
 )
-def test_what_is_no_window_is_refused(connection, start, end):
+def test_an_invalid_window_is_refused(connection, start, end):
     with pytest.raises(WindowError, match="a window"):
         run_verification(connection, "c", start, end, include_simulated=False, generated_at=END)

@@ -1,4 +1,4 @@
-"""The coverage matrix of households and meters."""
+"""Coverage matrix of households and meters."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def test_a_household_is_covered_by_its_own_working_meter_only():
     assert states(matrix_of(meter(1), working=[1])) == [CellState.SMART, CellState.MISSING]
 
 
-def test_a_silent_meter_leaves_its_household_missing_and_is_named():
+def test_a_meter_without_data_leaves_its_household_missing_and_is_named():
     matrix = matrix_of(meter(1))
     assert states(matrix) == [CellState.MISSING, CellState.MISSING]
     assert matrix.cells[FIRST][Medium.WATER].meters == ("m1",)
@@ -50,13 +50,13 @@ def test_a_household_with_two_meters_is_covered_by_either_and_found():
     assert matrix.several_meters == [(FIRST, Medium.WATER, ("m1", "m2"))]
 
 
-def test_what_a_person_recorded_stands_where_no_own_meter_works():
+def test_a_record_by_a_person_counts_where_no_own_meter_works():
     records = {(FIRST, Medium.WATER): CellState.MOVED_OUT, (SECOND, Medium.WATER): CellState.EXEMPT}
     assert states(matrix_of(meter(1), records=records)) == [CellState.MOVED_OUT, CellState.EXEMPT]
     assert states(matrix_of(meter(1), working=[1], records=records))[0] is CellState.SMART
 
 
-def test_a_meter_that_no_household_is_registered_for_is_found_and_covers_nobody():
+def test_a_meter_without_a_registered_household_is_listed_and_covers_none():
     matrix = matrix_of(meter(1, Household("9", "", "")), working=[1])
     assert matrix.unplaced == ("m1",)
     assert set(states(matrix)) == {CellState.MISSING}

@@ -1,4 +1,4 @@
-"""The plan items and the criteria: complete, consistent with the device kinds, honest about their basis."""
+"""Plan items and criteria: complete, consistent with the device kinds, and honest about their basis."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,7 +50,7 @@ def test_criterion_ids_are_unique():
 
 
 @pytest.mark.parametrize("criterion", MEASURED, ids=lambda criterion: criterion.id)
-def test_a_measured_criterion_asks_for_what_its_kind_can_report(criterion):
+def test_a_measured_criterion_asks_for_data_that_its_kind_can_report(criterion):
     measure = criterion.measure
     kind = KIND_BY_NAME[measure.kind]
     assert set(criterion.plan_items) <= set(kind.plan_items)
@@ -75,7 +75,7 @@ def test_the_three_meters_have_coverage_and_read_success():
     assert meters <= {each.measure.kind for each in MEASURED if isinstance(each.measure, ReadSuccess)}
 
 
-def test_a_chosen_number_says_so_and_a_found_one_names_its_source():
+def test_a_chosen_number_says_so_and_any_other_names_its_source():
     for criterion in CRITERIA:
         assert criterion.source
         if criterion.basis is Basis.CHOSEN and criterion in MEASURED:

@@ -44,7 +44,7 @@ def test_one_more_success_never_lowers_share_or_bound(figure):
 
 
 @given(figures(), st.decimals(0, 1, places=4))
-def test_what_reaches_a_share_goes_on_reaching_it_with_more_successes(figure, share):
+def test_a_figure_that_reaches_a_share_still_reaches_it_with_more_successes(figure, share):
     better = Figure(min(figure.passed + 1, figure.total), figure.total, figure.units)
     assert better.reaches(share) or not figure.reaches(share)
 
@@ -56,7 +56,7 @@ def test_forty_meters_do_not_look_like_four_thousand():
     assert many.lower_bound > Decimal("0.992")
 
 
-def test_a_share_is_rounded_down_and_judged_exactly():
+def test_a_share_is_rounded_down_and_compared_exactly():
     almost = Figure(99_999, 100_000, 100_000)
     assert almost.share == Decimal("0.9999")
     assert not almost.reaches(Decimal(1))
@@ -64,6 +64,6 @@ def test_a_share_is_rounded_down_and_judged_exactly():
 
 
 @pytest.mark.parametrize(("passed", "total", "units"), [(2, 1, 1), (-1, 1, 1), (0, 0, 0), (1, 2, 3)])
-def test_what_is_no_share_is_refused(passed, total, units):
+def test_an_impossible_share_is_refused(passed, total, units):
     with pytest.raises(ValueError, match="not a share"):
         Figure(passed, total, units)

@@ -1,4 +1,4 @@
-"""The files of a verification, and its summary for a terminal."""
+"""Files of a verification, and its summary for a terminal."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ NAME = '<script>alert("幸福里")</script>'
 
 
 def report_of(*, filled=None, simulated=False, include_simulated=False, generated_at=WINDOW.end, without=()):
-    """Twenty flats with three meters each, five doors and cameras; `filled` slots each, or all of them."""
+    """Return a community of twenty flats with three meters each, five doors and cameras, with `filled` or all slots."""
     flats = [Household("3", "1", str(100 + number)) for number in range(20)]
     kinds = ("water_meter", "electricity_meter", "gas_meter")
     placed = [(kind, flat) for kind in kinds for flat in flats if (kind, flat.room) not in without]
@@ -75,7 +75,7 @@ def page(report):
 
 
 class _Resources(HTMLParser):
-    """Collects what a page would load or run, and checks that its elements nest."""
+    """Parser that collects the resources and scripts of a page, and checks the nesting of its elements."""
 
     void = frozenset({"meta", "br", "hr", "img", "link", "input"})
 
@@ -102,7 +102,7 @@ def test_the_hash_in_the_file_is_that_of_its_report():
     assert file["sha256"] in page(report)
 
 
-def test_the_hash_does_not_know_when_the_report_was_made():
+def test_the_hash_is_independent_of_the_time_of_generation():
     later = report_of(generated_at=WINDOW.end + timedelta(days=3))
     assert digest(document(later)) == digest(document(report_of()))
     assert stored(later).id != stored(report_of()).id
@@ -119,7 +119,7 @@ def test_a_document_holds_whole_numbers_and_text_only():
     assert floats(json.loads(canonical_text(document(report_of())))) == []
 
 
-def test_times_in_the_document_are_those_of_the_place():
+def test_times_in_the_document_are_local():
     assert document(report_of())["window"] == {
         "start": "2026-11-15T00:00:00+08:00",
         "end": "2026-11-22T00:00:00+08:00",

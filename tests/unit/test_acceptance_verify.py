@@ -1,4 +1,4 @@
-"""Judging evidence: verdicts, what they may never do, and that the order of rows has no meaning."""
+"""Verdicts on evidence, their laws, and their independence of the order of rows."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def heard(device_id, question, filled, window=WINDOW):
 
 
 def evidence(*, households=2, without=(), simulated=(), window=WINDOW, filled=None, in_time=40):
-    """A community in which everything works: a meter a household and medium, two devices of every other kind."""
+    """Return a community without faults: a meter for each household and medium, two devices of every other kind."""
     flats = [Household("1", "1", str(101 + number)) for number in range(households)]
     places = [(kind, flat) for kind in METERS for flat in flats]
     places += [(kind, Household("", "", "")) for kind in OTHERS for _ in range(2)]
@@ -66,8 +66,8 @@ def evidence(*, households=2, without=(), simulated=(), window=WINDOW, filled=No
     return Evidence(window, Community("c", "某小区", "东胜区", "街道"), tuple(flats), tuple(devices), slots, deliveries)
 
 
-def judge(found, *, include_simulated=False, generated_at=WINDOW.end, **options):
-    return verify(found, include_simulated=include_simulated, generated_at=generated_at, **options)
+def judge(facts, *, include_simulated=False, generated_at=WINDOW.end, **options):
+    return verify(facts, include_simulated=include_simulated, generated_at=generated_at, **options)
 
 
 def measured(report):
@@ -100,9 +100,9 @@ def test_no_evidence_at_all_passes_nothing():
     assert report.outcome is Outcome.INSUFFICIENT_DATA
 
 
-def test_devices_that_were_never_heard_fail():
-    found = evidence(households=6)
-    silent = replace(found, slots=dict.fromkeys(found.slots, ()))
+def test_devices_without_any_data_fail():
+    facts = evidence(households=6)
+    silent = replace(facts, slots=dict.fromkeys(facts.slots, ()))
     report = judge(silent)
     assert verdicts(report)["water.coverage"] is Verdict.FAIL
     assert verdicts(report)["water.read_success"] is Verdict.FAIL
@@ -111,9 +111,9 @@ def test_devices_that_were_never_heard_fail():
     assert report.outcome is Outcome.FAIL
 
 
-def test_alarms_that_were_never_sent_are_insufficient_data():
-    found = evidence(households=6)
-    report = judge(replace(found, deliveries=dict.fromkeys(found.deliveries, ())))
+def test_missing_test_alarms_are_insufficient_data():
+    facts = evidence(households=6)
+    report = judge(replace(facts, deliveries=dict.fromkeys(facts.deliveries, ())))
     assert measured(report)["gas.leak_delivery"].reason is Reason.SAMPLE_SMALL
     assert report.outcome is Outcome.INSUFFICIENT_DATA
 
@@ -123,7 +123,7 @@ def test_a_window_that_is_not_over_proves_nothing():
     assert {each.reason for each in measured(report).values()} == {Reason.WINDOW_OPEN}
 
 
-def test_a_window_shorter_than_the_criterion_asks_proves_nothing():
+def test_a_window_shorter_than_the_criterion_requires_proves_nothing():
     short = Window(START, START + timedelta(days=2))
     report = judge(evidence(households=40, window=short), generated_at=short.end)
     assert measured(report)["water.read_success"].reason is Reason.WINDOW_SHORT
@@ -136,7 +136,7 @@ def test_a_small_sample_proves_nothing():
     assert measured(report)["water.read_success"].figure.total == 2 * 7 * 24
 
 
-def test_what_no_community_needs_and_nobody_installed_does_not_count():
+def test_an_optional_criterion_without_devices_does_not_count():
     report = judge(evidence(households=6, without=("ev_charger", "camera")))
     assert not measured(report)["charging_car.online"].counted
     assert measured(report)["video.online"].counted
@@ -159,8 +159,8 @@ def test_a_simulated_optional_device_counts_as_missing_evidence():
 
 
 def test_one_simulated_device_makes_a_demonstration_of_the_whole():
-    found = evidence(households=6, simulated=("ev_charger",))
-    report = judge(found, include_simulated=True)
+    facts = evidence(households=6, simulated=("ev_charger",))
+    report = judge(facts, include_simulated=True)
     assert set(verdicts(report).values()) == {Verdict.PASS}
     assert report.outcome is Outcome.DEMO
     assert measured(report)["charging_car.online"].simulated_devices == 2
@@ -169,45 +169,45 @@ def test_one_simulated_device_makes_a_demonstration_of_the_whole():
 
 
 def test_including_simulated_devices_where_there_are_none_changes_nothing():
-    found = evidence(households=6)
-    assert canonical_text(document(judge(found, include_simulated=True))) == canonical_text(document(judge(found)))
+    facts = evidence(households=6)
+    assert canonical_text(document(judge(facts, include_simulated=True))) == canonical_text(document(judge(facts)))
 
 
-def test_a_meter_that_died_before_the_last_day_covers_nobody():
-    found = evidence(households=6)
-    question = next(each for each in found.slots if each.kind == "water_meter")
-    first, *others = found.slots[question]
+def test_a_meter_that_failed_before_the_last_day_covers_no_household():
+    facts = evidence(households=6)
+    question = next(each for each in facts.slots if each.kind == "water_meter")
+    first, *others = facts.slots[question]
     dead = replace(first, last_at=WINDOW.end - timedelta(days=1, seconds=1))
-    report = judge(replace(found, slots={**found.slots, question: (dead, *others)}))
+    report = judge(replace(facts, slots={**facts.slots, question: (dead, *others)}))
     assert measured(report)["water.coverage"].figure.passed == 5
     assert report.matrix.states(Medium.WATER).count(CellState.MISSING) == 1
 
 
 def test_exempt_households_leave_the_denominator_and_recorded_ones_count():
-    found = evidence(households=6, without=("gas_meter",))
-    records = {(flat, Medium.GAS): CellState.MOVED_OUT for flat in found.households[:5]}
-    records[found.households[5], Medium.GAS] = CellState.EXEMPT
-    result = measured(judge(found, records=records))["gas.coverage"]
+    facts = evidence(households=6, without=("gas_meter",))
+    records = {(flat, Medium.GAS): CellState.MOVED_OUT for flat in facts.households[:5]}
+    records[facts.households[5], Medium.GAS] = CellState.EXEMPT
+    result = measured(judge(facts, records=records))["gas.coverage"]
     assert (result.figure.passed, result.figure.total) == (5, 5)
     assert result.verdict is Verdict.PASS
 
 
 def test_a_silence_that_all_devices_share_is_shown():
-    found = evidence(households=6)
-    question = next(each for each in found.slots if each.kind == "camera")
+    facts = evidence(households=6)
+    question = next(each for each in facts.slots if each.kind == "camera")
     noon, one = WINDOW.start + timedelta(hours=12), timedelta(minutes=1)
     answers = tuple(
         replace(each, gap_start=noon - number * one, gap_end=noon + 30 * one - number * one)
-        for number, each in enumerate(found.slots[question])
+        for number, each in enumerate(facts.slots[question])
     )
-    report = judge(replace(found, slots={**found.slots, question: answers}))
+    report = judge(replace(facts, slots={**facts.slots, question: answers}))
     assert measured(report)["video.online"].silence == Window(noon, noon + 29 * one)
     assert measured(report)["access.online"].silence is None
 
 
 def test_an_item_takes_the_worst_verdict_of_its_criteria():
-    found = evidence(households=6, in_time=20)
-    items = {each.item.id: each for each in judge(found).items}
+    facts = evidence(households=6, in_time=20)
+    items = {each.item.id: each for each in judge(facts).items}
     assert items["basic.access"].verdict is Verdict.FAIL
     assert items["basic.roads"].verdict is Verdict.MANUAL
     assert items["basic.metering.water"].devices == 6 + 2
@@ -215,76 +215,76 @@ def test_an_item_takes_the_worst_verdict_of_its_criteria():
 
 @st.composite
 def answers(draw: st.DrawFn) -> Evidence:
-    """The working community with arbitrary counts, within what the store can answer."""
-    found = evidence(households=6)
+    """Draw the faultless community with arbitrary counts, within the possible answers of the store."""
+    facts = evidence(households=6)
     slots = {
         question: tuple(
             replace(each, filled=draw(st.integers(0, slots_of(question)), label=question.kind))
             for each in rows
             if draw(st.booleans())
         )
-        for question, rows in found.slots.items()
+        for question, rows in facts.slots.items()
     }
     deliveries = {
         question: tuple(DeliveryAnswer(each.device_id, 40, draw(st.integers(0, 40))) for each in rows)
-        for question, rows in found.deliveries.items()
+        for question, rows in facts.deliveries.items()
     }
-    return replace(found, slots=slots, deliveries=deliveries)
+    return replace(facts, slots=slots, deliveries=deliveries)
 
 
 @given(answers(), st.randoms(use_true_random=False))
-def test_the_order_of_rows_changes_no_byte(found, random):
+def test_the_order_of_rows_changes_no_byte(facts, random):
     def shuffled(rows):
         return tuple(random.sample(rows, len(rows)))
 
     other = Evidence(
-        found.window,
-        found.community,
-        shuffled(found.households),
-        shuffled(found.devices),
-        dict(shuffled([(question, shuffled(rows)) for question, rows in found.slots.items()])),
-        dict(shuffled([(question, shuffled(rows)) for question, rows in found.deliveries.items()])),
+        facts.window,
+        facts.community,
+        shuffled(facts.households),
+        shuffled(facts.devices),
+        dict(shuffled([(question, shuffled(rows)) for question, rows in facts.slots.items()])),
+        dict(shuffled([(question, shuffled(rows)) for question, rows in facts.deliveries.items()])),
     )
-    assert canonical_text(document(judge(found))) == canonical_text(document(judge(other)))
+    assert canonical_text(document(judge(facts))) == canonical_text(document(judge(other)))
 
 
 @given(answers(), st.timedeltas(timedelta(0), timedelta(days=400)))
-def test_when_it_is_made_changes_no_byte_once_the_window_is_over(found, later):
-    assert canonical_text(document(judge(found))) == canonical_text(
-        document(judge(found, generated_at=WINDOW.end + later))
+def test_the_time_of_generation_changes_no_byte_once_the_window_is_over(facts, later):
+    assert canonical_text(document(judge(facts))) == canonical_text(
+        document(judge(facts, generated_at=WINDOW.end + later))
     )
 
 
 @given(answers(), st.data())
-def test_more_success_never_turns_a_pass_into_anything_else(found, data):
+def test_more_success_never_turns_a_pass_into_anything_else(facts, data):
     slots = {
         question: tuple(replace(each, filled=data.draw(st.integers(each.filled, slots_of(question)))) for each in rows)
-        for question, rows in found.slots.items()
+        for question, rows in facts.slots.items()
     }
     deliveries = {
         question: tuple(replace(each, in_time=data.draw(st.integers(each.in_time, each.total))) for each in rows)
-        for question, rows in found.deliveries.items()
+        for question, rows in facts.deliveries.items()
     }
-    before, after = judge(found), judge(replace(found, slots=slots, deliveries=deliveries))
+    before, after = judge(facts), judge(replace(facts, slots=slots, deliveries=deliveries))
     for name, verdict in verdicts(before).items():
         assert verdict is not Verdict.PASS or verdicts(after)[name] is Verdict.PASS
 
 
 @given(answers())
-def test_one_more_device_heard_never_turns_a_pass_into_anything_else(found):
+def test_one_more_reporting_device_never_turns_a_pass_into_anything_else(facts):
     full = evidence(households=6)
     slots = {
         question: rows
         + tuple(each for each in full.slots[question] if each.device_id not in {r.device_id for r in rows})
-        for question, rows in found.slots.items()
+        for question, rows in facts.slots.items()
     }
-    before, after = verdicts(judge(found)), verdicts(judge(replace(found, slots=slots)))
+    before, after = verdicts(judge(facts)), verdicts(judge(replace(facts, slots=slots)))
     assert all(after[name] is Verdict.PASS for name, verdict in before.items() if verdict is Verdict.PASS)
 
 
 @given(answers())
-def test_a_verdict_is_what_its_figure_says(found):
-    for result in measured(judge(found)).values():
+def test_a_verdict_follows_from_its_figure(facts):
+    for result in measured(judge(facts)).values():
         assert 0 <= result.figure.passed <= result.figure.total
         reached = result.figure.passed / result.figure.total >= float(result.criterion.target.at_least)
         assert (result.verdict is Verdict.PASS) == (reached and result.reason is None)
@@ -292,16 +292,16 @@ def test_a_verdict_is_what_its_figure_says(found):
 
 
 @given(answers(), st.sampled_from([each for each in MEASURED if not isinstance(each.measure, EventDelivery)]))
-def test_evidence_taken_away_never_makes_a_pass(found, criterion):
+def test_removing_evidence_never_makes_a_pass(facts, criterion):
     question = slot_question(criterion.measure)
-    result = measured(judge(replace(found, slots={**found.slots, question: ()})))[criterion.id]
+    result = measured(judge(replace(facts, slots={**facts.slots, question: ()})))[criterion.id]
     assert result.verdict is not Verdict.PASS
 
 
 @pytest.mark.parametrize("kind", METERS)
 def test_the_denominator_of_coverage_is_the_registered_households(kind):
-    found = evidence(households=6)
-    fewer = replace(found, devices=tuple(each for each in found.devices if each.kind != kind or each.id % 2))
+    facts = evidence(households=6)
+    fewer = replace(facts, devices=tuple(each for each in facts.devices if each.kind != kind or each.id % 2))
     medium = next(each for each in MEASURED if isinstance(each.measure, Coverage) and each.measure.kind == kind)
     figure = measured(judge(fewer))[medium.id].figure
     assert (figure.passed, figure.total) == (3, 6)
