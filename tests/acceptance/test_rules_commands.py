@@ -1,4 +1,4 @@
-"""`anju rules check` and `anju rules test`, for whoever writes rules."""
+"""`anju rules check` and `anju rules test`, for authors of rules."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from cli import anju, invoke
 BAD = Path(__file__).parents[1] / "unit" / "rules_fixtures" / "bad"
 
 
-def test_the_rules_that_come_with_anju_are_good(tmp_path):
+def test_the_built_in_rules_are_valid(tmp_path):
     checked = invoke("rules", "check", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert checked.stderr == ""
@@ -23,7 +23,7 @@ def test_the_rules_that_come_with_anju_are_good(tmp_path):
     assert last.endswith(", all examples hold")
 
 
-def test_every_rule_and_the_number_of_its_examples_is_listed(tmp_path):
+def test_every_rule_is_listed_with_the_number_of_its_examples(tmp_path):
     listed = json.loads(invoke("rules", "test", "--json", cwd=tmp_path).stdout)
     counted = json.loads(invoke("rules", "check", "--json", cwd=tmp_path).stdout)
     assert listed["problems"] == counted["problems"] == []
@@ -35,25 +35,25 @@ def test_every_rule_and_the_number_of_its_examples_is_listed(tmp_path):
 
 
 @pytest.mark.parametrize(("command", "folder"), [("check", "above_a_flag"), ("test", "example_disagrees")])
-def test_what_is_wrong_is_said_by_file_and_line_above_the_line_itself(command, folder, tmp_path):
+def test_a_mistake_is_shown_with_file_and_line_above_the_line_itself(command, folder, tmp_path):
     done = invoke("rules", command, BAD / folder, cwd=tmp_path)
     assert done.returncode == 1
     expected = (BAD / folder / "expected.txt").read_text().splitlines()
     file, number, _ = expected[0].split(":", 2)
-    said, line = done.stderr.splitlines()[:2]
-    assert said == f"{BAD / folder}/{expected[0]}"
+    output, line = done.stderr.splitlines()[:2]
+    assert output == f"{BAD / folder}/{expected[0]}"
     assert line == f"{number:>5} | {(BAD / folder / file).read_text().splitlines()[int(number) - 1]}"
 
 
-def test_an_example_that_fails_is_told_step_by_step(tmp_path):
-    told = invoke("rules", "test", BAD / "example_disagrees", cwd=tmp_path).stderr.splitlines()
-    first, second = (line.split() for line in told[told.index("  example on line 9") + 2 :][:2])
+def test_a_failing_example_is_shown_step_by_step(tmp_path):
+    lines = invoke("rules", "test", BAD / "example_disagrees", cwd=tmp_path).stderr.splitlines()
+    first, second = (line.split() for line in lines[lines.index("  example on line 9") + 2 :][:2])
     assert first == [">", "0s", "voltage_v", "245", "yes", "no", "pending", "to", "10m", "active"]
     assert second == ["15m", "voltage_v", "230", "no", "yes", "normal", "normal"]
-    assert told[-1] == "1 of 1 rule failed"
+    assert lines[-1] == "1 of 1 rule failed"
 
 
-def test_a_rule_is_told_step_by_step_with_what_it_makes_of_many_readings(tmp_path):
+def test_a_rule_is_shown_step_by_step_with_its_derived_values(tmp_path):
     done = invoke("rules", "test", "--rule", "water_leak", cwd=tmp_path)
     assert done.returncode == 0
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  ok")] == ["water_leak"]
@@ -61,7 +61,7 @@ def test_a_rule_is_told_step_by_step_with_what_it_makes_of_many_readings(tmp_pat
     assert "= flow_m3_h_minimum_1d_gap_4h 0.03" in done.stdout
 
 
-def test_a_program_can_read_how_an_example_failed(tmp_path):
+def test_a_program_can_read_a_failing_example(tmp_path):
     done = invoke("rules", "test", BAD / "example_disagrees", "--json", cwd=tmp_path)
     assert done.returncode == 1
     [rule] = json.loads(done.stdout)["rules"]
@@ -84,17 +84,17 @@ def test_a_program_can_read_how_an_example_failed(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["check", "test"])
-def test_a_program_can_read_what_is_wrong(command, tmp_path):
+def test_a_program_can_read_the_mistakes(command, tmp_path):
     done = invoke("rules", command, BAD / "several_problems", "--json", cwd=tmp_path)
     assert done.returncode == 1
     expected = (BAD / "several_problems" / "expected.txt").read_text().splitlines()
-    found = json.loads(done.stdout)
-    assert [f"{each['file']}:{each['line']}: {each['message']}" for each in found["problems"]] == expected
-    assert found["folder"] == str(BAD / "several_problems")
+    content = json.loads(done.stdout)
+    assert [f"{each['file']}:{each['line']}: {each['message']}" for each in content["problems"]] == expected
+    assert content["folder"] == str(BAD / "several_problems")
 
 
 @pytest.mark.parametrize(("forced", "colours"), [({}, False), ({"FORCE_COLOR": "1"}, True)])
-def test_there_are_colours_only_where_somebody_sees_them(forced, colours, tmp_path):
+def test_only_a_terminal_gets_colours(forced, colours, tmp_path):
     done = anju("rules", "check", BAD / "above_a_flag", cwd=tmp_path, **forced)
     assert ("\x1b[" in done.stderr) is colours
 
@@ -118,7 +118,7 @@ def test_the_folder_in_the_settings_is_the_one_in_force(tmp_path):
     assert done.stderr.startswith(f"{BAD}/above_a_flag/electricity_meter.yaml:4:")
 
 
-def test_a_folder_without_rules_is_no_success(tmp_path):
+def test_a_folder_without_rules_fails(tmp_path):
     done = invoke("rules", "check", tmp_path, cwd=tmp_path)
     assert done.returncode == 1
     assert "no rule file here" in done.stderr
@@ -142,7 +142,7 @@ def recorded(folder, *voltages):
     return folder / "recorded.jsonl"
 
 
-def test_a_backtest_tells_what_the_rules_would_have_raised(tmp_path):
+def test_a_backtest_lists_the_alerts_of_the_rules(tmp_path):
     file = recorded(tmp_path, 230, 245, 245, 245, 245, 230, 230, 230, 230)
     done = invoke("rules", "backtest", "--file", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -157,11 +157,11 @@ def test_a_backtest_tells_what_the_rules_would_have_raised(tmp_path):
 
 def test_a_program_can_read_a_backtest(tmp_path):
     file = recorded(tmp_path, 230, 245, 245, 245, 245, 230, 230, 230, 230)
-    found = json.loads(invoke("rules", "backtest", "--file", file, "--json", cwd=tmp_path).stdout)
-    [alert] = found["occurrences"]
+    content = json.loads(invoke("rules", "backtest", "--file", file, "--json", cwd=tmp_path).stdout)
+    [alert] = content["occurrences"]
     assert (alert["rule"], alert["community"], alert["device"]) == ("electricity_voltage_high", "jinhe-yuan", "e-101")
-    assert [goal["met"] for goal in found["communities"][0]["goals"]] == [True, True, True, True, True, None]
-    assert found["met"] is True
+    assert [goal["met"] for goal in content["communities"][0]["goals"]] == [True, True, True, True, True, None]
+    assert content["met"] is True
 
 
 def test_a_backtest_that_misses_a_goal_ends_with_1(tmp_path):
@@ -186,7 +186,7 @@ def test_a_backtest_of_one_rule_needs_its_right_name(tmp_path):
     assert "did you mean `electricity_voltage_high`?" in done.stderr
 
 
-def test_a_backtest_without_anything_to_look_at_is_no_success(tmp_path):
+def test_a_backtest_without_samples_fails(tmp_path):
     file = recorded(tmp_path, 230)
     done = invoke("rules", "backtest", "--file", file, "--device", "jinhe-yuan/e-999", cwd=tmp_path)
     assert done.returncode == 3

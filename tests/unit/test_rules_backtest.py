@@ -1,4 +1,4 @@
-"""A rule pack over history: the same as live, whatever the ticks that are left out."""
+"""Backtest of a rule pack: the same decisions as live, with fewer ticks."""
 
 from datetime import timedelta
 
@@ -36,60 +36,60 @@ def replayed(pack, samples, end, paused=()):
 
 
 def run(samples, *of, end=600, paused=()):
-    found = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), {DEVICE.id: DEVICE}, paused)
-    return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in found.alerts]
+    result = backtest(RulePack(of), arrivals(samples), Span(START, at(end)), {DEVICE.id: DEVICE}, paused)
+    return [(alert.rule, (alert.opened_at - START).seconds // 60) for alert in result.alerts]
 
 
 @examples(25)
 @given(rules, courses())
-def test_history_is_judged_as_it_would_be_with_a_tick_in_every_second(one_rule, samples):
+def test_a_replay_gives_the_same_as_a_tick_in_every_second(one_rule, samples):
     pack, end = RulePack((one_rule, no_data_rule())), 240
-    live, found = Engine(pack, START, lambda _: DEVICE), []
+    live, transitions = Engine(pack, START, lambda _: DEVICE), []
     seconds = [(START + timedelta(seconds=second), 0, None) for second in range(end * 60 + 1)]
     for now, _, sample in sorted([*seconds, *((s.received_at, 1, s) for s in samples)], key=lambda entry: entry[:2]):
-        found += live.evaluate(sample, KIND, now) if sample else live.tick(now, caught_up=True)
-    assert outcome(replayed(pack, samples, end)) == outcome(found)
+        transitions += live.evaluate(sample, KIND, now) if sample else live.tick(now, caught_up=True)
+    assert outcome(replayed(pack, samples, end)) == outcome(transitions)
 
 
-def test_a_device_that_is_not_heard_for_a_while_is_silent_even_if_nobody_else_is_heard():
+def test_missing_data_raises_an_alert_even_without_data_of_other_devices():
     assert run([volts(0, 230)], no_data_rule()) == [("meter_silent", 50)]
     assert run([volts(0, 230), volts(300, 230)], no_data_rule()) == [("meter_silent", 50), ("meter_silent", 350)]
 
 
-def test_while_ingestion_stood_still_nobody_was_silent():
+def test_missing_data_does_not_count_while_ingest_was_paused():
     pause = Span(at(10), at(200))
     assert run([volts(0, 230), volts(205, 230)], no_data_rule(), end=240, paused=[pause]) == []
     assert run([volts(0, 230)], no_data_rule(), end=260, paused=[pause]) == [("meter_silent", 250)]
 
 
-def test_what_is_decided_only_after_the_last_sample_counts_until_the_end():
+def test_decisions_after_the_last_sample_count_until_the_end():
     high = [volts(minute, 245) for minute in range(10)]
     assert run(high, rule(), end=60) == [("voltage_high", 10)]
     assert run(high, rule(), end=9.5) == []
 
 
-def test_an_alert_has_its_end_and_counts_what_it_was_made_of():
+def test_an_alert_has_its_end_and_the_result_its_samples_and_devices():
     samples = [volts(minute, 245 if 5 <= minute < 20 else 230) for minute in range(40)]
-    found = backtest(RulePack((rule(),)), arrivals(samples), Span(START, at(40)), {DEVICE.id: DEVICE})
-    [alert] = found.alerts
+    result = backtest(RulePack((rule(),)), arrivals(samples), Span(START, at(40)), {DEVICE.id: DEVICE})
+    [alert] = result.alerts
     assert (alert.opened_at, alert.ended_at, alert.raised_at) == (at(15), at(25), at(15))
-    assert (found.samples, found.device_ids) == (40, {DEVICE.id})
+    assert (result.samples, result.device_ids) == (40, {DEVICE.id})
     assert alert.lasted(at(40)) == at(25) - at(15)
     assert alert.lasted(at(18)) == at(18) - at(15)
 
 
-def test_a_silence_that_stands_for_itself_in_the_end_counts_from_then():
+def test_a_released_alert_counts_from_its_release():
     mains_lost = event_rule(until=RESTORED, explains_silence=True)
     samples = [volts(0, 230), event(10, "power_lost"), event(300, "power_restored")]
-    found = backtest(
+    result = backtest(
         RulePack((mains_lost, no_data_rule())), arrivals(samples), Span(START, at(400)), {DEVICE.id: DEVICE}
     )
-    [_, silence] = found.alerts
+    [_, silence] = result.alerts
     assert (silence.suppressed, silence.opened_at) == (False, at(50))
     assert at(320) < silence.raised_at < at(321)
 
 
-def test_late_samples_open_nothing_as_they_would_not_live():
+def test_late_samples_raise_nothing_as_live():
     late = [telemetry(minute, delay=100, voltage_v=245) for minute in range(1, 30)]
     assert run(sorted([volts(60, 230), *late], key=lambda sample: sample.received_at), rule()) == []
 

@@ -1,4 +1,4 @@
-"""Calendars: periods by the clocks on the wall of one zone, whatever other clocks do."""
+"""Calendars: spans by the wall clock of one zone, independent of other clocks."""
 
 import os
 import time as clock
@@ -20,45 +20,45 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory):
+def built_in(tmp_path_factory):
     diagnostics = Diagnostics("calendars.yaml")
-    found = read_calendars(tmp_path_factory.mktemp("rules"), diagnostics)
+    calendars = read_calendars(tmp_path_factory.mktemp("rules"), diagnostics)
     assert not diagnostics.entries
-    return found
+    return calendars
 
 
 def city(text):
     return datetime.fromisoformat(text).replace(tzinfo=CITY)
 
 
-def test_heating_in_ordos_begins_on_15_october_and_ends_after_15_april(shipped):
-    span = shipped["heating_season"].span(city("2026-12-31 23:59"))
+def test_heating_in_ordos_begins_on_15_october_and_ends_after_15_april(built_in):
+    span = built_in["heating_season"].span(city("2026-12-31 23:59"))
     assert (span.start, span.end, span.open) == (city("2026-10-15"), city("2027-04-16"), True)
-    assert not shipped["heating_season"].is_open(span.start - SECOND)
-    assert not shipped["heating_season"].is_open(span.end)
+    assert not built_in["heating_season"].is_open(span.start - SECOND)
+    assert not built_in["heating_season"].is_open(span.end)
 
 
-def test_a_night_belongs_to_the_day_on_which_it_begins(shipped):
-    span = shipped["night"].span(city("2026-03-02 03:00"))
+def test_a_night_belongs_to_the_day_on_which_it_begins(built_in):
+    span = built_in["night"].span(city("2026-03-02 03:00"))
     assert (span.start, span.end) == (city("2026-03-01 22:00"), city("2026-03-02 06:00"))
     friday_night = Calendar("n", "n", "Asia/Shanghai", weekdays=frozenset({4}), times=(time(22), time(6)))
     assert friday_night.is_open(city("2026-03-07 05:59"))
     assert not friday_night.is_open(city("2026-03-06 05:59"))
 
 
-def test_a_weekend_is_one_stretch_of_two_days(shipped):
-    span = shipped["weekend"].span(city("2026-03-07 12:00"))
+def test_a_weekend_is_one_stretch_of_two_days(built_in):
+    span = built_in["weekend"].span(city("2026-03-07 12:00"))
     assert (span.start, span.end, span.open) == (city("2026-03-07"), city("2026-03-09"), True)
-    closed = shipped["weekend"].span(city("2026-03-09 00:00"))
+    closed = built_in["weekend"].span(city("2026-03-09 00:00"))
     assert (closed.start, closed.end, closed.open) == (city("2026-03-09"), city("2026-03-14"), False)
 
 
-def test_openings_are_those_after_one_moment_and_up_to_another(shipped):
-    found = list(shipped["working_hours"].openings(city("2026-03-06 08:30"), city("2026-03-10 08:30")))
-    assert found == [city("2026-03-09 08:30"), city("2026-03-10 08:30")]
+def test_openings_are_those_after_one_moment_and_up_to_another(built_in):
+    openings = list(built_in["working_hours"].openings(city("2026-03-06 08:30"), city("2026-03-10 08:30")))
+    assert openings == [city("2026-03-09 08:30"), city("2026-03-10 08:30")]
 
 
-def test_the_zone_of_the_server_moves_nothing(shipped, monkeypatch):
+def test_the_zone_of_the_server_does_not_matter(built_in, monkeypatch):
     before = Calendar("n", "n", "Asia/Shanghai", times=(time(22), time(6))).span(city("2026-03-29 01:00"))
     monkeypatch.setenv("TZ", "America/New_York")
     clock.tzset()
@@ -71,43 +71,43 @@ def test_the_zone_of_the_server_moves_nothing(shipped, monkeypatch):
     assert os.environ.get("TZ") != "America/New_York"
 
 
-def test_summer_time_in_another_zone_moves_nothing(shipped):
+def test_summer_time_in_another_zone_does_not_matter(built_in):
     as_seen_in_berlin = [
-        shipped["working_hours"].opened(datetime(2026, 3, day, 12, tzinfo=ZoneInfo("Europe/Berlin")))
+        built_in["working_hours"].opened(datetime(2026, 3, day, 12, tzinfo=ZoneInfo("Europe/Berlin")))
         for day in (26, 30)
     ]
     assert [moment.astimezone(CITY).time() for moment in as_seen_in_berlin] == [time(8, 30), time(8, 30)]
 
 
-def test_where_the_clocks_skip_the_opening_it_comes_with_the_skip():
+def test_an_opening_skipped_by_the_clocks_happens_at_the_skip():
     berlin = ZoneInfo("Europe/Berlin")
     skipped = Calendar("s", "s", "Europe/Berlin", times=(time(2, 30), time(4)))
     span = skipped.span(datetime(2026, 3, 29, 1, 30, tzinfo=UTC))
     assert (span.start, span.end) == (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 3, 29, 4, tzinfo=berlin))
 
 
-def test_an_hour_that_comes_twice_is_open_once():
+def test_a_repeated_hour_is_open_once():
     twice = Calendar("t", "t", "Europe/Berlin", times=(time(2, 15), time(2, 45)))
     openings = list(twice.openings(datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 22, tzinfo=UTC)))
     assert openings == [datetime(2026, 10, 25, 0, 15, tzinfo=UTC)]
 
 
-def test_a_calendar_of_its_own_joins_or_replaces_those_that_are_shipped(tmp_path):
+def test_a_calendar_of_the_folder_joins_or_replaces_the_built_in_ones(tmp_path):
     (tmp_path / "calendars.yaml").write_text(
         "night: {zone: Asia/Shanghai, label: 夜, times: 23:00 to 05:00}\n"
         "leap_day: {zone: Asia/Shanghai, label: 闰日, dates: 02-29 to 02-29}\n",
         "utf-8",
     )
     diagnostics = Diagnostics("calendars.yaml")
-    found = read_calendars(tmp_path, diagnostics)
+    calendars = read_calendars(tmp_path, diagnostics)
     assert not diagnostics.entries
-    assert found["night"].times == (time(23), time(5))
-    assert found["leap_day"].is_open(city("2028-02-29 12:00"))
-    assert not found["leap_day"].is_open(city("2026-03-01 12:00"))
-    assert "heating_season" in found
+    assert calendars["night"].times == (time(23), time(5))
+    assert calendars["leap_day"].is_open(city("2028-02-29 12:00"))
+    assert not calendars["leap_day"].is_open(city("2026-03-01 12:00"))
+    assert "heating_season" in calendars
 
 
-def test_another_label_is_no_other_logic_but_another_zone_is():
+def test_a_change_of_label_keeps_the_logic_and_a_change_of_zone_does_not():
     night = Calendar("night", "夜间", "Asia/Shanghai", times=(time(22), time(6)))
     assert night.as_json() == Calendar("night", "夜", "Asia/Shanghai", times=(time(22), time(6))).as_json()
     assert night.as_json() != Calendar("night", "夜间", "Asia/Urumqi", times=(time(22), time(6))).as_json()
@@ -130,7 +130,7 @@ moments = st.datetimes(datetime(2013, 1, 1), datetime(2036, 1, 1), timezones=st.
 
 @examples(200)
 @given(calendars, moments)
-def test_in_any_zone_spans_take_turns_without_overlap_or_hole(calendar, moment):
+def test_in_any_zone_spans_alternate_without_overlap_or_gap(calendar, moment):
     span = calendar.span(moment)
     assume(span.end - span.start < 365 * DAY and calendar.span(span.end).end - span.end < 365 * DAY)
     for _ in range(2):
@@ -143,7 +143,7 @@ def test_in_any_zone_spans_take_turns_without_overlap_or_hole(calendar, moment):
 
 @examples(200)
 @given(calendars, moments, moments)
-def test_the_answer_does_not_depend_on_what_was_asked_before(calendar, first, second):
+def test_a_result_does_not_depend_on_earlier_queries(calendar, first, second):
     asked = [calendar.is_open(first), calendar.is_open(second)]
     anew = [Calendar(calendar.name, calendar.label, calendar.zone, calendar.dates, calendar.weekdays, calendar.times)
             .is_open(moment) for moment in (first, second)]  # fmt: skip
@@ -152,7 +152,7 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(calendar, first, se
 
 @examples(200)
 @given(zones, times, times, moments)
-def test_where_no_clock_is_changed_a_calendar_is_what_the_clock_on_the_wall_says(zone, opens, closes, moment):
+def test_without_clock_changes_a_calendar_follows_the_wall_clock(zone, opens, closes, moment):
     there = ZoneInfo(zone)
     around = {(moment + days * DAY).astimezone(there).utcoffset() for days in (-2, -1, 0, 1, 2)}
     if opens == closes or len(around) > 1:

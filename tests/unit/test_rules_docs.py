@@ -1,4 +1,4 @@
-"""docs/rules.md: every rule on the page is one that works, and every word of the vocabulary is shown."""
+"""docs/rules.md: every rule on the page is valid, and every word of the vocabulary occurs."""
 
 import re
 from pathlib import Path
@@ -31,5 +31,5 @@ def test_every_word_of_a_condition_is_shown_in_a_rule(word):
 
 
 @pytest.mark.parametrize("word", AGGREGATES)
-def test_every_way_to_put_a_window_together_is_named(word):
+def test_every_aggregate_of_a_window_is_named(word):
     assert f"`{word}`" in PAGE

@@ -1,4 +1,4 @@
-"""Why an alert came and went, in words that a property manager reads."""
+"""Explanation of alerts in sentences for a property manager."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ def last_words(world):
     return words(world.transitions[-1])
 
 
-def test_an_alert_tells_its_value_its_limit_since_when_and_for_how_long():
+def test_an_alert_is_explained_by_value_limit_start_and_duration():
     world = World(rule(allowed_gap=minutes(5)))
     world.evaluate(*(volts(minute, 245) for minute in (0, 4, 8, 10)))
     assert last_words(world) == (
@@ -42,7 +42,7 @@ def test_an_alert_tells_its_value_its_limit_since_when_and_for_how_long():
     )
 
 
-def test_what_is_pending_tells_what_it_waits_for():
+def test_a_pending_alert_is_explained_by_its_remaining_delay():
     world = World(rule())
     world.evaluate(volts(0, 245))
     assert last_words(world)[-1] == "这一情况须持续 10 分钟才会报警，从1月1日 08:00:00起计时。"
@@ -53,7 +53,7 @@ def test_what_is_pending_tells_what_it_waits_for():
     )
 
 
-def test_a_recovery_tells_the_value_that_ended_it():
+def test_a_recovery_is_explained_by_the_value_that_ended_it():
     world = World(rule(on_delay=timedelta()))
     world.evaluate(volts(0, 245), volts(1, 236))
     assert last_words(world)[0] == "电压 236 V，低于限值 238 V（1月1日 08:01:00测得）。"
@@ -62,13 +62,13 @@ def test_a_recovery_tells_the_value_that_ended_it():
     assert last_words(world)[-1] == "自1月1日 08:01:00起持续满 5 分钟，报警于1月1日 08:06:00结束。"
 
 
-def test_without_an_end_of_its_own_a_recovery_tells_what_no_longer_holds():
+def test_a_recovery_without_until_is_explained_by_the_condition_that_no_longer_holds():
     world = World(rule(until=None, on_delay=timedelta(), off_delay=timedelta()))
     world.evaluate(volts(0, 245), volts(1, 236))
     assert last_words(world)[0] == "电压 236 V，没有高于限值 242 V（1月1日 08:01:00测得）。"
 
 
-def test_of_alternatives_only_those_that_held_are_told_and_of_parts_all():
+def test_any_is_explained_by_the_parts_that_held_and_all_by_every_part():
     low, high = Compare("voltage_v", "below", 200), Compare("voltage_v", "outside", (210, 242))
     world = World(rule(when=Any((low, high)), until=None, on_delay=timedelta()))
     world.evaluate(volts(0, 245))
@@ -78,21 +78,21 @@ def test_of_alternatives_only_those_that_held_are_told_and_of_parts_all():
     assert last_words(world)[0].count("；") == 1
 
 
-def test_of_parts_of_a_whole_that_no_longer_holds_those_that_do_not_are_told():
+def test_the_end_of_all_is_explained_by_the_parts_that_no_longer_hold():
     parts = (Compare("voltage_v", "above", 240), Compare("power_w", "above", 100))
     world = World(rule(when=All(parts), until=None, on_delay=timedelta(), off_delay=timedelta()))
     world.evaluate(volts(0, 245, power_w=200), volts(1, 246, power_w=50))
     assert last_words(world)[0] == "有功功率 50 W，没有高于限值 100 W（1月1日 08:01:00测得）。"
 
 
-def test_a_window_is_told_by_what_it_came_to():
+def test_a_window_is_explained_by_its_value():
     over = {"over": "1d", "minimum": "flow_m3_h", "above": 0.01}
     inputs = {"ts": "2026-01-01T00:00:00+00:00", "values": {"flow_m3_h_minimum_1d_gap_3h": 0.02}}
-    told = ProcessTransition(
+    sentences = ProcessTransition(
         kind="water_meter", from_phase="normal", to_phase="active", at=START, reason="condition",
         inputs={**inputs, "limits": {"when": over}},
     )  # fmt: skip
-    assert explain(told)[0] == "1 天内瞬时流量最小值 0.02 m³/h，高于限值 0.01 m³/h（1月1日 08:00:00测得）。"
+    assert explain(sentences)[0] == "1 天内瞬时流量最小值 0.02 m³/h，高于限值 0.01 m³/h（1月1日 08:00:00测得）。"
 
 
 BALANCE = {"field": "volume_m3", "compared_with": "households", "over": "1d", "ratio": {"above": 1.1}}
@@ -132,7 +132,7 @@ def test_an_unknown_scope_is_explained_as_that_of_an_older_version(scope):
     assert "之比 1.2，" in explain_balance({"volume_m3_per_households_building_1d": 1.2}, scope=scope)
 
 
-def test_an_event_is_told_by_its_name_and_time():
+def test_an_event_is_explained_by_its_name_and_time():
     world = World(event_rule(when=COVER, latch=True))
     world.evaluate(event(0, "cover_opened"))
     raised, latched = map(words, world.transitions)
@@ -140,7 +140,7 @@ def test_an_event_is_told_by_its_name_and_time():
     assert latched[-1] == "按规则，报警须经人工确认才会结束。"
 
 
-def test_an_event_that_is_over_at_once_ends_when_it_has_not_come_again():
+def test_an_event_without_until_ends_after_a_time_without_repetition():
     world = World(event_rule(when=COVER, off_delay=minutes(10)))
     world.evaluate(event(0, "cover_opened"))
     assert last_words(world) == ("此后须 10 分钟没有再次发生，报警才会结束，从1月1日 08:00:00起计时。",)
@@ -148,7 +148,7 @@ def test_an_event_that_is_over_at_once_ends_when_it_has_not_come_again():
     assert last_words(world) == ("自1月1日 08:00:00起 10 分钟没有再次发生，报警于1月1日 08:10:00结束。",)
 
 
-def test_silence_is_told_by_the_last_arrival_and_what_was_allowed():
+def test_missing_data_is_explained_by_the_last_arrival_and_the_allowed_time():
     world = World(no_data_rule())
     world.tick(0)
     world.evaluate(volts(0, 230))
@@ -160,7 +160,7 @@ def test_silence_is_told_by_the_last_arrival_and_what_was_allowed():
     assert last_words(world) == ("设备恢复上报，数据于1月1日 09:00:00收到。", "报警于1月1日 09:00:00结束。")
 
 
-def test_a_person_who_closes_it_is_named_and_told_that_it_stays_mute():
+def test_a_closing_names_the_person_and_the_muted_condition():
     world = World(rule(on_delay=timedelta()))
     world.evaluate(volts(0, 245))
     (closed,) = world.engine.close("voltage_high", 7, at(5), "王师傅")
@@ -170,22 +170,22 @@ def test_a_person_who_closes_it_is_named_and_told_that_it_stays_mute():
     )
 
 
-def test_a_condition_that_this_version_does_not_know_stands_as_the_rule_file_has_it():
-    told = ProcessTransition(
+def test_a_condition_unknown_to_this_version_is_shown_as_json():
+    sentences = ProcessTransition(
         kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition",
         inputs={"values": {"shade": 3}, "limits": {"when": {"moon": 5}, "until": None}},
     )  # fmt: skip
-    assert explain(told)[0] == '{"moon": 5}。'
+    assert explain(sentences)[0] == '{"moon": 5}。'
 
 
-def test_of_inputs_that_an_older_version_left_empty_the_times_are_told():
-    told = ProcessTransition(
+def test_empty_inputs_of_an_older_version_are_explained_by_the_times():
+    sentences = ProcessTransition(
         kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition", inputs={}
     )
-    assert explain(told) == ("规则不要求持续时间，1月1日 08:00:00即报警。",)
+    assert explain(sentences) == ("规则不要求持续时间，1月1日 08:00:00即报警。",)
 
 
-def test_a_clock_is_that_of_the_city():
+def test_times_are_local():
     assert local_time_zh(datetime(2026, 12, 31, 16, 0, 1, tzinfo=UTC)) == "1月1日 00:00:01"
 
 
@@ -208,7 +208,7 @@ _WORDS = (
     phase=st.sampled_from([*Phase, "historical"]),
     scope=st.sampled_from([None, "device", "community", "street", 1]),
 )
-def test_whatever_an_older_version_has_stored_is_told_and_never_an_error(limits, values, phase, scope):
+def test_any_stored_inputs_are_explained_without_an_error(limits, values, phase, scope):
     sample = {"ts": "2026-01-01T00:00:00+00:00", "values": values}
     inputs = {
         **sample,
@@ -217,18 +217,18 @@ def test_whatever_an_older_version_has_stored_is_told_and_never_an_error(limits,
         "on_delay": "10m",
         "scope": scope,
     }
-    told = ProcessTransition(
+    sentences = ProcessTransition(
         kind="electricity_meter", from_phase="normal", to_phase=phase, at=START, reason="condition", inputs=inputs
     )
-    assert all(sentence.endswith("。") for sentence in explain(told))
+    assert all(sentence.endswith("。") for sentence in explain(sentences))
 
 
 @pytest.mark.parametrize("shipped", load_rules(rules_folder(None)).rules, ids=lambda rule: rule.name)
-def test_every_step_of_every_shipped_rule_is_told_in_chinese(shipped):
+def test_every_step_of_every_built_in_rule_is_explained_in_chinese(shipped):
     for transition in played(shipped):
-        told = words(transition, shipped.kind)
-        assert told, transition
-        for sentence in told:
+        sentences = words(transition, shipped.kind)
+        assert sentences, transition
+        for sentence in sentences:
             assert sentence.endswith("。")
             assert not set(sentence) & set('{}"')
             assert "None" not in sentence

@@ -1,4 +1,4 @@
-"""How heavy alerts are for a person, against the goals of ISA-18.2 and EEMUA 191."""
+"""Alarm load against the goals of ISA-18.2 and EEMUA 191."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -38,12 +38,12 @@ def test_a_quiet_day_meets_every_goal():
     assert all(goal.met is not False for goal in assess_goals(measure_load([], DAY)))
 
 
-def test_the_peak_is_the_most_in_any_ten_minutes_wherever_they_begin():
+def test_the_peak_is_the_most_in_any_ten_minutes():
     load = measure_load([alert(minute, lasts=1) for minute in (5, 8, 9, 11, 14.9, 15.1)], DAY)
     assert (load.peak, load.peak_at) == (5, START + timedelta(minutes=5))
 
 
-def test_more_than_ten_alerts_in_ten_minutes_are_a_flood_until_fewer_than_five_come():
+def test_a_flood_starts_with_more_than_ten_alerts_in_ten_minutes_and_ends_below_five():
     storm = [alert(minute / 2 + minute / 100, lasts=1) for minute in range(11)]
     ebb = [alert(10 + minute, lasts=1) for minute in range(5)]
     assert measure_load(storm, DAY).flood == pytest.approx(1 / 144)
@@ -58,7 +58,7 @@ def test_the_same_instance_three_times_within_a_minute_chatters():
     assert measure_load([alert(1), alert(1.5), alert(2, device=2)], DAY).chattering == ()
 
 
-def test_what_is_open_for_over_a_day_stands_and_the_most_at_one_time_count():
+def test_alerts_open_for_over_a_day_count_by_their_most_at_one_time():
     span = Span(START, START + timedelta(days=10))
     hours = 60
     apart = [alert(0, lasts=30 * hours), alert(40 * hours, lasts=30 * hours)]
@@ -68,7 +68,7 @@ def test_what_is_open_for_over_a_day_stands_and_the_most_at_one_time_count():
     assert measure_load([alert(0, lasts=24 * hours)], span).unattended == 0
 
 
-def test_what_comes_on_a_working_day_is_in_somebodys_hands_the_next_morning_and_the_rest_on_monday():
+def test_alerts_of_a_working_day_are_assigned_the_next_morning_and_others_on_monday():
     span = Span(START, START + timedelta(days=30))
     day = 1440
     monday, friday = day, 5 * day
@@ -81,11 +81,11 @@ def test_what_comes_on_a_working_day_is_in_somebodys_hands_the_next_morning_and_
     assert (weekend.standing, weekend.unattended) == (2, 2)
 
 
-def test_what_asks_nobody_to_respond_is_no_load():
+def test_an_info_alert_is_no_load():
     assert measure_load([alert(minute, severity=Severity.INFO) for minute in range(30)], DAY).alerts == 0
 
 
-def test_priorities_are_judged_once_there_are_enough_alerts():
+def test_priorities_are_assessed_from_enough_notices_on():
     def mixed(low, medium, high):
         kinds = [Severity.WARNING] * low + [Severity.MAJOR] * medium + [Severity.CRITICAL] * high
         return met(measure_load([alert(30 * n, lasts=1, severity=kind) for n, kind in enumerate(kinds)], DAY))
@@ -96,7 +96,7 @@ def test_priorities_are_judged_once_there_are_enough_alerts():
     assert mixed(8, 1, 1)[name] is None
 
 
-def test_alerts_of_one_rule_that_come_together_are_told_together():
+def test_alerts_of_one_rule_within_half_a_minute_share_a_notice():
     first = START + timedelta(minutes=1)
     storm = [alert(1 + second / 60, device=second) for second in range(70)]
     assert [notice.at for notice in notices_for(storm)] == [
@@ -119,5 +119,5 @@ def test_the_peak_is_never_below_the_average_or_any_fixed_ten_minutes(minutes):
     assert (load.flood > 0) == any(count > 10 for count in fixed)
 
 
-def test_what_nobody_is_notified_of_is_no_load():
+def test_a_suppressed_alert_is_no_load():
     assert measure_load([alert(minute / 2, suppressed=True) for minute in range(30)], DAY).alerts == 0

@@ -1,4 +1,4 @@
-"""Rule files: everything that is wrong with them is said, by file and line; what is right becomes a pack."""
+"""Rule files: every mistake is reported with file and line; valid files become a rule pack."""
 
 from collections import Counter
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_a_bad_rule_file_is_refused_with_line_and_remedy(case):
     assert str(refused.value).splitlines()[1:] == expected
 
 
-def test_there_are_bad_files_enough_to_mean_something():
+def test_enough_bad_files_are_tested():
     assert len(BAD) >= 25
     assert all((case / "expected.txt").stat().st_size for case in BAD)
 
@@ -89,7 +89,7 @@ def test_every_word_of_a_rule_is_read(tmp_path):
     assert replace(read, examples=()) == expected
 
 
-def test_what_is_left_out_has_its_default(tmp_path):
+def test_a_missing_key_has_its_default(tmp_path):
     (read,) = load_rules(write(tmp_path, SILENT)).rules
     assert read.when == NoData(2, minutes(15), minutes(1.5))
     assert (read.until, read.on_delay, read.off_delay) == (None, timedelta(), timedelta())
@@ -110,7 +110,7 @@ def test_rules_of_several_files_make_one_pack(tmp_path):
     assert [one.name for one in pack.of_kind("electricity_meter")] == ["voltage_high", "meter_silent"]
 
 
-def test_the_problems_of_all_files_are_reported_together(tmp_path):
+def test_the_mistakes_of_all_files_are_reported_together(tmp_path):
     write(tmp_path, FULL.replace("major", "loud"))
     write(
         tmp_path, SILENT.replace("electricity_meter", "gas_meter").replace("title: 没有数据\n  ", ""), "gas_meter.yaml"
@@ -137,7 +137,7 @@ def test_a_folder_without_rule_files_is_an_error(tmp_path, folder):
         load_rules(tmp_path / folder)
 
 
-def test_other_words_and_another_severity_keep_the_version():
+def test_a_change_of_texts_or_severity_keeps_the_version():
     changed = replace(rule(), title="别的", message="别的", advice="别的", severity=Severity.CRITICAL, source="x:9")
     assert changed.version == rule().version
 
@@ -156,17 +156,17 @@ def test_other_words_and_another_severity_keep_the_version():
     ],
     ids=lambda logic: next(iter(logic)),
 )
-def test_other_logic_is_another_version(logic):
+def test_a_change_of_logic_changes_the_version(logic):
     assert rule(**logic).version != rule().version
 
 
-def test_numbers_that_are_equal_make_the_same_version(tmp_path):
+def test_equal_numbers_make_the_same_version(tmp_path):
     (first,) = load_rules(write(tmp_path, FULL)).rules
     (second,) = load_rules(write(tmp_path, FULL.replace("242", "242.0").replace("1h", "60m"))).rules
     assert first.version == second.version
 
 
-def test_the_rules_that_anju_comes_with_are_sound_and_cover_every_kind():
+def test_the_built_in_rules_are_valid_and_cover_every_kind():
     result = check_folder(DEFINITIONS)
     counts = Counter(each.rule.kind for each in result.checked)
     assert result.diagnostics == ()
@@ -174,7 +174,7 @@ def test_the_rules_that_anju_comes_with_are_sound_and_cover_every_kind():
     assert counts["pipeline"] == 2
 
 
-def test_a_rule_may_follow_a_calendar_that_is_shipped_or_of_the_folder(tmp_path):
+def test_a_rule_may_name_a_built_in_calendar_or_one_of_the_folder(tmp_path):
     (tmp_path / "calendars.yaml").write_text("shift: {zone: Asia/Shanghai, label: 班次, weekdays: [mon]}", "utf-8")
     (own,) = load_rules(write(tmp_path, FULL.replace("  latch: true", "  latch: true\n  schedule: shift"))).rules
     assert (own.schedule.label, own.on_close) == ("班次", OnClose.CLEAR)

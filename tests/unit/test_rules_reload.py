@@ -1,4 +1,4 @@
-"""The folder of rules: a change of it is noticed, and one that cannot be used changes nothing."""
+"""Reload of the folder of rules after a change; an invalid file changes nothing."""
 
 import os
 
@@ -21,25 +21,25 @@ def change(tmp_path, text):
     os.utime(path, ns=(newest, newest))
 
 
-def test_what_has_not_changed_is_not_read_again(source):
+def test_unchanged_files_are_not_read_again(source):
     before = source.pack
     assert not source.reload()
     assert source.pack is before
 
 
-def test_a_changed_file_brings_other_rules_into_force(source, tmp_path):
+def test_a_changed_file_changes_the_rules_in_force(source, tmp_path):
     change(tmp_path, SILENT.replace("severity: info", "severity: major"))
     assert source.reload()
     assert source.pack.rules[0].severity == "major"
     assert not source.reload()
 
 
-def test_a_file_that_is_only_touched_changes_nothing(source, tmp_path):
+def test_a_touched_file_changes_nothing(source, tmp_path):
     change(tmp_path, SILENT)
     assert not source.reload()
 
 
-def test_rules_that_cannot_be_used_are_refused_once_and_those_before_stay(source, tmp_path):
+def test_invalid_rules_are_refused_once_and_the_previous_rules_stay(source, tmp_path):
     before = source.pack
     change(tmp_path, SILENT.replace("periods: 2", "periods: none"))
     with pytest.raises(RuleFileError):
