@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -21,8 +20,7 @@ _GRACE_S = 5
 def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFolder) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
-    The database may be absent at the start; `/readyz` reports its readiness. All logs, those of libraries included, go
-    to structlog as configured by the caller.
+    The database may be absent at the start; `/readyz` reports its readiness. The caller configures all logs.
 
     Args:
         database_url: `postgresql://user:secret@host:port/database`.
@@ -35,7 +33,6 @@ def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFold
         ValueError: The API key is empty.
         SystemExit: The address is in use.
     """
-    logging.basicConfig(level=logging.INFO, handlers=[_ToStructlog()])
     logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
     database = Database(database_url, application_name="anju api")
     try:
@@ -71,12 +68,3 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-class _ToStructlog(logging.Handler):
-    """Handler that forwards the log records of libraries to structlog."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(
-            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
-        )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -49,20 +48,12 @@ class _RetryForever(procrastinate.BaseRetryStrategy):
         return procrastinate.RetryDecision(retry_in={"seconds": min(5 * (job.attempts + 1), _LONGEST_WAIT_S)})
 
 
-class _ForwardToStructlog(logging.Handler):
-    """Handler that forwards the log records of procrastinate to structlog."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
-
-
 def run_worker(settings: WorkerSettings, stop: threading.Event) -> None:
-    """Work until `stop` is set. Several workers share the jobs; one of them sends.
+    """Work until `stop` is set. Several workers share the jobs; one of them sends. The caller configures all logs.
 
     Raises:
         RoutingFileError: The routing file can't be used.
     """
-    logging.basicConfig(level=logging.WARNING, handlers=[_ForwardToStructlog()])
     watch = RoutingWatch(settings.routing_file)
     with (
         closing(Database(settings.database_url, application_name="anju worker", max_size=10)) as database,

@@ -1,5 +1,6 @@
 """`anju worker`: notices and what is due every hour."""
 
+import logging
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +23,7 @@ def worker() -> None:
     Whom it tells is in ANJU_NOTIFY_FILE; without one it tells nobody. Without ANJU_RETENTION_DAYS raw data is kept for
     ever, and only old rejections are dropped. Example: ANJU_NOTIFY_FILE=notify.yaml anju worker
     """
-    configure_logging()
+    configure_logging(library_level=logging.WARNING)
     settings = Settings.load()
     url, days = settings.need("database_url"), settings.retention_days
     keep = timedelta(days=days) if days else None

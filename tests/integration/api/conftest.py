@@ -32,13 +32,14 @@ KEY = "a-key-that-only-the-tests-know"
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 
 _SERVE = """
+import logging
 import os
 from pathlib import Path
 from app.logging import configure_logging
 from api.serve import serve
 from rules.language.reload import RuleFolder
 
-configure_logging()
+configure_logging(library_level=logging.INFO)
 rules = RuleFolder(Path(os.environ["RULES"]))
 serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"], rules)
 """
