@@ -28,7 +28,7 @@ from store.admin.locks import (
     partition_owners,
     rank_among_members,
 )
-from store.database import Connection, DatabaseUnavailableError
+from store.database import Connection, DatabaseUnavailableError, Outage
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Crew:
     member: int = field(default_factory=lambda: secrets.randbits(31))
     _workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _not_before: dict[int, float] = field(default_factory=dict)
-    _away: str = ""  # why, while it is
+    _outage: Outage = field(default_factory=Outage)
 
     def run(self, database_url: str, stop: threading.Event) -> None:
         """Share the partitions with the other members until `stop` is set; all batches in hand are finished then.
@@ -68,7 +68,7 @@ class Crew:
                         if acquire_member_lock(connection, member=self.member):
                             self._share(connection, stop)
                 except DatabaseUnavailableError as error:
-                    self._say_why(str(error))
+                    self._outage.report(error)  # the workers go on meanwhile
                 stop.wait(_LOOK_EVERY_S)
         finally:
             self._end()
@@ -78,16 +78,10 @@ class Crew:
         for worker in list(self._workers.values()):
             worker.send_signal(signal.SIGHUP)
 
-    def _say_why(self, away: str) -> None:
-        """The workers go on by themselves meanwhile."""
-        if away != self._away:
-            log.warning("the database is away, trying every second", error=away)
-        self._away = away
-
     def _share(self, connection: Connection, stop: threading.Event) -> None:
         while not stop.is_set():
             ensure_partition_count(connection, self.count)
-            self._away = ""
+            self._outage.end()
             self._bury(time.monotonic())
             rank, members = rank_among_members(connection, member=self.member)
             chosen = choose(self.count, self._workers, partition_owners(connection), rank, members)

@@ -31,7 +31,7 @@ from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
 from rules.language.reload import RuleFolder
 from store.admin.locks import connect_for_locks, last_caught_up
-from store.database import Connection, DatabaseUnavailableError, translated_errors
+from store.database import Connection, DatabaseUnavailableError, Outage, translated_errors
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class Worker:
         self._collections = CollectionTimer()
         self._in_hand: list[Message] = []
         self._admission = Admission([], [])
-        self._away = ""  # the reason, while the database is away
+        self._outage = Outage()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the batch in hand is finished first if the database allows it.
@@ -223,17 +223,14 @@ class Worker:
                 connection, self._partition.number
             )
         freeze_long_lived_objects()
-        if self._away:
+        if self._outage.end():
             log.info("the database is back", in_hand=len(self._in_hand))
-            self._away = ""
         return Context(connection, registry, evaluation, _now())
 
     def _lose_database(self, error: DatabaseUnavailableError) -> None:
         metrics.DATABASE_FAILURES.inc()
         metrics.LIVE.labels(self._partition.number).set(0)
-        if self._away != str(error):
-            log.warning("the database is away, trying every second", error=str(error), in_hand=len(self._in_hand))
-        self._away = str(error)
+        self._outage.report(error, in_hand=len(self._in_hand))
 
     def _wait(self, stop: threading.Event) -> None:
         """Wait a second before the next attempt, and keep the connection to the broker alive if it stands."""

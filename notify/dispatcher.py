@@ -24,7 +24,7 @@ from notify.routing import Channel, Routing
 from store.admin.locks import acquire_dispatcher_lock, connect_for_locks
 from store.alerts.alerts import AlertRow, find_alerts
 from store.alerts.suppression import causes_of
-from store.database import Connection, Database, DatabaseUnavailableError
+from store.database import Connection, Database, DatabaseUnavailableError, Outage
 from store.notices.delivery import (
     DueNotice,
     SentMessage,
@@ -55,7 +55,7 @@ class Dispatcher:
     routing: Callable[[], Routing]
     clock: Callable[[], datetime]
     _active: dict[str, Future[None]] = field(default_factory=dict)
-    _unavailable: str = ""  # the error, while the database is unavailable
+    _outage: Outage = field(default_factory=Outage)
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set, and finish the messages under way."""
@@ -68,15 +68,13 @@ class Dispatcher:
                                 self._start_due_channels(pool, stop)
                             stop.wait(_INTERVAL_S)
                 except DatabaseUnavailableError as error:
-                    if self._unavailable != str(error):
-                        log.warning("the database is away, trying every second", error=str(error))
-                    self._unavailable = str(error)
+                    self._outage.report(error)
                     stop.wait(_INTERVAL_S)
 
     def _start_due_channels(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         with self.database.connection() as connection:
             due = due_channels(connection, self.clock())
-        self._unavailable = ""
+        self._outage.end()
         self._active = {name: sending for name, sending in self._active.items() if not sending.done()}
         for name in due:
             if name not in self._active:
