@@ -73,8 +73,8 @@ def parse_identifier(cell: str) -> str:
 def parse_kind(cell: str) -> str:
     """Return the name of a device kind."""
     if cell not in KIND_BY_NAME:
-        known = "、".join(f"{kind.name}（{kind.zh}）" for kind in KIND_BY_NAME.values())
-        raise CellError(f"没有设备类型 {quoted(cell)}：应为 {known} 之一{suggestion(cell, tuple(KIND_BY_NAME))}")
+        options = "、".join(f"{kind.name}（{kind.zh}）" for kind in KIND_BY_NAME.values())
+        raise CellError(f"没有设备类型 {quoted(cell)}：应为 {options} 之一{suggestion(cell, tuple(KIND_BY_NAME))}")
     return cell
 
 
@@ -89,8 +89,8 @@ def parse_service(cell: str) -> str:
     """Return a service state, which may be written in Chinese or as it is stored."""
     service = SERVICES.get(cell) or (cell if cell in set(Service) else None)
     if service is None:
-        known = "、".join(f"{zh}（{word}）" for zh, word in SERVICES.items())
-        raise CellError(f"没有状态 {quoted(cell)}：应为 {known} 之一")
+        options = "、".join(f"{zh}（{word}）" for zh, word in SERVICES.items())
+        raise CellError(f"没有状态 {quoted(cell)}：应为 {options} 之一")
     return str(service)
 
 

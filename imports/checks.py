@@ -54,8 +54,8 @@ def _duplicates(table: Table) -> Iterator[Problem]:
     first_lines: dict[tuple[CellValue, ...], int] = {}
     for line, key in zip(table.lines, table.line_keys(), strict=True):
         if None not in key and first_lines.setdefault(key, line) != line:
-            shown = " / ".join(map(str, key))
-            yield Problem(table.file, line, table.form.key[-1], f"{shown} 与第 {first_lines[key]} 行重复")
+            text = " / ".join(map(str, key))
+            yield Problem(table.file, line, table.form.key[-1], f"{text} 与第 {first_lines[key]} 行重复")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class _RegistryAfterImport:
         if missing:
             yield "room", f"填写了房号 {room}，还须填写 {' 和 '.join(missing)}"
         elif (community, building, unit, room) not in self.households:
-            shown = f"building={building}、unit={unit}、room={room}"
-            yield "room", f"小区 {community} 没有登记住户 {shown}：写法须与住户表完全一致，或先登记该住户"
+            text = f"building={building}、unit={unit}、room={room}"
+            yield "room", f"小区 {community} 没有登记住户 {text}：写法须与住户表完全一致，或先登记该住户"
 
 
 def _kind_faults(row: Mapping[str, CellValue], stored: KindAndPlace | None) -> Iterator[Fault]:

@@ -123,7 +123,7 @@ def _with_secrets(connection: Connection, count: ImportCount, devices: Table, se
     return replace(count, secrets_issued=len(logins))
 
 
-def _write_secrets(path: Path, issued: Mapping[str, str]) -> None:
+def _write_secrets(path: Path, secrets: Mapping[str, str]) -> None:
     """Write the secrets and sync them to the disk, so that a power cut after the commit does not lose them.
 
     If the commit fails afterwards, the file stays: its outcome may be unknown, and no secret is shown twice.
@@ -137,7 +137,7 @@ def _write_secrets(path: Path, issued: Mapping[str, str]) -> None:
         raise ImportRefusedError([Problem(str(path), None, None, f"无法写入密钥文件：{error.strerror}")]) from error
     try:
         with path.open("w", encoding="ascii") as file:
-            file.writelines(f"{username},{secret}\n" for username, secret in issued.items())
+            file.writelines(f"{username},{secret}\n" for username, secret in secrets.items())
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -31,11 +31,11 @@ class ImportRefusedError(StoreError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        shown = [f"导入被拒绝，未写入任何数据：共 {len(self.problems)} 个问题，请改正后重新导入。"]
-        shown += map(str, self.problems[:_MAX_SHOWN])
+        lines = [f"导入被拒绝，未写入任何数据：共 {len(self.problems)} 个问题，请改正后重新导入。"]
+        lines += map(str, self.problems[:_MAX_SHOWN])
         if len(self.problems) > _MAX_SHOWN:
-            shown.append(f"……以及另外 {len(self.problems) - _MAX_SHOWN} 个问题")
-        super().__init__("\n".join(shown))
+            lines.append(f"……以及另外 {len(self.problems) - _MAX_SHOWN} 个问题")
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:
     A value is text, or anything with the text of a cell as its `str` (dates, numbers, booleans). None and a missing key
     are an empty cell. The sheet has every column that any row has.
     """
-    listed = list(rows)
-    columns = tuple(dict.fromkeys(name for row in listed for name in row))
-    cells = [["" if row.get(name) is None else str(row[name]).strip() for name in columns] for row in listed]
-    return Sheet(form.name, columns, range(1, len(listed) + 1), cells)
+    all_rows = list(rows)
+    columns = tuple(dict.fromkeys(name for row in all_rows for name in row))
+    cells = [["" if row.get(name) is None else str(row[name]).strip() for name in columns] for row in all_rows]
+    return Sheet(form.name, columns, range(1, len(all_rows) + 1), cells)
 
 
 def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
@@ -120,10 +120,13 @@ def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue
 
 def _header_faults(form: Form, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield (column, message) for each problem of a header; a sheet without columns stands for no file."""
-    known = tuple(column.name for column in form.columns)
+    allowed = tuple(column.name for column in form.columns)
     for name in dict.fromkeys(names):
-        if name not in known:
-            yield visible(name), f"没有名为 {quoted(name)} 的列：可用的列为 {'、'.join(known)}{suggestion(name, known)}"
+        if name not in allowed:
+            yield (
+                visible(name),
+                f"没有名为 {quoted(name)} 的列：可用的列为 {'、'.join(allowed)}{suggestion(name, allowed)}",
+            )
         elif list(names).count(name) > 1:
             yield name, "该列出现了多次：每列只能有一个"
     for column in form.columns:

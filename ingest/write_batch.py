@@ -75,5 +75,5 @@ def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:
         kind=device.kind if device else "",
         received_at=rejected.received_at,
         times=rejected.times,
-        kept=limit.allows(rejection.topic, rejected.received_at, registered=device is not None),
+        stored=limit.allows(rejection.topic, rejected.received_at, registered=device is not None),
     )

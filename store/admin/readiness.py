@@ -11,13 +11,13 @@ def missing_schema(connection: Connection) -> list[str]:
     """Return the migrations and tables that `anju migrate` has still to create; empty if there are none."""
     if _absent(connection, ["schema_migrations"]):
         return ["every migration"]
-    applied = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
-    shipped = sorted(
+    applied_versions = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
+    shipped_versions = sorted(
         entry.name.split("_", 1)[0]
         for entry in (files("store") / "migrations").iterdir()
         if entry.name.endswith(".sql")
     )
-    missing = [f"migration {version}" for version in shipped if version not in applied]
+    missing = [f"migration {version}" for version in shipped_versions if version not in applied_versions]
     tables = [*(table_name(kind.name) for kind in KINDS), "procrastinate_jobs"]
     return missing + [f"table {name}" for name in _absent(connection, tables)]
 
@@ -25,7 +25,7 @@ def missing_schema(connection: Connection) -> list[str]:
 def _absent(connection: Connection, tables: list[str]) -> list[str]:
     rows = connection.execute(
         """
-        SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (name, n)
+        SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS expected (name, n)
         WHERE to_regclass(name) IS NULL ORDER BY n
         """,
         (tables,),

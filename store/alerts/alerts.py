@@ -124,7 +124,7 @@ class AlertText(NamedTuple):
 
 
 def list_alerts(
-    connection: Connection, wanted: AlertFilter, before: AlertKey | None, limit: int, now: datetime
+    connection: Connection, conditions: AlertFilter, before: AlertKey | None, limit: int, now: datetime
 ) -> list[AlertRow]:
     """Return at most `limit` alerts older than the key `before`, newest opening first."""
     before_opened_at, before_id = before or (None, None)
@@ -150,7 +150,7 @@ def list_alerts(
                 """
             ).format(select=_SELECT),
             {
-                **asdict(wanted), "before_opened_at": before_opened_at, "before_id": before_id, "limit": limit,
+                **asdict(conditions), "before_opened_at": before_opened_at, "before_id": before_id, "limit": limit,
                 "now": now,
             },
         ).fetchall()  # fmt: skip

@@ -115,9 +115,9 @@ def suppress(
             WHERE id IN (SELECT id FROM in_force WHERE NOT same)
         )
         INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor)
-        SELECT wanted, %(cause)s, %(since)s, %(until)s, %(detail)s, %(actor)s
-        FROM unnest(%(alerts)s::uuid[]) AS wanted
-        WHERE wanted NOT IN (SELECT alert_id FROM in_force WHERE same)
+        SELECT target, %(cause)s, %(since)s, %(until)s, %(detail)s, %(actor)s
+        FROM unnest(%(alerts)s::uuid[]) AS target
+        WHERE target NOT IN (SELECT alert_id FROM in_force WHERE same)
         """,
         {
             "alerts": list(alert_ids), "cause": cause, "since": since, "until": until, "detail": detail,
@@ -141,13 +141,13 @@ def release(
     rows = connection.execute(
         """
         UPDATE alert_suppression AS ending SET until = %(at)s, released_by = %(actor)s
-        FROM alert AS known, alert AS wanted
-        WHERE wanted.id = ANY (%(alerts)s) AND known.id = ending.alert_id AND ending.cause = %(cause)s
+        FROM alert AS owner, alert AS target
+        WHERE target.id = ANY (%(alerts)s) AND owner.id = ending.alert_id AND ending.cause = %(cause)s
           AND ending.since <= %(at)s AND (ending.until IS NULL OR ending.until > %(at)s)
-          AND (known.id = wanted.id
-               OR (ending.cause = 'shelved' AND known.rule = wanted.rule
-                   AND coalesce(known.device_id, -known.partition) = coalesce(wanted.device_id, -wanted.partition)))
-        RETURNING wanted.id
+          AND (owner.id = target.id
+               OR (ending.cause = 'shelved' AND owner.rule = target.rule
+                   AND coalesce(owner.device_id, -owner.partition) = coalesce(target.device_id, -target.partition)))
+        RETURNING target.id
         """,
         {"alerts": list(alert_ids), "cause": cause, "at": at, "actor": actor},
     ).fetchall()

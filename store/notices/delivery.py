@@ -79,8 +79,8 @@ def due_channels(connection: Connection, now: datetime) -> list[str]:
         """
         SELECT due.channel
         FROM (SELECT DISTINCT channel FROM notice WHERE state = 'queued' AND due_at <= %(now)s) AS due
-        LEFT JOIN notice_channel AS known USING (channel)
-        WHERE known.retry_at IS NULL OR known.retry_at <= %(now)s
+        LEFT JOIN notice_channel AS stored USING (channel)
+        WHERE stored.retry_at IS NULL OR stored.retry_at <= %(now)s
         ORDER BY due.channel
         """,
         {"now": now},
@@ -174,9 +174,9 @@ def record_sent(
                     cardinality(%(ids)s::bigint[]))
             RETURNING id
         ), counted AS (
-            INSERT INTO notice_channel AS known (channel, sent, last_sent_at)
+            INSERT INTO notice_channel AS stored (channel, sent, last_sent_at)
             VALUES (%(channel)s, cardinality(%(ids)s::bigint[]), %(sent_at)s)
-            ON CONFLICT (channel) DO UPDATE SET sent = known.sent + excluded.sent, failures = 0, retry_at = NULL,
+            ON CONFLICT (channel) DO UPDATE SET sent = stored.sent + excluded.sent, failures = 0, retry_at = NULL,
                 last_error = NULL, last_sent_at = excluded.last_sent_at
         )
         UPDATE notice
@@ -195,10 +195,10 @@ def count_failure(connection: Connection, channel: str, error: str) -> int:
     """Record a failure of a channel; return the number of failures in a row."""
     row = connection.execute(
         """
-        INSERT INTO notice_channel AS known (channel, failed, failures, last_error)
+        INSERT INTO notice_channel AS stored (channel, failed, failures, last_error)
         VALUES (%(channel)s, 1, 1, %(error)s)
         ON CONFLICT (channel) DO UPDATE
-        SET failed = known.failed + 1, failures = known.failures + 1, last_error = excluded.last_error
+        SET failed = stored.failed + 1, failures = stored.failures + 1, last_error = excluded.last_error
         RETURNING failures
         """,
         {"channel": channel, "error": error},
@@ -230,8 +230,8 @@ def record_dead(connection: Connection, channel: str, ids: Sequence[int], error:
     ).fetchall()
     connection.execute(
         """
-        INSERT INTO notice_channel AS known (channel, dead, last_error) VALUES (%s, %s, %s)
-        ON CONFLICT (channel) DO UPDATE SET dead = known.dead + excluded.dead, last_error = excluded.last_error
+        INSERT INTO notice_channel AS stored (channel, dead, last_error) VALUES (%s, %s, %s)
+        ON CONFLICT (channel) DO UPDATE SET dead = stored.dead + excluded.dead, last_error = excluded.last_error
         """,
         (channel, len(rows), error),
     )

@@ -15,11 +15,11 @@ def create_job_tables(connection: Connection) -> None:
     exactly when the tables do.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS job_schema (file text PRIMARY KEY)")
-    applied = {row[0] for row in connection.execute("SELECT file FROM job_schema")}
+    applied_files = {row[0] for row in connection.execute("SELECT file FROM job_schema")}
     folder = files("procrastinate.sql")
-    shipped = sorted(entry.name for entry in (folder / "migrations").iterdir() if entry.name.endswith(".sql"))
-    missing = [name for name in shipped if name not in applied]
-    scripts = [folder / "migrations" / name for name in missing] if applied else [folder / "schema.sql"]
+    shipped_files = sorted(entry.name for entry in (folder / "migrations").iterdir() if entry.name.endswith(".sql"))
+    missing = [name for name in shipped_files if name not in applied_files]
+    scripts = [folder / "migrations" / name for name in missing] if applied_files else [folder / "schema.sql"]
     if not missing:
         return
     for script in scripts:

@@ -61,7 +61,7 @@ _DEVICE: LiteralString = """
 
 
 def list_devices(
-    connection: Connection, wanted: DeviceFilter, after: tuple[str, str] | None, limit: int
+    connection: Connection, conditions: DeviceFilter, after: tuple[str, str] | None, limit: int
 ) -> list[DeviceRow]:
     """Return at most `limit` devices beyond `after`, in the order of (community, name)."""
     after_community, after_name = after or (None, None)
@@ -81,7 +81,7 @@ def list_devices(
                 LIMIT %(limit)s
                 """
             ).format(device=sql.SQL(_DEVICE)),
-            {**asdict(wanted), "after_community": after_community, "after_name": after_name, "limit": limit},
+            {**asdict(conditions), "after_community": after_community, "after_name": after_name, "limit": limit},
         ).fetchall()
 
 

@@ -73,13 +73,13 @@ def logins_without_secret(connection: Connection, devices: AbstractSet[tuple[str
 
 def issue_secrets(connection: Connection, logins: Collection[Login]) -> dict[str, str]:
     """Give each device a secret; return the secrets by username, which are stored nowhere."""
-    issued = {login.username: secrets.token_urlsafe(_SECRET_BYTES) for login in logins}
-    connection.execute("CREATE TEMP TABLE issued (device_id bigint, secret_hash text) ON COMMIT DROP")
-    with connection.cursor() as cursor, cursor.copy("COPY issued FROM STDIN") as copy:
+    secret_by_username = {login.username: secrets.token_urlsafe(_SECRET_BYTES) for login in logins}
+    connection.execute("CREATE TEMP TABLE new_secret (device_id bigint, secret_hash text) ON COMMIT DROP")
+    with connection.cursor() as cursor, cursor.copy("COPY new_secret FROM STDIN") as copy:
         for login in logins:
-            copy.write_row((login.device_id, hash_secret(issued[login.username])))
+            copy.write_row((login.device_id, hash_secret(secret_by_username[login.username])))
     connection.execute(
-        "UPDATE device SET secret_hash = issued.secret_hash FROM issued WHERE device.id = issued.device_id"
+        "UPDATE device SET secret_hash = new_secret.secret_hash FROM new_secret WHERE device.id = new_secret.device_id"
     )
-    connection.execute("DROP TABLE issued")
-    return issued
+    connection.execute("DROP TABLE new_secret")
+    return secret_by_username

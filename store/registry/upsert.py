@@ -127,7 +127,7 @@ def _identifiers(table: _Table, rows: TableRows) -> dict[str, Any]:
     rest = [column for column in rows.columns if column not in table.key]
     comma = sql.SQL(", ")
 
-    def listed(columns: Sequence[str], relation: str) -> sql.Composable:
+    def qualified(columns: Sequence[str], relation: str) -> sql.Composable:
         return comma.join(sql.Identifier(relation, column) for column in columns)
 
     return {
@@ -136,8 +136,8 @@ def _identifiers(table: _Table, rows: TableRows) -> dict[str, Any]:
         "assignments": comma.join(
             sql.SQL("{} = {}").format(sql.Identifier(column), sql.Identifier("staged", column)) for column in rest
         ),
-        "stored_key": listed(table.key, "stored"),
-        "staged_key": listed(table.key, "staged"),
-        "stored_rest": listed(rest, "stored"),
-        "staged_rest": listed(rest, "staged"),
+        "stored_key": qualified(table.key, "stored"),
+        "staged_key": qualified(table.key, "staged"),
+        "stored_rest": qualified(rest, "stored"),
+        "staged_rest": qualified(rest, "staged"),
     }

@@ -84,8 +84,8 @@ def _arrival(row: HistoryRow) -> tuple[datetime, datetime, int]:
 
 
 def _readings(connection: Connection, kind: str, fields: Sequence[str], query: HistoryQuery) -> Iterator[HistoryRow]:
-    known = {field.name for field in KIND_BY_NAME[kind].fields}
-    names = [name for name in fields if name in known]
+    kind_fields = {field.name for field in KIND_BY_NAME[kind].fields}
+    names = [name for name in fields if name in kind_fields]
     columns = [sql.Identifier(name) for name in names]
     statement = sql.SQL(
         """
@@ -101,9 +101,9 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], query: H
     with connection.cursor(name=f"history_{kind}", binary=True) as cursor:
         cursor.itersize = FETCH_ROWS
         cursor.execute(statement, _bounds(query))
-        for device_id, ts, received_at, *measured in cursor:
-            values = dict(zip(names, measured, strict=True))
-            if None in measured:
+        for device_id, ts, received_at, *row_values in cursor:
+            values = dict(zip(names, row_values, strict=True))
+            if None in row_values:
                 values = {name: value for name, value in values.items() if value is not None}
             yield HistoryRow(kind, device_id, ts, received_at, values)
 

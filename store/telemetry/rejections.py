@@ -10,7 +10,7 @@ from store.database import Connection
 
 
 class RejectionRow(NamedTuple):
-    """A rejection that happened `times` times. `payload` is the storable part; without `kept` it is only counted."""
+    """A rejection that happened `times` times. `payload` is the storable part; without `stored` it is only counted."""
 
     topic: str
     reason: str
@@ -22,7 +22,7 @@ class RejectionRow(NamedTuple):
     kind: str
     received_at: datetime
     times: int
-    kept: bool
+    stored: bool
 
     @property
     def digest(self) -> bytes:
@@ -38,7 +38,7 @@ def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> N
     order, so that no two wait for each other.
     """
     _count(connection, rows)
-    stored_rows = [row for row in rows if row.kept]
+    stored_rows = [row for row in rows if row.stored]
     with connection.cursor() as cursor:
         cursor.executemany(
             """

@@ -1,4 +1,4 @@
-"""`anju import` and `anju secrets`, for whoever registers a community."""
+"""`anju import` and `anju secrets`, the commands that register a community."""
 
 import getpass
 import hashlib
@@ -96,7 +96,7 @@ def test_one_bad_line_refuses_everything_and_says_where_and_what(house, communit
     assert not (tmp_path / "secrets.csv").exists()
 
 
-def test_secrets_that_were_written_before_are_never_overwritten(house, community, files, tmp_path):
+def test_an_existing_secrets_file_is_never_overwritten(house, community, files, tmp_path):
     secrets = tmp_path / "secrets.csv"
     secrets.write_text("from another import\n")
     done = house.anju("import", *files, "--secrets-out", secrets)
@@ -106,7 +106,7 @@ def test_secrets_that_were_written_before_are_never_overwritten(house, community
     assert registered(house, community) == []
 
 
-def test_a_file_that_is_not_there_is_named(house, tmp_path):
+def test_a_missing_file_is_named(house, tmp_path):
     done = house.anju("import", "--devices", tmp_path / "shebei.csv")
     assert done.returncode == 1
     assert "shebei.csv" in done.stderr
@@ -132,7 +132,7 @@ def test_a_rotated_secret_takes_the_place_of_the_old_one(house, community, files
     assert (written["actor"], written["action"], secret in str(written)) == ("cli", "rotate_secret", False)
 
 
-def test_a_secret_of_nobody_cannot_be_rotated(house):
+def test_the_secret_of_an_unknown_username_cannot_be_rotated(house):
     done = house.anju("secrets", "rotate", "yangguang/water_meter/nobody")
     assert done.returncode == 1
     assert "no device logs in as 'yangguang/water_meter/nobody'" in done.stderr

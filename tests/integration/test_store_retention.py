@@ -23,7 +23,7 @@ def connection(database_url):
             insert_readings(connection, {"water_meter": [ReadingRow(1, at, at, {"volume_m3": 1.0})]})
             insert_events(connection, [EventRow(1, at, at, "cover_opened", "", {})])
             insert_rejections(
-                connection, [RejectionRow("t", "bad_json", str(days), b"", 1, None, "", "", at, times=1, kept=True)]
+                connection, [RejectionRow("t", "bad_json", str(days), b"", 1, None, "", "", at, times=1, stored=True)]
             )
         yield connection
 

@@ -50,7 +50,7 @@ def test_two_workers_count_the_same_rejections_in_opposite_order(together):
         rows = [
             RejectionRow(
                 topic=f"worker/{order}/{number}", reason=reason, detail="", payload=b"", size=0, device_id=None,
-                community="", kind="", received_at=NOON, times=1, kept=False,
+                community="", kind="", received_at=NOON, times=1, stored=False,
             )
             for reason in REASONS[::order]
         ]  # fmt: skip

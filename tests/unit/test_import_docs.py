@@ -1,4 +1,4 @@
-"""The import guides say what the import does."""
+"""The import guides agree with the import."""
 
 import re
 from pathlib import Path
