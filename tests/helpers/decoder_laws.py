@@ -1,4 +1,4 @@
-"""What holds for every message whatever it is: `check` asserts it, for hypothesis, for the fuzzer and its cases."""
+"""Laws of decoding for every message, asserted by `check` for hypothesis, the fuzzer and its cases."""
 
 import json
 import math
@@ -41,20 +41,20 @@ def check(topic, payload):
     assert len(items) <= MAX_ITEMS
     assert items == decoded(topic, payload)
     for item in items:
-        _speaks_for_the_sender(topic, item)
+        _has_the_device_of_the_sender(topic, item)
         match item:
             case Reading():
                 _is_possible(item)
             case DeviceEvent():
-                _tells_no_person(item)
+                _contains_no_person(item)
             case ConnectionReport(ts=ts):
                 assert ts is None or _in_time(ts)
             case Rejection():
                 _may_be_stored(item, payload)
-    _each_is_judged_by_itself(topic, payload, items)
+    _items_are_independent(topic, payload, items)
 
 
-def _speaks_for_the_sender(topic, item):
+def _has_the_device_of_the_sender(topic, item):
     if item.device is None:
         assert item.reason in {Reason.BAD_TOPIC, Reason.UNKNOWN_DEVICE}
         return
@@ -79,12 +79,12 @@ def _is_possible(reading):
                 raise AssertionError(unknown)
 
 
-def _tells_no_person(occurrence):
-    assert _in_time(occurrence.ts)
-    event = KIND_BY_NAME[occurrence.device.kind].event(occurrence.event)
-    assert not {part.name for part in event.data if isinstance(part, Personal)} & occurrence.data.keys()
-    _is_text_for_a_table(json.dumps(occurrence.data, ensure_ascii=False, allow_nan=False))
-    _is_text_for_a_table(occurrence.id)
+def _contains_no_person(device_event):
+    assert _in_time(device_event.ts)
+    event = KIND_BY_NAME[device_event.device.kind].event(device_event.event)
+    assert not {part.name for part in event.data if isinstance(part, Personal)} & device_event.data.keys()
+    _is_text_for_a_table(json.dumps(device_event.data, ensure_ascii=False, allow_nan=False))
+    _is_text_for_a_table(device_event.id)
 
 
 def _may_be_stored(rejection, payload):
@@ -95,8 +95,8 @@ def _may_be_stored(rejection, payload):
     _is_text_for_a_table(rejection.detail)
     _is_text_for_a_table(rejection.topic)
     if rejection.device is None or rejection.device.kind in PERSONAL:
-        named = rejection.topic.split("/")[3:4]
-        assert rejection.payload == b"" or (rejection.device is None and named[0] not in PERSONAL)
+        kinds = rejection.topic.split("/")[3:4]
+        assert rejection.payload == b"" or (rejection.device is None and kinds[0] not in PERSONAL)
 
 
 def _is_text_for_a_table(text):
@@ -108,13 +108,13 @@ def _in_time(ts):
     return ts.utcoffset() == timedelta(0) and EARLIEST <= ts <= NOW + MAX_CLOCK_AHEAD
 
 
-def _each_is_judged_by_itself(topic, payload, items):
-    """What becomes of an item of an array is what becomes of it alone."""
+def _items_are_independent(topic, payload, items):
+    """Assert that an item of an array has the same result as the item alone."""
     if len(items) > 1:
         contents = from_json(payload, allow_inf_nan=True)
         alone = [decoded(topic, json.dumps([content]).encode()) for content in contents]
-        assert [_unsized(item) for (item,) in alone] == [_unsized(item) for item in items]
+        assert [_without_size(item) for (item,) in alone] == [_without_size(item) for item in items]
 
 
-def _unsized(item):
+def _without_size(item):
     return item._replace(size=0) if isinstance(item, Rejection) else item

@@ -1,4 +1,4 @@
-"""A small town whose devices can be made faulty, and what the real decoder makes of all that they send."""
+"""A small community with faulty devices, and its messages after the real decoder."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,18 +11,18 @@ from simulators.fleet import Fleet
 NOW = datetime(2026, 1, 10, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PSEUDONYMISER = Pseudonymiser(b"a key for tests only")
-TOWN = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).numbered_devices()
-BY_NAME = {device.name: device for device in TOWN}
+DEVICES = plan_community("east", "东区", "东胜区", "林荫街道", 12, seed=3).numbered_devices()
+BY_NAME = {device.name: device for device in DEVICES}
 GATEWAY = "b01-gateway"
 WATER, POWER, GAS = (f"b01-u1-0101-{what}" for what in ("water", "electricity", "gas"))
 
 
-def sent(fault, start=NOW - 3 * timedelta(hours=1), end=NOW + 4 * timedelta(hours=1)):
-    return list(Fleet(TOWN, 1, [fault]).messages(start, end))
+def messages_with(fault, start=NOW - 3 * timedelta(hours=1), end=NOW + 4 * timedelta(hours=1)):
+    return list(Fleet(DEVICES, 1, [fault]).messages(start, end))
 
 
-def decoded(messages, device):
-    """(when it arrived, what it says) of everything about one device."""
+def items_of(messages, device):
+    """Return (arrival, decoded item) for all items of one device."""
     return [
         (message.at, item)
         for message in messages
@@ -32,17 +32,17 @@ def decoded(messages, device):
 
 
 def events(messages, device):
-    return [(item.event, item.ts) for _, item in decoded(messages, device) if isinstance(item, DeviceEvent)]
+    return [(item.event, item.ts) for _, item in items_of(messages, device) if isinstance(item, DeviceEvent)]
 
 
 def series(messages, device, field):
-    """(ts, value), in order of ts."""
-    return sorted((item.ts, item.values[field]) for _, item in decoded(messages, device) if isinstance(item, Reading))
+    """Return (ts, value) of a field, in order of ts."""
+    return sorted((item.ts, item.values[field]) for _, item in items_of(messages, device) if isinstance(item, Reading))
 
 
-def during(found, fault):
-    return [value for ts, value in found if fault.start <= ts < fault.end]
+def during(values, fault):
+    return [value for ts, value in values if fault.start <= ts < fault.end]
 
 
-def lasting(kind, device, minutes=60, **parameters):
+def fault_of(kind, device, minutes=60, **parameters):
     return Fault(kind, device, NOW, NOW + minutes * MINUTE, parameters)

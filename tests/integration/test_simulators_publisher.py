@@ -1,4 +1,4 @@
-"""The publisher against the real broker: nothing acknowledged is lost, nothing sent is forgotten."""
+"""Publisher with the real broker: no message is lost."""
 
 import os
 import queue
@@ -28,7 +28,7 @@ TOPIC = "anju/v1/publisher-test/water_meter/{}/telemetry"
 
 @contextmanager
 def session(url: str, client_id: str, topic: str, *, clean: bool = False) -> Iterator["queue.Queue[mqtt.MQTTMessage]"]:
-    """A subscriber whose session the broker keeps unless it is clean; what arrives comes out of the queue."""
+    """Subscribe with a persistent session, or a clean one; messages arrive in the queue."""
     arrived: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
     granted = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
@@ -47,16 +47,16 @@ def session(url: str, client_id: str, topic: str, *, clean: bool = False) -> Ite
         client.loop_stop()
 
 
-def collect(arrived: "queue.Queue[mqtt.MQTTMessage]", wanted: set[bytes], timeout_s: float = 60) -> Counter[bytes]:
-    """What arrives until everything wanted has arrived."""
-    found: Counter[bytes] = Counter()
+def collect(arrived: "queue.Queue[mqtt.MQTTMessage]", expected: set[bytes], timeout_s: float = 60) -> Counter[bytes]:
+    """Count the payloads until all expected ones have arrived."""
+    payloads: Counter[bytes] = Counter()
     deadline = time.monotonic() + patient(timeout_s)
-    while found.keys() != wanted and time.monotonic() < deadline:
+    while payloads.keys() != expected and time.monotonic() < deadline:
         try:
-            found[arrived.get(timeout=1).payload] += 1
+            payloads[arrived.get(timeout=1).payload] += 1
         except queue.Empty:
             continue
-    return found
+    return payloads
 
 
 def test_leaving_the_publisher_waits_until_everything_is_acknowledged(local_services: Services):
@@ -76,7 +76,7 @@ def test_messages_arrive_once_and_in_order(local_services: Services):
     assert payloads == [b"%d" % number for number in range(2000)]
 
 
-def test_a_retained_status_waits_for_who_subscribes_later(local_services: Services):
+def test_a_retained_status_reaches_a_later_subscriber(local_services: Services):
     topic = "anju/v1/publisher-test/camera/camera-1/status"
     with Publisher(local_services.publish_mqtt_url) as publisher:
         publisher.publish(topic, b'{"state":"online"}', retain=True)
@@ -89,7 +89,7 @@ def test_kill_9_of_the_broker_under_the_publisher_loses_nothing(local_services: 
     topic, client_id = TOPIC.format("killed"), "publisher-kill-test"
     total = 12_000
     with session(local_services.mqtt_url, client_id, topic):
-        pass  # From now on the broker keeps for this session what is published.
+        pass  # From now on the broker stores messages for this session.
     with Publisher(local_services.publish_mqtt_url, window=500) as publisher:
 
         def publish() -> None:
@@ -109,24 +109,24 @@ def test_kill_9_of_the_broker_under_the_publisher_loses_nothing(local_services: 
         assert not sending.is_alive()
         publisher.flush(patient(60))
         assert publisher.sent == publisher.acknowledged == total
-    wanted = {b"%d" % number for number in range(total)}
+    expected = {b"%d" % number for number in range(total)}
     with session(local_services.mqtt_url, client_id, topic) as arrived:
-        found = collect(arrived, wanted)
+        payloads = collect(arrived, expected)
     with session(local_services.mqtt_url, client_id, topic, clean=True):
-        pass  # A clean session ends the kept one.
-    assert found.keys() == wanted
+        pass  # A clean session deletes the persistent one.
+    assert payloads.keys() == expected
 
 
-def test_without_a_broker_publish_waits_at_most_as_long_as_it_may(local_services: Services):
+def test_without_a_broker_publish_waits_no_longer_than_its_timeout(local_services: Services):
     with Publisher(local_services.publish_mqtt_url, window=1000) as publisher:
         local_services.broker.kill()
         try:
-            # At the latest when the window is full there is no place for another message.
+            # No further message is accepted once the window is full.
             while publisher.publish(TOPIC.format("away"), b"x", timeout_s=0.2):
                 assert publisher.sent <= 1000
-            begun, watch = time.monotonic(), Stopwatch()
+            started_s, watch = time.monotonic(), Stopwatch()
             assert not publisher.publish(TOPIC.format("away"), b"x", timeout_s=0.2)
-            assert time.monotonic() - begun >= 0.2
+            assert time.monotonic() - started_s >= 0.2
             assert watch.quiet_s() < 2
         finally:
             local_services.broker.start()
@@ -134,11 +134,11 @@ def test_without_a_broker_publish_waits_at_most_as_long_as_it_may(local_services
     assert publisher.sent == publisher.acknowledged
 
 
-def test_a_flush_that_lasts_too_long_says_how_many_messages_are_missing(local_services: Services):
+def test_a_flush_that_times_out_reports_the_number_of_missing_messages(local_services: Services):
     with Publisher(local_services.publish_mqtt_url) as publisher:
         broker = local_services.broker.pid
         os.killpg(broker, signal.SIGSTOP)
-        # A signal is only on its way when kill returns: without waiting, a thread may still acknowledge.
+        # `kill` returns before the signal takes effect: without this wait a thread may still acknowledge.
         os.waitpid(broker, os.WUNTRACED)
         try:
             for _ in range(3):
@@ -151,7 +151,7 @@ def test_a_flush_that_lasts_too_long_says_how_many_messages_are_missing(local_se
     assert publisher.acknowledged == 3
 
 
-def test_the_history_of_a_fleet_arrives_whole(local_services: Services):
+def test_the_history_of_a_fleet_arrives_completely(local_services: Services):
     devices = plan_community("fleet-test", "东区", "东胜区", "林荫街道", 4, seed=1).numbered_devices()
     fleet, now = Fleet(devices, 1), datetime(2026, 1, 10, tzinfo=UTC)
     start = now - timedelta(minutes=30)
@@ -174,22 +174,22 @@ def test_the_history_of_a_fleet_arrives_whole(local_services: Services):
     )
 
 
-def test_closing_wakes_whoever_waits_to_publish(local_services: Services):
+def test_closing_ends_a_waiting_publish(local_services: Services):
     publisher = Publisher(local_services.publish_mqtt_url).__enter__()
-    told: queue.Queue[str] = queue.Queue()
+    errors: queue.Queue[str] = queue.Queue()
 
     def publish() -> None:
         try:
             while True:
                 publisher.publish(TOPIC.format("closing"), b"x")
         except PublisherError as error:
-            told.put(str(error))
+            errors.put(str(error))
 
     thread = threading.Thread(target=publish)
     thread.start()
     time.sleep(0.2)
     publisher.close()
-    assert "closed" in told.get(timeout=patient(10))
+    assert "closed" in errors.get(timeout=patient(10))
     thread.join(patient(10))
 
 
@@ -204,18 +204,18 @@ def test_a_wrong_secret_is_refused_without_showing_it(local_services: Services, 
     assert "guessed-secret" not in shown + str(caught.value) + repr(publisher) + repr(vars(publisher))
 
 
-def test_a_broker_that_is_not_there_is_named():
+def test_an_error_names_the_unreachable_broker():
     with pytest.raises(PublisherError, match=r"127\.0\.0\.1:1 can't be reached .*start the broker or check the URL"):
         Publisher("mqtt://publisher:secret@127.0.0.1:1").__enter__()
 
 
-def test_a_url_that_cannot_be_used_is_refused_without_showing_it():
+def test_an_unusable_url_is_refused_without_showing_it():
     with pytest.raises(BrokerUrlError) as caught:
         Publisher("http://publisher:secret@127.0.0.1")
     assert "secret@" not in str(caught.value)
 
 
-def test_a_topic_that_cannot_be_published_to_is_refused_and_not_counted(local_services: Services):
+def test_an_invalid_topic_is_refused_and_not_counted(local_services: Services):
     with Publisher(local_services.publish_mqtt_url) as publisher:
         with pytest.raises(ValueError, match="topic"):
             publisher.publish("anju/v1/#", b"x")

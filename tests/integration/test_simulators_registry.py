@@ -1,4 +1,4 @@
-"""What the simulators plan goes through the real import, and comes out as the fleet it was planned as."""
+"""Plans of the simulators go through the real import and give the planned fleet."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from simulators.replay import Row, plan_of_recording
 from store.registry.registry import load_devices
 
 
-def imported(connection: psycopg.Connection, plan: CommunityPlan):
+def import_plan(connection: psycopg.Connection, plan: CommunityPlan):
     return import_rows(connection, [plan.community], plan.households, plan.devices)
 
 
@@ -22,17 +22,17 @@ def connection(database_url: str):
         yield connection
 
 
-def test_every_site_can_be_imported_and_again_changes_nothing(connection: psycopg.Connection):
+def test_every_site_can_be_imported_and_a_second_import_changes_nothing(connection: psycopg.Connection):
     for number, site in enumerate(SITES):
         plan = plan_community(*site, 30 + 40 * number, seed=number)
-        first, again = imported(connection, plan), imported(connection, plan)
+        first, again = import_plan(connection, plan), import_plan(connection, plan)
         assert (first.communities.created, first.households.created) == (1, len(plan.households))
         assert first.devices.created == again.devices.unchanged == len(plan.devices)
 
 
-def test_the_registered_devices_say_what_the_planned_ones_say(connection: psycopg.Connection):
+def test_registered_devices_send_the_same_messages_as_planned_ones(connection: psycopg.Connection):
     plan = plan_community(*SITES[0], 40, seed=1)
-    imported(connection, plan)
+    import_plan(connection, plan)
     registered = load_devices(connection)
     assert all(device.simulated for device in registered)
     start = datetime(2026, 1, 10, tzinfo=UTC)
@@ -42,7 +42,7 @@ def test_the_registered_devices_say_what_the_planned_ones_say(connection: psycop
 
 @pytest.mark.recorded_data
 def test_recorded_meters_are_registered_as_real_ones(connection: psycopg.Connection, recorded_rows: list[Row]):
-    imported(connection, plan_of_recording(recorded_rows))
+    import_plan(connection, plan_of_recording(recorded_rows))
     registered = load_devices(connection)
     assert len(registered) == 92
     assert not any(device.simulated for device in registered)

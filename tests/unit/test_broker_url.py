@@ -16,12 +16,12 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1)
 def test_every_node_and_the_account_are_read_back(nodes: list[Address], tls: bool, username: str, password: str):
     account = f"{quote(username, safe='')}:{quote(password, safe='')}"
     url = f"mqtt{'s' * tls}://{account}@{','.join(map(str, nodes))}"
-    found = BrokerUrl.parse(url)
-    assert found == BrokerUrl(tuple(nodes), tls, username, password)
-    assert (found.host, found.port) == nodes[0]
+    parsed = BrokerUrl.parse(url)
+    assert parsed == BrokerUrl(tuple(nodes), tls, username, password)
+    assert (parsed.host, parsed.port) == nodes[0]
 
 
-def test_a_port_that_is_left_out_is_the_one_of_the_scheme():
+def test_the_default_port_is_the_one_of_the_scheme():
     assert BrokerUrl.parse("mqtt://u:s@a,b:1").addresses == (("a", 1883), ("b", 1))
     assert BrokerUrl.parse("mqtts://u:s@a").addresses == (("a", 8883),)
 
@@ -46,13 +46,13 @@ def test_a_node_may_be_an_ipv6_address():
         *("mqtt://u:s3cret@a/topic", "mqtt://u:s3cret@a?x=1", "mqtt://u:s3cret@[::1"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_without_showing_the_secret(url: str):
+def test_an_unusable_url_is_refused_without_showing_the_secret(url: str):
     with pytest.raises(BrokerUrlError) as caught:
         BrokerUrl.parse(url)
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_secret_shows_in_no_text():
+def test_no_text_contains_the_secret():
     url = BrokerUrl.parse("mqtt://ingest:s3cret@a,b")
     assert str(url) == "ingest at a:1883, b:1883"
     assert "s3cret" not in repr(url)

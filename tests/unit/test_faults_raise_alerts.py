@@ -1,4 +1,4 @@
-"""Whatever breaks is told by its rule, at whatever device and hour; and the devices beside it are left alone."""
+"""Every fault raises the alert of its rule, at any device and hour, and no alert at other devices."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -14,8 +14,8 @@ from rules.language.loader import load_rules
 from simulators.scenarios.dry_run import dry_run
 from simulators.scenarios.scenario import Scenario
 
-# The fault, the kind it happens to, for how many minutes, and the rule that must tell of it.
-TOLD = [
+# Fault, device kind, duration in minutes, and the rule that must raise an alert.
+CASES = [
     ("burst", "water_meter", 60, "water_burst"),
     ("leak", "water_meter", 120, "water_leak"),
     ("reverse_flow", "water_meter", 120, "water_reverse_flow"),
@@ -36,8 +36,8 @@ TOLD = [
     ("gateway_outage", "gateway", 30, "gateway_silent"),
     ("power_lost", "gateway", 10, "gateway_power_lost"),
 ]
-# The simulated cameras lose their signal every two months, without a fault.
-OF_ITSELF = {"camera_video_lost"}
+# Simulated cameras lose their signal every two months without a fault.
+WITHOUT_FAULT = {"camera_video_lost"}
 
 hours = st.integers(0, 3 * 365 * 24).map(lambda hour: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hour))
 
@@ -47,14 +47,14 @@ def pack():
     return load_rules(Path(str(files("rules"))) / "definitions")
 
 
-@pytest.mark.parametrize("told", TOLD, ids=lambda told: f"{told[0]} of {told[1]}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} of {case[1]}")
 @given(start=hours, place=st.integers(0, 100))
 @examples(6)
-def test_a_fault_is_told_wherever_and_whenever_it_happens(told, start, place):
-    fault, kind, minutes, rule = told
-    quiet = Scenario(name="anywhere", zh="任何时候", start=start, lasts=f"{minutes + 180}m", kinds=(kind,))
-    device = quiet.devices[place % len(quiet.devices)].name
-    broken = quiet.model_copy(update={"faults": (f"{fault}:{device}@+100m/{minutes}m",)})
-    raised = {(alert.rule, alert.device) for alert in dry_run(broken, pack()).raised if alert.rule not in OF_ITSELF}
-    assert (rule, device) in raised
-    assert {where for _, where in raised} == {device}
+def test_a_fault_raises_its_alert_at_any_device_and_time(case, start, place):
+    fault, kind, minutes, rule = case
+    healthy = Scenario(name="anywhere", zh="任何时候", start=start, lasts=f"{minutes + 180}m", kinds=(kind,))
+    device = healthy.devices[place % len(healthy.devices)].name
+    faulty = healthy.model_copy(update={"faults": (f"{fault}:{device}@+100m/{minutes}m",)})
+    alerts = {(alert.rule, alert.device) for alert in dry_run(faulty, pack()).raised if alert.rule not in WITHOUT_FAULT}
+    assert (rule, device) in alerts
+    assert {where for _, where in alerts} == {device}

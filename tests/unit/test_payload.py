@@ -86,7 +86,7 @@ def test_a_value_the_device_could_not_measure_is_left_out():
         ("text", Reason.BAD_JSON),
     ],
 )
-def test_what_cannot_be_used_is_rejected_with_its_reason(item, reason):
+def test_an_unusable_item_is_rejected_with_its_reason(item, reason):
     assert [reason_of(decoded) for decoded in send(METER, "telemetry", item)] == [reason]
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_used_is_rejected_with_its_reason(item, reason):
         (b"[" * 1_000_000, Reason.TOO_LARGE),
     ],
 )
-def test_bytes_that_are_no_payload_are_rejected_whole(payload, reason):
+def test_invalid_bytes_are_rejected_as_a_whole(payload, reason):
     (rejection,) = decode_one("anju/v1/yangguang/water_meter/w1/telemetry", payload)
     assert (rejection.reason, rejection.size) == (reason, len(payload))
     assert len(rejection.payload) <= 4096
@@ -135,7 +135,7 @@ def test_one_bad_item_of_an_array_rejects_that_item_only():
     assert isinstance(third, Reading)
 
 
-def test_a_gateway_speaks_for_itself_and_for_its_children():
+def test_a_gateway_sends_items_for_itself_and_for_its_children():
     decoded = send(
         GATEWAY,
         "telemetry",
@@ -173,7 +173,7 @@ def test_an_event_may_come_without_an_id():
         ({"ts": TS, "event": "cover_opened", "data": []}, Reason.IMPOSSIBLE_VALUE),
     ],
 )
-def test_an_event_that_cannot_be_used_is_rejected_with_its_reason(item, reason):
+def test_an_unusable_event_is_rejected_with_its_reason(item, reason):
     assert [reason_of(decoded) for decoded in send(METER, "event", item)] == [reason]
 
 
@@ -210,7 +210,7 @@ def test_a_number_plate_leaves_only_as_hash_and_mask():
         {"state": PLATE, "ts": USER},
     ],
 )
-def test_a_rejection_keeps_no_personal_value(device, channel, content):
+def test_a_rejection_contains_no_personal_value(device, channel, content):
     for decoded in (
         *send(device, channel, content),
         *decode_one(f"anju/v1/yangguang/{device.kind}/unknown/{channel}", json.dumps(content).encode()),
@@ -218,9 +218,9 @@ def test_a_rejection_keeps_no_personal_value(device, channel, content):
         *decode_one(f"anju/v1/yangguang/water_meter/{device.name}/{channel}", json.dumps(content).encode()),
     ):
         assert isinstance(decoded, Rejection)
-        kept = repr(decoded) + decoded.payload.decode("utf-8", "replace")
+        stored = repr(decoded) + decoded.payload.decode("utf-8", "replace")
         for secret in (PLATE, USER, json.dumps(PLATE), json.dumps(USER)):
-            assert secret not in kept
+            assert secret not in stored
 
 
 @given(st.datetimes(min_value=datetime(2000, 1, 2), max_value=datetime(2026, 11, 22)))  # noqa: DTZ001

@@ -1,4 +1,4 @@
-"""Laws of decoding, for messages of every shape: whatever is sent, `decoder_laws.check` holds."""
+"""Laws of decoding: `decoder_laws.check` holds for messages of every shape."""
 
 import json
 import random
@@ -48,7 +48,7 @@ STRINGS = st.one_of(
         json.dumps
     ),
 )
-# Text and not objects, so that a key may come twice and a number may be one that Python would not write.
+# Text instead of objects, so that a key may be repeated and a number may have a form that Python never writes.
 TEXT = st.recursive(
     st.sampled_from(["null", "true", "false", "{}", "[]", "", "\ufeff", "[" * 300]) | NUMBERS | STRINGS,
     lambda inner: (
@@ -61,7 +61,7 @@ TOPICS = st.builds(topic_of, st.sampled_from([GATEWAY, *ALONE, *CHILDREN]), st.s
 
 
 def values_of(field):
-    """Every value that the field takes."""
+    """Generate the valid values of a field."""
     if hasattr(field, "possible"):
         return st.floats(*field.possible)
     if hasattr(field, "choices"):
@@ -73,7 +73,7 @@ def values_of(field):
 
 @st.composite
 def readings(draw, device):
-    """An item that the device's kind takes, and the values in it."""
+    """Generate a valid item of a device, and its values."""
     fields = draw(st.lists(st.sampled_from(KIND_BY_NAME[device.kind].fields), min_size=1, unique_by=lambda f: f.name))
     values = {field.name: draw(values_of(field)) for field in fields}
     item = {"ts": draw(st.integers(NOW_MS - 10**9, NOW_MS + 300_000)), "values": values}
@@ -81,8 +81,8 @@ def readings(draw, device):
 
 
 @st.composite
-def occurrences(draw, device):
-    """An event item that the device's kind takes."""
+def event_items(draw, device):
+    """Generate a valid event item of a device."""
     event = draw(st.sampled_from(KIND_BY_NAME[device.kind].events))
     data = {part.name: draw(values_of(part)) for part in event.data}
     return {"ts": NOW_MS, "event": event.name, "id": "a", "data": data, "kind": device.kind, "device": device.name}
@@ -90,17 +90,17 @@ def occurrences(draw, device):
 
 @st.composite
 def almost_right(draw):
-    """A message of the gateway with items for children of every kind, or others', each wrong in one place at most."""
+    """Generate a message of the gateway with items of its children and others, each wrong in at most one place."""
     channel = draw(st.sampled_from([Channel.TELEMETRY, Channel.EVENT]))
     items = []
     for device in draw(st.lists(st.sampled_from([*CHILDREN, *ALONE]), min_size=1, max_size=4)):
-        item = draw(occurrences(device)) if channel is Channel.EVENT else draw(readings(device))[0]
+        item = draw(event_items(device)) if channel is Channel.EVENT else draw(readings(device))[0]
         item |= {"kind": device.kind, "device": device.name}
         inner = item["values" if channel is Channel.TELEMETRY else "data"]
         place = draw(st.sampled_from([item, inner]))
         wrong = draw(st.lists(st.sampled_from([*place, "more"]), max_size=1))
         place.update((key, f"<{draw(st.one_of(st.just('null'), NUMBERS, STRINGS, TEXT))}>") for key in wrong)
-        items.append(re.sub(r'"<(.*)>"', lambda found: json.loads(f'"{found[1]}"'), json.dumps(item)))
+        items.append(re.sub(r'"<(.*)>"', lambda match: json.loads(f'"{match[1]}"'), json.dumps(item)))
     return topic_of(GATEWAY, channel), f"[{','.join(items)}]"
 
 
@@ -116,28 +116,28 @@ def test_the_laws_hold_for_items_that_are_almost_right(message):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_laws_hold_for_what_fuzzing_has_tried(case):
+def test_the_laws_hold_for_the_cases_of_the_fuzzer(case):
     topic, _, payload = case.read_bytes().partition(b"\n")
     decoder_laws.check(topic.decode(), payload)
 
 
 @given(st.data())
-def test_what_the_definition_allows_is_read_as_it_was_sent(data):
+def test_valid_values_are_decoded_unchanged(data):
     for devices, topic in (
         ([data.draw(st.sampled_from([GATEWAY, *ALONE]))], None),
         (data.draw(st.lists(st.sampled_from(CHILDREN), min_size=1, max_size=5)), topic_of(GATEWAY, Channel.TELEMETRY)),
     ):
         sent = [data.draw(readings(device)) for device in devices]
         payload = json.dumps([item for item, _ in sent]).encode()
-        got = decoded(topic or topic_of(devices[0], Channel.TELEMETRY), payload)
-        assert [(item.device, item.values) for item in got] == [
+        items = decoded(topic or topic_of(devices[0], Channel.TELEMETRY), payload)
+        assert [(item.device, item.values) for item in items] == [
             (device, values) for device, (_, values) in zip(devices, sent, strict=True)
         ]
-        assert [round(item.ts.timestamp() * 1000) for item in got] == [item["ts"] for item, _ in sent]
+        assert [round(item.ts.timestamp() * 1000) for item in items] == [item["ts"] for item, _ in sent]
 
 
 @given(st.data())
-def test_an_unknown_key_or_a_null_changes_nothing_but_its_own_item(data):
+def test_an_invalid_item_changes_no_other_item(data):
     devices = data.draw(st.lists(st.sampled_from(CHILDREN), min_size=2, max_size=5))
     items = [data.draw(readings(device))[0] for device in devices]
     topic = topic_of(GATEWAY, Channel.TELEMETRY)
@@ -153,7 +153,7 @@ PERSON = "蒙KA1234王小明"
 
 
 @given(st.data())
-def test_a_personal_value_leaves_no_trace_whatever_is_wrong_with_the_message(data):
+def test_a_personal_value_leaves_no_trace_in_any_invalid_message(data):
     device = data.draw(st.sampled_from([device for device in (GATEWAY, *ALONE) if device.kind in PERSONAL]))
     behind = data.draw(st.sampled_from([child for child in CHILDREN if child.kind in PERSONAL - {"gateway"}]))
     event = data.draw(st.sampled_from([event for event in KIND_BY_NAME[behind.kind].events if event.data]))
@@ -172,7 +172,7 @@ def test_a_personal_value_leaves_no_trace_whatever_is_wrong_with_the_message(dat
 
 
 def longest(shape):
-    """The longest payload of a shape (beginning, repeated part, end) that is not too large."""
+    """Return the longest valid payload of a shape (beginning, repeated part, end)."""
     beginning, part, end = shape
     times = (MAX_PAYLOAD_BYTES - len(beginning) - len(end)) // len(part)
     return beginning + part * times + end
@@ -214,7 +214,7 @@ def test_objects_with_twenty_thousand_unknown_fields_are_decoded_within_a_second
     assert process_time() - began < 1
 
 
-def test_an_array_may_have_as_many_items_as_can_be_of_use():
+def test_an_array_may_have_as_many_items_as_fit_usefully():
     event = min((event.name for kind in KINDS for event in kind.events), key=len)
     field = min((field.name for kind in KINDS for field in kind.fields), key=len)
     shortest = min(f'{{"ts":{NOW_MS},"event":"{event}"}}', f'{{"ts":{NOW_MS},"values":{{"{field}":0}}}}', key=len)

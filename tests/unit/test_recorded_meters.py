@@ -1,6 +1,6 @@
 """The water rules on a year of 92 real meters: the DAIAD trial (github.com/DAIAD/data, CC BY-SA 4.0).
 
-Each alert was judged by eye against a plot of litres an hour, from some days before it until after its end.
+Each alert was verified by eye on a plot of litres per hour, from some days before it until after its end.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from rules.model.sample import Sample
 
 VOLUME = WATER_METER.field("volume_m3")
 
-# By the beginning of the meter's id: the days of 2016, or with their year, on which it was raised.
+# By the first characters of the meter's id: the days on which an alert was raised, with the year unless it is 2016.
 LEAKS = {
     # A base flow of 1 to 4 l/h that never stops: cisterns and dripping taps, some for months.
     "0860": ["04-29"],
@@ -31,7 +31,7 @@ LEAKS = {
         *("05-26", "06-15", "06-22", "07-01", "07-07", "07-27", "08-25", "2017-01-06"),
     ],
     "f19a": ["05-09"],
-    # Such a base flow, and on 8 August a day of 30 l/h before it.
+    # The same base flow, and on 8 August a day of 30 l/h before it.
     "1438": ["07-03", "08-08", "09-18"],
     # Base flows of 3, of 28 and of 2 l/h, with ordinary use in between.
     "7800": ["03-04", "04-26", "05-08"],
@@ -39,11 +39,11 @@ LEAKS = {
     "a3ee": ["06-10"],
 }
 DOUBTFUL = {
-    # A base flow of 1 to 4 l/h through nights that were seen in part only.
+    # A base flow of 1 to 4 l/h through nights with missing readings.
     "9659": ["08-07"],
 }
 UNUSED = {
-    # Flats that are lived in for some weeks of the year.
+    # Flats that are used for some weeks of the year.
     "08f3": ["03-31", "06-17", "2017-02-10"],
     "0d56": ["05-16", "11-28"],
     "1438": ["03-31", "06-15", "11-08"],
@@ -52,7 +52,7 @@ UNUSED = {
 MUCH = {
     # 500 l/h for a day and for six hours.
     "0e7d": ["07-18", "10-31"],
-    # 700 l/h for up to 33 hours, at a meter whose use is high in any case.
+    # 700 l/h for up to 33 hours, at a meter with high use in general.
     "a3ee": ["03-24", "06-24", "12-02"],
 }
 
@@ -61,7 +61,7 @@ pytestmark = pytest.mark.recorded_data
 
 @pytest.fixture(scope="module")
 def rows(recorded_rows):
-    """All readings, by meter."""
+    """Return all readings by meter."""
     by_meter = defaultdict(list)
     for row in recorded_rows:
         by_meter[row.device].append(row)
@@ -69,9 +69,9 @@ def rows(recorded_rows):
 
 
 def raise_alerts(rows):
-    """(rule, meter, opened, ended) of every alert of the rules about consumption: half a minute of work, done once."""
+    """Return (rule, meter, opened, ended) of every alert about consumption; takes half a minute and runs once."""
     pack = load_rules(Path(str(files("rules"))) / "definitions")
-    about_use = RulePack(tuple(rule for rule in pack.of_kind("water_meter") if rule.no_data is None))
+    consumption_rules = RulePack(tuple(rule for rule in pack.of_kind("water_meter") if rule.no_data is None))
     devices = {number: Device(number, "daiad", meter, "water_meter") for number, meter in enumerate(rows, 1)}
     numbers = {device.name: number for number, device in devices.items()}
     ordered = sorted((row for of_meter in rows.values() for row in of_meter), key=lambda row: row.at)
@@ -79,12 +79,12 @@ def raise_alerts(rows):
         Arrival("water_meter", Sample(numbers[row.device], row.at, row.at, {"volume_m3": row.litres / 1000}))
         for row in ordered
     )
-    found = backtest(about_use, arrivals, Span(ordered[0].at, ordered[-1].at), devices).alerts
-    return [(each.rule, devices[each.device_id].name, each.opened_at, each.ended_at) for each in found]
+    alerts = backtest(consumption_rules, arrivals, Span(ordered[0].at, ordered[-1].at), devices).alerts
+    return [(alert.rule, devices[alert.device_id].name, alert.opened_at, alert.ended_at) for alert in alerts]
 
 
 def steady_runs(rows):
-    """(meter, first, last) of every run of 72 or more readings that are each higher than the one before."""
+    """Yield (meter, first, last) of every run of 72 or more readings that are each higher than the previous one."""
     for meter, readings in rows.items():
         for grows, steps in groupby(pairwise(readings), key=lambda step: step[1].litres > step[0].litres):
             run = [later for _, later in steps]
@@ -93,25 +93,25 @@ def steady_runs(rows):
 
 
 def days(raised, rule):
-    found = defaultdict(list)
+    by_meter = defaultdict(list)
     for name, meter, opened, _ in sorted(raised, key=lambda alert: alert[2]):
         if name == rule:
-            found[meter[:4]].append(f"{opened:%m-%d}" if opened.year == 2016 else f"{opened:%Y-%m-%d}")
-    return found
+            by_meter[meter[:4]].append(f"{opened:%m-%d}" if opened.year == 2016 else f"{opened:%Y-%m-%d}")
+    return by_meter
 
 
-def test_the_recording_holds_the_steady_leaks_that_its_readme_counts(rows):
+def test_the_recording_has_the_steady_leaks_counted_in_its_readme(rows):
     runs = list(steady_runs(rows))
     assert len(runs) == 55
     assert len({meter for meter, *_ in runs}) == 8
 
 
-def test_every_steady_leak_is_found_before_it_ends_and_nothing_is_raised_but_what_was_judged_by_eye(rows):
+def test_every_steady_leak_is_found_before_it_ends_and_only_verified_alerts_are_raised(rows):
     raised = raise_alerts(rows)
     leaks = [(meter, opened, ended) for rule, meter, opened, ended in raised if rule == "water_never_still"]
     for meter, _, last in steady_runs(rows):
         assert any(
-            found == meter and opened <= last and (ended is None or ended >= last) for found, opened, ended in leaks
+            leaking == meter and opened <= last and (ended is None or ended >= last) for leaking, opened, ended in leaks
         ), f"the leak of {meter[:4]} that ends on {last:%F} was missed"
     assert days(raised, "water_never_still") == LEAKS | DOUBTFUL
     assert days(raised, "water_unused") == UNUSED
@@ -119,8 +119,8 @@ def test_every_steady_leak_is_found_before_it_ends_and_nothing_is_raised_but_wha
     assert {rule for rule, *_ in raised} == {"water_never_still", "water_unused", "water_use_high"}
 
 
-def test_no_consumption_is_negative_and_no_fall_of_a_register_is_booked(rows):
-    count, falls, booked = counting(VOLUME), 0, 0.0
+def test_no_consumption_is_negative_and_no_decrease_of_a_register_is_counted(rows):
+    count, decreases, consumption = counting(VOLUME), 0, 0.0
     for readings in rows.values():
         state = None
         for row in readings:
@@ -130,10 +130,10 @@ def test_no_consumption_is_negative_and_no_fall_of_a_register_is_booked(rows):
             used = state.total - before.total if state.register == before.register else 0.0
             assert used >= 0
             if row.litres / 1000 < before.value:
-                falls += 1
+                decreases += 1
                 assert used == 0
-            booked += used
+            consumption += used
     rises = sum(max(0, later.litres - row.litres) for rs in rows.values() for row, later in pairwise(rs)) / 1000
-    assert falls >= 203
+    assert decreases >= 203
     # One meter alone fell by 248 m³ and rose again, four times within four hours.
-    assert 980 < rises - booked < 1_020
+    assert 980 < rises - consumption < 1_020

@@ -1,4 +1,4 @@
-"""Scenarios with known truth: everything that must be raised is, and nothing else, on the rules that come with Anju."""
+"""Scenarios with known truth: the rules of Anju raise exactly the expected alerts."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def test_precision_and_recall_are_1(scenario, pack):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_scenario_is_told_in_chinese_and_expects_alerts_that_can_be(scenario, pack):
+def test_a_scenario_has_a_chinese_summary_and_expects_possible_alerts(scenario, pack):
     assert re.search(r"[\u4e00-\u9fff]", scenario.zh)
     rules = {rule.name for rule in pack.rules}
     devices = {device.name for device in scenario.devices}
@@ -49,7 +49,7 @@ def test_a_scenario_is_told_in_chinese_and_expects_alerts_that_can_be(scenario, 
         assert expected.raised <= (expected.ended or scenario.lasts) <= scenario.lasts
 
 
-def test_a_scenario_played_again_raises_the_same(pack):
+def test_a_second_dry_run_has_the_same_result(pack):
     assert dry_run(find_scenario("door_forced"), pack) == dry_run(find_scenario("door_forced"), pack)
 
 
@@ -64,75 +64,77 @@ def scenario(folder, text):
     return read_scenario(path)
 
 
-def raised(hours, ended=None, rule="water_burst", device="meter-1"):
+def raised_alert(hours, ended=None, rule="water_burst", device="meter-1"):
     return RaisedAlert(rule, device, START + hours * HOUR, None if ended is None else START + ended * HOUR)
 
 
 def test_an_alert_in_time_is_a_hit_with_its_delay(tmp_path):
     one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "within": "90m"}))
-    score = score_alerts(one, [raised(2)])
+    score = score_alerts(one, [raised_alert(2)])
     assert [hit.delay for hit in score.hits] == [HOUR]
     assert score.perfect
 
 
 @pytest.mark.parametrize(
-    "came",
+    "alerts",
     [
         [],
-        [raised(3)],
-        [raised(1, ended=2)],
-        [raised(1, rule="water_leak")],
-        [raised(1, device="meter-2")],
+        [raised_alert(3)],
+        [raised_alert(1, ended=2)],
+        [raised_alert(1, rule="water_leak")],
+        [raised_alert(1, device="meter-2")],
     ],
     ids=["none", "late", "over too soon", "another rule", "another device"],
 )
-def test_what_does_not_come_as_expected_is_missed_and_false(tmp_path, came):
+def test_an_alert_unlike_the_expected_one_counts_as_missed_and_false(tmp_path, alerts):
     one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h"}))
-    score = score_alerts(one, came)
+    score = score_alerts(one, alerts)
     assert [missed.rule for missed in score.missed] == ["water_burst"]
-    assert list(score.false) == came
-    assert (score.precision, score.recall) == (1.0 if not came else 0.0, 0.0)
+    assert list(score.false) == alerts
+    assert (score.precision, score.recall) == (1.0 if not alerts else 0.0, 0.0)
     assert "made_up: missed water_burst of meter-1" in score_table([score])
 
 
-def test_an_alert_that_should_be_over_but_is_open_is_no_hit(tmp_path):
+def test_an_alert_with_the_wrong_end_is_no_hit(tmp_path):
     one = scenario(
         tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "ended": "2h", "within": "5m"})
     )
-    assert score_alerts(one, [raised(1, ended=2)]).perfect
-    assert not score_alerts(one, [raised(1)]).perfect
-    assert not score_alerts(one, [raised(1, ended=4)]).perfect
+    assert score_alerts(one, [raised_alert(1, ended=2)]).perfect
+    assert not score_alerts(one, [raised_alert(1)]).perfect
+    assert not score_alerts(one, [raised_alert(1, ended=4)]).perfect
 
 
-def test_two_alerts_never_meet_one_expectation(tmp_path):
+def test_two_alerts_never_match_one_expected_alert(tmp_path):
     one = scenario(tmp_path, expecting({"rule": "water_burst", "device": "meter-1", "raised": "1h", "within": "2h"}))
-    score = score_alerts(one, [raised(1), raised(2)])
+    score = score_alerts(one, [raised_alert(1), raised_alert(2)])
     assert len(score.hits) == len(score.false) == 1
     assert score.precision == 0.5
 
 
-def test_where_nothing_is_expected_and_nothing_comes_all_is_well(tmp_path):
+def test_without_expected_and_raised_alerts_precision_and_recall_are_1(tmp_path):
     score = score_alerts(scenario(tmp_path, GOOD), [])
     assert score.precision == score.recall == 1.0
 
 
 @given(
-    came=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)).map(lambda at: raised(at[0], device=f"m{at[1]}"))),
-    wanted=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=8),
+    alerts=st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 2)).map(lambda at: raised_alert(at[0], device=f"m{at[1]}"))
+    ),
+    expectations=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=8),
     order=st.randoms(use_true_random=False),
 )
-def test_every_alert_is_either_a_hit_or_false_in_whatever_order_they_come(tmp_path_factory, came, wanted, order):
-    expected = [{"rule": "water_burst", "device": f"m{number}", "raised": f"{hour}h"} for hour, number in wanted]
+def test_every_alert_is_either_a_hit_or_false_in_any_order(tmp_path_factory, alerts, expectations, order):
+    expected = [{"rule": "water_burst", "device": f"m{number}", "raised": f"{hour}h"} for hour, number in expectations]
     one = scenario(tmp_path_factory.getbasetemp(), expecting(*expected))
-    score = score_alerts(one, came)
-    assert sorted([*(hit.raised for hit in score.hits), *score.false]) == sorted(came)
-    assert len(score.hits) + len(score.missed) == len(wanted)
-    shuffled = order.sample(came, len(came))
+    score = score_alerts(one, alerts)
+    assert sorted([*(hit.raised for hit in score.hits), *score.false]) == sorted(alerts)
+    assert len(score.hits) + len(score.missed) == len(expectations)
+    shuffled = order.sample(alerts, len(alerts))
     assert score_alerts(one, shuffled) == score
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("zh: 水管爆裂", "start"),
         (GOOD + "weather: bad", "weather"),
@@ -146,13 +148,13 @@ def test_every_alert_is_either_a_hit_or_false_in_whatever_order_they_come(tmp_pa
         ("", "made_up.yaml"),
     ],
 )
-def test_a_file_that_is_no_scenario_is_refused_with_its_name_and_the_reason(tmp_path, text, told):
-    with pytest.raises(ScenarioError, match=re.escape(told)) as refused:
+def test_an_invalid_scenario_file_is_refused_with_its_name_and_the_reason(tmp_path, text, message):
+    with pytest.raises(ScenarioError, match=re.escape(message)) as error:
         scenario(tmp_path, text)
-    assert str(refused.value).startswith("made_up.yaml")
+    assert str(error.value).startswith("made_up.yaml")
 
 
-def test_a_scenario_that_nobody_knows_is_answered_with_those_there_are():
+def test_an_unknown_scenario_name_is_answered_with_the_known_ones():
     with pytest.raises(ScenarioError, match="quiet_night"):
         find_scenario("earthquake")
 

@@ -1,4 +1,4 @@
-"""The plan of a community: what the import reads and what the fleet simulates."""
+"""Plans of communities, for the import and for the fleet."""
 
 from collections import Counter
 
@@ -34,7 +34,7 @@ def test_every_household_has_its_three_meters_and_every_entrance_its_door(househ
 
 @given(households=st.integers(1, 400), seed=st.integers(0, 2**32))
 @examples(25)
-def test_a_plan_holds_every_kind_under_names_that_topics_accept(households, seed):
+def test_a_plan_has_every_kind_under_names_that_are_valid_in_topics(households, seed):
     plan = plan_community(*SITES[0], households, seed=seed)
     names = [row["device"] for row in plan.devices]
     assert len(set(names)) == len(names)
@@ -53,7 +53,7 @@ def test_meters_report_through_the_gateway_of_their_building():
     assert {row["kind"] for row in behind} == {*METERS, "heat_meter"}
 
 
-def test_a_device_name_tells_its_place():
+def test_a_device_name_contains_its_place():
     rows = {row["device"]: row for row in plan_community(*SITES[0], 120, seed=1).devices}
     water = rows["b03-u2-0501-water"]
     assert (water["building"], water["unit"], water["room"]) == ("3", "2", "501")

@@ -1,4 +1,4 @@
-"""Every fault can be seen from outside, in what a real device would send."""
+"""Every fault is visible in the messages, as with a real device."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,33 +10,33 @@ from devices.payload import ConnectionReport, DeviceEvent, Reading, Rejection, d
 from devices.schema import Reason
 from faulty_community import (
     BY_NAME,
+    DEVICES,
     GAS,
     GATEWAY,
     MINUTE,
     NOW,
     POWER,
     PSEUDONYMISER,
-    TOWN,
     WATER,
-    decoded,
     during,
     events,
-    lasting,
-    sent,
+    fault_of,
+    items_of,
+    messages_with,
     series,
 )
 from simulators.faults import FAULTS, Fault, FaultError, parse_fault
 from simulators.fleet import Fleet
 
 
-def test_everything_that_faulty_devices_send_is_decoded():
+def test_all_messages_of_faulty_devices_are_decoded():
     faults = [
         Fault(kind.name, device.name, NOW, NOW + 40 * MINUTE)
         for kind in FAULTS.values()
         if kind.name != "clock_drift"
-        for device in [next(device for device in TOWN if device.kind in kind.devices)]
+        for device in [next(device for device in DEVICES if device.kind in kind.devices)]
     ]
-    fleet = Fleet(TOWN, 1, faults)
+    fleet = Fleet(DEVICES, 1, faults)
     messages = [*fleet.statuses(NOW), *fleet.messages(NOW - timedelta(hours=1), NOW + timedelta(hours=2))]
     rejected = [
         item
@@ -48,20 +48,22 @@ def test_everything_that_faulty_devices_send_is_decoded():
     assert rejected == []
 
 
-def test_a_camera_that_flaps_loses_its_signal_again_and_again():
+def test_a_flapping_camera_loses_its_signal_repeatedly():
     camera = "b01-u1-camera"
-    found = events(sent(lasting("camera_flapping", camera, every_s=600, lost_s=60)), camera)
-    assert [ts for event, ts in found if event == "video_lost"] == [NOW + 10 * n * MINUTE for n in range(6)]
-    assert [ts for event, ts in found if event == "video_restored"] == [NOW + (10 * n + 1) * MINUTE for n in range(6)]
+    device_events = events(messages_with(fault_of("camera_flapping", camera, every_s=600, lost_s=60)), camera)
+    assert [ts for event, ts in device_events if event == "video_lost"] == [NOW + 10 * n * MINUTE for n in range(6)]
+    assert [ts for event, ts in device_events if event == "video_restored"] == [
+        NOW + (10 * n + 1) * MINUTE for n in range(6)
+    ]
 
 
 def test_a_gate_with_a_dirty_camera_reads_fewer_plates():
-    fault = lasting("gate_misreads", "gate-01", minutes=180, read_percent=50)
-    messages = sent(fault)
-    passes = [item for _, item in decoded(messages, "gate-01") if isinstance(item, DeviceEvent)]
-    read = [item.data["recognised"] for item in passes if fault.start <= item.ts < fault.end]
-    assert len(read) > 30
-    assert sum(read) / len(read) == pytest.approx(0.5, abs=0.06)
+    fault = fault_of("gate_misreads", "gate-01", minutes=180, read_percent=50)
+    messages = messages_with(fault)
+    passes = [item for _, item in items_of(messages, "gate-01") if isinstance(item, DeviceEvent)]
+    recognised_flags = [item.data["recognised"] for item in passes if fault.start <= item.ts < fault.end]
+    assert len(recognised_flags) > 30
+    assert sum(recognised_flags) / len(recognised_flags) == pytest.approx(0.5, abs=0.06)
     recognised = series(messages, "gate-01", "passes_recognised")
     assert recognised[-1][1] - recognised[0][1] == sum(
         item.data["recognised"] for item in passes if recognised[0][0] < item.ts <= recognised[-1][0]
@@ -69,26 +71,31 @@ def test_a_gate_with_a_dirty_camera_reads_fewer_plates():
 
 
 def test_a_clock_that_runs_ahead_dates_readings_into_the_future():
-    fault = lasting("clock_drift", "b01-u1-camera", offset_s=900)
-    rejected = [(at, item) for at, item in decoded(sent(fault), "b01-u1-camera") if isinstance(item, Rejection)]
+    fault = fault_of("clock_drift", "b01-u1-camera", offset_s=900)
+    rejected = [
+        (at, item) for at, item in items_of(messages_with(fault), "b01-u1-camera") if isinstance(item, Rejection)
+    ]
     assert {item.reason for _, item in rejected} == {Reason.FUTURE_TIMESTAMP}
     assert len(rejected) == 60
     assert all(fault.start <= at < fault.end for at, _ in rejected)
 
 
-def test_a_clock_that_is_a_little_off_is_told_by_its_offset():
-    fault = lasting("clock_drift", GATEWAY, offset_s=120)
-    messages = sent(fault)
-    shown = [value for ts, value in series(messages, GATEWAY, "clock_offset_s") if abs(value) > 60]
-    assert len(shown) == 60
+def test_a_small_clock_error_shows_in_the_reported_offset():
+    fault = fault_of("clock_drift", GATEWAY, offset_s=120)
+    messages = messages_with(fault)
+    offsets = [value for ts, value in series(messages, GATEWAY, "clock_offset_s") if abs(value) > 60]
+    assert len(offsets) == 60
 
 
-def test_a_gateway_without_uplink_is_silent_with_its_children_and_then_sends_everything():
-    fault = lasting("gateway_outage", GATEWAY, minutes=45)
-    messages, healthy = sent(fault), list(Fleet(TOWN, 1).messages(NOW - timedelta(hours=3), NOW + timedelta(hours=4)))
+def test_a_gateway_without_uplink_sends_nothing_and_then_the_backlog_of_all_its_devices():
+    fault = fault_of("gateway_outage", GATEWAY, minutes=45)
+    messages, healthy = (
+        messages_with(fault),
+        list(Fleet(DEVICES, 1).messages(NOW - timedelta(hours=3), NOW + timedelta(hours=4))),
+    )
     of_gateway = [message for message in messages if message.topic.split("/")[4] == GATEWAY]
-    silent = [message for message in of_gateway if fault.start <= message.at < fault.end]
-    assert [message.payload for message in silent] == [b'{"state":"offline"}']
+    during_outage = [message for message in of_gateway if fault.start <= message.at < fault.end]
+    assert [message.payload for message in during_outage] == [b'{"state":"offline"}']
     back = next(message for message in of_gateway if message.at == fault.end)
     assert back.retain
     assert json.loads(back.payload)["state"] == "online"
@@ -96,19 +103,19 @@ def test_a_gateway_without_uplink_is_silent_with_its_children_and_then_sends_eve
         assert [ts for ts, _ in series(messages, device, "signal_dbm" if device == WATER else "power_w")] == [
             ts for ts, _ in series(healthy, device, "signal_dbm" if device == WATER else "power_w")
         ]
-    late = [at - item.ts for at, item in decoded(messages, POWER) if isinstance(item, Reading)]
+    late = [at - item.ts for at, item in items_of(messages, POWER) if isinstance(item, Reading)]
     assert max(late) > 30 * MINUTE
 
 
-def test_a_gateway_that_stays_away_sends_nothing_any_more():
-    messages = sent(Fault("gateway_outage", GATEWAY, NOW))
+def test_a_gateway_with_an_endless_outage_sends_nothing_any_more():
+    messages = messages_with(Fault("gateway_outage", GATEWAY, NOW))
     after = [message for message in messages if message.topic.split("/")[4] == GATEWAY and message.at >= NOW]
     assert [message.payload for message in after] == [b'{"state":"offline"}']
 
 
 def test_a_forced_door_is_reported_and_stands_open():
-    fault = lasting("door_forced", "b01-u1-door", minutes=5)
-    messages = sent(fault)
+    fault = fault_of("door_forced", "b01-u1-door", minutes=5)
+    messages = messages_with(fault)
     assert ("door_forced", NOW) in events(messages, "b01-u1-door")
     assert set(during(series(messages, "b01-u1-door", "door_open"), fault)) == {True}
     assert ("door_closed", fault.end) in events(messages, "b01-u1-door")
@@ -117,24 +124,24 @@ def test_a_forced_door_is_reported_and_stands_open():
 
 
 def test_a_door_held_open_is_reported_after_its_time():
-    fault = lasting("door_held_open", "b01-u1-door", minutes=5, hold_s=40)
-    found = events(sent(fault), "b01-u1-door")
-    assert ("door_opened", NOW) in found
-    assert ("door_held_open", NOW + timedelta(seconds=40)) in found
+    fault = fault_of("door_held_open", "b01-u1-door", minutes=5, hold_s=40)
+    device_events = events(messages_with(fault), "b01-u1-door")
+    assert ("door_opened", NOW) in device_events
+    assert ("door_held_open", NOW + timedelta(seconds=40)) in device_events
 
 
 def test_a_ground_fault_stops_the_charger_and_its_session():
     evening = datetime(2026, 1, 9, 4, tzinfo=UTC)
-    quiet = list(Fleet(TOWN, 1).messages(evening, evening + timedelta(days=1)))
+    quiet = list(Fleet(DEVICES, 1).messages(evening, evening + timedelta(days=1)))
     charging = [ts for ts, status in series(quiet, "ev-01", "status") if status == "charging"][30]
     fault = Fault("charger_fault", "ev-01", charging, charging + 20 * MINUTE)
-    messages = sent(fault, evening, evening + timedelta(days=1))
-    found = dict(events(messages, "ev-01"))
-    assert found["ground_fault"] == charging
-    assert found["fault_cleared"] == fault.end
+    messages = messages_with(fault, evening, evening + timedelta(days=1))
+    event_times = dict(events(messages, "ev-01"))
+    assert event_times["ground_fault"] == charging
+    assert event_times["fault_cleared"] == fault.end
     assert set(during(series(messages, "ev-01", "status"), fault)) == {"faulted"}
     assert set(during(series(messages, "ev-01", "power_kw"), fault)) == {0}
-    stops = [item for _, item in decoded(messages, "ev-01") if isinstance(item, DeviceEvent)]
+    stops = [item for _, item in items_of(messages, "ev-01") if isinstance(item, DeviceEvent)]
     reasons = [item.data["reason"] for item in stops if item.event == "session_stopped" and item.ts == charging]
     assert reasons == ["ground_fault"]
     energy = [value for _, value in series(messages, "ev-01", "energy_kwh")]
@@ -142,26 +149,26 @@ def test_a_ground_fault_stops_the_charger_and_its_session():
 
 
 def test_an_overheating_ebike_battery_gets_hot_and_is_reported():
-    fault = lasting("ebike_over_temperature", "ebike-01", minutes=10, peak_c=90, port=4)
-    messages = sent(fault)
-    over = [item for _, item in decoded(messages, "ebike-01") if isinstance(item, DeviceEvent) and item.ts == NOW]
+    fault = fault_of("ebike_over_temperature", "ebike-01", minutes=10, peak_c=90, port=4)
+    messages = messages_with(fault)
+    over = [item for _, item in items_of(messages, "ebike-01") if isinstance(item, DeviceEvent) and item.ts == NOW]
     assert [(item.event, item.data) for item in over] == [("over_temperature", {"port": 4})]
     hottest = max(during(series(messages, "ebike-01", "battery_temperature_c"), fault))
     assert hottest == 90
     assert ("fault_cleared", fault.end) in events(messages, "ebike-01")
 
 
-def test_a_camera_that_is_offline_says_nothing_and_its_will_speaks_for_it():
+def test_an_offline_camera_sends_nothing_but_its_last_will():
     camera = "b01-u1-camera"
-    fault = lasting("camera_offline", camera, minutes=20)
-    found = [(at, item) for at, item in decoded(sent(fault), camera) if fault.start <= at <= fault.end]
-    states = [(at, item.state) for at, item in found if isinstance(item, ConnectionReport)]
+    fault = fault_of("camera_offline", camera, minutes=20)
+    items = [(at, item) for at, item in items_of(messages_with(fault), camera) if fault.start <= at <= fault.end]
+    states = [(at, item.state) for at, item in items if isinstance(item, ConnectionReport)]
     assert states == [(fault.start, "offline"), (fault.end, "online")]
-    assert not [item for at, item in found if isinstance(item, Reading) and at < fault.end]
+    assert not [item for at, item in items if isinstance(item, Reading) and at < fault.end]
 
 
-def test_the_state_at_the_start_knows_who_is_offline():
-    fleet = Fleet(TOWN, 1, [lasting("camera_offline", "b01-u1-camera")])
+def test_the_connection_states_at_the_start_include_offline_devices():
+    fleet = Fleet(DEVICES, 1, [fault_of("camera_offline", "b01-u1-camera")])
     states = {
         message.topic.split("/")[4]: json.loads(message.payload)["state"] for message in fleet.statuses(NOW + MINUTE)
     }
@@ -171,17 +178,17 @@ def test_the_state_at_the_start_knows_who_is_offline():
 
 
 def test_nothing_passes_a_stuck_barrier():
-    fault = lasting("barrier_stuck", "gate-01", minutes=30)
-    messages = sent(fault)
+    fault = fault_of("barrier_stuck", "gate-01", minutes=30)
+    messages = messages_with(fault)
     assert set(during(series(messages, "gate-01", "barrier_state"), fault)) == {"stuck"}
-    found = [(event, ts) for event, ts in events(messages, "gate-01") if fault.start <= ts <= fault.end]
-    assert found == [("barrier_stuck", fault.start), ("barrier_restored", fault.end)]
+    device_events = [(event, ts) for event, ts in events(messages, "gate-01") if fault.start <= ts <= fault.end]
+    assert device_events == [("barrier_stuck", fault.start), ("barrier_restored", fault.end)]
     assert len(set(during(series(messages, "gate-01", "passes"), fault))) == 1
 
 
 def test_a_gas_leak_closes_the_valve_and_stops_the_flow():
-    fault = lasting("gas_leak", GAS, minutes=120)
-    messages = sent(fault)
+    fault = fault_of("gas_leak", GAS, minutes=120)
+    messages = messages_with(fault)
     assert [event for event, _ in events(messages, GAS)] == [
         "gas_leak",
         "valve_closed",
@@ -193,13 +200,13 @@ def test_a_gas_leak_closes_the_valve_and_stops_the_flow():
 
 
 def test_a_high_voltage_is_measured():
-    fault = lasting("voltage_high", POWER, voltage_v=250)
-    assert during(series(sent(fault), POWER, "voltage_v"), fault) == pytest.approx([250] * 4, abs=0.5)
+    fault = fault_of("voltage_high", POWER, voltage_v=250)
+    assert during(series(messages_with(fault), POWER, "voltage_v"), fault) == pytest.approx([250] * 4, abs=0.5)
 
 
-def test_a_meter_without_mains_says_so_and_falls_silent():
-    fault = lasting("power_lost", POWER)
-    messages = sent(fault)
+def test_a_meter_without_mains_reports_it_and_sends_nothing_more():
+    fault = fault_of("power_lost", POWER)
+    messages = messages_with(fault)
     assert events(messages, POWER) == [("power_lost", fault.start), ("power_restored", fault.end)]
     assert during(series(messages, POWER, "energy_kwh"), fault) == []
     online = [value for ts, value in series(messages, GATEWAY, "children_online") if fault.start <= ts < fault.end]
@@ -207,8 +214,8 @@ def test_a_meter_without_mains_says_so_and_falls_silent():
 
 
 def test_a_door_without_mains_drains_its_battery():
-    fault = lasting("power_lost", "b01-u1-door", minutes=120)
-    messages = sent(fault)
+    fault = fault_of("power_lost", "b01-u1-door", minutes=120)
+    messages = messages_with(fault)
     assert set(during(series(messages, "b01-u1-door", "mains_ok"), fault)) == {False}
     battery = during(series(messages, "b01-u1-door", "backup_battery_v"), fault)
     assert battery[-1] < battery[0] - 0.2
@@ -216,56 +223,58 @@ def test_a_door_without_mains_drains_its_battery():
 
 @pytest.mark.parametrize("device", [POWER, "b01-u1-camera"])
 def test_a_late_batch_comes_at_the_end_with_the_times_of_its_readings(device):
-    fault = lasting("late_batch", device)
-    messages = sent(fault)
-    healthy = list(Fleet(TOWN, 1).messages(NOW - timedelta(hours=3), NOW + timedelta(hours=4)))
+    fault = fault_of("late_batch", device)
+    messages = messages_with(fault)
+    healthy = list(Fleet(DEVICES, 1).messages(NOW - timedelta(hours=3), NOW + timedelta(hours=4)))
     field = "power_w" if device == POWER else "image_quality"
     assert series(messages, device, field) == series(healthy, device, field)
-    kept = [
-        at for at, item in decoded(messages, device) if isinstance(item, Reading) and fault.start <= item.ts < fault.end
+    arrivals = [
+        at
+        for at, item in items_of(messages, device)
+        if isinstance(item, Reading) and fault.start <= item.ts < fault.end
     ]
-    assert len(kept) in {4, 60}
-    assert all(fault.end <= at <= fault.end + MINUTE for at in kept)
+    assert len(arrivals) in {4, 60}
+    assert all(fault.end <= at <= fault.end + MINUTE for at in arrivals)
 
 
 @pytest.mark.parametrize("device", [POWER, "b01-u1-camera", "b01-u1-door"])
 def test_duplicates_repeat_everything_unchanged(device):
-    fault = lasting("duplicates", device)
-    found = [item for _, item in decoded(sent(fault), device) if fault.start <= item.ts < fault.end]
-    assert found
-    assert all(found.count(item) == 2 for item in found)
+    fault = fault_of("duplicates", device)
+    items = [item for _, item in items_of(messages_with(fault), device) if fault.start <= item.ts < fault.end]
+    assert items
+    assert all(items.count(item) == 2 for item in items)
 
 
-# A meter that is about to roll over shows it beforehand, in its digits.
+# A meter shows a rollover in advance, in its digits.
 @pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind != "meter_rollover"])
 def test_a_fault_changes_nothing_before_it_starts(kind):
-    device = next(device for device in TOWN if device.kind in FAULTS[kind].devices)
+    device = next(device for device in DEVICES if device.kind in FAULTS[kind].devices)
     window = (NOW - timedelta(hours=1), NOW)
-    faulty = list(Fleet(TOWN, 1, [Fault(kind, device.name, NOW, NOW + 10 * MINUTE)]).messages(*window))
-    assert faulty == list(Fleet(TOWN, 1).messages(*window))
+    faulty = list(Fleet(DEVICES, 1, [Fault(kind, device.name, NOW, NOW + 10 * MINUTE)]).messages(*window))
+    assert faulty == list(Fleet(DEVICES, 1).messages(*window))
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_run_that_is_cut_inside_a_fault_says_the_same(kind):
-    device = next(device for device in TOWN if device.kind in FAULTS[kind].devices)
+def test_two_runs_that_meet_inside_a_fault_send_the_same_as_one(kind):
+    device = next(device for device in DEVICES if device.kind in FAULTS[kind].devices)
     faults = [Fault(kind, device.name, NOW, NOW + 20 * MINUTE)]
     start, end = NOW - 10 * MINUTE, NOW + 40 * MINUTE
-    whole = list(Fleet(TOWN, 1, faults).messages(start, end))
+    whole = list(Fleet(DEVICES, 1, faults).messages(start, end))
     for cut in (NOW, NOW + 7 * MINUTE, NOW + 20 * MINUTE, NOW + 20 * MINUTE + timedelta(seconds=1.2)):
-        parts = [*Fleet(TOWN, 1, faults).messages(start, cut), *Fleet(TOWN, 1, faults).messages(cut, end)]
+        parts = [*Fleet(DEVICES, 1, faults).messages(start, cut), *Fleet(DEVICES, 1, faults).messages(cut, end)]
         assert parts == whole
 
 
-def test_a_fault_of_one_community_leaves_the_same_name_elsewhere_alone():
+def test_a_fault_of_one_community_leaves_the_same_device_name_elsewhere_alone():
     west = [Device(900, "west", "b01-u1-camera", "camera")]
-    fault = lasting("camera_offline", "east/b01-u1-camera")
-    fleet = Fleet([*TOWN, *west], 1, [fault])
-    silent = {
+    fault = fault_of("camera_offline", "east/b01-u1-camera")
+    fleet = Fleet([*DEVICES, *west], 1, [fault])
+    communities = {
         message.topic.split("/")[2]
         for message in fleet.messages(NOW, NOW + MINUTE)
         if "b01-u1-camera" in message.topic and message.topic.endswith("telemetry")
     }
-    assert silent == {"west"}
+    assert communities == {"west"}
 
 
 def test_a_fault_is_read_from_one_line():
@@ -279,7 +288,7 @@ def test_a_fault_is_read_from_one_line():
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", "kind:device@start"),
         ("leak", "kind:device@start"),
@@ -296,13 +305,13 @@ def test_a_fault_is_read_from_one_line():
         ("leak:w@+1s,flow_m3_h=nan", "name=number"),
     ],
 )
-def test_a_line_that_is_no_fault_is_refused_with_what_to_write(text, complaint):
-    with pytest.raises(FaultError, match=complaint):
+def test_an_invalid_fault_line_is_refused_with_the_correct_form(text, message):
+    with pytest.raises(FaultError, match=message):
         parse_fault(text, NOW)
 
 
-def test_a_fault_must_concern_a_device_it_can_happen_to():
-    with pytest.raises(FaultError, match="no simulated device is called 'nobody'"):
-        Fleet(TOWN, 1, [lasting("leak", "nobody")])
+def test_a_fault_must_name_a_device_of_a_suitable_kind():
+    with pytest.raises(FaultError, match="no simulated device is called 'unknown'"):
+        Fleet(DEVICES, 1, [fault_of("leak", "unknown")])
     with pytest.raises(FaultError, match="leak cannot happen to ev-01, a ev_charger; it happens to water_meter"):
-        Fleet(TOWN, 1, [lasting("leak", "ev-01")])
+        Fleet(DEVICES, 1, [fault_of("leak", "ev-01")])

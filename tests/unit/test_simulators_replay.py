@@ -1,4 +1,4 @@
-"""Reading the DAIAD recording: every row has an instant, and the counts add up."""
+"""Replay of the DAIAD recording: every row has an instant, and the counts add up."""
 
 import json
 import zipfile
@@ -21,14 +21,14 @@ METER = "1F8730A9-5d67-4895-9215-6e247087ea00"
 LOCAL = ZoneInfo("Europe/Madrid")
 
 
-def recorded(folder, *lines, header=HEADER):
+def write_recording(folder, *lines, header=HEADER):
     path = folder / "trial.csv"
     path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
     return path
 
 
 def read(folder, *lines):
-    return list(read_daiad(recorded(folder, *lines)))
+    return list(read_daiad(write_recording(folder, *lines)))
 
 
 def test_a_row_is_a_meter_an_instant_and_litres(tmp_path):
@@ -49,18 +49,18 @@ def test_a_row_is_a_meter_an_instant_and_litres(tmp_path):
         (("02:10:00", "02:05:00", "02:30:00"), ("00:10:00", "01:05:00", "01:30:00")),
     ],
 )
-def test_the_hour_that_came_twice_is_told_apart_by_the_order_of_the_file(tmp_path, times, utc):
+def test_the_order_of_the_file_separates_the_passes_of_the_repeated_hour(tmp_path, times, utc):
     rows = read(tmp_path, *(f"{METER};30/10/2016 {time};100;0" for time in times))
     assert [f"{row.at:%H:%M:%S}" for row in rows] == list(utc)
 
 
-def test_each_meter_has_its_own_order_in_the_hour_that_came_twice(tmp_path):
+def test_each_meter_has_its_own_order_in_the_repeated_hour(tmp_path):
     rows = read(tmp_path, "a;30/10/2016 02:30:00;1;0", "b;30/10/2016 02:10:00;1;0", "a;30/10/2016 02:30:00;1;0")
     assert [row.repeated for row in rows] == [False, False, True]
 
 
 def test_a_zip_is_read_like_the_file_in_it(tmp_path):
-    plain = recorded(tmp_path, f"{METER};01/03/2016 00:28:55;68321;10")
+    plain = write_recording(tmp_path, f"{METER};01/03/2016 00:28:55;68321;10")
     with zipfile.ZipFile(tmp_path / "trial.zip", "w") as archive:
         archive.write(plain, "trial.csv")
     assert list(read_daiad(tmp_path / "trial.zip")) == list(read_daiad(plain))
@@ -79,16 +79,16 @@ def test_a_zip_is_read_like_the_file_in_it(tmp_path):
         "not a meter;01/03/2016 00:28:55;1;10",
     ],
 )
-def test_a_line_that_is_no_reading_is_named(tmp_path, line):
+def test_an_error_names_the_invalid_line(tmp_path, line):
     with pytest.raises(ReplayError, match="line 3: expected meter;dd/mm/yyyy"):
         read(tmp_path, f"{METER};01/03/2016 00:28:55;68321;10", line)
 
 
-def test_a_file_that_is_missing_or_something_else_is_named(tmp_path):
+def test_an_error_names_a_missing_or_invalid_file(tmp_path):
     with pytest.raises(ReplayError, match=r"none\.zip does not exist: give the path"):
         next(read_daiad(tmp_path / "none.zip"))
     with pytest.raises(ReplayError, match="not a DAIAD recording: its first line must be user key;datetime"):
-        next(read_daiad(recorded(tmp_path, header="a,b,c")))
+        next(read_daiad(write_recording(tmp_path, header="a,b,c")))
     (tmp_path / "bad.zip").write_bytes(b"PK nothing")
     with pytest.raises(ReplayError, match=r"bad\.zip is not a zip archive"):
         next(read_daiad(tmp_path / "bad.zip"))
@@ -151,12 +151,12 @@ def test_litres_arrive_exactly(litres):
     assert f"{item.values['volume_m3']:.3f}" == f"{litres // 1000}.{litres % 1000:03d}"
 
 
-def test_a_batch_that_no_payload_can_hold_is_refused():
+def test_a_batch_too_large_for_a_payload_is_refused():
     with pytest.raises(ValueError, match="1 to 2000"):
         next(messages([], batch=0))
 
 
-def test_duplicates_are_told_apart_by_their_value():
+def test_duplicates_are_counted_by_their_value():
     at = datetime(2016, 5, 1, tzinfo=UTC)
     count = summarise([Row("a", at, litres, repeated=False) for litres in (5, 5, 4, 5)])
     assert count == ReplayCount(4, 1, 1, 2, 1, out_of_order=0, decreases=1, repeated_hour=0)
@@ -174,9 +174,9 @@ def test_the_whole_recording_has_an_instant_of_its_own_for_every_row(recorded_ro
         decreases=203,
         repeated_hour=78,
     )
-    # By the local times as they stand in the file: what its description counts is the repeated hour.
+    # By the local times of the file: the duplicates in its description are the repeated hour.
     local = [(row.device, row.at.astimezone(LOCAL).replace(tzinfo=None)) for row in recorded_rows]
-    doubled = [time for (_, time), times in Counter(local).items() if times > 1]
+    repeated = [time for (_, time), times in Counter(local).items() if times > 1]
     backwards = [after for (one, before), (other, after) in pairwise(local) if one == other and after < before]
-    assert (len(doubled), len(backwards)) == (78, 9)
-    assert {f"{time:%Y-%m-%d %H}" for time in [*doubled, *backwards]} == {"2016-10-30 02"}
+    assert (len(repeated), len(backwards)) == (78, 9)
+    assert {f"{time:%Y-%m-%d %H}" for time in [*repeated, *backwards]} == {"2016-10-30 02"}

@@ -1,4 +1,4 @@
-"""The pace at which a fleet's messages are sent."""
+"""Pace of the messages of a fleet."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ NOW = datetime(2026, 1, 10, 4, 0, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that passes only while somebody sleeps, and a record of what was sent when."""
+    """Clock that advances only during sleeps, with a record of the messages sent."""
 
     def __init__(self, *, publish_s=0.0):
         self.time = NOW
@@ -60,7 +60,7 @@ def expected(start, until):
     return [*FLEET.statuses(start), *FLEET.messages(start, until)]
 
 
-def test_history_goes_out_at_once_and_then_every_message_at_its_instant():
+def test_history_is_sent_at_once_and_then_every_message_at_its_instant():
     clock, start, until = Clock(), NOW - timedelta(hours=2), NOW + timedelta(minutes=10)
     messages = expected(start, until)
     assert clock.run(start, until, 1) == len(messages)
@@ -69,7 +69,7 @@ def test_history_goes_out_at_once_and_then_every_message_at_its_instant():
         assert max(NOW, message.at) <= at <= max(NOW, message.at) + timedelta(microseconds=1)
 
 
-def test_a_faster_pace_plays_history_and_then_goes_on_in_real_time():
+def test_a_faster_pace_sends_history_and_then_continues_in_real_time():
     clock, start, until = Clock(), NOW - timedelta(hours=1), NOW + timedelta(minutes=10)
     messages = expected(start, until)
     clock.run(start, until, 60)
@@ -80,13 +80,13 @@ def test_a_faster_pace_plays_history_and_then_goes_on_in_real_time():
 
 
 @pytest.mark.parametrize("speed", [None, 0])
-def test_without_a_pace_all_goes_at_once_up_to_now(speed):
+def test_without_a_pace_all_messages_up_to_now_are_sent_at_once(speed):
     clock, start = Clock(), NOW - timedelta(hours=1)
     assert clock.run(start, None, speed) == len(expected(start, NOW))
     assert {at for at, _, _ in clock.sent} == {NOW}
 
 
-def test_without_a_pace_the_future_is_sent_too_when_it_is_asked_for():
+def test_without_a_pace_future_messages_are_sent_on_request():
     clock, until = Clock(), NOW + timedelta(hours=1)
     assert clock.run(NOW, until, None) == len(expected(NOW, until))
 
@@ -109,21 +109,21 @@ def test_without_a_pace_nothing_waits_for_ingest():
     assert clock.waits == []
 
 
-def test_a_live_run_without_an_end_stops_when_it_is_told_to():
+def test_a_live_run_without_an_end_stops_on_request():
     clock = Clock()
     clock.run(NOW, None, 1, stop=lambda: clock.time >= NOW + timedelta(minutes=5))
     assert NOW + timedelta(minutes=4) < clock.sent[-1][0] <= NOW + timedelta(minutes=5)
     assert clock.time < NOW + timedelta(minutes=5, seconds=2)
 
 
-def test_an_outlet_that_is_full_is_asked_again_with_the_same_message():
+def test_a_full_sink_receives_the_same_message_again():
     clock, start = Clock(), NOW - timedelta(hours=1)
     clock.full = 7
     clock.run(start, NOW, None)
     assert [payload for _, _, payload in clock.sent] == [message.payload for message in expected(start, NOW)]
 
 
-def test_an_outlet_that_stays_full_does_not_keep_a_run_from_stopping():
+def test_a_sink_that_stays_full_does_not_keep_a_run_from_stopping():
     clock = Clock()
     clock.full = 10**9
     assert clock.run(NOW - timedelta(hours=1), None, 1, stop=lambda: clock.time > NOW + timedelta(seconds=3)) == 0

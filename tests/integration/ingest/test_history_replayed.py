@@ -1,4 +1,4 @@
-"""What is stored, shown to the rules again, leads to the transitions that are stored, byte for byte."""
+"""A replay of the stored history gives the stored transitions, byte for byte."""
 
 import json
 import random
@@ -54,8 +54,8 @@ _TRANSITIONS = """
 """
 
 
-def replayed(url, span):
-    """What the rules that come with Anju decide over what is stored, in the form of the stored transitions."""
+def replay_history(url, span):
+    """Replay the stored history on the rules of Anju; return the transitions in their stored form."""
     pack = load_rules(rules_folder(None))
     with closing(connect(url, application_name="test")) as connection, connection.transaction():
         devices = {device.id: device for device in load_devices(connection)}
@@ -63,24 +63,24 @@ def replayed(url, span):
         arrivals = stored_arrivals(connection, wanted_history(pack, span, list(devices)))
         return [
             (
-                told.rule,
-                told.rule_version,
-                told.device_id,
-                told.sequence,
-                told.alert_id,
-                told.from_phase.value,
-                told.to_phase.value,
-                told.at,
-                told.reason.value,
-                json.loads(json.dumps(told.inputs)),
+                transition.rule,
+                transition.rule_version,
+                transition.device_id,
+                transition.sequence,
+                transition.alert_id,
+                transition.from_phase.value,
+                transition.to_phase.value,
+                transition.at,
+                transition.reason.value,
+                json.loads(json.dumps(transition.inputs)),
             )
-            for told in replay(engine, arrivals, span)
-            if told.device_id > 0
+            for transition in replay(engine, arrivals, span)
+            if transition.device_id > 0
         ]
 
 
 def live(url, fleet):
-    """Ingest of what a fleet sends, by the clock of the simulation: a batch and a tick in each second."""
+    """Ingest the messages of a fleet by the clock of the simulation: a batch and a tick in each second."""
     pack = load_rules(rules_folder(None))
     pseudonymiser = Pseudonymiser(b"a key for the tests")
     with closing(connect(url, application_name="test")) as connection:
@@ -88,12 +88,12 @@ def live(url, fleet):
         devices = RegistryCache(EVERYTHING)
         devices.refresh(connection)
         evaluation, limit = Evaluation(pack, devices, EVERYTHING, START), RejectionLimit()
-        sent = {second: list(those) for second, those in groupby(fleet.messages(START, END), _second_after)}
+        by_second = {second: list(group) for second, group in groupby(fleet.messages(START, END), _second_after)}
         for seconds in range(int((END - START).total_seconds()) + 1):
             now = START + timedelta(seconds=seconds)
             messages = [
                 Message(message.topic, message.payload, message.at, redelivered=False, packet_id=0)
-                for message in sent.get(now, ())
+                for message in by_second.get(now, ())
             ]
             if messages:
                 batch = decode_batch(messages, devices.find, pseudonymiser)
@@ -103,49 +103,49 @@ def live(url, fleet):
 
 
 def _second_after(message):
-    """The first whole second that is not before a message, when its batch is written."""
+    """Return the first whole second not before a message, at which its batch is written."""
     whole = message.at.replace(microsecond=0)
     return whole if whole == message.at else whole + timedelta(seconds=1)
 
 
-def test_what_a_day_of_faults_led_to_live_comes_out_of_its_history_again(database_url):
+def test_a_replay_of_hours_of_faults_gives_the_transitions_of_the_live_run(database_url):
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
         register(connection, plan_community(*SITE, 16, seed=3))
         devices = load_devices(connection)
     live(database_url, Fleet(devices, 3, [parse_fault(fault, START) for fault in FAULTS]))
     stored = query(database_url, _TRANSITIONS)
-    assert len({row[0] for row in stored}) >= 10, "hardly any rule was at work"
+    assert len({row[0] for row in stored}) >= 10, "too few rules changed their state"
     assert {"timer", "event", "silence", "arrival", "condition"} <= {row[8] for row in stored}
-    assert replayed(database_url, Span(START, END)) == stored
+    assert replay_history(database_url, Span(START, END)) == stored
 
 
 METERS, READINGS = 40, 24
 QUARTER_MS = 900_000
 
 
-def course(began_ms, dice):
-    """Readings of meters every 15 minutes of their own clocks, high and low for a while, and events between them."""
+def message_sequence(began_ms, generator):
+    """Yield readings of meters every 15 minutes of their own clocks, at times high or low, and events between them."""
     volts = dict.fromkeys(range(METERS), 220.0)
     for number in range(READINGS):
         for meter in range(METERS):
-            if dice.random() < 0.2:
-                volts[meter] = dice.choice([220.0, 220.0, 245.0, 190.0, 300.0])
+            if generator.random() < 0.2:
+                volts[meter] = generator.choice([220.0, 220.0, 245.0, 190.0, 300.0])
             ts = began_ms + number * QUARTER_MS + meter * 1000
             yield f"anju/v1/huifang/electricity_meter/e{meter}/telemetry", reading(ts, voltage_v=volts[meter])
-            if dice.random() < 0.1:
-                name = dice.choice(["power_lost", "power_restored", "cover_opened"])
+            if generator.random() < 0.1:
+                name = generator.choice(["power_lost", "power_restored", "cover_opened"])
                 yield f"anju/v1/huifang/electricity_meter/e{meter}/event", event(ts + 60_000, name)
 
 
-def test_ingest_that_is_killed_at_random_decides_what_one_that_lives_would_have(services, database_url, tmp_path):
+def test_ingest_killed_at_random_decides_the_same_as_without_kills(services, database_url, tmp_path):
     seed = random.randrange(10_000)
-    dice = random.Random(seed)
+    generator = random.Random(seed)
     register_devices(database_url, "huifang", [(f"e{n}", "electricity_meter") for n in range(METERS)])
     forget_session(services)
     began = datetime.now(UTC)
-    messages = list(course(int((began - timedelta(hours=7)).timestamp()) * 1000, dice))
-    kills = sorted(dice.sample(range(len(messages)), 4))
+    messages = list(message_sequence(int((began - timedelta(hours=7)).timestamp()) * 1000, generator))
+    kills = sorted(generator.sample(range(len(messages)), 4))
     with (
         running_ingest(database_url, services.mqtt_url, tmp_path) as ingest,
         Publisher(services.publish_mqtt_url) as out,
@@ -160,10 +160,10 @@ def test_ingest_that_is_killed_at_random_decides_what_one_that_lives_would_have(
         out.flush(patient(60))
         eventually(lambda: stored(database_url) == len(messages), timeout_s=60)
         steady(lambda: query(database_url, "SELECT count(*) FROM alert_transition"), for_s=8)
-    found = query(database_url, _TRANSITIONS)
-    assert found, f"nothing happened with seed {seed}"
-    again = replayed(database_url, Span(began - timedelta(seconds=1), datetime.now(UTC)))
-    assert sorted(again, key=_by_instance) == sorted(found, key=_by_instance), f"seed {seed}"
+    transitions = query(database_url, _TRANSITIONS)
+    assert transitions, f"nothing happened with seed {seed}"
+    again = replay_history(database_url, Span(began - timedelta(seconds=1), datetime.now(UTC)))
+    assert sorted(again, key=_by_instance) == sorted(transitions, key=_by_instance), f"seed {seed}"
 
 
 def stored(url):
@@ -171,5 +171,5 @@ def stored(url):
 
 
 def _by_instance(row):
-    """Stable: within an instance the order stays, and timers may run out between those of other instances."""
+    """Sort key of a stable sort: only timers of different instances may change their order."""
     return row[0], row[2]

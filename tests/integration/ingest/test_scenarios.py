@@ -1,4 +1,4 @@
-"""Scenarios through the real broker, ingest and database: nothing false is raised, and nothing is lost or doubled."""
+"""Scenarios through the real broker, ingest and database: no false alert, no lost and no duplicate reading."""
 
 from collections import Counter
 from contextlib import closing
@@ -22,7 +22,7 @@ from store.database import connect
 
 @pytest.fixture
 def killable(local_services):
-    """A database and a broker that this test may kill."""
+    """Return a database and a broker that this test may kill."""
     return local_services
 
 
@@ -31,7 +31,7 @@ def messages_of(scenario):
 
 
 def distinct(scenario, messages):
-    """How many readings and events there are, by device and instant, of those that are not refused."""
+    """Return the number of accepted readings and events that differ in device, instant or event."""
     by_name = {device.name: device for device in scenario.devices}
     pseudonymiser = Pseudonymiser(SECRET_KEY.encode())
     items = {
@@ -54,22 +54,22 @@ def stored(url, scenario):
 
 
 def alerts(url):
-    found = query(
+    rows = query(
         url,
         "SELECT rule, device.name, opened_at, ended_at FROM alert JOIN device ON device.id = alert.device_id",
     )
     return [
         RaisedAlert(rule, device, at.astimezone(UTC), ended and ended.astimezone(UTC))
-        for rule, device, at, ended in found
+        for rule, device, at, ended in rows
     ]
 
 
 @pytest.mark.parametrize("name", ["duplicates", "late_batch", "burst_pipe"])
-def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(killable, database_url, tmp_path, name):
+def test_a_scenario_raises_its_expected_alerts_although_the_broker_is_killed(killable, database_url, tmp_path, name):
     scenario = find_scenario(name)
-    silences = {rule.name for rule in load_rules(rules_folder(None)).rules if rule.no_data}
-    # Sent at once, nobody counts as silent.
-    expected = tuple(each for each in scenario.expected if each.rule not in silences)
+    no_data_rules = {rule.name for rule in load_rules(rules_folder(None)).rules if rule.no_data}
+    # Messages sent at once leave no time without data.
+    expected = tuple(each for each in scenario.expected if each.rule not in no_data_rules)
     scenario = scenario.model_copy(update={"expected": expected})
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
@@ -84,10 +84,10 @@ def test_a_scenario_during_which_the_broker_is_killed_raises_what_it_expects(kil
                 killable.broker.start()
             publisher.publish(message.topic, message.payload)
         publisher.flush(patient(60))
-        wanted = distinct(scenario, messages)
-        eventually(lambda: stored(database_url, scenario) == wanted, timeout_s=60)
+        expected_counts = distinct(scenario, messages)
+        eventually(lambda: stored(database_url, scenario) == expected_counts, timeout_s=60)
         raised = steady(lambda: alerts(database_url))
     score = score_alerts(scenario, raised)
     assert score.perfect, score_table([score])
-    assert stored(database_url, scenario) == wanted
+    assert stored(database_url, scenario) == expected_counts
     assert query(database_url, "SELECT count(*) FROM rejection") == [(0,)]
