@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from ingest.alert_writer import save_instances, write_alerts
 from ingest.batch import Candidate
-from ingest.instance_rows import state_of, stored_group
+from ingest.instance_rows import device_state_of, state_of, stored_group
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from rules.engine.device_state import DeviceState
@@ -54,7 +54,7 @@ class Evaluation:
             if group.community in communities:
                 self._registry.groups.remember(group)
         states = [state_of(row) for row in stored if self._registry.has(row.device_id)]
-        memories = (DeviceState(*memory) for memory in load_device_states(connection, communities))
+        memories = map(device_state_of, load_device_states(connection, communities))
         self._pipelines |= {state.device_id for state in states if FIRST_GROUP_ID < state.device_id <= 0}
         transitions = self._engine.restore(states, memories, now)
         self._save(connection, transitions + self._settle_services(connection, now))

@@ -1,13 +1,27 @@
-"""Conversion of rule instances between the engine and their stored rows."""
+"""Conversion of rule instances and device states between the engine and their stored rows."""
 
 from datetime import datetime
 from typing import Any
 
 from rules.engine.chattering import Chatter
+from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import InstanceState
 from rules.model.device_group import DeviceGroup
 from rules.model.rule import Phase
 from store.alerts.rule_state import RuleStateRow
+from store.telemetry.device_state import DeviceStateRow
+
+
+def device_state_of(row: DeviceStateRow) -> DeviceState:
+    """Return the stored state of a device."""
+    return DeviceState(
+        device_id=row.device_id,
+        last_ts=row.last_ts,
+        last_arrival=row.last_arrival,
+        event_ts=row.event_ts,
+        values=row.values,
+        derived=row.derived,
+    )
 
 
 def state_row(state: InstanceState, group: DeviceGroup | None = None) -> RuleStateRow:

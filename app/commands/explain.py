@@ -14,7 +14,7 @@ from app.rule_files import Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from devices.local_time import CITY, local_time_zh
-from ingest.instance_rows import state_of
+from ingest.instance_rows import device_state_of, state_of
 from rules.analysis.backtest import Span, fresh_engine, replay
 from rules.analysis.explain import ProcessTransition, explain
 from rules.analysis.instance_status import instance_status
@@ -145,7 +145,7 @@ def _explain_instance(connection: Connection, rule: Rule, path: str, at: datetim
 
 def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceState | None]:
     row, device_state = find_rule_state(connection, rule.name, device.id), find_device_state(connection, device.id)
-    return state_of(row) if row else None, DeviceState(*device_state) if device_state else None
+    return state_of(row) if row else None, device_state_of(device_state) if device_state else None
 
 
 def _replayed(

@@ -13,21 +13,21 @@ from store.database import FETCH_ROWS, Connection
 class DeviceStateChange(NamedTuple):
     """The changes of a device's state by one batch.
 
-    `last_seen` is the arrival of the newest message of any type. `last_fresh` is the arrival of the newest sample that
-    was newer than all before and not late. `last_ts` is the newest timestamp by the device's clock, `values` the newest
-    value of each field, `event_ts` the newest timestamp of each event. None and empty leave the stored value.
+    `last_seen` is the arrival of the newest message of any type. `last_arrival` is the arrival of the newest sample
+    that was newer than all before and not late. `last_ts` is the newest timestamp by the device's clock, `values` the
+    newest value of each field, `event_ts` the newest timestamp of each event. None and empty leave the stored value.
 
-    `tracks` holds the states of the derived values, in a form that only the rules read. None leaves the stored value,
+    `derived` holds the states of the derived values, in a form that only the rules read. None leaves the stored value,
     and empty deletes it.
     """
 
     device_id: int
     last_seen: datetime
-    last_fresh: datetime | None
+    last_arrival: datetime | None
     last_ts: datetime | None
     values: Mapping[str, Value]
     event_ts: Mapping[str, datetime]
-    tracks: bytes | None = None
+    derived: bytes | None = None
 
 
 class DeviceStateRow(NamedTuple):
@@ -35,10 +35,10 @@ class DeviceStateRow(NamedTuple):
 
     device_id: int
     last_ts: datetime | None
-    last_fresh: datetime | None
+    last_arrival: datetime | None
     event_ts: dict[str, datetime]
     values: dict[str, Value]
-    tracks: bytes
+    derived: bytes
 
 
 def save_device_states(connection: Connection, changes: Iterable[DeviceStateChange]) -> None:
@@ -53,8 +53,8 @@ def save_device_states(connection: Connection, changes: Iterable[DeviceStateChan
     )
     with connection.cursor() as cursor, cursor.copy("COPY incoming_state FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(["int8", "timestamptz", "timestamptz", "timestamptz", "text", "text", "bytea"])
-        for device_id, last_seen, last_fresh, last_ts, values, event_ts, tracks in changes:
-            copy.write_row((device_id, last_seen, last_fresh, last_ts, _json(values), _json(event_ts), tracks))
+        for device_id, last_seen, last_arrival, last_ts, values, event_ts, derived in changes:
+            copy.write_row((device_id, last_seen, last_arrival, last_ts, _json(values), _json(event_ts), derived))
     connection.execute(
         """
         INSERT INTO device_state AS state (device_id, last_seen, last_fresh, last_ts, last_values, event_ts, tracks)
@@ -87,19 +87,19 @@ def load_device_states(connection: Connection, communities: list[str]) -> Iterat
             """,
             (communities,),
         )
-        for device_id, last_ts, last_fresh, event_ts, values, tracks in cursor:
-            yield DeviceStateRow(device_id, last_ts, last_fresh, _event_times(event_ts), values, tracks or b"")
+        for device_id, last_ts, last_arrival, event_ts, values, derived in cursor:
+            yield DeviceStateRow(device_id, last_ts, last_arrival, _event_times(event_ts), values, derived or b"")
 
 
 def find_device_state(connection: Connection, device_id: int) -> DeviceStateRow | None:
-    """Return the state of a device without its tracks; None if the device has never sent anything."""
+    """Return the state of a device without its derived values; None if the device has never sent anything."""
     row = connection.execute(
         "SELECT last_ts, last_fresh, event_ts, last_values FROM device_state WHERE device_id = %s", (device_id,)
     ).fetchone()
     if row is None:
         return None
-    last_ts, last_fresh, event_ts, values = row
-    return DeviceStateRow(device_id, last_ts, last_fresh, _event_times(event_ts), values, b"")
+    last_ts, last_arrival, event_ts, values = row
+    return DeviceStateRow(device_id, last_ts, last_arrival, _event_times(event_ts), values, b"")
 
 
 def _event_times(stored: Mapping[str, str]) -> dict[str, datetime]:
