@@ -12,9 +12,9 @@ import typer
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.crew import Crew
 from app.logging import configure_logging
 from app.output import Exit, fail, say
+from app.partition_workers import PartitionWorkers
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.signals import stop_on_signals
@@ -61,7 +61,7 @@ def ingest(
     if count > 1 and partition is not None:
         structlog.contextvars.bind_contextvars(partition=partition)
     if count > 1 and partition is None:
-        _run_crew(settings, work, stop)
+        _run_partition_workers(settings, work, stop)
         return
     worker = Worker(work)
     if partition is None:
@@ -79,15 +79,15 @@ def _repartition(settings: Settings, count: int) -> None:
         raise fail(str(error), Exit.UNAVAILABLE) from error
 
 
-def _run_crew(settings: Settings, work: IngestSettings, stop: threading.Event) -> None:
+def _run_partition_workers(settings: Settings, work: IngestSettings, stop: threading.Event) -> None:
     with tempfile.TemporaryDirectory(prefix="anju-metrics-") as folder:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
         _serve_metrics(settings, registry)
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder}
-        crew = Crew(work.partition.count, environment, Path(folder))
-        signal.signal(signal.SIGHUP, lambda *_: crew.reread_rules())
-        crew.run(work.database_url, stop)
+        workers = PartitionWorkers(work.partition.count, environment, Path(folder))
+        signal.signal(signal.SIGHUP, lambda *_: workers.reread_rules())
+        workers.run(work.database_url, stop)
 
 
 def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:

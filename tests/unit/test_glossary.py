@@ -33,6 +33,9 @@ TEXTS = {
     for path in (*ROOT.glob("*.md"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*")))
     if path.suffix in SUFFIXES and path != GLOSSARY
 }
+CLASSES = {
+    name for path, text in TEXTS.items() if path.suffix == ".py" for name in re.findall(r"(?m)^class (\w+)", text)
+}
 
 
 @pytest.mark.parametrize("word", OUT)
@@ -59,6 +62,18 @@ def test_the_texts_are_those_of_rules_notices_reports_dashboards_and_guides():
         "rules/definitions/water_meter.yaml", "rules/calendars.yaml", "notify/templates/wecom.jinja",
         "acceptance/templates/report.html", "grafana/panels.py", "docs/guide-property.zh.md", "README.zh.md",
     }  # fmt: skip
+
+
+def test_a_class_has_a_name_that_is_not_out():
+    out = {name for row in ROWS for name in re.findall(r"`([A-Z]\w+)`", row["Not"])}
+    assert out >= {"Alarm", "Judge", "Occurrence", "Silent"}
+    assert out & CLASSES == set()
+
+
+def test_a_class_that_explains_a_term_exists():
+    named = {name for row in ROWS for name in re.findall(r"`([A-Z][a-z]\w+)`", row["Meaning"])}
+    assert named >= {"Timer", "NoData", "DeviceGroup"}
+    assert named - CLASSES == set()
 
 
 def test_a_chinese_word_stands_for_one_term():

@@ -65,7 +65,7 @@ def assert_everything_is_there_once(url, count):
 
 
 @contextmanager
-def crew(mapped, database_url, folder):
+def partition_workers(mapped, database_url, folder):
     """`anju ingest` with four partitions in a folder of its own."""
     folder.mkdir()
     with running_ingest(database_url, mapped.mqtt_url, folder, ANJU_PARTITIONS=str(PARTITIONS)) as running:
@@ -73,7 +73,7 @@ def crew(mapped, database_url, folder):
 
 
 def workers(url, folder=None):
-    """The process of each partition that has an owner; where a folder is given, those of the crew that logs there."""
+    """The process of each owned partition; with a folder, those of the `anju ingest` that logs there."""
     log = (folder / "ingest.log").read_text() if folder else None
     found = query(
         url,
@@ -155,7 +155,7 @@ def test_what_is_published_where_no_device_can_stand_is_rejected_whichever_parti
 ):
     topics = ["anju/v1", "anju/v1/", *(f"anju/v1/c{n}" for n in range(8)), "anju/v1/c0/", "anju/v1//water_meter/w1"]
     register_all(database_url)
-    with crew(mapped, database_url, tmp_path / "a"):
+    with partition_workers(mapped, database_url, tmp_path / "a"):
         all_at_work(database_url)
         with Publisher(mapped.publish_mqtt_url) as out:
             for bad in topics:
@@ -198,7 +198,7 @@ def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_wh
     mapped, database_url, tmp_path
 ):
     register_all(database_url)
-    with crew(mapped, database_url, tmp_path / "a") as ingest:
+    with partition_workers(mapped, database_url, tmp_path / "a") as ingest:
         owners = all_at_work(database_url)
         assert len(set(owners.values())) == PARTITIONS
         publish(mapped.publish_mqtt_url, 4000)
@@ -229,7 +229,7 @@ def test_a_worker_killed_9_under_load_is_replaced_within_ten_seconds_and_loses_a
     register_all(database_url)
     count = 20_000
     load = threading.Thread(target=publish, args=(mapped.publish_mqtt_url, count), kwargs={"pace_s": 0.03})
-    with crew(mapped, database_url, tmp_path / "a"):
+    with partition_workers(mapped, database_url, tmp_path / "a"):
         before = all_at_work(database_url)
         load.start()
         eventually(lambda: stored(database_url)[0] > count / 5)
@@ -248,10 +248,10 @@ def test_two_share_the_partitions_and_when_one_is_killed_the_other_takes_all_wit
     count = 20_000
     load = threading.Thread(target=publish, args=(mapped.publish_mqtt_url, count), kwargs={"pace_s": 0.06})
     first_log, second_log = tmp_path / "a", tmp_path / "b"
-    with crew(mapped, database_url, first_log) as first:
+    with partition_workers(mapped, database_url, first_log) as first:
         all_at_work(database_url)
         load.start()
-        with crew(mapped, database_url, second_log):
+        with partition_workers(mapped, database_url, second_log):
             eventually(lambda: len(workers(database_url, first_log)) == len(workers(database_url, second_log)) == 2)
             first.kill()
             within(10, lambda: len(workers(database_url, second_log)) == PARTITIONS)

@@ -1,7 +1,7 @@
-"""The workers of one `anju ingest` with several partitions: a process for each that it has taken.
+"""Workers of one `anju ingest` with several partitions: a process for each owned partition.
 
-Any number of them, on any number of machines, share the partitions: each counts itself as a member, sees in the
-database who the members are and what has an owner, takes what is free up to its fair share, and lets go of the rest.
+Any number of `anju ingest`, on any number of machines, share the partitions. Each registers as a member and reads from
+the database the members and the owned partitions. It takes free partitions up to its fair share, and releases the rest.
 """
 
 import os
@@ -38,13 +38,17 @@ _LONGEST_BATCH_S = 20.0
 
 
 @dataclass
-class Crew:
-    """The workers by their partitions. `environment` is theirs, `metrics_dir` the folder of their metrics in it.
+class PartitionWorkers:
+    """Worker processes by partition.
 
-    `member` is the number that the crew counts by among the others.
-
-    Use it from one thread, the main one: Linux ties the lives of the workers to the thread that starts them. They get
+    Use it from the main thread only: Linux ties the lives of the workers to the thread that starts them. They get
     SIGTERM when it ends, however it does.
+
+    Attributes:
+        count: Number of partitions.
+        environment: Environment of the workers.
+        metrics_dir: Folder of their metrics, as in the environment.
+        member: Number of this `anju ingest` among the members.
     """
 
     count: int
@@ -64,7 +68,7 @@ class Crew:
         try:
             while not stop.is_set():
                 try:
-                    with closing(connect_for_locks(database_url, application_name="anju ingest crew")) as connection:
+                    with closing(connect_for_locks(database_url, application_name="anju ingest members")) as connection:
                         if acquire_member_lock(connection, member=self.member):
                             self._share(connection, stop)
                 except DatabaseUnavailableError as error:
@@ -82,7 +86,7 @@ class Crew:
         while not stop.is_set():
             ensure_partition_count(connection, self.count)
             self._outage.end()
-            self._bury(time.monotonic())
+            self._reap(time.monotonic())
             rank, members = rank_among_members(connection, member=self.member)
             chosen = choose(self.count, self._workers, partition_owners(connection), rank, members)
             for number in chosen.let_go:
@@ -99,8 +103,8 @@ class Crew:
         self._workers[number] = subprocess.Popen([*launcher, *command], env=self.environment)  # noqa: S603
         log.info("started a worker", partition=number, pid=self._workers[number].pid)
 
-    def _bury(self, now: float) -> None:
-        """Forget the workers that have ended; what nobody owns is taken again after a pause."""
+    def _reap(self, now: float) -> None:
+        """Remove the workers that have ended. Their partitions can be taken again after a pause."""
         for number, worker in list(self._workers.items()):
             if worker.poll() is not None:
                 log.info("a worker ended", partition=number, pid=worker.pid, status=worker.returncode)
