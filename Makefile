@@ -56,6 +56,7 @@ check: $(READY)
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy tests/helpers tests/conftest.py
 	@$(VENV)/bin/lint-imports
 	@$(ANJU) rules check
 	@$(VENV)/bin/squawk store/migrations/*.sql

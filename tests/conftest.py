@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)  # the folder of the run is known then
 def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker():
-        config.stash[_guard] = RunGuard(config._tmp_path_factory.getbasetemp())  # noqa: SLF001 - as xdist does
+        config.stash[_guard] = RunGuard(_files(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -77,6 +77,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def recorded_rows() -> list[Row]:
     """All readings of the recorded meters, in the order of the file."""
     return list(read_daiad(RECORDING))
+
+
+def _files(config: pytest.Config) -> Path:
+    """The folder of the run, which only a private attribute names outside fixtures."""
+    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
+    return factory.getbasetemp()
 
 
 def _is_worker() -> bool:

@@ -3,11 +3,11 @@
 import pytest
 
 from cli import anju, invoke
+from notifying import NOON, alert_id, raise_alerts, write_routing
 from receiver import Answer, receiving
 from store.database import connect
 from store.notices.delivery import record_dead
 from store.notices.enqueue import NewNotice, insert_notices
-from telling import NOON, alert_id, raise_alerts, write_routing
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_contact_that_is_not_there_is_a_wrong_call(file, tmp_path):
 
 
 def test_what_could_not_be_delivered_is_sent_again_on_request_and_who_asked_is_written_down(house):
-    raise_alerts(house.database_url, [9001], hand_in=False)
+    raise_alerts(house.database_url, [9001], defer=False)
     with connect(house.database_url, application_name="test") as connection:
         insert_notices(connection, [NewNotice(alert_id(9001), "甲/webhook", "raised", 1, "critical", NOON)], NOON)
         [(number,)] = connection.execute("SELECT id FROM notice WHERE alert_id = %s", (alert_id(9001),)).fetchall()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import anju, processes_of, running_up
+from cli import anju, running_up
 from local.services import start_services
 from patience import Stopwatch, patient
+from run_guard import processes_of
 from running import query
 
 

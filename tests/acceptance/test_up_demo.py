@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from cli import PARTS, processes_of, running_up
+from cli import PARTS, running_up
 from patience import Stopwatch, eventually, patient, within
+from run_guard import processes_of
 from running import query
 
 FIRST_MINUTES = timedelta(minutes=2)

@@ -9,7 +9,16 @@ from pydantic_core import from_json
 from devices.catalogue import KIND_BY_NAME, KINDS
 from devices.device import Device
 from devices.kind import Choice, Counter, Flag, Gauge, Personal
-from devices.payload import MAX_CLOCK_AHEAD, MAX_ITEMS, ConnectionReport, DeviceEvent, Reading, Rejection, decode
+from devices.payload import (
+    MAX_CLOCK_AHEAD,
+    MAX_ITEMS,
+    ConnectionReport,
+    Decoded,
+    DeviceEvent,
+    Reading,
+    Rejection,
+    decode,
+)
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from devices.timestamp import EARLIEST
@@ -26,15 +35,17 @@ REGISTRY = {(device.community, device.name): device for device in (GATEWAY, *ALO
 PERSONAL = {kind.name for kind in KINDS if kind.personal} | {"gateway"}
 
 
-def decoded(topic, payload):
+def decoded(topic: str, payload: bytes) -> list[Decoded]:
+    """Return the items of a message, decoded with the registry of this file."""
     return decode(topic, payload, NOW, lambda community, name: REGISTRY.get((community, name)), PSEUDONYMISER)
 
 
-def topic_of(device, channel):
+def topic_of(device: Device, channel: str) -> str:
+    """Return the topic that a device publishes to."""
     return f"anju/v1/{device.community}/{device.kind}/{device.name}/{channel}"
 
 
-def check(topic, payload):
+def check(topic: str, payload: bytes) -> None:
     """Assert every law for one message."""
     items = decoded(topic, payload)
     assert items
@@ -54,7 +65,7 @@ def check(topic, payload):
     _items_are_independent(topic, payload, items)
 
 
-def _has_the_device_of_the_sender(topic, item):
+def _has_the_device_of_the_sender(topic: str, item: Decoded) -> None:
     if item.device is None:
         assert item.reason in {Reason.BAD_TOPIC, Reason.UNKNOWN_DEVICE}
         return
@@ -62,7 +73,7 @@ def _has_the_device_of_the_sender(topic, item):
     assert item.device in (sender, *(child for child in CHILDREN if child.gateway == sender.name))
 
 
-def _is_possible(reading):
+def _is_possible(reading: Reading) -> None:
     assert _in_time(reading.ts)
     assert reading.values
     for name, value in reading.values.items():
@@ -79,15 +90,16 @@ def _is_possible(reading):
                 raise AssertionError(unknown)
 
 
-def _contains_no_person(device_event):
-    assert _in_time(device_event.ts)
-    event = KIND_BY_NAME[device_event.device.kind].event(device_event.event)
-    assert not {part.name for part in event.data if isinstance(part, Personal)} & device_event.data.keys()
-    _is_text_for_a_table(json.dumps(device_event.data, ensure_ascii=False, allow_nan=False))
-    _is_text_for_a_table(device_event.id)
+def _contains_no_person(event: DeviceEvent) -> None:
+    assert _in_time(event.ts)
+    definition = KIND_BY_NAME[event.device.kind].event(event.event)
+    assert definition
+    assert not {part.name for part in definition.data if isinstance(part, Personal)} & event.data.keys()
+    _is_text_for_a_table(json.dumps(event.data, ensure_ascii=False, allow_nan=False))
+    _is_text_for_a_table(event.id)
 
 
-def _may_be_stored(rejection, payload):
+def _may_be_stored(rejection: Rejection, payload: bytes) -> None:
     assert rejection.size == len(payload)
     assert len(rejection.payload) <= 4096
     assert rejection.detail
@@ -99,16 +111,16 @@ def _may_be_stored(rejection, payload):
         assert rejection.payload == b"" or (rejection.device is None and kinds[0] not in PERSONAL)
 
 
-def _is_text_for_a_table(text):
+def _is_text_for_a_table(text: str) -> None:
     text.encode()
     assert "\0" not in text
 
 
-def _in_time(ts):
+def _in_time(ts: datetime) -> bool:
     return ts.utcoffset() == timedelta(0) and EARLIEST <= ts <= NOW + MAX_CLOCK_AHEAD
 
 
-def _items_are_independent(topic, payload, items):
+def _items_are_independent(topic: str, payload: bytes, items: list[Decoded]) -> None:
     """Assert that an item of an array has the same result as the item alone."""
     if len(items) > 1:
         contents = from_json(payload, allow_inf_nan=True)
@@ -116,5 +128,5 @@ def _items_are_independent(topic, payload, items):
         assert [_without_size(item) for (item,) in alone] == [_without_size(item) for item in items]
 
 
-def _without_size(item):
+def _without_size(item: Decoded) -> Decoded:
     return item._replace(size=0) if isinstance(item, Rejection) else item

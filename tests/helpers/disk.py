@@ -1,31 +1,33 @@
-"""Disks of a test's own, that are small or stand still; only root may mount them."""
+"""Disks of a test's own, small or brought to a standstill; only root may mount them."""
 
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 
 @contextmanager
-def small_disk(folder):
-    """A disk of 300 MB, mounted as `folder`."""
-    with mounted(folder, "-t", "tmpfs", "-o", "size=300m", "anju"):
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Mount a disk of 300 MB as `folder` for the block."""
+    with _mounted(folder, "-t", "tmpfs", "-o", "size=300m", "anju"):
         yield folder
 
 
 @contextmanager
-def freezable_disk(folder, image):
-    """A disk of 1 GB in the file `image`, mounted as `folder`, that `frozen` can bring to a standstill."""
+def freezable_disk(folder: Path, image: Path) -> Iterator[Path]:
+    """Mount a disk of 1 GB in the file `image` as `folder` for the block; `frozen` brings it to a standstill."""
     with image.open("wb") as file:
         file.truncate(10**9)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)  # noqa: S607
-    with mounted(folder, "-o", "loop", image):
+    with _mounted(folder, "-o", "loop", str(image)):
         yield folder
 
 
 @contextmanager
-def frozen(folder):
-    """Let every write to the disk wait until the block ends, as a disk does that has too much to do."""
+def frozen(folder: Path) -> Iterator[None]:
+    """Let every write to the disk wait until the block ends, as an overloaded disk does."""
     subprocess.run(["fsfreeze", "--freeze", folder], check=True)  # noqa: S607
     try:
         yield
@@ -34,7 +36,7 @@ def frozen(folder):
 
 
 @contextmanager
-def mounted(folder, *how):
+def _mounted(folder: Path, *how: str) -> Iterator[None]:
     folder.mkdir(parents=True)
     done = subprocess.run(["mount", *how, folder], check=False, capture_output=True, text=True)  # noqa: S607
     if done.returncode:
@@ -45,8 +47,8 @@ def mounted(folder, *how):
         subprocess.run(["umount", "--lazy", folder], check=True)  # noqa: S607
 
 
-def fill(folder):
-    """Take all the room that is left on a disk; returns the file that takes it."""
+def fill(folder: Path) -> Path:
+    """Take all the room left on a disk, and return the file that takes it."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while True:

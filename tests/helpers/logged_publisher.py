@@ -114,7 +114,7 @@ class LoggedPublisher:
 
     def _due(self) -> list[bytes]:
         """The next messages that the rate and the window allow, at most a hundred at once."""
-        packets = []
+        packets: list[bytes] = []
         while self._free and not self._at_the_end() and len(packets) < 100 and self._in_time():
             message, packet_id = self._load.message(self.sent), self._free.popleft()
             self._waiting[packet_id] = message

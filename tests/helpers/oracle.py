@@ -62,8 +62,8 @@ class Expected:
     """What must be in the tables, each with the items that say so."""
 
     readings: Mapping[tuple[str, str, int], Mapping[str, dict[float, Item]]]
-    events: Mapping[tuple[str, str, int, str, str], Item]
-    alerts: Mapping[tuple[str, str, str], Item]
+    events: dict[tuple[str, str, int, str, str], Item]
+    alerts: dict[tuple[str, str, str], Item]
     refused: set[Item]
 
     @property

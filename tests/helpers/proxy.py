@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from patience import patient
@@ -55,7 +56,7 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    def _do(self, work) -> None:
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(patient(10))
 
     async def _cut(self) -> None:

@@ -1,47 +1,57 @@
-"""Real servers that stand in for what people are told through: they fail, are slow and recover as a test says."""
+"""Real servers in the place of robots, programs and mail servers, which fail, are slow and recover at a test's will."""
 
 import asyncio
 import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from patience import patient
 
 
 class Answer(NamedTuple):
+    """An HTTP answer, sent after a pause; the usual one means success for every kind of robot."""
+
     status: int = 200
     body: bytes = b'{"errcode": 0, "errmsg": "ok", "code": 0}'
-    headers: tuple = ()
+    headers: tuple[tuple[str, str], ...] = ()
     after_s: float = 0.0
 
 
 class Request(NamedTuple):
+    """A request, as it came (seconds since 1970)."""
+
     path: str
-    content: dict
+    content: dict[str, Any]
     at: float
 
 
 class Receiver:
-    """An HTTP server that keeps what it accepted; `answers` are given first, then `usual`."""
+    """An HTTP server that gives `answers` first and then `usual`.
 
-    def __init__(self):
-        self.requests, self.accepted, self.answers, self.usual = [], [], [], Answer()
+    Attributes:
+        requests: all requests.
+        accepted: the requests that were answered with success.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.accepted: list[Request] = []
+        self.answers: list[Answer] = []
+        self.usual = Answer()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                request = Request(self.path, json.loads(body), time.time())
-                receiver.requests.append(request)
-                answer = receiver.answers.pop(0) if receiver.answers else receiver.usual
-                if answer.status == 200:
-                    receiver.accepted.append(request)
+                answer = receiver.answer_to(Request(self.path, json.loads(body), time.time()))
                 time.sleep(answer.after_s)
                 self.send_response(answer.status)
                 for name, value in (*answer.headers, ("Content-Length", str(len(answer.body)))):
@@ -49,34 +59,48 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-            def log_message(self, *_):
-                pass
+            def log_message(self, *_: object) -> None:
+                return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                return
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
-    def close(self):
+    def answer_to(self, request: Request) -> Answer:
+        """Note a request, and return the next answer."""
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else self.usual
+        if answer.status == 200:
+            self.accepted.append(request)
+        return answer
+
+    def close(self) -> None:
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
-    def alerts(self):
-        """Every alert of what was accepted in Alertmanager's shape, as (fingerprint, status)."""
+    def alerts(self) -> list[tuple[str, str]]:
+        """Return (fingerprint, status) of every accepted alert in Alertmanager's shape."""
         return [(each["fingerprint"], each["status"]) for r in self.accepted for each in r.content["alerts"]]
 
-    def words(self):
-        """What was accepted as markdown."""
+    def words(self) -> list[str]:
+        """Return the accepted texts in markdown."""
         return [request.content["markdown"]["content"] for request in self.accepted]
 
-    def paths(self):
+    def paths(self) -> list[str]:
+        """Return the paths of the accepted requests."""
         return [request.path for request in self.accepted]
 
 
 @contextmanager
-def receiving():
+def receiving() -> Iterator[Receiver]:
+    """Run an HTTP server for the block."""
     receiver = Receiver()
     try:
         yield receiver
@@ -85,12 +109,16 @@ def receiving():
 
 
 class Mailbox:
-    """An SMTP server's handler: keeps the letters; `answers` are given first, then it accepts."""
+    """The handler of an SMTP server: gives `answers` first, and then accepts each letter, after a pause."""
 
-    def __init__(self):
-        self.letters, self.answers, self.tries, self.after_s = [], [], 0, 0.0
+    def __init__(self) -> None:
+        self.letters: list[Envelope] = []
+        self.answers: list[str] = []
+        self.tries = 0
+        self.after_s = 0.0
 
-    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Accept or refuse a letter."""
         self.tries += 1
         await asyncio.sleep(self.after_s)
         if self.answers:
@@ -100,8 +128,8 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server():
-    """An SMTP server, as its port and its mailbox."""
+def mail_server() -> Iterator[tuple[int, Mailbox]]:
+    """Run an SMTP server for the block; gives its port and its mailbox."""
     mailbox = Mailbox()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

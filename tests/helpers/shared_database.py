@@ -127,7 +127,7 @@ def _drop_database(server_url: str, name: str) -> None:
             time.sleep(0.2)
 
 
-def execute(url: str, statement: sql.Composable) -> None:
+def execute(url: str, statement: sql.SQL | sql.Composed) -> None:
     """Run one statement in a connection and a transaction of its own."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)

@@ -82,9 +82,9 @@ class Stage:
         return publisher
 
     @contextmanager
-    def load(self, rate: float = RATE, **options: int) -> Iterator[LoggedPublisher]:
+    def load(self, rate: float = RATE, *, ahead_ms: int = 0) -> Iterator[LoggedPublisher]:
         """A load that flows when the block begins, and for 2 s after it ends, which is when the fault is over."""
-        publisher = self.publisher(rate=rate, **options)
+        publisher = self.publisher(rate=rate, ahead_ms=ahead_ms)
         try:
             before = self.stored()[0]
             eventually(lambda: self.stored()[0] > before + rate)
@@ -147,7 +147,7 @@ def _waiting(monitoring_url: str) -> int:
 
 
 @contextmanager
-def staged(services, ingest: Ingest, record) -> Iterator[Stage]:
+def staged(services: Services, ingest: Ingest, record: Callable[[str, object], None]) -> Iterator[Stage]:
     """A stage with its meters registered, the session open, and ingest started; everything is ended after it."""
     migrate(services.database_url)
     register(services.database_url, workload.COMMUNITY, workload.devices())

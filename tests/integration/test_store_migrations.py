@@ -4,10 +4,10 @@ from importlib.resources import files
 
 import psycopg
 
+from notifying import alert_id, raise_alerts
 from running import query
 from store.admin.migrate import migrate
 from store.notices.enqueue import NOTICE_TASK
-from telling import alert_id, raise_alerts
 
 
 def test_every_migration_can_be_undone_and_applied_again(empty_database_url):

@@ -4,11 +4,11 @@ import random
 import time
 from collections import Counter
 
+from notifying import running_worker, write_routing
 from patience import eventually, patient
 from receiver import receiving
 from running import epoch_ms, event, forget_session, query, register, running_ingest
 from simulators.publisher import Publisher
-from telling import running_worker, write_routing
 
 METERS = 60
 

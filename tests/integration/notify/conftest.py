@@ -7,11 +7,11 @@ import pytest
 from notify.dispatcher import Dispatcher
 from notify.enqueue import enqueue_notices
 from notify.routing_file import load_routing
+from notifying import Clock, alert_id, end_alerts, raise_alerts, write_routing
 from receiver import receiving
 from running import query
 from store.database import Database
 from store.notices.delivery import due_channels
-from telling import Clock, alert_id, end_alerts, raise_alerts, write_routing
 
 
 @pytest.fixture
@@ -37,18 +37,18 @@ class DispatcherHarness:
 
     def send_due(self, **time):
         """Move the clock, then send the due notices."""
-        self.clock.pass_(**time)
+        self.clock.advance(**time)
         with self.database.connection() as connection:
             due = due_channels(connection, self.clock())
         for channel in due:
             self.dispatcher.send_due_notices(channel, threading.Event())
 
     def raise_alerts(self, *numbers, **more):
-        raise_alerts(self.url, numbers, at=self.clock(), hand_in=False, **more)
+        raise_alerts(self.url, numbers, at=self.clock(), defer=False, **more)
         self.enqueue_notices(*numbers)
 
     def end_alerts(self, *numbers):
-        end_alerts(self.url, numbers, at=self.clock(), hand_in=False)
+        end_alerts(self.url, numbers, at=self.clock(), defer=False)
         self.enqueue_notices(*numbers)
 
     def states(self):

@@ -13,9 +13,9 @@ from notify.apprise_channel import send_by_apprise
 from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.group_robots import send_dingtalk, send_feishu, send_wecom
 from notify.http_post import post_json
+from notifying import NOON
 from patience import Stopwatch
 from receiver import Answer, mail_server
-from telling import NOON
 
 
 def signature(key, text):

@@ -7,6 +7,7 @@ from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
+from notifying import NOON, alert_id, end_alerts, raise_alerts
 from patience import eventually, patient
 from receiver import Answer
 from rules.language.loader import load_rules
@@ -14,7 +15,6 @@ from rules.model.sample import Sample
 from running import query, register
 from store.alerts.suppression import CauseName, suppress
 from store.alerts.transitions import alert_lock
-from telling import NOON, alert_id, end_alerts, raise_alerts
 
 
 def test_a_webhook_gets_what_alertmanager_would_send(program, receiver):
@@ -46,7 +46,7 @@ def test_an_alert_is_sent_once_however_often_its_job_runs(program, receiver):
 def test_a_recovery_follows_the_notice_of_the_beginning(program, receiver):
     program.raise_alerts(1)
     program.send_due()
-    program.clock.pass_(minutes=1)
+    program.clock.advance(minutes=1)
     program.end_alerts(1)
     program.send_due(seconds=5)
     assert receiver.alerts() == [(alert_id(1).hex[:16], "firing"), (alert_id(1).hex[:16], "resolved")]
@@ -54,7 +54,7 @@ def test_a_recovery_follows_the_notice_of_the_beginning(program, receiver):
 
 def test_an_alert_that_ended_before_it_was_sent_is_one_message_of_recovery(manager, receiver):
     manager.raise_alerts(1, severity="warning")
-    manager.clock.pass_(seconds=2)
+    manager.clock.advance(seconds=2)
     manager.end_alerts(1)
     manager.send_due(seconds=3)
     manager.send_due(hours=1)
@@ -65,7 +65,7 @@ def test_an_alert_that_ended_before_it_was_sent_is_one_message_of_recovery(manag
 
 def test_a_recovery_sent_while_its_notice_is_being_queued_is_not_sent_again(manager, receiver):
     manager.raise_alerts(1)
-    end_alerts(manager.url, [1], at=manager.clock(), hand_in=False)
+    end_alerts(manager.url, [1], at=manager.clock(), defer=False)
     receiver.answers = [Answer(after_s=1)]
     sending = threading.Thread(target=manager.send_due, daemon=True)
     sending.start()
@@ -79,7 +79,7 @@ def test_a_recovery_sent_while_its_notice_is_being_queued_is_not_sent_again(mana
 
 
 def test_an_alert_about_a_building_names_it(manager, receiver):
-    raise_alerts(manager.url, [1], at=manager.clock(), hand_in=False)
+    raise_alerts(manager.url, [1], at=manager.clock(), defer=False)
     query(manager.url, "UPDATE alert SET building = '3' RETURNING 1")
     manager.enqueue_notices(1)
     manager.send_due()
@@ -115,7 +115,7 @@ def test_alerts_of_quiet_hours_are_one_summary_in_the_morning(harness, receiver)
         contacts=[{"name": "王经理", "channels": {"wecom": receiver.url}, "quiet_hours": "22:00-07:00"}],
         routes=[{"to": "王经理"}],
     )
-    harness.clock.pass_(hours=12)
+    harness.clock.advance(hours=12)
     harness.raise_alerts(1, rule="one", severity="major")
     harness.raise_alerts(2, rule="two", severity="major")
     harness.raise_alerts(3, rule="three", severity="critical")
@@ -189,7 +189,7 @@ def test_an_acknowledged_alert_is_not_escalated(harness, receiver):
 
 
 def test_a_suppressed_alert_is_sent_when_the_suppression_ends_unless_it_has_ended_itself(program, receiver):
-    raise_alerts(program.url, [1, 2], at=program.clock(), hand_in=False)
+    raise_alerts(program.url, [1, 2], at=program.clock(), defer=False)
     with program.database.connection() as connection:
         until = program.clock() + timedelta(minutes=10)
         with alert_lock(connection) as locked:
@@ -243,7 +243,7 @@ def test_without_a_route_nothing_is_sent(harness, receiver):
 
 
 def test_a_historical_episode_is_not_sent(program, receiver):
-    raise_alerts(program.url, [1], at=program.clock(), hand_in=False)
+    raise_alerts(program.url, [1], at=program.clock(), defer=False)
     query(program.url, "UPDATE alert SET historical = true, process = 'ended', ended_at = opened_at RETURNING 1")
     program.enqueue_notices(1)
     program.send_due(hours=1)
@@ -251,9 +251,9 @@ def test_a_historical_episode_is_not_sent(program, receiver):
 
 
 def test_a_history_that_is_loaded_late_is_not_sent(program, receiver):
-    raise_alerts(program.url, [1], at=NOON, hand_in=False)
+    raise_alerts(program.url, [1], at=NOON, defer=False)
     query(program.url, "UPDATE alert SET opened_at = opened_at - interval '1 year' RETURNING 1")
-    end_alerts(program.url, [1], at=NOON.replace(year=2025), hand_in=False)
+    end_alerts(program.url, [1], at=NOON.replace(year=2025), defer=False)
     program.enqueue_notices(1)
     program.send_due(hours=1)
     assert receiver.requests == []

@@ -8,13 +8,13 @@ from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from notify.backoff import MAX_ATTEMPTS
+from notifying import alert_id, end_alerts
 from patience import eventually, patient
 from receiver import Answer
 from rules.language.loader import load_rules
 from running import query
 from store.database import connect
 from store.notices.delivery import requeue_dead
-from telling import alert_id, end_alerts
 
 UNAVAILABLE = Answer(503)
 
@@ -71,7 +71,7 @@ def test_an_undelivered_notice_is_an_alert_about_anju_for_an_hour(harness, recei
     with harness.database.connection() as connection:
         evaluation = Evaluation(load_rules(rules_folder(None)), RegistryCache(partition), partition, harness.clock())
         for minutes in (0, 58, 2, 1):
-            harness.clock.pass_(minutes=minutes)
+            harness.clock.advance(minutes=minutes)
             transitions += evaluation.tick(connection, harness.clock(), caught_up=True)
     assert [(each.rule, each.to_phase) for each in transitions] == [
         ("notices_undelivered", "active"), ("notices_undelivered", "normal"),
@@ -83,7 +83,7 @@ def test_a_dead_notice_of_an_open_alert_is_sent_again_on_request(harness, receiv
     receiver.answers = [Answer(401)]
     harness.raise_alerts(1, 2, severity="major")
     harness.send_due(seconds=5)
-    end_alerts(harness.url, [2], at=harness.clock(), hand_in=False)
+    end_alerts(harness.url, [2], at=harness.clock(), defer=False)
     with harness.database.connection() as connection:
         assert requeue_dead(connection, harness.clock()) == 1
     harness.send_due(seconds=1)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from notify.plan import MAX_IN_WINDOW, MAX_PER_WEBHOOK
+from notifying import alert_id, end_alerts, raise_alerts, running_worker, write_routing
 from patience import eventually, patient
 from receiver import Answer, mail_server, receiving
 from running import query
 from store.database import connect
-from telling import alert_id, end_alerts, raise_alerts, running_worker, write_routing
 
 _LEFT = "SELECT count(*) FROM notice WHERE state = 'queued' AND channel = '平台/webhook'"
 _SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
