@@ -98,11 +98,11 @@ class Server:
 _NO_ROWS = TableRows()
 
 
-class Town:
+class SampleCommunity:
     """Community of one test, with methods that add devices, readings, events and alerts."""
 
     def __init__(self, connection: Connection) -> None:
-        self.id = f"town-{uuid.uuid4().hex[:12]}"
+        self.id = f"community-{uuid.uuid4().hex[:12]}"
         self.connection = connection
         self._numbers = itertools.count(1)
         self.register(
@@ -217,25 +217,25 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @contextmanager
-def _town(database_url: str) -> Iterator[Town]:
+def _community(database_url: str) -> Iterator[SampleCommunity]:
     with connect(database_url, application_name="test") as connection:
-        yield Town(connection)
+        yield SampleCommunity(connection)
 
 
 @pytest.fixture(scope="session")
-def town_in() -> Callable[[str], AbstractContextManager[Town]]:
+def community_in() -> Callable[[str], AbstractContextManager[SampleCommunity]]:
     """Function that makes a community in a database."""
-    return _town
+    return _community
 
 
 @pytest.fixture(scope="session")
-def found_town(api_database: str) -> Callable[[], AbstractContextManager[Town]]:
+def make_community(api_database: str) -> Callable[[], AbstractContextManager[SampleCommunity]]:
     """Function that makes communities in the shared database, one for each example of a property."""
-    return lambda: _town(api_database)
+    return lambda: _community(api_database)
 
 
 @pytest.fixture
-def town(api_database: str) -> Iterator[Town]:
+def community(api_database: str) -> Iterator[SampleCommunity]:
     """Community for one test in the shared database."""
-    with _town(api_database) as town:
-        yield town
+    with _community(api_database) as community:
+        yield community

@@ -15,21 +15,21 @@ NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)
 
 
-def commands(town: Any, alert: UUID) -> list[tuple[Any, ...]]:
-    rows = town.connection.execute(
+def commands(community: Any, alert: UUID) -> list[tuple[Any, ...]]:
+    rows = community.connection.execute(
         """
         SELECT rule_command.device_id, rule_command.command, rule_command.actor
         FROM rule_command JOIN alert ON alert.rule = rule_command.rule WHERE alert.id = %s
         """,
         (alert,),
     ).fetchall()
-    town.connection.commit()
+    community.connection.commit()
     return rows
 
 
-def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, town: Any) -> None:
-    meter = town.device("meter", "electricity_meter", building="3", unit="2", room="501")
-    alert = town.alert(meter, severity="major")
+def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, community: Any) -> None:
+    meter = community.device("meter", "electricity_meter", building="3", unit="2", room="501")
+    alert = community.alert(meter, severity="major")
 
     found = api.get(f"/alerts/{alert}").raise_for_status().json()
 
@@ -45,23 +45,23 @@ def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, town: 
     assert step["inputs"] == {"values": {"voltage_v": 245}}
 
 
-def test_an_alert_about_anju_itself_belongs_to_no_device(api: Any, town: Any) -> None:
-    alert = town.alert(kind="pipeline", community=None)
+def test_an_alert_about_anju_itself_belongs_to_no_device(api: Any, community: Any) -> None:
+    alert = community.alert(kind="pipeline", community=None)
     found = api.get(f"/alerts/{alert}").raise_for_status().json()
     assert (found["community"], found["device"], found["place"], found["kind_zh"]) == (None, None, "", "数据接入")
 
 
-def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, town: Any) -> None:
-    old = town.alert(severity="info", opened_at=NOON)
-    new = town.alert(severity="critical", opened_at=NOON + HOUR, kind="water_meter")
-    ended = town.alert(severity="major", opened_at=NOON + 2 * HOUR)
-    town.end(ended, NOON + 3 * HOUR)
+def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, community: Any) -> None:
+    old = community.alert(severity="info", opened_at=NOON)
+    new = community.alert(severity="critical", opened_at=NOON + HOUR, kind="water_meter")
+    ended = community.alert(severity="major", opened_at=NOON + 2 * HOUR)
+    community.end(ended, NOON + 3 * HOUR)
     api.client.post(f"/alerts/{new}/acknowledge").raise_for_status()
-    town.connection.execute("UPDATE alert SET assignee = '王师傅' WHERE id = %s", (old,))
-    town.connection.commit()
+    community.connection.execute("UPDATE alert SET assignee = '王师傅' WHERE id = %s", (old,))
+    community.connection.commit()
 
     def found(**query: Any) -> list[UUID]:
-        return [UUID(item["id"]) for item in api.items("/alerts", community=town.id, **query)]
+        return [UUID(item["id"]) for item in api.items("/alerts", community=community.id, **query)]
 
     assert found() == [ended, new, old]
     assert found(state="open") == [new, old]
@@ -78,18 +78,18 @@ def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, town: 
 @examples(15)
 @given(opened=st.lists(st.integers(0, 2), max_size=9), size=st.integers(1, 10))
 def test_paging_gives_each_alert_once_though_many_opened_at_one_instant(
-    api: Any, found_town: Any, opened: list[int], size: int
+    api: Any, make_community: Any, opened: list[int], size: int
 ) -> None:
-    with found_town() as town:
-        raised = {town.alert(opened_at=NOON + hour * HOUR) for hour in opened}
-        listed = api.items("/alerts", community=town.id, limit=size)
+    with make_community() as community:
+        raised = {community.alert(opened_at=NOON + hour * HOUR) for hour in opened}
+        listed = api.items("/alerts", community=community.id, limit=size)
     assert [item["opened_at"] for item in listed] == sorted((item["opened_at"] for item in listed), reverse=True)
     assert len(listed) == len(raised)
     assert {UUID(item["id"]) for item in listed} == raised
 
 
-def test_an_acknowledgement_is_recorded_with_person_and_comment(api: Any, town: Any) -> None:
-    alert = town.alert(town.device("meter", "electricity_meter"))
+def test_an_acknowledgement_is_recorded_with_person_and_comment(api: Any, community: Any) -> None:
+    alert = community.alert(community.device("meter", "electricity_meter"))
 
     found = api.client.post(f"/alerts/{alert}/acknowledge", json={"comment": "已派人查看"}).raise_for_status().json()
 
@@ -98,32 +98,32 @@ def test_an_acknowledgement_is_recorded_with_person_and_comment(api: Any, town: 
     step = found["transitions"][-1]
     assert (step["axis"], step["from_state"], step["to_state"]) == ("attention", "unacknowledged", "acknowledged")
     assert (step["actor"], step["comment"], step["reason"]) == ("api", "已派人查看", "acknowledge")
-    assert commands(town, alert) == []
+    assert commands(community, alert) == []
 
 
-def test_resolving_an_open_alert_orders_its_end(api: Any, town: Any) -> None:
-    meter = town.device("meter", "electricity_meter")
-    alert = town.alert(meter)
+def test_resolving_an_open_alert_orders_its_end(api: Any, community: Any) -> None:
+    meter = community.device("meter", "electricity_meter")
+    alert = community.alert(meter)
     found = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
     assert found["attention"] == "resolved"
-    assert commands(town, alert) == [(meter, "close", "api")]
+    assert commands(community, alert) == [(meter, "close", "api")]
 
 
-def test_resolving_an_alert_about_anju_itself_orders_the_end_of_device_0(api: Any, town: Any) -> None:
-    alert = town.alert(kind="pipeline", community=None)
+def test_resolving_an_alert_about_anju_itself_orders_the_end_of_device_0(api: Any, community: Any) -> None:
+    alert = community.alert(kind="pipeline", community=None)
     api.client.post(f"/alerts/{alert}/resolve").raise_for_status()
-    assert commands(town, alert) == [(0, "close", "api")]
+    assert commands(community, alert) == [(0, "close", "api")]
 
 
-def test_resolving_an_ended_alert_orders_nothing(api: Any, town: Any) -> None:
-    alert = town.alert()
-    town.end(alert, NOON)
+def test_resolving_an_ended_alert_orders_nothing(api: Any, community: Any) -> None:
+    alert = community.alert()
+    community.end(alert, NOON)
     api.client.post(f"/alerts/{alert}/resolve").raise_for_status()
-    assert commands(town, alert) == []
+    assert commands(community, alert) == []
 
 
-def test_an_action_that_the_state_forbids_is_refused_in_chinese_and_changes_nothing(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_an_action_that_the_state_forbids_is_refused_in_chinese_and_changes_nothing(api: Any, community: Any) -> None:
+    alert = community.alert()
     before = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
     answer = api.client.post(f"/alerts/{alert}/acknowledge")
     assert answer.status_code == 409
@@ -132,8 +132,8 @@ def test_an_action_that_the_state_forbids_is_refused_in_chinese_and_changes_noth
     assert api.get(f"/alerts/{alert}").json() == before
 
 
-def test_of_many_simultaneous_acknowledgements_one_succeeds(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_of_many_simultaneous_acknowledgements_one_succeeds(api: Any, community: Any) -> None:
+    alert = community.alert()
     with ThreadPoolExecutor(8) as people:
         answers = list(people.map(lambda _: api.client.post(f"/alerts/{alert}/acknowledge").status_code, range(16)))
     assert sorted(answers) == [200] + [409] * 15
@@ -143,8 +143,8 @@ def test_of_many_simultaneous_acknowledgements_one_succeeds(api: Any, town: Any)
 @pytest.mark.parametrize(
     "body", [{"comment": "长" * 2001}, {"note": "x"}, {"comment": 5}, {"comment": "\x00"}, "text", [1]]
 )
-def test_an_invalid_body_is_refused_and_changes_nothing(api: Any, town: Any, body: Any) -> None:
-    alert = town.alert()
+def test_an_invalid_body_is_refused_and_changes_nothing(api: Any, community: Any, body: Any) -> None:
+    alert = community.alert()
     answer = api.client.post(f"/alerts/{alert}/acknowledge", json=body)
     assert answer.status_code == 422
     assert answer.json()["type"] == "request-invalid"

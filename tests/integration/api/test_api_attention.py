@@ -42,8 +42,8 @@ def trail(api: Any, alert: UUID) -> list[dict[str, Any]]:
     return found[::-1]
 
 
-def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, town: Any) -> None:
-    alert = town.alert(town.device("meter", "electricity_meter"))
+def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, community: Any) -> None:
+    alert = community.alert(community.device("meter", "electricity_meter"))
     done(api, alert, "acknowledge", by="王经理")
     done(api, alert, "assign", by="王经理", assignee="李师傅", comment="先看总表")
     done(api, alert, "start", by="李师傅")
@@ -64,8 +64,8 @@ def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, to
     assert found["transitions"][2]["inputs"] == {"assignee": "李师傅"}
 
 
-def test_every_change_is_in_the_audit_log_with_the_values_before_and_after(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_every_change_is_in_the_audit_log_with_the_values_before_and_after(api: Any, community: Any) -> None:
+    alert = community.alert()
     done(api, alert, "acknowledge")
     done(api, alert, "assign", by="王经理", assignee="李师傅")
     done(api, alert, "comment", by="李师傅", comment="端子松动")
@@ -82,28 +82,30 @@ def test_every_change_is_in_the_audit_log_with_the_values_before_and_after(api: 
     ]  # fmt: skip
 
 
-def test_a_refused_action_leaves_no_record(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_a_refused_action_leaves_no_record(api: Any, community: Any) -> None:
+    alert = community.alert()
     refused(do(api, alert, "close"))
     assert trail(api, alert) == []
 
 
-def test_an_alert_explains_its_beginning(api: Any, town: Any) -> None:
-    alert = town.alert(town.device("meter", "electricity_meter"))
+def test_an_alert_explains_its_beginning(api: Any, community: Any) -> None:
+    alert = community.alert(community.device("meter", "electricity_meter"))
     assert api.get(f"/alerts/{alert}").json()["why"] == ["规则不要求持续时间，7月1日 12:00:00即报警。"]
 
 
-def test_a_late_action_is_refused_with_the_person_and_time_of_the_first(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_a_late_action_is_refused_with_the_person_and_time_of_the_first(api: Any, community: Any) -> None:
+    alert = community.alert()
     done(api, alert, "resolve", by="王经理")
     detail = refused(do(api, alert, "acknowledge", by="李师傅"))
     assert detail.startswith("报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王经理 于")
     assert detail.endswith("“解决”。")
 
 
-def test_of_two_simultaneous_assignments_one_succeeds_and_the_other_learns_the_assignee(api: Any, town: Any) -> None:
+def test_of_two_simultaneous_assignments_one_succeeds_and_the_other_learns_the_assignee(
+    api: Any, community: Any
+) -> None:
     """Each request uses its own connection to API and database."""
-    alert = town.alert()
+    alert = community.alert()
     with ThreadPoolExecutor(2) as people:
         answers = list(people.map(lambda name: do(api, alert, "assign", assignee=name), ("李师傅", "张师傅")))
     winner = next(answer.json()["assignee"] for answer in answers if answer.is_success)
@@ -113,8 +115,8 @@ def test_of_two_simultaneous_assignments_one_succeeds_and_the_other_learns_the_a
     assert (found["assignee"], len(found["transitions"])) == (winner, 2)
 
 
-def test_an_assignee_is_replaced_only_by_a_request_that_names_them(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_an_assignee_is_replaced_only_by_a_request_that_names_them(api: Any, community: Any) -> None:
+    alert = community.alert()
     done(api, alert, "assign", assignee="李师傅")
     assert "已经派给李师傅" in refused(do(api, alert, "assign", assignee="李师傅"))
     refused(do(api, alert, "assign", assignee="张师傅"))
@@ -123,8 +125,8 @@ def test_an_assignee_is_replaced_only_by_a_request_that_names_them(api: Any, tow
     assert done(api, alert, "assign", assignee="张师傅", instead_of="李师傅")["assignee"] == "张师傅"
 
 
-def test_of_many_simultaneous_shelvings_one_succeeds(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_of_many_simultaneous_shelvings_one_succeeds(api: Any, community: Any) -> None:
+    alert = community.alert()
     with ThreadPoolExecutor(4) as people:
         bodies = [{"until": soon(hours), "reason": "等备件", "by": f"第{hours}位"} for hours in range(1, 5)]
         answers = list(people.map(lambda body: do(api, alert, "shelve", **body), bodies))
@@ -136,8 +138,8 @@ def test_of_many_simultaneous_shelvings_one_succeeds(api: Any, town: Any) -> Non
     assert api.get(f"/alerts/{alert}").json()["suppressions"] == [cause]
 
 
-def test_a_shelved_alert_is_listed_with_person_reason_and_end(api: Any, town: Any) -> None:
-    shelved, other = town.alert(), town.alert()
+def test_a_shelved_alert_is_listed_with_person_reason_and_end(api: Any, community: Any) -> None:
+    shelved, other = community.alert(), community.alert()
     until = soon(24 - 0.01)
     done(api, shelved, "shelve", by="王经理", until=until, reason="等备件")
     (cause,) = api.get(f"/alerts/{shelved}").json()["suppressions"]
@@ -147,18 +149,18 @@ def test_a_shelved_alert_is_listed_with_person_reason_and_end(api: Any, town: An
     assert datetime.fromisoformat(cause["until"]) == datetime.fromisoformat(until)
 
     def found(**query: Any) -> list[UUID]:
-        return [UUID(item["id"]) for item in api.items("/alerts", community=town.id, **query)]
+        return [UUID(item["id"]) for item in api.items("/alerts", community=community.id, **query)]
 
     assert found(suppressed="true") == [shelved]
     assert found(suppressed="false") == [other]
     assert set(found()) == {shelved, other}
-    assert {UUID(item["id"]): len(item["suppressions"]) for item in api.items("/alerts", community=town.id)} == {
+    assert {UUID(item["id"]): len(item["suppressions"]) for item in api.items("/alerts", community=community.id)} == {
         shelved: 1, other: 0,
     }  # fmt: skip
 
 
-def test_unshelving_ends_a_shelving_early_and_both_are_recorded(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_unshelving_ends_a_shelving_early_and_both_are_recorded(api: Any, community: Any) -> None:
+    alert = community.alert()
     assert refused(do(api, alert, "unshelve")) == "报警没有被搁置，或者搁置已经到期。"
     until = done(api, alert, "shelve", until=soon(), reason="等备件")["suppressions"][0]["until"]
     found = done(api, alert, "unshelve", by="李师傅", comment="备件到了")
@@ -173,30 +175,34 @@ def test_unshelving_ends_a_shelving_early_and_both_are_recorded(api: Any, town: 
     done(api, alert, "shelve", until=soon(), reason="又缺一件")
 
 
-def test_a_suppression_by_rules_has_no_actor(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_a_suppression_by_rules_has_no_actor(api: Any, community: Any) -> None:
+    alert = community.alert()
     suppress(
-        town.connection, [alert], CauseName.CAUSED_BY_PARENT, since=datetime.now(UTC) - HOUR, detail="三号楼网关离线"
+        community.connection,
+        [alert],
+        CauseName.CAUSED_BY_PARENT,
+        since=datetime.now(UTC) - HOUR,
+        detail="三号楼网关离线",
     )
-    town.connection.commit()
+    community.connection.commit()
     (cause,) = api.get(f"/alerts/{alert}").json()["suppressions"]
     assert (cause["cause_zh"], cause["until"], cause["actor"]) == ("另一故障引起", None, None)
 
 
 @pytest.mark.parametrize("hours", [-0.01, 24.01])
 def test_a_shelving_that_has_passed_or_lasts_more_than_a_day_is_refused_in_chinese(
-    api: Any, town: Any, hours: float
+    api: Any, community: Any, hours: float
 ) -> None:
-    alert = town.alert()
+    alert = community.alert()
     answer = do(api, alert, "shelve", until=soon(hours), reason="等备件")
     assert answer.status_code == 422
     assert "24 小时之内" in answer.json()["detail"]
     assert api.get(f"/alerts/{alert}").json()["suppressions"] == []
 
 
-def test_an_ended_alert_need_not_be_shelved_but_may_be_commented_on(api: Any, town: Any) -> None:
-    alert = town.alert()
-    town.end(alert, datetime.now(UTC))
+def test_an_ended_alert_need_not_be_shelved_but_may_be_commented_on(api: Any, community: Any) -> None:
+    alert = community.alert()
+    community.end(alert, datetime.now(UTC))
     assert refused(do(api, alert, "shelve", until=soon(), reason="等备件")) == "报警已结束，无需搁置。"
     assert done(api, alert, "comment", comment="原因已查明")["transitions"][-1]["comment"] == "原因已查明"
 
@@ -216,17 +222,17 @@ def test_an_ended_alert_need_not_be_shelved_but_may_be_commented_on(api: Any, to
     ],
 )
 def test_an_incomplete_body_is_refused_and_changes_nothing(
-    api: Any, town: Any, action: str, body: dict[str, Any]
+    api: Any, community: Any, action: str, body: dict[str, Any]
 ) -> None:
-    alert = town.alert()
+    alert = community.alert()
     answer = do(api, alert, action, **body)
     assert answer.status_code == 422
     assert answer.json()["type"] == "request-invalid"
     assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 1
 
 
-def test_a_repeated_request_is_applied_once_and_answered_alike(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_a_repeated_request_is_applied_once_and_answered_alike(api: Any, community: Any) -> None:
+    alert = community.alert()
     for action, body in (
         ("acknowledge", {}),
         ("assign", {"assignee": "李师傅"}),
@@ -241,16 +247,16 @@ def test_a_repeated_request_is_applied_once_and_answered_alike(api: Any, town: A
     assert late["attention"] == "assigned"  # the later action stands
 
 
-def test_simultaneous_requests_with_one_key_are_applied_once(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_simultaneous_requests_with_one_key_are_applied_once(api: Any, community: Any) -> None:
+    alert = community.alert()
     with ThreadPoolExecutor(6) as phone:
         answers = list(phone.map(lambda _: do(api, alert, "comment", str(alert), comment="到场"), range(6)))
     assert [answer.status_code for answer in answers] == [200] * 6
     assert len(api.get(f"/alerts/{alert}").json()["transitions"]) == 2
 
 
-def test_a_key_of_another_action_is_refused(api: Any, town: Any) -> None:
-    alert, other = town.alert(), town.alert()
+def test_a_key_of_another_action_is_refused(api: Any, community: Any) -> None:
+    alert, other = community.alert(), community.alert()
     do(api, alert, "acknowledge", str(alert)).raise_for_status()
     for answer in (do(api, alert, "resolve", str(alert)), do(api, other, "acknowledge", str(alert))):
         assert answer.status_code == 422
@@ -261,11 +267,11 @@ def test_a_key_of_another_action_is_refused(api: Any, town: Any) -> None:
 @examples(12)
 @given(actions=st.lists(st.sampled_from([*Action, "comment"]), max_size=7))
 def test_any_sequence_of_actions_leaves_one_chain_in_the_history_and_one_in_the_audit_log(
-    api: Any, found_town: Any, actions: list[str]
+    api: Any, make_community: Any, actions: list[str]
 ) -> None:
     """The API refuses the actions that the state machine refuses, and records all others."""
-    with found_town() as town:
-        alert = town.alert()
+    with make_community() as community:
+        alert = community.alert()
         state, taken = Attention.UNACKNOWLEDGED, []
         for number, action in enumerate(actions):
             needed = {"assign": {"assignee": f"第{number}位"}, "comment": {"comment": "到场"}}.get(action, {})

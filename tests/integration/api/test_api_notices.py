@@ -10,18 +10,20 @@ from store.notices.enqueue import NewNotice, insert_notices
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 
 
-def test_the_notices_of_an_alert_are_listed_with_their_state(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_the_notices_of_an_alert_are_listed_with_their_state(api: Any, community: Any) -> None:
+    alert = community.alert()
     channels = (f"王经理-{alert}/wecom", f"运维-{alert}/email")
     raised = NewNotice(alert, channels[0], "raised", 1, "major", NOON)
     escalated = NewNotice(alert, channels[1], "escalated", 2, "major", NOON)
-    insert_notices(town.connection, [raised, escalated], NOON)
-    rows = town.connection.execute("SELECT id FROM notice WHERE alert_id = %s ORDER BY id", (alert,)).fetchall()
+    insert_notices(community.connection, [raised, escalated], NOON)
+    rows = community.connection.execute("SELECT id FROM notice WHERE alert_id = %s ORDER BY id", (alert,)).fetchall()
     (first,), (second,) = rows
     sent_at = NOON + timedelta(seconds=3)
-    record_sent(town.connection, channels[0], [first], [], SentMessage(sent_at, "group", None, None, critical=False))
-    record_dead(town.connection, channels[1], [second], "HTTP 401", sent_at)
-    town.connection.commit()
+    record_sent(
+        community.connection, channels[0], [first], [], SentMessage(sent_at, "group", None, None, critical=False)
+    )
+    record_dead(community.connection, channels[1], [second], "HTTP 401", sent_at)
+    community.connection.commit()
 
     found = api.get(f"/alerts/{alert}/notices").raise_for_status().json()
 
@@ -33,6 +35,6 @@ def test_the_notices_of_an_alert_are_listed_with_their_state(api: Any, town: Any
     assert found["items"][0]["settled_at"] == "2026-07-01T04:00:03Z"
 
 
-def test_an_alert_without_notices_has_an_empty_list_and_an_unknown_alert_is_not_found(api: Any, town: Any) -> None:
-    assert api.get(f"/alerts/{town.alert()}/notices").json()["items"] == []
+def test_an_alert_without_notices_has_an_empty_list_and_an_unknown_alert_is_not_found(api: Any, community: Any) -> None:
+    assert api.get(f"/alerts/{community.alert()}/notices").json()["items"] == []
     assert api.get(f"/alerts/{uuid.uuid4()}/notices").status_code == 404

@@ -153,22 +153,22 @@ def test_an_api_that_starts_before_its_database_waits_for_it(
     eventually(lambda: api.get("/alerts").status_code == 200)
 
 
-def test_metrics_count_requests_by_route_and_the_state_of_the_town(
-    mortal_database: str, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+def test_metrics_count_requests_by_route_and_the_state_of_the_community(
+    mortal_database: str, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
 ) -> None:
     api = start_api(mortal_database)
-    with town_in(mortal_database) as town:
-        meter = town.device("meter", "electricity_meter")
-        town.device("new", "water_meter")
-        record_connections(town.connection, [ConnectionRow(meter, NOON, NOON, "online")])
-        alert = town.alert(meter, severity="critical")
-        insert_notices(town.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "critical", NOON)], NOON)
-        count_failure(town.connection, "王经理/wecom", "HTTP 503")
+    with community_in(mortal_database) as community:
+        meter = community.device("meter", "electricity_meter")
+        community.device("new", "water_meter")
+        record_connections(community.connection, [ConnectionRow(meter, NOON, NOON, "online")])
+        alert = community.alert(meter, severity="critical")
+        insert_notices(community.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "critical", NOON)], NOON)
+        count_failure(community.connection, "王经理/wecom", "HTTP 503")
         later = datetime.now(UTC) + timedelta(minutes=5)
-        record_failed(town.connection, "王经理/wecom", [], "HTTP 503", later)
-        town.connection.commit()
+        record_failed(community.connection, "王经理/wecom", [], "HTTP 503", later)
+        community.connection.commit()
     for name in ("meter", "new", "absent"):
-        api.get(f"/devices/{town.id}/{name}")
+        api.get(f"/devices/{community.id}/{name}")
     api.get("/nowhere")
     window = {
         "kind": "electricity_meter",
@@ -194,7 +194,7 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_town(
     assert "anju_notices_queued 1.0" in found
     # The notice is due, but its channel waits for a retry.
     assert "anju_notices_overdue_seconds 0.0" in found
-    assert town.id not in "".join(found)
+    assert community.id not in "".join(found)
     assert "王经理" not in "".join(found)
 
 

@@ -18,18 +18,18 @@ HOUR = timedelta(hours=1)
 few_examples = examples(15)
 
 
-def test_a_community_is_read_with_its_counts(api: Any, town: Any) -> None:
-    rooms = [(town.id, "3", "2", "501"), (town.id, "3", "2", "502")]
-    town.register(households=TableRows(("community", "building", "unit", "room"), rooms))
-    meter = town.device("meter", "electricity_meter")
-    town.device("simulated", "electricity_meter", simulated=True)
-    town.device("door", "access_control")
-    record_connections(town.connection, [ConnectionRow(meter, NOON, NOON, "online")])
-    town.connection.commit()
-    town.alert(meter, severity="critical")
-    town.end(town.alert(meter, severity="critical"), NOON)
+def test_a_community_is_read_with_its_counts(api: Any, community: Any) -> None:
+    rooms = [(community.id, "3", "2", "501"), (community.id, "3", "2", "502")]
+    community.register(households=TableRows(("community", "building", "unit", "room"), rooms))
+    meter = community.device("meter", "electricity_meter")
+    community.device("simulated", "electricity_meter", simulated=True)
+    community.device("door", "access_control")
+    record_connections(community.connection, [ConnectionRow(meter, NOON, NOON, "online")])
+    community.connection.commit()
+    community.alert(meter, severity="critical")
+    community.end(community.alert(meter, severity="critical"), NOON)
 
-    found = api.get(f"/communities/{town.id}").raise_for_status().json()
+    found = api.get(f"/communities/{community.id}").raise_for_status().json()
 
     assert (found["name"], found["banner"], found["households"]) == ("金河苑", "东胜区", 2)
     assert found["devices"] == [
@@ -39,21 +39,21 @@ def test_a_community_is_read_with_its_counts(api: Any, town: Any) -> None:
     assert found["open_alerts"] == {"info": 0, "warning": 0, "major": 0, "critical": 1}
 
 
-def test_every_community_is_listed(api: Any, town: Any) -> None:
+def test_every_community_is_listed(api: Any, community: Any) -> None:
     listed = api.items("/communities", limit=1)
     ids = [item["id"] for item in listed]
-    assert town.id in ids
+    assert community.id in ids
     assert ids == sorted(set(ids))
 
 
-def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, town: Any) -> None:
-    device_id = town.device("c1", "ev_charger", building="3", unit="2", room="501", simulated=True)
+def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, community: Any) -> None:
+    device_id = community.device("c1", "ev_charger", building="3", unit="2", room="501", simulated=True)
     values: dict[str, float | bool | str] = {"power_kw": 6.9, "status": "charging"}
-    save_device_states(town.connection, [DeviceStateChange(device_id, NOON + HOUR, NOON + HOUR, NOON, values, {})])
-    record_connections(town.connection, [ConnectionRow(device_id, NOON, NOON, "offline")])
-    town.connection.commit()
+    save_device_states(community.connection, [DeviceStateChange(device_id, NOON + HOUR, NOON + HOUR, NOON, values, {})])
+    record_connections(community.connection, [ConnectionRow(device_id, NOON, NOON, "offline")])
+    community.connection.commit()
 
-    found = api.get(f"/devices/{town.id}/c1").raise_for_status().json()
+    found = api.get(f"/devices/{community.id}/c1").raise_for_status().json()
 
     assert found["place"] == "3号楼 2单元 501"
     assert found["simulated"] is True
@@ -70,21 +70,21 @@ def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, to
     assert "secret_hash" not in found
 
 
-def test_a_device_without_data_has_no_state(api: Any, town: Any) -> None:
-    town.device("new", "water_meter")
-    found = api.get(f"/devices/{town.id}/new").raise_for_status().json()
+def test_a_device_without_data_has_no_state(api: Any, community: Any) -> None:
+    community.device("new", "water_meter")
+    found = api.get(f"/devices/{community.id}/new").raise_for_status().json()
     assert (found["connection"], found["last_seen"], found["values"]) == ("unknown", None, [])
 
 
-def test_filters_of_devices_are_joined_by_and(api: Any, town: Any) -> None:
-    online = town.device("a", "water_meter", building="1")
-    record_connections(town.connection, [ConnectionRow(online, NOON, NOON, "online")])
-    town.connection.commit()
-    town.device("b", "water_meter", building="2", simulated=True)
-    town.device("c", "gas_meter", building="1")
+def test_filters_of_devices_are_joined_by_and(api: Any, community: Any) -> None:
+    online = community.device("a", "water_meter", building="1")
+    record_connections(community.connection, [ConnectionRow(online, NOON, NOON, "online")])
+    community.connection.commit()
+    community.device("b", "water_meter", building="2", simulated=True)
+    community.device("c", "gas_meter", building="1")
 
     def names(**query: Any) -> list[str]:
-        return [item["device"] for item in api.items("/devices", community=town.id, **query)]
+        return [item["device"] for item in api.items("/devices", community=community.id, **query)]
 
     assert names() == ["a", "b", "c"]
     assert names(kind="water_meter") == ["a", "b"]
@@ -98,12 +98,12 @@ def test_filters_of_devices_are_joined_by_and(api: Any, town: Any) -> None:
 @few_examples
 @given(names=st.sets(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True), max_size=12), size=st.integers(1, 13))
 def test_paging_gives_each_device_once_whatever_the_page_size(
-    api: Any, found_town: Any, names: set[str], size: int
+    api: Any, make_community: Any, names: set[str], size: int
 ) -> None:
-    with found_town() as town:
-        facts = [(town.id, name, "water_meter") for name in names]
-        town.register(devices=TableRows(("community", "name", "kind"), facts))
-        listed = [item["device"] for item in api.items("/devices", community=town.id, limit=size)]
+    with make_community() as community:
+        facts = [(community.id, name, "water_meter") for name in names]
+        community.register(devices=TableRows(("community", "name", "kind"), facts))
+        listed = [item["device"] for item in api.items("/devices", community=community.id, limit=size)]
     assert len(listed) == len(names)
     assert set(listed) == names
 
@@ -116,33 +116,33 @@ def test_paging_gives_each_device_once_whatever_the_page_size(
     size=st.integers(1, 8),
 )
 def test_paging_gives_each_event_once_though_many_share_an_instant(
-    api: Any, found_town: Any, keys: set[tuple[int, str, str]], size: int
+    api: Any, make_community: Any, keys: set[tuple[int, str, str]], size: int
 ) -> None:
-    with found_town() as town:
-        door = town.device("door", "access_control")
+    with make_community() as community:
+        door = community.device("door", "access_control")
         for minute, event, identifier in keys:
-            town.event(door, NOON + timedelta(minutes=minute), event, identifier)
-        listed = api.items(f"/devices/{town.id}/door/events", limit=size)
+            community.event(door, NOON + timedelta(minutes=minute), event, identifier)
+        listed = api.items(f"/devices/{community.id}/door/events", limit=size)
     found = [(item["ts"], item["event"], item["id"]) for item in listed]
     assert found == sorted(found, reverse=True)
     assert set(found) == {(f"2026-07-01T04:0{minute}:00Z", event, identifier) for minute, event, identifier in keys}
 
 
-def test_events_come_newest_first_with_chinese_names(api: Any, town: Any) -> None:
-    door = town.device("door", "access_control", simulated=True)
-    town.event(door, NOON, "unlocked", method="card", user_masked="张**", user_hash="ab12")
-    town.event(door, NOON + HOUR, "door_forced", "e2")
-    record_connections(town.connection, [ConnectionRow(door, NOON + 2 * HOUR, NOON + 2 * HOUR, "online")])
-    town.connection.commit()
+def test_events_come_newest_first_with_chinese_names(api: Any, community: Any) -> None:
+    door = community.device("door", "access_control", simulated=True)
+    community.event(door, NOON, "unlocked", method="card", user_masked="张**", user_hash="ab12")
+    community.event(door, NOON + HOUR, "door_forced", "e2")
+    record_connections(community.connection, [ConnectionRow(door, NOON + 2 * HOUR, NOON + 2 * HOUR, "online")])
+    community.connection.commit()
 
-    found = api.items(f"/devices/{town.id}/door/events")
+    found = api.items(f"/devices/{community.id}/door/events")
     assert [(item["event"], item["zh"]) for item in found] == [
         ("online", "上线"), ("door_forced", "强行开门"), ("unlocked", "开门"),
     ]  # fmt: skip
     assert found[2]["data"] == {"method": "card", "user_masked": "张**", "user_hash": "ab12"}
     assert all(item["simulated"] for item in found)
 
-    path = f"/devices/{town.id}/door/events"
+    path = f"/devices/{community.id}/door/events"
     assert [item["id"] for item in api.items(path, event="door_forced")] == ["e2"]
     between = api.items(path, start="2026-07-01T13:00:00+08:00", end="2026-07-01T14:00:00+08:00")
     assert [item["id"] for item in between] == ["e2"]
@@ -151,17 +151,17 @@ def test_events_come_newest_first_with_chinese_names(api: Any, town: Any) -> Non
 @pytest.mark.parametrize(
     "path", ["/devices/{}/absent", "/devices/{}/absent/events", "/devices/{}/absent/telemetry", "/communities/x{}"]
 )
-def test_an_unknown_object_is_not_found(api: Any, town: Any, path: str) -> None:
-    answer = api.get(path.format(town.id))
+def test_an_unknown_object_is_not_found(api: Any, community: Any, path: str) -> None:
+    answer = api.get(path.format(community.id))
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == "not-found"
 
 
-def test_a_cursor_of_another_list_is_refused(api: Any, town: Any) -> None:
-    town.device("a", "water_meter")
-    town.device("b", "water_meter")
-    cursor = api.get("/devices", community=town.id, limit=1).json()["next_cursor"]
+def test_a_cursor_of_another_list_is_refused(api: Any, community: Any) -> None:
+    community.device("a", "water_meter")
+    community.device("b", "water_meter")
+    cursor = api.get("/devices", community=community.id, limit=1).json()["next_cursor"]
     for path, wrong in [("/communities", cursor), ("/devices", "nonsense"), ("/devices", cursor[:-4])]:
         answer = api.get(path, cursor=wrong)
         assert answer.status_code == 422

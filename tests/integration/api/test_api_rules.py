@@ -15,11 +15,11 @@ END = (NOON + timedelta(hours=4)).isoformat()
 
 
 @pytest.fixture
-def meter(town: Any) -> Any:
+def meter(community: Any) -> Any:
     """Make a meter with a voltage above the limit for an hour, from 15 minutes after noon."""
-    device = town.device("e-101", "electricity_meter")
+    device = community.device("e-101", "electricity_meter")
     volts = [230, 245, 245, 245, 245, 230, 230, 230, 230]
-    town.readings(
+    community.readings(
         "electricity_meter", device, {NOON + n * QUARTER: {"voltage_v": float(v)} for n, v in enumerate(volts)}
     )
     return device
@@ -58,8 +58,8 @@ def test_changed_rule_files_take_effect_at_once_and_broken_ones_do_not(
     assert "vehicle_gate.yaml:1" in server.log()
 
 
-def test_a_backtest_returns_the_alerts_the_rules_would_have_raised(api: Any, town: Any, meter: int) -> None:
-    found = tried(api, community=town.id, rules=["electricity_voltage_high"]).raise_for_status().json()
+def test_a_backtest_returns_the_alerts_the_rules_would_have_raised(api: Any, community: Any, meter: int) -> None:
+    found = tried(api, community=community.id, rules=["electricity_voltage_high"]).raise_for_status().json()
     assert (found["samples"], found["devices"], found["alerts"], found["met"]) == (9, 1, 1, True)
     [rule], [day], [device] = found["by_rule"], found["by_day"], found["by_device"]
     assert (rule["rule"], rule["title"], rule["longest_s"]) == ("electricity_voltage_high", "电压偏高", 3600)
@@ -68,9 +68,9 @@ def test_a_backtest_returns_the_alerts_the_rules_would_have_raised(api: Any, tow
     assert {goal["met"] for goal in found["goals"]} == {True, None}
 
 
-def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, town: Any, meter: int) -> None:
+def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, community: Any, meter: int) -> None:
     start = (NOON - timedelta(days=2)).isoformat()
-    found = tried(api, community=town.id, start=start, end=NOON.isoformat()).raise_for_status().json()
+    found = tried(api, community=community.id, start=start, end=NOON.isoformat()).raise_for_status().json()
     assert (found["samples"], found["alerts"], found["goals"]) == (0, 0, [])
 
 
@@ -87,22 +87,22 @@ def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, town: Any, me
 )
 @pytest.mark.usefixtures("meter")
 def test_an_impossible_backtest_is_refused_with_the_reason(
-    api: Any, town: Any, body: dict[str, Any], status: int, said: str
+    api: Any, community: Any, body: dict[str, Any], status: int, said: str
 ) -> None:
-    answer = tried(api, **{"community": town.id, **body})
+    answer = tried(api, **{"community": community.id, **body})
     assert answer.status_code == status
     assert said in answer.json()["detail"]
 
 
-def test_a_backtest_over_too_many_samples_is_refused(api: Any, town: Any, meter: int) -> None:
-    town.connection.execute(
+def test_a_backtest_over_too_many_samples_is_refused(api: Any, community: Any, meter: int) -> None:
+    community.connection.execute(
         """
         INSERT INTO telemetry_electricity_meter (device_id, ts, received_at, voltage_v)
         SELECT %s, %s + n * interval '10 ms', %s + n * interval '10 ms', 230 FROM generate_series(1, %s) AS n
         """,
         (meter, NOON + timedelta(hours=3), NOON + timedelta(hours=3), MAX_SAMPLES),
     )
-    town.connection.commit()
-    answer = tried(api, community=town.id)
+    community.connection.commit()
+    answer = tried(api, community=community.id)
     assert answer.status_code == 422
     assert "more than 200,000 readings and events" in answer.json()["detail"]

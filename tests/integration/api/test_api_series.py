@@ -18,13 +18,13 @@ MINUTE = timedelta(minutes=1)
 few_examples = examples(20)
 
 
-def meter(town: Any, *readings: float, every: timedelta = HOUR) -> str:
+def meter(community: Any, *readings: float, every: timedelta = HOUR) -> str:
     """Make a meter with these register values, one per interval `every` from noon on; return the path of its series."""
-    device_id = town.device("meter", "electricity_meter")
-    town.readings(
+    device_id = community.device("meter", "electricity_meter")
+    community.readings(
         "electricity_meter", device_id, {NOON + n * every: {"energy_kwh": kwh} for n, kwh in enumerate(readings)}
     )
-    return f"/devices/{town.id}/meter/telemetry"
+    return f"/devices/{community.id}/meter/telemetry"
 
 
 def buckets(
@@ -41,12 +41,12 @@ def buckets(
     return [(item["ts"], item["values"][field]) for item in answer["items"]]
 
 
-def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: Any, town: Any) -> None:
-    device_id = town.device("m", "electricity_meter", simulated=True)
+def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: Any, community: Any) -> None:
+    device_id = community.device("m", "electricity_meter", simulated=True)
     series = {NOON: {"energy_kwh": 10.0, "relay_closed": True}, NOON + HOUR: {"voltage_v": 221.5}}
-    town.readings("electricity_meter", device_id, series)
+    community.readings("electricity_meter", device_id, series)
 
-    found = api.get(f"/devices/{town.id}/m/telemetry").raise_for_status().json()
+    found = api.get(f"/devices/{community.id}/m/telemetry").raise_for_status().json()
 
     assert found["items"] == [
         {"ts": "2026-07-01T05:00:00Z", "received_at": "2026-07-01T05:00:01Z", "values": {"voltage_v": 221.5}},
@@ -67,26 +67,26 @@ def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: An
     assert (info["relay_closed"]["type"], info["relay_closed"]["unit"]) == ("flag", None)
 
 
-def test_readings_without_the_wanted_field_are_left_out(api: Any, town: Any) -> None:
-    device_id = town.device("m", "electricity_meter")
-    town.readings("electricity_meter", device_id, {NOON: {"energy_kwh": 10.0}, NOON + HOUR: {"voltage_v": 221.5}})
-    found = api.items(f"/devices/{town.id}/m/telemetry", field="energy_kwh")
+def test_readings_without_the_wanted_field_are_left_out(api: Any, community: Any) -> None:
+    device_id = community.device("m", "electricity_meter")
+    community.readings("electricity_meter", device_id, {NOON: {"energy_kwh": 10.0}, NOON + HOUR: {"voltage_v": 221.5}})
+    found = api.items(f"/devices/{community.id}/m/telemetry", field="energy_kwh")
     assert [item["values"] for item in found] == [{"energy_kwh": 10.0}]
 
 
 @few_examples
 @given(count=st.integers(0, 12), size=st.integers(1, 13))
 def test_paging_gives_each_reading_once_whatever_the_page_size(
-    api: Any, found_town: Any, count: int, size: int
+    api: Any, make_community: Any, count: int, size: int
 ) -> None:
-    with found_town() as town:
-        path = meter(town, *range(count))
+    with make_community() as community:
+        path = meter(community, *range(count))
         found = api.items(path, limit=size)
     assert [item["values"]["energy_kwh"] for item in found] == list(reversed(range(count)))
 
 
-def test_a_range_holds_its_start_and_not_its_end(api: Any, town: Any) -> None:
-    path = meter(town, 1, 2, 3)
+def test_a_range_holds_its_start_and_not_its_end(api: Any, community: Any) -> None:
+    path = meter(community, 1, 2, 3)
     found = api.items(path, start=NOON.isoformat(), end=(NOON + 2 * HOUR).isoformat())
     assert [item["values"]["energy_kwh"] for item in found] == [2, 1]
 
@@ -95,17 +95,17 @@ def test_a_range_holds_its_start_and_not_its_end(api: Any, town: Any) -> None:
     ("aggregate", "value"),
     [("min", 1), ("max", 7), ("mean", 4), ("sum", 12), ("count", 3), ("first", 1), ("last", 7), ("increase", 6)],
 )
-def test_a_bucket_holds_the_aggregate_of_its_readings(api: Any, town: Any, aggregate: str, value: float) -> None:
-    path = meter(town, 1, 4, 7, every=10 * MINUTE)
+def test_a_bucket_holds_the_aggregate_of_its_readings(api: Any, community: Any, aggregate: str, value: float) -> None:
+    path = meter(community, 1, 4, 7, every=10 * MINUTE)
     found = buckets(api, path, "energy_kwh", aggregate, "1h", start=NOON, end=NOON + HOUR)
     assert found == [("2026-07-01T04:00:00Z", value)]
 
 
-def test_the_mean_of_a_flag_is_the_share_of_readings_that_are_true(api: Any, town: Any) -> None:
-    device_id = town.device("m", "electricity_meter")
+def test_the_mean_of_a_flag_is_the_share_of_readings_that_are_true(api: Any, community: Any) -> None:
+    device_id = community.device("m", "electricity_meter")
     series = {NOON + n * MINUTE: {"relay_closed": n != 0} for n in range(4)}
-    town.readings("electricity_meter", device_id, series)
-    path = f"/devices/{town.id}/m/telemetry"
+    community.readings("electricity_meter", device_id, series)
+    path = f"/devices/{community.id}/m/telemetry"
     assert buckets(api, path, "relay_closed", "mean", "1h", start=NOON, end=NOON + HOUR) == [
         ("2026-07-01T04:00:00Z", 0.75)
     ]
@@ -114,8 +114,8 @@ def test_the_mean_of_a_flag_is_the_share_of_readings_that_are_true(api: Any, tow
     ]
 
 
-def test_days_and_months_begin_at_midnight_in_shanghai(api: Any, town: Any) -> None:
-    path = meter(town, *range(24))  # until 11 o'clock of the next day
+def test_days_and_months_begin_at_midnight_in_shanghai(api: Any, community: Any) -> None:
+    path = meter(community, *range(24))  # until 11 o'clock of the next day
     start, end = NOON, NOON + 24 * HOUR
     days = buckets(api, path, "energy_kwh", "count", "1d", start=start, end=end)
     assert days == [("2026-06-30T16:00:00Z", 12), ("2026-07-01T16:00:00Z", 12)]
@@ -135,15 +135,15 @@ def test_days_and_months_begin_at_midnight_in_shanghai(api: Any, town: Any) -> N
     ids=["growth", "one reading of 0", "one reading far above", "replaced meter", "rollover", "nothing before"],
 )
 def test_an_increase_books_neither_resets_nor_glitches(
-    api: Any, town: Any, readings: tuple[float, ...], increase: float | None
+    api: Any, community: Any, readings: tuple[float, ...], increase: float | None
 ) -> None:
-    path = meter(town, *readings)
+    path = meter(community, *readings)
     found = buckets(api, path, "energy_kwh", "increase", "1d", start=NOON, end=NOON + 12 * HOUR)
     assert [value for _, value in found] == [increase]
 
 
-def test_an_increase_counts_from_the_last_reading_before_the_range(api: Any, town: Any) -> None:
-    path = meter(town, 10, 14, 15)
+def test_an_increase_counts_from_the_last_reading_before_the_range(api: Any, community: Any) -> None:
+    path = meter(community, 10, 14, 15)
     found = buckets(api, path, "energy_kwh", "increase", "1h", start=NOON + HOUR, end=NOON + 3 * HOUR)
     assert [value for _, value in found] == [4, 1]
 
@@ -154,12 +154,12 @@ def total(api: Any, path: str, start: datetime, end: datetime) -> float:
 
 @few_examples
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 11))
-def test_an_increase_is_the_sum_of_its_parts(api: Any, found_town: Any, steps: list[int], cut: int) -> None:
+def test_an_increase_is_the_sum_of_its_parts(api: Any, make_community: Any, steps: list[int], cut: int) -> None:
     """Holds for a register that only grows; the sum equals its growth."""
     readings = [sum(steps[: n + 1]) for n in range(len(steps))]
     end, middle = NOON + 13 * HOUR, NOON + cut * HOUR
-    with found_town() as town:
-        path = meter(town, *readings)
+    with make_community() as community:
+        path = meter(community, *readings)
         whole = total(api, path, NOON, end)
         parts = total(api, path, NOON, middle) + total(api, path, middle, end)
     assert whole == parts == readings[-1] - readings[0]
@@ -167,9 +167,9 @@ def test_an_increase_is_the_sum_of_its_parts(api: Any, found_town: Any, steps: l
 
 @few_examples
 @given(st.lists(st.integers(0, 9), max_size=10))
-def test_an_increase_agrees_with_its_definition(api: Any, found_town: Any, readings: list[int]) -> None:
-    with found_town() as town:
-        path = meter(town, *readings)
+def test_an_increase_agrees_with_its_definition(api: Any, make_community: Any, readings: list[int]) -> None:
+    with make_community() as community:
+        path = meter(community, *readings)
         assert total(api, path, NOON, NOON + 11 * HOUR) == increase_of(readings)
 
 
@@ -209,9 +209,9 @@ def increase_of(readings: Sequence[int]) -> int:
     ],
 )
 def test_an_invalid_query_is_refused_with_the_valid_choices(
-    api: Any, town: Any, query: str, parameter: str, message: str
+    api: Any, community: Any, query: str, parameter: str, message: str
 ) -> None:
-    answer = api.client.get(f"{meter(town)}?{query}")
+    answer = api.client.get(f"{meter(community)}?{query}")
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["type"] == "request-invalid"

@@ -26,42 +26,42 @@ def announced(api: Any, **body: Any) -> dict[str, Any]:
     return found
 
 
-def suppressed(api: Any, town: Any) -> set[UUID]:
-    return {UUID(item["id"]) for item in api.items("/alerts", community=town.id, suppressed="true")}
+def suppressed(api: Any, community: Any) -> set[UUID]:
+    return {UUID(item["id"]) for item in api.items("/alerts", community=community.id, suppressed="true")}
 
 
-def test_a_window_suppresses_the_alerts_of_its_building_with_person_and_reason(api: Any, town: Any) -> None:
-    here = town.alert(town.device("here", "electricity_meter", building="3"))
-    town.alert(town.device("there", "electricity_meter", building="4"))
-    window = announced(api, community=town.id, building="3", by="王经理")
+def test_a_window_suppresses_the_alerts_of_its_building_with_person_and_reason(api: Any, community: Any) -> None:
+    here = community.alert(community.device("here", "electricity_meter", building="3"))
+    community.alert(community.device("there", "electricity_meter", building="4"))
+    window = announced(api, community=community.id, building="3", by="王经理")
     assert (window["state"], window["state_zh"], window["actor"]) == ("active", "进行中", "王经理")
-    assert suppressed(api, town) == {here}
+    assert suppressed(api, community) == {here}
     (cause,) = api.get(f"/alerts/{here}").json()["suppressions"]
     assert (cause["cause_zh"], cause["detail"], cause["actor"]) == ("维护窗口", "换表", "王经理")
 
 
-def test_a_window_of_one_device_and_one_of_a_kind_and_rule(api: Any, town: Any) -> None:
-    meter, other = (town.alert(town.device(name, "electricity_meter")) for name in ("meter", "other"))
-    window = announced(api, community=town.id, device="meter")
-    assert (window["community"], window["device"]) == (town.id, "meter")
-    assert suppressed(api, town) == {meter}
+def test_a_window_of_one_device_and_one_of_a_kind_and_rule(api: Any, community: Any) -> None:
+    meter, other = (community.alert(community.device(name, "electricity_meter")) for name in ("meter", "other"))
+    window = announced(api, community=community.id, device="meter")
+    assert (window["community"], window["device"]) == (community.id, "meter")
+    assert suppressed(api, community) == {meter}
     rule = api.get(f"/alerts/{other}").json()["rule"]
     window = announced(api, kind="electricity_meter", rule=rule)
     assert (window["community"], window["kind_zh"], window["rule"]) == (None, "电表", rule)
-    assert suppressed(api, town) == {meter, other}
+    assert suppressed(api, community) == {meter, other}
 
 
-def test_a_future_window_suppresses_nothing_and_can_be_cancelled(api: Any, town: Any) -> None:
-    town.alert()
-    window = announced(api, community=town.id, starts_at=at(1))
-    assert (window["state"], suppressed(api, town)) == ("scheduled", set())
+def test_a_future_window_suppresses_nothing_and_can_be_cancelled(api: Any, community: Any) -> None:
+    community.alert()
+    window = announced(api, community=community.id, starts_at=at(1))
+    assert (window["state"], suppressed(api, community)) == ("scheduled", set())
     ended = api.client.post(f"/silences/{window['id']}/end", json={"by": "李经理"}).raise_for_status().json()
     assert (ended["state_zh"], ended["ended_by"]) == ("已结束", "李经理")
 
 
-def test_of_two_ends_of_a_window_one_succeeds_and_the_other_learns_by_whom(api: Any, town: Any) -> None:
-    alert = town.alert()
-    window = announced(api, community=town.id)
+def test_of_two_ends_of_a_window_one_succeeds_and_the_other_learns_by_whom(api: Any, community: Any) -> None:
+    alert = community.alert()
+    window = announced(api, community=community.id)
     with ThreadPoolExecutor(2) as people:
         answers = list(
             people.map(lambda by: api.client.post(f"/silences/{window['id']}/end", json={"by": by}), ("甲", "乙"))
@@ -73,29 +73,29 @@ def test_of_two_ends_of_a_window_one_succeeds_and_the_other_learns_by_whom(api: 
     assert api.get(f"/alerts/{alert}").json()["suppressions"] == []
 
 
-def test_present_and_future_windows_are_listed_and_past_ones_on_demand(api: Any, town: Any) -> None:
-    town.device("meter", "electricity_meter")
+def test_present_and_future_windows_are_listed_and_past_ones_on_demand(api: Any, community: Any) -> None:
+    community.device("meter", "electricity_meter")
     active, later = (
-        announced(api, community=town.id, device="meter"),
-        announced(api, community=town.id, starts_at=at(1)),
+        announced(api, community=community.id, device="meter"),
+        announced(api, community=community.id, starts_at=at(1)),
     )
-    over = announced(api, community=town.id, starts_at=at(-1))
+    over = announced(api, community=community.id, starts_at=at(-1))
     api.client.post(f"/silences/{over['id']}/end").raise_for_status()
 
     def listed(**query: Any) -> list[str]:
-        return [item["id"] for item in api.items("/silences", community=town.id, limit=1, **query)]
+        return [item["id"] for item in api.items("/silences", community=community.id, limit=1, **query)]
 
     assert listed() == [later["id"], active["id"]]
     assert listed(over="true") == [later["id"], active["id"], over["id"]]
     assert api.get(f"/silences/{active['id']}").json()["id"] == active["id"]
 
 
-def test_a_repeated_announcement_makes_one_window(api: Any, town: Any) -> None:
-    first, again = (announce(api, key=town.id, community=town.id).json() for _ in range(2))
+def test_a_repeated_announcement_makes_one_window(api: Any, community: Any) -> None:
+    first, again = (announce(api, key=community.id, community=community.id).json() for _ in range(2))
     assert first == again
-    assert len(api.items("/silences", community=town.id)) == 1
+    assert len(api.items("/silences", community=community.id)) == 1
     (row,) = api.items("/audit", subject="silence", subject_id=first["id"])
-    assert (row["action"], row["before"], row["after"]["community"]) == ("create", {}, town.id)
+    assert (row["action"], row["before"], row["after"]["community"]) == ("create", {}, community.id)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,11 @@ def test_an_invalid_window_is_refused_with_the_mistake(api: Any, body: dict[str,
 
 
 @pytest.mark.parametrize(("part", "message"), [({"device": "ghost"}, "没有设备"), ({"building": "3号楼"}, "没有楼栋")])
-def test_a_part_that_the_community_lacks_is_refused(api: Any, town: Any, part: dict[str, str], message: str) -> None:
-    town.device("here", "electricity_meter", building="3")
-    answer = announce(api, community=town.id, **part)
+def test_a_part_that_the_community_lacks_is_refused(
+    api: Any, community: Any, part: dict[str, str], message: str
+) -> None:
+    community.device("here", "electricity_meter", building="3")
+    answer = announce(api, community=community.id, **part)
     assert (answer.status_code, message in answer.json()["detail"]) == (422, True)
 
 

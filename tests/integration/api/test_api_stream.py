@@ -54,20 +54,20 @@ def events(stream: Iterator[Message]) -> Iterator[Message]:
     return (message for message in stream if message.event == "alert")
 
 
-def stored(town: Any) -> list[int]:
-    rows = town.connection.execute(
+def stored(community: Any) -> list[int]:
+    rows = community.connection.execute(
         "SELECT t.id FROM alert_transition t JOIN alert a ON a.id = t.alert_id WHERE a.community = %s ORDER BY t.id",
-        (town.id,),
+        (community.id,),
     ).fetchall()
-    town.connection.commit()
+    community.connection.commit()
     return [row[0] for row in rows]
 
 
-def test_an_alert_arrives_as_it_is_raised(api: Any, town: Any) -> None:
-    with listening(api, community=town.id) as stream:
+def test_an_alert_arrives_as_it_is_raised(api: Any, community: Any) -> None:
+    with listening(api, community=community.id) as stream:
         assert next(stream).id is not None
         watch = Stopwatch()
-        alert = town.alert(town.device("meter", "electricity_meter"), severity="major")
+        alert = community.alert(community.device("meter", "electricity_meter"), severity="major")
         message = next(events(stream))
         took_s = watch.quiet_s()
     assert UUID(message.data["alert"]["id"]) == alert
@@ -77,9 +77,9 @@ def test_an_alert_arrives_as_it_is_raised(api: Any, town: Any) -> None:
     assert took_s < 0.9  # sooner than the fallback poll: the database notification worked
 
 
-def test_actions_of_people_arrive_too(api: Any, town: Any) -> None:
-    alert = town.alert()
-    with listening(api, community=town.id) as stream:
+def test_actions_of_people_arrive_too(api: Any, community: Any) -> None:
+    alert = community.alert()
+    with listening(api, community=community.id) as stream:
         next(stream)
         api.client.post(f"/alerts/{alert}/acknowledge").raise_for_status()
         message = next(events(stream))
@@ -87,10 +87,10 @@ def test_actions_of_people_arrive_too(api: Any, town: Any) -> None:
     assert message.data["alert"]["attention"] == "acknowledged"
 
 
-def test_assigning_commenting_and_shelving_arrive_each_as_a_step(api: Any, town: Any) -> None:
-    alert = town.alert()
+def test_assigning_commenting_and_shelving_arrive_each_as_a_step(api: Any, community: Any) -> None:
+    alert = community.alert()
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    with listening(api, community=town.id) as stream:
+    with listening(api, community=community.id) as stream:
         next(stream)
         for action, body in (
             ("assign", {"assignee": "李师傅"}),
@@ -106,29 +106,29 @@ def test_assigning_commenting_and_shelving_arrive_each_as_a_step(api: Any, town:
     assert [cause["cause"] for cause in shelved["alert"]["suppressions"]] == ["shelved"]
 
 
-def test_a_stream_that_was_cut_before_its_first_event_resumes_without_loss(api: Any, town: Any) -> None:
-    with listening(api, community=town.id) as stream:
+def test_a_stream_that_was_cut_before_its_first_event_resumes_without_loss(api: Any, community: Any) -> None:
+    with listening(api, community=community.id) as stream:
         beginning = next(stream).id
-    alert = town.alert()
-    with listening(api, last=beginning, community=town.id) as stream:
+    alert = community.alert()
+    with listening(api, last=beginning, community=community.id) as stream:
         assert UUID(next(events(stream)).data["alert"]["id"]) == alert
 
 
-def test_a_resumed_stream_sends_each_later_transition_once(api: Any, town: Any) -> None:
-    first, second, third = (town.alert() for _ in range(3))
-    with listening(api, last=0, community=town.id) as stream:
+def test_a_resumed_stream_sends_each_later_transition_once(api: Any, community: Any) -> None:
+    first, second, third = (community.alert() for _ in range(3))
+    with listening(api, last=0, community=community.id) as stream:
         seen = events(stream)
         assert UUID(next(seen).data["alert"]["id"]) == first
         message = next(seen)
         assert UUID(message.data["alert"]["id"]) == second
-    with listening(api, last=message.id, community=town.id) as stream:
+    with listening(api, last=message.id, community=community.id) as stream:
         assert UUID(next(events(stream)).data["alert"]["id"]) == third
 
 
-def test_a_number_beyond_the_newest_transition_counts_as_the_newest(api: Any, town: Any) -> None:
-    with listening(api, last=2**62, community=town.id) as stream:
+def test_a_number_beyond_the_newest_transition_counts_as_the_newest(api: Any, community: Any) -> None:
+    with listening(api, last=2**62, community=community.id) as stream:
         next(stream)
-        alert = town.alert()
+        alert = community.alert()
         assert UUID(next(events(stream)).data["alert"]["id"]) == alert
 
 
@@ -139,44 +139,47 @@ def test_an_id_that_is_no_number_is_refused_before_the_stream_begins(api: Any, l
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_filters_hold_in_the_stream(api: Any, town: Any, found_town: Callable[[], Any]) -> None:
-    with found_town() as elsewhere, listening(api, community=town.id, severity=["major", "critical"]) as stream:
+def test_filters_hold_in_the_stream(api: Any, community: Any, make_community: Callable[[], Any]) -> None:
+    with (
+        make_community() as elsewhere,
+        listening(api, community=community.id, severity=["major", "critical"]) as stream,
+    ):
         next(stream)
-        town.alert(severity="warning")
+        community.alert(severity="warning")
         elsewhere.alert(severity="critical")
-        wanted = [town.alert(severity="major"), town.alert(severity="critical")]
+        wanted = [community.alert(severity="major"), community.alert(severity="critical")]
         seen = events(stream)
         assert [UUID(next(seen).data["alert"]["id"]) for _ in wanted] == wanted
 
 
-def test_more_transitions_than_one_batch_arrive_completely(api: Any, town: Any) -> None:
+def test_more_transitions_than_one_batch_arrive_completely(api: Any, community: Any) -> None:
     for _ in range(450):
-        town.alert()
-    expected = stored(town)
-    with listening(api, last=expected[0] - 1, community=town.id) as stream:
+        community.alert()
+    expected = stored(community)
+    with listening(api, last=expected[0] - 1, community=community.id) as stream:
         seen = events(stream)
         assert [next(seen).id for _ in expected] == expected
 
 
 def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing(
-    api: Any, town: Any, api_database: str
+    api: Any, community: Any, api_database: str
 ) -> None:
     """Four writers hold their transactions open for a while; the reader reconnects at random points."""
     chance = random.Random(7)
-    alerts = [town.alert() for _ in range(4)]
-    beginning = stored(town)[-1]
+    alerts = [community.alert() for _ in range(4)]
+    beginning = stored(community)[-1]
 
     def write(alert: UUID) -> None:
         with connect(api_database, application_name="writer") as connection:
             for _ in range(25):
-                town.comment(connection, alert, pause_s=chance.random() / 50)
+                community.comment(connection, alert, pause_s=chance.random() / 50)
 
     writers = [threading.Thread(target=write, args=(alert,)) for alert in alerts]
     for writer in writers:
         writer.start()
     seen = [beginning]
     while len(seen) <= 100:
-        with listening(api, last=seen[-1], community=town.id) as stream:
+        with listening(api, last=seen[-1], community=community.id) as stream:
             for message in events(stream):
                 assert message.id is not None
                 seen.append(message.id)
@@ -184,7 +187,7 @@ def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing
                     break
     for writer in writers:
         writer.join()
-    assert seen[1:] == [number for number in stored(town) if number > beginning]
+    assert seen[1:] == [number for number in stored(community) if number > beginning]
 
 
 def test_an_end_of_the_api_ends_its_streams_at_once(api_database: str, start_api: Callable[[str], Any]) -> None:
@@ -201,14 +204,14 @@ def test_an_end_of_the_api_ends_its_streams_at_once(api_database: str, start_api
 
 
 def test_streams_work_though_the_schema_came_after_the_api(
-    empty_database_url: str, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+    empty_database_url: str, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
 ) -> None:
     api = start_api(empty_database_url)
     eventually_logged(api, "anju migrate")
     migrate(empty_database_url)
-    with listening(api) as stream, town_in(empty_database_url) as town:
+    with listening(api) as stream, community_in(empty_database_url) as community:
         next(stream)
-        alert = town.alert()
+        alert = community.alert()
         assert UUID(next(events(stream)).data["alert"]["id"]) == alert
 
 
@@ -217,18 +220,18 @@ def eventually_logged(api: Any, text: str) -> None:
 
 
 def test_a_stream_survives_the_death_of_its_database(
-    mortal_database: str, local_services: Any, start_api: Callable[[str], Any], town_in: Callable[[str], Any]
+    mortal_database: str, local_services: Any, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
 ) -> None:
     api = start_api(mortal_database)
     with listening(api) as stream:
         next(stream)
-        with town_in(mortal_database) as town:
-            before = town.alert()
+        with community_in(mortal_database) as community:
+            before = community.alert()
         seen = events(stream)
         assert UUID(next(seen).data["alert"]["id"]) == before
         local_services.postgres.kill()
         assert api.get("/alerts").status_code == 503
         local_services.postgres.start()
-        with town_in(mortal_database) as town:
-            after = town.alert()
+        with community_in(mortal_database) as community:
+            after = community.alert()
         assert UUID(next(seen).data["alert"]["id"]) == after

@@ -91,7 +91,7 @@ def value_of(field: Gauge | Counter | Flag | Choice, step: int) -> object:
             return list(field.choices)[step % len(field.choices)]
 
 
-class Town:
+class SampleCommunities:
     """Two communities, with methods that fill them as the owner of the database."""
 
     def __init__(self, connection):
@@ -168,19 +168,19 @@ def now():
 
 
 @pytest.fixture
-def town(database_url):
+def communities(database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         for community, name in zip(COMMUNITIES, ("佳园小区", "康'庭小区"), strict=True):
             connection.execute(
                 "INSERT INTO community (id, name, banner, street) VALUES (%s, %s, '东胜区', '天骄街道')",
                 (community, name),
             )
-        yield Town(connection)
+        yield SampleCommunities(connection)
 
 
 @pytest.fixture
-def reader(town, database_url, now):
-    town.let_grafana_read()
+def reader(communities, database_url, now):
+    communities.let_grafana_read()
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SET ROLE anju_grafana")
         connection.execute("SET timezone TO 'UTC'")

@@ -8,28 +8,28 @@ from grafana import queries
 HOUR = timedelta(hours=1)
 
 
-def test_open_alerts_are_counted_with_those_of_anju_itself_and_without_ended_ones(town, reader, now):
-    meter = town.add_device("water_meter", "w1")
-    other = town.add_device("water_meter", "w2", "kang-ting")
-    town.add_alert(meter, "water_meter", "critical", now - HOUR)
-    town.add_alert(meter, "water_meter", "warning", now - HOUR, process="ended")
-    town.add_alert(other, "water_meter", "warning", now - HOUR, community="kang-ting")
-    town.add_alert(None, "pipeline", "major", now - HOUR, community=None)
+def test_open_alerts_are_counted_with_those_of_anju_itself_and_without_ended_ones(communities, reader, now):
+    meter = communities.add_device("water_meter", "w1")
+    other = communities.add_device("water_meter", "w2", "kang-ting")
+    communities.add_alert(meter, "water_meter", "critical", now - HOUR)
+    communities.add_alert(meter, "water_meter", "warning", now - HOUR, process="ended")
+    communities.add_alert(other, "water_meter", "warning", now - HOUR, community="kang-ting")
+    communities.add_alert(None, "pipeline", "major", now - HOUR, community=None)
     (row,) = reader.rows(queries.open_alerts(), community=["jia-yuan"])
     assert row == {"紧急": 1, "重要": 1, "一般": 0, "提示": 0, "暂不通知": 0}
 
 
-def test_an_open_suppressed_alert_is_counted_and_listed_apart(town, reader, now):
-    meter, other = town.add_device("water_meter", "w1"), town.add_device("water_meter", "w2")
-    town.add_alert(meter, "water_meter", "critical", now - HOUR)
-    town.add_alert(meter, "water_meter", "info", now - HOUR, process="ended")
-    town.add_alert(other, "water_meter", "warning", now - HOUR)
-    town.execute(
+def test_an_open_suppressed_alert_is_counted_and_listed_apart(communities, reader, now):
+    meter, other = communities.add_device("water_meter", "w1"), communities.add_device("water_meter", "w2")
+    communities.add_alert(meter, "water_meter", "critical", now - HOUR)
+    communities.add_alert(meter, "water_meter", "info", now - HOUR, process="ended")
+    communities.add_alert(other, "water_meter", "warning", now - HOUR)
+    communities.execute(
         "INSERT INTO silence (id, device_id, starts_at, ends_at, reason, actor, created_at) "
         "VALUES (gen_random_uuid(), %s, now() - interval '1 hour', now() + interval '1 hour', '换表', '王经理', now())",
         (meter,),
     )
-    town.execute(
+    communities.execute(
         "INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor) "
         "SELECT id, 'shelved', now() - interval '2 hours', now() + interval '2 hours', '等备件', '李师傅' "
         "FROM alert WHERE severity = 'critical'"
@@ -44,13 +44,13 @@ def test_an_open_suppressed_alert_is_counted_and_listed_apart(town, reader, now)
     assert len(reader.rows(queries.alerts(KIND_BY_NAME["water_meter"]))) == 3
 
 
-def test_an_open_alert_stays_listed_however_old_it_is(town, reader, now):
-    meter = town.add_device("water_meter", "w1")
+def test_an_open_alert_stays_listed_however_old_it_is(communities, reader, now):
+    meter = communities.add_device("water_meter", "w1")
     long_ago = now - timedelta(days=90)
-    town.add_alert(meter, "water_meter", "warning", long_ago)
-    town.add_alert(meter, "water_meter", "info", long_ago, process="ended")
-    town.add_alert(meter, "water_meter", "major", now - HOUR, process="ended")
-    town.add_alert(None, "pipeline", "major", now - 2 * HOUR, community=None)
+    communities.add_alert(meter, "water_meter", "warning", long_ago)
+    communities.add_alert(meter, "water_meter", "info", long_ago, process="ended")
+    communities.add_alert(meter, "water_meter", "major", now - HOUR, process="ended")
+    communities.add_alert(None, "pipeline", "major", now - 2 * HOUR, community=None)
     listed = [(row["级别"], row["类型"], row["小区"]) for row in reader.rows(queries.alerts())]
     assert listed == [
         ("major", "数据接入", "安居系统"),

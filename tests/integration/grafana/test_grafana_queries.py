@@ -16,10 +16,10 @@ def queries_of(content: Mapping[str, Any]) -> list[str]:
     return [target["rawSql"] for target in targets] + [item["query"] for item in content["templating"]["list"]]
 
 
-def test_every_query_runs_with_the_rights_that_grafana_has(town, reader, now):
+def test_every_query_runs_with_the_rights_that_grafana_has(communities, reader, now):
     names = [f"{kind.name}-1".replace("_", "-") for kind in KINDS]
     for kind, name in zip(KINDS, names, strict=True):
-        town.add_every_field(kind, name, now)
+        communities.add_every_field(kind, name, now)
     keys = [f"jia-yuan/{name}" for name in names]
     nothing, hostile = (), ("'); DROP TABLE device; --", "jia-yuan")
     for timescaledb in (True, False):
@@ -30,8 +30,8 @@ def test_every_query_runs_with_the_rights_that_grafana_has(town, reader, now):
                     reader.rows(query, **choices)
 
 
-def test_the_role_of_grafana_reads_no_secret_and_writes_nothing(town, reader):
-    town.add_device("camera", "gate")
+def test_the_role_of_grafana_reads_no_secret_and_writes_nothing(communities, reader):
+    communities.add_device("camera", "gate")
     for forbidden in ("SELECT secret_hash FROM device", "SELECT payload FROM rejection", "SELECT * FROM rule_state"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.connection.execute(forbidden)
@@ -40,22 +40,22 @@ def test_the_role_of_grafana_reads_no_secret_and_writes_nothing(town, reader):
             reader.connection.execute(change)
 
 
-def test_the_grants_may_be_given_twice(town, reader):
-    town.let_grafana_read()
+def test_the_grants_may_be_given_twice(communities, reader):
+    communities.let_grafana_read()
     assert reader.rows(queries.communities()) == [
         {"__text": "佳园小区", "__value": "jia-yuan"},
         {"__text": "康'庭小区", "__value": "kang-ting"},
     ]
 
 
-def test_the_fleet_distinguishes_devices_without_data_without_any_report_and_offline(town, reader, now):
+def test_the_fleet_distinguishes_devices_without_data_without_any_report_and_offline(communities, reader, now):
     camera = KIND_BY_NAME["camera"]
     fresh, old = now, now - 4 * camera.reporting_period
     states = {"fine": (fresh, "online"), "no-data": (old, None), "gone": (old, "offline"), "new": (None, "online")}
     for name, (last, connection) in states.items():
-        town.add_state(town.add_device("camera", name, simulated=name == "fine"), last, connection)
-    town.add_device("camera", "unheard")
-    town.add_device("camera", "elsewhere", "kang-ting")
+        communities.add_state(communities.add_device("camera", name, simulated=name == "fine"), last, connection)
+    communities.add_device("camera", "unheard")
+    communities.add_device("camera", "elsewhere", "kang-ting")
     (row,) = reader.rows(queries.fleet([camera]), community=["jia-yuan"])
     assert row == {
         "类型": "视频监控", "设备总数": 5, "其中模拟": 1,
@@ -72,10 +72,10 @@ def test_a_kind_without_devices_has_a_row_of_zeros(reader):
     assert all(row["设备总数"] == row["从未上报"] == row["没有数据"] == 0 for row in rows)
 
 
-def test_the_list_of_devices_is_filtered_by_the_typed_text(town, reader):
+def test_the_list_of_devices_is_filtered_by_the_typed_text(communities, reader):
     for name, community in (("w1", "jia-yuan"), ("w2", "jia-yuan"), ("w3", "kang-ting")):
-        town.add_device("water_meter", name, community)
-    town.add_device("camera", "w4")
+        communities.add_device("water_meter", name, community)
+    communities.add_device("camera", "w4")
     options = queries.devices(KIND_BY_NAME["water_meter"])
     assert [row["__value"] for row in reader.rows(options)] == ["jia-yuan/w1", "jia-yuan/w2", "kang-ting/w3"]
     assert [row["__value"] for row in reader.rows(options, community=["kang-ting"])] == ["kang-ting/w3"]

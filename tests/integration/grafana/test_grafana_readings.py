@@ -10,9 +10,9 @@ from grafana.pages import kind_uid, pages
 HOUR = timedelta(hours=1)
 
 
-def test_every_chart_of_a_field_shows_its_readings(town, reader, now):
+def test_every_chart_of_a_field_shows_its_readings(communities, reader, now):
     for kind in KINDS:
-        town.add_every_field(kind, "one", now)
+        communities.add_every_field(kind, "one", now)
         charts = charts_of(kind)
         assert len(charts) == len(kind.fields)
         for title, query in charts.items():
@@ -20,7 +20,7 @@ def test_every_chart_of_a_field_shows_its_readings(town, reader, now):
             assert series, f"{kind.name}: {title} is empty"
             assert all(set(row) == {"time", "metric", "value"} for row in series)
             assert {row["metric"] for row in series} == {"jia-yuan/one 3号楼 2单元 501"}
-        town.execute("DELETE FROM device")
+        communities.execute("DELETE FROM device")
 
 
 def charts_of(kind: DeviceKind) -> dict[str, str]:
@@ -32,12 +32,12 @@ def charts_of(kind: DeviceKind) -> dict[str, str]:
     }
 
 
-def test_an_increase_counts_consumption_and_not_a_reset(town, reader, now):
+def test_an_increase_counts_consumption_and_not_a_reset(communities, reader, now):
     kind = KIND_BY_NAME["water_meter"]
-    meter, other = town.add_device("water_meter", "w1"), town.add_device("water_meter", "w2")
+    meter, other = communities.add_device("water_meter", "w1"), communities.add_device("water_meter", "w2")
     for step, volume in enumerate((100.0, 100.5, None, 101.5, 0.0, 0.25)):
-        town.add_reading("water_meter", meter, now - 6 * HOUR + step * HOUR, {"volume_m3": volume})
-        town.add_reading("water_meter", other, now - 6 * HOUR + step * HOUR, {"volume_m3": 7.0})
+        communities.add_reading("water_meter", meter, now - 6 * HOUR + step * HOUR, {"volume_m3": volume})
+        communities.add_reading("water_meter", other, now - 6 * HOUR + step * HOUR, {"volume_m3": 7.0})
     volume_field = next(field for field in kind.fields if isinstance(field, Counter))
     rows = reader.rows(queries.increase(kind, volume_field), device=["jia-yuan/w1"], interval=HOUR)
     assert [row["value"] for row in rows] == [0.5, 1.0, 0.0, 0.25]
@@ -45,24 +45,24 @@ def test_an_increase_counts_consumption_and_not_a_reset(town, reader, now):
     assert sum(row["value"] for row in both) == 1.75
 
 
-def test_a_state_is_the_place_of_the_last_choice_in_the_interval(town, reader, now):
+def test_a_state_is_the_place_of_the_last_choice_in_the_interval(communities, reader, now):
     kind = KIND_BY_NAME["gas_meter"]
     valve = next(field for field in kind.fields if isinstance(field, Choice))
-    meter = town.add_device("gas_meter", "g1", simulated=True)
+    meter = communities.add_device("gas_meter", "g1", simulated=True)
     at = now.replace(minute=0, second=0) - 3 * HOUR
     for minutes, value in ((0, "open"), (10, "stuck"), (70, "closed")):
-        town.add_reading("gas_meter", meter, at + timedelta(minutes=minutes), {valve.name: value})
+        communities.add_reading("gas_meter", meter, at + timedelta(minutes=minutes), {valve.name: value})
     rows = reader.rows(queries.state(kind, valve), device=["jia-yuan/g1"], interval=HOUR)
     assert [list(valve.choices)[row["value"] - 1] for row in rows] == ["stuck", "closed"]
     assert {row["metric"] for row in rows} == {"jia-yuan/g1 3号楼 2单元 501（模拟）"}
 
 
-def test_an_event_reads_in_chinese_and_shows_no_hash(town, reader, now):
-    gate = town.add_device("vehicle_gate", "north")
+def test_an_event_reads_in_chinese_and_shows_no_hash(communities, reader, now):
+    gate = communities.add_device("vehicle_gate", "north")
     plate = {"plate_hash": "9f86d081884c7d659a2feaa0c55ad015", "plate_masked": "蒙K·A**34"}
-    town.add_event(gate, now - HOUR, "vehicle_passed", plate | {"direction": "in", "recognised": True})
-    charger = town.add_device("ev_charger", "p1")
-    town.add_event(charger, now - HOUR, "session_stopped", {"energy_kwh": 12.5, "reason": "finished"})
+    communities.add_event(gate, now - HOUR, "vehicle_passed", plate | {"direction": "in", "recognised": True})
+    charger = communities.add_device("ev_charger", "p1")
+    communities.add_event(charger, now - HOUR, "session_stopped", {"energy_kwh": 12.5, "reason": "finished"})
     (row,) = reader.rows(queries.events(KIND_BY_NAME["vehicle_gate"]), device=["jia-yuan/north"])
     assert row["内容"] == "车牌：蒙K·A**34，方向：进，识别成功：是"
     assert row["事件"] == "vehicle_passed"
@@ -70,12 +70,12 @@ def test_an_event_reads_in_chinese_and_shows_no_hash(town, reader, now):
     assert row["内容"] == "本次电量：12.5 kWh，结束原因：finished"
 
 
-def test_rejections_from_an_unknown_community_are_never_filtered_out(town, reader, now):
+def test_rejections_from_an_unknown_community_are_never_filtered_out(communities, reader, now):
     hour = now.replace(minute=0, second=0)
     for community, reason, count in (
         ("jia-yuan", "bad_json", 3), ("kang-ting", "bad_json", 50), ("", "bad_topic", 4), ("nowhere", "bad_topic", 5),
     ):  # fmt: skip
-        town.execute(
+        communities.execute(
             "INSERT INTO rejection_count (hour, community, kind, reason, count) VALUES (%s, %s, '', %s, %s)",
             (hour, community, reason, count),
         )
@@ -83,11 +83,11 @@ def test_rejections_from_an_unknown_community_are_never_filtered_out(town, reade
     assert {row["metric"]: row["value"] for row in rows} == {"JSON 错误": 3, "主题错误": 9}
 
 
-def test_readings_are_counted_per_minute_for_every_interval(town, reader, now):
-    camera = town.add_device("camera", "c1")
+def test_readings_are_counted_per_minute_for_every_interval(communities, reader, now):
+    camera = communities.add_device("camera", "c1")
     at = now.replace(minute=0, second=0) - 2 * HOUR
     for second in range(0, 300, 10):
-        town.add_reading("camera", camera, at + timedelta(seconds=second), {"temperature_c": 20.0})
+        communities.add_reading("camera", camera, at + timedelta(seconds=second), {"temperature_c": 20.0})
     for interval in (timedelta(minutes=1), timedelta(minutes=5)):
         rows = reader.rows(queries.readings_per_minute(), interval=interval)
         assert {(row["metric"], row["value"]) for row in rows} == {("视频监控", 6)}
