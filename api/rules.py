@@ -99,13 +99,13 @@ class RulesQuery(PageQuery):
 @router.get("", summary="List the rules in force")
 def list_rules(pack: Pack, query: Annotated[RulesQuery, Query()]) -> Page[RuleInForce]:
     """Rules in force, by name. A changed file takes effect at once, an invalid one leaves the previous rules."""
-    wanted = (
+    matching = (
         rule
         for rule in sorted(pack.rules, key=lambda rule: rule.name)
         if query.kind in {None, rule.kind} and query.severity in {None, rule.severity}
     )
     after = _cursor.decode(query.cursor)
-    rules = [rule for rule in wanted if after is None or rule.name > after]
+    rules = [rule for rule in matching if after is None or rule.name > after]
     return Page[RuleInForce].of(rules, query.limit, RuleInForce.of, lambda rule: _cursor.encode(rule.name))
 
 
@@ -193,18 +193,18 @@ class BacktestResult(ResponseModel):
         UnknownProblem(_DEVICE_NOT_FOUND), InvalidProblem((["body", "start"], "is too long ago", "too_large"))
     ),
 )
-def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) -> BacktestResult:
+def run_backtest(store: Store, now: Now, pack: Pack, scope: BacktestRequest) -> BacktestResult:
     """Alerts that the rules in force would have raised over stored history, starting without any earlier state.
 
     Nothing is written and no notice is sent. More than 200,000 readings and events are refused; `anju rules backtest`
     takes any number.
     """
-    selected, span = _select_rules(pack, wanted), _span(wanted, now)
+    selected, span = _select_rules(pack, scope), _span(scope, now)
     with store.connection() as connection:
         devices = {
             device.id: device
-            for device in load_devices(connection, [wanted.community])
-            if wanted.device in {None, device.name}
+            for device in load_devices(connection, [scope.community])
+            if scope.device in {None, device.name}
         }
         if not devices:
             raise UnknownProblem(_DEVICE_NOT_FOUND)
@@ -217,18 +217,18 @@ def run_backtest(store: Store, now: Now, pack: Pack, wanted: BacktestRequest) ->
     return BacktestResult.of(summarise(results, selected, devices))
 
 
-def _select_rules(pack: RulePack, wanted: BacktestRequest) -> RulePack:
-    if wanted.rules is None:
+def _select_rules(pack: RulePack, scope: BacktestRequest) -> RulePack:
+    if scope.rules is None:
         return pack
     known = {rule.name: rule for rule in pack.rules}
-    for number, name in enumerate(wanted.rules):
+    for number, name in enumerate(scope.rules):
         if name not in known:
             raise InvalidProblem((["body", "rules", number], f"there is no rule {name!r} in force", "unknown_rule"))
-    return RulePack(tuple(known[name] for name in dict.fromkeys(wanted.rules)))
+    return RulePack(tuple(known[name] for name in dict.fromkeys(scope.rules)))
 
 
-def _span(wanted: BacktestRequest, now: datetime) -> Span:
-    span = Span(wanted.start, wanted.end or now)
+def _span(scope: BacktestRequest, now: datetime) -> Span:
+    span = Span(scope.start, scope.end or now)
     if span.start >= span.end:
         raise InvalidProblem((["body", "end"], "must be after start", "value_error"))
     if span.end - span.start > MAX_SPAN:

@@ -75,9 +75,9 @@ def _read_raw(connection: Connection, row: DeviceRow, fields: list[KindField], q
         before=_cursor.decode(query.cursor),
         limit=query.limit + 1,
     )
-    shown = points[: query.limit]
-    more = len(points) > query.limit
-    return Series.of(row, fields, shown, next_cursor=_cursor.encode(shown[-1].ts) if more else None)
+    page = points[: query.limit]
+    has_next = len(points) > query.limit
+    return Series.of(row, fields, page, next_cursor=_cursor.encode(page[-1].ts) if has_next else None)
 
 
 def _read_buckets(

@@ -111,11 +111,11 @@ class Routing:
         if step is None:
             return []
         levels = range(1, max((len(route.escalate) for route in routes), default=0) + 1)
-        found = []
+        escalations = []
         for level in levels:
             named = [name for route in routes for name in (route.escalate[level - 1 : level] or [()])[0]]
-            found.append(Escalation(level, level * step, self._channels(named, community)))
-        return found
+            escalations.append(Escalation(level, level * step, self._channels(named, community)))
+        return escalations
 
     def fallback_channels(self, community: str | None) -> tuple[Channel, ...]:
         """Return the channels of the fallback contacts, for notices that can't be delivered otherwise."""
@@ -129,14 +129,14 @@ class Routing:
         ]
 
     def _channels(self, named: Iterable[str], community: str | None) -> tuple[Channel, ...]:
-        wanted = frozenset(named)
-        found = {
+        names = frozenset(named)
+        channels = {
             channel.name: channel
             for contact in self.contacts
-            if contact.name in wanted or (contact.role in wanted and _serves(contact, community))
+            if contact.name in names or (contact.role in names and _serves(contact, community))
             for channel in contact.channels
         }
-        return tuple(found.values())
+        return tuple(channels.values())
 
 
 def _serves(contact: Contact, community: str | None) -> bool:

@@ -38,10 +38,10 @@ class RoutingFileError(RulesError):
 
 
 def load_routing(path: Path) -> Routing:
-    """Read and check the file; an empty one tells nobody.
+    """Read and check the file; an empty one routes no alert.
 
     Raises:
-        RoutingFileError: it can't be used as it stands.
+        RoutingFileError: The file can't be used.
     """
     diagnostics = Diagnostics(path.name)
     try:
@@ -153,26 +153,26 @@ def _names(node: Node | None, known: tuple[str, ...], diagnostics: Diagnostics, 
     if node is None:
         return ()
     listed = [node] if isinstance(node.plain, str) else as_list(node, diagnostics, what)
-    found = []
+    names = []
     for each in listed:
         name = _word(each, diagnostics, node.line, what)
         if name and name not in known:
             diagnostics.add(each.line, f"no contact has the name or role `{name}`{nearest(name, known)}")
-        found.append(name)
-    return tuple(found)
+        names.append(name)
+    return tuple(names)
 
 
 def _escalate_after(keys: Mapping[str, Node], diagnostics: Diagnostics) -> dict[Severity, timedelta]:
     if "escalate_after" not in keys:
         return _ESCALATE_AFTER
-    given = as_mapping(keys["escalate_after"], tuple(Severity), diagnostics, "`escalate_after`") or {}
-    found = {}
-    for name, node in given.items():
+    items = as_mapping(keys["escalate_after"], tuple(Severity), diagnostics, "`escalate_after`") or {}
+    delays = {}
+    for name, node in items.items():
         try:
-            found[name] = parse_duration(str(node.plain))
+            delays[name] = parse_duration(str(node.plain))
         except ValueError as error:
             diagnostics.add(node.line, str(error))
-    return {severity: found[severity] for severity in Severity if found.get(severity)}
+    return {severity: delays[severity] for severity in Severity if delays.get(severity)}
 
 
 def _severity(node: Node | None, diagnostics: Diagnostics) -> Severity:

@@ -1,4 +1,4 @@
-"""The routing in force, read again when its file has changed."""
+"""Routing in force, reread when its file changes."""
 
 import threading
 from pathlib import Path
@@ -12,13 +12,13 @@ log = structlog.get_logger()
 
 
 class RoutingWatch:
-    """Use it from any thread. A file that has become unusable is reported, and what it said before stays in force."""
+    """Thread-safe access to the routing. An invalid changed file is logged, and the previous routing stays in force."""
 
     def __init__(self, path: Path | None) -> None:
-        """Read the file for the first time; without one nobody is told.
+        """Read the file for the first time; without a file no alert is routed.
 
         Raises:
-            RoutingFileError: the file can't be used.
+            RoutingFileError: The file can't be used.
         """
         self._path = path
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class RoutingWatch:
         self._report()
 
     def current(self) -> Routing:
-        """Who is told now."""
+        """Return the routing in force, after rereading a changed file."""
         with self._lock:
             stamp = self._stamp()
             if self._path and stamp != self._seen:
@@ -49,6 +49,6 @@ class RoutingWatch:
 
     def _report(self) -> None:
         if self._routing.routes:
-            log.info("people are told", contacts=len(self._routing.contacts), routes=len(self._routing.routes))
+            log.info("alerts are routed", contacts=len(self._routing.contacts), routes=len(self._routing.routes))
         else:
-            log.info("nobody is told of alerts: ANJU_NOTIFY_FILE names no file with routes")
+            log.info("no notices are sent: ANJU_NOTIFY_FILE names no file with routes")

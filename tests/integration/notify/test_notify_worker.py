@@ -120,7 +120,7 @@ def test_of_two_workers_one_sends_and_the_other_takes_over(url, receiver, tmp_pa
 def test_a_changed_routing_file_takes_effect_and_a_broken_one_does_not(url, receiver, tmp_path):
     path, log = write_routing(tmp_path / "notify.yaml"), tmp_path / "log"
     with running_worker(url, path, log):
-        eventually(lambda: "nobody is told" in log.read_text())
+        eventually(lambda: "no notices are sent" in log.read_text())
         webhook(tmp_path, receiver)
         raise_alerts(url, [1], at=now())
         eventually(lambda: sent(url) == 1)
