@@ -115,7 +115,7 @@ class BacktestRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     community: str = Field(examples=["jinhe-yuan"])
-    device: str | None = Field(None, description="Only this device of it.")
+    device: str | None = Field(None, description="Only this device of the community.")
     rules: list[str] | None = Field(None, max_length=100, description="Only these rules.")
     start: Instant = Field(description="Beginning of the period of arrival, inclusive.")
     end: Instant | None = Field(None, description="End of the period of arrival, exclusive; by default now.")

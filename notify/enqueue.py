@@ -27,7 +27,9 @@ def enqueue_notices(connection: Connection, alert_ids: Sequence[UUID], routing: 
         alerts = find_alerts(connection, alert_ids[start : start + _BATCH_SIZE])
         last_raised = latest_raised_notices(connection, [alert.id for alert in alerts])
         insert_notices(
-            connection, [notice for alert in alerts for notice in _raised(alert, routing, last_raised, now)], now
+            connection,
+            [notice for alert in alerts for notice in _raised_notices(alert, routing, last_raised, now)],
+            now,
         )
         ended = [alert.id for alert in alerts if alert.ended_at]
         if ended:
@@ -55,7 +57,7 @@ def fallback_notices(alerts: Sequence[AlertRow], routing: Routing, failed: str, 
     ]
 
 
-def _raised(
+def _raised_notices(
     alert: AlertRow, routing: Routing, last_raised: Mapping[tuple[UUID, str], tuple[int, str]], now: datetime
 ) -> Iterator[NewNotice]:
     """Yield the `raised` notices: one for each first channel, and another when the severity has risen since."""

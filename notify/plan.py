@@ -104,15 +104,15 @@ def _select(
     drops: list[Drop],
 ) -> list[DueNotice]:
     """Return the notices to send now. A recovery goes with the notice of its beginning, or after it."""
-    drop_reasons: dict[str, list[DueNotice]] = {}
+    notices_by_reason: dict[str, list[DueNotice]] = {}
     selected, suppressed_notices, waiting, recoveries = [], [], [], []
     for notice in due:
         if notice.kind == "resolved":
             recoveries.append(notice)
         elif notice.kind == "escalated" and (notice.over or notice.attention != "unacknowledged"):
-            drop_reasons.setdefault("somebody has seen to it", []).append(notice)
+            notices_by_reason.setdefault("somebody has seen to it", []).append(notice)
         elif notice.over and (notice.held or notice.alert_id in suppressed):
-            drop_reasons.setdefault("over before its suppression ended", []).append(notice)
+            notices_by_reason.setdefault("over before its suppression ended", []).append(notice)
         elif notice.alert_id in suppressed:
             suppressed_notices.append(notice)
         else:
@@ -120,16 +120,16 @@ def _select(
     selected_alerts = {notice.alert_id for notice in selected}
     for notice in recoveries:
         if notice.other_sent_as_over:
-            drop_reasons.setdefault("it was told as over", []).append(notice)
+            notices_by_reason.setdefault("it was told as over", []).append(notice)
         elif notice.other_sent or notice.alert_id in selected_alerts:
             selected.append(notice)
         elif notice.other_queued and notice.alert_id not in suppressed:
             waiting.append(notice)
         else:
-            drop_reasons.setdefault("nobody was told of it", []).append(notice)
+            notices_by_reason.setdefault("nobody was told of it", []).append(notice)
     _postpone(waiting, now + RECHECK_AFTER, postponements)
     _postpone(suppressed_notices, now + RECHECK_AFTER, postponements, held=True)
-    drops += [Drop(reason, tuple(notices)) for reason, notices in drop_reasons.items()]
+    drops += [Drop(reason, tuple(notices)) for reason, notices in notices_by_reason.items()]
     return selected
 
 
