@@ -1,1 +1,1 @@
-"""Measurements one command can repeat: `python -m benchmarks`, or one of its modules."""
+"""Repeatable measurements: `python -m benchmarks`, or one of its modules."""

@@ -1,4 +1,4 @@
-"""All measurements, one after the other: `make bench`, or at full size `make bench FULL=1`."""
+"""All measurements in sequence: `make bench`, or at full size `make bench FULL=1`."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""From the publish of an event to the alert that everybody can read, under load: `python -m benchmarks.alert_latency`.
+"""Latency from the publish of an event to the readable alert, under load.
 
     python -m benchmarks.alert_latency [RATE [SECONDS]]
 
-At RATE messages a second (by default 70 % of the highest that `benchmarks.live` finds), twenty events a second for
-SECONDS (by default 300) each open an alert of another device. Goal: 99 of 100 alerts within half a second. Ingest's
-pauses for the collection of garbage in that time are counted, too.
+The load is RATE messages a second, by default 70 % of the highest rate found by `benchmarks.live`. For SECONDS, by
+default 300, twenty events a second each raise an alert of another device. Goal: 99 of 100 alerts within half a second.
+The garbage collections of ingest in that time are counted as well.
 """
 
 import json
@@ -62,7 +62,7 @@ def _alarming(count: int) -> Iterator[dict[str, object]]:
 
 
 def _delays_ms(anju: Installation, rate: float, seconds: float, alerts: int) -> list[float]:
-    """How long each alert took to be readable, in the order of the events; one that never was fails the measurement."""
+    """Return the delay of each alert in the order of the events; an alert that is missing fails the measurement."""
     services, seen, stop = anju.services, dict[str, float](), threading.Event()
     watching = threading.Thread(target=_watch, args=(services.database_url, seen, stop))
     watching.start()
@@ -80,7 +80,7 @@ def _delays_ms(anju: Installation, rate: float, seconds: float, alerts: int) -> 
 
 
 def _publish_events(url: str, count: int) -> dict[str, float]:
-    """One event a device; when each was handed to the client."""
+    """Publish one event a device, and return the time of each publish."""
     sent: dict[str, float] = {}
     with Publisher(url) as publisher:
         began = time.monotonic()
@@ -93,7 +93,7 @@ def _publish_events(url: str, count: int) -> dict[str, float]:
 
 
 def _watch(url: str, seen: dict[str, float], stop: threading.Event) -> None:
-    """Note when each device's alert can be read."""
+    """Record the time at which the alert of each device becomes readable."""
     after = 0
     with closing(connect(url, application_name="benchmark")) as connection:
         for newest in follow_transitions(connection):
@@ -110,7 +110,7 @@ def _watch(url: str, seen: dict[str, float], stop: threading.Event) -> None:
 
 
 def _pauses(anju: Installation) -> dict[str, float]:
-    """How many collections of garbage were at most so many seconds long."""
+    """Return the number of garbage collections by their longest duration in seconds."""
     limits = ("0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1.0", "+Inf")
     return {limit: metric(anju, "anju_gc_pause_seconds_bucket", le=limit) for limit in limits}
 

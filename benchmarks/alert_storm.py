@@ -1,10 +1,10 @@
-"""A storm of alerts: does ingest keep up, is everybody told, and how often does a phone ring?
+"""A storm of alerts: delay of ingest, losses and duplicates, and messages to a person.
 
     python -m benchmarks.alert_storm [ALERTS [SECONDS]]
 
-As many meters (by default 50,000) report within SECONDS (by default 60) that they were opened, each of which is an
-alert. `anju worker` tells a program, which must get each alert once, and a person, who must get digests. Goal: ingest
-does not stall, and nothing is lost or doubled.
+Within SECONDS, by default 60, as many meters as ALERTS, by default 50,000, report an opened cover, which is an alert
+each. `anju worker` sends each alert once to a program, and digests to a person. Goal: ingest does not stall, and
+nothing is lost or doubled.
 """
 
 import json
@@ -42,8 +42,8 @@ _QUANTILES = ("p50", "p99", "p99.9", "longest")
 
 
 @dataclass
-class _Told:
-    """What the receivers have accepted: each alert that the program was told was raised, and when the phone rang."""
+class _Receipts:
+    """Accepted notices: the alerts raised according to the program, and the times of messages to the person."""
 
     alerts: Counter[str] = field(default_factory=Counter)
     rings: list[float] = field(default_factory=list)
@@ -52,7 +52,7 @@ class _Told:
 def main(alerts: float = 50_000, seconds: float = 60) -> None:
     """Measure, print, and write the figures into docs/performance.md."""
     count = int(alerts)
-    with installation(registry(count)) as anju, _receivers() as (url, told):
+    with installation(registry(count)) as anju, _receivers() as (url, receipts):
         make_session(anju)
         with ingest(anju) as pid, _worker(anju, url) as worker_pid:
             before, began = cpu_by_part(anju, pid), time.monotonic()
@@ -64,27 +64,27 @@ def main(alerts: float = 50_000, seconds: float = 60) -> None:
             storm.result()
             delays_ms = _wait_for_alerts(anju, count)
             until = time.monotonic() + _LONGEST_S
-            while len(told.alerts) < count and time.monotonic() < until:
+            while len(receipts.alerts) < count and time.monotonic() < until:
                 time.sleep(0.5)
             took_s = time.monotonic() - began
             used = {part: used - before[part] for part, used in cpu_by_part(anju, pid).items()}
             used["worker"] = cpu_s(worker_pid)
             person = _states(anju, "person/wecom")
-    doubled = sum(times - 1 for times in told.alerts.values())
+    doubled = sum(times - 1 for times in receipts.alerts.values())
     delays = ", ".join(f"{name} {ms:,.0f} ms" for name, ms in zip(_QUANTILES, delays_ms, strict=True))
     rows = [
         ("publish to decided alert", delays),
         ("most messages that waited for ingest", f"{deepest:,}"),
-        ("told to a program", f"{len(told.alerts):,}, {doubled} of them twice, the last after {took_s:.0f} s"),
+        ("sent to a program", f"{len(receipts.alerts):,}, {doubled} of them twice, the last after {took_s:.0f} s"),
         (
-            "told to a person",
-            f"{person['sent']:,} in {len(told.rings)} messages; {person['queued']:,} wait for the next",
+            "sent to a person",
+            f"{person['sent']:,} in {len(receipts.rings)} messages; {person['queued']:,} wait for the next",
         ),
         ("CPU seconds", ", ".join(f"{part} {spent:.1f}" for part, spent in used.items())),
     ]
     text = f"{count:,} alerts within {seconds:.0f} s. {report.machine()}.\n\n"
     report.publish("benchmarks.alert_storm", text + report.table(("what", "measured"), rows))
-    if len(told.alerts) < count or doubled or person.total() < count:
+    if len(receipts.alerts) < count or doubled or person.total() < count:
         raise SystemExit("an alert was lost or doubled")
 
 
@@ -98,12 +98,12 @@ def _wait_for_alerts(anju: Installation, count: int) -> list[float]:
     until = time.monotonic() + _LONGEST_S
     with closing(connect(anju.services.database_url, application_name="benchmark")) as connection:
         while time.monotonic() < until:
-            found, delays_ms = alert_delays(connection)
+            raised_count, delays_ms = alert_delays(connection)
             connection.commit()
-            if found >= count:
+            if raised_count >= count:
                 return delays_ms
             time.sleep(0.5)
-    raise TimeoutError(f"{found} of {count} alerts after {_LONGEST_S} s")
+    raise TimeoutError(f"{raised_count} of {count} alerts after {_LONGEST_S} s")
 
 
 def _states(anju: Installation, channel: str) -> Counter[str]:
@@ -113,7 +113,7 @@ def _states(anju: Installation, channel: str) -> Counter[str]:
 
 @contextmanager
 def _worker(anju: Installation, url: str) -> Iterator[int]:
-    """`anju worker`, with somebody to tell; its process id."""
+    """Run `anju worker` with two contacts; yield its process id."""
     routing = anju.folder / "notify.yaml"
     contacts = [
         {"name": "program", "channels": {"webhook": f"{url}/program"}},
@@ -123,10 +123,10 @@ def _worker(anju: Installation, url: str) -> Iterator[int]:
     routing.write_text(
         json.dumps({"contacts": contacts, "routes": [{"severity": "info", "to": ["program", "person"]}]})
     )
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
     settings = {"ANJU_DATABASE_URL": anju.services.database_url, "ANJU_NOTIFY_FILE": str(routing)}
     with Path(anju.folder / "worker.log").open("wb") as log:
-        process = subprocess.Popen(_WORKER, env={**kept, **settings}, stdout=log, stderr=log)  # noqa: S603 - ours
+        process = subprocess.Popen(_WORKER, env={**environment, **settings}, stdout=log, stderr=log)  # noqa: S603 - ours
     try:
         yield process.pid
     finally:
@@ -135,9 +135,9 @@ def _worker(anju: Installation, url: str) -> Iterator[int]:
 
 
 @contextmanager
-def _receivers() -> Iterator[tuple[str, _Told]]:
-    """A program and a robot, behind one address."""
-    told = _Told()
+def _receivers() -> Iterator[tuple[str, _Receipts]]:
+    """Run the receivers of a program and of a person at one address; yield the address and their receipts."""
+    receipts = _Receipts()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -146,9 +146,9 @@ def _receivers() -> Iterator[tuple[str, _Told]]:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/program":
                 raised = (each for each in content["alerts"] if each["status"] == "firing")
-                told.alerts.update(each["fingerprint"] for each in raised)
+                receipts.alerts.update(each["fingerprint"] for each in raised)
             else:
-                told.rings.append(time.monotonic())
+                receipts.rings.append(time.monotonic())
             body = b'{"errcode": 0}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -162,7 +162,7 @@ def _receivers() -> Iterator[tuple[str, _Told]]:
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", told
+        yield f"http://127.0.0.1:{server.server_port}", receipts
     finally:
         server.shutdown()
         server.server_close()

@@ -1,4 +1,4 @@
-"""A backlog that a persistent session holds, drained into committed rows."""
+"""Drain of a persistent session's backlog into committed rows."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ _STALLED_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Drained:
-    """Messages and readings stored, the seconds that took, and the CPU seconds of each part in that time."""
+class DrainResult:
+    """Stored messages and readings, duration in seconds, and CPU seconds of each part."""
 
     messages: int
     readings: int
@@ -30,7 +30,7 @@ class Drained:
         return self.messages / self.seconds
 
     def cpu_us(self, part: str) -> float:
-        """CPU microseconds a message of one part."""
+        """Return the CPU microseconds a message of one part."""
         return self.cpu_s[part] / self.messages * 1e6
 
     @property
@@ -39,13 +39,13 @@ class Drained:
         return sum(self.cpu_s.values()) / self.messages * 1e6
 
 
-def drain(anju: Installation, messages: Round, total: int, command: Sequence[str] = INGEST) -> Drained:
-    """Publish while ingest is away, then let it work until all of it is stored.
+def drain(anju: Installation, messages: Round, total: int, command: Sequence[str] = INGEST) -> DrainResult:
+    """Publish while ingest is down, then run ingest until all messages are stored.
 
-    The times of the readings end at the present, a millisecond apart from round to round.
+    The times of the readings end at the present, one millisecond apart from round to round.
 
     Raises:
-        TimeoutError: not everything was stored within ten minutes.
+        TimeoutError: Readings are missing after ten minutes.
     """
     make_session(anju)
     first_ms = time.time_ns() // 1_000_000 - total // len(messages.messages) - 1
@@ -54,10 +54,10 @@ def drain(anju: Installation, messages: Round, total: int, command: Sequence[str
     with closing(connect(anju.services.database_url, application_name="benchmark")) as connection:
         connection.autocommit = True
         with ingest(anju, command) as pid:
-            # Of several partitions, the first ones have begun before the last one is connected.
+            # With several partitions, the first ones start before the last one is connected.
             began, already, cpu = time.monotonic(), _stored(anju), cpu_by_part(anju, pid)
             _wait_until_stored(connection, last)
-            # After a lost connection older messages come behind newer ones.
+            # After a lost connection older messages arrive after newer ones.
             until = time.monotonic() + _STALLED_S
             while (stored := _stored(anju)) < total * messages.readings:
                 if time.monotonic() > until:
@@ -66,11 +66,11 @@ def drain(anju: Installation, messages: Round, total: int, command: Sequence[str
             seconds = time.monotonic() - began
             spent = {part: after - cpu[part] for part, after in cpu_by_part(anju, pid).items()}
     readings = stored - already
-    return Drained(readings // messages.readings, readings, seconds, spent)
+    return DrainResult(readings // messages.readings, readings, seconds, spent)
 
 
 def _wait_until_stored(connection: Connection, last: list[tuple[str, str, int]]) -> None:
-    """Look for the last rows only, by the unique index, so that looking costs the database next to nothing."""
+    """Wait for the last rows alone, by the unique index, so that polling costs the database next to nothing."""
     find = "SELECT id FROM device WHERE community = %s AND name = %s"
     numbers = [connection.execute(find, (community, name)).fetchone()[0] for community, name, _ in last]
     times = [datetime.fromtimestamp(ms / 1000, UTC) for _, _, ms in last]

@@ -1,7 +1,7 @@
-"""How long a backtest takes: `python -m benchmarks.backtest [DEVICES [DAYS]]`.
+"""Duration of a backtest: `python -m benchmarks.backtest [DEVICES [DAYS]]`.
 
-By default 30 days of 1,000 electricity meters with a reading every 15 minutes, 2.88 million, out of a real database.
-Goal: under 30 s, from the first row read to the summary.
+By default 1,000 electricity meters send a reading every 15 minutes for 30 days, 2.88 million in all, stored in a real
+database. Goal: under 30 s from the first row to the summary.
 """
 
 import random
@@ -61,7 +61,7 @@ def _measure(connection: Connection, pack: RulePack, span: Span) -> tuple[float,
 
 
 def _fill(connection: Connection, devices: int, span: Span) -> None:
-    """A reading of each meter in each period, arrived a moment later; a few meters have a high voltage for a day."""
+    """Store a reading of each meter in each period, with a high voltage of a few meters for a day."""
     numbers = [device.id for device in load_devices(connection)]
     rows = _readings(numbers[:devices], span)
     while batch := list(islice(rows, _BATCH)):

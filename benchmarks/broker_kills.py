@@ -1,4 +1,4 @@
-"""How many acknowledged messages a broker loses when it is killed -9 again and again under load."""
+"""Acknowledged messages lost by a broker that is killed with SIGKILL repeatedly under load."""
 
 import itertools
 import random
@@ -20,24 +20,24 @@ _CONNECTIONS = 4
 _WINDOW = 100
 _RECEIVE_BYTES = 1 << 16
 _RETRY_S = 0.05
-# Longer than the broker's ack_wait of 10 s, after which the last of what was not acknowledged comes again.
+# Longer than the broker's ack_wait of 10 s, after which the last unacknowledged messages arrive again.
 _QUIET_S = 15.0
-# After which Mosquitto has saved that there is a session, without which everything after the first kill would be lost.
+# Time for Mosquitto to save the session, without which every message after the first kill would be lost.
 _SETTLED_S = 3.0
 
 
 class Consumer(StrEnum):
-    """What the session does that the messages are for, while the broker is being killed."""
+    """Behaviour of the consuming session while the broker is killed."""
 
     ONLINE = "online"
     STALLED = "stalled"
-    """It is connected and acknowledges nothing."""
+    """Connected without acknowledging."""
     OFFLINE = "offline"
 
 
 @dataclass(frozen=True, slots=True)
-class Kills:
-    """Messages that the broker acknowledged, and how many of them it never delivered."""
+class KillResult:
+    """Messages acknowledged by the broker, and the number of those never delivered."""
 
     acknowledged: int
     lost: int
@@ -45,8 +45,8 @@ class Kills:
 
 def kill_again_and_again(
     broker: Broker, nodes: Sequence[Process], consumer: Consumer, kills: int, dice: random.Random
-) -> Kills:
-    """Kill a node every 1 to 4 s under load and start it again; what was acknowledged has to arrive in the end."""
+) -> KillResult:
+    """Kill a node every 1 to 4 s under load and restart it; return the losses after all is delivered."""
     session, stop = Session(broker.ingest_url), threading.Event()
     time.sleep(_SETTLED_S)
     acknowledged: set[bytes] = set()
@@ -75,7 +75,7 @@ def kill_again_and_again(
     session.connect()
     _drain(session, arrived, acknowledged)
     session.close()
-    return Kills(len(acknowledged), len(acknowledged - arrived))
+    return KillResult(len(acknowledged), len(acknowledged - arrived))
 
 
 def _consume(session: Session, consumer: Consumer, arrived: set[bytes], stop: threading.Event) -> None:
@@ -102,7 +102,7 @@ def _drain(session: Session, arrived: set[bytes], wanted: set[bytes]) -> None:
 
 
 def _publish(url: str, lane: int, acknowledged: set[bytes], stop: threading.Event) -> None:
-    """Numbered messages as fast as a window allows; none is sent again when its connection ends."""
+    """Publish numbered messages as fast as a window allows; after the end of a connection none is sent again."""
     broker, numbers = BrokerUrl.parse(url), itertools.count()
     topic = f"anju/v1/celiang/electricity_meter/d{lane}/telemetry".encode()
     for address in itertools.cycle(broker.addresses):
@@ -117,7 +117,11 @@ def _publish(url: str, lane: int, acknowledged: set[bytes], stop: threading.Even
 
 
 def _await(connection: socket.socket, waiting: dict[int, bytes], acknowledged: set[bytes]) -> None:
-    """Move what is acknowledged; raises OSError when the connection ends or nothing comes for long."""
+    """Move acknowledged messages from `waiting` to `acknowledged`.
+
+    Raises:
+        OSError: The connection ended, or no packet arrived for long.
+    """
     received = bytearray()
     while waiting:
         more = connection.recv(_RECEIVE_BYTES)

@@ -1,4 +1,4 @@
-"""What a broker takes in and gives out, and what that costs it: CPU time, memory, disk."""
+"""Throughput of a broker and its costs: CPU time, memory, disk."""
 
 import math
 import threading
@@ -22,7 +22,7 @@ _SETTLED_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Messages a second into a session that is away and out of it again, CPU microseconds a message, memory between."""
+    """Messages a second into an absent session and out of it, CPU microseconds a message, and memory in between."""
 
     in_rate: float
     in_cpu_us: float
@@ -33,14 +33,14 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What many connections cost: share of one core, and resident memory of the broker."""
+    """Costs of many connections: share of one core, and resident memory of the broker."""
 
     cpu_share: float
     resident_mb: float
 
 
 def fill_and_drain(broker: Broker, nodes: Sequence[Process], messages: int) -> Backlog:
-    """Publish to a session that is away, then let it come and take everything."""
+    """Publish to an absent session, then connect it and receive everything."""
     session = Session(broker.ingest_url)
     session.close()
     began_cpu_s = _cpu_s(nodes)
@@ -63,7 +63,7 @@ def fill_and_drain(broker: Broker, nodes: Sequence[Process], messages: int) -> B
 
 
 def connect_many(broker: Broker, nodes: Sequence[Process], connections: int, seconds: float) -> Connections:
-    """Hold connections that each send a message every ten seconds, while the session takes them all."""
+    """Hold connections that each send a message every ten seconds to the session."""
     session, stop = Session(broker.ingest_url), threading.Event()
     consuming = threading.Thread(target=_consume, args=(session, stop))
     consuming.start()

@@ -1,7 +1,7 @@
-"""What TimescaleDB's columnstore saves and costs: `python -m benchmarks.columnstore [DEVICES]`.
+"""Savings and costs of TimescaleDB's columnstore: `python -m benchmarks.columnstore [DEVICES]`.
 
-A fortnight of readings by the quarter of an hour, that move as those of meters do, is converted; then batches of late
-readings come in. Needs the community edition: `ANJU_LOCAL_PREFIX` names a prefix of servers that has it.
+A fortnight of readings every 15 minutes, with the course of real meters, is converted; then batches of late readings
+arrive. The measurement needs the community edition: `ANJU_LOCAL_PREFIX` names a prefix of servers with it.
 """
 
 import sys
@@ -22,10 +22,10 @@ _RUNS = 5
 _BATCH = 5_000
 _QUARTER = timedelta(minutes=15)
 _FORTNIGHT = timedelta(days=14)
-# Long ago, so that what is new comes into another chunk.
+# Long ago, so that new readings enter another chunk.
 _AGO = timedelta(days=30)
 _TABLE = table_name(KIND)
-# How far the readings of a batch are from stored ones.
+# Distance between the readings of a batch and stored ones.
 _SHIFTS = {
     "new, into a chunk of rows": timedelta(days=29),
     "late, between those of the columnstore": _QUARTER / 2,
@@ -37,7 +37,7 @@ def main(devices: int = 2_000) -> None:
     """Measure, print, and write the table into docs/performance.md.
 
     Raises:
-        SystemExit: the database is no community edition.
+        SystemExit: The database is no community edition.
     """
     with (
         installation(registry(devices)) as anju,
@@ -89,7 +89,7 @@ def _convert(connection: Connection) -> None:
 
 
 def _apart(connection: Connection, count: int) -> list[list[int]]:
-    """The meters in groups: a batch of one of them meets nothing that another has unpacked."""
+    """Return the meters in groups, so that a batch of one group finds no segment unpacked for another."""
     found = connection.execute("SELECT id FROM device WHERE kind = %s ORDER BY id", (KIND,)).fetchall()
     size = len(found) // count
     return [[number for (number,) in found[size * group : size * (group + 1)]] for group in range(count)]

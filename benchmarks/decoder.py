@@ -1,4 +1,4 @@
-"""What the decoder and the bound on a device cost a message: `python -m benchmarks.decoder`."""
+"""Costs a message of the decoder and of the limit on a device: `python -m benchmarks.decoder`."""
 
 import gc
 import json
@@ -43,7 +43,7 @@ def _decode_all(topics: list[str], payload: bytes) -> None:
 
 
 def _report(label: str, parts: int, work: Callable[[], None]) -> None:
-    """Print the median and the range of the CPU time of one of the parts that the work consists of."""
+    """Print median and range of the CPU time of one part of the work."""
     figures = []
     for _ in range(_RUNS):
         began = process_time()

@@ -1,8 +1,8 @@
-"""How fast a backlog becomes committed rows, against `mosquitto_sub | psql`: `python -m benchmarks.drain [MESSAGES]`.
+"""Backlog to committed rows, against `mosquitto_sub | psql`: `python -m benchmarks.drain [MESSAGES]`.
 
 A persistent session holds QoS 1 messages of one reading each from 5,000 devices; every rule is on. The contenders take
-turns, five times, each time on a database and a broker of its own. `mosquitto_sub` gets the readings as lines that
-PostgreSQL's COPY understands, and `psql` copies them into the very table, in one transaction and without judgement.
+turns, five times, each time with a database and a broker of their own. `mosquitto_sub` prints the readings as lines for
+PostgreSQL's COPY, and `psql` copies them into the same table in one transaction, without evaluation of rules.
 """
 
 import os
@@ -15,7 +15,7 @@ from functools import partial
 from statistics import median
 
 from benchmarks import load, report
-from benchmarks.backlog import Drained, drain
+from benchmarks.backlog import DrainResult, drain
 from benchmarks.installation import INGEST, installation
 from benchmarks.processes import cpu_s
 from benchmarks.traffic import comma_separated, meters, registry
@@ -32,12 +32,12 @@ _COLUMNS = "device_id, ts, energy_kwh, power_w, voltage_v, received_at"
 
 def main(messages: int = 500_000) -> None:
     """Measure, print, and write the table into docs/performance.md."""
-    contenders: dict[str, Callable[[int], Drained]] = {
+    contenders: dict[str, Callable[[int], DrainResult]] = {
         _OURS: _drain_by_ingest,
         "Anju with paho as it comes": partial(_drain_by_ingest, command=_PLAIN),
         "`mosquitto_sub \\| psql`, without rules": _drain_by_copy,
     }
-    runs: dict[str, list[Drained]] = {name: [] for name in contenders}
+    runs: dict[str, list[DrainResult]] = {name: [] for name in contenders}
     for _ in range(_RUNS):
         for name, run in contenders.items():
             runs[name].append(run(messages))
@@ -57,7 +57,7 @@ def main(messages: int = 500_000) -> None:
     report.publish("benchmarks.drain", text + report.table(head, lines))
 
 
-def _line(name: str, runs: list[Drained], ours: list[Drained]) -> tuple[str, ...]:
+def _line(name: str, runs: list[DrainResult], ours: list[DrainResult]) -> tuple[str, ...]:
     return (
         name,
         report.spread([run.rate for run in runs]),
@@ -68,12 +68,12 @@ def _line(name: str, runs: list[Drained], ours: list[Drained]) -> tuple[str, ...
     )
 
 
-def _drain_by_ingest(messages: int, command: Sequence[str] = INGEST) -> Drained:
+def _drain_by_ingest(messages: int, command: Sequence[str] = INGEST) -> DrainResult:
     with installation(registry(_DEVICES)) as anju:
         return drain(anju, meters(_DEVICES), messages, command)
 
 
-def _drain_by_copy(messages: int) -> Drained:
+def _drain_by_copy(messages: int) -> DrainResult:
     with installation(()) as anju:
         services = anju.services
         subscribe = _mosquitto_sub(services)
@@ -89,7 +89,7 @@ def _drain_by_copy(messages: int) -> Drained:
             stored = connection.execute("SELECT count(*) FROM telemetry_electricity_meter").fetchone()
         if stored != (messages,):
             raise AssertionError(f"{messages} messages were sent, and {stored} rows stored")
-        return Drained(messages, messages, seconds, {**spent, "ingest": _clients_cpu_s() - own})
+        return DrainResult(messages, messages, seconds, {**spent, "ingest": _clients_cpu_s() - own})
 
 
 def _mosquitto_sub(services: Services) -> list[str]:
@@ -106,7 +106,7 @@ def _copy(subscribe: list[str], database_url: str) -> None:
 
 
 def _clients_cpu_s() -> float:
-    """The CPU seconds of children of this process that have ended: of programs, not of the servers, which run on."""
+    """Return the CPU seconds of ended child processes, which excludes the running servers."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -1,7 +1,8 @@
-"""How many readings a second gateways can bring: `python -m benchmarks.gateways [READINGS]`.
+"""Readings a second of gateways: `python -m benchmarks.gateways [READINGS]`.
 
-A backlog of messages of 50 readings each, from 400 gateways with 50 electricity meters each, is drained five times by
-one worker and five times by two with a partition each, in turns; every rule is on. Goal: 80,000 readings a second.
+The backlog consists of messages of 50 readings each, from 400 gateways with 50 electricity meters each; every rule is
+on. One worker drains it five times, and two workers with a partition each drain it five times, in turns. Goal: 80,000
+readings a second.
 """
 
 import sys
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from benchmarks import report
-from benchmarks.backlog import Drained, drain
+from benchmarks.backlog import DrainResult, drain
 from benchmarks.installation import installation
 from benchmarks.traffic import gateways, registry
 
@@ -22,7 +23,7 @@ _PARTITIONS = (1, 2)
 def main(readings: int = 2_000_000) -> None:
     """Measure, print, and write the table into docs/performance.md."""
     messages = gateways(_METERS, _READINGS_A_MESSAGE)
-    runs: dict[int, list[Drained]] = {count: [] for count in _PARTITIONS}
+    runs: dict[int, list[DrainResult]] = {count: [] for count in _PARTITIONS}
     with ExitStack() as stack:
         installations = {
             count: stack.enter_context(installation(registry(_METERS, _READINGS_A_MESSAGE), partitions=count))
@@ -36,7 +37,7 @@ def main(readings: int = 2_000_000) -> None:
     report.publish("benchmarks.gateways", text + report.table(head, [_line(*item) for item in runs.items()]))
 
 
-def _line(partitions: int, runs: list[Drained]) -> tuple[str, ...]:
+def _line(partitions: int, runs: list[DrainResult]) -> tuple[str, ...]:
     return (
         str(partitions),
         report.spread([run.readings / run.seconds for run in runs]),

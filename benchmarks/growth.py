@@ -1,9 +1,9 @@
-"""How the cost of a message grows: `python -m benchmarks.growth [MESSAGES [ROWS]]`.
+"""Growth of the cost of a message: `python -m benchmarks.growth [MESSAGES [ROWS]]`.
 
-CPU microseconds a message of broker, ingest and database for 1, 2 and 4 partitions, for 1,000 to 400,000 devices, for
-messages of 1, 10 and 100 readings, and for a table that is empty or holds ROWS rows (by default 100 million: 15 GB of
-disk, for the time of the measurement). One thing varies at a time; every rule is on. All installations stand side by
-side and take turns, five times.
+CPU microseconds a message of broker, ingest and database are measured for 1, 2 and 4 partitions, for 1,000 to 400,000
+devices, for messages of 1, 10 and 100 readings, and for a table that is empty or holds ROWS rows, by default 100
+million, which need 15 GB of disk during the measurement. One of these varies at a time; every rule is on. All
+installations run side by side and take turns, five times.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from benchmarks import report
-from benchmarks.backlog import Drained, drain
+from benchmarks.backlog import DrainResult, drain
 from benchmarks.growth_chart import draw
 from benchmarks.installation import Installation, installation
 from benchmarks.traffic import gateways, meters, registry
@@ -31,7 +31,7 @@ _PARTS = ("broker", "ingest", "database")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is varied: partitions, devices, readings a message, rows that the table holds before."""
+    """The varied sizes: partitions, devices, readings a message, rows in the table at the start."""
 
     partitions: int = 1
     devices: int = 20_000
@@ -68,7 +68,7 @@ def main(messages: int = 200_000, rows: int = 100_000_000) -> None:
     report.publish("benchmarks.growth", text + report.table(head, lines))
 
 
-def _figures(runs: list[Drained]) -> tuple[str, ...]:
+def _figures(runs: list[DrainResult]) -> tuple[str, ...]:
     return (
         *(f"{median(run.cpu_us(part) for run in runs):.1f}" for part in _PARTS),
         report.spread([run.total_cpu_us for run in runs], 1),
@@ -77,8 +77,8 @@ def _figures(runs: list[Drained]) -> tuple[str, ...]:
     )
 
 
-def _measure(cases: list[Case], messages: int) -> Mapping[Case, list[Drained]]:
-    runs: dict[Case, list[Drained]] = {case: [] for case in cases}
+def _measure(cases: list[Case], messages: int) -> Mapping[Case, list[DrainResult]]:
+    runs: dict[Case, list[DrainResult]] = {case: [] for case in cases}
     with ExitStack() as stack:
         installations = {}
         for case in cases:
@@ -93,16 +93,16 @@ def _measure(cases: list[Case], messages: int) -> Mapping[Case, list[Drained]]:
     return runs
 
 
-def _run(anju: Installation, case: Case, messages: int) -> Drained:
-    """A message from every device at least; larger messages are fewer."""
+def _run(anju: Installation, case: Case, messages: int) -> DrainResult:
+    """Drain at least one message of every device; of larger messages there are fewer."""
     sent = gateways(case.devices, case.readings) if case.readings > 1 else meters(case.devices)
     return drain(anju, sent, max(messages * 5 // (case.readings + 4), len(sent.messages)))
 
 
 def _fill(anju: Installation, case: Case) -> None:
-    """Give the devices readings every quarter of an hour up to an hour ago, week by week into the past.
+    """Give the devices readings every 15 minutes up to an hour ago, week by week into the past.
 
-    A week is a chunk of the table, filled device by device: the order in which its index grows fastest.
+    A week is a chunk of the table and is filled device by device, the order in which its index grows fastest.
     """
     if shutil.disk_usage(tempfile.gettempdir()).free < case.rows * _BYTES_A_ROW:
         raise OSError(f"{case.rows:,} rows need {case.rows * _BYTES_A_ROW / 1e9:.0f} GB of {tempfile.gettempdir()}")
@@ -120,7 +120,7 @@ def _fill(anju: Installation, case: Case) -> None:
                 (until - (count - 1) * _PERIOD, until, _PERIOD),
             )
             left, until = left - count, until - count * _PERIOD
-        # Else the database would do it by itself, in the middle of the measurement.
+        # Otherwise autovacuum would start in the middle of the measurement.
         connection.execute("VACUUM (ANALYZE) telemetry_electricity_meter")
 
 

@@ -1,4 +1,4 @@
-"""The chart of how the cost of a message grows."""
+"""Chart of the growth of the cost of a message."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from pygal.style import CleanStyle
 
 from benchmarks.report import PERFORMANCE
 
-# Light enough for the figures on them, and apart for the colour-blind as well (ColorBrewer, Set2).
+# Light enough for figures on top, and distinct for the colour-blind (ColorBrewer, Set2).
 _COLOURS = ("#8da0cb", "#fc8d62", "#66c2a5")
 FILE = PERFORMANCE.with_name("performance-growth.svg")
 

@@ -1,4 +1,4 @@
-"""A private installation for a measurement: database, broker and `anju ingest`, thrown away afterwards."""
+"""Private installation for a measurement: database, broker and `anju ingest`, deleted afterwards."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _CONNECTED = b'"event": "connected to the broker"'
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A database and a broker with devices registered, and how many partitions the broker makes."""
+    """A database and a broker with registered devices; `partitions` is the number of the broker's partitions."""
 
     services: Services
     folder: Path
@@ -40,20 +40,20 @@ class Installation:
 
 @contextmanager
 def installation(devices: Iterable[Mapping[str, object]], *, partitions: int = 1) -> Iterator[Installation]:
-    """Run a database and a broker, with devices registered and every rule on, but no ingest yet."""
-    # Ended by SIGTERM, Python would leave gigabytes in the folder.
+    """Run a database and a broker with registered devices and every rule on, without ingest."""
+    # Without a handler, SIGTERM would end Python and leave gigabytes in the folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name, start_services(Path(name), _say, partitions=partitions) as services:
         folder = Path(name)
         migrate(services.database_url)
         _register(services.database_url, devices)
-        # Below the range that Linux takes outgoing ports from, and apart from those of the services.
+        # Below the range of outgoing ports of Linux, and distinct from the ports of the services.
         yield Installation(services, folder, 20_000 + os.getpid() % 10_000, partitions)
 
 
 @contextmanager
 def ingest(anju: Installation, command: Sequence[str] = INGEST) -> Iterator[int]:
-    """Run ingest from the moment that it is connected to the broker, and end it in good order; its process id."""
+    """Run ingest, from its connection to the broker to its orderly end; yield its process id."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("ANJU_")},
         "ANJU_DATABASE_URL": anju.services.database_url,
@@ -74,7 +74,7 @@ def ingest(anju: Installation, command: Sequence[str] = INGEST) -> Iterator[int]
 
 
 def make_session(anju: Installation) -> None:
-    """Let ingest make its sessions at the broker and go: from then on the broker keeps what is published."""
+    """Let ingest create its sessions and end, so that the broker queues messages from then on."""
     with ingest(anju):
         until = time.monotonic() + _READY_S
         while time.monotonic() < until:
@@ -85,7 +85,7 @@ def make_session(anju: Installation) -> None:
 
 
 def metric(anju: Installation, name: str, **labels: str) -> float:
-    """The sum of ingest's samples of a metric that have these labels."""
+    """Return the sum of ingest's samples of a metric with these labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{anju.metrics_port}/metrics", timeout=10) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         return sum(
@@ -97,7 +97,7 @@ def metric(anju: Installation, name: str, **labels: str) -> float:
 
 
 def waiting_messages(anju: Installation) -> int:
-    """How many messages the broker holds that ingest has not acknowledged."""
+    """Return the number of messages that the broker holds without an acknowledgement of ingest."""
     with urllib.request.urlopen(f"{anju.services.monitoring_url}/jsz?consumers=1", timeout=10) as answer:  # noqa: S310
         accounts = json.load(answer)["account_details"]
     consumers = (
@@ -111,7 +111,7 @@ def waiting_messages(anju: Installation) -> int:
 
 
 def cpu_by_part(anju: Installation, ingest_pid: int) -> dict[str, float]:
-    """CPU seconds since its start of each part that a message goes through."""
+    """Return the CPU seconds since the start of each part on the way of a message."""
     return {
         "broker": sum(cpu_s(node.pid) for node in anju.services.nodes),
         "ingest": cpu_s(ingest_pid),

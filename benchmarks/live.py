@@ -1,8 +1,8 @@
 """Messages at a steady rate on the same cores: `python -m benchmarks.live [RATE [SECONDS]]`.
 
-First halves its way to the highest rate at which no queue builds up within a quarter of a minute. Then holds the given
-rate (by default 15,000 messages a second for five minutes) and looks at the queue every second: what the broker holds
-and ingest has not acknowledged. 20,000 devices send one reading a message; every rule is on.
+The first part finds, by halving, the highest rate without a growing queue within 15 s. The second part holds RATE, by
+default 15,000 messages a second, for SECONDS, by default 300, and samples the queue every second: the messages in the
+broker without an acknowledgement of ingest. 20,000 devices send one reading a message; every rule is on.
 """
 
 import sys
@@ -26,7 +26,7 @@ _PARTS = ("broker", "ingest", "database")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the time: rows stored a second, CPU microseconds a message of each part, and the queue's samples."""
+    """Part of the measurement: rows stored a second, CPU microseconds a message of each part, samples of the queue."""
 
     stored: float
     cpu_us: dict[str, float]
@@ -34,7 +34,7 @@ class Span:
 
 
 def main(rate: float = 15_000, seconds: float = 300) -> float:
-    """Measure, print, and write the table into docs/performance.md; the highest rate without a growing queue."""
+    """Measure, print, and write the table into docs/performance.md; return the highest rate without a growing queue."""
     messages = meters(DEVICES)
     with installation(registry(DEVICES)) as anju:
         make_session(anju)
@@ -63,7 +63,7 @@ def main(rate: float = 15_000, seconds: float = 300) -> float:
 
 
 def highest_rate(anju: Installation, ingest_pid: int, messages: Round) -> float:
-    """The highest rate tried, in messages a second, at which the queue stays below what comes in a second."""
+    """Return the highest tried rate in messages a second with a queue below the arrivals of a second."""
     low, high = _RANGE
     for _ in range(_TRIES):
         rate = (low + high) / 2
@@ -76,11 +76,11 @@ def highest_rate(anju: Installation, ingest_pid: int, messages: Round) -> float:
 
 def _hold(
     anju: Installation, ingest_pid: int, messages: Round, rate: float, seconds: float
-) -> tuple[list[Span], load.Sent]:
-    """Measure while messages come at the rate, and return when what then still waits is stored."""
+) -> tuple[list[Span], load.PublishResult]:
+    """Measure at a rate, and return once the rest of the queue is stored."""
     total = round(rate * (seconds + _SETTLE_S))
     sending = load.start(anju.services.publish_mqtt_url, messages, total, rate=rate)
-    time.sleep(_SETTLE_S)  # for the generator to compose its messages and connect
+    time.sleep(_SETTLE_S)  # time for the generator to compose its messages and connect
     spans = [_span(anju, ingest_pid, seconds / _SPANS) for _ in range(_SPANS)]
     sent = sending.result()
     while waiting(anju):

@@ -1,8 +1,8 @@
-"""A load generator that costs little: QoS 1 messages as raw MQTT 3.1.1, composed beforehand, over a few sockets.
+"""Cheap load generator: QoS 1 messages as raw MQTT 3.1.1, composed beforehand, over a few connections.
 
-A round is one message a topic, and only the time of its readings changes from round to round. A packet identifier is
-used again in the next round, for which its acknowledgement is awaited. `start` runs it as a process of its own, so that
-its cost is told apart from that of what is measured.
+A round has one message a topic, and only the time of its readings changes from round to round. The next round reuses a
+packet identifier after its acknowledgement. `start` runs the generator as a process of its own, so that its cost is
+separate from the measured cost.
 """
 
 import math
@@ -27,8 +27,8 @@ _IDENTIFIERS, _PUBACK_BYTES = 65_535, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What was published: messages acknowledged, seconds that it took, and the CPU seconds of the generator."""
+class PublishResult:
+    """Acknowledged messages, duration in seconds, and CPU seconds of the generator."""
 
     messages: int
     seconds: float
@@ -37,7 +37,7 @@ class Sent:
 
 def start(
     url: str, messages: Round, total: int, *, rate: float = math.inf, first_ms: int | None = None
-) -> Future[Sent]:
+) -> Future[PublishResult]:
     """Run `publish` in another process."""
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     future = pool.submit(publish, url, messages, total, rate, first_ms)
@@ -45,18 +45,19 @@ def start(
     return future
 
 
-def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | None) -> Sent:
+def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | None) -> PublishResult:
     """Publish `total` messages and wait until each is acknowledged.
 
     Args:
-        url: an account that may publish.
-        messages: what is sent, again and again.
-        total: how many messages.
-        rate: messages a second; infinite for as fast as the broker takes them.
-        first_ms: the time of the first round's readings, each later round being a millisecond on; None for the present.
+        url: The address and account of a publisher.
+        messages: A round of messages, repeated as needed.
+        total: The number of messages.
+        rate: Messages a second; infinite for the highest rate of the broker.
+        first_ms: The time of the first round's readings, with a millisecond more for each later round; None for the
+            present.
 
     Raises:
-        ConnectionError: the broker refuses the account, closes a connection, or acknowledges nothing for a minute.
+        ConnectionError: The broker refuses the account, closes a connection, or acknowledges nothing for a minute.
     """
     lanes = [_Lane(url, messages, lane, first_ms) for lane in _lanes(messages, total)]
     began, cpu = time.monotonic(), time.process_time()
@@ -75,11 +76,11 @@ def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | 
             raise ConnectionError(f"the broker acknowledged {acknowledged} of {total} messages and then no more")
     for lane in lanes:
         lane.socket.close()
-    return Sent(total, time.monotonic() - began, time.process_time() - cpu)
+    return PublishResult(total, time.monotonic() - began, time.process_time() - cpu)
 
 
 def last_readings(messages: Round, total: int, first_ms: int) -> list[tuple[str, str, int]]:
-    """Community, device and time of the last reading on each connection: once they are stored, all are."""
+    """Return community, device and time of the last reading on each connection; once these are stored, all are."""
     found = []
     for positions, count in _lanes(messages, total):
         turn, at = divmod(count - 1, len(positions))
@@ -88,21 +89,21 @@ def last_readings(messages: Round, total: int, first_ms: int) -> list[tuple[str,
 
 
 def _lanes(messages: Round, total: int) -> list[tuple[range, int]]:
-    """Which messages of the round each connection sends, and how many of the total: none twice, and each some."""
+    """Divide the round and the total among connections; no message is sent twice, and each connection sends some."""
     size = len(messages.messages)
     count = min(_CONNECTIONS, size, total)
     return [(range(n, size, count), total // count + (n < total % count)) for n in range(count)]
 
 
 class _Lane:
-    """One connection and the topics that it alone publishes, so that each device's messages stay in order."""
+    """One connection with topics of its own, so that the messages of each device stay in order."""
 
     def __init__(self, url: str, messages: Round, lane: tuple[range, int], first_ms: int | None) -> None:
         positions, self._total = lane
-        # A time of the right length holds the place, because each packet begins with its length.
+        # A placeholder with the length of a time, since each packet starts with its length.
         self._place = messages.write_time(0)
         chosen = (messages.messages[position] for position in positions)
-        # Identifiers have 16 bits, so a lane of more topics uses them again within the round.
+        # Identifiers have 16 bits, so that a lane of more topics reuses them within the round.
         frames = [
             publish_packet(topic.encode(), payload.replace(TIME, self._place), n % _IDENTIFIERS + 1)
             for n, (topic, payload) in enumerate(chosen)
@@ -120,11 +121,11 @@ class _Lane:
 
     @property
     def acknowledged(self) -> int:
-        """How many messages the broker has acknowledged."""
+        """The number of messages acknowledged by the broker."""
         return self._received_bytes // _PUBACK_BYTES
 
     def exchange(self, due: int) -> None:
-        """Count what was acknowledged and send what is due, without waiting for the network."""
+        """Count acknowledgements and send due messages, without waiting for the network."""
         with suppress(BlockingIOError):
             received = self.socket.recv(65536)
             if not received:
@@ -137,7 +138,7 @@ class _Lane:
                 self._unsent = self._unsent[self.socket.send(self._unsent) :]
 
     def _compose(self, wanted: int) -> memoryview:
-        """At most so many frames, at most to the end of the round, and none whose identifier is still in use."""
+        """Return at most `wanted` frames, up to the end of the round, without identifiers still in use."""
         size = len(self._ends) - 1
         turn, position = divmod(self._composed, size)
         count = min(wanted, min(size, _IDENTIFIERS) - (self._composed - self.acknowledged), size - position)

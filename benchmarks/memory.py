@@ -1,7 +1,7 @@
-"""The memory of ingest over an hour's worth of load: `python -m benchmarks.memory [MESSAGES [DEVICES]]`.
+"""Memory of ingest over the load of an hour: `python -m benchmarks.memory [MESSAGES [DEVICES]]`.
 
-By default 400,000 registered devices and 3.6 million messages, an hour at 1,000 a second, as fast as it goes. Goal:
-under 400 MB resident, and flat.
+By default 400,000 registered devices send 3.6 million messages, an hour at 1,000 a second, as fast as possible. Goal:
+under 400 MB of resident memory, without growth.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 as bytes, for measurements in which the client must cost little."""
+"""MQTT 3.1.1 packets as bytes, for measurements with a cheap client."""
 
 import socket
 import struct
@@ -11,11 +11,11 @@ _PATIENCE_S = 10.0
 
 
 def logged_in(broker: BrokerUrl, address: Address, client_id: str, *, clean: bool) -> socket.socket:
-    """A socket whose CONNECT has been accepted, without a keep-alive.
+    """Yield a socket with an accepted CONNECT, without keep-alive.
 
     Raises:
-        ConnectionError: the node refuses the account, or closes the connection.
-        OSError: it can't be reached, or does not answer within ten seconds.
+        ConnectionError: The node refuses the account, or closes the connection.
+        OSError: The node is unreachable, or does not answer within ten seconds.
     """
     connection = socket.create_connection(address, _PATIENCE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -30,22 +30,22 @@ def logged_in(broker: BrokerUrl, address: Address, client_id: str, *, clean: boo
 
 
 def subscribe(topic_filter: str) -> bytes:
-    """SUBSCRIBE with QoS 1."""
+    """Return a SUBSCRIBE packet with QoS 1."""
     return _packet(0x82, b"\x00\x01" + _text(topic_filter.encode()) + b"\x01")
 
 
 def publish(topic: bytes, payload: bytes, packet_id: int) -> bytes:
-    """PUBLISH with QoS 1."""
+    """Return a PUBLISH packet with QoS 1."""
     return _packet(0x32, _text(topic) + struct.pack("!H", packet_id) + payload)
 
 
 def puback(packet_id: int) -> bytes:
-    """PUBACK."""
+    """Return a PUBACK packet."""
     return struct.pack("!BBH", PUBACK, 2, packet_id)
 
 
 def take(received: bytearray) -> Iterator[tuple[int, bytes]]:
-    """Take the whole packets off the front: the first byte without its flags, and what follows the length."""
+    """Remove the complete packets from the front and yield their first byte without flags, and their content."""
     start, end = 0, len(received)
     while end - start >= 2:
         length, at, shift = 0, start + 1, 0

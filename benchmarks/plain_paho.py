@@ -1,6 +1,6 @@
-"""`anju ingest` with paho as it comes, to compare with: its own loop, a callback a message, `ack` for each of them.
+"""`anju ingest` with paho as documented, for comparison: its own loop, a callback a message, `ack` for each message.
 
-Everything from the decoding on is the same. It knows no redelivery, no second node and no TLS.
+Everything from the decoder on is the same. This receiver knows no redelivery, no second node and no TLS.
 """
 
 import sys
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class PlainReceiver:
-    """What the worker asks of a receiver, by the shortest way that paho's documentation shows."""
+    """The worker's interface to a receiver, in the shortest form of paho's documentation."""
 
     def __init__(self, url: str, partition: Partition) -> None:
         self._broker = BrokerUrl.parse(url)
@@ -41,7 +41,7 @@ class PlainReceiver:
         self.subscribed = False
 
     def poll(self, timeout_s: float) -> bool:
-        """Let paho work until it has nothing to read; whether anything came."""
+        """Let paho read all available messages, and return whether there were any."""
         if self._client.socket() is None:
             self._client.connect(*self._broker.addresses[0])
         anything, before = False, len(self._buffer)
@@ -58,26 +58,26 @@ class PlainReceiver:
         self.poll(timeout_s)
 
     def take(self) -> list[Message]:
-        """The oldest buffered messages, as many as make a batch."""
+        """Take the oldest buffered messages, as many as make a batch."""
         return [self._buffer.popleft() for _ in range(min(len(self._buffer), _BATCH_MESSAGES))]
 
     @property
     def buffered(self) -> int:
-        """How many messages wait to be taken."""
+        """The number of buffered messages."""
         return len(self._buffer)
 
     @property
     def has_a_batch(self) -> bool:
-        """Whether as many messages wait as a batch may hold."""
+        """Whether the buffered messages fill a batch."""
         return len(self._buffer) >= _BATCH_MESSAGES
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Acknowledge each."""
+        """Acknowledge each message."""
         for message in messages:
             self._client.ack(message.packet_id, 1)
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Disconnect from the broker."""
         self._client.disconnect()
 
     def _on_subscribe(self, *_: object) -> None:

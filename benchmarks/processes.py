@@ -1,4 +1,4 @@
-"""What processes cost, from /proc (proc(5)): a process always with all its descendants."""
+"""Costs of processes from /proc (proc(5)), always including all descendants."""
 
 import os
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_s(root: int) -> float:
-    """User and system time in seconds, with that of descendants which have ended."""
+    """Return user and system time in seconds, including ended descendants."""
     return sum(sum(map(int, fields[11:15])) for _, fields in _family(root)) / _TICKS_A_SECOND
 
 
 def resident_bytes(root: int) -> int:
-    """Resident memory in bytes; pages that several processes share count in each of them."""
+    """Return resident memory in bytes; pages shared by several processes count in each of them."""
     return sum(int(fields[21]) for _, fields in _family(root)) * _PAGE_BYTES
 
 
 def _family(root: int) -> Iterator[tuple[int, list[str]]]:
-    """The fields of `stat` from the third on, of a process and its descendants."""
+    """Return the fields of `stat` from the third on, of a process and its descendants."""
     stats = dict(_stats())
     wanted = {root}
-    # A child has mostly a higher number than its parent, but numbers wrap around: look until nothing is added.
+    # A child mostly has a higher id than its parent, but ids wrap around: repeat until no process is added.
     while more := {pid for pid, fields in stats.items() if int(fields[1]) in wanted and pid not in wanted}:
         wanted |= more
     return ((pid, stats[pid]) for pid in wanted if pid in stats)
@@ -33,5 +33,5 @@ def _stats() -> Iterator[tuple[int, list[str]]]:
         try:
             text = (folder / "stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
         yield int(folder.name), text.rpartition(")")[2].split()

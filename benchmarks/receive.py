@@ -1,7 +1,9 @@
-"""Receiving and acknowledging alone, ours and paho as it comes: `python -m benchmarks.receive [MESSAGES]`.
+"""Receiving and acknowledging alone, with ingest's receiver and with plain paho.
 
-A session holds a backlog of single readings. Each receiver takes all of it in batches and acknowledges every message;
-nothing is decoded, judged or stored. They take turns, five times, each time on a broker of its own.
+    python -m benchmarks.receive [MESSAGES]
+
+A session holds a backlog of single readings. Each receiver takes all of it in batches and acknowledges every message,
+without decoding, evaluation or storage. They take turns, five times, each time with a broker of its own.
 """
 
 import sys
@@ -24,7 +26,7 @@ _STALLED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceiveResult:
     """Seconds for the whole backlog, and CPU microseconds a message of receiver and broker."""
 
     messages: int
@@ -41,7 +43,7 @@ class Received:
 def main(messages: int = 200_000) -> None:
     """Measure, print, and write the table into docs/performance.md."""
     contenders: dict[str, type[Receiver] | type[PlainReceiver]] = {"Anju": Receiver, "paho as it comes": PlainReceiver}
-    runs: dict[str, list[Received]] = {name: [] for name in contenders}
+    runs: dict[str, list[ReceiveResult]] = {name: [] for name in contenders}
     for _ in range(_RUNS):
         for name, receiver in contenders.items():
             runs[name].append(_run(receiver, messages))
@@ -63,7 +65,7 @@ def main(messages: int = 200_000) -> None:
     report.publish("benchmarks.receive", text + report.table(head, lines))
 
 
-def _run(kind: type[Receiver] | type[PlainReceiver], messages: int) -> Received:
+def _run(kind: type[Receiver] | type[PlainReceiver], messages: int) -> ReceiveResult:
     with installation(registry(_DEVICES)) as anju:
         make_session(anju)
         load.start(anju.services.publish_mqtt_url, meters(_DEVICES), messages).result()
@@ -80,7 +82,7 @@ def _run(kind: type[Receiver] | type[PlainReceiver], messages: int) -> Received:
         seconds, own = time.monotonic() - began, time.process_time() - cpu
         broker = cpu_s(anju.services.broker.pid) - broker
         receiver.close()
-        return Received(messages, seconds, own / messages * 1e6, broker / messages * 1e6)
+        return ReceiveResult(messages, seconds, own / messages * 1e6, broker / messages * 1e6)
 
 
 if __name__ == "__main__":

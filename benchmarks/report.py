@@ -1,4 +1,4 @@
-"""Figures for people: medians with their spread, and sections of documents that a measurement writes itself."""
+"""Figures for people: medians with their spread, and sections of documents written by a measurement."""
 
 import os
 import platform
@@ -14,21 +14,21 @@ PERFORMANCE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
-    """The median, with the least and the greatest in brackets; of a single value just that."""
+    """Return the median with minimum and maximum in brackets, or a single value alone."""
     if len(values) == 1:
         return f"{values[0]:,.{digits}f}"
     return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 @cache
 def machine() -> str:
-    """What it was measured on, as one sentence; asked once, as every table that is written dirties the work tree."""
+    """Return hardware and versions as one sentence; cached, since each written table makes the work tree dirty."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     version = subprocess.run(
@@ -42,9 +42,9 @@ def machine() -> str:
 
 
 def merged(section: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The table of a section with these rows in it: each in place of the one that begins alike, or behind the others.
+    """Return the table of a section with these rows; a row replaces the one with the same first cell, or is appended.
 
-    So what is measured in parts becomes one table. Where the section's table has other columns, it begins anew.
+    Measurements in parts thus fill one table. A section with other columns is replaced.
     """
     rests = (line.removeprefix("| ").removesuffix(" |") for line in section.splitlines() if line.startswith("| "))
     lines = [rest.split(" | ") for rest in rests]
@@ -53,33 +53,33 @@ def merged(section: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def publish(name: str, text: str) -> None:
-    """Print what was measured, and write it into docs/performance.md."""
+    """Print a result, and write it into docs/performance.md."""
     sys.stdout.write(text + "\n")
     write_section(PERFORMANCE, name, text)
 
 
 def write_section(document: Path, name: str, text: str) -> None:
-    """Put `text` between the document's markers of that name.
+    """Write `text` between the document's markers of that name.
 
     Raises:
-        ValueError: the document has no such markers.
+        ValueError: The document lacks the markers.
     """
     before, _, after = _parts(document, name)
     document.write_text(f"{before}\n{text.strip()}\n\n{after}")
 
 
 def write_rows(document: Path, name: str, head: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> None:
-    """Put rows into the table between the document's markers of that name, and a note above it.
+    """Write rows into the table between the document's markers of that name, with a note above it.
 
     Raises:
-        ValueError: the document has no such markers.
+        ValueError: The document lacks the markers.
     """
     _, section, _ = _parts(document, name)
     write_section(document, name, f"{note}\n\n{merged(section, head, rows)}")
 
 
 def _parts(document: Path, name: str) -> tuple[str, str, str]:
-    """What stands before, between and after the markers; they belong to the first and the last."""
+    """Return the text up to, between and from the markers on."""
     begin, end = f"<!-- written by {name} -->\n", f"<!-- end of {name} -->"
     before, found, rest = document.read_text().partition(begin)
     section, ended, after = rest.partition(end)

@@ -1,15 +1,15 @@
 """The rules that come with Anju against the goals of ISA-18.2: `python -m benchmarks.rule_packs [HOUSEHOLDS [DAYS]]`.
 
-By default 30 simulated days of November in a community with 1,000 households, in which as much breaks as may be
-expected in a month. All that the devices send is decoded and judged as ingest would; there is no broker, no database,
-and nobody who closes an alert. Takes some twenty minutes.
+By default a community with 1,000 households is simulated for 30 days of November, with the expected faults of a month.
+All messages are decoded and evaluated as by ingest, without broker, database, or a person who closes alerts. The run
+takes some twenty minutes.
 """
 
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -27,12 +27,12 @@ from simulators.scenarios.scenario import Scenario
 
 _DOCUMENT = Path(__file__).parent.parent / "docs" / "backtest.md"
 _START = datetime(2026, 11, 1, tzinfo=CITY)
-_MONTH_OF = 1_000  # households, which the numbers below are for
+_MONTH_OF = 1_000  # households of the numbers below
 _VERDICT = {True: "met", False: "**missed**", None: "too few alerts"}
 
 
-class _Trouble(NamedTuple):
-    """How often something breaks in a month of 1,000 households, for how many minutes, and why so often."""
+class _FaultRate(NamedTuple):
+    """Number of a fault in a month of 1,000 households, least and greatest duration in minutes, and source."""
 
     fault: str
     times: int
@@ -41,63 +41,66 @@ class _Trouble(NamedTuple):
     because: str
 
 
-_TROUBLES = (
-    _Trouble("leak", 8, 720, 7_200, "8 of the 92 meters of the DAIAD trial leaked in a year"),
-    _Trouble("burst", 2, 20, 240, "chosen: one flat in 40 a year"),
-    _Trouble("reverse_flow", 1, 10, 120, "chosen"),
-    _Trouble("meter_stuck", 3, 2_880, 8_640, "chosen: 1 % of 3,000 meters a year"),
-    _Trouble("meter_reset", 2, 1_440, 2_880, "chosen: meters that are replaced"),
-    _Trouble("meter_glitch", 180, 10, 60, "the registers of the DAIAD trial fell 203 times a year"),
-    _Trouble("radio_lost", 80, 1_440, 4_320, "a tenth of the DAIAD trial, as 1.5 % lost readings are of its 15 %"),
-    _Trouble("battery_low", 6, 2_880, 14_400, "chosen: 3 % a year; meters that are a year old"),
-    _Trouble("gas_leak", 1, 10, 60, "once, though it is rarer"),
-    _Trouble("voltage_high", 10, 20, 300, "chosen"),
-    _Trouble("voltage_sag", 5, 20, 300, "chosen"),
-    _Trouble("power_lost", 10, 2, 240, "chosen: single flats, beside the power cut"),
-    _Trouble("heat_lost", 1, 360, 1_440, "chosen: one of 84 entrances"),
-    _Trouble("gateway_outage", 4, 5, 300, "chosen: each of 28 gateways every seven months"),
-    _Trouble("camera_offline", 8, 3, 1_440, "chosen: each of 98 cameras once a year"),
-    _Trouble("camera_flapping", 2, 60, 360, "chosen"),
-    _Trouble("door_forced", 3, 10, 120, "chosen"),
-    _Trouble("door_held_open", 20, 2, 40, "chosen: each of 84 doors every four months"),
-    _Trouble("charger_fault", 2, 30, 1_440, "chosen: each of 27 chargers once a year"),
-    _Trouble("ebike_over_temperature", 1, 10, 40, "once, though it is rarer"),
-    _Trouble("barrier_stuck", 2, 20, 300, "chosen"),
-    _Trouble("gate_misreads", 1, 180, 2_880, "chosen: snow or dust"),
-    _Trouble("late_batch", 10, 60, 600, "chosen"),
-    _Trouble("duplicates", 10, 60, 1_440, "chosen"),
-    _Trouble("clock_drift", 5, 60, 2_880, "chosen"),
+_FAULT_RATES = (
+    _FaultRate("leak", 8, 720, 7_200, "8 of the 92 meters of the DAIAD trial leaked in a year"),
+    _FaultRate("burst", 2, 20, 240, "chosen: one flat in 40 a year"),
+    _FaultRate("reverse_flow", 1, 10, 120, "chosen"),
+    _FaultRate("meter_stuck", 3, 2_880, 8_640, "chosen: 1 % of 3,000 meters a year"),
+    _FaultRate("meter_reset", 2, 1_440, 2_880, "chosen: meters that are replaced"),
+    _FaultRate("meter_glitch", 180, 10, 60, "the registers of the DAIAD trial fell 203 times a year"),
+    _FaultRate("radio_lost", 80, 1_440, 4_320, "a tenth of the DAIAD trial, as 1.5 % lost readings are of its 15 %"),
+    _FaultRate("battery_low", 6, 2_880, 14_400, "chosen: 3 % a year; meters that are a year old"),
+    _FaultRate("gas_leak", 1, 10, 60, "once, though it is rarer"),
+    _FaultRate("voltage_high", 10, 20, 300, "chosen"),
+    _FaultRate("voltage_sag", 5, 20, 300, "chosen"),
+    _FaultRate("power_lost", 10, 2, 240, "chosen: single flats, beside the power cut"),
+    _FaultRate("heat_lost", 1, 360, 1_440, "chosen: one of 84 entrances"),
+    _FaultRate("gateway_outage", 4, 5, 300, "chosen: each of 28 gateways every seven months"),
+    _FaultRate("camera_offline", 8, 3, 1_440, "chosen: each of 98 cameras once a year"),
+    _FaultRate("camera_flapping", 2, 60, 360, "chosen"),
+    _FaultRate("door_forced", 3, 10, 120, "chosen"),
+    _FaultRate("door_held_open", 20, 2, 40, "chosen: each of 84 doors every four months"),
+    _FaultRate("charger_fault", 2, 30, 1_440, "chosen: each of 27 chargers once a year"),
+    _FaultRate("ebike_over_temperature", 1, 10, 40, "once, though it is rarer"),
+    _FaultRate("barrier_stuck", 2, 20, 300, "chosen"),
+    _FaultRate("gate_misreads", 1, 180, 2_880, "chosen: snow or dust"),
+    _FaultRate("late_batch", 10, 60, 600, "chosen"),
+    _FaultRate("duplicates", 10, 60, 1_440, "chosen"),
+    _FaultRate("clock_drift", 5, 60, 2_880, "chosen"),
 )
 _CUT_OFF = ("1号楼", "2号楼", "3号楼")
-"""The buildings behind the transformer that fails. An hour and a half a month for about 100 of 1,000 flats is what the
-customers of Chinese cities were without mains in 2023: 2.1 hours each (99.976 %, National Energy Administration)."""
+"""The buildings behind the failing transformer.
+
+An hour and a half a month for about 100 of 1,000 flats equals the outages in Chinese cities in 2023: 2.1 hours a
+customer (99.976 %, National Energy Administration).
+"""
 
 
 def main(households: int = 1_000, days: int = 30) -> None:
-    """Run it, print what came of it, and write it into docs/backtest.md."""
+    """Run the simulation, print the result, and write it into docs/backtest.md."""
     quiet = Scenario(name="review", zh="规则评审", start=_START, lasts=f"{days}d", households=households)
-    dice = random.Random(2026)  # noqa: S311 - the same month again
-    faults = (*_single(quiet.devices, households, days, dice), *_power_cut(quiet.devices, days))
+    randomness = random.Random(2026)  # noqa: S311 - the same month again
+    faults = (*_single(quiet.devices, households, days, randomness), *_power_cut(quiet.devices, days))
     scenario = quiet.model_copy(update={"faults": faults})
     pack = load_rules(rules_folder(None))
     began = time.process_time()
-    found, _ = backtest_scenario(scenario, pack)
-    summary = summarise(found, pack, {device.id: device for device in scenario.devices})
+    result, _ = backtest_scenario(scenario, pack)
+    summary = summarise(result, pack, {device.id: device for device in scenario.devices})
     text = _text(summary, pack, scenario, time.process_time() - began)
     sys.stdout.write(text + "\n")
     report.write_section(_DOCUMENT, "benchmarks.rule_packs", text)
 
 
-def _single(devices: list[Device], households: int, days: int, dice: random.Random) -> Iterator[str]:
-    for trouble in _TROUBLES:
-        able = [device for device in devices if device.kind in FAULTS[trouble.fault].devices]
-        for _ in range(round(trouble.times * households / _MONTH_OF * days / 30)):
-            start = dice.randrange(days * 1440 - 60)
-            yield _fault(trouble.fault, dice.choice(able), start, dice.randint(trouble.least, trouble.most))
+def _single(devices: Sequence[Device], households: int, days: int, randomness: random.Random) -> Iterator[str]:
+    for rate in _FAULT_RATES:
+        candidates = [device for device in devices if device.kind in FAULTS[rate.fault].devices]
+        for _ in range(round(rate.times * households / _MONTH_OF * days / 30)):
+            start = randomness.randrange(days * 1440 - 60)
+            yield _fault(rate.fault, randomness.choice(candidates), start, randomness.randint(rate.least, rate.most))
 
 
-def _power_cut(devices: list[Device], days: int) -> Iterator[str]:
-    """Once a transformer fails, for an hour and a half."""
+def _power_cut(devices: Sequence[Device], days: int) -> Iterator[str]:
+    """Yield the fault of a transformer for an hour and a half, once in the span."""
     for device in devices:
         if device.place.startswith(_CUT_OFF) and device.kind in FAULTS["power_lost"].devices:
             yield _fault("power_lost", device, days * 720 + 600, 90)
@@ -115,7 +118,7 @@ def _text(summary: Summary, pack: RulePack, scenario: Scenario, seconds: float) 
         ("fault", "a month of 1,000", "lasts, h", "why so often"),
         [
             (f"`{each.fault}`", f"{each.times}", f"{each.least / 60:.1f}-{each.most / 60:.1f}", each.because)
-            for each in _TROUBLES
+            for each in _FAULT_RATES
         ],
     )
     goals = report.table(

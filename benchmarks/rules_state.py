@@ -1,9 +1,9 @@
-"""What the rules keep of 400,000 devices, and what a tick takes: `python -m benchmarks.rules_state [DEVICES]`.
+"""Memory of the rules for 400,000 devices, and duration of a tick: `python -m benchmarks.rules_state [DEVICES]`.
 
 Goals: under 300 MB, restored in under 10 s, and a tick under 50 ms. The devices are electricity meters under the rules
-that come with Anju, each with a few readings behind it, and one in 400 holds an alert. Restored is from JSON as the
-database hands it over; the time of the database is not in it. Then everybody reports once more, one in a hundred at the
-same instant, and time comes to where the silence of these is due: in one tick, of all of them.
+that come with Anju, with a few readings each, and one in 400 has an alert. The state is restored from JSON as read from
+the database; the time of the database is excluded. Then every device reports once more, one in a hundred at the same
+instant. The clock advances until the alerts for missing data of these are due, all in one tick.
 """
 
 import gc
@@ -44,8 +44,8 @@ _ALARMING = 400
 _TOGETHER = 100
 
 
-class _Found(NamedTuple):
-    """What was measured: bytes, seconds and CPU seconds to restore, CPU seconds of the ticks and of that of silence."""
+class _Result(NamedTuple):
+    """Bytes, seconds and CPU seconds of the restoration, CPU seconds of the ticks and of the one with the alerts."""
 
     rules: int
     size: int
@@ -53,27 +53,27 @@ class _Found(NamedTuple):
     cpu_seconds: float
     instances: int
     ticks: list[float]
-    silences: int
-    silence_s: float
+    alerts: int
+    alert_tick_s: float
 
 
 def main(devices: int = 400_000) -> None:
     """Measure, print, and write the figures into docs/performance.md."""
     with tempfile.TemporaryDirectory() as folder:
         stored = Path(folder) / "stored"
-        # What is measured must not share its memory with what was needed to make it.
+        # The measured process must not share its memory with the preparation.
         for step in (_make, _measure):
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
-                found = apart.submit(step, stored, devices).result()
-    ticks = [1e3 * seconds for seconds in found.ticks]
+                result = apart.submit(step, stored, devices).result()
+    ticks = [1e3 * seconds for seconds in result.ticks]
     report.publish(
         "benchmarks.rules_state",
-        f"{devices:,} meters, {found.rules} rules, {found.instances:,} instances that are not normal: "
-        f"{found.size / 1e6:.0f} MB, restored in {found.seconds:.1f} s ({found.cpu_seconds:.1f} s of CPU time). Of "
+        f"{devices:,} meters, {result.rules} rules, {result.instances:,} instances that are not normal: "
+        f"{result.size / 1e6:.0f} MB, restored in {result.seconds:.1f} s ({result.cpu_seconds:.1f} s of CPU time). Of "
         f"{len(ticks):,} ticks half took less CPU time than {median(ticks):.2f} ms, 99 % less than "
         f"{quantiles(ticks, n=100)[98]:.1f} ms, and the longest {max(ticks):.1f} ms. The one in which "
-        f"{found.silences:,} meters fell silent took {1e3 * found.silence_s:.0f} ms, "
-        f"{1e6 * found.silence_s / found.silences:.0f} us for "
+        f"{result.alerts:,} meters fell silent took {1e3 * result.alert_tick_s:.0f} ms, "
+        f"{1e6 * result.alert_tick_s / result.alerts:.0f} us for "
         f"each of them. {report.machine()}.",
     )
 
@@ -83,13 +83,13 @@ def _pack() -> RulePack:
 
 
 def _engine(pack: RulePack, now: datetime) -> Engine:
-    """An engine; every device has the same words, because the registry is not what is measured."""
+    """Return an engine; all devices share one description, since the registry is not measured."""
     device = Device(1, "c1", "d1", ELECTRICITY_METER.name)
     return Engine(pack, now, lambda _: device)
 
 
 def _round(number: int, devices: int) -> Iterator[Sample]:
-    """A reading of every device, spread over the period."""
+    """Yield a reading of every device, spread over the period."""
     for device in range(1, devices + 1):
         ts = _START + number * _PERIOD + device * _PERIOD / devices
         volts = 300.0 if device % _ALARMING == 0 else 220.0 + (device + number) % 7
@@ -98,7 +98,7 @@ def _round(number: int, devices: int) -> Iterator[Sample]:
 
 
 def _make(stored: Path, devices: int) -> None:
-    """Write what the database would hold, one line of JSON for each device and each instance."""
+    """Write the rows of the database, one line of JSON for each instance and each device."""
     engine = _engine(_pack(), _START)
     for number in range(_ROUNDS):
         for sample in _round(number, devices):
@@ -106,8 +106,8 @@ def _make(stored: Path, devices: int) -> None:
     with stored.open("wb") as file:
         for state in engine.drain_changes().saved:
             file.write(to_json({"state": state_row(state)}) + b"\n")
-        for memory in engine.drain_device_states():
-            file.write(to_json({"memory": memory}, bytes_mode="base64") + b"\n")
+        for device_state in engine.drain_device_states():
+            file.write(to_json({"device_state": device_state}, bytes_mode="base64") + b"\n")
 
 
 def _states(stored: Path) -> Iterator[InstanceState]:
@@ -115,30 +115,30 @@ def _states(stored: Path) -> Iterator[InstanceState]:
         for line in file:
             if not line.startswith(b'{"state"'):
                 return
-            rule, device_id, version, phase, since, deadline, sequence, memory = json.loads(line)["state"]
-            yield state_of(RuleStateRow(rule, device_id, version, phase, _at(since), _at(deadline), sequence, memory))
+            rule, device_id, version, phase, since, deadline, sequence, data = json.loads(line)["state"]
+            yield state_of(RuleStateRow(rule, device_id, version, phase, _at(since), _at(deadline), sequence, data))
 
 
-def _memories(stored: Path) -> Iterator[DeviceState]:
+def _device_states(stored: Path) -> Iterator[DeviceState]:
     with stored.open("rb") as file:
         for line in file:
-            if line.startswith(b'{"memory"'):
-                device_id, last_ts, arrival, events, values, tracks = from_json(line)["memory"]
+            if line.startswith(b'{"device_state"'):
+                device_id, last_ts, arrival, events, values, derived = from_json(line)["device_state"]
                 event_ts = {name: datetime.fromisoformat(ts) for name, ts in events.items()}
-                yield DeviceState(device_id, _at(last_ts), _at(arrival), event_ts, values, urlsafe_b64decode(tracks))
+                yield DeviceState(device_id, _at(last_ts), _at(arrival), event_ts, values, urlsafe_b64decode(derived))
 
 
 def _at(text: str | None) -> datetime | None:
     return text and datetime.fromisoformat(text)
 
 
-def _measure(stored: Path, devices: int) -> _Found:
-    """Restore, let everybody report once more, and tick until the silence of each was due."""
+def _measure(stored: Path, devices: int) -> _Result:
+    """Restore, let every device report once more, and tick until the alerts for missing data."""
     pack, now = _pack(), _START + _ROUNDS * _PERIOD
     gc.collect()
     before, began, cpu_began = resident_bytes(os.getpid()), time.perf_counter(), time.process_time()
     engine = _engine(pack, now)
-    engine.restore(_states(stored), _memories(stored), now)
+    engine.restore(_states(stored), _device_states(stored), now)
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     gc.collect()
     size = resident_bytes(os.getpid()) - before
@@ -149,15 +149,15 @@ def _measure(stored: Path, devices: int) -> _Found:
         engine.evaluate(last, ELECTRICITY_METER.name, last.received_at)
     gc.freeze()
     gc.disable()  # as ingest does between batches
-    silent = next(rule.silence for rule in pack.rules if rule.silence)
-    until = round(silent.after.total_seconds())
+    no_data = next(rule.no_data for rule in pack.rules if rule.no_data)
+    until = round(no_data.after.total_seconds())
     ticks = [_tick(engine, now + timedelta(seconds=second))[0] for second in range(1, until)]
-    silence_s, silences = _tick(engine, now + timedelta(seconds=until))
-    return _Found(len(pack.rules), size, seconds, cpu_seconds, instances, ticks, silences, silence_s)
+    alert_tick_s, alerts = _tick(engine, now + timedelta(seconds=until))
+    return _Result(len(pack.rules), size, seconds, cpu_seconds, instances, ticks, alerts, alert_tick_s)
 
 
 def _tick(engine: Engine, now: datetime) -> tuple[float, int]:
-    """Its CPU seconds, and how many transitions it made."""
+    """Return the CPU seconds of a tick, and the number of its transitions."""
     began = time.thread_time()
     transitions = engine.tick(now, caught_up=True)
     return time.thread_time() - began, len(transitions)

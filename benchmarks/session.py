@@ -1,4 +1,4 @@
-"""A persistent MQTT session that is drained at little cost: raw packets, acknowledged in one write a receive."""
+"""Cheap consumer of a persistent MQTT session: raw packets, acknowledged in one write a receive."""
 
 import itertools
 import socket
@@ -16,13 +16,13 @@ _AWAY_S = 60.0
 
 
 class Session:
-    """The session for `anju/v1/#`, at whichever node of the broker answers."""
+    """The session for `anju/v1/#`, on any node of the broker."""
 
     def __init__(self, url: str) -> None:
-        """Make the session; from then on the broker keeps what is published.
+        """Create the session; from then on the broker queues messages for it.
 
         Raises:
-            OSError: no node answers, or the broker refuses the subscription.
+            OSError: No node answers, or the broker refuses the subscription.
         """
         self._broker = BrokerUrl.parse(url)
         self._nodes = itertools.cycle(self._broker.addresses)
@@ -34,10 +34,10 @@ class Session:
             raise ConnectionError(f"the broker refuses the subscription: {answer.hex()}")
 
     def connect(self) -> None:
-        """Come back to the session, trying one node after the other.
+        """Reconnect to the session, trying one node after the other.
 
         Raises:
-            OSError: none has answered for a minute.
+            OSError: No node answered for a minute.
         """
         self._received = bytearray()
         until = time.monotonic() + _AWAY_S
@@ -52,10 +52,10 @@ class Session:
                 return
 
     def receive(self, timeout_s: float, *, acknowledge: bool = True) -> list[bytes]:
-        """The payloads that have arrived, waiting for some at most `timeout_s`.
+        """Return the arrived payloads, waiting for the first at most `timeout_s`.
 
         Raises:
-            ConnectionError: the connection ended.
+            ConnectionError: The connection ended.
         """
         self._connection.settimeout(timeout_s)
         try:
@@ -77,5 +77,5 @@ class Session:
         return payloads
 
     def close(self) -> None:
-        """Go; the broker keeps the session."""
+        """Disconnect; the broker keeps the session."""
         self._connection.close()

@@ -1,4 +1,4 @@
-"""What devices send in the measurements: rounds of precomposed messages from electricity meters."""
+"""Messages of devices for the measurements: precomposed rounds from electricity meters."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ TIME = b"<time>"
 
 
 def epoch_ms(ms: int) -> bytes:
-    """The time as most devices send it, at the length of today's."""
+    """Return a time in the format of most devices, with the length of a present one."""
     return b"%013d" % ms
 
 
 def timestamp(ms: int) -> bytes:
-    """The time as PostgreSQL reads it."""
+    """Return a time in the format of PostgreSQL."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").encode()
 
 
@@ -24,8 +24,8 @@ def timestamp(ms: int) -> bytes:
 class Round:
     """One message a topic.
 
-    `devices` names the (community, device) of each message's last reading, `readings` how many a message has, and
-    `write_time` writes what stands in place of `TIME`.
+    `devices` holds community and device of each message's last reading, `readings` the number of readings a message.
+    `write_time` formats the time in place of `TIME`.
     """
 
     messages: tuple[tuple[str, bytes], ...]
@@ -35,19 +35,19 @@ class Round:
 
 
 def community(device: int) -> str:
-    """The community of the device of that number."""
+    """Return the community of the device with that number."""
     return f"celiang-{device % COMMUNITIES}"
 
 
 def meters(count: int) -> Round:
-    """Messages of one reading each, from meters d0, d1, ..."""
+    """Return messages of one reading each, from meters d0, d1, ..."""
     payload = b'{"ts": %s, "values": {"energy_kwh": 1234.5, "power_w": 350, "voltage_v": 220.5}}' % TIME
     topics = (f"anju/v1/{community(n)}/{KIND}/d{n}/telemetry" for n in range(count))
     return Round(tuple((topic, payload) for topic in topics), tuple((community(n), f"d{n}") for n in range(count)))
 
 
 def comma_separated(count: int) -> Round:
-    """The same readings as lines of a table: device number, time, energy, power, voltage."""
+    """Return the same readings as lines of a table: device number, time, energy, power, voltage."""
     messages = tuple(
         (f"anju/v1/{community(n)}/{KIND}/d{n}/telemetry", b"%d,%s,1234.5,350,220.5" % (n + 1, TIME))
         for n in range(count)
@@ -56,7 +56,7 @@ def comma_separated(count: int) -> Round:
 
 
 def gateways(meters_count: int, readings: int) -> Round:
-    """Messages of `readings` readings each, from gateways g0, g1, ... with as many meters behind each."""
+    """Return messages of `readings` readings each, from gateways g0, g1, ... with as many meters behind each."""
     messages, devices = [], []
     for gateway in range(meters_count // readings):
         items = (
@@ -71,7 +71,7 @@ def gateways(meters_count: int, readings: int) -> Round:
 
 
 def registry(meters_count: int, readings: int = 1) -> Iterator[dict[str, object]]:
-    """The rows of the devices that send this, for the import: gateways first, where there are any."""
+    """Return the rows of these devices for the import, gateways first if there are any."""
     if readings == 1:
         for n in range(meters_count):
             yield {"community": community(n), "device": f"d{n}", "kind": KIND, "simulated": True}
