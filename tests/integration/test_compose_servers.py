@@ -1,4 +1,4 @@
-"""What docker-compose.yml starts, tried without Docker: the broker's configuration, the script for Grafana's role."""
+"""Servers of docker-compose.yml without Docker: configuration of the broker, script for Grafana's role."""
 
 import os
 import queue
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Broker:
-    """A running broker of the shipped configuration."""
+    """Running broker with the shipped configuration."""
 
     port: int
     secrets: Path
@@ -46,9 +46,9 @@ class Broker:
 
     def password(self, account: str) -> str:
         text = (self.secrets / "nats_accounts").read_text(encoding="utf-8")
-        found = re.search(rf'{account.upper()}_PASSWORD: "(\w+)"', text)
-        assert found
-        return found[1]
+        match = re.search(rf'{account.upper()}_PASSWORD: "(\w+)"', text)
+        assert match
+        return match[1]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def secrets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
-    """Only ports and folders differ from the container."""
+    """Return a broker that differs from the container only in ports and folders."""
     port, monitoring = free_port(), free_port()
     text = (DEPLOY / "nats" / "nats.conf").read_text(encoding="utf-8")
     for old, new in (
@@ -93,7 +93,7 @@ def wait_until_healthy(url: str) -> None:
 
 
 class Client:
-    """An MQTT client with a session that outlives its connection."""
+    """MQTT client with a persistent session."""
 
     def __init__(self, broker: Broker, user: str | None, password: str | None, client_id: str) -> None:
         self.answer: queue.Queue[ReasonCode] = queue.Queue()
@@ -115,7 +115,7 @@ class Client:
         self.client.loop_stop()
 
 
-def test_a_message_waits_encrypted_for_the_ingest_that_is_away(broker: Broker) -> None:
+def test_a_message_waits_encrypted_while_ingest_is_away(broker: Broker) -> None:
     with Client(broker, "ingest", broker.password("ingest"), "ingest") as ingest:
         assert not ingest.answer.get(timeout=patient(WAIT_S)).is_failure
         ingest.client.subscribe("anju/v1/#", qos=1)
@@ -131,7 +131,7 @@ def test_a_message_waits_encrypted_for_the_ingest_that_is_away(broker: Broker) -
 
 
 @pytest.mark.parametrize(("user", "password"), [(None, None), ("ingest", "guessed"), ("admin", "")])
-def test_nobody_enters_without_a_secret(broker: Broker, user: str | None, password: str | None) -> None:
+def test_no_client_connects_without_a_secret(broker: Broker, user: str | None, password: str | None) -> None:
     with Client(broker, user, password, "stranger") as client:
         assert client.answer.get(timeout=patient(WAIT_S)).is_failure
 

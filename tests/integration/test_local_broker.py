@@ -15,8 +15,8 @@ from patience import Stopwatch, patient, slowness
 TOPIC = "anju/v1/east/water_meter/{device}/telemetry"
 
 
-def dialled(url: str, client_id: str, *, clean: bool) -> mqtt.Client:
-    """A client that has asked the broker to let it in and listens to nothing yet."""
+def start_connection(url: str, client_id: str, *, clean: bool) -> mqtt.Client:
+    """Return a client that has sent its connection request and reads no answer yet."""
     address = urlsplit(url)
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
     if address.username:
@@ -26,16 +26,16 @@ def dialled(url: str, client_id: str, *, clean: bool) -> mqtt.Client:
 
 
 class Client:
-    """A real MQTT client whose connection, subscriptions and messages can be waited for."""
+    """Real MQTT client with queues of its connections, subscriptions and messages."""
 
     def __init__(self, url: str, client_id: str, *, clean: bool = True) -> None:
         self.connected: queue.Queue[str] = queue.Queue()
         self.granted: queue.Queue[str] = queue.Queue()
         self.messages: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
-        self.paho = dialled(url, client_id, clean=clean)
+        self.paho = start_connection(url, client_id, clean=clean)
         self.paho.on_connect = lambda client, data, flags, reason, properties: self.connected.put(str(reason))
         self.paho.on_subscribe = lambda client, data, mid, reasons, properties: self.granted.put(str(reasons[0]))
-        # What was retained before is that of another test, with the same broker.
+        # Retained messages belong to other tests with the same broker.
         self.paho.on_message = lambda client, data, message: message.retain or self.messages.put(message)
         self.paho.loop_start()
 
@@ -51,8 +51,8 @@ class Client:
             message.wait_for_publish(patient(30))
             assert message.is_published(), "the broker has not acknowledged"
 
-    def lacking(self, payloads: Iterable[str]) -> set[str]:
-        """What of `payloads` has not come although nothing has for longer than the broker's ack_wait."""
+    def missing(self, payloads: Iterable[str]) -> set[str]:
+        """Return the payloads still missing after a pause longer than the broker's ack_wait."""
         expected = set(payloads)
         try:
             while expected:
@@ -77,8 +77,8 @@ def connected(url: str, client_id: str, *, clean: bool = True) -> Iterator[Clien
 
 
 def cut_off(url: str, client_id: str) -> bool:
-    """Let a session connect and vanish while the broker is pushing to it; whether there was anything to push."""
-    client = dialled(url, client_id, clean=False)
+    """Connect a session and cut it off while the broker pushes to it; return whether there was anything to push."""
+    client = start_connection(url, client_id, clean=False)
     with client.socket() as connection, connection.makefile("rb") as stream:
         connection.settimeout(2 * slowness())
         try:
@@ -107,7 +107,7 @@ def test_a_client_with_a_wrong_secret_is_refused(local_services: Services):
     assert refusal(f"mqtt://ingest:guessed@127.0.0.1:{address.port}") == "Not authorized"
 
 
-def test_what_the_publisher_sends_reaches_ingest_and_reader(local_services: Services):
+def test_messages_of_the_publisher_reach_ingest_and_reader(local_services: Services):
     topic = TOPIC.format(device="reaches")
     with (
         connected(local_services.mqtt_url, "reaches-ingest") as ingest,
@@ -171,12 +171,12 @@ def test_an_acknowledged_message_survives_kill_9_of_the_broker(local_services: S
     with connected(local_services.mqtt_url, "absent-ingest", clean=False) as ingest:
         assert ingest.received(500) == [str(n) for n in range(500)]
     with connected(local_services.mqtt_url, "absent-ingest"):
-        pass  # a clean session ends the persistent one
+        pass  # a clean session deletes the persistent one
 
 
 def test_no_acknowledged_message_is_lost_when_sessions_vanish_while_the_broker_pushes(local_services: Services):
-    # NATS Server 2.10.27 fails here: it gives up what it could not deliver because the connection had just ended
-    # (docs/decisions/0005). One cut in two or three hits it, so several sessions are cut several times.
+    # NATS Server 2.10.27 fails here: it drops messages that it could not deliver to a connection that has just ended
+    # (docs/decisions/0005). One cut in two or three has this effect, so several sessions are cut several times.
     topic, sent, sessions = TOPIC.format(device="cut"), [str(n) for n in range(5000)], [f"cut-{n}" for n in range(4)]
     for session in sessions:
         with connected(local_services.mqtt_url, session, clean=False) as client:
@@ -190,10 +190,10 @@ def test_no_acknowledged_message_is_lost_when_sessions_vanish_while_the_broker_p
     with ExitStack() as stack:
         url = local_services.mqtt_url
         for client in [stack.enter_context(connected(url, session, clean=False)) for session in sessions]:
-            assert client.lacking(sent) == set()
+            assert client.missing(sent) == set()
     for session in sessions:
         with connected(local_services.mqtt_url, session):
-            pass  # a clean session ends the persistent one
+            pass  # a clean session deletes the persistent one
 
 
 def test_the_broker_starts_again_at_once_after_kill_9(local_services: Services):

@@ -1,4 +1,4 @@
-"""Every broker that `anju up --broker` runs, with the accounts of NATS: who may do what, and who may not."""
+"""Brokers of `anju up --broker`, with the accounts and permissions of NATS."""
 
 import platform
 import queue
@@ -50,7 +50,7 @@ def services(name: BrokerName, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 class Subscriber:
-    """A session that the broker keeps for one topic; what arrives comes out of the queue."""
+    """Persistent session for one topic; messages arrive in the queue."""
 
     def __init__(self, url: str, topic: str) -> None:
         self.arrived: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
@@ -73,7 +73,7 @@ class Subscriber:
         self._client.loop_stop()
 
 
-def test_what_is_published_while_ingest_is_away_waits_for_it(services: Services):
+def test_messages_published_while_ingest_is_away_wait_for_it(services: Services):
     topic = TOPIC.format("waits")
     with Subscriber(services.mqtt_url, topic):
         pass
@@ -92,7 +92,7 @@ def test_a_wrong_secret_is_refused(services: Services):
         Publisher(url).__enter__()
 
 
-def test_what_ingest_publishes_reaches_nobody(services: Services):
+def test_messages_published_by_ingest_reach_no_client(services: Services):
     topic = TOPIC.format("silent")
     with Subscriber(services.mqtt_url, topic) as ingest:
         forbidden = Publisher(services.mqtt_url).__enter__()
@@ -103,19 +103,19 @@ def test_what_ingest_publishes_reaches_nobody(services: Services):
         assert ingest.arrived.get(timeout=patient(10)).payload == b"allowed"
 
 
-def test_the_broker_keeps_what_it_stored_over_a_stop(services: Services):
-    with Subscriber(services.mqtt_url, TOPIC.format("kept")):
+def test_the_broker_keeps_stored_messages_over_a_stop(services: Services):
+    with Subscriber(services.mqtt_url, TOPIC.format("stored")):
         pass
     with Publisher(services.publish_mqtt_url) as publisher:
-        publisher.publish(TOPIC.format("kept"), b"kept")
+        publisher.publish(TOPIC.format("stored"), b"stored")
     for node in services.nodes:
         node.stop()
     start_together(services.nodes)
-    with Subscriber(services.mqtt_url, TOPIC.format("kept")) as ingest:
-        assert ingest.arrived.get(timeout=patient(10)).payload == b"kept"
+    with Subscriber(services.mqtt_url, TOPIC.format("stored")) as ingest:
+        assert ingest.arrived.get(timeout=patient(10)).payload == b"stored"
 
 
-def test_a_second_one_runs_beside_the_first(name: BrokerName, services: Services, tmp_path: Path):
+def test_a_second_broker_runs_beside_the_first(name: BrokerName, services: Services, tmp_path: Path):
     with Home(tmp_path) as home:
         nodes = [Process(part, home) for part in prepare_broker(home, print, name).parts]
         try:

@@ -37,7 +37,7 @@ def test_a_service_keeps_its_port_from_start_to_start(tmp_path: Path):
         assert ports.claim("postgres", preferred) == first
 
 
-def test_two_that_start_at_once_do_not_choose_the_same_port(tmp_path: Path):
+def test_two_simultaneous_starts_do_not_choose_the_same_port(tmp_path: Path):
     preferred = free_port()
     with closing(Ports(tmp_path / "a")) as one, closing(Ports(tmp_path / "b")) as other:
         assert one.claim("mqtt", preferred) != other.claim("mqtt", preferred)
@@ -51,7 +51,7 @@ def test_a_claim_ends_when_it_is_closed(tmp_path: Path):
         assert other.claim("mqtt", preferred) == preferred
 
 
-def test_a_damaged_memory_of_ports_is_an_error_that_says_what_to_do(tmp_path: Path):
+def test_a_damaged_port_file_is_an_error_with_a_remedy(tmp_path: Path):
     (tmp_path / "ports.json").write_text("[1]")
     with closing(Ports(tmp_path)) as ports, pytest.raises(LocalError, match=r"damaged.*remove it"):
         ports.claim("mqtt", 1883)

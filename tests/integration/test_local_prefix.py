@@ -23,9 +23,9 @@ def build_slowly(target: Path) -> None:
     (target / "last").write_text("")
 
 
-def build_and_look(target: Path, seen: multiprocessing.Queue) -> None:
+def build_and_list(target: Path, listings: multiprocessing.Queue) -> None:
     build_once(target, build_slowly)
-    seen.put(sorted(path.name for path in target.iterdir()))
+    listings.put(sorted(path.name for path in target.iterdir()))
 
 
 def program(path: Path, script: str) -> Path:
@@ -35,18 +35,18 @@ def program(path: Path, script: str) -> Path:
     return path
 
 
-def test_of_two_processes_that_start_at_once_one_builds_and_both_see_all_of_it(tmp_path: Path):
-    target, seen = tmp_path / "prefix", SPAWN.Queue()
-    processes = [SPAWN.Process(target=build_and_look, args=(target, seen)) for _ in range(2)]
+def test_of_two_simultaneous_processes_one_builds_and_both_see_the_complete_prefix(tmp_path: Path):
+    target, listings = tmp_path / "prefix", SPAWN.Queue()
+    processes = [SPAWN.Process(target=build_and_list, args=(target, listings)) for _ in range(2)]
     for process in processes:
         process.start()
-    assert [seen.get(timeout=patient(30)) for _ in processes] == [["first", "last"]] * 2
+    assert [listings.get(timeout=patient(30)) for _ in processes] == [["first", "last"]] * 2
     for process in processes:
         process.join(patient(30))
     assert len((tmp_path / "builds").read_text().splitlines()) == 1
 
 
-def test_an_interrupted_build_leaves_nothing_half_and_the_next_one_succeeds(tmp_path: Path):
+def test_an_interrupted_build_leaves_no_partial_prefix_and_the_next_one_succeeds(tmp_path: Path):
     target = tmp_path / "prefix"
     process = SPAWN.Process(target=build_once, args=(target, build_slowly))
     process.start()
@@ -61,7 +61,7 @@ def test_an_interrupted_build_leaves_nothing_half_and_the_next_one_succeeds(tmp_
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_failed_build_is_reported_and_not_taken_for_a_prefix(tmp_path: Path):
+def test_a_failed_build_is_reported_and_not_used_as_a_prefix(tmp_path: Path):
     def fail(_folder: Path) -> None:
         raise LocalError("no network")
 
@@ -70,7 +70,7 @@ def test_a_failed_build_is_reported_and_not_taken_for_a_prefix(tmp_path: Path):
     assert not (tmp_path / "prefix").exists()
 
 
-def test_everybody_can_read_the_prefix_whatever_the_umask(tmp_path: Path):
+def test_every_user_can_read_the_prefix_with_any_umask(tmp_path: Path):
     before = os.umask(0o077)
     try:
         build_once(tmp_path / "cache" / "prefix", lambda folder: None)
@@ -82,7 +82,7 @@ def test_everybody_can_read_the_prefix_whatever_the_umask(tmp_path: Path):
     ]
 
 
-def test_a_wrapper_works_wherever_the_prefix_stands(tmp_path: Path):
+def test_a_wrapper_works_at_any_place_of_the_prefix(tmp_path: Path):
     arch = ARCHITECTURES["x86_64"]
     root = tmp_path / "a folder"
     program(root / "usr" / "lib" / arch.triplet / arch.loader, 'printf "%s\\n" "$@"')
@@ -109,7 +109,7 @@ def host_installation(root: Path, major: int, *, timescaledb: bool) -> Path:
     )
 
 
-def test_the_newest_host_postgres_with_timescaledb_is_taken(tmp_path: Path):
+def test_the_newest_host_postgres_with_timescaledb_is_used(tmp_path: Path):
     configs = [
         host_installation(tmp_path / "16", 16, timescaledb=True),
         host_installation(tmp_path / "17", 17, timescaledb=True),
@@ -117,12 +117,12 @@ def test_the_newest_host_postgres_with_timescaledb_is_taken(tmp_path: Path):
         host_installation(tmp_path / "15", 15, timescaledb=True),
         tmp_path / "absent" / "pg_config",
     ]
-    found = host_postgres(configs)
-    assert found is not None
-    assert (found.major, found.folder) == (17, tmp_path / "17" / "bin")
+    host = host_postgres(configs)
+    assert host is not None
+    assert (host.major, host.folder) == (17, tmp_path / "17" / "bin")
 
 
-def test_a_host_postgres_that_is_old_or_lacks_timescaledb_is_passed_over(tmp_path: Path):
+def test_a_host_postgres_that_is_old_or_lacks_timescaledb_is_ignored(tmp_path: Path):
     configs = [
         host_installation(tmp_path / "15", 15, timescaledb=True),
         host_installation(tmp_path / "17", 17, timescaledb=False),
@@ -131,7 +131,7 @@ def test_a_host_postgres_that_is_old_or_lacks_timescaledb_is_passed_over(tmp_pat
 
 
 @pytest.mark.parametrize(("version", "taken"), [("v2.10.27", False), ("v2.12.0", True), ("v3.0.1", True)])
-def test_a_host_broker_is_taken_from_its_first_good_version_on(
+def test_a_host_broker_is_used_from_its_first_good_version_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, taken: bool
 ):
     program(tmp_path / "nats-server", f"echo 'nats-server: {version}'")
@@ -139,23 +139,23 @@ def test_a_host_broker_is_taken_from_its_first_good_version_on(
     assert host_nats_server() == (tmp_path / "nats-server" if taken else None)
 
 
-def test_a_mirror_of_ones_own_goes_before_the_hosts(tmp_path: Path):
+def test_a_configured_mirror_precedes_the_hosts(tmp_path: Path):
     (tmp_path / "sources.list").write_text("deb http://host.example/debian bookworm main\n")
     own = {"ANJU_DEBIAN_MIRROR": "https://own.example/mirror/"}
     assert chosen_mirror(own, tmp_path) == "https://own.example/mirror"
     assert chosen_mirror({}, tmp_path) == "http://host.example/debian"
 
 
-def test_a_host_without_a_debian_mirror_gets_debians(tmp_path: Path):
+def test_a_host_without_a_debian_mirror_uses_debians(tmp_path: Path):
     assert chosen_mirror({}, tmp_path) == DEFAULT_MIRROR
 
 
-def test_a_host_without_apt_is_told_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_host_without_apt_is_an_error_with_the_requirements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LocalError, match=r"no apt-get and no dpkg.*TimescaleDB.*Docker Compose"):
         require_tools()
 
 
-def test_a_host_without_debians_keyring_is_told_how_to_get_it(tmp_path: Path):
+def test_a_host_without_debians_keyring_is_an_error_with_a_remedy(tmp_path: Path):
     with pytest.raises(LocalError, match="apt install debian-archive-keyring"):
         require_tools(tmp_path / "absent.gpg")

@@ -28,7 +28,7 @@ def owner(process: Process) -> str:
 
 
 def runs(pid: int) -> bool:
-    """Whether the process runs; one that has ended may wait for init to take note of it."""
+    """Return whether the process runs; an ended one may still wait for init to reap it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -85,13 +85,13 @@ def test_each_test_gets_an_empty_database_of_its_own(empty_database_url: str, lo
     assert rows(empty_database_url, "select count(*) from pg_extension where extname = 'timescaledb'") == [(1,)]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
 def test_as_root_the_servers_run_as_an_unprivileged_user(local_services: Services):
     assert [owner(local_services.postgres), owner(local_services.broker)] == ["nobody", "nobody"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
-def test_as_root_the_data_directory_may_stand_where_the_unprivileged_user_cannot_walk(tmp_path: Path):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
+def test_as_root_the_data_directory_may_be_in_a_folder_closed_to_the_unprivileged_user(tmp_path: Path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with start_services(closed / "data", print) as services:
@@ -107,11 +107,11 @@ def test_secrets_are_readable_by_their_user_only(tmp_path: Path):
 
 def test_a_second_start_keeps_urls_and_data(tmp_path: Path):
     with start_services(tmp_path, print) as first, psycopg.connect(first.database_url) as connection:
-        connection.execute("create table kept as select 42 as answer")
+        connection.execute("create table marks as select 42 as answer")
         connection.commit()
     with start_services(tmp_path, print) as second:
         assert (second.database_url, second.mqtt_url) == (first.database_url, first.mqtt_url)
-        assert rows(second.database_url, "select answer from kept") == [(42,)]
+        assert rows(second.database_url, "select answer from marks") == [(42,)]
 
 
 def test_two_data_directories_run_side_by_side(tmp_path: Path, local_services: Services):
@@ -127,14 +127,14 @@ def test_a_data_directory_has_one_owner_at_a_time(tmp_path: Path):
         assert services.postgres.alive()
 
 
-def test_what_was_committed_survives_kill_9_of_the_database(mortal_database: str, local_services: Services):
+def test_committed_rows_survive_kill_9_of_the_database(mortal_database: str, local_services: Services):
     with psycopg.connect(mortal_database, autocommit=True) as connection:
-        connection.execute("create table kept (n int)")
+        connection.execute("create table marks (n int)")
         for n in range(200):
-            connection.execute("insert into kept values (%s)", [n])
+            connection.execute("insert into marks values (%s)", [n])
         local_services.postgres.kill()
     local_services.postgres.start()
-    assert rows(mortal_database, "select count(*), sum(n) from kept") == [(200, 19900)]
+    assert rows(mortal_database, "select count(*), sum(n) from marks") == [(200, 19900)]
 
 
 def test_a_backend_that_outlives_the_killed_database_does_not_block_its_restart(local_services: Services):
@@ -175,8 +175,8 @@ def test_a_cluster_of_another_major_version_is_left_alone_and_named(tmp_path: Pa
         start_services(tmp_path, print)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
-def test_servers_that_the_unprivileged_user_cannot_reach_are_an_error_that_says_what_to_do(
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
+def test_servers_that_the_unprivileged_user_cannot_reach_are_an_error_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     closed = tmp_path / "closed"
@@ -187,7 +187,7 @@ def test_servers_that_the_unprivileged_user_cannot_reach_are_an_error_that_says_
         start_services(tmp_path / "data", print)
 
 
-def test_a_data_directory_that_cannot_be_one_is_an_error_that_says_why(tmp_path: Path):
+def test_an_impossible_data_directory_is_an_error_with_the_reason(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalError, match=r"cannot hold Anju's data \(Not a directory"):
         start_services(tmp_path / "file" / "data", print)
@@ -205,7 +205,7 @@ def test_a_killed_database_under_supervision_is_started_again_within_five_second
         first = database.pid
         supervisor.watch(stop)
         assert database.pid != first
-        eventually(lambda: is_ready(parts[0]), timeout_s=60)  # how long it takes to recover is up to the disk
+        eventually(lambda: is_ready(parts[0]), timeout_s=60)  # the time of the recovery depends on the disk
 
 
 def is_ready(part: Part) -> bool:
@@ -227,8 +227,8 @@ def test_after_kill_9_of_everything_at_once_the_next_start_keeps_urls_and_data(t
         assert owner_process.stdout is not None
         url = owner_process.stdout.readline().strip()
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("create table kept as select 42 as answer")
+            connection.execute("create table marks as select 42 as answer")
         owner_process.kill()
     with start_services(tmp_path, print) as services:
         assert services.database_url == url
-        assert rows(url, "select answer from kept") == [(42,)]
+        assert rows(url, "select answer from marks") == [(42,)]

@@ -38,7 +38,7 @@ def exists(file: Path) -> Callable[[], None]:
 
 
 def runs(pid: int) -> bool:
-    """Whether the process runs; one that has ended may wait for init to take note of it."""
+    """Return whether the process runs; an ended one may still wait for init to reap it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def runs(pid: int) -> bool:
 
 @contextmanager
 def watching(supervisor: Supervisor) -> Iterator[None]:
-    """Watch in another thread for the block; parts that it started again end with it."""
+    """Watch the parts in another thread during the block; restarted parts end with it."""
     stop = threading.Event()
     thread = threading.Thread(target=supervisor.watch, args=(stop,))
     thread.start()
@@ -81,7 +81,7 @@ def test_each_part_has_its_process_id_in_its_file_while_it_runs(home: Home):
     assert not any(file.exists() for file in files)
 
 
-def test_a_killed_part_runs_again_within_five_seconds_and_one_line_says_so(home: Home):
+def test_a_killed_part_runs_again_within_five_seconds_and_one_line_reports_it(home: Home):
     lines: list[str] = []
     supervisor = Supervisor(home, lines.append)
     with supervisor:
@@ -95,7 +95,7 @@ def test_a_killed_part_runs_again_within_five_seconds_and_one_line_says_so(home:
     assert lines[0].startswith("ingest was ended by SIGKILL; starting it again in 0.2 s")
 
 
-def test_a_part_that_dies_again_and_again_is_started_ever_later(home: Home):
+def test_a_part_that_dies_repeatedly_is_restarted_with_growing_delays(home: Home):
     lines: list[str] = []
     supervisor = Supervisor(home, lines.append)
     with supervisor:
@@ -149,20 +149,20 @@ def test_a_part_that_ends_at_the_start_is_an_error_with_the_end_of_its_log(home:
         process.start()
 
 
-def test_a_program_that_does_not_exist_is_an_error_that_names_it(home: Home):
+def test_a_missing_program_is_an_error_that_names_it(home: Home):
     process = Process(Part(name="absent", argv=("/no/such/program",), check_ready=fail), home)
     with pytest.raises(LocalError, match="cannot run /no/such/program: No such file or directory"):
         process.start()
 
 
-def test_a_part_that_is_not_ready_in_time_is_an_error_that_says_why(home: Home):
+def test_a_part_that_is_not_ready_in_time_is_an_error_with_the_reason(home: Home):
     process = Process(part("slow", ready=fail), home)
     with pytest.raises(LocalError, match=r"slow was not ready within 0\.2 s: not yet"):
         process.start(timeout_s=0.2)
     process.stop()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody to drop to")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
 def test_a_dropped_part_has_none_of_roots_rights(home: Home):
     user = service_user()
     assert user is not None
@@ -197,7 +197,7 @@ time.sleep(1000)
 """
 
 
-def test_parts_of_a_killed_supervisor_end_and_what_does_not_is_ended_by_the_next_one(tmp_path: Path):
+def test_parts_of_a_killed_supervisor_end_or_are_ended_by_the_next_supervisor(tmp_path: Path):
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISE, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as supervisor:
@@ -212,7 +212,7 @@ def test_parts_of_a_killed_supervisor_end_and_what_does_not_is_ended_by_the_next
         assert not runs(deaf)
 
 
-def test_a_number_left_in_a_pid_file_is_not_mistaken_for_a_part(home: Home):
+def test_a_stale_number_in_a_pid_file_is_not_mistaken_for_a_part(home: Home):
     with subprocess.Popen(["/bin/sleep", "1000"]) as stranger:
         home.pid_file("ingest").write_text(f"{stranger.pid}\n")
         with Supervisor(home, print) as supervisor:

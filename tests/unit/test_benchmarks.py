@@ -1,4 +1,4 @@
-"""What the figures of docs/performance.md rest on."""
+"""Foundations of the figures in docs/performance.md."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ NOW_MS = 1_795_381_246_721
 
 
 def registered(rows):
-    """The registry as ingest would know it."""
+    """Return the registry as in ingest."""
     devices = (
         Device(number, row["community"], row["device"], row["kind"], row.get("gateway"))
         for number, row in enumerate(rows, 1)
@@ -31,7 +31,7 @@ def registered(rows):
     ("sent", "rows", "readings"),
     [(meters(100), registry(100), 100), (gateways(100, 50), registry(100, 50), 100)],
 )
-def test_every_reading_of_a_round_can_be_used_and_is_of_another_device(sent, rows, readings):
+def test_every_reading_of_a_round_is_valid_and_from_another_device(sent, rows, readings):
     devices = registered(rows)
     received_at = parse_timestamp(NOW_MS)
     decoded = [
@@ -49,26 +49,26 @@ def test_every_reading_of_a_round_can_be_used_and_is_of_another_device(sent, row
     assert len({item.device.id for item in decoded}) == readings
 
 
-def test_a_line_for_copy_names_the_device_by_the_number_that_the_registry_gives_it():
+def test_a_line_for_copy_contains_the_devices_number_in_the_registry():
     assert comma_separated(2).messages[1][1].replace(TIME, timestamp(NOW_MS)) == (
         b"2,2026-11-22T21:00:46.721+00:00,1234.5,350,220.5"
     )
 
 
 @pytest.mark.parametrize("write_time", [epoch_ms, timestamp])
-def test_a_time_is_as_long_as_any_other_because_packets_begin_with_their_length(write_time):
+def test_all_times_have_the_same_length_because_packets_begin_with_their_length(write_time):
     assert len(write_time(0)) == len(write_time(NOW_MS))
 
 
 def test_the_last_reading_of_every_connection_is_known_wherever_the_total_ends():
-    found = last_readings(meters(50), 70, NOW_MS)
+    readings = last_readings(meters(50), 70, NOW_MS)
     # Of 20 connections, ten send four messages from three devices, and ten send three from two.
-    assert len(found) == 20
-    assert found[0] == ("celiang-0", "d0", NOW_MS + 1)
-    assert found[10] == ("celiang-10", "d10", NOW_MS + 1)
+    assert len(readings) == 20
+    assert readings[0] == ("celiang-0", "d0", NOW_MS + 1)
+    assert readings[10] == ("celiang-10", "d10", NOW_MS + 1)
 
 
-def test_a_spread_says_median_least_and_greatest():
+def test_a_spread_names_median_minimum_and_maximum():
     assert spread([3, 1000, 2]) == "3 (2 to 1,000)"
     assert spread([1000]) == "1,000"
 
@@ -81,7 +81,7 @@ def test_a_section_is_replaced_and_the_rest_of_the_document_stays(tmp_path):
     assert document.read_text() == expected
 
 
-def test_rows_that_are_measured_in_parts_become_one_table(tmp_path):
+def test_rows_measured_in_parts_become_one_table(tmp_path):
     document = tmp_path / "page.md"
     document.write_text("before\n<!-- written by us -->\n<!-- end of us -->\nafter\n")
     write_rows(document, "us", ("", "b"), [("x \\| y", "1"), ("z", "2")], "first")
@@ -91,11 +91,11 @@ def test_rows_that_are_measured_in_parts_become_one_table(tmp_path):
     assert document.read_text() == expected
 
 
-def test_a_table_of_other_columns_begins_anew():
+def test_a_table_with_other_columns_is_replaced():
     assert merged(table(("a", "b"), [("x", "1")]), ("a", "c"), [("y", "2")]) == table(("a", "c"), [("y", "2")])
 
 
-def test_a_document_without_markers_is_left_as_it_is_and_the_error_says_what_it_lacks(tmp_path):
+def test_a_document_without_markers_is_unchanged_and_the_error_names_them(tmp_path):
     document = tmp_path / "page.md"
     document.write_text("nothing\n")
     with pytest.raises(ValueError, match="<!-- written by us -->"):
@@ -112,13 +112,13 @@ def test_the_page_on_performance_has_a_place_for_every_measurement_and_names_its
 
 
 @pytest.mark.parametrize("name", ["make chaos", *(f"benchmarks.brokers {table}" for table in MEASUREMENTS)])
-def test_the_guide_for_operators_has_a_place_for_what_is_measured_of_faults_and_brokers(name):
+def test_the_guide_for_operators_has_a_place_for_measurements_of_faults_and_brokers(name):
     text = OPERATIONS.read_text()
     assert f"<!-- written by {name} -->\n" in text
     assert f"<!-- end of {name} -->" in text
 
 
-def test_a_process_costs_what_its_descendants_cost_also_those_that_have_ended():
+def test_the_cost_of_a_process_includes_its_descendants_even_ended_ones():
     child = "import time\nuntil = time.process_time() + 0.3\nwhile time.process_time() < until: pass"
     parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\nprint(flush=True)\ninput()"
     with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""docker-compose.yml, the images and the secrets, held against the settings and commands that they are for."""
+"""docker-compose.yml, the images and the secrets agree with the settings and commands of Anju."""
 
 import inspect
 import os
@@ -30,7 +30,7 @@ ONCE = [name for name, service in SERVICES.items() if service["restart"] == "no"
 DOCKERFILES = (ROOT / "Dockerfile", ROOT / "deploy" / "nats" / "Dockerfile")
 NATS_CONFIGURATION = (ROOT / "deploy" / "nats" / "nats.conf").read_text(encoding="utf-8")
 FIELDS = {f"anju_{name}" for name in Settings.model_fields}
-# A tag that says which release it is: at least two numbers.
+# A tag that names a release: at least two numbers.
 PINNED = re.compile(r":v?\d+\.\d+[\w.-]*$")
 
 every_service = pytest.mark.parametrize("name", SERVICES)
@@ -38,14 +38,14 @@ every_anju_service = pytest.mark.parametrize("name", ANJU)
 
 
 def secrets(name: str) -> dict[str, str]:
-    """Each secret of a service and the path under which its container finds it."""
+    """Return each secret of a service with its path in the container."""
     listed = SERVICES[name].get("secrets", [])
     named = [item if isinstance(item, dict) else {"source": item} for item in listed]
     return {item["source"]: item.get("target", f"/run/secrets/{item['source']}") for item in named}
 
 
 def run_command(name: str) -> Any:
-    """The function behind the `anju` command of a service."""
+    """Return the function behind the `anju` command of a service."""
     group = typer.main.get_command(app)
     for word in SERVICES[name]["command"]:
         if not hasattr(group, "commands"):
@@ -56,35 +56,35 @@ def run_command(name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Secrets as deploy/make-secrets.sh makes them."""
+def secret_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of secrets from deploy/make-secrets.sh."""
     folder = tmp_path_factory.mktemp("deploy") / "secrets"
     subprocess.run(["/bin/sh", str(ROOT / "deploy" / "make-secrets.sh"), str(folder)], check=True, capture_output=True)
     return folder
 
 
-def content(made: Path, name: str) -> str:
-    return (made / name).read_text(encoding="utf-8").strip()
+def content(secret_folder: Path, name: str) -> str:
+    return (secret_folder / name).read_text(encoding="utf-8").strip()
 
 
-def test_every_part_of_an_installation_is_there() -> None:
+def test_an_installation_has_every_part() -> None:
     assert set(SERVICES) == {
         "database", "broker", "migrate", "grafana-role", "dashboards", "ingest", "api", "worker", "grafana",
     }  # fmt: skip
 
 
 @every_service
-def test_every_setting_that_is_given_is_one_that_anju_knows(name: str) -> None:
+def test_every_given_setting_is_known_to_anju(name: str) -> None:
     given = {key.lower() for key in SERVICES[name].get("environment", {}) if key.startswith("ANJU_")}
     given |= {secret for secret in secrets(name) if secret.startswith("anju_")}
     assert given <= FIELDS
 
 
-def test_the_settings_of_the_image_are_ones_that_anju_knows() -> None:
+def test_the_settings_of_the_image_are_known_to_anju() -> None:
     text = DOCKERFILES[0].read_text(encoding="utf-8")
-    found = set(re.findall(r"ANJU_[A-Z_]+(?==)", text))
-    assert found
-    assert {name.lower() for name in found} <= FIELDS
+    names = set(re.findall(r"ANJU_[A-Z_]+(?==)", text))
+    assert names
+    assert {name.lower() for name in names} <= FIELDS
 
 
 @every_anju_service
@@ -97,7 +97,7 @@ def test_every_setting_that_a_command_needs_is_given_to_its_service(name: str) -
     assert not unused, f"{name} is given {unused} and has no use for it"
 
 
-def test_a_setting_never_stands_in_an_environment_when_it_is_secret() -> None:
+def test_no_environment_contains_a_secret_setting() -> None:
     secret = {f"ANJU_{name.upper()}" for name, field in Settings.model_fields.items() if "Secret" in str(field)}
     assert "ANJU_DATABASE_URL" in secret
     for service in SERVICES.values():
@@ -111,7 +111,7 @@ def test_every_image_is_pinned(name: str) -> None:
     assert PINNED.search(SERVICES[name]["image"]), SERVICES[name]["image"]
 
 
-def test_the_images_that_we_build_stand_on_pinned_ones() -> None:
+def test_our_images_are_based_on_pinned_ones() -> None:
     for file in DOCKERFILES:
         text = file.read_text(encoding="utf-8")
         for name, value in re.findall(r"^ARG (\w+)=(\S+)", text, re.MULTILINE):
@@ -121,7 +121,7 @@ def test_the_images_that_we_build_stand_on_pinned_ones() -> None:
         assert all(PINNED.search(base) for base in bases), bases
 
 
-def test_the_tags_of_our_images_say_what_is_in_them() -> None:
+def test_the_tags_of_our_images_name_their_contents() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert {SERVICES[name]["image"] for name in ANJU} == {f"anju:{version}"}
     (base,) = re.findall(r"^FROM nats:([\d.]+)-alpine", DOCKERFILES[1].read_text(encoding="utf-8"), re.MULTILINE)
@@ -152,7 +152,7 @@ def test_every_service_has_a_memory_limit_and_bounded_logs(name: str) -> None:
 
 
 @every_service
-def test_what_runs_for_ever_restarts_and_is_watched(name: str) -> None:
+def test_permanent_services_restart_and_have_health_checks(name: str) -> None:
     service = SERVICES[name]
     if name in ONCE:
         assert service["healthcheck"] == {"disable": True}
@@ -161,18 +161,18 @@ def test_what_runs_for_ever_restarts_and_is_watched(name: str) -> None:
         assert service["healthcheck"]["test"][0] == "CMD"
 
 
-def test_only_what_ends_by_itself_runs_once() -> None:
+def test_only_services_that_end_by_themselves_run_once() -> None:
     assert set(ONCE) == {"migrate", "grafana-role", "dashboards"}
 
 
 @every_service
-def test_a_service_waits_for_what_it_needs_and_for_the_right_thing(name: str) -> None:
+def test_a_service_waits_for_its_dependencies_in_the_right_state(name: str) -> None:
     for other, wait in SERVICES[name].get("depends_on", {}).items():
         expected = "service_completed_successfully" if other in ONCE else "service_healthy"
         assert wait["condition"] == expected, f"{name} waits for {other}"
 
 
-def test_nothing_reads_the_tables_before_they_are_made() -> None:
+def test_no_service_reads_the_tables_before_the_migration() -> None:
     for name in ("ingest", "api", "worker", "grafana-role"):
         assert "migrate" in SERVICES[name]["depends_on"]
 
@@ -188,7 +188,7 @@ def test_every_volume_network_and_secret_is_declared_and_used() -> None:
         assert "/" not in mount or (ROOT / mount).is_dir()
 
 
-def test_no_port_is_open_to_the_world_unless_the_operator_says_so() -> None:
+def test_no_port_is_open_to_the_world_without_a_setting_of_the_operator() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 3
     example = (ROOT / "deploy" / "compose.env.example").read_text(encoding="utf-8")
@@ -205,48 +205,51 @@ def test_the_database_is_reached_from_inside_only() -> None:
     assert "ports" not in SERVICES["database"]
 
 
-def test_each_secret_file_is_made_and_fits_the_others(made: Path) -> None:
+def test_each_secret_file_is_made_and_fits_the_others(secret_folder: Path) -> None:
     for name, declared in COMPOSE["secrets"].items():
         assert declared["file"] == f"deploy/secrets/{name}"
-        assert content(made, name)
-    database = urlsplit(content(made, "anju_database_url"))
+        assert content(secret_folder, name)
+    database = urlsplit(content(secret_folder, "anju_database_url"))
     assert (database.hostname, database.port) == ("database", 5432)
-    assert database.password == content(made, "postgres_password")
+    assert database.password == content(secret_folder, "postgres_password")
     environment = SERVICES["database"]["environment"]
     assert (database.username, database.path) == (environment["POSTGRES_USER"], f"/{environment['POSTGRES_DB']}")
-    accounts = dict(re.findall(r'^(\w+): "(\w+)"$', content(made, "nats_accounts"), re.MULTILINE))
+    accounts = dict(re.findall(r'^(\w+): "(\w+)"$', content(secret_folder, "nats_accounts"), re.MULTILINE))
     for url, account in (("anju_mqtt_url", "ingest"), ("anju_publish_mqtt_url", "publisher")):
-        found = urlsplit(content(made, url))
-        assert (found.hostname, found.port, found.username) == ("broker", 1883, account)
-        assert found.password == accounts[f"{account.upper()}_PASSWORD"]
+        address = urlsplit(content(secret_folder, url))
+        assert (address.hostname, address.port, address.username) == ("broker", 1883, account)
+        assert address.password == accounts[f"{account.upper()}_PASSWORD"]
     assert set(re.findall(r"\$([A-Z_]+)\b", NATS_CONFIGURATION)) - {"MQTT"} == set(accounts)
 
 
-def test_the_settings_take_the_secrets_as_they_are_made(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_accept_the_generated_secrets(secret_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in [key for key in os.environ if key.startswith("ANJU_")]:
         monkeypatch.delenv(key)
-    monkeypatch.chdir(made)
-    monkeypatch.setattr("app.settings.SECRETS_DIR", made)
+    monkeypatch.chdir(secret_folder)
+    monkeypatch.setattr("app.settings.SECRETS_DIR", secret_folder)
     settings = Settings.load()
     for name in ("database_url", "mqtt_url", "publish_mqtt_url", "api_key", "secret_key"):
-        assert settings.need(name) == content(made, f"anju_{name}")
+        assert settings.need(name) == content(secret_folder, f"anju_{name}")
 
 
-def test_secrets_are_long_different_and_closed_to_other_users_of_the_host(made: Path) -> None:
-    texts = " ".join(path.read_text(encoding="utf-8") for path in made.iterdir())
-    found = re.findall(r"\b[0-9a-f]{64}\b", texts)
-    assert len(set(found)) == 9
-    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+def test_secrets_are_long_different_and_closed_to_other_users_of_the_host(secret_folder: Path) -> None:
+    texts = " ".join(path.read_text(encoding="utf-8") for path in secret_folder.iterdir())
+    secrets = re.findall(r"\b[0-9a-f]{64}\b", texts)
+    assert len(set(secrets)) == 9
+    assert stat.S_IMODE(secret_folder.stat().st_mode) == 0o700
 
 
-def test_secrets_are_never_overwritten(made: Path) -> None:
-    before = {path.name: path.read_bytes() for path in made.iterdir()}
+def test_secrets_are_never_overwritten(secret_folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in secret_folder.iterdir()}
     again = subprocess.run(
-        ["/bin/sh", str(ROOT / "deploy" / "make-secrets.sh"), str(made)], check=False, capture_output=True, text=True
+        ["/bin/sh", str(ROOT / "deploy" / "make-secrets.sh"), str(secret_folder)],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert again.returncode == 1
     assert "nothing was changed" in again.stderr
-    assert before == {path.name: path.read_bytes() for path in made.iterdir()}
+    assert before == {path.name: path.read_bytes() for path in secret_folder.iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -259,24 +262,24 @@ def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(acco
     assert line in NATS_CONFIGURATION
 
 
-def test_the_mapping_to_partitions_that_is_offered_is_that_of_one_machine_without_docker() -> None:
+def test_the_offered_mapping_to_partitions_is_that_of_one_machine_without_docker() -> None:
     assert f"# mappings {{ {mappings(4)} }}" in NATS_CONFIGURATION.splitlines()
 
 
 def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> None:
     for limit in ("ack_wait", "max_ack_pending", "max_pending", "write_deadline"):
-        found = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in (NATS_CONFIGURATION, CONFIGURATION)]
-        assert len(found[0]) == 1
-        assert found[0] == found[1]
+        values = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in (NATS_CONFIGURATION, CONFIGURATION)]
+        assert len(values[0]) == 1
+        assert values[0] == values[1]
 
 
-def test_the_broker_is_none_that_can_lose_what_it_acknowledged() -> None:
+def test_the_broker_has_a_version_that_loses_no_acknowledged_message() -> None:
     base = re.search(r"^FROM nats:(\d+)\.(\d+)", DOCKERFILES[1].read_text(encoding="utf-8"), re.MULTILINE)
     assert base
     assert (int(base[1]), int(base[2])) >= OLDEST_NATS
 
 
-def test_grafana_finds_what_the_export_says() -> None:
+def test_grafana_finds_the_files_of_the_export() -> None:
     mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
     exported = SERVICES["dashboards"]["command"][-1]
     assert mounts["provisioning"] == PROVISIONING_FOLDER

@@ -47,7 +47,7 @@ deb https://security.debian.org/debian-security bookworm-security main
     assert mirrors(text) == ["https://ftp.cn.debian.org/debian"]
 
 
-def test_a_stanza_that_is_switched_off_names_no_mirror():
+def test_a_disabled_stanza_names_no_mirror():
     assert mirrors("Enabled: no\n" + DEB822.removeprefix("# written by the installer\n")) == []
 
 
@@ -67,7 +67,7 @@ def test_addresses_may_continue_on_the_next_line():
         "file:/debian",
     ],
 )
-def test_what_is_no_debian_mirror_on_the_network_is_passed_over(address: str):
+def test_an_address_without_a_debian_mirror_on_the_network_is_ignored(address: str):
     assert mirrors(f"URIs: {address}\n") == []
 
 
@@ -92,7 +92,7 @@ def test_sources_are_verified_with_debians_keyring_and_nothing_else():
     )
 
 
-def test_of_the_newer_suite_nats_server_is_taken_and_nothing_else():
+def test_only_nats_server_comes_from_the_newer_suite():
     pins = re.findall(r"Package: (\S+)\nPin: release n=(\S+)\nPin-Priority: (\S+)", preferences())
     chosen = {(package, suite) for package, suite, priority in pins if int(priority) > 0}
     barred = {(package, suite) for package, suite, priority in pins if int(priority) < 0}
@@ -100,7 +100,7 @@ def test_of_the_newer_suite_nats_server_is_taken_and_nothing_else():
     assert barred == {("*", "forky"), ("nats-server", "trixie")}
 
 
-def test_apt_is_never_told_to_do_without_signatures():
+def test_apt_always_verifies_signatures():
     configuration = apt_configuration(Path("/p"), ARCHITECTURES["x86_64"])
     assert not re.search(r"unauthenticated|insecure|trusted\s*=\s*yes|Verify", configuration, re.IGNORECASE)
 

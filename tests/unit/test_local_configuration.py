@@ -80,11 +80,11 @@ def test_a_service_of_an_unprivileged_user_reaches_its_data_without_walking_ther
 
 
 @given(deaths=st.integers(1, 10_000))
-def test_a_part_that_keeps_dying_is_started_ever_later_but_within_bounds(deaths: int):
+def test_a_part_that_keeps_dying_is_restarted_with_growing_but_bounded_delays(deaths: int):
     assert 0 < restart_delay_s(deaths) <= restart_delay_s(deaths + 1) <= LONGEST_DELAY_S < 5
 
 
-def test_a_user_that_does_not_exist_is_an_error_that_names_the_setting(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_user_is_an_error_that_names_the_setting(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(LocalError, match=r"no user 'no-such-user'.*Set ANJU_LOCAL_USER"):
         service_user({"ANJU_LOCAL_USER": "no-such-user"})
@@ -96,6 +96,6 @@ def test_root_is_not_an_unprivileged_user(monkeypatch: pytest.MonkeyPatch):
         service_user({"ANJU_LOCAL_USER": "root"})
 
 
-def test_a_process_without_roots_rights_stays_who_it_is(monkeypatch: pytest.MonkeyPatch):
+def test_a_process_without_roots_rights_keeps_its_user(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert service_user({"ANJU_LOCAL_USER": "no-such-user"}) is None

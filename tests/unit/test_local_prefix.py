@@ -6,7 +6,7 @@ from local.prefix import prefix_path, wrapper
 AMD64, ARM64 = ARCHITECTURES["x86_64"], ARCHITECTURES["aarch64"]
 
 
-def test_the_prefix_stands_in_the_users_cache_named_after_its_contents():
+def test_the_prefix_is_in_the_users_cache_and_named_after_its_contents():
     assert prefix_path(AMD64, {"XDG_CACHE_HOME": "/c"}, root=False) == Path("/c/anju/servers/trixie-amd64-2")
 
 
@@ -20,7 +20,7 @@ def test_root_uses_a_cache_that_the_unprivileged_user_can_reach():
     )
 
 
-def test_a_prefix_of_ones_own_choice_is_used_as_it_is():
+def test_a_configured_prefix_is_used_unchanged():
     assert prefix_path(AMD64, {"ANJU_LOCAL_PREFIX": "/opt/servers"}, root=True) == Path("/opt/servers")
 
 

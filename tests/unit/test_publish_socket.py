@@ -1,4 +1,4 @@
-"""Packets cut out of a stream, held against paho's own reading of the same bytes."""
+"""Packets of a stream, compared with paho's own decoding of the same bytes."""
 
 import select
 import socket
@@ -27,7 +27,7 @@ others = st.sampled_from([PINGRESP, SUBACK])
 
 
 def length(number):
-    """MQTT 3.1.1, section 2.2.3."""
+    """Encode a remaining length (MQTT 3.1.1, section 2.2.3)."""
     low, rest = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + length(rest) if rest else bytes([low])
 
@@ -41,7 +41,7 @@ def packet(publish):
 
 
 def read_by_us(chunks):
-    """What comes out of a PublishSocket: the messages, and the bytes left for paho."""
+    """Return the messages from a PublishSocket, and the bytes left for paho."""
     ours, theirs = socket.socketpair()
     with closing(theirs):
         ours.setblocking(False)
@@ -57,11 +57,11 @@ def read_by_us(chunks):
 
 
 @contextmanager
-def broker_that_says(stream):
-    """A listening port whose first caller gets these bytes and then the end of the connection."""
+def broker_that_sends(stream):
+    """Listen on a port; send the first client these bytes and close the connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def speak():
+        def serve():
             connection, _ = server.accept()
             with connection:
                 connection.recv(4096)
@@ -69,25 +69,25 @@ def broker_that_says(stream):
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
 
-        speaking = threading.Thread(target=speak)
-        speaking.start()
+        thread = threading.Thread(target=serve)
+        thread.start()
         yield server.getsockname()[1]
-        speaking.join()
+        thread.join()
 
 
 def read_by_paho(stream):
-    """What paho makes of these bytes, as it comes."""
-    seen = []
+    """Return the messages that plain paho decodes from these bytes."""
+    messages = []
     client = Client(CallbackAPIVersion.VERSION2, manual_ack=True)
-    client.on_message = lambda _client, _data, message: seen.append(
+    client.on_message = lambda _client, _data, message: messages.append(
         Publish(message.topic.encode(), bytes(message.payload), message.mid, bool(message.dup))
     )
-    with broker_that_says(CONNACK + stream) as port:
+    with broker_that_sends(CONNACK + stream) as port:
         client.connect("127.0.0.1", port)
         while client.socket() is not None:
             select.select([client.socket()], [], [], 5)
             client.loop_read()
-    return seen
+    return messages
 
 
 def cut(data, places):
@@ -134,7 +134,7 @@ def test_a_message_of_any_size_arrives_whole(size):
         pytest.param(b"\x30\xff\xff\xff\xff\x01", id="a length of five bytes"),
     ],
 )
-def test_what_is_no_mqtt_ends_the_connection(data):
+def test_invalid_mqtt_ends_the_connection(data):
     with pytest.raises(MalformedPacketError):
         split_packets(data, bytearray())
     ours, theirs = socket.socketpair()
@@ -162,7 +162,7 @@ def test_packets_that_paho_sends_and_acknowledgements_never_mix():
         connection.close()
 
 
-def test_what_a_slow_broker_does_not_take_waits_and_goes_out_in_order():
+def test_packets_for_a_slow_broker_wait_and_are_sent_in_order():
     ours, theirs = socket.socketpair()
     with closing(theirs):
         ours.setblocking(False)
@@ -179,14 +179,14 @@ def test_what_a_slow_broker_does_not_take_waits_and_goes_out_in_order():
 
 
 def test_paho_connects_through_it_and_its_own_packets_still_reach_it():
-    """What we assume of paho: it fails when a new version of paho treats its TLS context or its socket otherwise."""
+    """Check the assumptions about paho; a new version may treat its TLS context or its socket differently."""
     connected, subscribed = [], []
     client = Client(CallbackAPIVersion.VERSION2, manual_ack=True)
     client.tls_set_context(PublishContext(tls=False))
     client.on_connect = lambda *arguments: connected.append(str(arguments[3]))
     client.on_subscribe = lambda *arguments: subscribed.append(arguments[2])
     message = Publish(b"a", b"b", 5, dup=False)
-    with broker_that_says(CONNACK + packet(message) + SUBACK) as port:
+    with broker_that_sends(CONNACK + packet(message) + SUBACK) as port:
         client.connect("127.0.0.1", port)
         connection = client.socket()
         assert isinstance(connection, PublishSocket)
