@@ -24,7 +24,8 @@ from rules.derived.unchanged import Unchanged
 from rules.derived.window import WindowAggregate
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
-from rules.model.condition import ComparableValue, Compare, Condition
+from rules.model.condition import Compare, Condition
+from rules.model.derived_value import ComparableValue
 from rules.model.rule import Rule, RulePack, Severity
 from rules.model.sample import Sample
 

@@ -1,8 +1,8 @@
-"""A master meter against the meters below it: `{field: volume_m3, compared_with: households, over: 24h, ...}`.
+"""A master meter against its sub-meters: `{field: volume_m3, compared_with: households, over: 24h, ...}`.
 
-Every meter keeps what it counted in the last whole window, a day of the city for instance. Where a reading stands on
-each side of the window's end, the register at the end lies between them. The windows are compared once the last of them
-has been over for `settle`, when the master meter reports: a household that is late by less raises no false alert.
+Every meter keeps its consumption in the last whole window, such as a day of the city. The register at the end of a
+window is interpolated between the readings before and after it. The windows are compared when the master meter reports
+and the window has been over for `settle`. A sub-meter that is late by less raises no false alert.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,20 +13,22 @@ from typing import Any, NamedTuple
 from devices.kind import Counter, Gauge, Interval, Value
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import ComparableValue, DerivedValue, Observe, OneFieldValue, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 HOUSEHOLDS = "households"
-_ENOUGH = 0.9  # of the meters below; who has not reported is taken to have used as much as the others
+_ENOUGH = 0.9  # of the sub-meters; one that has not reported is taken to have used as much as the others
 _CITY = microseconds(timedelta(hours=8))  # ahead of UTC, all year round
 _MANY = 1e9
 
 
 class WindowState(NamedTuple):
-    """What a meter has counted; tracks keep it as a plain tuple.
+    """Consumption of a meter by windows. States hold it as a plain tuple.
 
-    `begun` is the total at the begin of the window that runs, None where a gap or another register hides it, and
-    `increase` was counted in the whole window `number`.
+    Attributes:
+        begun: Total at the begin of the current window; None where a gap or another register hides it.
+        number: Number of the last whole window.
+        increase: Consumption in that window.
     """
 
     begun: float | None = None
@@ -35,8 +37,8 @@ class WindowState(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedWindow:
-    """What a meter counted in the last whole window of the length `over`, for balances to compare."""
+class ClosedWindow(OneFieldValue):
+    """Consumption of a meter in the last whole window of the length `over`, for balances to compare."""
 
     of: Counter
     over: timedelta
@@ -45,22 +47,17 @@ class ClosedWindow:
 
     @property
     def field(self) -> Gauge:
-        """Under this name the state stands, such as `volume_m3_closed_1d`; it has no value of its own."""
+        """Name of the state, such as `volume_m3_closed_1d`; it has no value of its own."""
         name = f"{self.of.name}_closed_{spell(self.over)}{named_gap(self.gap, self.period)}"
         return Gauge(name, self.of.unit, Interval(0, _MANY), f"上一{in_chinese(self.over)}{self.of.zh}", self.of.en)
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return (self.of.name,)
-
-    @property
     def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
+        """Derived values that it is made of."""
         return (Counting(self.of),)
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
+        """Return the function that observes the samples."""
         name, gap, over = Counting(self.of).field.name, microseconds(self.gap), microseconds(self.over)
 
         def observe(state: State, _at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:
@@ -84,11 +81,17 @@ class ClosedWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
-    """What a master meter counts beyond the household meters below it, in windows of the length `over`.
+class Balance(OneFieldValue, ComparableValue):
+    """Consumption of a master meter against that of its household meters, in windows of the length `over`.
 
-    `how` is `difference` (master minus households) or `ratio` (master by households); `scope` says which master meters
-    are meant: those of a `building`, those of a `community`, or by `device` both.
+    Attributes:
+        of: The counter.
+        how: `difference` (master minus households) or `ratio` (master by households).
+        over: Length of a window.
+        settle: Time after the end of a window before it is compared.
+        scope: Master meters that are compared: of a `building`, of a `community`, or with `device` both.
+        period: Reporting period of the kind.
+        gap: Longest gap between two readings.
     """
 
     of: Counter
@@ -101,7 +104,7 @@ class Balance:
 
     @property
     def field(self) -> Gauge:
-        """What is compared, such as `volume_m3_minus_households_1d`."""
+        """The difference or ratio, such as `volume_m3_minus_households_1d`."""
         difference = self.how == "difference"
         most = self.of.per_hour * (self.over / timedelta(hours=1)) if difference else _MANY
         waits = "" if self.settle == usual_settling(self.over) else f"_settle_{spell(self.settle)}"
@@ -116,35 +119,33 @@ class Balance:
         )
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return (self.of.name,)
-
-    @property
     def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
+        """Derived values that it is made of."""
         return (ClosedWindow(self.of, self.over, self.period, self.gap),)
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{field: volume_m3, compared_with: households, over: 1d, settle: 6h, ratio: {above: 1.1}}`."""
+        """Return such as `{field: volume_m3, compared_with: households, over: 1d, ratio: {above: 1.1}}`."""
         window = {"over": spell(self.over), "settle": spell(self.settle)}
         return {"field": self.of.name, "compared_with": HOUSEHOLDS, **window, self.how: {how: limit}}
 
     def observer(self) -> Observe:
-        """Makes a function that changes nothing: what comes of a sample, `balance` says."""
+        """Return a function without effect: `balance` computes the value, from the states of several meters."""
         return lambda state, _at, _values: (state, None)
 
     def balance(
         self, state: State, at: int, master: State, submeters: Iterable[State], meters: int
     ) -> tuple[State, float | None]:
-        """Compares a master meter that reports now with the meters below it.
+        """Compare a master meter that reports now with its sub-meters.
 
         Args:
-            state: The window of the master meter that was compared last, and what came of it.
-            at: The time of its sample, in microseconds.
-            master: What is `ClosedWindow` of the master meter, with its sample observed.
-            submeters: What is `ClosedWindow` of the meters below that have ever reported.
-            meters: How many meters there are below, one at least.
+            state: Number of the window that was compared last, and its balance.
+            at: Time of the sample of the master meter, in microseconds.
+            master: State of its `ClosedWindow`, after the sample.
+            submeters: States of the `ClosedWindow` of each sub-meter that has ever reported.
+            meters: Number of sub-meters, one at least.
+
+        Returns:
+            The next state, and the balance; None while it is unknown.
         """
         due = (at - microseconds(self.settle) + _CITY) // microseconds(self.over) - 1
         if state is not None and state[0] == due:
@@ -159,10 +160,10 @@ class Balance:
         total = sum(known) * meters / len(known)
         if self.how == "ratio" and not total:
             return state, None
-        found = increase - total if self.how == "difference" else increase / total
-        return (due, found), found
+        balance = increase - total if self.how == "difference" else increase / total
+        return (due, balance), balance
 
 
 def usual_settling(over: timedelta) -> timedelta:
-    """How long a window settles where the rule says nothing else: a quarter of its length."""
+    """Return the time that a window settles unless the rule sets another: a quarter of its length."""
     return over / 4

@@ -1,9 +1,8 @@
-"""A device against its own habit: `{field: power_w, compared_with: baseline, deviations: {above: 6}}`.
+"""A device against its own baseline: `{field: power_w, compared_with: baseline, deviations: {above: 6}}`.
 
-Every whole hour is compared with the same hour of the week in the last weeks, by the clocks of the city: how far its
-mean is from their median, in their usual deviations (the median absolute deviation, scaled as for a normal
-distribution). A few odd weeks move neither median nor deviation. Source: Iglewicz and Hoaglin, How to detect and handle
-outliers, 1993.
+The mean of every whole hour is compared with the same hour of the week in the last weeks, by the clocks of the city.
+The value is its distance from their median in deviations: the median absolute deviation (MAD), scaled as for a normal
+distribution. A few odd weeks move neither. Source: Iglewicz and Hoaglin, How to detect and handle outliers, 1993.
 """
 
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from struct import Struct
 
 from devices.kind import Gauge, Interval, Value
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import ComparableValue, Observe, OneFieldValue, State
 from rules.model.duration import microseconds
 
 BASELINE, DEVIATIONS = "baseline", "deviations"
@@ -25,20 +24,23 @@ _HOURS = 7 * 24
 _HOUR = microseconds(timedelta(hours=1))
 _CITY = microseconds(timedelta(hours=8))  # ahead of UTC, all year round
 _LIKE_NORMAL = 1.4826
-_LEAST_OF_MEDIAN, _LEAST_OF_RANGE = 0.01, 0.001  # what a steady device may deviate by without being odd
+_LEAST_OF_MEDIAN, _LEAST_OF_RANGE = 0.01, 0.001  # smallest deviation that counts, for a steady device
 _MANY = 1e6
 _WEEK = Struct(f"<{WEEKS}e")
 
 
-_Habit = tuple[int, float, int, int, bool, float | None, bytes]
-"""The hour that runs, the sum and number of its readings and the time of the last, whether they have come without a gap
-since before it began, the deviation of the hour before, and for each hour of the week the newest `WEEKS` means: as
-shares of the highest possible value, in half precision, and NaN where there are fewer."""
+_State = tuple[int, float, int, int, bool, float | None, bytes]
+"""State of a baseline.
+
+In this order: the current hour; sum, number and last time of its readings; whether readings have come without a gap
+since before it began; the deviation of the hour before; the newest `WEEKS` means of each hour of the week. The means
+are shares of the highest possible value in half precision, NaN where there are fewer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """How far the last whole hour of a field is from what it usually is at that hour of the week, in deviations."""
+class Baseline(OneFieldValue, ComparableValue):
+    """Distance of the last whole hour of a field from the usual one at that hour of the week, in deviations."""
 
     of: Gauge
     period: timedelta
@@ -46,7 +48,7 @@ class Baseline:
 
     @property
     def field(self) -> Gauge:
-        """The number of deviations, such as `power_w_deviations`; it is below 0 where less than usual was measured."""
+        """The number of deviations, such as `power_w_deviations`; below 0 for less than usual."""
         return Gauge(
             f"{self.of.name}_deviations{named_gap(self.gap, self.period)}",
             "1",
@@ -55,22 +57,12 @@ class Baseline:
             f"{self.of.en}, deviations from the usual hour of the week",
         )
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return (self.of.name,)
-
-    @property
-    def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
-        return ()
-
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
+        """Return such as `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
         return {"field": self.of.name, "compared_with": BASELINE, DEVIATIONS: {how: limit}}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
+        """Return the function that observes the samples."""
         name, gap = self.of.name, microseconds(self.gap)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
@@ -80,8 +72,8 @@ class Baseline:
             hour = (at + _CITY) // _HOUR
             if state is None:
                 return (hour, value, 1, at, False, None, _WEEK.pack(*[nan] * WEEKS) * _HOURS), None
-            habit: _Habit = state
-            filled, total, count, last, whole, deviation, weeks = habit
+            current: _State = state
+            filled, total, count, last, whole, deviation, weeks = current
             steady = at - last <= gap
             if hour == filled:
                 return (hour, total + value, count + 1, at, whole and steady, deviation, weeks), deviation  # type: ignore[operator]
@@ -95,7 +87,7 @@ class Baseline:
         return observe
 
     def _close(self, hour: int, mean: float, weeks: bytes) -> tuple[float | None, bytes]:
-        """Compares the mean of a whole hour with those of the weeks before, and puts it with them."""
+        """Compare the mean of a whole hour with those of the weeks before, and add it to them."""
         low, high = self.of.possible
         most = max(abs(low), abs(high))
         begin = hour % _HOURS * _WEEK.size

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from devices.kind import Counter, Gauge, Interval, Value
 from rules.derived.window import WindowAggregate
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import ComparableValue, DerivedValue, Observe, State
 from rules.model.duration import spell
 
 HOWS = ("difference", "ratio")
@@ -13,8 +13,8 @@ _MANY = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class FieldComparison:
-    """The difference of two fields, or their ratio, which is not known where the other one is 0."""
+class FieldComparison(ComparableValue):
+    """Difference of two fields, or their ratio; the ratio is unknown where the other field is 0."""
 
     of: Gauge | Counter
     other: Gauge | Counter
@@ -22,7 +22,7 @@ class FieldComparison:
 
     @property
     def field(self) -> Gauge:
-        """What comes of the two, such as `supply_c_minus_return_c` or `power_w_per_current_a`."""
+        """The difference or ratio, such as `supply_c_minus_return_c` or `power_w_per_current_a`."""
         one, other = self.of, self.other
         if self.how == "difference":
             possible = Interval(one.possible.low - other.possible.high, one.possible.high - other.possible.low)
@@ -35,20 +35,15 @@ class FieldComparison:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
+        """Names of the fields that it is made of."""
         return self.of.name, self.other.name
 
-    @property
-    def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
-        return ()
-
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
+        """Return such as `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
         return {"field": self.of.name, "compared_with": self.other.name, self.how: {how: limit}}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample; it keeps nothing."""
+        """Return the function that observes the samples, without a state."""
         one, other, ratio = self.of.name, self.other.name, self.how == "ratio"
 
         def observe(_: State, _at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
@@ -61,8 +56,8 @@ class FieldComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowComparison:
-    """The windows of two fields: `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+class WindowComparison(ComparableValue):
+    """Difference or ratio of the windows of two fields."""
 
     one: WindowAggregate
     other: WindowAggregate
@@ -70,26 +65,26 @@ class WindowComparison:
 
     @property
     def field(self) -> Gauge:
-        """What comes of the two, such as `read_increase_3h_per_all_increase_3h`."""
+        """The difference or ratio, such as `read_increase_3h_per_all_increase_3h`."""
         return self._compared.field
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
+        """Names of the fields that it is made of."""
         return *self.one.reads, *self.other.reads
 
     @property
     def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
+        """Derived values that it is made of."""
         return self.one, self.other
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+        """Return such as `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
         window = {"over": spell(self.one.length), self.one.how: self.one.of.name}
         return {**window, "compared_with": self.other.of.name, self.how: {how: limit}}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample; it keeps nothing beside the windows."""
+        """Return the function that observes the samples, without a state besides the windows."""
         return self._compared.observer()
 
     @property

@@ -1,9 +1,9 @@
-"""Reads a counter as consumption: a step that no consumption can explain is a rollover, another register or a glitch.
+"""Consumption of a counter. A step that consumption cannot explain is a rollover, another register, or a glitch.
 
-Which of them it is, the samples after it tell. Until then the value is in quarantine and the last good one stays the
-baseline, so that a register that reads 0 once, or a wild number once, books nothing. `CONFIRMED_BY` samples in a row
-that agree with each other make a new baseline: after a rollover the difference is known from the modulus; after a reset
-or a replacement it is unknown, and counting begins anew.
+The samples after it decide which. Until then the value is in quarantine, and the last good value stays the base. So a
+register that reads 0 once, or a wild number once, books no consumption. `CONFIRMED_BY` samples in a row that agree with
+each other make a new base. After a rollover the difference follows from the modulus. After a reset or a replacement the
+difference is unknown, and counting starts anew.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,27 +13,31 @@ from math import inf
 from typing import Any, NamedTuple
 
 from devices.kind import Counter, Gauge, Interval, Value
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import Observe, OneFieldValue, State
 from rules.model.duration import microseconds
 
 CONFIRMED_BY = 3
-_SLACK = microseconds(timedelta(minutes=5))  # what a device's clock may be wrong before its samples are refused
-_LARGEST_STEP = 0.1  # of the modulus: what is more cannot be told from a reset
+_SLACK = microseconds(timedelta(minutes=5))  # error that the clock of a device may have before its samples are refused
+_LARGEST_STEP = 0.1  # of the modulus: a larger step looks like a reset
 _HOUR = microseconds(timedelta(hours=1))
 
 
 Suspect = tuple[float, int, int]
-"""The newest value in quarantine, its time, and how many in a row agree with it."""
+"""Newest value in quarantine, its time, and the number of values in a row that agree with it."""
 
 CountState = tuple[float, int, float, int, Suspect | None]
-"""A `Count` as tracks keep it: plain, because only what is plain can be packed."""
+"""A `Count` as a plain tuple, the form in states."""
 
 
 class Count(NamedTuple):
-    """Where a counter stands.
+    """State of a counter.
 
-    `value` at the time `at` is the last good reading. `total` is what was consumed on this register since it was first
-    seen, and `register` counts the resets and replacements. While there is a `suspect`, nothing is known for sure.
+    Attributes:
+        value: Last good reading.
+        at: Its time.
+        total: Consumption on this register since its first reading.
+        register: Number of resets and replacements.
+        suspect: Reading in quarantine; consumption is unknown while there is one.
     """
 
     value: float
@@ -44,7 +48,7 @@ class Count(NamedTuple):
 
 
 def counting(counter: Counter) -> Callable[[CountState | None, int, float], CountState]:
-    """Makes the function that takes the next reading of a counter, at a time in microseconds."""
+    """Return the function that takes the next reading of a counter, at a time in microseconds."""
     per_microsecond, most = counter.per_hour / _HOUR, counter.modulus * _LARGEST_STEP
 
     def plausible(step: float, elapsed: int) -> bool:
@@ -69,33 +73,23 @@ def counting(counter: Counter) -> Callable[[CountState | None, int, float], Coun
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
-    """A counter, read once for all tracks that take differences of it.
+class Counting(OneFieldValue):
+    """State of a counter, computed once for all derived values that take differences of it.
 
-    Its value is a pair of `CountState`: before the sample (None if that is the first) and with it. It has none while
-    the counter is in quarantine.
+    Its value is a pair of `CountState`: before the sample, None before the first, and after it. It is unknown while the
+    counter is in quarantine.
     """
 
     of: Counter
 
     @property
     def field(self) -> Gauge:
-        """What was consumed, such as `volume_m3_counted`."""
+        """Consumption, such as `volume_m3_counted`."""
         of = self.of
         return Gauge(f"{of.name}_counted", of.unit, Interval(0, inf), f"{of.zh}计数", f"{of.en}, counted")
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return (self.of.name,)
-
-    @property
-    def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
-        return ()
-
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
+        """Return the function that observes the samples."""
         name, count = self.of.name, counting(self.of)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Any]:

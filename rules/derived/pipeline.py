@@ -1,8 +1,8 @@
-"""Runs the tracks of a kind: what one sample makes of them, and what the rules then see.
+"""Computes the derived values of a device from its samples, and packs their states.
 
-Between samples the states of a device are packed as MessagePack: that takes a third of the memory, is nothing for the
-garbage collector to walk through, and costs less than a microsecond. They are stored as they are, behind the names of
-their tracks.
+Between samples the states of a device are packed as MessagePack. That takes a third of the memory, costs less than a
+microsecond, and leaves nothing for the garbage collector to walk through. The database holds the same bytes, behind the
+names of the derived values.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from devices.kind import Value
 from rules.derived.balance import Balance
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import DerivedValue, Observe, State
 from rules.model.duration import microseconds_since_1970
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters
@@ -27,8 +27,12 @@ class Observer(NamedTuple):
     definition: DerivedValue
 
 
-Entry = tuple[State, Value | None]  # the state of a track, and its newest value
-States = bytes  # the entries of all tracks of the kind in their order, packed; empty before the first sample
+Entry = tuple[State, Value | None]
+"""State of a derived value, and its newest value."""
+
+States = bytes
+"""The entries of all derived values of a kind, packed in the order of the observers; empty before the first sample."""
+
 _NOTHING: Entry = (None, None)
 _PAIR = b"\x92"  # MessagePack for an array of the two values that follow
 
@@ -68,7 +72,7 @@ class BalanceInputs(NamedTuple):
 def derive(
     observers: tuple[Observer, ...], states: States, ts: datetime, values: Mapping[str, Value]
 ) -> tuple[States, dict[str, Value]]:
-    """Shows one sample to the tracks; gives their states, and the sample's values with those that come of it."""
+    """Return the states after one sample, and the values of the sample with the derived ones."""
     at, seen = microseconds_since_1970(ts), dict(values)
     entries = _unpack_entries(states) if states else [_NOTHING] * len(observers)
     for index, (name, observe, _) in enumerate(observers):
@@ -76,7 +80,7 @@ def derive(
         state, value = observe(before, at, seen)
         if value is not None:
             seen[name] = value
-            # What is there for other tracks alone is a tuple, and nothing that anybody would ask for later.
+            # A tuple is only for other derived values, within this sample.
             entries[index] = state, None if isinstance(value, tuple) else value
         elif state is not before:
             entries[index] = state, None
@@ -86,39 +90,42 @@ def derive(
 def compare_submeters(
     balances: Iterable[BalanceInputs], submeters: SubMeters, states: Sequence[States], master: States, sample: Sample
 ) -> tuple[States, dict[str, Value]]:
-    """Compares a master meter with the meters below it; gives its states, and the values that come of it.
+    """Compare a master meter with its sub-meters.
 
     Args:
-        balances: What to compare.
-        submeters: The meters below.
-        states: Those of the meters below that have ever reported.
-        master: That of the master meter, with its sample observed.
-        sample: The sample of the master meter.
+        balances: The balances to compute.
+        submeters: The sub-meters.
+        states: States of the sub-meters that have ever reported.
+        master: States of the master meter, after the sample.
+        sample: Sample of the master meter.
+
+    Returns:
+        The next states of the master meter, and its known balances by name.
     """
     entries, values, at = _unpack(master), dict[str, Value](), microseconds_since_1970(sample.ts)
     for balance, own, closed in balances:
         if balance.of.name not in sample.values or balance.scope not in {"device", submeters.scope}:
             continue
         windows = (_unpack(one)[closed][0] for one in states)
-        state, found = balance.balance(entries[own][0], at, entries[closed][0], windows, len(submeters.meters))
-        entries[own] = state, found
-        if found is not None:
-            values[balance.field.name] = found
+        state, value = balance.balance(entries[own][0], at, entries[closed][0], windows, len(submeters.meters))
+        entries[own] = state, value
+        if value is not None:
+            values[balance.field.name] = value
     return _pack(entries), values
 
 
 def pack_names(observers: Iterable[Observer]) -> bytes:
-    """What stands before the states of these tracks where they are stored."""
+    """Return the packed names of the derived values, which stand in front of their stored states."""
     return _PAIR + _pack([definition.name for definition in observers])
 
 
 def to_store(names: bytes, states: States) -> bytes:
-    """The states as they are stored, behind the packed names of their tracks; nothing before the first sample."""
+    """Return the states to store, behind the packed names; empty before the first sample."""
     return states and names + states
 
 
 def from_store(observers: tuple[Observer, ...], names: bytes, stored: bytes) -> States:
-    """The states of these tracks, whose packed names are given; what no track asks for any more is dropped."""
+    """Return the stored states of these observers, whose packed names are given; drop all others."""
     if stored.startswith(names):
         return stored[len(names) :]
     known = _by_name(stored)
@@ -128,8 +135,8 @@ def from_store(observers: tuple[Observer, ...], names: bytes, stored: bytes) -> 
 
 
 def newest_values(stored: bytes) -> dict[str, Value]:
-    """What the tracks of a device said to the newest sample that concerned them, where it was known."""
-    return {name: said for name, (_, said) in _by_name(stored).items() if said is not None}
+    """Return the newest known derived values of a device by name."""
+    return {name: value for name, (_, value) in _by_name(stored).items() if value is not None}
 
 
 def _by_name(stored: bytes) -> dict[str, Entry]:

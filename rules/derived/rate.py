@@ -8,23 +8,23 @@ from typing import Any
 from devices.kind import Counter, Gauge, Interval, Value
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import ComparableValue, DerivedValue, Observe, OneFieldValue, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 _HOUR = timedelta(hours=1)
 _ANY_RATE = 1e9
 
 
-_Seen = tuple[float, int, int, float | None]
+_Base = tuple[float, int, int, float | None]
 """Level, time and register of the sample that the next one is compared with, and the last rate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """The change from sample to sample, scaled to the time `per`; for a counter its consumption.
+class Rate(OneFieldValue, ComparableValue):
+    """Change from sample to sample, scaled to the time `per`; for a counter its consumption.
 
-    Samples closer together than half a reporting `period` are taken as one, for the steps of a register are coarse.
-    Over more than `gap` nothing is known.
+    Samples closer together than half a reporting `period` count as one, for the steps of a register are coarse. Over a
+    gap longer than `gap` the rate is unknown.
     """
 
     of: Gauge | Counter
@@ -48,22 +48,17 @@ class Rate:
         )
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return (self.of.name,)
-
-    @property
     def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
+        """Derived values that it is made of."""
         return (Counting(self.of),) if isinstance(self.of, Counter) else ()
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{rate: energy_kwh, per: 1h, above: 20}`."""
+        """Return such as `{rate: energy_kwh, per: 1h, above: 20}`."""
         return {"rate": self.of.name, "per": spell(self.per), how: limit}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
-        level_of = _consumed(self.of) if isinstance(self.of, Counter) else _measured(self.of)
+        """Return the function that observes the samples."""
+        level_of = _total(self.of) if isinstance(self.of, Counter) else _value(self.of)
         per, least, gap = microseconds(self.per), microseconds(self.period / 2), microseconds(self.gap)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
@@ -71,12 +66,12 @@ class Rate:
             if now is None:
                 return state, None
             level, register = now
-            seen: _Seen | None = state
-            if seen is None or seen[2] != register or at - seen[1] > gap:
+            base: _Base | None = state
+            if base is None or base[2] != register or at - base[1] > gap:
                 return (level, at, register, None), None
-            before, since, _, rate = seen
+            before, since, _, rate = base
             if at - since < least:
-                return seen, rate
+                return base, rate
             rate = (level - before) / (at - since) * per
             return (level, at, register, rate), rate
 
@@ -86,8 +81,8 @@ class Rate:
 _LevelOf = Callable[[Mapping[str, Any]], tuple[float, int] | None]
 
 
-def _measured(gauge: Gauge) -> _LevelOf:
-    """What to take differences of, and on which register: the value itself."""
+def _value(gauge: Gauge) -> _LevelOf:
+    """Return the function that takes the value of a gauge as level, on register 0."""
     name = gauge.name
 
     def level(values: Mapping[str, Any]) -> tuple[float, int] | None:
@@ -97,8 +92,8 @@ def _measured(gauge: Gauge) -> _LevelOf:
     return level
 
 
-def _consumed(counter: Counter) -> _LevelOf:
-    """What to take differences of, and on which register: what the counter has consumed."""
+def _total(counter: Counter) -> _LevelOf:
+    """Return the function that takes the consumption of a counter as level, with its register."""
     name = Counting(counter).field.name
 
     def level(values: Mapping[str, Any]) -> tuple[float, int] | None:

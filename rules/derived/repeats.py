@@ -1,6 +1,6 @@
-"""Something that happens again and again: `{repeats: 3, within: 10m, event: power_lost}`, or `of` a condition.
+"""Repetition of an event, or `of` a condition: `{repeats: 3, within: 10m, event: power_lost}`.
 
-Only distinct times count: what is delivered again, or happens twice at one instant, has happened once.
+Only distinct times count: an event that is delivered again, or happens twice at one instant, counts once.
 """
 
 import json
@@ -10,15 +10,16 @@ from datetime import timedelta
 from hashlib import sha256
 
 from devices.kind import Flag, Value
-from rules.model.condition import Condition, DerivedValue, Observe, State, Verdict, as_json, compile_test, fields_of
+from rules.model.condition import Condition, Verdict, as_json, compile_test, fields_of
+from rules.model.derived_value import ComparableValue, Observe, State
 from rules.model.duration import in_chinese, microseconds, spell
 
-EVENT = "event"  # under this name a track is shown the name of an event
+EVENT = "event"  # key of the event name in the values that observers see
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatedEvents:
-    """Whether one of the events has come at least so many times within a time."""
+class RepeatedEvents(ComparableValue):
+    """Whether the events have happened at least `times` times within a time."""
 
     events: tuple[str, ...]
     times: int
@@ -26,7 +27,7 @@ class RepeatedEvents:
 
     @property
     def field(self) -> Flag:
-        """Whether it has, such as `power_lost_repeats_3_10m`."""
+        """The flag, such as `power_lost_repeats_3_10m`."""
         return Flag(
             f"{'_'.join(self.events)}_repeats_{self.times}_{spell(self.within)}",
             f"{in_chinese(self.within)}内发生 {self.times} 次",
@@ -35,20 +36,15 @@ class RepeatedEvents:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return ()
-
-    @property
-    def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
+        """Names of the fields that it is made of."""
         return ()
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{repeats: 3, within: 10m, event: [power_lost]}`."""
+        """Return such as `{repeats: 3, within: 10m, event: [power_lost]}`."""
         return {"repeats": self.times, "within": spell(self.within), "event": list(self.events)}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next event, even if it is older than the last one of another name."""
+        """Return the function that observes the events; one may be older than the last of another name."""
         events, within = frozenset(self.events), microseconds(self.within)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
@@ -61,8 +57,8 @@ class RepeatedEvents:
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatedCondition:
-    """Whether a condition has become TRUE at least so many times within a time; UNKNOWN in between changes nothing."""
+class RepeatedCondition(ComparableValue):
+    """Whether a condition has become TRUE at least `times` times within a time; UNKNOWN in between is skipped."""
 
     of: Condition
     times: int
@@ -70,7 +66,7 @@ class RepeatedCondition:
 
     @property
     def field(self) -> Flag:
-        """Whether it has; the name ends in a hash of the condition."""
+        """The flag; its name ends in a hash of the condition."""
         digest = sha256(json.dumps(as_json(self.of), sort_keys=True).encode()).hexdigest()[:8]
         return Flag(
             f"repeats_{self.times}_{spell(self.within)}_{digest}",
@@ -80,20 +76,15 @@ class RepeatedCondition:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
+        """Names of the fields that it is made of."""
         return fields_of(self.of)
 
-    @property
-    def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
-        return ()
-
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""
+        """Return such as `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""
         return {"repeats": self.times, "within": spell(self.within), "of": as_json(self.of)}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
+        """Return the function that observes the samples."""
         test, times, within = compile_test(self.of), self.times, microseconds(self.within)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:

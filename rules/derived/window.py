@@ -1,8 +1,8 @@
 """Windows of event time: `{over: 24h, minimum: flow_m3_h, above: 0.01}`.
 
-A window is kept in slots, 24 of them or one a reading where that is fewer, and so begins up to one slot early.
-Where it is not covered, because the device has not been seen for so long or was silent for longer than `gap` in
-between, its value is not known. Only `count` is about the silence itself.
+A window has 24 slots, or one a reading where that is fewer, and so begins up to one slot early. Its value is unknown
+where samples do not cover it: the device is new, or had no data for longer than `gap`. Only `count` counts on through
+a gap, for the lack of samples is its subject.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from devices.kind import Counter, Field, Gauge, Interval, Value
 from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.condition import DerivedValue, Observe, State
+from rules.model.derived_value import ComparableValue, DerivedValue, Observe, OneFieldValue, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 SLOTS = 24
@@ -26,9 +26,12 @@ _FOR_EVER = timedelta(days=100 * 365)
 class Lane(NamedTuple):
     """One number that a window is folded into, slot by slot.
 
-    `part` makes it of a sample, or is the same for every sample; `fold` joins an older with a newer one, and `all_of`
-    joins those of all slots, where `vacant` stands for a slot without samples and changes nothing. `code` is how
-    `struct` packs it.
+    Attributes:
+        part: Number of every sample; None for the value of the sample.
+        fold: Joins an older with a newer number.
+        all_of: Joins the numbers of all slots.
+        vacant: Number of a slot without samples, neutral for `all_of`.
+        code: Type code of `struct`.
     """
 
     part: float | None
@@ -58,7 +61,7 @@ _OLDEST = Lane(None, _older, _oldest, nan)
 
 
 class Aggregate(NamedTuple):
-    """What becomes of the samples of a window: one lane, or two and how their folds make the value."""
+    """How the samples of a window make a value: by one lane, or by two and a function of their folds."""
 
     zh: str
     lanes: tuple[Lane, ...]
@@ -77,14 +80,17 @@ AGGREGATES: Mapping[str, Aggregate] = {
 
 
 Slots = tuple[int, int, float, float, bytes]
-"""One lane of a window: since when samples have come without a gap, the time of the last, the part of the slot that is
-being filled, the fold of all older slots, and these, packed into a ring."""
+"""State of one lane of a window.
+
+In this order: begin of the samples without a gap, time of the last, number of the current slot, fold of all older
+slots, and the older slots, packed into a ring.
+"""
 
 Slide = Callable[[Slots | None, int, float], tuple[Slots, float | None]]
 
 
 def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -> Slide:
-    """Makes the function that takes the next sample into a lane; without a `gap`, silence does not end the window."""
+    """Return the function that takes the next sample into a lane; without a `gap`, no gap ends the window."""
     constant, fold, all_of, vacant, code = lane
     slot = Struct(code)
     pack, first, one_vacant = slot.pack, slot.unpack_from, slot.pack(vacant)
@@ -101,7 +107,7 @@ def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -
         if not passed:
             part = fold(now, part)
         elif passed == 1 and chooses and first(ring)[0] != older:
-            # The slot that goes was not the one that was chosen.
+            # The fold was chosen from a slot other than the one that leaves.
             ring, older = ring[slot.size :] + pack(now), fold(older, now)
         else:
             ring = (ring + pack(now) + one_vacant * min(passed - 1, slots))[-size:]
@@ -115,10 +121,10 @@ def _sliding(lane: Lane, length: timedelta, slots: int, gap: timedelta | None) -
 
 
 @dataclass(frozen=True, slots=True)
-class WindowAggregate:
-    """A field over the last `length`, put together as `how`, a key of `AGGREGATES`, says.
+class WindowAggregate(OneFieldValue, ComparableValue):
+    """Aggregate of a field over the last `length`; `how` is a key of `AGGREGATES`.
 
-    `period` is how often the field is reported, `gap` the longest time without that still leaves the window covered.
+    `period` is the reporting period, `gap` the longest gap that leaves the window covered.
     """
 
     of: Field
@@ -153,21 +159,16 @@ class WindowAggregate:
                 return Interval(0, _MANY)
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-        return (self.of.name,)
-
-    @property
     def needs(self) -> tuple[DerivedValue, ...]:
-        """The tracks whose values it takes."""
+        """Derived values that it is made of."""
         return (Counting(self.of),) if isinstance(self.of, Counter) and self.how == "increase" else ()
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """As in `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
+        """Return such as `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
         return {"over": spell(self.length), self.how: self.of.name, how: limit}
 
     def observer(self) -> Observe:
-        """Makes the function that takes the next sample."""
+        """Return the function that observes the samples."""
         name, aggregate = self.of.name, AGGREGATES[self.how]
         gap = None if self.how == "count" else self.gap
         slots = max(1, min(SLOTS, self.length // self.period))
@@ -192,7 +193,7 @@ class WindowAggregate:
 
 
 def _single(name: str, slide: Slide) -> Observe:
-    """A window of one lane, whose fold is the value."""
+    """Return the observer of a window with one lane; its fold is the value."""
 
     def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
         value = values.get(name)
@@ -202,7 +203,7 @@ def _single(name: str, slide: Slide) -> Observe:
 
 
 def _increase(counter: Counter, slide: Slide) -> Observe:
-    """The window of a counter's consumption; it begins anew with every register."""
+    """Return the observer of the consumption of a counter; it starts anew with every register."""
     name = Counting(counter).field.name
 
     def observe(state: State, at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:

@@ -14,7 +14,8 @@ from rules.derived.unchanged import Unchanged
 from rules.derived.window import AGGREGATES, WindowAggregate
 from rules.language.read_value import read_derived_limit, read_span
 from rules.language.yaml_document import Diagnostics, Node, as_mapping, describe, nearest
-from rules.model.condition import COMPARISONS, ComparableValue, Compare, Condition
+from rules.model.condition import COMPARISONS, Compare, Condition
+from rules.model.derived_value import ComparableValue
 from rules.model.duration import spell
 from rules.model.rule import Scope
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from devices.kind import Choice, Counter, Field, Flag, Gauge, Value
 from rules.language.yaml_document import Diagnostics, Node, describe, nearest, quoted
-from rules.model.condition import COMPARISONS, ComparableValue, Compare
+from rules.model.condition import COMPARISONS, Compare
+from rules.model.derived_value import ComparableValue
 from rules.model.duration import parse_duration
 
 _QUANTITY = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)\s*(\S+)")

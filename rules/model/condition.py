@@ -1,66 +1,29 @@
-"""Conditions: the closed vocabulary of `when` and `until`, and what each says of one telemetry sample.
+"""Conditions: the closed vocabulary of `when` and `until`, and their verdicts on one telemetry sample.
 
 A verdict is TRUE (`True`), FALSE (`False`) or UNKNOWN (`None`), combined by Kleene's strong logic. A comparison is one
 function here and one line in `COMPARISONS`; `rules.language.read_condition` reads it from rule files.
 
-What depends on more than one sample is a track: a small pure state for each device, which makes one more value of the
-samples as they come. It is compared like a field of the sample, and conditions need no memory of their own.
+A condition on more than one sample compares a derived value (`rules.model.derived_value`) like a field of the sample.
+So conditions have no state.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any as Anything
-from typing import Protocol
 
-from devices.kind import Flag, Gauge, Value
+from devices.kind import Value
+from rules.model.derived_value import ComparableValue, DerivedValue
 from rules.model.duration import spell
 
 Verdict = bool | None
 Test = Callable[[Mapping[str, Value]], Verdict]
-State = Anything
-"""What only its track understands: plain values, bytes and tuples, which come back as lists because states are packed
-between samples. None before the first sample."""
-Observe = Callable[[State, int, Mapping[str, Value]], tuple[State, Value | None]]
-
-
-class DerivedValue(Protocol):
-    """A value that is made of many samples; rules of a kind that ask for the same one share it.
-
-    Its state is of bounded size, for there may be 400,000 of it.
-    """
-
-    @property
-    def field(self) -> Gauge | Flag:
-        """What comes of it, described like a field of the kind; its name says all that makes the track differ."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields that it is made of."""
-
-    @property
-    def needs(self) -> "tuple[DerivedValue, ...]":
-        """The tracks whose values it takes, which see each sample before it does."""
-
-    def observer(self) -> Observe:
-        """Makes the function that takes the state, the time in microseconds and the values of one sample.
-
-        It gives the next state and the value: None where it is not known, or where the sample says nothing of it.
-        """
-
-
-class ComparableValue(DerivedValue, Protocol):
-    """A track whose value a rule can compare; the value of any other is for tracks alone."""
-
-    def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """The comparison of this value in the words of a rule file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A field against a limit; `how` is a key of `COMPARISONS`, `limit` one value or, for `outside`, two numbers.
+    """Comparison of a field, or of the derived value of that name, with a limit.
 
-    With a `track`, the field is the one that comes of it.
+    `how` is a key of `COMPARISONS`, `limit` one value or, for `outside`, two numbers.
     """
 
     field: str
@@ -71,7 +34,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Happens:
-    """Any of these events; with a `track`, only once that says that it has been often enough."""
+    """Any of these events; with a derived value, only from the repetition on that makes it TRUE."""
 
     events: tuple[str, ...]
     derived: ComparableValue | None = None
@@ -79,7 +42,7 @@ class Happens:
 
 @dataclass(frozen=True, slots=True)
 class NoData:
-    """No fresh sample for so many reporting periods, and `jitter` on top."""
+    """No fresh sample for a number of reporting periods, and `jitter` on top. Rule files say `silent`."""
 
     periods: int
     period: timedelta
@@ -87,7 +50,7 @@ class NoData:
 
     @property
     def after(self) -> timedelta:
-        """How long after the last arrival a device counts as silent."""
+        """Time after the last arrival from which a device has no data."""
         return self.periods * self.period + self.jitter
 
 
@@ -158,7 +121,7 @@ COMPARISONS: Mapping[str, Callable[..., Test]] = {
 
 
 def negate(verdict: Verdict) -> Verdict:
-    """TRUE for FALSE and FALSE for TRUE; UNKNOWN stays UNKNOWN."""
+    """Return TRUE for FALSE, FALSE for TRUE, and UNKNOWN for UNKNOWN."""
     return None if verdict is None else not verdict
 
 
@@ -191,9 +154,9 @@ def _some(tests: tuple[Test, ...]) -> Test:
 
 
 def compile_test(condition: Condition) -> Test:
-    """Makes the function that judges the values of one telemetry sample, to be called for every message.
+    """Return the function that evaluates the condition on the values of one telemetry sample.
 
-    An event is an instant of its own, so on telemetry the part of a condition that waits for one is FALSE.
+    An event is an instant of its own. So the part of a condition that waits for one is FALSE on telemetry.
     """
     match condition:
         case Compare(field, how, limit, _):
@@ -210,7 +173,7 @@ def compile_test(condition: Condition) -> Test:
 
 
 def as_json(condition: Condition) -> dict[str, object]:
-    """The condition in the words of a rule file, with numbers and durations spelled in one way only."""
+    """Return the condition in the words of a rule file, with one spelling of numbers and durations."""
     match condition:
         case Compare(field, how, limit, derived):
             plain = list(limit) if isinstance(limit, tuple) else limit
@@ -228,7 +191,7 @@ def as_json(condition: Condition) -> dict[str, object]:
 
 
 def as_words(condition: Condition) -> str:
-    """The condition as one line of a rule file."""
+    """Return the condition as one line of a rule file."""
     return _spelled(as_json(condition))
 
 
@@ -249,7 +212,7 @@ def _spelled(plain: object) -> str:
 
 
 def leaves(condition: Condition) -> tuple[Compare | Happens | NoData, ...]:
-    """The parts that are not combinations, in the order in which they are written."""
+    """Return the parts other than combinations, in the order of the rule file."""
     match condition:
         case All(parts) | Any(parts):
             return tuple(leaf for part in parts for leaf in leaves(part))
@@ -260,12 +223,12 @@ def leaves(condition: Condition) -> tuple[Compare | Happens | NoData, ...]:
 
 
 def fields_of(condition: Condition) -> tuple[str, ...]:
-    """The fields that the condition reads, each once."""
+    """Return the fields that the condition compares, each once."""
     return tuple(dict.fromkeys(leaf.field for leaf in leaves(condition) if isinstance(leaf, Compare)))
 
 
 def needed_fields(condition: Condition, *, verdict: bool = True) -> frozenset[str]:
-    """The fields that a telemetry sample must have for the condition to come to this verdict."""
+    """Return the fields that a telemetry sample must have for the condition to reach this verdict."""
     match condition:
         case All(parts) | Any(parts):
             needed = [needed_fields(part, verdict=verdict) for part in parts]
@@ -280,19 +243,22 @@ def needed_fields(condition: Condition, *, verdict: bool = True) -> frozenset[st
 
 
 def events_of(condition: Condition) -> tuple[str, ...]:
-    """The events that the condition waits for, each once."""
+    """Return the events that the condition waits for, each once."""
     happens = (leaf for leaf in leaves(condition) if isinstance(leaf, Happens))
     return tuple(dict.fromkeys(event for leaf in happens for event in leaf.events))
 
 
 def derived_values_of(condition: Condition) -> dict[str, DerivedValue]:
-    """The tracks that the condition needs, by the names of their values."""
+    """Return the derived values that the condition compares, by name."""
     parts = (leaf for leaf in leaves(condition) if isinstance(leaf, Compare | Happens))
     return {leaf.derived.field.name: leaf.derived for leaf in parts if leaf.derived}
 
 
 def repeat_conditions_of(condition: Condition) -> dict[str, tuple[str, ...]]:
-    """For each event that must repeat, the tracks of which one must say so; an event that counts at once has none."""
+    """Return the derived values of which one must be TRUE for an event to count, by event.
+
+    An event that counts at once is left out.
+    """
     happens = [leaf for leaf in leaves(condition) if isinstance(leaf, Happens)]
     at_once = {event for leaf in happens if not leaf.derived for event in leaf.events}
     return {

@@ -12,7 +12,6 @@ from devices.kind import Value
 from rules.model.calendar import Calendar
 from rules.model.condition import (
     Condition,
-    DerivedValue,
     NoData,
     as_json,
     derived_values_of,
@@ -20,6 +19,7 @@ from rules.model.condition import (
     fields_of,
     repeat_conditions_of,
 )
+from rules.model.derived_value import DerivedValue
 from rules.model.duration import spell
 from rules.model.template import placeholders
 
