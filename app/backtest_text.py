@@ -33,20 +33,20 @@ def print_summary(summary: Summary) -> None:
 
 
 def _print_rules(summary: Summary) -> None:
-    counts = {
+    columns = {
         "alerts": [each.alerts for each in summary.by_rule],
         "suppressed": [each.suppressed for each in summary.by_rule],
         "devices": [each.devices for each in summary.by_rule],
         "over 24 h": [each.standing for each in summary.by_rule],
         "chattering": [each.chattering for each in summary.by_rule],
     }
-    shown = {name: column for name, column in counts.items() if any(column)}
+    shown = {name: column for name, column in columns.items() if any(column)}
     say("")
     say_table(
         ("rule", "", "title", *shown, "longest"),
         (
-            (each.rule, SEVERITY[each.severity], each.title, *(f"{count:,}" for count in found), _lasted(each))
-            for each, *found in zip(summary.by_rule, *shown.values(), strict=True)
+            (each.rule, SEVERITY[each.severity], each.title, *(f"{count:,}" for count in counts), _lasted(each))
+            for each, *counts in zip(summary.by_rule, *shown.values(), strict=True)
         ),
         numbers=tuple(shown),
         whole=("rule",),

@@ -63,8 +63,8 @@ def _alarming(count: int) -> Iterator[dict[str, object]]:
 
 def _delays_ms(anju: Installation, rate: float, seconds: float, alerts: int) -> list[float]:
     """Return the delay of each alert in the order of the events; an alert that is missing fails the measurement."""
-    services, seen, stop = anju.services, dict[str, float](), threading.Event()
-    watching = threading.Thread(target=_watch, args=(services.database_url, seen, stop))
+    services, readable_at, stop = anju.services, dict[str, float](), threading.Event()
+    watching = threading.Thread(target=_watch, args=(services.database_url, readable_at, stop))
     watching.start()
     total = round(rate * (seconds + 2 * _SETTLE_S))
     sending = load.start(services.publish_mqtt_url, meters(DEVICES), total, rate=rate)
@@ -72,11 +72,11 @@ def _delays_ms(anju: Installation, rate: float, seconds: float, alerts: int) -> 
     sent = _publish_events(services.publish_mqtt_url, alerts)
     sending.result()
     until = time.monotonic() + _LATE_S
-    while len(seen) < len(sent) and time.monotonic() < until:
+    while len(readable_at) < len(sent) and time.monotonic() < until:
         time.sleep(0.1)
     stop.set()
     watching.join()
-    return [(seen[device] - at) * 1000 for device, at in sent.items()]
+    return [(readable_at[device] - at) * 1000 for device, at in sent.items()]
 
 
 def _publish_events(url: str, count: int) -> dict[str, float]:
@@ -92,7 +92,7 @@ def _publish_events(url: str, count: int) -> dict[str, float]:
     return sent
 
 
-def _watch(url: str, seen: dict[str, float], stop: threading.Event) -> None:
+def _watch(url: str, readable_at: dict[str, float], stop: threading.Event) -> None:
     """Record the time at which the alert of each device becomes readable."""
     after = 0
     with closing(connect(url, application_name="benchmark")) as connection:
@@ -104,7 +104,7 @@ def _watch(url: str, seen: dict[str, float], stop: threading.Event) -> None:
             now, after = time.monotonic(), newest
             for step in steps:
                 if step.alert.device and step.transition.to_state == "active":
-                    seen.setdefault(step.alert.device, now)
+                    readable_at.setdefault(step.alert.device, now)
             if stop.is_set():
                 return
 

@@ -77,14 +77,14 @@ def _wait_until_stored(connection: Connection, last: list[tuple[str, str, int]])
     connection.execute("SET enable_seqscan = off")
     until = time.monotonic() + _STALLED_S
     while time.monotonic() < until:
-        found = connection.execute(
+        stored_count = connection.execute(
             """
             SELECT count(*) FROM unnest(%s::bigint[], %s::timestamptz[]) AS last (device_id, ts)
             JOIN telemetry_electricity_meter USING (device_id, ts)
             """,
             (numbers, times),
         ).fetchone()
-        if found == (len(last),):
+        if stored_count == (len(last),):
             return
         time.sleep(_LOOK_S)
     raise TimeoutError(f"ingest did not store everything within {_STALLED_S:g} s")

@@ -55,8 +55,8 @@ def _measure(connection: Connection, pack: RulePack, span: Span) -> tuple[float,
     with connection.transaction():
         devices = {device.id: device for device in load_devices(connection)}
         arrivals = stored_arrivals(connection, wanted_history(pack, span, list(devices)))
-        found = backtest(pack, arrivals, span, devices)
-    summary = summarise(found, pack, devices)
+        result = backtest(pack, arrivals, span, devices)
+    summary = summarise(result, pack, devices)
     return time.monotonic() - began, time.process_time() - cpu_began, summary.samples, summary.alerts
 
 

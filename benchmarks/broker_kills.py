@@ -92,13 +92,13 @@ def _consume(session: Session, consumer: Consumer, arrived: set[bytes], stop: th
 
 
 def _drain(session: Session, arrived: set[bytes], wanted: set[bytes]) -> None:
-    heard, missing = time.monotonic(), len(wanted - arrived)
-    while missing and time.monotonic() - heard < _QUIET_S:
+    last_progress, missing = time.monotonic(), len(wanted - arrived)
+    while missing and time.monotonic() - last_progress < _QUIET_S:
         new = wanted.intersection(session.receive(1)) - arrived
         arrived |= new
         missing -= len(new)
         if new:
-            heard = time.monotonic()
+            last_progress = time.monotonic()
 
 
 def _publish(url: str, lane: int, acknowledged: set[bytes], stop: threading.Event) -> None:

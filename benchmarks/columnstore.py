@@ -51,7 +51,7 @@ def main(devices: int = 2_000) -> None:
         rows, before = _count(connection), _bytes(connection)
         _convert(connection)
         after = _bytes(connection)
-        meters = iter(_apart(connection, _RUNS * len(_SHIFTS)))
+        meters = iter(_groups(connection, _RUNS * len(_SHIFTS)))
         lines = [(name, _insert(connection, meters, until, shift)) for name, shift in _SHIFTS.items()]
     text = (
         f"{rows:,} readings of {devices:,} meters: {before / rows:.0f} bytes each as rows, {after / rows:.0f} in the "
@@ -88,11 +88,11 @@ def _convert(connection: Connection) -> None:
         connection.execute("CALL convert_to_columnstore(%s::regclass)", (chunk,))
 
 
-def _apart(connection: Connection, count: int) -> list[list[int]]:
+def _groups(connection: Connection, count: int) -> list[list[int]]:
     """Return the meters in groups, so that a batch of one group finds no segment unpacked for another."""
-    found = connection.execute("SELECT id FROM device WHERE kind = %s ORDER BY id", (KIND,)).fetchall()
-    size = len(found) // count
-    return [[number for (number,) in found[size * group : size * (group + 1)]] for group in range(count)]
+    ids = connection.execute("SELECT id FROM device WHERE kind = %s ORDER BY id", (KIND,)).fetchall()
+    size = len(ids) // count
+    return [[number for (number,) in ids[size * group : size * (group + 1)]] for group in range(count)]
 
 
 def _insert(connection: Connection, meters: Iterator[list[int]], until: datetime, shift: timedelta) -> str:

@@ -61,7 +61,7 @@ def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | 
     """
     lanes = [_Lane(url, messages, lane, first_ms) for lane in _lanes(messages, total)]
     began, cpu = time.monotonic(), time.process_time()
-    heard, acknowledged = began, 0
+    last_progress, acknowledged = began, 0
     pause_s = _PAUSE_S if rate == math.inf else _PACED_PAUSE_S
     while acknowledged < total:
         time.sleep(pause_s)
@@ -71,8 +71,8 @@ def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | 
             lane.exchange(math.ceil(due))
         before, acknowledged = acknowledged, sum(lane.acknowledged for lane in lanes)
         if acknowledged > before:
-            heard = now
-        elif now - heard > _STALLED_S:
+            last_progress = now
+        elif now - last_progress > _STALLED_S:
             raise ConnectionError(f"the broker acknowledged {acknowledged} of {total} messages and then no more")
     for lane in lanes:
         lane.socket.close()
@@ -81,11 +81,11 @@ def publish(url: str, messages: Round, total: int, rate: float, first_ms: int | 
 
 def last_readings(messages: Round, total: int, first_ms: int) -> list[tuple[str, str, int]]:
     """Return community, device and time of the last reading on each connection; once these are stored, all are."""
-    found = []
+    readings = []
     for positions, count in _lanes(messages, total):
         turn, at = divmod(count - 1, len(positions))
-        found.append((*messages.devices[positions[at]], first_ms + turn))
-    return found
+        readings.append((*messages.devices[positions[at]], first_ms + turn))
+    return readings
 
 
 def _lanes(messages: Round, total: int) -> list[tuple[range, int]]:

@@ -23,24 +23,24 @@ def main(messages: int = 3_600_000, devices: int = 400_000) -> None:
         make_session(anju)
         with ingest(anju) as pid:
             sending = load.start(anju.services.publish_mqtt_url, meters(devices), messages)
-            found, greatest = [(0.0, resident_bytes(pid))], 0
-            stored, heard = 0.0, time.monotonic()
+            samples, greatest = [(0.0, resident_bytes(pid))], 0
+            stored, last_progress = 0.0, time.monotonic()
             while stored < messages:
                 time.sleep(_LOOK_S)
                 before, stored = stored, metric(anju, "anju_items_total", outcome="stored")
                 greatest = max(greatest, resident_bytes(pid))
-                if stored * _TENTHS >= messages * len(found):
-                    found.append((stored, resident_bytes(pid)))
+                if stored * _TENTHS >= messages * len(samples):
+                    samples.append((stored, resident_bytes(pid)))
                 if stored > before:
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > _STALLED_S:
+                    last_progress = time.monotonic()
+                elif time.monotonic() - last_progress > _STALLED_S:
                     raise TimeoutError(f"ingest has stored {stored:,.0f} of {messages:,} messages and then no more")
             sending.result()
     text = (
-        f"{devices:,} registered devices, {messages:,} messages: {found[0][1] / 1e6:.0f} MB when connected, "
-        f"{found[-1][1] / 1e6:.0f} MB at the end, at most {greatest / 1e6:.0f} MB. {report.machine()}.\n\n"
+        f"{devices:,} registered devices, {messages:,} messages: {samples[0][1] / 1e6:.0f} MB when connected, "
+        f"{samples[-1][1] / 1e6:.0f} MB at the end, at most {greatest / 1e6:.0f} MB. {report.machine()}.\n\n"
     )
-    rows = [(f"{stored:,.0f}", f"{size / 1e6:.0f}") for stored, size in found]
+    rows = [(f"{stored:,.0f}", f"{size / 1e6:.0f}") for stored, size in samples]
     report.publish("benchmarks.memory", text + report.table(("messages stored", "MB resident"), rows))
 
 

@@ -81,8 +81,8 @@ def write_rows(document: Path, name: str, head: Sequence[str], rows: Iterable[Se
 def _parts(document: Path, name: str) -> tuple[str, str, str]:
     """Return the text up to, between and from the markers on."""
     begin, end = f"<!-- written by {name} -->\n", f"<!-- end of {name} -->"
-    before, found, rest = document.read_text().partition(begin)
-    section, ended, after = rest.partition(end)
-    if not found or not ended:
+    before, has_begin, rest = document.read_text().partition(begin)
+    section, has_end, after = rest.partition(end)
+    if not has_begin or not has_end:
         raise ValueError(f"{document} lacks the lines {begin.strip()} and {end}; put them where the figures belong")
     return before + begin, section, end + after

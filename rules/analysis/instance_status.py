@@ -1,4 +1,4 @@
-"""Status of a rule on a device in Chinese sentences: why it raises no alert, and what it waits for."""
+"""Status of a rule on a device in Chinese sentences: why it raises no alert, and its next step."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

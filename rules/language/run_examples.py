@@ -72,15 +72,15 @@ def trace_example(rule: Rule, example: Iterable[ExampleStep]) -> Iterator[StepRe
     tests = {name: compile_test(one) for name, one in conditions.items() if one and fields_of(one)}
     engine, derived = _engine(rule), dict[str, Value | None]()
     for step, phases in _play(rule, example, engine):
-        for memory in engine.drain_device_states():
-            if memory.device_id == _DEVICE:
-                newest = newest_values(memory.derived)
+        for device in engine.drain_device_states():
+            if device.device_id == _DEVICE:
+                newest = newest_values(device.derived)
                 derived = {name: newest.get(name) for name in rule.derived_values}
-        read = step.arrives and not step.households
-        seen = {**step.values, **{name: value for name, value in derived.items() if value is not None}}
+        reports = step.arrives and not step.households
+        values = {**step.values, **{name: value for name, value in derived.items() if value is not None}}
         state = engine.instance(rule.name, _DEVICE)
         due = state.deadline - _start(rule) if state and state.deadline else None
-        verdicts = {name: test(seen) for name, test in tests.items()} if read else {}
+        verdicts = {name: test(values) for name, test in tests.items()} if reports else {}
         yield StepResult(step, phases[-1], due, derived, verdicts)
 
 

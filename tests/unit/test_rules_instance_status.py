@@ -1,4 +1,4 @@
-"""Status of a rule on a device: why it raised no alert, and what it waits for."""
+"""Status of a rule on a device: why it raised no alert, and its next step."""
 
 import pytest
 
