@@ -1,8 +1,8 @@
-"""Brokers side by side: what they lose when killed, what they take in and give out, and what it costs them.
+"""Brokers side by side: losses after kills, throughput, and costs.
 
 `make brokers` writes three tables into docs/operations.md, with `FULL=1` at full size. `python -m benchmarks.brokers`
-takes the names of brokers to measure; with `--write` it replaces their rows, and leaves those of the others.
-Clients are raw sockets in other processes than the brokers; only the CPU time of the brokers counts.
+takes the names of brokers to measure; with `--write` it replaces their rows and leaves those of others. Clients are raw
+sockets in other processes than the brokers; only the CPU time of the brokers counts.
 """
 
 import argparse
@@ -36,7 +36,7 @@ OPERATIONS = Path(__file__).parent.parent / "docs" / "operations.md"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A broker to measure; `version` gives a text with its version in it, `scale` is below 1 for a slow one."""
+    """A broker to measure; `version` returns a text that contains its version, `scale` is below 1 for a slow broker."""
 
     title: str
     open: Callable[[Place], Broker]
@@ -64,7 +64,7 @@ CONTENDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of each: kills; messages of the backlog, and how often; connections, and how long they are watched."""
+    """Sizes of the measurements: kills; messages and repetitions of the backlog; connections, and their duration."""
 
     kills: int
     messages: int
@@ -79,16 +79,16 @@ FULL = Sizes(kills=20, messages=1_000_000, rounds=3, connections=10_000, seconds
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A table with a row for each broker; `row` lacks the broker's name, which stands first."""
+    """A table with a row for each broker; `row` lacks the name of the broker, the first cell."""
 
     head: Callable[[Sizes], Sequence[str]]
     row: Callable[[Contender, Sizes, random.Random], list[str]]
 
 
 def main() -> None:
-    """Measure, and write each row as soon as it is there."""
+    """Measure, and write each row as soon as it is complete."""
     chosen = _chosen()
-    # Ended by SIGTERM, Python would leave the brokers' stores behind.
+    # Without a handler, SIGTERM would end Python and leave the brokers' stores behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sizes = Sizes(**{field.name: getattr(chosen, field.name) for field in fields(Sizes)})
     note = f"Seed {chosen.seed}, on {machine()}:"
@@ -125,13 +125,13 @@ def _chosen() -> argparse.Namespace:
 
 
 def _lost(contender: Contender, sizes: Sizes, dice: random.Random) -> list[str]:
-    found = []
+    losses = []
     for consumer in Consumer:
         _say(f"{contender.title}: {sizes.kills} kills, consumer {consumer}")
         with _running(contender) as (broker, nodes):
             kills = kill_again_and_again(broker, nodes, consumer, sizes.kills, dice)
-        found.append(f"{kills.lost:,} of {kills.acknowledged:,}")
-    return found
+        losses.append(f"{kills.lost:,} of {kills.acknowledged:,}")
+    return losses
 
 
 def _backlog(contender: Contender, sizes: Sizes, _: random.Random) -> list[str]:
@@ -173,7 +173,7 @@ MEASUREMENTS = {
 
 @contextmanager
 def _running(contender: Contender) -> Iterator[tuple[Broker, list[Process]]]:
-    """The broker with an empty store, which is thrown away afterwards."""
+    """Run the broker with an empty store, which is deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder, Home(Path(folder)) as home:
         broker = contender.open(Place(home.path / "broker", home.ports, service_user(), 1, _say))
         nodes = [Process(part, home) for part in broker.parts]
