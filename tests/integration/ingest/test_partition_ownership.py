@@ -64,7 +64,7 @@ def two_ingests(services, database_url, tmp_path):
     with running_ingest(database_url, services.mqtt_url, tmp_path) as first:
         eventually(lambda: b"connected to the broker" in first.log.read_bytes())
         with running_ingest(database_url, services.mqtt_url, tmp_path / "second") as second:
-            eventually(lambda: b"another ingest is at work" in second.log.read_bytes())
+            eventually(lambda: b"another ingest owns this partition" in second.log.read_bytes())
             yield first, second
 
 
@@ -208,7 +208,7 @@ def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(ser
         assert owner != [(ended,)]
         os.kill(first.process.pid, signal.SIGCONT)
         eventually(lambda: b"the database is away" in first.log.read_bytes())
-        eventually(lambda: first.log.read_bytes().count(b"another ingest is at work") == 1)
+        eventually(lambda: first.log.read_bytes().count(b"another ingest owns this partition") == 1)
         publishing.join()
         eventually(lambda: stored(database_url)[0] == count, timeout_s=60)
         steady(lambda: stored(database_url), for_s=1)

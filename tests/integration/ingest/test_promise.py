@@ -139,7 +139,7 @@ def test_a_second_ingest_waits_until_the_first_has_ended(services, database_url,
     eventually(lambda: b"connected to the broker" in ingest.log.read_bytes())
     (tmp_path / "second").mkdir()
     with running_ingest(database_url, services.mqtt_url, tmp_path / "second") as second:
-        eventually(lambda: b"another ingest is at work" in second.log.read_bytes())
+        eventually(lambda: b"another ingest owns this partition" in second.log.read_bytes())
         ingest.kill()
         with Publisher(services.publish_mqtt_url) as out:
             out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", reading(epoch_ms(), volume_m3=1))
