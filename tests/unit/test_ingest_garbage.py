@@ -29,7 +29,7 @@ def test_each_collection_counts_once(timer):
     assert counted() == before + 2
 
 
-def test_a_collection_counts_no_earlier_than_it_is_reported_because_a_metric_may_be_locked_when_it_happens(timer):
+def test_a_collection_is_counted_only_when_reported_because_a_metric_may_be_locked_during_it(timer):
     gc.disable()
     before = counted()
     gc.collect()

@@ -1,4 +1,4 @@
-"""Which partition a message belongs to, and which partitions a member of several takes."""
+"""Partitions of messages, and the share of partitions of each member."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ counts = st.integers(2, 64)
 
 
 @pytest.mark.parametrize(("text", "value"), [("", 0x811C9DC5), ("a", 0xE40C292C), ("foobar", 0xBF9CF968)])
-def test_the_hash_is_that_of_the_published_test_vectors(text, value):
+def test_the_hash_agrees_with_the_published_test_vectors(text, value):
     assert partition_of(text, 2**32) == value
 
 
@@ -23,7 +23,7 @@ def test_a_community_belongs_to_exactly_one_partition(community, count):
 
 
 @given(communities, counts, st.data())
-def test_a_mapped_topic_becomes_the_one_that_was_published_only_where_it_belongs(community, count, data):
+def test_a_mapped_topic_becomes_the_published_one_only_in_its_own_partition(community, count, data):
     number = data.draw(st.integers(0, count - 1))
     tail = f"{community}/water_meter/w1/telemetry"
     turned_back = outside_topic(Partition(number, count))
@@ -36,19 +36,19 @@ def test_a_mapped_topic_becomes_the_one_that_was_published_only_where_it_belongs
 
 
 @given(st.text())
-def test_the_only_partition_leaves_every_topic_as_it_is(topic):
+def test_a_single_partition_leaves_every_topic_unchanged(topic):
     assert outside_topic(Partition())(topic) == topic
 
 
-def test_the_only_partition_takes_everything_and_one_of_several_its_own():
+def test_a_single_partition_takes_everything_and_one_of_several_its_own_messages():
     assert Partition().topic_filter == "anju/v1/#"
     assert Partition(3, 4).topic_filter == "anju/p/3/#"
     assert Partition(3, 4).client_id == "anju-ingest-3"
 
 
 @given(st.integers(1, 64), st.lists(st.integers(0, 63), min_size=1, max_size=9))
-def test_members_come_to_hold_all_partitions_none_twice_and_none_more_than_its_share(count, arrivals):
-    """Members join with any holdings; those that arrive at a held one find it taken."""
+def test_members_own_all_partitions_none_twice_and_none_more_than_its_share(count, arrivals):
+    """Members join with any partitions; an owned partition is not available to a new member."""
     members = len(arrivals)
     held = [{first} if first < count and first not in arrivals[:rank] else set() for rank, first in enumerate(arrivals)]
     held[0] |= set(range(count)) - set().union(*held)
@@ -62,7 +62,7 @@ def test_members_come_to_hold_all_partitions_none_twice_and_none_more_than_its_s
 
 
 @given(st.integers(1, 64), st.integers(1, 9))
-def test_members_that_start_together_do_not_run_after_the_same_partitions(count, members):
+def test_members_that_start_together_do_not_try_the_same_partitions(count, members):
     taken = [number for rank in range(members) for number in choose(count, (), (), rank, members).take]
     share = -(-count // members)
     assert set(taken) == set(range(count))
@@ -70,7 +70,7 @@ def test_members_that_start_together_do_not_run_after_the_same_partitions(count,
 
 
 @given(st.integers(1, 64), st.integers(1, 9), st.data())
-def test_who_holds_its_share_or_less_lets_nothing_go(count, members, data):
+def test_a_member_with_its_share_or_less_releases_nothing(count, members, data):
     share = -(-count // members)
     held = data.draw(st.sets(st.integers(0, count - 1), max_size=share))
     rank = data.draw(st.integers(0, members - 1))

@@ -1,4 +1,4 @@
-"""Ingest as a process of its own, between a real broker and a real database."""
+"""Ingest as a separate process, between a real broker and a real database."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from running import forget_session, running_broker, running_ingest
 
 @dataclass(frozen=True)
 class Mapped:
-    """A broker that maps communities to four partitions, and its process."""
+    """Broker that maps communities to four partitions, with its process."""
 
     mqtt_url: str
     publish_mqtt_url: str
@@ -20,26 +20,26 @@ class Mapped:
 
 @pytest.fixture
 def session(services):
-    """The broker's session for ingest, empty and open."""
+    """Empty the broker's session for ingest."""
     forget_session(services)
 
 
 @pytest.fixture
 def ingest(services, database_url, session, tmp_path):
-    """A function that starts `anju ingest`; it is ended after the test."""
+    """Run `anju ingest` during the test."""
     with running_ingest(database_url, services.mqtt_url, tmp_path) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def mapping_broker(tmp_path_factory):
-    """A broker of our own; leave it running."""
+    """Return a private broker with partitions; tests must leave it running."""
     with Home(tmp_path_factory.mktemp("mapped")) as home, running_broker(home, partitions=4) as (broker, process):
         yield Mapped(broker.ingest_url, broker.publish_url, process)
 
 
 @pytest.fixture
 def mapped(mapping_broker):
-    """That broker with four empty sessions."""
+    """Return that broker with four empty sessions."""
     forget_session(mapping_broker, partitions=4)
     return mapping_broker

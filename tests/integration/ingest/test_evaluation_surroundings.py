@@ -1,4 +1,4 @@
-"""What surrounds a verdict, in the database: chattering, and what it keeps from being told."""
+"""Evaluation in the database: chattering, group suppression, service states and late data."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def a_rule(**changed):
 
 
 class Place:
-    """An evaluation over a database, and what it is shown."""
+    """Evaluation over a database, with its readings and ticks."""
 
     def __init__(self, url, connection):
         self.url, self.connection = url, connection
@@ -49,14 +49,14 @@ class Place:
         self.evaluation = None
 
     def begin(self, *rules, now=START):
-        """An evaluation with these rules that goes on from what is stored."""
+        """Start an evaluation of these rules from the stored state."""
         self.devices.refresh(self.connection)
         self.evaluation = Evaluation(RulePack(rules), self.devices, EVERYTHING, now)
         with self.connection.transaction():
             self.evaluation.restore(self.connection, now)
 
     def show(self, name, *readings, late=0):
-        """Readings of a meter, as (seconds, flow), which arrive `late` seconds after the last one."""
+        """Evaluate readings of a meter, as (seconds, flow), which arrive `late` seconds after the last one."""
         device = self.devices.find("c1", name)
         samples = [(START + at * SECOND, flow) for at, flow in readings]
         with self.connection.transaction():
@@ -64,30 +64,32 @@ class Place:
                 now = samples[-1][0] + late * SECOND if late else ts
                 sample = Sample(device.id, ts, now, {"flow_m3_h": flow})
                 self.evaluation.evaluate(self.connection, [Candidate(device.kind, sample)], now)
-            self._remember(samples[-1][0])
+            self._save(samples[-1][0])
 
     def arrive(self, at, *device_ids):
-        """Readings of electricity meters, `at` so many seconds."""
+        """Evaluate a reading of each electricity meter at a time in seconds."""
         ts = START + at * SECOND
         with self.connection.transaction():
             for device_id in device_ids:
                 candidate = Candidate("electricity_meter", Sample(device_id, ts, ts, {"voltage_v": 230.0}))
                 self.evaluation.evaluate(self.connection, [candidate], ts)
-            self._remember(ts)
+            self._save(ts)
 
-    def _remember(self, seen):
-        memories = [memory for memory in self.evaluation.drain_device_states() if memory.device_id > 0]
-        rows = [DeviceStateChange(m.device_id, seen, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in memories]
+    def _save(self, seen_at):
+        states = [state for state in self.evaluation.drain_device_states() if state.device_id > 0]
+        rows = [
+            DeviceStateChange(m.device_id, seen_at, m.last_arrival, m.last_ts, m.values, m.event_ts) for m in states
+        ]
         save_device_states(self.connection, rows)
 
     def tick(self, first, last=None):
-        """Every half minute between two times, in seconds."""
+        """Tick every half minute between two times, in seconds."""
         for at in range(first, (last or first) + 1, 30):
             with self.connection.transaction():
                 self.evaluation.tick(self.connection, START + at * SECOND, caught_up=True)
 
-    def serve(self, service):
-        """The service state of the meter w1, as an import says it and ingest reads it."""
+    def set_service(self, service):
+        """Import a service state of the meter w1, and refresh the registry."""
         row = {"community": "c1", "device": "w1", "kind": "water_meter", "service": service}
         import_rows(self.connection, [], [], [row])
         self.devices.refresh(self.connection)
@@ -108,7 +110,7 @@ def flicker(first, times):
     return [(first + 10 * number + 5 * low, 0.5 if low else 3.0) for number in range(times) for low in (0, 1)]
 
 
-def test_a_chattering_alert_is_told_once_more_and_then_suppressed(place):
+def test_a_chattering_alert_is_notified_once_more_and_then_suppressed(place):
     place.begin(a_rule())
     place.show("w1", *flicker(0, 2))
     place.begin(a_rule(), now=START + 20 * SECOND)
@@ -125,8 +127,8 @@ def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
     place.begin(a_rule())
     place.show("w1", *flicker(0, 3))
     place.show("w2", *flicker(0, 1))
-    (found,) = list_bad_actors(place.connection, "c1", START, 10)
-    assert (found.device, found.rule, found.title, found.alerts, found.chattering) == (
+    (actor,) = list_bad_actors(place.connection, "c1", START, 10)
+    assert (actor.device, actor.rule, actor.title, actor.alerts, actor.chattering) == (
         "w1",
         "flow_high",
         "流量偏大",
@@ -136,7 +138,7 @@ def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
     assert list_bad_actors(place.connection, None, START + timedelta(days=1), 10) == []
 
 
-def test_children_of_a_silent_gateway_are_suppressed_and_told_when_they_alone_stay_away(place, database_url):
+def test_children_of_an_offline_gateway_are_suppressed_and_notified_when_only_they_stay_offline(place, database_url):
     register(database_url, "c2", [("g1", "gateway"), *((f"m{n}", "electricity_meter", "g1") for n in range(6))])
     query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
     pack = load_rules(rules_folder(None))
@@ -167,7 +169,7 @@ OPEN_ALERTS = """
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_the_alert_of_a_building_that_leaves_the_registry_ends_even_if_it_left_while_ingest_was_away(
+def test_the_alert_of_a_removed_building_ends_even_if_it_was_removed_while_ingest_was_away(
     place, database_url, restarted
 ):
     register(database_url, "c2", [(f"m{n}", "electricity_meter") for n in range(6)])
@@ -189,10 +191,10 @@ def test_the_alert_of_a_building_that_leaves_the_registry_ends_even_if_it_left_w
     ) == [("ended", "normal", "service")]
 
 
-def test_out_of_service_open_alerts_are_suppressed_and_told_when_the_device_is_back(place, database_url):
+def test_open_alerts_out_of_service_are_suppressed_and_notified_when_the_device_is_back(place, database_url):
     place.begin(a_rule())
     place.show("w1", (0, 3.0))
-    place.serve("停用")
+    place.set_service("停用")
     place.tick(60)
     assert place.ask("SELECT cause, until FROM alert_suppression") == [("out_of_service", None)]
     place.begin(a_rule(), now=START + timedelta(minutes=2))
@@ -202,7 +204,7 @@ def test_out_of_service_open_alerts_are_suppressed_and_told_when_the_device_is_b
     assert place.ask("SELECT sequence FROM alert_suppression JOIN alert ON alert.id = alert_id ORDER BY 1") == [
         (1,), (2,),
     ]  # fmt: skip
-    place.serve("在用")
+    place.set_service("在用")
     place.tick(300)
     assert place.ask("SELECT count(*) FROM alert_suppression WHERE until IS NULL") == [(1,)]
 
@@ -210,13 +212,13 @@ def test_out_of_service_open_alerts_are_suppressed_and_told_when_the_device_is_b
 def test_a_retired_device_has_no_open_alert_even_if_it_was_retired_while_ingest_was_away(place, database_url):
     place.begin(a_rule())
     place.show("w1", (0, 3.0))
-    place.serve("报废")
+    place.set_service("报废")
     place.begin(a_rule(), now=START + timedelta(minutes=2))
     assert place.ask("SELECT process FROM alert") == [("ended",)]
     assert place.ask("SELECT reason FROM alert_transition ORDER BY id") == [("condition",), ("service",)]
 
 
-def test_another_severity_and_other_words_are_an_update_of_the_alert_and_no_second_one(place):
+def test_another_severity_and_other_texts_update_the_alert_without_a_second_one(place):
     place.begin(a_rule())
     place.show("w1", (0, 3.0))
     changed = a_rule(severity=Severity.MAJOR, title="流量过大", message="{device} 流量 {flow_m3_h}", advice="查")
@@ -230,7 +232,7 @@ def test_another_severity_and_other_words_are_an_update_of_the_alert_and_no_seco
     ]  # fmt: skip
 
 
-def test_a_rule_on_trial_leaves_its_steps_apart_and_no_alert(place):
+def test_a_rule_on_trial_stores_its_transitions_separately_and_no_alert(place):
     place.begin(a_rule(name="flow_trial", shadow=True))
     place.show("w1", (0, 3.0), (60, 0.0), (120, 3.0))
     assert place.ask("SELECT (SELECT count(*) FROM alert), (SELECT count(*) FROM alert_transition)") == [(0, 0)]
@@ -244,7 +246,7 @@ def test_a_rule_on_trial_leaves_its_steps_apart_and_no_alert(place):
     assert list_shadow_alerts(place.connection, START, 1)[0].ended_at == START + timedelta(minutes=3)
 
 
-def test_an_episode_that_late_data_shows_to_be_over_is_historical_and_told_to_nobody_at_once(place):
+def test_an_episode_that_is_over_when_its_data_arrives_is_historical_and_not_notified(place):
     place.begin(a_rule())
     place.show("w1", (0, 3.0), (600, 0.0), (1200, 3.0), late=6 * 3600)
     assert place.ask("SELECT sequence, process, historical FROM alert ORDER BY sequence") == [
@@ -254,7 +256,7 @@ def test_an_episode_that_late_data_shows_to_be_over_is_historical_and_told_to_no
     assert place.ask(waiting, START + timedelta(hours=6, minutes=20)) == [(2,)]
 
 
-def test_what_was_raised_in_time_is_not_historical_however_short_it_was(place):
+def test_an_alert_raised_in_time_is_not_historical_however_short_it_was(place):
     place.begin(a_rule())
     place.show("w1", (0, 3.0), (2, 0.0), late=1)
     place.show("w2", (0, 3.0))
@@ -262,10 +264,10 @@ def test_what_was_raised_in_time_is_not_historical_however_short_it_was(place):
     assert place.ask("SELECT DISTINCT process, historical FROM alert") == [("ended", False)]
 
 
-def test_a_step_knows_what_kept_people_from_being_told_of_it(place):
+def test_a_transition_stores_the_causes_of_its_suppression(place):
     place.begin(a_rule(), a_rule(name="flow_low", when=Compare("flow_m3_h", "below", 1.0)))
     place.show("w1", (0, 3.0))
-    place.serve("停用")
+    place.set_service("停用")
     place.tick(30)
     place.show("w1", (60, 0.0))
     assert place.ask("SELECT rule, to_state, suppressions FROM alert_transition ORDER BY id") == [

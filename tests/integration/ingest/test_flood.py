@@ -1,4 +1,4 @@
-"""A device that floods costs itself, not the others; what it sends in excess is counted, and fills no disk."""
+"""A flooding device affects itself and not others; its excess messages are counted and fill no disk."""
 
 import time
 from contextlib import closing
@@ -29,7 +29,9 @@ def stored(url, devices):
     return query(url, statement, devices)[0][0]
 
 
-def test_a_flood_of_one_device_is_bounded_and_what_a_hundred_others_send_is_stored(services, database_url, ingest):
+def test_a_flood_of_one_device_is_bounded_and_the_readings_of_a_hundred_others_are_stored(
+    services, database_url, ingest
+):
     register(database_url, COMMUNITY, [(f"w{n}", "water_meter") for n in range(OTHERS)] + [("flood", "water_meter")])
     topic = f"anju/v1/{COMMUNITY}/water_meter/%s/telemetry"
     now = epoch_ms()
@@ -55,7 +57,9 @@ def test_a_flood_of_one_device_is_bounded_and_what_a_hundred_others_send_is_stor
     assert times <= counted(database_url)["rate_limited"]
 
 
-def test_what_waited_while_ingest_was_away_is_not_held_against_its_device(services, database_url, session, tmp_path):
+def test_messages_that_waited_for_ingest_do_not_exceed_the_limit_of_their_device(
+    services, database_url, session, tmp_path
+):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:
         eventually(lambda: query(database_url, "SELECT 1 FROM partition_report WHERE present_at IS NOT NULL"))
@@ -74,7 +78,7 @@ def test_what_waited_while_ingest_was_away_is_not_held_against_its_device(servic
         assert counted(database_url) == {}
 
 
-def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services, database_url, session, tmp_path):
+def test_invented_topics_are_all_counted_and_few_are_stored(services, database_url, session, tmp_path):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     made_up = 3 * KEPT_PER_HOUR
     with closing(Ports(tmp_path)) as ports:
@@ -84,12 +88,15 @@ def test_topics_that_somebody_makes_up_are_all_counted_and_few_are_kept(services
         Publisher(services.publish_mqtt_url) as out,
     ):
         for n in range(made_up):
-            out.publish(f"anju/v1/{COMMUNITY}/water_meter/{n}-nobody/telemetry", reading(epoch_ms(), volume_m3=n))
+            out.publish(f"anju/v1/{COMMUNITY}/water_meter/{n}-unknown/telemetry", reading(epoch_ms(), volume_m3=n))
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/telemetry", b"no JSON")
         out.flush(patient(60))
         eventually(lambda: counted(database_url) == {"unknown_device": made_up, "bad_json": 1})
         metric = f'anju_rejections_total{{reason="unknown_device"}} {made_up:.1f}'
         eventually(lambda: metric in httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=patient(20)).text)
-    kept = dict(query(database_url, "SELECT reason, count(*) FROM rejection GROUP BY reason"))
-    assert kept["unknown_device"] in {KEPT_PER_HOUR, 2 * KEPT_PER_HOUR}  # twice as many when the hour turned in between
-    assert kept["bad_json"] == 1
+    stored_reasons = dict(query(database_url, "SELECT reason, count(*) FROM rejection GROUP BY reason"))
+    assert stored_reasons["unknown_device"] in {
+        KEPT_PER_HOUR,
+        2 * KEPT_PER_HOUR,
+    }  # twice as many if a new hour began in between
+    assert stored_reasons["bad_json"] == 1

@@ -1,4 +1,4 @@
-"""Whatever arrives, ingest counts it under its reason, keeps the good items, and goes on."""
+"""Garbage is counted under its reason, valid items are stored, and ingest continues."""
 
 import json
 import time
@@ -15,8 +15,8 @@ TOPIC = f"anju/v1/{COMMUNITY}/water_meter/w1"
 
 
 @pytest.fixture
-def published(services, database_url, session, tmp_path):
-    """A function that publishes (topic, payload) pairs and waits until ingest has dealt with all of them."""
+def publish_and_wait(services, database_url, session, tmp_path):
+    """Return a function that publishes (topic, payload) pairs and waits until ingest has handled them."""
     register(database_url, COMMUNITY, [("w1", "water_meter"), ("gate", "vehicle_gate")])
     register(database_url, "other", [("w7", "water_meter")])
 
@@ -36,7 +36,7 @@ def reasons(url):
     return dict(query(url, "SELECT reason, sum(count)::int FROM rejection_count GROUP BY reason"))
 
 
-def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_goes_on(published, database_url):
+def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_continues(publish_and_wait, database_url):
     now = epoch_ms()
     good = {"ts": now, "values": {"volume_m3": 1.5}}
     garbage = [
@@ -51,7 +51,7 @@ def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_goes_on(pub
         (f"{TOPIC}/telemetry", reading(4_102_444_800_000, volume_m3=1), "future_timestamp"),
         (f"{TOPIC}/telemetry", b'{"values": {"volume_m3": 1}}', "missing_timestamp"),
         (f"{TOPIC}/event", event(now, "exploded"), "unknown_event"),
-        (f"anju/v1/{COMMUNITY}/water_meter/nobody/telemetry", reading(now, volume_m3=1), "unknown_device"),
+        (f"anju/v1/{COMMUNITY}/water_meter/unknown/telemetry", reading(now, volume_m3=1), "unknown_device"),
         (f"anju/v1/{COMMUNITY}/water_meter/w7/telemetry", reading(now, volume_m3=1), "unknown_device"),
         (f"anju/v1/{COMMUNITY}/gas_meter/w1/telemetry", reading(now, volume_m3=1), "wrong_kind"),
         (f"anju/v1/{COMMUNITY}/water_meter/W1/telemetry", reading(now, volume_m3=1), "bad_topic"),
@@ -62,26 +62,26 @@ def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_goes_on(pub
         expected[reason] = expected.get(reason, 0) + 1
     mixed = json.dumps([good, {**good, "ts": now - 1, "values": {"volume_m3": -1}}, {**good, "ts": now - 2}]).encode()
     expected["impossible_value"] += 1
-    published([(topic, payload) for topic, payload, _ in garbage] + [(f"{TOPIC}/telemetry", mixed)])
+    publish_and_wait([(topic, payload) for topic, payload, _ in garbage] + [(f"{TOPIC}/telemetry", mixed)])
     assert reasons(database_url) == expected
     assert query(database_url, "SELECT count(*) FROM telemetry_water_meter") == [(2,)]
-    kept = query(database_url, "SELECT reason, length(payload) <= 4096, detail <> '' FROM rejection")
-    assert {reason for reason, *_ in kept} == set(expected)
-    assert all(short and told for _, short, told in kept)
+    rejections = query(database_url, "SELECT reason, length(payload) <= 4096, detail <> '' FROM rejection")
+    assert {reason for reason, *_ in rejections} == set(expected)
+    assert all(short and has_detail for _, short, has_detail in rejections)
 
 
-def test_one_topic_keeps_twenty_rejections_an_hour_and_counts_them_all(published, database_url):
-    published([(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)])
+def test_twenty_rejections_per_topic_and_hour_are_stored_and_all_are_counted(publish_and_wait, database_url):
+    publish_and_wait([(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)])
     assert reasons(database_url) == {"bad_timestamp": 50}
-    (kept,) = query(database_url, "SELECT count(*) FROM rejection")[0]
-    assert kept in {20, 40}  # 40 when the hour turned in between
+    (stored,) = query(database_url, "SELECT count(*) FROM rejection")[0]
+    assert stored in {20, 40}  # 40 if a new hour began in between
 
 
-def test_a_rejected_gate_message_leaves_no_plate_in_the_database(published, database_url):
+def test_a_rejected_gate_message_leaves_no_plate_in_the_database(publish_and_wait, database_url):
     plate = "蒙KA1234"
     passed = {"ts": 1, "event": "vehicle_passed", "data": {"plate": plate}}
     gate = f"anju/v1/{COMMUNITY}/vehicle_gate/gate/event"
-    published(
+    publish_and_wait(
         [
             (gate, json.dumps(passed, ensure_ascii=False).encode()),
             (gate, json.dumps({**passed, "ts": epoch_ms()}).encode()),
@@ -97,7 +97,7 @@ def test_a_rejected_gate_message_leaves_no_plate_in_the_database(published, data
     assert set(data) == {"plate_masked", "plate_hash"}
 
 
-def test_a_device_that_was_imported_a_moment_ago_is_known(services, database_url, ingest):
+def test_a_device_is_known_right_after_its_import(services, database_url, ingest):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with Publisher(services.publish_mqtt_url) as out:
         for n in range(5):
@@ -109,7 +109,7 @@ def test_a_device_that_was_imported_a_moment_ago_is_known(services, database_url
     assert reasons(database_url) == {}
 
 
-def test_a_message_that_the_database_refuses_is_rejected_alone(services, database_url, ingest):
+def test_only_the_message_refused_by_the_database_is_rejected(services, database_url, ingest):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE telemetry_water_meter ADD CHECK (volume_m3 <> 666)")

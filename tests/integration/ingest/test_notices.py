@@ -1,4 +1,4 @@
-"""From the message of a meter to the person who is told, through kills of ingest."""
+"""From the message of a meter to the notice, through kills of ingest."""
 
 import random
 import time
@@ -13,7 +13,7 @@ from simulators.publisher import Publisher
 METERS = 60
 
 
-def test_everybody_is_told_once_of_each_alert_however_often_ingest_is_killed(services, database_url, tmp_path):
+def test_each_alert_is_notified_once_however_often_ingest_is_killed(services, database_url, tmp_path):
     register(database_url, "yangguang", [(f"e{n}", "electricity_meter") for n in range(METERS)])
     forget_session(services)
     with receiving() as program:
@@ -39,8 +39,8 @@ def test_everybody_is_told_once_of_each_alert_however_often_ingest_is_killed(ser
             out.flush(patient(60))
             eventually(lambda: len(program.alerts()) >= METERS, timeout_s=90)
             time.sleep(2)
-        told = Counter(program.alerts())
+        notices = Counter(program.alerts())
         opened = query(database_url, "SELECT replace(id::text, '-', '') FROM alert WHERE device_id IS NOT NULL")
     assert len(opened) == METERS
-    # Ingest itself may have been behind for long enough to be an alert, too.
-    assert [told[identity[:16], "firing"] for (identity,) in opened] == [1] * METERS
+    # Ingest itself may have lagged long enough for an alert, too.
+    assert [notices[identity[:16], "firing"] for (identity,) in opened] == [1] * METERS

@@ -1,4 +1,4 @@
-"""A partition has one owner at any time: what the database does with the sessions of owners, in every order."""
+"""A partition has one owner at any time, for every order in which database sessions of owners end."""
 
 import os
 import signal
@@ -44,8 +44,8 @@ def locks(url):
         connection.close()
 
 
-def ends_session_of_the_owner(url):
-    """End the session of whoever owns partition 0, as an administrator would, and wait until it is gone."""
+def end_session_of_the_owner(url):
+    """End the session of the owner of partition 0, as an administrator would, and wait until it has ended."""
     ((pid,),) = query(url, OWNER)
     query(url, "SELECT pg_terminate_backend(%s, 5000)", pid)
     return pid
@@ -57,7 +57,7 @@ def stored(url):
 
 @contextmanager
 def two_ingests(services, database_url, tmp_path):
-    """The owner, and one that waits."""
+    """Run an owner and a waiting ingest."""
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     forget_session(services)
     (tmp_path / "second").mkdir()
@@ -78,19 +78,19 @@ def test_a_lock_has_one_owner_and_the_next_gets_it_when_the_session_ends(databas
         assert eventually(lambda: acquire_partition_lock(second, partition=2))
 
 
-def test_what_the_owner_has_not_committed_when_its_session_ends_can_never_be_committed(database_url):
+def test_uncommitted_rows_of_an_owner_without_its_session_can_never_be_committed(database_url):
     with locks(database_url) as first, locks(database_url) as second:
         assert acquire_partition_lock(first, partition=0)
         first.execute("BEGIN")
         first.execute("INSERT INTO community (id, name, banner, street) VALUES ('late', '', '', '')")
-        ends_session_of_the_owner(database_url)
+        end_session_of_the_owner(database_url)
         assert acquire_partition_lock(second, partition=0)
         with pytest.raises(psycopg.OperationalError):
             first.execute("COMMIT")
         assert second.execute("SELECT count(*) FROM community").fetchone() == (0,)
 
 
-def test_the_server_looks_often_enough_to_free_the_locks_of_a_vanished_machine_within_ten_seconds(database_url):
+def test_the_server_frees_the_locks_of_a_vanished_machine_within_ten_seconds(database_url):
     with locks(database_url) as connection:
         (idle, interval, count, unconfirmed, check) = connection.execute(
             """
@@ -99,13 +99,13 @@ def test_the_server_looks_often_enough_to_free_the_locks_of_a_vanished_machine_w
                    current_setting('client_connection_check_interval')::interval
             """
         ).fetchone()
-    # What the server's socket has, not what was asked for: zeros on one that is no TCP socket.
+    # The values of the server's socket, which may differ from the request; zeros without a TCP socket.
     assert 0 < idle + interval * count < 10
     assert 0 < unconfirmed < 10_000
     assert check.total_seconds() == 1
 
 
-def test_the_first_ingest_decides_the_number_of_partitions_and_others_are_told_what_to_do(database_url):
+def test_the_first_ingest_decides_the_number_of_partitions_and_others_get_a_remedy(database_url):
     with locks(database_url) as connection:
         ensure_partition_count(connection, 4)
         ensure_partition_count(connection, 4)
@@ -113,8 +113,8 @@ def test_the_first_ingest_decides_the_number_of_partitions_and_others_are_told_w
             ensure_partition_count(connection, 8)
 
 
-def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_one(database_url, services, tmp_path):
-    """As the migration finds it: the number is not decided yet, but devices have sent."""
+def test_a_database_used_before_partitions_existed_has_one_partition(database_url, services, tmp_path):
+    """Test the state before the migration: the number is not decided, but devices have sent messages."""
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO device_state (device_id, last_seen) SELECT id, now() FROM device")
@@ -127,7 +127,7 @@ def test_a_database_that_ingest_has_worked_on_before_there_were_partitions_has_o
     assert b"divided into 1 partitions" in ingest.log.read_bytes()
 
 
-def test_members_see_each_other_count_once_and_are_gone_with_their_sessions(database_url):
+def test_members_see_each_other_count_once_and_disappear_with_their_sessions(database_url):
     with locks(database_url) as first, locks(database_url) as second:
         assert acquire_member_lock(first, member=70)
         assert acquire_member_lock(second, member=2**31 - 1)
@@ -139,10 +139,10 @@ def test_members_see_each_other_count_once_and_are_gone_with_their_sessions(data
         assert eventually(lambda: rank_among_members(second, member=2**31 - 1) == (0, 1))
 
 
-def test_a_session_that_ends_between_write_and_commit_has_written_nothing_and_all_comes_again(
+def test_a_session_that_ends_between_write_and_commit_writes_nothing_and_the_batch_comes_again(
     services, database_url, tmp_path
 ):
-    """Every commit that has touched a device waits for a lock of the test, so that its session can be ended in it."""
+    """Let each commit with a device wait for a lock of the test, so that its session can be ended meanwhile."""
     with two_ingests(services, database_url, tmp_path) as (first, _):
         with psycopg.connect(database_url, autocommit=True) as test:
             test.execute("SELECT pg_advisory_lock(7)")
@@ -164,7 +164,7 @@ def test_a_session_that_ends_between_write_and_commit_has_written_nothing_and_al
                 out.flush(patient(10))
             in_commit = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock'"
             eventually(lambda: test.execute(in_commit).fetchall())
-            ends_session_of_the_owner(database_url)
+            end_session_of_the_owner(database_url)
             assert stored(database_url) == (0, 0)
             first.kill()
         eventually(lambda: stored(database_url) == (1, 1), timeout_s=40)
@@ -172,7 +172,7 @@ def test_a_session_that_ends_between_write_and_commit_has_written_nothing_and_al
     assert query(database_url, "SELECT count(*) FROM rejection_count") == [(0,)]
 
 
-def test_who_takes_over_goes_on_from_what_was_stored_after_it_began_to_wait(services, database_url, tmp_path):
+def test_a_new_owner_continues_from_the_rows_stored_while_it_waited(services, database_url, tmp_path):
     with two_ingests(services, database_url, tmp_path) as (first, second), Publisher(services.publish_mqtt_url) as out:
         out.publish(f"{METER}/event", event(epoch_ms() - 60_000, "leak_detected"))
         out.flush(patient(10))
@@ -186,7 +186,7 @@ def test_who_takes_over_goes_on_from_what_was_stored_after_it_began_to_wait(serv
     assert query(database_url, steps) == [("normal", "active"), ("active", "normal")]
 
 
-def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(services, database_url, tmp_path):
+def test_a_paused_owner_without_its_session_writes_nothing_when_it_wakes(services, database_url, tmp_path):
     count, began = 6000, epoch_ms() - 3_600_000
 
     def publish():
@@ -202,7 +202,7 @@ def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(ser
         publishing.start()
         eventually(lambda: stored(database_url)[0] > 500)
         os.kill(first.process.pid, signal.SIGSTOP)
-        ended = ends_session_of_the_owner(database_url)
+        ended = end_session_of_the_owner(database_url)
         eventually(lambda: b"connected to the broker" in second.log.read_bytes())
         owner = query(database_url, OWNER)
         assert owner != [(ended,)]
@@ -217,7 +217,7 @@ def test_a_paused_owner_whose_session_was_ended_writes_nothing_when_it_wakes(ser
 
 
 def test_an_ordinary_connection_of_another_database_does_not_count(services, database_url):
-    """Locks are a database's own, and so are owners."""
+    """Test that locks, and thus owners, belong to one database."""
     with locks(database_url) as here, connect(services.database_url, application_name="test") as elsewhere:
         assert acquire_partition_lock(elsewhere, partition=0)
         assert partition_owners(here) == {}

@@ -1,4 +1,4 @@
-"""Several workers share the communities: every message is stored and judged once, by the owner of its partition."""
+"""Several workers share the communities: every message is stored and evaluated once, by the owner of its partition."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def register_all(url):
 
 
 def publish(url, count, *, pace_s=0.0):
-    """`count` readings of 200 meters in 40 communities, and one alert for each meter."""
+    """Publish `count` readings of 200 meters in 40 communities, and one alert for each meter."""
     began = epoch_ms() - 600_000
     with Publisher(url) as out:
         for n in range(count):
@@ -52,7 +52,7 @@ def stored(url):
     return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)")[0]
 
 
-def assert_everything_is_there_once(url, count):
+def assert_everything_is_stored_once(url, count):
     eventually(lambda: stored(url) == (count, 200), timeout_s=90)
     steady(lambda: stored(url), for_s=1)
     assert query(url, "SELECT count(*) FROM rejection_count") == [(0,)]
@@ -66,16 +66,16 @@ def assert_everything_is_there_once(url, count):
 
 @contextmanager
 def partition_workers(mapped, database_url, folder):
-    """`anju ingest` with four partitions in a folder of its own."""
+    """Run `anju ingest` with four partitions in a folder of its own."""
     folder.mkdir()
     with running_ingest(database_url, mapped.mqtt_url, folder, ANJU_PARTITIONS=str(PARTITIONS)) as running:
         yield running
 
 
 def workers(url, folder=None):
-    """The process of each owned partition; with a folder, those of the `anju ingest` that logs there."""
+    """Return the process of each owned partition; with a folder, those of the `anju ingest` that logs there."""
     log = (folder / "ingest.log").read_text() if folder else None
-    found = query(
+    owned = query(
         url,
         """
         SELECT report.partition, report.pid FROM partition_report AS report
@@ -85,11 +85,11 @@ def workers(url, folder=None):
         WHERE report.committed_at > now() - interval '3 seconds' ORDER BY 1
         """,
     )
-    return {partition: pid for partition, pid in found if log is None or f'"pid": {pid},' in log}
+    return {partition: pid for partition, pid in owned if log is None or f'"pid": {pid},' in log}
 
 
 def all_at_work(url):
-    return eventually(lambda: len(found := workers(url)) == PARTITIONS and found)
+    return eventually(lambda: len(owners := workers(url)) == PARTITIONS and owners)
 
 
 def findings(mapped, database_url, tmp_path):
@@ -102,33 +102,35 @@ def findings(mapped, database_url, tmp_path):
 
 @contextmanager
 def listening(mapped, client_id, topic_filter, **session):
-    """What arrives for a filter, as (topic, payload, retained)."""
-    address, got, done = BrokerUrl.parse(mapped.mqtt_url), [], []
+    """Yield the list of messages for a filter, as (topic, payload, retained)."""
+    address, messages, done = BrokerUrl.parse(mapped.mqtt_url), [], []
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, **session)
     client.username_pw_set(address.username, address.password)
-    client.on_message = lambda _client, _data, message: got.append((message.topic, message.payload, message.retain))
+    client.on_message = lambda _client, _data, message: messages.append(
+        (message.topic, message.payload, message.retain)
+    )
     client.on_subscribe = lambda *_: done.append(True)
     client.on_connect = lambda client, *_: client.subscribe(topic_filter, qos=1) if topic_filter else done.append(True)
     client.connect(address.host, address.port)
     client.loop_start()
     eventually(lambda: done)
-    yield got
+    yield messages
     client.disconnect()
     client.loop_stop()
 
 
-def test_the_broker_puts_every_community_where_anju_looks_for_it(mapped):
+def test_the_broker_maps_every_community_to_the_partition_that_anju_expects(mapped):
     names = [f"c{n}" for n in range(300)] + ["a", "0", "minzu-xiaoqu", "x_y", "z" * 64]
     with Publisher(mapped.publish_mqtt_url) as out:
         for name in names:
             out.publish(f"anju/v1/{name}/water_meter/w1/telemetry", b"{}")
         out.flush(patient(10))
-    found = []
+    topics = []
     for part in PARTS:
-        with listening(mapped, part.client_id, None, clean_session=False) as got:
-            steady(lambda got=got: len(got), for_s=0.5)
-            found += [outside_topic(part)(topic) for topic, _, _ in got]
-    assert sorted(found) == sorted(f"anju/v1/{name}/water_meter/w1/telemetry" for name in names)
+        with listening(mapped, part.client_id, None, clean_session=False) as messages:
+            steady(lambda messages=messages: len(messages), for_s=0.5)
+            topics += [outside_topic(part)(topic) for topic, _, _ in messages]
+    assert sorted(topics) == sorted(f"anju/v1/{name}/water_meter/w1/telemetry" for name in names)
 
 
 def test_last_wills_retained_states_and_malformed_topics_arrive_in_their_community_s_partition(mapped):
@@ -136,23 +138,21 @@ def test_last_wills_retained_states_and_malformed_topics_arrive_in_their_communi
     status = f"anju/v1/{community}/water_meter/w1/status"
     mapped_status = f"anju/p/2/{community}/water_meter/w1/status"
     address = BrokerUrl.parse(mapped.publish_mqtt_url)
-    with listening(mapped, "anju-ingest-2", "anju/p/2/#", clean_session=False) as got:
+    with listening(mapped, "anju-ingest-2", "anju/p/2/#", clean_session=False) as messages:
         device = Client(CallbackAPIVersion.VERSION2, client_id="device")
         device.username_pw_set(address.username, address.password)
         device.will_set(status, b'{"state":"offline"}', qos=1, retain=True)
         device.connect(address.host, address.port)
         device.publish(f"anju/v1/{community}/too/few", b"{}", qos=1)
-        eventually(lambda: device.loop(0.1) or len(got) == 1)
+        eventually(lambda: device.loop(0.1) or len(messages) == 1)
         device.socket().shutdown(2)
-        eventually(lambda: len(got) == 2)
-        assert [topic for topic, _, _ in got] == [f"anju/p/2/{community}/too/few", mapped_status]
-    with listening(mapped, "somebody-new", "anju/p/2/#") as got:
-        assert eventually(lambda: got) == [(mapped_status, b'{"state":"offline"}', True)]
+        eventually(lambda: len(messages) == 2)
+        assert [topic for topic, _, _ in messages] == [f"anju/p/2/{community}/too/few", mapped_status]
+    with listening(mapped, "new-client", "anju/p/2/#") as messages:
+        assert eventually(lambda: messages) == [(mapped_status, b'{"state":"offline"}', True)]
 
 
-def test_what_is_published_where_no_device_can_stand_is_rejected_whichever_partition_it_falls_into(
-    mapped, database_url, tmp_path
-):
+def test_messages_on_impossible_topics_are_rejected_in_any_partition(mapped, database_url, tmp_path):
     topics = ["anju/v1", "anju/v1/", *(f"anju/v1/c{n}" for n in range(8)), "anju/v1/c0/", "anju/v1//water_meter/w1"]
     register_all(database_url)
     with partition_workers(mapped, database_url, tmp_path / "a"):
@@ -167,7 +167,7 @@ def test_what_is_published_where_no_device_can_stand_is_rejected_whichever_parti
 
 @contextmanager
 def publishing(url):
-    """Something is published in every community all the time."""
+    """Publish in every community all the time."""
     stop = threading.Event()
 
     def run():
@@ -184,7 +184,7 @@ def publishing(url):
     thread.join()
 
 
-def test_a_broker_that_maps_to_another_number_of_partitions_is_found(mapped, services):
+def test_a_broker_with_another_number_of_partitions_is_detected(mapped, services):
     with publishing(mapped.publish_mqtt_url):
         assert unreceived_topic(mapped.mqtt_url, 4) is None
         assert unreceived_topic(mapped.mqtt_url, 3).startswith("anju/p/")
@@ -194,7 +194,7 @@ def test_a_broker_that_maps_to_another_number_of_partitions_is_found(mapped, ser
         assert unreceived_topic(services.mqtt_url, 4).startswith("anju/v1/")
 
 
-def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_who_does_it(
+def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_the_workers(
     mapped, database_url, tmp_path
 ):
     register_all(database_url)
@@ -202,28 +202,28 @@ def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_wh
         owners = all_at_work(database_url)
         assert len(set(owners.values())) == PARTITIONS
         publish(mapped.publish_mqtt_url, 4000)
-        assert_everything_is_there_once(database_url, 4000)
+        assert_everything_is_stored_once(database_url, 4000)
         eventually(lambda: query(database_url, "SELECT 1 FROM partition_report HAVING bool_and(live)"))
-        found, _ = findings(mapped, database_url, tmp_path)
-        assert {each["partition"]: each["pid"] for each in found} == owners
-        assert all(each["behind_s"] == 0 and "up to date" in each["detail"] for each in found)
-        # A community that is new is served by the owner of its partition at once.
+        checks, _ = findings(mapped, database_url, tmp_path)
+        assert {each["partition"]: each["pid"] for each in checks} == owners
+        assert all(each["behind_s"] == 0 and "up to date" in each["detail"] for each in checks)
+        # The owner of its partition serves a new community at once.
         register(database_url, "xinlai", [("w1", "water_meter")])
         with Publisher(mapped.publish_mqtt_url) as out:
             out.publish("anju/v1/xinlai/water_meter/w1/event", event(epoch_ms(), "leak_detected"))
-            # Published past the mapping, into a partition that is not its own.
+            # Published past the mapping, into a wrong partition.
             number = next(part.number for part in PARTS if not part.has("xinlai"))
             out.publish(f"anju/p/{number}/xinlai/water_meter/w1/event", event(epoch_ms(), "leak_cleared"))
             out.flush(patient(10))
         eventually(lambda: query(database_url, "SELECT 1 FROM alert WHERE rule = 'water_leak' AND process = 'active'"))
         eventually(lambda: query(database_url, "SELECT 1 FROM rejection WHERE reason = 'bad_topic'"))
         assert ingest.terminate() == 0
-    found, code = findings(mapped, database_url, tmp_path)
+    checks, code = findings(mapped, database_url, tmp_path)
     assert code == 1
-    assert all("nobody receives" in each["detail"] and "--partitions 4" in each["detail"] for each in found)
+    assert all("nobody receives" in each["detail"] and "--partitions 4" in each["detail"] for each in checks)
 
 
-def test_a_worker_killed_9_under_load_is_replaced_within_ten_seconds_and_loses_and_doubles_nothing(
+def test_a_worker_killed_under_load_is_replaced_within_ten_seconds_and_loses_and_duplicates_nothing(
     mapped, database_url, tmp_path
 ):
     register_all(database_url)
@@ -236,12 +236,12 @@ def test_a_worker_killed_9_under_load_is_replaced_within_ten_seconds_and_loses_a
         os.kill(before[1], signal.SIGKILL)
         within(10, lambda: workers(database_url).get(1, before[1]) != before[1])
         load.join()
-        assert_everything_is_there_once(database_url, count)
+        assert_everything_is_stored_once(database_url, count)
         after = workers(database_url)
     assert {number for number in before if before[number] != after[number]} == {1}
 
 
-def test_two_share_the_partitions_and_when_one_is_killed_the_other_takes_all_within_ten_seconds(
+def test_two_machines_share_the_partitions_and_after_a_kill_the_other_takes_all_within_ten_seconds(
     mapped, database_url, tmp_path
 ):
     register_all(database_url)
@@ -256,4 +256,4 @@ def test_two_share_the_partitions_and_when_one_is_killed_the_other_takes_all_wit
             first.kill()
             within(10, lambda: len(workers(database_url, second_log)) == PARTITIONS)
             load.join()
-            assert_everything_is_there_once(database_url, count)
+            assert_everything_is_stored_once(database_url, count)

@@ -1,4 +1,4 @@
-"""A message whose PUBLISH the broker acknowledged is stored once and judged once, whatever is killed."""
+"""An acknowledged message is stored once and evaluated once, whatever is killed."""
 
 import random
 import threading
@@ -18,7 +18,7 @@ MESSAGES = 10_000  # make chaos publishes a million
 
 @pytest.fixture
 def killable(local_services):
-    """A database and a broker that this test may kill."""
+    """Return a database and a broker that this test may kill."""
     return local_services
 
 
@@ -32,7 +32,7 @@ def topic(n, channel="telemetry"):
 
 
 def publish_all(url, count, started):
-    """Publish `count` readings of 200 meters, and an opened cover, which raises an alert, for every 500 of them.
+    """Publish `count` readings of 200 meters, and for every 500 of them an opened cover, which raises an alert.
 
     The pauses spread the messages over the time that the kills take.
     """
@@ -51,7 +51,7 @@ def stored(url):
     return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)")[0]
 
 
-def assert_everything_is_there_once(url, count):
+def assert_everything_is_stored_once(url, count):
     assert stored(url) == (count, count // 500)
     assert query(url, "SELECT count(*) FROM rejection_count") == [(0,)]
     alerts = query(url, "SELECT rule, device_id, sequence FROM alert WHERE device_id IS NOT NULL")
@@ -68,7 +68,7 @@ def assert_everything_is_there_once(url, count):
     assert len(raised) == len(alerts)
 
 
-def test_kill_9_of_ingest_in_the_middle_and_again_loses_and_doubles_nothing(services, database_url, tmp_path):
+def test_repeated_kill_9_of_ingest_loses_and_duplicates_nothing(services, database_url, tmp_path):
     prepared(services, database_url)
     publishing = threading.Thread(target=publish_all, args=(services.publish_mqtt_url, MESSAGES, epoch_ms() - 600_000))
     with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:
@@ -80,10 +80,10 @@ def test_kill_9_of_ingest_in_the_middle_and_again_loses_and_doubles_nothing(serv
         publishing.join()
         eventually(lambda: stored(database_url) == (MESSAGES, MESSAGES // 500), timeout_s=120)
         steady(lambda: stored(database_url), for_s=1)
-    assert_everything_is_there_once(database_url, MESSAGES)
+    assert_everything_is_stored_once(database_url, MESSAGES)
 
 
-def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(killable, mortal_database, tmp_path):
+def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_duplicates_nothing(killable, mortal_database, tmp_path):
     count = MESSAGES
     prepared(killable, mortal_database)
     publishing = threading.Thread(target=publish_all, args=(killable.publish_mqtt_url, count, epoch_ms() - 600_000))
@@ -99,10 +99,10 @@ def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_doubles_nothing(
         publishing.join()
         eventually(lambda: stored(mortal_database) == (count, count // 500), timeout_s=150)
         steady(lambda: stored(mortal_database), for_s=1)
-    assert_everything_is_there_once(mortal_database, count)
+    assert_everything_is_stored_once(mortal_database, count)
 
 
-def test_sigterm_finishes_the_batch_and_the_next_start_goes_on(services, database_url, tmp_path):
+def test_sigterm_finishes_the_batch_and_the_next_start_continues(services, database_url, tmp_path):
     prepared(services, database_url)
     count = MESSAGES
     publishing = threading.Thread(target=publish_all, args=(services.publish_mqtt_url, count, epoch_ms() - 600_000))
@@ -115,7 +115,7 @@ def test_sigterm_finishes_the_batch_and_the_next_start_goes_on(services, databas
         eventually(lambda: stored(database_url)[0] == count or None, timeout_s=60)
 
 
-def test_an_alert_lives_on_over_a_restart_and_ends_once(services, database_url, ingest):
+def test_an_alert_stays_open_over_a_restart_and_ends_once(services, database_url, ingest):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     meter = f"anju/v1/{COMMUNITY}/water_meter/w1/event"
     began = epoch_ms() - 60_000
@@ -147,7 +147,7 @@ def test_a_second_ingest_waits_until_the_first_has_ended(services, database_url,
         eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter"))
 
 
-def test_a_person_resolves_an_alert_and_the_owner_of_the_rule_ends_it(services, database_url, ingest):
+def test_a_person_resolves_an_alert_and_ingest_ends_it(services, database_url, ingest):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with Publisher(services.publish_mqtt_url) as out:
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/event", event(epoch_ms(), "leak_detected"))
@@ -168,14 +168,14 @@ def test_simulated_devices_are_marked_in_their_alerts(services, database_url, in
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     query(database_url, "UPDATE device SET simulated = true RETURNING id")
     query(database_url, "UPDATE registry_version SET version = version + 1 RETURNING version")
-    time.sleep(1.5 * slowness())  # ingest looks for changes of the registry once a second
+    time.sleep(1.5 * slowness())  # ingest checks the registry for changes once a second
     with Publisher(services.publish_mqtt_url) as out:
         out.publish(f"anju/v1/{COMMUNITY}/water_meter/w1/event", event(epoch_ms(), "leak_detected"))
         out.flush(patient(10))
     assert eventually(lambda: query(database_url, "SELECT simulated FROM alert")) == [(True,)]
 
 
-def test_a_session_that_was_left_without_its_subscription_gets_it(services, database_url, tmp_path):
+def test_a_session_without_its_subscription_gets_it(services, database_url, tmp_path):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     forget_session(services, subscribe=False)
     with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:

@@ -1,4 +1,4 @@
-"""Rule files that change while ingest runs: read again, refused where they can't be used, alerts kept."""
+"""Rule files that change while ingest runs: reloaded, refused if invalid, and alerts stay open."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def alerts(url):
     return query(url, "SELECT rule, severity, process FROM alert WHERE device_id IS NOT NULL ORDER BY rule, sequence")
 
 
-def test_changed_rules_are_read_again_and_bad_ones_are_not(services, database_url, session, folder, tmp_path):
+def test_changed_rules_are_reloaded_and_invalid_ones_are_not(services, database_url, session, folder, tmp_path):
     register(database_url, "c1", [("e1", "electricity_meter")])
     write(folder, rules({}))
     with (

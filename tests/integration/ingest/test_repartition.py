@@ -1,4 +1,4 @@
-"""The number of partitions changes by a drain: nothing may wait in an old session, and nobody may be at work."""
+"""The number of partitions changes by a drain: no message may wait in an old session, and no worker may run."""
 
 from cli import anju
 from local.home import Home
@@ -22,7 +22,7 @@ def stored(url):
     return query(url, "SELECT count(*) FROM telemetry_water_meter")[0][0]
 
 
-def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing_is_lost(database_url, tmp_path):
+def test_the_number_changes_only_with_empty_sessions_and_no_worker_and_nothing_is_lost(database_url, tmp_path):
     for community in COMMUNITIES:
         register(database_url, community, [("w1", "water_meter")])
     began = epoch_ms() - 60_000
@@ -45,7 +45,7 @@ def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing
                 refused = repartition(broker, 4)
                 assert refused.returncode == 1
                 assert "messages wait in anju-ingest-0" in refused.stderr
-                # One that has the new number already does not start.
+                # An ingest with the new number does not start yet.
                 with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as early:
                     assert early.process.wait(patient(20)) == 1
                 ingest.start()
@@ -55,7 +55,7 @@ def test_the_number_changes_only_when_nothing_waits_and_nobody_works_and_nothing
             assert done.returncode == 0, done.stderr
             assert "8 retained states cleared" in done.stdout
         with running_broker(home, partitions=4) as (broker, _):
-            # The new sessions stand already: this is kept although no ingest has started.
+            # The new sessions exist: this message is stored although no ingest has started.
             publish(broker, began + 2)
             with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as ingest:
                 eventually(lambda: stored(database_url) == 24, timeout_s=60)

@@ -1,4 +1,4 @@
-"""`anju rules backtest` and `anju rules explain` over what ingest has stored."""
+"""`anju rules backtest` and `anju rules explain` over the stored history."""
 
 import json
 from contextlib import closing
@@ -27,7 +27,7 @@ DURING = ("--start", "2026-11-10T12:00", "--end", "2026-11-10T15:00")
 
 @pytest.fixture
 def history(database_url):
-    """Readings of one meter every 15 minutes from noon on, judged as they came; another one was never heard."""
+    """Store evaluated readings of one meter every 15 minutes from noon on; another meter has never sent any."""
     register(database_url, "c1", [("e1", "electricity_meter"), ("e2", "electricity_meter")])
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
@@ -50,20 +50,20 @@ def rules(history, tmp_path):
     return lambda *arguments: anju("rules", *arguments, cwd=tmp_path, ANJU_DATABASE_URL=history)
 
 
-def test_a_backtest_of_what_is_stored_finds_the_alert_that_was_raised(rules, history):
+def test_a_backtest_of_the_stored_history_finds_the_raised_alert(rules, history):
     done = rules("backtest", "--community", "c1", "--rule", "electricity_voltage_high", *DURING, "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["samples"], found["devices"]) == (8, 1)
+    result = json.loads(done.stdout)
+    assert (result["samples"], result["devices"]) == (8, 1)
     raised = query(history, "SELECT id::text, rule, opened_at, ended_at FROM alert WHERE device_id IS NOT NULL")
     by_backtest = [
         (each["id"], each["rule"], *map(datetime.fromisoformat, (each["opened_at"], each["ended_at"])))
-        for each in found["occurrences"]
+        for each in result["occurrences"]
     ]
     assert by_backtest == raised
 
 
-def test_a_backtest_of_a_time_without_data_says_so(rules):
+def test_a_backtest_of_a_time_without_data_is_an_error(rules):
     done = rules("backtest", "--start", "2026-11-01", "--end", "2026-11-02")
     assert done.returncode == 3
     assert "nothing of these devices arrived in that time" in done.stderr
@@ -80,15 +80,15 @@ def test_an_alert_is_explained_step_by_step_from_its_first_reading_on(rules, his
     assert "自11月10日 12:15:00起持续满 30 分钟，11月10日 12:45:00报警。" in done.stdout
 
 
-def test_where_a_rule_stands_is_told_by_what_is_stored(rules):
-    told = rules("explain", "--rule", "electricity_voltage_high", "--device", "c1/e1").stdout
-    assert "观察中，还没有报警（11月10日 13:45:00起）" in told
-    assert "数据中断不能凑够持续时间" in told
+def test_the_phase_of_a_rule_is_explained_from_the_stored_state(rules):
+    answer = rules("explain", "--rule", "electricity_voltage_high", "--device", "c1/e1").stdout
+    assert "观察中，还没有报警（11月10日 13:45:00起）" in answer
+    assert "数据中断不能凑够持续时间" in answer
     never = rules("explain", "--rule", "electricity_voltage_high", "--device", "c1/e2").stdout
     assert "从未收到这台设备的数据" in never
 
 
-def test_where_a_rule_stood_at_an_earlier_time_is_reckoned_anew(rules):
+def test_an_earlier_phase_of_a_rule_is_computed_again(rules):
     at = ("explain", "--rule", "electricity_voltage_high", "--device", "c1/e1", "--at")
     assert "观察中" in rules(*at, "2026-11-10T12:31").stdout
     assert "发生中" in rules(*at, "2026-11-10T12:50").stdout
@@ -98,7 +98,7 @@ def test_where_a_rule_stood_at_an_earlier_time_is_reckoned_anew(rules):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("--rule", "electricity_voltage_high"), 2, "name an alert by its id, or a rule"),
         (("--rule", "voltage_high", "--device", "c1/e1"), 2, "did you mean `electricity_voltage_high`?"),
@@ -107,7 +107,7 @@ def test_where_a_rule_stood_at_an_earlier_time_is_reckoned_anew(rules):
         (("00000000-0000-0000-0000-000000000000",), 1, "there is no alert"),
     ],
 )
-def test_what_cannot_be_explained_is_said_with_what_to_write(rules, arguments, code, said):
+def test_an_impossible_explanation_is_an_error_with_a_remedy(rules, arguments, code, message):
     done = rules("explain", *arguments)
     assert done.returncode == code
-    assert said in done.stderr
+    assert message in done.stderr

@@ -1,4 +1,4 @@
-"""What the rules keep of many samples is stored with the device, and goes on after a restart."""
+"""Values derived from many samples are stored with the device and continue after a restart."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ RULES = """
 
 
 def flow_for_hours(url, pack, hours):
-    """Judges a reading of a small flow in each of these hours, by an evaluation that begins anew."""
+    """Evaluate a reading of a small flow in each of these hours, by a new evaluation."""
     with closing(connect(url, application_name="test")) as connection:
         devices = RegistryCache(EVERYTHING)
         evaluation = Evaluation(pack, devices, EVERYTHING, START)
@@ -48,7 +48,7 @@ def flow_for_hours(url, pack, hours):
             write_batch(connection, batch, evaluation, RejectionLimit(), at)
 
 
-def test_a_window_goes_on_where_it_was_before_a_restart(database_url, tmp_path):
+def test_a_window_continues_after_a_restart(database_url, tmp_path):
     (tmp_path / "water_meter.yaml").write_text(RULES, "utf-8")
     pack = load_rules(tmp_path)
     register(database_url, "c", [("w1", "water_meter")])
@@ -59,11 +59,11 @@ def test_a_window_goes_on_where_it_was_before_a_restart(database_url, tmp_path):
     assert query(database_url, "SELECT message FROM alert") == [("w1 0.03",)]
 
 
-def test_what_no_rule_asks_for_any_more_is_forgotten(database_url, tmp_path):
+def test_values_that_no_rule_needs_any_more_are_deleted(database_url, tmp_path):
     (tmp_path / "water_meter.yaml").write_text(RULES, "utf-8")
     register(database_url, "c", [("w1", "water_meter")])
     flow_for_hours(database_url, load_rules(tmp_path), [0])
-    ((kept,),) = query(database_url, "SELECT tracks FROM device_state")
-    assert b"flow_m3_h_minimum_1d" in kept
+    ((tracks,),) = query(database_url, "SELECT tracks FROM device_state")
+    assert b"flow_m3_h_minimum_1d" in tracks
     flow_for_hours(database_url, RulePack(()), [1])
     assert query(database_url, "SELECT tracks FROM device_state") == [(b"",)]

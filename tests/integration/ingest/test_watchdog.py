@@ -1,4 +1,4 @@
-"""The watchdog's alert comes through broker, ingest and rules; an alert reports that it did not come."""
+"""The watchdog's alert passes broker, ingest and rules; a missing one raises another alert."""
 
 import json
 import threading
@@ -41,7 +41,7 @@ class Watching:
 
 
 @pytest.mark.slow
-def test_a_missing_alert_of_the_watchdog_is_an_alert_until_it_comes_again(watch, ingest, database_url):
+def test_a_missing_alert_of_the_watchdog_is_an_alert_until_it_returns(watch, ingest, database_url):
     eventually(lambda: "connected to the broker" in ingest.log.read_text(), timeout_s=60)
     watch.start()
     eventually(lambda: len(query(database_url, OF_THE_WATCHDOG, COMMUNITY)), timeout_s=60)
@@ -49,11 +49,11 @@ def test_a_missing_alert_of_the_watchdog_is_an_alert_until_it_comes_again(watch,
 
     ingest.kill()
     eventually(lambda: query(database_url, MISSED) == [("active", "critical")], timeout_s=60)
-    told = """
+    jobs = """
         SELECT count(*) FROM procrastinate_jobs, alert
         WHERE alert.rule = %s AND strpos(procrastinate_jobs.args::text, alert.id::text) > 0
     """
-    assert query(database_url, told, "watchdog_missed") == [(1,)]
+    assert query(database_url, jobs, "watchdog_missed") == [(1,)]
 
     ingest.start()
     eventually(lambda: query(database_url, MISSED) == [("ended", "critical")], timeout_s=60)
@@ -72,7 +72,7 @@ def test_the_watchdog_s_alerts_are_not_notified_and_no_report_counts_its_device(
     assert all(simulated for _, simulated in query(database_url, OF_THE_WATCHDOG, COMMUNITY))
 
 
-def test_a_watchdog_misses_no_alert_after_a_predecessor_that_ended_in_mid_round(watch, ingest, database_url):
+def test_a_watchdog_misses_no_alert_after_a_predecessor_that_ended_during_a_round(watch, ingest, database_url):
     watch.start()
     eventually(lambda: query(database_url, OF_THE_WATCHDOG, COMMUNITY) == [("ended", True)], timeout_s=60)
     watch.end()
