@@ -60,7 +60,7 @@ def test_changed_rules_are_reloaded_and_invalid_ones_are_not(services, database_
         write(folder, rules({"severity": "major"}, {"name": "voltage_extreme", "limit": 300}))
         eventually(lambda: alerts(database_url) == [("voltage_high", "major", "active")])
         write(folder, "- name: voltage_high")
-        eventually(lambda: "rules can't be used" in ingest.log.read_text())
+        eventually(lambda: "the changed rules are invalid" in ingest.log.read_text())
         send(310)
         raised = [("voltage_extreme", "warning", "active"), ("voltage_high", "major", "active")]
         eventually(lambda: alerts(database_url) == raised)
