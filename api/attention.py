@@ -16,7 +16,7 @@ from api.alerts import ALERT_NOT_FOUND, AlertId, read_detail
 from api.changes import Idempotent, IdempotentRequest, Name, Reason, Signed
 from api.parameters import Instant, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
-from rules.model.attention import Action, Attention, AttentionError, attend
+from rules.model.attention import Action, Attention, AttentionError, next_attention
 from store.admin.audit import Change, record_change
 from store.alerts.alerts import AlertRow, claim_alert
 from store.alerts.attention import AttentionChange, order_close, record_attention
@@ -169,7 +169,7 @@ def _take_action(request: IdempotentRequest, alert_id: UUID, action: Action, not
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
         row = locked.row
         try:
-            attention = attend(Attention(row.attention), action)
+            attention = next_attention(Attention(row.attention), action)
         except AttentionError as error:
             raise RefusedProblem(str(error) + _last_action(locked)) from None
         assignee = _assignee(locked, note) if isinstance(note, Assignment) else row.assignee

@@ -1,1 +1,1 @@
-"""The engine: compiled rules, the state machine of an alert, its timers, and what one device explains of another."""
+"""The engine: compiled rules, the state machine of an instance, timers, no-data rules and group suppression."""

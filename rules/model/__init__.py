@@ -1,1 +1,1 @@
-"""The terms of a rule: samples, conditions, calendars, durations, device groups and the words for people."""
+"""The terms of a rule: samples, conditions, calendars, durations, device groups and texts for people."""

@@ -1,4 +1,4 @@
-"""The attention axis of an alert: who is on it, independent of whether its condition still holds."""
+"""The attention axis of an alert: the work of people on it, independent of its condition."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from rules.model.rule import RulesError
 
 
 class Attention(StrEnum):
-    """How far people have come with an alert."""
+    """State of the work on an alert."""
 
     UNACKNOWLEDGED = "unacknowledged"
     ACKNOWLEDGED = "acknowledged"
@@ -18,7 +18,7 @@ class Attention(StrEnum):
 
 
 class Action(StrEnum):
-    """What is done about an alert; `close` files it away once it is resolved or its occurrence has ended."""
+    """Action of a person on an alert; `close` files it once it is resolved or over."""
 
     ACKNOWLEDGE = "acknowledge"
     ASSIGN = "assign"
@@ -28,7 +28,7 @@ class Action(StrEnum):
 
 
 class AttentionError(RulesError):
-    """An action makes no sense in the state that the alert is in; the message is for the person who tried."""
+    """The action is not possible in the state of the alert; the message is for the person who tried."""
 
 
 _LEADS_TO = {
@@ -48,8 +48,8 @@ _ALLOWED = {
 }
 
 
-def attend(state: Attention, action: Action) -> Attention:
-    """The state that the action leads to. An assigned alert may be assigned again, to somebody else.
+def next_attention(state: Attention, action: Action) -> Attention:
+    """Return the state after an action. An assigned alert may be assigned again, to another person.
 
     Raises:
         AttentionError: The action is not possible in this state.

@@ -1,8 +1,8 @@
-"""Named calendars: when a rule with a `schedule` is in force, by the clocks on the wall of one zone.
+"""Named calendars: when a rule with a `schedule` is in force, by the local time of one zone.
 
-A calendar is open on some dates of the year, on some days of the week and at some times of the day; what it does not
-name does not limit it. Its periods are stretches of absolute time, so neither the zone of the server nor the summer
-time of another zone can move them. A period that goes past midnight belongs to the day on which it begins.
+A calendar is open on some dates of the year, on some days of the week and at some times of the day. A part that it does
+not name does not limit it. Its periods are spans of absolute time, which neither the zone of the server nor the summer
+time of another zone can move. A period past midnight belongs to the day on which it begins.
 """
 
 from bisect import bisect_right
@@ -23,7 +23,7 @@ MonthDay = tuple[int, int]
 
 
 class Span(NamedTuple):
-    """A stretch of time from `start` until just before `end`, in which a calendar is open throughout, or closed."""
+    """Span of time from `start` until just before `end`, in which a calendar is open throughout, or closed."""
 
     start: datetime
     end: datetime
@@ -32,9 +32,15 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Calendar:
-    """When something is in force: `dates` from the first to the last inclusive, `times` until just before the second.
+    """Named calendar of one zone.
 
-    Dates may go past the end of the year, and times past midnight. `weekdays` count from 0, Monday.
+    Attributes:
+        name: Name in rule files.
+        label: Name for people.
+        zone: IANA name of the zone.
+        dates: First and last date, inclusive; they may go past the end of the year.
+        weekdays: Days of the week, from 0 for Monday.
+        times: Begin, and end until just before it; they may go past midnight.
     """
 
     name: str
@@ -45,26 +51,26 @@ class Calendar:
     times: tuple[time, time] | None = None
 
     def span(self, at: datetime) -> Span:
-        """The stretch around a moment in which the calendar does not change."""
-        found = self._found
-        place = bisect_right(found, at, key=lambda span: span.start)
-        if place and at < found[place - 1].end:
-            return found[place - 1]
+        """Return the span around a moment."""
+        spans = self._spans
+        place = bisect_right(spans, at, key=lambda span: span.start)
+        if place and at < spans[place - 1].end:
+            return spans[place - 1]
         span = self._search(at)
-        found.insert(place, span)
+        spans.insert(place, span)
         return span
 
     def is_open(self, at: datetime) -> bool:
-        """Whether the calendar is open at a moment."""
+        """Return whether the calendar is open at a moment."""
         return self.span(at).open
 
     def opened(self, at: datetime) -> datetime:
-        """The first moment from `at` on at which the calendar is open."""
+        """Return the first moment from `at` on at which the calendar is open."""
         span = self.span(at)
         return at if span.open else span.end
 
     def openings(self, after: datetime, up_to: datetime) -> Iterator[datetime]:
-        """Every moment after the first and up to the second at which the calendar opens."""
+        """Yield every moment after `after` and up to `up_to` at which the calendar opens."""
         span = self.span(after)
         while span.end <= up_to:
             span = self.span(span.end)
@@ -72,7 +78,7 @@ class Calendar:
                 yield span.start
 
     def as_json(self) -> dict[str, object]:
-        """What the calendar means, its label left out: other words are no other logic."""
+        """Return the definition without the label, which is no part of the logic."""
         return {
             "name": self.name,
             "zone": self.zone,
@@ -82,8 +88,8 @@ class Calendar:
         }
 
     @cached_property
-    def _found(self) -> list[Span]:
-        """The spans that were asked for, in the order of time."""
+    def _spans(self) -> list[Span]:
+        """Spans computed so far, in the order of time."""
         return []
 
     def _search(self, at: datetime) -> Span:
@@ -96,38 +102,38 @@ class Calendar:
         return Span(before.end, after.start, open=False)
 
     def _after(self, at: datetime, today: date, zone: ZoneInfo) -> Span:
-        """The first open period that ends after `at`, with all that follow it without a break."""
-        found: Span | None = None
+        """Return the first open period that ends after `at`, with all that follow it without a break."""
+        joined: Span | None = None
         for ahead in range(-1, _HORIZON):
             period = self._period(today + ahead * _DAY, zone)
-            if found and (period is None or period.start > found.end):
-                return found
-            if period and period.end > at and (found or period.start < period.end):
-                found = period._replace(start=found.start if found else period.start)
+            if joined and (period is None or period.start > joined.end):
+                return joined
+            if period and period.end > at and (joined or period.start < period.end):
+                joined = period._replace(start=joined.start if joined else period.start)
         end = at + _HORIZON * _DAY
-        return found or Span(end, end, open=True)
+        return joined or Span(end, end, open=True)
 
     def _before(self, at: datetime, today: date, zone: ZoneInfo) -> Span:
-        """The last open period that ends by `at`, with all that it follows without a break."""
-        found: Span | None = None
+        """Return the last open period that ends by `at`, with all that precede it without a break."""
+        joined: Span | None = None
         for back in range(-1, _HORIZON):
             period = self._period(today - back * _DAY, zone)
-            if found and (period is None or period.end < found.start):
-                return found
-            if period and period.end <= at and (found or period.start < period.end):
-                found = period._replace(end=found.end if found else period.end)
+            if joined and (period is None or period.end < joined.start):
+                return joined
+            if period and period.end <= at and (joined or period.start < period.end):
+                joined = period._replace(end=joined.end if joined else period.end)
         start = at - _HORIZON * _DAY
-        return found or Span(start, start, open=True)
+        return joined or Span(start, start, open=True)
 
     def _period(self, day: date, zone: ZoneInfo) -> Span | None:
-        """The period that begins on a day of the zone; it is empty where the clocks skip all of it."""
+        """Return the period that begins on a day of the zone; it is empty where the clocks skip all of it."""
         if self.weekdays is not None and day.weekday() not in self.weekdays:
             return None
         if self.dates is not None and not _within((day.month, day.day), *self.dates):
             return None
         opens, closes = self.times or (time(), time())
         last = day if opens < closes else day + _DAY
-        start, end = (_reached(datetime.combine(*wall), zone) for wall in ((day, opens), (last, closes)))
+        start, end = (_first_at(datetime.combine(*wall), zone) for wall in ((day, opens), (last, closes)))
         return Span(start, end, open=True)
 
 
@@ -135,8 +141,8 @@ def _within(day: MonthDay, first: MonthDay, last: MonthDay) -> bool:
     return first <= day <= last if first <= last else day >= first or day <= last
 
 
-def _reached(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first moment at which the clocks on the wall have reached `wall`, even where they skip it."""
+def _first_at(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first moment at which the local time has reached `wall`, even where the clocks skip it."""
     reached = wall.replace(tzinfo=zone).astimezone(UTC)
     if reached.astimezone(zone).replace(tzinfo=None) == wall:
         return reached

@@ -1,7 +1,7 @@
-"""Families: the devices behind one gateway, or those of one building, whose silence has one cause.
+"""Device groups: the devices behind one gateway, or in one building, whose lack of data has one cause.
 
-When most children of a family fall silent together, the family gets an alert and they do not: their occurrences are
-raised all the same, suppressed and counted. Where the gateway itself is silent, that is the alert.
+When most devices of a group lose their data together, one alert of the group is notified. The alerts of the devices are
+raised all the same, suppressed and counted. Where the gateway itself has no data, its alert stands for the group.
 """
 
 import hashlib
@@ -14,16 +14,22 @@ from devices.device import Device
 from rules.model.virtual_kinds import DEVICE_GROUP
 
 FIRST_GROUP_ID = -(2**56)
-"""Numbers of families are this and below, so that they stay apart from those of devices and of partitions."""
+"""Ids of groups are this and below: apart from the ids of devices and of partitions."""
 
-_LEAST = 3  # two that fall silent together may well be chance
+_LEAST = 3  # two devices may lose their data together by chance
 
 
 class DeviceGroup(NamedTuple):
-    """A family, by a number made of its name. `leader` is the number of its gateway, if it has one.
+    """A device group.
 
-    `building` is where all of its children are; empty if they are in several. One without children has left the
-    registry, and is remembered for the end of what is open on it.
+    Attributes:
+        id: Hash of community, gateway and building, negative.
+        community: Community of the devices.
+        name: Name for people.
+        gateway_id: Id of the gateway; None for a building, or for a gateway that is not registered.
+        children: Ids of the devices. A group without any has left the registry, and stays for its open alerts.
+        simulated: Whether a device is simulated.
+        building: Building of all devices; empty if they are in several.
     """
 
     id: int
@@ -36,54 +42,59 @@ class DeviceGroup(NamedTuple):
 
     @property
     def as_device(self) -> Device:
-        """The family as the rules are shown it, of the kind `family`."""
+        """The group as a device of the kind `family`, for the rules."""
         return Device(
             self.id, self.community, self.name, DEVICE_GROUP.name, simulated=self.simulated, building=self.building
         )
 
 
 class LastArrival(NamedTuple):
-    """When a child was last heard, and how often it should be; `jitter` is what its rule allows on top."""
+    """Last arrival of a device, its reporting period, and the jitter that its no-data rule allows."""
 
     at: datetime
     period: timedelta
     jitter: timedelta
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether a report has not come that should have."""
+        """Return whether the next report is overdue."""
         return now - self.at >= self.period + self.jitter
 
 
 class Outage(NamedTuple):
-    """So many of the children that should have spoken since the outage began have not."""
+    """Outage of a group: `missing` of the `expected` devices have sent nothing since it began."""
 
     missing: int
     expected: int
 
     @property
     def values(self) -> dict[str, float | bool | str]:
-        """As a sample of the family."""
+        """Values of the sample of the group."""
         return {"outage": True, "children_silent": float(self.missing), "children_expected": float(self.expected)}
 
 
-def detect_outage(fallen: LastArrival, children: Iterable[LastArrival], now: datetime) -> Outage | None:
-    """Whether most children are missing when the first falls silent, so that it is not the fault of that one.
+def detect_outage(first: LastArrival, devices: Iterable[LastArrival], now: datetime) -> Outage | None:
+    """Detect an outage, when the first device of a group has no data: are most of the others missing too?
 
-    A silence takes several periods, and whoever has the same cause has missed at least one of them by now. Who had no
-    occasion to speak since then counts neither way.
+    A no-data rule waits for several periods. A device with the same cause has missed at least one of them by now. A
+    device without a report due since then counts neither way.
+
+    Args:
+        first: Last arrival of the device without data.
+        devices: Last arrivals of the devices of the group, with the first.
+        now: The current time.
     """
-    spoken_after = fallen.at + fallen.period + fallen.jitter
+    next_report = first.at + first.period + first.jitter
     missing = present = 0
-    for child in children:
-        if child.is_overdue(now):
+    for device in devices:
+        if device.is_overdue(now):
             missing += 1
-        elif child.at > spoken_after:
+        elif device.at > next_report:
             present += 1
     return Outage(missing, missing + present) if missing >= _LEAST and missing > present else None
 
 
 class DeviceGroups:
-    """Who belongs to whom by the registry: a device behind a gateway is a child of that and not of the building."""
+    """Device groups of the registry. A device behind a gateway belongs to that group, not to that of its building."""
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
         self._by_key: dict[tuple[str, str, str], DeviceGroup] = {}
@@ -91,7 +102,7 @@ class DeviceGroups:
         self.read(devices)
 
     def read(self, devices: Iterable[Device]) -> None:
-        """Takes over the registry as it is now."""
+        """Take over the current registry."""
         children: defaultdict[tuple[str, str, str], list[Device]] = defaultdict(list)
         gateways: dict[tuple[str, str, str], Device] = {}
         for device in devices:
@@ -99,32 +110,32 @@ class DeviceGroups:
             key = _key(device)
             if key:
                 children[key].append(device)
-        self._by_key = {key: _group(key, gateways.get(key), found) for key, found in children.items()}
-        gone = {number: group._replace(gateway_id=None, children=()) for number, group in self._by_id.items()}
-        self._by_id = gone | {group.id: group for group in self._by_key.values()}
+        self._by_key = {key: _group(key, gateways.get(key), members) for key, members in children.items()}
+        former = {number: group._replace(gateway_id=None, children=()) for number, group in self._by_id.items()}
+        self._by_id = former | {group.id: group for group in self._by_key.values()}
 
     def group_of(self, device: Device) -> DeviceGroup | None:
-        """The family whose child a device is."""
+        """Return the group that a device belongs to."""
         key = _key(device)
         return self._by_key.get(key) if key else None
 
     def group_behind(self, device: Device) -> DeviceGroup | None:
-        """The family whose gateway a device is."""
+        """Return the group behind a gateway."""
         return self._by_key.get((device.community, device.name, ""))
 
     def remember(self, group: DeviceGroup) -> None:
-        """Remembers a family that had left the registry before it was read."""
+        """Add a group that had left the registry before it was read."""
         self._by_id.setdefault(group.id, group)
 
     def by_id(self, number: int) -> DeviceGroup | None:
-        """The family of that number."""
+        """Return the group of that id, even after it has left the registry."""
         return self._by_id.get(number)
 
 
 def with_device_groups(devices: Mapping[int, Device]) -> dict[int, Device]:
-    """These devices by their numbers, and their families as if they were devices too."""
-    tree = DeviceGroups(devices.values())
-    groups = filter(None, map(tree.group_of, devices.values()))
+    """Return these devices by id, with their groups as devices."""
+    registry = DeviceGroups(devices.values())
+    groups = filter(None, map(registry.group_of, devices.values()))
     return {**devices, **{group.id: group.as_device for group in groups}}
 
 
@@ -151,5 +162,5 @@ def _group(key: tuple[str, str, str], gateway: Device | None, children: list[Dev
 
 
 def _common(buildings: Iterable[str]) -> str:
-    found = set(buildings)
-    return found.pop() if len(found) == 1 else ""
+    distinct = set(buildings)
+    return distinct.pop() if len(distinct) == 1 else ""

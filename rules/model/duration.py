@@ -1,4 +1,4 @@
-"""Durations: as rule files write them (`90s`, `10m`, `2h`, `1d`), and as people read them in Chinese."""
+"""Durations: in rule files (`90s`, `10m`, `2h`, `1d`), and in Chinese for people."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,10 @@ _NOTATION = re.compile(r"(0|[1-9][0-9]{0,6})([smhd])")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Reads one whole number and its unit.
+    """Parse one whole number and its unit.
 
     Raises:
-        ValueError: The text is anything else.
+        ValueError: The text is not a duration.
     """
     match = _NOTATION.fullmatch(text)
     if match is None:
@@ -23,14 +23,14 @@ def parse_duration(text: str) -> timedelta:
 
 
 def spell(duration: timedelta) -> str:
-    """Writes whole seconds in the largest unit that divides them, so that equal durations are spelled alike."""
+    """Return the duration in the largest unit that divides its seconds: equal durations have one spelling."""
     seconds = int(duration.total_seconds())
     unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0)
     return f"{seconds // _SECONDS[unit]}{unit}" if seconds else "0s"
 
 
 def in_chinese(duration: timedelta) -> str:
-    """Writes the two largest units, such as `1 小时 30 分钟`; what is smaller does not help the reader."""
+    """Return the two largest units, such as `1 小时 30 分钟`; smaller ones do not help the reader."""
     seconds = max(0, int(duration.total_seconds()))
     words = []
     for size, name in _CHINESE:
@@ -41,10 +41,10 @@ def in_chinese(duration: timedelta) -> str:
 
 
 def microseconds(duration: timedelta) -> int:
-    """A duration in whole microseconds."""
+    """Return a duration in whole microseconds."""
     return duration // _MICROSECOND
 
 
 def microseconds_since_1970(time: datetime) -> int:
-    """A time in whole microseconds, the unit in which tracks count it."""
+    """Return a time in whole microseconds since 1970, the unit of time in derived values."""
     return (time - _EPOCH) // _MICROSECOND

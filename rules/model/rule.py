@@ -1,4 +1,4 @@
-"""What a rule is, once its file has been read and checked."""
+"""The rule: a checked definition from a rule file, and the attributes that follow from it."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ from rules.model.template import placeholders
 
 
 class RulesError(Exception):
-    """The root of everything that the rules refuse."""
+    """Root of all errors of the rules."""
 
 
 class Severity(StrEnum):
-    """How much an alert matters, from least to most."""
+    """Severity of an alert, from least to most."""
 
     INFO = "info"
     WARNING = "warning"
@@ -38,7 +38,7 @@ class Severity(StrEnum):
 
 
 class Scope(StrEnum):
-    """Which devices a rule is about: each, those that are no master meter, or the master meters of these alone."""
+    """Devices of a rule: all, those other than master meters, or the master meters of buildings or communities."""
 
     DEVICE = "device"
     HOUSEHOLD = "household"
@@ -47,9 +47,9 @@ class Scope(StrEnum):
 
 
 class Unknown(StrEnum):
-    """What an UNKNOWN verdict does to a running timer.
+    """Effect of an UNKNOWN verdict on a running timer.
 
-    `hold` lets it run, `pause` stops it for the unknown span, `reset` takes a pending instance back to normal.
+    `hold` lets it run, `pause` stops it for the unknown span, `reset` returns a pending instance to normal.
     """
 
     HOLD = "hold"
@@ -58,9 +58,9 @@ class Unknown(StrEnum):
 
 
 class OnClose(StrEnum):
-    """What becomes of an open occurrence when the calendar of its rule closes.
+    """Effect of the closing of a calendar on an open alert.
 
-    `clear` ends it; `hold` leaves it as it is until the calendar opens again.
+    `clear` ends it; `hold` keeps it until the calendar opens again.
     """
 
     CLEAR = "clear"
@@ -68,7 +68,7 @@ class OnClose(StrEnum):
 
 
 class Phase(StrEnum):
-    """The process axis of an instance, that is of one rule on one device."""
+    """Process axis of an instance, that is of one rule on one device."""
 
     NORMAL = "normal"
     PENDING = "pending"
@@ -87,10 +87,10 @@ UNCLEARED_PHASES = OPEN_PHASES | {Phase.MUTED}
 
 @dataclass(frozen=True, slots=True)
 class ExampleStep:
-    """One step of an example: what arrives `at` a time after its start, and the phase expected `then`.
+    """One step of an example: data that arrive `at` a time after its start, and the phase expected `then`.
 
-    With `households`, it comes of the meters below the one that the example is about. A step with neither an event nor
-    an arrival is a tick: the clock advances and timers run.
+    With `households`, the data are those of the sub-meters of the device. A step with neither an event nor an arrival
+    is a tick: the clock advances and timers run.
     """
 
     at: timedelta
@@ -105,13 +105,30 @@ class ExampleStep:
 
 @dataclass(frozen=True)
 class Rule:
-    """One maintenance rule of one device kind.
+    """One rule of one device kind.
 
-    `when` opens an occurrence after `on_delay`; `until` (or, where it is None, not `when`) ends it after `off_delay`.
-    `allowed_gap` is the longest time between two samples that still counts as uninterrupted. `schedule` is when the
-    rule is in force, None for always. Where it `explains_children`, the children of the gateway are silent because of
-    it; where it `explains_silence`, the device itself is. A rule in the `shadow` is on trial: judged as any other, and
-    nobody hears of it. `source` is the file and line of the definition, as `file:line`.
+    Attributes:
+        name: Unique name.
+        kind: Device kind.
+        severity: Severity of its alerts.
+        when: Condition that raises an alert after `on_delay`.
+        title: Text for people, with placeholders.
+        message: Text for people, with placeholders.
+        advice: Text for people, with placeholders.
+        allowed_gap: Longest gap between two samples that does not interrupt a delay.
+        until: Condition that ends the alert after `off_delay`; None for the opposite of `when`.
+        scope: Devices of the rule.
+        on_delay: Time that `when` must hold.
+        off_delay: Time that the end must hold.
+        unknown: Effect of an UNKNOWN verdict.
+        latch: Whether an alert stays until a person has looked.
+        schedule: Calendar in which the rule is in force; None for always.
+        on_close: Effect of the closing of the calendar.
+        explains_children: Whether an alert explains the lack of data of all devices behind the gateway.
+        explains_silence: Whether an alert explains the lack of data of the device itself.
+        shadow: Whether the rule is on trial: evaluated like any other, and not notified.
+        examples: Its tests, as lists of steps.
+        source: File and line of the definition, as `file:line`.
     """
 
     name: str
@@ -138,7 +155,7 @@ class Rule:
 
     @cached_property
     def version(self) -> str:
-        """A short hash of the logic alone: other words or another severity leave it as it is."""
+        """Short hash of the logic alone, without texts and severity."""
         logic = [
             self.kind,
             self.scope,
@@ -155,79 +172,79 @@ class Rule:
 
     @cached_property
     def text_hash(self) -> str:
-        """A short hash of the severity and the texts."""
+        """Short hash of severity and texts."""
         texts = [self.severity, self.title, self.message, self.advice]
         return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]
 
     @cached_property
     def limits(self) -> dict[str, object]:
-        """Both conditions as JSON, in the words of the rule file."""
+        """Both conditions as JSON, in the words of a rule file."""
         return {"when": as_json(self.when), "until": self.until and as_json(self.until)}
 
     @cached_property
     def compared_fields(self) -> frozenset[str]:
-        """The fields that the conditions read."""
+        """Names of the fields and derived values that the conditions compare."""
         return frozenset(fields_of(self.when) + (fields_of(self.until) if self.until else ()))
 
     @cached_property
     def derived_values(self) -> Mapping[str, DerivedValue]:
-        """What the conditions need that is made of many samples, by the names of the values."""
+        """Derived values that the conditions compare, by name."""
         return derived_values_of(self.when) | (derived_values_of(self.until) if self.until else {})
 
     @cached_property
     def required_fields(self) -> frozenset[str]:
-        """The fields of the kind that the conditions depend on, by themselves or by what is made of many samples."""
+        """Names of the fields of the kind that the conditions depend on, directly or through derived values."""
         sources = (derived.reads for derived in self.derived_values.values())
         return self.compared_fields.difference(self.derived_values).union(*sources)
 
     @cached_property
     def placeholders(self) -> frozenset[str]:
-        """What the texts quote, by placeholder."""
+        """Placeholders of the texts."""
         return frozenset(name for text in (self.title, self.message, self.advice) for name in placeholders(text))
 
     @property
     def no_data(self) -> NoData | None:
-        """The absence that the rule watches for, if it watches for one."""
+        """The no-data condition, if `when` is one."""
         return self.when if isinstance(self.when, NoData) else None
 
     @cached_property
     def is_set_by_event(self) -> bool:
-        """Whether nothing but an event can make `when` TRUE."""
+        """Whether only an event can make `when` TRUE."""
         return bool(events_of(self.when)) and not fields_of(self.when)
 
     @cached_property
     def is_instantaneous(self) -> bool:
-        """Whether the condition is over as soon as its event has been: an event, and no `until`."""
+        """Whether the condition is over at once: `when` is an event, and there is no `until`."""
         return self.is_set_by_event and self.until is None
 
     @cached_property
     def max_gap_pending(self) -> timedelta | None:
-        """The longest gap in which `when` still counts as held, or None where samples do not sustain it."""
+        """Longest gap in which `when` still counts as held; None where samples do not sustain it."""
         return self.allowed_gap if fields_of(self.when) else None
 
     @cached_property
     def max_gap_recovering(self) -> timedelta | None:
-        """The longest gap in which the end still counts as held, or None where samples do not sustain it."""
+        """Longest gap in which the end still counts as held; None where samples do not sustain it."""
         return self.allowed_gap if fields_of(self.until or self.when) else None
 
     @cached_property
     def repeat_conditions(self) -> Mapping[str, tuple[str, ...]]:
-        """The tracks that say whether an event of `when` has been often enough; none for one that counts at once."""
+        """Derived values of which one must be TRUE for an event of `when` to count, by event."""
         return repeat_conditions_of(self.when)
 
     @cached_property
     def event_verdicts(self) -> Mapping[str, bool]:
-        """What each event says of the condition: those of `when` make it TRUE, those of `until` FALSE."""
+        """Verdict of each event: TRUE for the events of `when`, FALSE for those of `until`."""
         ending = events_of(self.until) if self.until else ()
         return dict.fromkeys(ending, False) | dict.fromkeys(events_of(self.when), True)
 
 
 @dataclass(frozen=True, slots=True)
 class RulePack:
-    """All rules in force; their names are unique."""
+    """All rules in force, with unique names."""
 
     rules: tuple[Rule, ...]
 
     def of_kind(self, kind: str) -> tuple[Rule, ...]:
-        """The rules of one device kind, in the order of its file."""
+        """Return the rules of one device kind, in the order of its file."""
         return tuple(rule for rule in self.rules if rule.kind == kind)

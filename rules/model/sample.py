@@ -1,4 +1,4 @@
-"""What the rules are shown: one telemetry sample or one event of one device."""
+"""The input of the rules: one telemetry sample or one event of one device."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,9 +10,13 @@ from devices.kind import Value
 class Sample(NamedTuple):
     """One accepted message item.
 
-    `ts` is the device's time, `received_at` ours, both aware and in UTC. `values` are the fields in the units of the
-    kind, empty for an event; `data` is what came with the event `event`, personal values only as `<name>_hash` and
-    `<name>_masked`.
+    Attributes:
+        device_id: The device.
+        ts: Time of the device, aware and in UTC.
+        received_at: Time of arrival, aware and in UTC.
+        values: Fields in the units of the kind; empty for an event.
+        event: Name of the event; None for telemetry.
+        data: Data of the event, personal values only as `<name>_hash` and `<name>_masked`.
     """
 
     device_id: int

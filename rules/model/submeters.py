@@ -1,4 +1,7 @@
-"""Master meters: one without a room is that of its building, or of the community where it has no building either."""
+"""Master meters and their sub-meters.
+
+A meter without a room is the master meter of its building, or of its community where it has no building either.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,16 +11,16 @@ from devices.device import Device, Service
 
 
 class SubMeters(NamedTuple):
-    """What is below a master meter: `scope` is `building` or `community`, `meters` the numbers of household meters."""
+    """The household meters below a master meter; `scope` is `building` or `community`, `meters` are their ids."""
 
     scope: str
     meters: tuple[int, ...]
 
 
 def submeters_by_master(devices: Iterable[Device]) -> dict[int, SubMeters]:
-    """The household meters below each master meter: those with a room, of its kind, in its building or community.
+    """Return the sub-meters of each master meter by its id: the meters with a room, of its kind, in its place.
 
-    A retired one is below nobody. One that is being commissioned is: water flows through it that nobody counts yet.
+    A retired meter has no master meter. A meter that is being commissioned has one, for its water flows uncounted.
     """
     households: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     masters: list[Device] = []

@@ -1,4 +1,4 @@
-"""The words of a rule: which placeholders its texts may use, and what they become."""
+"""Texts of rules: their placeholders, and the values in Chinese that replace them."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -18,10 +18,10 @@ _UNKNOWN = "未知"
 
 
 def placeholders(text: str) -> tuple[str, ...]:
-    """The names in braces, in their order.
+    """Return the names in braces, in their order.
 
     Raises:
-        ValueError: A brace is not closed, or a placeholder says more than a name.
+        ValueError: A brace is not closed, or a placeholder is more than a name.
     """
     names = []
     for _, name, spec, conversion in Formatter().parse(text):
@@ -33,18 +33,18 @@ def placeholders(text: str) -> tuple[str, ...]:
 
 
 def data_fields(kind: DeviceKind, condition: Condition) -> dict[str, EventField]:
-    """What the texts of a rule may quote: the kind's fields, its own tracks, its events' data, by placeholder."""
-    found: dict[str, EventField] = {field.name: field for field in kind.fields}
-    found |= {name: derived.field for name, derived in derived_values_of(condition).items()}
+    """Return the fields, derived values and event data that the texts of a rule may quote, by placeholder."""
+    fields: dict[str, EventField] = {field.name: field for field in kind.fields}
+    fields |= {name: derived.field for name, derived in derived_values_of(condition).items()}
     for name in events_of(condition):
         event = kind.event(name)
         for item in event.data if event else ():
-            found[f"{item.name}_masked" if isinstance(item, Personal) else item.name] = item
-    return found
+            fields[f"{item.name}_masked" if isinstance(item, Personal) else item.name] = item
+    return fields
 
 
 def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, ...]:
-    """Every placeholder that the texts of a rule with this condition may use."""
+    """Return every placeholder that the texts of a rule with this condition may use."""
     no_data = ("silent_for",) if isinstance(condition, NoData) else ()
     return (*_OF_THE_DEVICE, *no_data, *data_fields(kind, condition))
 
@@ -52,7 +52,7 @@ def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, .
 def render(
     text: str, device: Device, values: Mapping[str, object], silent_for: timedelta, known: Mapping[str, EventField]
 ) -> str:
-    """Fills in the placeholders of a checked text, in Chinese; a value that nobody has seen reads 未知."""
+    """Return a checked text with its placeholders filled in, in Chinese; an unknown value reads 未知."""
     parts = []
     for literal, name, _, _ in Formatter().parse(text):
         parts.append(literal)
@@ -68,7 +68,7 @@ def render(
 
 
 def in_words(value: object, field: EventField) -> str:
-    """A value as people read it, without its unit; 未知 for None."""
+    """Return a value in words for people, without its unit; 未知 for None."""
     match value:
         case None:
             return _UNKNOWN

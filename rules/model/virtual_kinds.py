@@ -1,6 +1,6 @@
-"""What is no device and is judged like one: our own ingest pipeline, and families of devices that fall silent together.
+"""Virtual kinds: the ingest pipeline and device groups, to which rules apply as to devices.
 
-So falling behind, or the failure of a whole building, is an ordinary rule and an ordinary alert.
+So the lag of ingest, or the failure of a whole building, is an ordinary rule and an ordinary alert.
 """
 
 from collections.abc import Mapping

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.model.attention import Action, Attention, AttentionError, attend
+from rules.model.attention import Action, Attention, AttentionError, next_attention
 from rules.model.rule import RulesError
 
 
 def go(*actions, state=Attention.UNACKNOWLEDGED):
     for action in actions:
-        state = attend(state, action)
+        state = next_attention(state, action)
     return state
 
 
@@ -46,7 +46,7 @@ def test_a_resolved_alert_cannot_be_acknowledged_and_the_person_is_told_why():
 @pytest.mark.parametrize("action", list(Action))
 def test_nothing_reopens_a_closed_alert(action):
     with pytest.raises(AttentionError, match="新的报警"):
-        attend(Attention.CLOSED, action)
+        next_attention(Attention.CLOSED, action)
 
 
 _ORDER = list(Attention)
@@ -57,7 +57,7 @@ def test_no_sequence_of_actions_goes_back_except_by_assigning_or_leaves_a_closed
     state = Attention.UNACKNOWLEDGED
     for action in actions:
         try:
-            reached = attend(state, action)
+            reached = next_attention(state, action)
         except AttentionError as refused:
             offered = re.findall("“(.*?)”", str(refused))[1:]
             assert bool(offered) == (state is not Attention.CLOSED)
@@ -70,7 +70,7 @@ def test_no_sequence_of_actions_goes_back_except_by_assigning_or_leaves_a_closed
 
 def possible(state, action):
     try:
-        attend(state, action)
+        next_attention(state, action)
     except AttentionError:
         return False
     return True

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laws import examples
-from rules.model.attention import Action, Attention, AttentionError, attend
+from rules.model.attention import Action, Attention, AttentionError, next_attention
 from store.alerts.suppression import CauseName, suppress
 
 HOUR = timedelta(hours=1)
@@ -279,7 +279,7 @@ def test_any_sequence_of_actions_leaves_one_chain_in_the_history_and_one_in_the_
             extra = {"instead_of": before} if action == "assign" and before else {}
             answer = do(api, alert, action, **needed, **extra)
             try:
-                state = state if action == "comment" else attend(state, Action(action))
+                state = state if action == "comment" else next_attention(state, Action(action))
             except AttentionError:
                 refused(answer)
             else:
