@@ -13,7 +13,7 @@ from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
 from api.problems import UnknownProblem, problem_responses
 from rules.model.attention import Attention
-from rules.model.rule import Severity
+from rules.model.rule import OPEN_PHASES, Severity
 from store.alerts import alerts
 from store.alerts.alerts import AlertFilter
 from store.alerts.suppression import causes_of
@@ -26,7 +26,7 @@ _cursor = Cursor("alerts", tuple[datetime, UUID])
 State = Literal["open", "active", "recovering", "latched", "ended"]
 AlertId = Annotated[UUID, Path(description="The id of an alert.")]
 
-_OPEN = ("active", "recovering", "latched")
+_OPEN = tuple(sorted(phase.value for phase in OPEN_PHASES))
 ALERT_NOT_FOUND = "There is no alert of that id; GET /api/v1/alerts lists them."
 
 

@@ -12,7 +12,7 @@ from rules.engine.instances import InstanceChanges
 from rules.engine.state_machine import Reason
 from rules.engine.transition import Suppression, Transition
 from rules.model.device_group import DeviceGroups
-from rules.model.rule import Phase, Severity
+from rules.model.rule import OPEN_PHASES, Severity
 from store.alerts.alerts import LATE, AlertText, NewAlert, progress_alert, raise_alert, reword_alert
 from store.alerts.rule_state import delete_rule_states, save_rule_states
 from store.alerts.shadow import insert_shadow_transitions
@@ -23,7 +23,6 @@ from store.notices.enqueue import defer_notice_job
 
 # The wait before an alert that was raised late is notified: its end may be in the data that follow.
 _LATE_NOTICE = timedelta(minutes=1)
-_OPEN = {Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED}
 
 
 def save_instances(connection: Connection, changes: InstanceChanges, groups: DeviceGroups) -> None:
@@ -70,7 +69,7 @@ def _write_alert(connection: LockedConnection, transition: Transition, device_by
     elif transition.reason is Reason.REWORDED:
         reword_alert(connection, transition.alert_id, _text(transition))
     else:
-        is_open = transition.to_phase in _OPEN
+        is_open = transition.to_phase in OPEN_PHASES
         process = transition.to_phase.value if is_open else "ended"
         progress_alert(connection, transition.alert_id, process, None if is_open else transition.at)
 
@@ -103,8 +102,8 @@ def _enqueue_notices(connection: Connection, transitions: list[Transition]) -> N
 
 def _may_notify(transition: Transition) -> bool:
     """Return whether the transition may cause a notice: raised, ended, released from its parent, or reworded."""
-    return transition.reason in {Reason.PARENT, Reason.REWORDED} or (transition.from_phase in _OPEN) != (
-        transition.to_phase in _OPEN
+    return transition.reason in {Reason.PARENT, Reason.REWORDED} or (transition.from_phase in OPEN_PHASES) != (
+        transition.to_phase in OPEN_PHASES
     )
 
 

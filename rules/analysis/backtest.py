@@ -11,12 +11,9 @@ from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.engine.transition import Transition
 from rules.model.device_group import DeviceGroups, with_device_groups
-from rules.model.rule import Phase, RulePack, Severity
+from rules.model.rule import OPEN_PHASES, Phase, RulePack, Severity
 from rules.model.sample import Sample
 from rules.model.submeters import submeters_by_master
-
-OPEN = frozenset({Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED})
-"""The phases of an open alert."""
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
@@ -160,7 +157,7 @@ def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ..
     for transition in transitions:
         if transition.alert_id is None:
             continue
-        if transition.to_phase is Phase.ACTIVE and transition.from_phase not in OPEN:
+        if transition.to_phase is Phase.ACTIVE and transition.from_phase not in OPEN_PHASES:
             alerts[transition.alert_id] = BacktestAlert(
                 id=transition.alert_id,
                 rule=transition.rule,
@@ -176,6 +173,6 @@ def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ..
             alerts[transition.alert_id] = replace(
                 alerts[transition.alert_id], raised_at=transition.decided_at, suppressed=False
             )
-        elif transition.to_phase not in OPEN and transition.alert_id in alerts:
+        elif transition.to_phase not in OPEN_PHASES and transition.alert_id in alerts:
             alerts[transition.alert_id] = replace(alerts[transition.alert_id], ended_at=transition.at)
     return tuple(alerts.values())

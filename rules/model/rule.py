@@ -79,7 +79,7 @@ class Phase(StrEnum):
 
 
 OPEN_PHASES = frozenset({Phase.ACTIVE, Phase.RECOVERING, Phase.LATCHED})
-"""Phases with an open alert. `store` has them in SQL, for it cannot import rules."""
+"""Phases with an open alert. `store` cannot import rules: there an alert is open until its process is `ended`."""
 
 UNCLEARED_PHASES = OPEN_PHASES | {Phase.MUTED}
 """Phases in which the condition of a raised alert may still hold: a muted alert is closed, not over."""
