@@ -19,8 +19,16 @@ from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem
 from rules.model.labels_zh import MAINTENANCE_STATE
 from rules.model.virtual_kinds import RULE_KINDS
 from store.admin.audit import Change, record_change
-from store.alerts import maintenance
-from store.alerts.maintenance import LONGEST_MAINTENANCE, MaintenanceRow, NewMaintenance
+from store.alerts.maintenance import (
+    LONGEST_MAINTENANCE,
+    MaintenanceRow,
+    NewMaintenance,
+    claim_maintenance,
+    end_maintenance,
+    find_maintenance,
+    insert_maintenance,
+    list_maintenance,
+)
 from store.database import Connection
 from store.registry.communities import find_community, has_building
 from store.registry.devices import find_device
@@ -99,7 +107,7 @@ class SilencesQuery(PageQuery):
 def list_silences(store: Store, now: Now, query: Annotated[SilencesQuery, Query()]) -> Page[Silence]:
     """Present and future windows, in descending order of their start."""
     with store.connection() as connection:
-        rows = maintenance.list_maintenance(
+        rows = list_maintenance(
             connection,
             community=query.community,
             not_over_at=None if query.over else now,
@@ -127,7 +135,7 @@ def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
         silence_id = UUID(earlier_id) if earlier_id else uuid4()
         if not earlier_id:
             new = _new_silence(connection, silence_id, announcement, now)
-            maintenance.insert_maintenance(connection, new)
+            insert_maintenance(connection, new)
             silence = _read_silence(connection, silence_id, now)
             after = silence.model_dump(mode="json", exclude_none=True, exclude={"state", "state_zh", "kind_zh"})
             change = Change(
@@ -150,13 +158,13 @@ def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None 
     signature = note or Signed()
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, "end", "silence", str(silence_id)) is None:
-            row = maintenance.claim_maintenance(connection, silence_id)
+            row = claim_maintenance(connection, silence_id)
             if row is None:
                 raise UnknownProblem(_SILENCE_NOT_FOUND)
             now = read_clock()
             if _silence_state(row, now) == "over":
                 raise RefusedProblem(messages_zh.maintenance_over(row.ended_at or row.ends_at, row.ended_by))
-            maintenance.end_maintenance(connection, silence_id, at=now, actor=signature.actor)
+            end_maintenance(connection, silence_id, at=now, actor=signature.actor)
             change = Change(
                 at=now, actor=ACTOR, person=signature.by, action="end", subject="silence", subject_id=str(silence_id),
                 before={"ended_at": None}, after={"ended_at": now.isoformat()}, request_key=request.key,
@@ -193,7 +201,7 @@ def _new_silence(connection: Connection, silence_id: UUID, window: Announcement,
 
 
 def _read_silence(connection: Connection, silence_id: UUID, now: datetime) -> Silence:
-    row = maintenance.find_maintenance(connection, silence_id)
+    row = find_maintenance(connection, silence_id)
     if row is None:
         raise UnknownProblem(_SILENCE_NOT_FOUND)
     return Silence.of(row, now)
