@@ -59,7 +59,7 @@ def read_number(node: Node, field: Gauge | Counter, diagnostics: Diagnostics) ->
     """Read a number within the possible range of the field, in its unit; otherwise add a diagnostic and return None."""
     if isinstance(node.plain, bool) or not isinstance(node.plain, int | float):
         unit = "without a unit" if field.unit == "1" else f"in {field.unit}"
-        instead = _converted(node.plain, field)
+        instead = _number_remedy(node.plain, field)
         diagnostics.add(node.line, f"`{field.name}` is a number {unit}, not {describe(node)}{instead}")
         return None
     low, high = field.possible
@@ -70,7 +70,7 @@ def read_number(node: Node, field: Gauge | Counter, diagnostics: Diagnostics) ->
     return float(node.plain)
 
 
-def _converted(plain: object, field: Gauge | Counter) -> str:
+def _number_remedy(plain: object, field: Gauge | Counter) -> str:
     """Return the end of a message about an invalid number: the converted quantity, or the possible range."""
     match, unit = _QUANTITY.fullmatch(plain.strip()) if isinstance(plain, str) else None, field.unit
     if match is None:
