@@ -219,7 +219,7 @@ class _ItemDecoder(NamedTuple):
             return Rejection(self.topic, *error.violation, storable, self.size, error.device or self.sender)
 
     def _addressed(self, item: object) -> tuple[Device, dict[str, Any]]:
-        """Return the device of an item, and the item, whose keys are all known to this channel."""
+        """Return the device of an item, and the item after a check of its keys."""
         if not isinstance(item, dict):
             raise _ItemError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
         device = self.sender

@@ -1,4 +1,4 @@
-"""Household electricity meter: appliances behind it, and a feeder whose voltage drops under load."""
+"""Household electricity meter: appliances behind it, and a feeder with a voltage drop under load."""
 
 import math
 import random
@@ -21,12 +21,12 @@ _ROLLS_OVER_KWH = 1_000_000
 
 
 def simulate(setup: DeviceSetup) -> "ElectricityMeter":
-    """Return a meter whose load follows its residents, the hour, the weekday and the season."""
+    """Return a meter with a load by residents, hour, weekday and season."""
     return ElectricityMeter(setup)
 
 
 class ElectricityMeter:
-    """Meter whose active energy is the integral of the load; voltage and current follow from the load."""
+    """Meter with active energy as the integral of the load; voltage and current follow from the load."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the load and the register."""

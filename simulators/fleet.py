@@ -18,7 +18,7 @@ from simulators.simulated_device import SimulatedDevice
 
 
 class Fleet:
-    """Simulated devices, whose messages depend on the devices, the seed, the faults and the time alone.
+    """Simulated devices. Their messages depend on the devices, the seed, the faults and the time alone.
 
     History may therefore be made in one run or in several, by one process or by another, and continues without a break.
     """

@@ -30,12 +30,12 @@ _ROLLS_OVER_M3 = 100_000
 
 
 def simulate(setup: DeviceSetup) -> "GasMeter":
-    """Return a meter whose flow feeds the stove and the water heater of its flat."""
+    """Return the meter of the stove and the water heater of a flat."""
     return GasMeter(setup)
 
 
 class GasMeter:
-    """Meter whose volume is the integral of the flow; a closed valve stops the flow."""
+    """Meter with a volume that is the integral of the flow; a closed valve stops the flow."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the use and the register."""

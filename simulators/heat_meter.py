@@ -25,7 +25,7 @@ def simulate(setup: DeviceSetup) -> "HeatMeter":
 
 
 class HeatMeter:
-    """Meter whose heat and flow follow the hourly temperature; heat is flow times the spread of supply and return."""
+    """Meter of heat and flow by the hourly temperature; heat is flow times the spread of supply and return."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare heat, flow and their registers."""

@@ -1,6 +1,6 @@
 """Publisher with acknowledged delivery, across lost connections and a killed broker.
 
-MQTT 3.1.1 with QoS 1 through paho, whose thread resends unacknowledged messages after a reconnection. A message may
+MQTT 3.1.1 with QoS 1 through paho. Its thread resends unacknowledged messages after a reconnection. A message may
 therefore arrive twice, but none is lost; receivers recognise copies by their natural key. Where the URL names several
 nodes of the broker, each new connection goes to the next one.
 """

@@ -28,7 +28,7 @@ def simulate(setup: DeviceSetup) -> "WaterMeter":
 
 
 class WaterMeter:
-    """Meter whose flow is the use of its flat plus leaks; volume is its integral, displayed to the litre."""
+    """Meter with a flow of the use of its flat plus leaks; volume is its integral, displayed to the litre."""
 
     def __init__(self, setup: DeviceSetup) -> None:
         """Prepare the draws and the register."""
