@@ -1,4 +1,4 @@
-"""Two installations that the tests look at: one empty, one with the demo. Each test leaves them as it found them."""
+"""Two installations for read-only tests: an empty one, and one with the demo. Each test restores its changes."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from cli import running_up
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory):
-    """`anju up` without any community but those that tests register."""
+    """Run `anju up` without communities, except those that tests register."""
     with running_up(tmp_path_factory.mktemp("house")) as up:
         yield up
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """`anju up --demo`."""
+    """Run `anju up --demo`."""
     with running_up(tmp_path_factory.mktemp("demo"), "--demo") as up:
         yield up

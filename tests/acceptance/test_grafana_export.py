@@ -1,4 +1,4 @@
-"""`anju grafana export`: the files that a Grafana beside Anju is provisioned with."""
+"""`anju grafana export`: the provisioning files for a Grafana beside Anju."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_a_second_export_writes_the_same(tmp_path):
     assert exports[0] == exports[1]
 
 
-def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path):
+def test_an_impossible_folder_is_an_error_of_one_line(tmp_path):
     (tmp_path / "file").touch()
     done = anju("grafana", "export", tmp_path / "file" / "provisioning", cwd=tmp_path)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Every command tells how to use it."""
+"""Help texts of the commands."""
 
 import pytest
 import typer
@@ -8,7 +8,7 @@ from cli import invoke
 
 
 def names(command, *path):
-    """The commands that do something, each with the groups it stands in."""
+    """Return the commands, each with its groups."""
     if not hasattr(command, "commands"):
         return [path]
     return [name for child, below in command.commands.items() for name in names(below, *path, child)]
@@ -31,7 +31,7 @@ def test_anju_alone_lists_its_commands_and_where_to_begin(tmp_path):
     assert all(f" {command[0]} " in done.stdout for command in COMMANDS)
 
 
-def test_an_option_that_does_not_exist_is_wrong_usage(tmp_path):
+def test_an_unknown_option_is_wrong_usage(tmp_path):
     done = invoke("verify", "yangguang", "--dyas", "7", cwd=tmp_path)
     assert done.returncode == 2
     assert "--dyas" in done.stderr

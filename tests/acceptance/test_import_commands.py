@@ -19,7 +19,7 @@ def community():
 
 @pytest.fixture
 def files(community, tmp_path):
-    """The three files of a community, as options of `anju import`."""
+    """Return the three files of a community, as options of `anju import`."""
     contents = {
         "communities": f"community,name,banner,street\n{community},阳光小区,东胜区,公园街道\n",
         "households": f"community,building,unit,room\n{community},3,2,501\n{community},3,2,502\n",
@@ -47,8 +47,8 @@ def test_an_import_registers_a_community_and_writes_the_secrets_for_its_owner_al
     issued = dict(line.split(",") for line in secrets.read_text().splitlines())
     assert set(issued) == {f"{community}/water_meter/w501", f"{community}/camera/cam1"}
     assert not any(secret in done.stdout + done.stderr for secret in issued.values())
-    shown = house.get("/devices", community=community)["items"]
-    assert {(each["device"], each["simulated"]) for each in shown} == {("w501", False), ("cam1", True)}
+    devices = house.get("/devices", community=community)["items"]
+    assert {(each["device"], each["simulated"]) for each in devices} == {("w501", False), ("cam1", True)}
     written = house.get("/audit", subject="registry")["items"][0]
     assert (written["actor"], written["person"], written["action"]) == ("cli", getpass.getuser(), "import")
     assert (written["after"]["devices"]["created"], written["after"]["secrets_issued"]) == (2, 2)
@@ -82,7 +82,7 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize("column", BAD_LINES)
-def test_one_bad_line_refuses_everything_and_says_where_and_what(house, community, files, tmp_path, column):
+def test_one_bad_line_refuses_everything_with_place_and_reason(house, community, files, tmp_path, column):
     line, expected = BAD_LINES[column]
     with (tmp_path / "devices.csv").open("a") as devices:
         devices.write(f"{community},{line}\n")
@@ -133,6 +133,6 @@ def test_a_rotated_secret_takes_the_place_of_the_old_one(house, community, files
 
 
 def test_the_secret_of_an_unknown_username_cannot_be_rotated(house):
-    done = house.anju("secrets", "rotate", "yangguang/water_meter/nobody")
+    done = house.anju("secrets", "rotate", "yangguang/water_meter/unknown")
     assert done.returncode == 1
-    assert "no device logs in as 'yangguang/water_meter/nobody'" in done.stderr
+    assert "no device logs in as 'yangguang/water_meter/unknown'" in done.stderr

@@ -1,4 +1,4 @@
-"""`anju notify`: checking who is told, and trying a contact's channels."""
+"""`anju notify`: check of the routing file, and test messages through the channels of a contact."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def file(tmp_path, receiver):
     )
 
 
-def test_a_good_file_says_who_is_told_of_what(file, tmp_path):
+def test_check_prints_the_first_channels_of_each_community_and_severity(file, tmp_path):
     done = invoke("notify", "check", file, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -58,7 +58,7 @@ def test_a_contact_gets_a_test_message_through_each_channel(file, receiver, tmp_
     assert len(receiver.accepted) == 2
 
 
-def test_a_channel_that_does_not_work_says_why_and_not_where(file, receiver, tmp_path):
+def test_a_failing_channel_reports_the_reason_without_its_address(file, receiver, tmp_path):
     receiver.usual = Answer(body=b'{"errcode": 93000, "errmsg": "invalid webhook url"}')
     done = invoke("notify", "test", "王经理", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
     assert done.returncode == 1
@@ -66,13 +66,13 @@ def test_a_channel_that_does_not_work_says_why_and_not_where(file, receiver, tmp
     assert "s3cret" not in done.stdout + done.stderr
 
 
-def test_a_contact_that_is_not_there_is_a_wrong_call(file, tmp_path):
+def test_an_unknown_contact_is_wrong_usage(file, tmp_path):
     done = invoke("notify", "test", "nobody", cwd=tmp_path, ANJU_NOTIFY_FILE=str(file))
     assert done.returncode == 2
     assert "there is no contact nobody: 王经理, 运维" in done.stderr
 
 
-def test_what_could_not_be_delivered_is_sent_again_on_request_and_who_asked_is_written_down(house):
+def test_undelivered_notices_are_sent_again_on_request_and_the_person_is_recorded(house):
     raise_alerts(house.database_url, [9001], defer=False)
     with connect(house.database_url, application_name="test") as connection:
         insert_notices(connection, [NewNotice(alert_id(9001), "甲/webhook", "raised", 1, "critical", NOON)], NOON)

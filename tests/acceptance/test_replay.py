@@ -1,4 +1,4 @@
-"""`anju replay` with a year of 92 recorded water meters: every row arrives, and none twice."""
+"""`anju replay` with a year of 92 recorded water meters: every row arrives exactly once."""
 
 import json
 from itertools import islice
@@ -14,7 +14,7 @@ METERS = "telemetry_water_meter JOIN device ON device.id = device_id WHERE commu
 
 
 def state(url):
-    """Number and checksum of what is stored of the recording, and how much of it was rejected."""
+    """Return number and checksum of the stored readings of the recording, and the number of rejections."""
     [(stored, checksum)] = query(
         url,
         f"SELECT count(*), coalesce(sum(hashtextextended(concat_ws('|', name, ts, received_at, volume_m3), 0)), 0) "
@@ -25,7 +25,7 @@ def state(url):
 
 
 def handled(house):
-    """Items that ingest has stored, found stored already, or rejected since its start, redelivered ones included."""
+    """Return the number of items that ingest has handled since its start, including duplicates and redeliveries."""
     lines = [line.rpartition(" ") for line in house.metrics().splitlines()]
     return sum(
         float(value) for name, _, value in lines if name.startswith(("anju_items_total", "anju_rejections_total"))
@@ -33,7 +33,7 @@ def handled(house):
 
 
 def replay(house, recording):
-    """Send a recording, wait until ingest has handled all of it, and return the counts that the command prints."""
+    """Replay a recording, wait for ingest, and return the counts that the command prints."""
     before = handled(house)
     done = house.anju("replay", recording, "--batch", "500", "--json")
     assert done.returncode == 0, done.stderr
@@ -44,7 +44,7 @@ def replay(house, recording):
 
 
 def first_tenth(folder):
-    """A recording of the first tenth of the rows."""
+    """Write a recording with the first tenth of the rows."""
     with ZipFile(RECORDING) as whole, whole.open(whole.namelist()[0]) as lines:
         (folder / "tenth.csv").write_bytes(b"".join(islice(lines, 1 + ROWS // 10)))
     return folder / "tenth.csv"
@@ -53,7 +53,7 @@ def first_tenth(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.recorded_data
-def test_a_recording_is_stored_whole_and_sent_again_changes_nothing(house, tmp_path):
+def test_a_recording_is_stored_completely_and_a_second_replay_changes_nothing(house, tmp_path):
     count = replay(house, RECORDING)
     assert count["rows"] == count["distinct"] + count["duplicates_same"] + count["duplicates_other"] == ROWS
     stored, checksum, rejected = state(house.database_url)
@@ -63,13 +63,13 @@ def test_a_recording_is_stored_whole_and_sent_again_changes_nothing(house, tmp_p
     assert state(house.database_url) == (stored, checksum, rejected)
 
 
-def test_a_recording_that_is_not_there_is_named(house, tmp_path):
+def test_a_missing_recording_is_named(house, tmp_path):
     done = house.anju("replay", tmp_path / "trial.zip")
     assert done.returncode == 1
     assert "trial.zip does not exist" in done.stderr
 
 
-def test_a_file_that_is_no_recording_is_refused(house, tmp_path):
+def test_a_file_without_a_recording_is_refused(house, tmp_path):
     (tmp_path / "trial.csv").write_text("meter,value\n1,2\n")
     done = house.anju("replay", tmp_path / "trial.csv")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""A mistake in the settings ends every command at once, says which it is, and shows no secret."""
+"""A mistake in the settings ends every command at once, with its name and without a secret."""
 
 import socket
 

@@ -4,7 +4,7 @@ import pytest
 
 from patience import eventually
 
-QUIET = {"late_batch"}  # sent at once, nobody counts as silent
+QUIET = {"late_batch"}  # messages sent at once leave no time without data
 
 
 def test_a_fault_of_a_registered_device_raises_an_alert_that_is_marked_as_simulated(house):
@@ -42,7 +42,7 @@ def test_a_scenario_that_nobody_knows_is_wrong_usage(house):
     assert "burst_pipe" in done.stderr
 
 
-def test_a_fault_that_nobody_knows_is_wrong_usage(house):
+def test_an_unknown_fault_is_wrong_usage(house):
     done = house.anju("simulate", "--fault", "earthquake:b01@+1s")
     assert done.returncode == 2
     assert "earthquake" in done.stderr

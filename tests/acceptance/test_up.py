@@ -1,4 +1,4 @@
-"""`anju up` beside others, on servers of one's own, and after a crash."""
+"""`anju up` beside another installation, on external servers, and after a crash."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from running import query
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    """A database and a broker that somebody else runs."""
+    """Run an external database and broker."""
     with start_services(tmp_path_factory.mktemp("servers"), print) as servers:
         yield servers
 
@@ -32,7 +32,7 @@ def settings(servers):
     }
 
 
-def test_two_run_side_by_side_and_know_nothing_of_each_other(house, demo):
+def test_two_installations_run_side_by_side_without_interference(house, demo):
     assert house.secrets.isdisjoint(demo.secrets)
     addresses = [
         {key: value for key, value in up.settings.items() if "URL" in key or "PORT" in key} for up in (house, demo)
@@ -42,7 +42,7 @@ def test_two_run_side_by_side_and_know_nothing_of_each_other(house, demo):
     assert demo_communities.isdisjoint(each["id"] for each in house.get("/communities")["items"])
 
 
-def test_a_folder_in_use_is_refused_and_the_one_who_uses_it_goes_on(house, tmp_path):
+def test_a_folder_in_use_is_refused_and_its_user_continues(house, tmp_path):
     done = anju("up", "--data-dir", house.data_dir, cwd=tmp_path)
     assert done.returncode == 4
     assert f"in use by another Anju (process {house.process.pid})" in done.stderr
@@ -50,7 +50,7 @@ def test_a_folder_in_use_is_refused_and_the_one_who_uses_it_goes_on(house, tmp_p
     assert house.anju("doctor").returncode == 0
 
 
-def test_servers_that_the_settings_name_are_used_and_none_are_started(servers, settings, tmp_path):
+def test_servers_named_in_the_settings_are_used_and_none_are_started(servers, settings, tmp_path):
     with running_up(tmp_path, **settings) as up:
         assert {key: up.settings[key] for key in settings} == settings
         assert up.key == settings["ANJU_API_KEY"]
@@ -72,7 +72,7 @@ def test_a_demo_on_a_broker_without_an_account_to_publish_is_refused_before_anyt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path):
+def test_a_read_only_folder_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").touch()
     done = anju("up", "--data-dir", tmp_path / "file", cwd=tmp_path)
     assert done.returncode == 4
@@ -81,7 +81,7 @@ def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_after_a_crash_of_everything_the_next_start_has_what_was_there(tmp_path):
+def test_after_a_crash_of_everything_the_next_start_has_all_data(tmp_path):
     with running_up(tmp_path) as up:
         (tmp_path / "communities.csv").write_text("community,name,banner,street\nyangguang,阳光小区,东胜区,公园街道\n")
         assert up.anju("import", "--communities", "communities.csv").returncode == 0

@@ -1,4 +1,4 @@
-"""`anju up --demo`: a whole community on one machine, alerts as they happen, and nothing that a kill can lose."""
+"""`anju up --demo`: complete communities on one machine, live alerts, and no loss through kills."""
 
 import os
 import signal
@@ -25,11 +25,11 @@ def command_line(pid):
 
 
 def alerts_since_ready(demo):
-    """The live ones: what the history of the demo raised began before."""
+    """Return the live alerts; those of the demo's history began earlier."""
     return [alert for alert in demo.alerts() if datetime.fromisoformat(alert["opened_at"]) > demo.ready_at]
 
 
-def test_what_the_ready_line_names_is_there(demo):
+def test_the_addresses_of_the_ready_line_answer(demo):
     assert {each["id"] for each in demo.get("/communities")["items"]} == {"linyin-xiaoqu", "qingchun-jiayuan"}
     assert httpx.get(demo.documentation, timeout=patient(20)).is_success
     assert (demo.folder / demo.settings_file).samefile(demo.data_dir / "anju.env")
@@ -76,7 +76,7 @@ def test_a_killed_part_is_back_within_five_seconds_and_no_alert_is_lost(demo, pa
     killed, killed_at = demo.pid(part), datetime.now(UTC)
     os.kill(killed, signal.SIGKILL)
     restarted = within(5, lambda: demo.pid(part) not in {0, killed} and demo.pid(part))
-    # The five seconds are those of the supervisor; what the part then needs depends on the machine.
+    # The five seconds are those of the supervisor; the start of the part depends on the machine.
     eventually(lambda: is_ready(demo), timeout_s=60)
     assert alerts <= {alert["id"] for alert in demo.alerts()}
     eventually(lambda: query(demo.database_url, NEWEST)[0][0] > killed_at, timeout_s=120)
@@ -107,7 +107,7 @@ def test_no_secret_is_printed_or_logged_or_on_a_command_line(demo):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_everything_and_the_next_start_is_quick_and_knows_everything(tmp_path):
+def test_ctrl_c_ends_everything_and_the_next_start_is_quick_and_has_all_data(tmp_path):
     with running_up(tmp_path, "--demo") as up:
         stored = eventually(lambda: readings(up), timeout_s=60)
         devices, secrets = up.get("/devices", limit=1000)["items"], up.secrets

@@ -1,4 +1,4 @@
-"""`anju verify` on the demo, and its report as a street official sees it."""
+"""`anju verify` on the demo, and its report as displayed for a street official."""
 
 import html
 import json
@@ -15,7 +15,7 @@ QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=5000",
 )  # fmt: skip
-# The report in a window of exactly that width, which a window of the browser itself cannot be made on every machine.
+# The report in a frame of exactly that width; a browser window cannot have every width on every machine.
 FRAME = """<!DOCTYPE html><meta charset="utf-8"><pre id="seen"></pre>
 <iframe width="{width}" height="800" style="border: 0" srcdoc="{page}" onload="
   const page = this.contentDocument.documentElement
@@ -25,7 +25,7 @@ FRAME = """<!DOCTYPE html><meta charset="utf-8"><pre id="seen"></pre>
 
 
 def verified(demo, folder, *options):
-    """What the command printed, its exit code, and the report that it wrote."""
+    """Return the completed command, its report, and the file with the report."""
     done = demo.anju("verify", COMMUNITY, "--days", "1", "--out", folder, *options)
     [written] = folder.glob(f"{COMMUNITY}-*.json")
     return done, json.loads(written.read_text())["report"], written
@@ -33,12 +33,12 @@ def verified(demo, folder, *options):
 
 @pytest.fixture(scope="module")
 def page(demo, tmp_path_factory):
-    """The HTML report of the demo."""
+    """Return the HTML report of the demo."""
     _, _, written = verified(demo, tmp_path_factory.mktemp("report"), "--include-simulated")
     return written.with_suffix(".html").read_text()
 
 
-def test_a_demonstration_says_so_everywhere_and_never_passes(demo, tmp_path):
+def test_a_demonstration_is_marked_everywhere_and_never_passes(demo, tmp_path):
     done, report, written = verified(demo, tmp_path, "--include-simulated")
     assert report["demo"]
     assert all(result["demo"] for result in report["results"])
@@ -61,13 +61,13 @@ def test_simulated_devices_are_no_evidence(demo, tmp_path):
     assert f"已排除{len(report['excluded'])}台模拟设备" in done.stdout
 
 
-def test_a_program_reads_the_same_report_that_is_written(demo, tmp_path):
+def test_a_program_reads_the_same_report_as_the_file(demo, tmp_path):
     done, report, written = verified(demo, tmp_path, "--json")
     assert json.loads(done.stdout) == json.loads(written.read_text())
     assert report["community"]["name"] == "林荫小区"
 
 
-def test_a_community_that_nobody_knows_is_refused_in_one_line(demo, tmp_path):
+def test_an_unknown_community_is_refused_in_one_line(demo, tmp_path):
     done = demo.anju("verify", "yangguang", "--out", tmp_path)
     assert done.returncode == 1
     assert "yangguang" in done.stderr
@@ -81,8 +81,8 @@ def test_a_window_that_has_not_ended_is_wrong_usage(demo, tmp_path):
     assert "--until" in done.stderr
 
 
-def seen(page, width, folder):
-    """What the page shows in a window of that width, in pixels."""
+def displayed(page, width, folder):
+    """Return the title, the text and the width of the page in a window of that width, in pixels."""
     frame = folder / "frame.html"
     frame.write_text(FRAME.format(width=width, page=html.escape(page, quote=True)))
     done = subprocess.run(
@@ -96,9 +96,9 @@ def seen(page, width, folder):
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_report_fits_a_phone_and_a_desk_and_shows_its_verdicts(page, width, tmp_path):
-    shown = seen(page, width, tmp_path)
-    assert shown["width"] == width
-    assert shown["needed"] <= width
-    assert shown["title"] == "小区验收证据报告：林荫小区"
+    view = displayed(page, width, tmp_path)
+    assert view["width"] == width
+    assert view["needed"] <= width
+    assert view["title"] == "小区验收证据报告：林荫小区"
     for words in ("小区验收证据报告", "林荫小区", NOTICE, "合格", "数据不足", "人工查验"):
-        assert words in shown["text"]
+        assert words in view["text"]

@@ -1,4 +1,4 @@
-"""Faults against parts of each test's own, and the summary of what became of the messages."""
+"""Private parts for the faults of each test, and a summary of the messages."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -14,14 +14,14 @@ from stage import Outcome, staged
 
 @pytest.fixture
 def services(tmp_path):
-    """A database and a broker that the test may do anything to."""
+    """Return a database and a broker that the test may damage."""
     with start_services(tmp_path / "data", print) as services:
         yield services
 
 
 @pytest.fixture
 def stage(services, tmp_path, record_property):
-    """Ingest at work between the two."""
+    """Run ingest between the two."""
     ingest = Ingest(services.database_url, services.mqtt_url, tmp_path / "ingest.log")
     with staged(services, ingest, record_property) as stage:
         yield stage
@@ -29,21 +29,21 @@ def stage(services, tmp_path, record_property):
 
 @pytest.fixture
 def broker_network(services):
-    """The proxy between ingest and the broker, and its URL."""
-    with proxied(services.mqtt_url) as found:
-        yield found
+    """Return the proxy between ingest and the broker, and its URL."""
+    with proxied(services.mqtt_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
 def database_network(services):
-    """The proxy between ingest and the database, and its URL."""
-    with proxied(services.database_url) as found:
-        yield found
+    """Return the proxy between ingest and the database, and its URL."""
+    with proxied(services.database_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
 def distant_stage(services, broker_network, database_network, tmp_path, record_property):
-    """Ingest at work, with a proxy on both sides; publisher and oracle go straight."""
+    """Run ingest with a proxy on both sides; publisher and oracle connect directly."""
     ingest = Ingest(database_network[1], broker_network[1], tmp_path / "ingest.log")
     with staged(services, ingest, record_property) as stage:
         yield stage

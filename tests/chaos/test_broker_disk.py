@@ -1,4 +1,4 @@
-"""A broker whose disk is full or stands still acknowledges nothing that it can't keep."""
+"""A broker with a full or stalled disk acknowledges no message that it can't store."""
 
 import time
 
@@ -13,20 +13,20 @@ pytestmark = pytest.mark.chaos
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A disk for the broker alone; ask for it before `stage`."""
+    """Return a disk for the broker alone; request it before `stage`."""
     with small_disk(tmp_path / "data" / "broker") as folder:
         yield folder
 
 
 @pytest.fixture
 def slow_disk(tmp_path):
-    """Another; ask for it before `stage`."""
+    """Return another disk; request it before `stage`."""
     with freezable_disk(tmp_path / "data" / "broker", tmp_path / "disk") as folder:
         yield folder
 
 
 def test_a_broker_whose_disk_is_full(full_disk, stage):
-    """NATS Server stores nothing more until it is started again, even where there is room."""
+    """NATS Server stores nothing more until a restart, even with free space."""
     with stage.load() as publisher:
         ballast = fill(full_disk)
         eventually(lambda: stands_still(publisher), timeout_s=90)

@@ -1,4 +1,4 @@
-"""A clock that steps by an hour, ours or a device's, makes nothing disappear and raises no false alert."""
+"""A clock step of an hour, in ingest or in a device, loses nothing and raises no false alert."""
 
 import subprocess
 import time
@@ -13,19 +13,19 @@ from stage import staged
 pytestmark = pytest.mark.chaos
 
 HOUR_MS = 3_600_000
-# What a wrong clock rejects the oracle looks for in the table, which keeps a thousand an hour.
+# The oracle looks for rejections by a wrong clock in the table, which stores a thousand per hour.
 SLOW = 40
 
 
 @pytest.fixture(scope="session")
 def faketime(tmp_path_factory):
-    """The library that gives one process a clock of its own: the host's, or Debian's package unpacked."""
+    """Return the library for a private clock of one process: of the host, or from Debian's package."""
     folder = tmp_path_factory.mktemp("faketime")
     commands = "apt-get download libfaketime && dpkg -x libfaketime_*.deb ."
-    if not (found := library(Path("/usr/lib"))):
+    if not (path := library(Path("/usr/lib"))):
         subprocess.run(["sh", "-c", commands], cwd=folder, check=False, capture_output=True)  # noqa: S607
-        found = library(folder / "usr" / "lib")
-    return found or pytest.skip("libfaketime can't be had: apt install libfaketime")
+        path = library(folder / "usr" / "lib")
+    return path or pytest.skip("libfaketime can't be had: apt install libfaketime")
 
 
 def library(folder):
@@ -34,7 +34,7 @@ def library(folder):
 
 @pytest.fixture
 def clock(tmp_path):
-    """The file that says by how much the clock of ingest is wrong."""
+    """Return the file with the offset of the clock of ingest."""
     file = tmp_path / "clock"
     file.write_text("+0")
     return file
@@ -42,7 +42,7 @@ def clock(tmp_path):
 
 @pytest.fixture
 def stage(services, faketime, clock, tmp_path, record_property):
-    """Ingest at work with a clock of its own."""
+    """Run ingest with a clock of its own."""
     wrong = {"LD_PRELOAD": str(faketime), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
              "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
     ingest = Ingest(services.database_url, services.mqtt_url, tmp_path / "ingest.log", **wrong)
@@ -52,7 +52,7 @@ def stage(services, faketime, clock, tmp_path, record_property):
 
 @pytest.fixture
 def gates(stage):
-    """Ten gates, silent after three minutes by their rule, that are not silent for a second."""
+    """Ten gates that always send; their rule raises an alert after three minutes without data."""
     register(stage.database_url, "menkou", [(f"gate{n}", "vehicle_gate") for n in range(10)])
 
     def message(n):
@@ -82,7 +82,7 @@ def test_the_clock_of_ingest_steps_an_hour_ahead_and_back(stage, clock):
 
 @pytest.mark.usefixtures("gates")
 def test_the_clock_of_ingest_steps_an_hour_behind_and_back(stage, clock):
-    """Until it is right again, every device seems to be an hour ahead and is rejected as such."""
+    """Until the step back, every device seems to be an hour ahead and is rejected for it."""
     with stage.load(rate=SLOW):
         clock.write_text("-3600")
         time.sleep(15)

@@ -1,4 +1,4 @@
-"""Three nodes of the broker, of which some are killed, stand still as if they had been cut off, or lose their disk."""
+"""Three nodes of the broker, some of them killed, stopped as if cut off, or without their disk."""
 
 import os
 import random
@@ -26,7 +26,7 @@ def kill(nodes, dice):
 
 
 def cut_off(nodes, dice):
-    """Let the others hear nothing of a node, while its connections stay open."""
+    """Stop a node, so that the others receive nothing from it, while its connections stay open."""
     node = dice.choice(nodes)
     os.killpg(node.pid, signal.SIGSTOP)
     try:
@@ -37,7 +37,7 @@ def cut_off(nodes, dice):
 
 
 def kill_two(nodes, dice):
-    """Leave a node that can't do anything alone."""
+    """Leave one node, which can't work alone."""
     two = dice.sample(nodes, 2)
     for node in two:
         node.kill()

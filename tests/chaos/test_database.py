@@ -1,4 +1,4 @@
-"""A database that refuses, is slow, has no room or is read-only loses and doubles nothing."""
+"""A database that refuses, is slow, has no space or is read-only loses and duplicates nothing."""
 
 import time
 from contextlib import ExitStack, contextmanager
@@ -13,14 +13,14 @@ from patience import eventually
 
 @pytest.fixture
 def disk(tmp_path):
-    """A small disk for the database alone; ask for it before `stage`."""
+    """Return a small disk for the database alone; request it before `stage`."""
     with small_disk(tmp_path / "data" / "postgres") as folder:
         yield folder
 
 
 @contextmanager
 def superuser(stage):
-    """A connection of the superuser, to another database than Anju's."""
+    """Connect as superuser, to another database than Anju's."""
     address = urlsplit(stage.database_url)
     with psycopg.connect(
         host=address.hostname, port=address.port, user="postgres", password=address.password, dbname="postgres",
@@ -39,7 +39,7 @@ def take_connections(url, others):
 
 
 def says(stage, words):
-    """Wait until ingest's log tells the operator."""
+    """Wait until the log of ingest reports the fault."""
     eventually(lambda: words in stage.ingest.log.read_text())
 
 
@@ -56,7 +56,7 @@ def test_a_database_that_refuses_connections(stage):
 @pytest.mark.chaos
 def test_a_database_without_a_free_connection(stage):
     def take_what_ingest_had():
-        """Ingest may be the faster one to come back, so again and again until it is not."""
+        """Repeat until ingest is not the first to reconnect."""
         end_the_sessions_of_ingest(connection)
         with pytest.raises(psycopg.OperationalError, match=r"connection slots|too many clients"):
             take_connections(stage.database_url, others)
@@ -91,7 +91,7 @@ def test_a_database_whose_disk_is_full(disk, stage):
 
 
 def test_a_database_that_is_read_only_after_a_fail_over(stage):
-    """It comes back as a standby, which answers and refuses to write, and is promoted later."""
+    """The database returns as a standby, which answers and refuses to write, and is promoted later."""
     postgres = stage.services.postgres
     with stage.load():
         postgres.stop()

@@ -1,4 +1,4 @@
-"""kill -9 of every part loses and doubles nothing."""
+"""kill -9 of every part loses and duplicates nothing."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""A network that is cut, slow or swallows everything loses and doubles nothing."""
+"""A network that is cut, slow or drops everything loses and duplicates nothing."""
 
 import time
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.chaos
 
 @pytest.fixture(params=SIDES)
 def network(request, broker_network, database_network):
-    """The network between ingest and one of its sides, and the name of that side."""
+    """Return the network between ingest and one of its sides, and the name of that side."""
     return (broker_network if request.param == "broker" else database_network)[0], request.param
 
 
@@ -54,7 +54,7 @@ def test_a_connection_that_only_one_side_still_believes_in(network, distant_stag
 
 
 def test_a_connection_to_the_broker_that_is_never_heard_of_again(distant_stage, broker_network):
-    """Of the database's such a proxy can tell nothing: there the kernel notices, which this one acknowledges to."""
+    """This proxy cannot test connections to the database: the kernel there detects a loss by acknowledgements."""
     with distant_stage.load():
         broker_network[0].forget()
         time.sleep(5)

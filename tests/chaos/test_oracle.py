@@ -1,4 +1,4 @@
-"""The oracle finds each single thing that is lost or doubled, and nothing where all is well."""
+"""The oracle finds each lost or duplicate row, and nothing in an intact database."""
 
 import psycopg
 import pytest
@@ -39,8 +39,8 @@ DOUBLED = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """A database in which all is well, and the messages that made it so."""
+def intact(tmp_path_factory):
+    """Return an intact database and its messages."""
     folder = tmp_path_factory.mktemp("oracle")
     with start_services(folder / "data", print) as services:
         ingest = Ingest(services.database_url, services.mqtt_url, folder / "ingest.log")
@@ -51,34 +51,34 @@ def told(tmp_path_factory):
 
 
 @pytest.mark.parametrize("damage", LOST)
-def test_what_is_lost_is_found(told, damage):
-    verdict = after(LOST[damage], *told)
+def test_lost_rows_are_found(intact, damage):
+    verdict = after(LOST[damage], *intact)
     assert verdict.lost
     assert not verdict.doubled or damage == "an alert"
 
 
 @pytest.mark.parametrize("damage", DOUBLED)
-def test_what_is_doubled_is_found(told, damage):
-    assert after(DOUBLED[damage], *told).doubled
+def test_duplicate_rows_are_found(intact, damage):
+    assert after(DOUBLED[damage], *intact).doubled
 
 
-def test_a_message_that_was_acknowledged_and_never_arrived_is_lost(told):
-    database_url, messages = told
+def test_an_acknowledged_message_without_its_row_is_lost(intact):
+    database_url, messages = intact
     topic, payload = messages[0]
     with psycopg.connect(database_url) as connection:
         verdict = judge(connection, expected([*messages, (topic, payload.replace(b'"ts": ', b'"ts": 1'))]))
     assert len(verdict.lost) == 1
 
 
-def test_where_all_is_well_nothing_is_found(told):
-    verdict = after("SELECT 1", *told)
+def test_nothing_is_found_in_an_intact_database(intact):
+    verdict = after("SELECT 1", *intact)
     assert (verdict.lost, verdict.doubled, len(verdict.good_but_rejected)) == ([], [], 0)
     assert verdict.stored > 2000
     assert verdict.rejected == 4
 
 
 def after(damage, database_url, messages):
-    """The verdict after damage that is undone again."""
+    """Return the verdict after damage, and undo the damage."""
     with psycopg.connect(database_url) as connection:
         for statement in damage.split("; "):
             assert connection.execute(statement).rowcount

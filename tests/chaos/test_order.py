@@ -1,4 +1,4 @@
-"""Messages that come twice, late and in any order are stored and judged once."""
+"""Messages that come twice, late and in any order are stored and evaluated once."""
 
 import random
 
@@ -13,7 +13,7 @@ REACH = 500
 
 @pytest.mark.chaos
 def test_messages_that_come_twice_late_and_in_any_order(stage, request):
-    """Twice as a device does that has not heard of its PUBACK, late as a gateway does that was cut off for an hour."""
+    """Twice, as from a device without its PUBACK; late, as from a gateway after an hour without a connection."""
     order = tumbled(MESSAGES, random.Random(request.config.getoption("randomly_seed")))
     with stage.load():
         stage.publisher(rate=None, total=MESSAGES, ahead_ms=-HOUR_MS, order=order.__getitem__).join(patient(60))
@@ -21,6 +21,6 @@ def test_messages_that_come_twice_late_and_in_any_order(stage, request):
 
 
 def tumbled(total, dice):
-    """Numbers in an order in which each is at most so many places from its own, and a fifth of them a second time."""
+    """Yield numbers at a limited distance from their own places, and a fifth of them a second time."""
     once = range(total * 5 // 6)
     return sorted([*once, *dice.sample(once, total - len(once))], key=lambda n: n + dice.uniform(-REACH, REACH))

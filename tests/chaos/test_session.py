@@ -1,4 +1,4 @@
-"""Whatever happens to the broker's session for ingest, and whatever waits in it, is stored and judged once."""
+"""Messages in the broker's session for ingest are stored and evaluated once, whatever happens to the session."""
 
 import asyncio
 import re
@@ -18,14 +18,14 @@ from mqtt_packets import connect
 from patience import patient, steady
 from running import epoch_ms, query, reading, register
 
-# Ingest on a laptop's share: what the buffer may hold, and the interpreter with its libraries.
+# Memory of ingest: the limit of the buffer, and the interpreter with its libraries.
 MEMORY_MB = 400
 POISONED = "anju/v1/dutong/water_meter/w1/telemetry"
 
 
 @pytest.mark.chaos
 def test_another_client_takes_over_the_session_again_and_again(stage):
-    """It takes messages and acknowledges none; ingest takes the session back each time."""
+    """The other client takes messages and acknowledges none; ingest takes the session back each time."""
     with stage.load():
         for _ in range(10):
             usurp_session(stage.services.mqtt_url, for_s=0.5)
@@ -46,7 +46,7 @@ def usurp_session(url, *, for_s):
 
 
 def test_poison_at_the_head_of_the_queue(stage):
-    """Messages that the database refuses for a reason that nobody foresaw stand before all others."""
+    """Messages that the database refuses for an unforeseen reason precede all others."""
     register(stage.database_url, "dutong", [("w1", "water_meter")])
     with psycopg.connect(stage.database_url) as connection:
         connection.execute("ALTER TABLE telemetry_water_meter ADD CHECK (volume_m3 <> 66666.5)")
@@ -85,9 +85,9 @@ OUT_OF_ORDER = """
 
 
 def peak_memory_mb(pid):
-    """The most that the process has had in memory."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) // 1024
+    """Return the peak memory of a process, in MiB."""
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(peak[1]) // 1024
 
 
 @pytest.mark.chaos
@@ -105,9 +105,9 @@ def test_thousands_of_devices_vanish_and_reconnect_at_once(stage, request):
         try:
             stage.over_at = time.monotonic()
             stage.must_be_whole(f"{number:,} devices vanish and reconnect at once", timeout_s=300)
-            told = steady(lambda: query(stage.database_url, CONNECTIONS))
-            assert query(stage.database_url, STATES) == [("online", number)], told
-            assert told == [("offline", number), ("online", 2 * number)]
+            events = steady(lambda: query(stage.database_url, CONNECTIONS))
+            assert query(stage.database_url, STATES) == [("online", number)], events
+            assert events == [("offline", number), ("online", 2 * number)]
         finally:
             crowd.vanish()
 

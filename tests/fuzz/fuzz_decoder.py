@@ -28,13 +28,13 @@ TOPICS = [decoder_laws.topic_of(device, channel).encode() for device in SENDERS 
 
 
 def one(data):
-    """Hold one input to the laws; libFuzzer keeps what breaks one, or takes over five seconds."""
+    """Check the laws on one input; libFuzzer stores an input that breaks one or takes over five seconds."""
     topic, _, payload = data.partition(b"\n")
     decoder_laws.check(topic.decode("utf-8", "replace"), payload)
 
 
 def seeds():
-    """A message of each kind on each channel, alone and behind the gateway."""
+    """Return a message of each kind on each channel, alone and behind the gateway."""
     ts = decoder_laws.NOW_MS
     for kind, alone in zip(KINDS, decoder_laws.ALONE, strict=True):
         values = ",".join(f'"{field.name}":{_valid(field)}' for field in kind.fields)
@@ -59,7 +59,7 @@ def _valid(field):
 
 
 def words():
-    """What the fuzzer may put in as a whole: every name there is, and JSON's corners."""
+    """Return the tokens of the fuzzer: all names, and the corner cases of JSON."""
     names = {"ts", "values", "seq", "event", "id", "data", "state", "kind", "device", "online", "offline"}
     for kind in KINDS:
         names |= {kind.name, *(field.name for field in kind.fields), *(event.name for event in kind.events)}
@@ -86,7 +86,7 @@ WORDS = words()
 
 
 def mutate(data, max_size, seed):
-    """Mostly another word in the place of one, so that the payload stays JSON; else another topic, or other bytes."""
+    """Mostly replace a token, so that the payload stays JSON; else change the topic or the bytes."""
     chance = random.Random(seed)
     topic, _, payload = data.partition(b"\n")
     match chance.randrange(10):
@@ -102,7 +102,7 @@ def mutate(data, max_size, seed):
 
 
 def another_word(payload, chance):
-    """Replace a token, or a whole object or array; or write the object or array twice."""
+    """Replace a token, or a whole object or array, or duplicate the object or array."""
     tokens = TOKEN.findall(payload.decode("utf-8", "replace")) or ["{}"]
     at = chance.choice([n for n, token in enumerate(tokens) if token not in ("]", "}", ",", ":")] or [0])
     end, depth = at + 1, int(tokens[at] in ("[", "{"))
