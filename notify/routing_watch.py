@@ -7,6 +7,7 @@ import structlog
 
 from notify.routing import Routing
 from notify.routing_file import RoutingFileError, load_routing
+from rules.language.file_changes import FileChanges
 
 log = structlog.get_logger()
 
@@ -22,16 +23,14 @@ class RoutingWatch:
         """
         self._path = path
         self._lock = threading.Lock()
-        self._seen = self._stamp()
+        self._changes = FileChanges(lambda: [path] if path else [])
         self._routing = load_routing(path) if path else Routing()
         self._report()
 
     def current(self) -> Routing:
         """Return the routing in force, after rereading a changed file."""
         with self._lock:
-            stamp = self._stamp()
-            if self._path and stamp != self._seen:
-                self._seen = stamp
+            if self._path and self._changes.detect():
                 try:
                     self._routing = load_routing(self._path)
                 except RoutingFileError as error:
@@ -39,13 +38,6 @@ class RoutingWatch:
                 else:
                     self._report()
             return self._routing
-
-    def _stamp(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.stat() if self._path else None
-        except OSError:
-            return None
-        return (status.st_mtime_ns, status.st_size) if status else None
 
     def _report(self) -> None:
         if self._routing.routes:

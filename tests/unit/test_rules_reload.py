@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from rules.language.file_changes import FileChanges
 from rules.language.loader import RuleFileError
 from rules.language.reload import RuleFolder
 from tests.unit.test_rules_loader import SILENT, write
@@ -55,3 +56,19 @@ def test_a_calendar_of_the_folder_is_part_of_the_rules(source, tmp_path):
     (tmp_path / "calendars.yaml").write_text("shift: {zone: Asia/Shanghai, label: 班次, weekdays: [mon]}", "utf-8")
     assert source.reload()
     assert source.pack.rules[0].schedule.label == "班次"
+
+
+def test_an_added_and_a_removed_file_are_changes(tmp_path):
+    changes = FileChanges(lambda: tmp_path.glob("*.yaml"))
+    (tmp_path / "a.yaml").touch()
+    assert changes.detect()
+    assert not changes.detect()
+    (tmp_path / "a.yaml").unlink()
+    assert changes.detect()
+
+
+def test_a_missing_file_is_no_change_until_it_appears(tmp_path):
+    changes = FileChanges(lambda: [tmp_path / "notify.yaml"])
+    assert not changes.detect()
+    (tmp_path / "notify.yaml").touch()
+    assert changes.detect()
