@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
+
+from app.lean_command import LeanCommand, LeanGroup
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -45,7 +47,7 @@ class LazyCommands(Mapping[str, "Command"]):
             return LazyGroup(entry.commands, name=name, help=entry.help, no_args_is_help=True)
         module, _, function = entry.function.partition(":")
         alone = typer.Typer(add_completion=False)
-        alone.command(name)(getattr(import_module(module), function))
+        alone.command(name, cls=LeanCommand)(getattr(import_module(module), function))
         return typer.main.get_command(alone)
 
     def __iter__(self) -> Iterator[str]:
@@ -55,10 +57,10 @@ class LazyCommands(Mapping[str, "Command"]):
         return len(self._table)
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(LeanGroup):
     """Group that imports a command's module only to run it or to print its help, not to list it."""
 
-    def __init__(self, table: Table, **attributes: Any) -> None:  # noqa: ANN401 - those of TyperGroup
+    def __init__(self, table: Table, **attributes: Any) -> None:  # noqa: ANN401 - those of LeanGroup
         super().__init__(**attributes)
         self._table = table
         self.commands = LazyCommands(table)  # type: ignore[assignment]  # read only, as typer uses it

@@ -7,7 +7,7 @@ import pytest
 
 from cli import environment
 
-HEAVY = {"apprise", "fastapi", "paho", "procrastinate", "psycopg", "pydantic_settings", "structlog"}
+HEAVY = {"apprise", "fastapi", "paho", "procrastinate", "psycopg", "pydantic", "structlog"}
 START = """
 import sys
 from app.cli import main
