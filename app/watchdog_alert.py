@@ -7,6 +7,9 @@ rules do not work.
 from datetime import datetime
 from uuid import UUID, uuid5
 
+from rules.engine.state_machine import Reason
+from rules.model.rule import Phase, Severity
+from rules.model.virtual_kinds import PIPELINE
 from store.alerts.alerts import NewAlert, progress_alert, raise_alert
 from store.alerts.transitions import TransitionRow, alert_lock, insert_transitions
 from store.alerts.watchdog import MISSED_RULE, count_missed_alerts, find_missed_alert
@@ -37,8 +40,8 @@ def raise_missed_alert(connection: Connection, now: datetime) -> bool:
             device_id=None,
             sequence=sequence,
             community=None,
-            kind="pipeline",
-            severity="critical",
+            kind=PIPELINE.name,
+            severity=Severity.CRITICAL,
             title=_TITLE,
             message=_MESSAGE,
             advice=_ADVICE,
@@ -47,7 +50,9 @@ def raise_missed_alert(connection: Connection, now: datetime) -> bool:
             simulated=False,
         )
         raise_alert(locked, alert)
-        insert_transitions(locked, [_transition(alert_id, sequence, "normal", "active", now, reason="silence")])
+        insert_transitions(
+            locked, [_transition(alert_id, sequence, Phase.NORMAL, Phase.ACTIVE, now, reason=Reason.NO_DATA)]
+        )
         defer_notice_job(locked, [alert_id])
         return True
 
@@ -60,13 +65,15 @@ def end_missed_alert(connection: Connection, now: datetime) -> bool:
             return False
         alert_id, sequence = open_alert
         progress_alert(locked, alert_id, "ended", now)
-        insert_transitions(locked, [_transition(alert_id, sequence, "active", "normal", now, reason="arrival")])
+        insert_transitions(
+            locked, [_transition(alert_id, sequence, Phase.ACTIVE, Phase.NORMAL, now, reason=Reason.ARRIVAL)]
+        )
         defer_notice_job(locked, [alert_id])
         return True
 
 
 def _transition(
-    alert_id: UUID, sequence: int, from_state: str, to_state: str, now: datetime, *, reason: str
+    alert_id: UUID, sequence: int, from_phase: Phase, to_phase: Phase, now: datetime, *, reason: Reason
 ) -> TransitionRow:
     return TransitionRow(
         alert_id=alert_id,
@@ -75,8 +82,8 @@ def _transition(
         device_id=None,
         sequence=sequence,
         axis="process",
-        from_state=from_state,
-        to_state=to_state,
+        from_state=from_phase,
+        to_state=to_phase,
         at=now,
         decided_at=now,
         reason=reason,

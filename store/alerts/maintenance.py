@@ -52,7 +52,7 @@ class MaintenanceRow:
 MaintenanceKey = tuple[datetime, UUID]
 """The start and the id of a window: its place in a list."""
 
-_SILENCE: LiteralString = """
+_WINDOW: LiteralString = """
     SELECT silence.id, coalesce(silence.community, device.community) AS community, silence.building, silence.kind,
            silence.rule, device.name AS device, silence.starts_at, silence.ends_at, silence.reason, silence.actor,
            silence.created_at, silence.ended_at, silence.ended_by
@@ -84,7 +84,7 @@ def find_maintenance(connection: Connection, window_id: UUID) -> MaintenanceRow 
     """Return the window with this id, or None."""
     with connection.cursor(row_factory=class_row(MaintenanceRow)) as cursor:
         return cursor.execute(
-            sql.SQL("{silence} WHERE silence.id = %s").format(silence=sql.SQL(_SILENCE)), (window_id,)
+            sql.SQL("{window} WHERE silence.id = %s").format(window=sql.SQL(_WINDOW)), (window_id,)
         ).fetchone()
 
 
@@ -121,7 +121,7 @@ def list_maintenance(
         return cursor.execute(
             sql.SQL(
                 """
-                {silence}
+                {window}
                 WHERE (%(community)s::text IS NULL OR %(community)s IN (silence.community, device.community))
                   AND (%(not_over_at)s::timestamptz IS NULL
                        OR (silence.ends_at > %(not_over_at)s AND coalesce(silence.ended_at > %(not_over_at)s, true)))
@@ -131,7 +131,7 @@ def list_maintenance(
                 ORDER BY silence.starts_at DESC, silence.id
                 LIMIT %(limit)s
                 """
-            ).format(silence=sql.SQL(_SILENCE)),
+            ).format(window=sql.SQL(_WINDOW)),
             {
                 "community": community, "not_over_at": not_over_at, "starts_at": starts_at, "id": window_id,
                 "limit": limit,

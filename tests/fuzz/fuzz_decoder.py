@@ -45,9 +45,9 @@ def seeds():
         yield decoder_laws.topic_of(alone, Channel.STATUS), f'{{"state":"online","ts":{ts}}}'
         for event in kind.events:
             data = ",".join(f'"{field.name}":{_valid(field)}' for field in event.data)
-            occurrence = f'"event":"{event.name}","ts":"2026-11-22T12:00:00.5+08:00","id":"a","data":{{{data}}}'
-            yield decoder_laws.topic_of(alone, Channel.EVENT), f"[{{{occurrence}}}]"
-            yield decoder_laws.topic_of(decoder_laws.GATEWAY, Channel.EVENT), f"{{{address},{occurrence}}}"
+            item = f'"event":"{event.name}","ts":"2026-11-22T12:00:00.5+08:00","id":"a","data":{{{data}}}'
+            yield decoder_laws.topic_of(alone, Channel.EVENT), f"[{{{item}}}]"
+            yield decoder_laws.topic_of(decoder_laws.GATEWAY, Channel.EVENT), f"{{{address},{item}}}"
 
 
 def _valid(field):
