@@ -1,7 +1,7 @@
-"""Fetch Debian packages with a private apt: its own sources, lists and package state, nothing of the host's changed.
+"""Fetch Debian packages with a private apt, with its own sources, lists and package state; the host is unchanged.
 
-apt does what only apt should do: verify signatures against Debian's archive keyring, resolve dependencies, check
-the hash of every file. What it needs is written out here as pure text; `fetch` and `unpack` run it.
+apt verifies signatures against Debian's archive keyring, resolves dependencies and checks the hash of every file. This
+module generates its configuration as pure text; `fetch` and `unpack` run it.
 """
 
 import os
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from local.errors import LocalError
 
 SUITE = "trixie"
-NATS_SUITE = "forky"  # SUITE's nats-server can lose what it acknowledged; docs/decisions/0005 tells
+NATS_SUITE = "forky"  # SUITE's nats-server can lose acknowledged messages: docs/decisions/0005
 # Dependencies of the packages' scripts, of query compilation (which Anju switches off) and of other languages: half
 # of the download, none of it run here.
 LEFT_OUT = re.compile(
@@ -31,7 +31,7 @@ ADVICE = "Or run the services with Docker Compose: docker compose up"
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A Debian architecture and where its C library puts the dynamic loader."""
+    """Debian architecture, with the path of the dynamic loader in its C library."""
 
     name: str
     triplet: str
@@ -45,10 +45,10 @@ ARCHITECTURES = {
 
 
 def architecture(machine: str) -> Architecture:
-    """The Debian architecture of a machine as `uname -m` names it.
+    """Return the Debian architecture of a machine, named as by `uname -m`.
 
     Raises:
-        LocalError: Anju's packages are not fetched for it.
+        LocalError: the architecture is not supported.
     """
     try:
         return ARCHITECTURES[machine]
@@ -58,13 +58,13 @@ def architecture(machine: str) -> Architecture:
 
 
 def sources_list(mirror: str, arch: Architecture, keyring: Path = KEYRING) -> str:
-    """The private `sources.list`, a line for each suite."""
+    """Return the private `sources.list`, with a line for each suite."""
     options = f"[arch={arch.name} signed-by={keyring} targets=Packages]"
     return "".join(f"deb {options} {mirror} {suite} main\n" for suite in (SUITE, NATS_SUITE))
 
 
 def preferences() -> str:
-    """The private `preferences`: nats-server comes from `NATS_SUITE` or not at all, the rest from `SUITE`."""
+    """Return the private `preferences`: nats-server from `NATS_SUITE` only, everything else from `SUITE`."""
     pins = (("*", NATS_SUITE, -1), ("nats-server", NATS_SUITE, 990), ("nats-server", SUITE, -1))
     return "\n".join(
         f"Package: {package}\nPin: release n={suite}\nPin-Priority: {priority}\n" for package, suite, priority in pins
@@ -72,9 +72,9 @@ def preferences() -> str:
 
 
 def apt_configuration(folder: Path, arch: Architecture) -> str:
-    """The private `apt.conf`: every path of apt's below `folder`; the host's own settings (proxies) stay in force.
+    """Return the private `apt.conf`, with all paths of apt below `folder`; the host's settings (proxies) stay in force.
 
-    The hooks that the host's configuration may run after an update would change the host, so they are cleared.
+    Hooks of the host's configuration that run after an update would change the host. They are cleared.
     """
     hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
     nothing = (
@@ -103,9 +103,9 @@ def apt_configuration(folder: Path, arch: Architecture) -> str:
 
 
 def mirrors(text: str) -> list[str]:
-    """The Debian mirrors that a file of apt sources names, in the deb822 or the one-line format, in order.
+    """Return the Debian mirrors in a file of apt sources, in the deb822 or the one-line format, in order.
 
-    A mirror is an http or https address that ends in `/debian`; security and other archives are not.
+    A mirror is an http or https address that ends in `/debian`, unlike security and other archives.
     """
     enabled = [stanza for stanza in re.split(r"\n\s*\n", text) if not re.search(r"(?im)^enabled:\s*no\b", stanza)]
     uncommented = "\n".join(re.sub(r"(?m)^\s*#.*$", "", stanza) for stanza in enabled)
@@ -120,7 +120,7 @@ def mirrors(text: str) -> list[str]:
 
 
 def chosen_mirror(environ: Mapping[str, str] = os.environ, sources: Path = SOURCES) -> str:
-    """`ANJU_DEBIAN_MIRROR`, else the Debian mirror of the host's own apt, else Debian's."""
+    """Return `ANJU_DEBIAN_MIRROR`, else the Debian mirror of the host's own apt, else Debian's."""
     if configured := environ.get(MIRROR_SETTING):
         return configured.rstrip("/")
     files = [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*.sources"))]
@@ -130,13 +130,13 @@ def chosen_mirror(environ: Mapping[str, str] = os.environ, sources: Path = SOURC
 
 
 def resolved(simulation: str) -> list[str]:
-    """The packages to fetch, from the output of `apt-get --simulate install`."""
+    """Return the packages to fetch, from the output of `apt-get --simulate install`."""
     names = re.findall(r"(?m)^Inst (\S+)", simulation)
     return [name for name in names if not LEFT_OUT.match(name)]
 
 
 def why_apt_failed(output: str, mirror: str) -> str:
-    """What to do about a failure of apt, from what it printed."""
+    """Return the remedy for a failure of apt, from its output."""
     unsigned = "is not signed" in output and "Failed to fetch" not in output
     if unsigned or re.search(r"NO_PUBKEY|BADSIG|EXPKEYSIG|GPG error", output):
         return (
@@ -157,7 +157,7 @@ def why_apt_failed(output: str, mirror: str) -> str:
 
 
 def require_tools(keyring: Path = KEYRING) -> None:
-    """Raise LocalError unless this host has what `fetch` needs, naming what is missing."""
+    """Raise LocalError with the missing tools unless this host has all those of `fetch`."""
     missing = [tool for tool in ("apt-get", "dpkg") if shutil.which(tool) is None]
     if missing:
         raise LocalError(
@@ -172,10 +172,10 @@ def require_tools(keyring: Path = KEYRING) -> None:
 
 
 def fetch(packages: Sequence[str], folder: Path, mirror: str, arch: Architecture) -> list[Path]:
-    """Download the packages and what they depend on into `folder`/debs, verified; the paths of the files.
+    """Download the verified packages with their dependencies into `folder`/debs; return the paths of the files.
 
     Raises:
-        LocalError: apt failed; says why and what to do.
+        LocalError: apt failed; the message names the reason and the remedy.
     """
     debs = folder / "debs"
     partial = [folder / "lists" / "partial", folder / "cache" / "archives" / "partial"]
@@ -199,7 +199,7 @@ def fetch(packages: Sequence[str], folder: Path, mirror: str, arch: Architecture
 
 
 def unpack(packages: Iterable[Path], target: Path) -> None:
-    """Unpack the packages' files below `target`, running none of their scripts."""
+    """Unpack the files of the packages below `target`, without running their scripts."""
     for package in packages:
         result = subprocess.run(  # noqa: S603 - the argv is a list and ours
             ["dpkg", "-x", str(package), str(target)],  # noqa: S607 - from PATH, as a shell would

@@ -1,4 +1,4 @@
-"""Find the server programs: the host's own where they have what is needed, else those of the private prefix."""
+"""Find the server programs: the host's own where they are suitable, else those of the private prefix."""
 
 import re
 import shutil
@@ -23,55 +23,55 @@ from local.prefix import (
 )
 
 OLDEST_POSTGRES = 16
-OLDEST_NATS = (2, 12)  # older ones can lose what they acknowledged: docs/decisions/0005
+OLDEST_NATS = (2, 12)  # older ones can lose acknowledged messages: docs/decisions/0005
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresPrograms:
-    """A PostgreSQL with TimescaleDB: the folder of its programs, and its major version."""
+    """PostgreSQL with TimescaleDB: the folder of its programs, and its major version."""
 
     folder: Path
     major: int
 
 
 def find_postgres(progress: Callable[[str], None]) -> PostgresPrograms:
-    """PostgreSQL of this machine, or that of the private prefix, which is fetched the first time.
+    """Return PostgreSQL of this machine, or of the private prefix, which is fetched the first time.
 
     Args:
-        progress: gets a line in plain English for each step that takes long.
+        progress: receives a line in plain English for each long step.
 
     Raises:
-        LocalError: neither is to be had; says what is missing, and names Docker Compose.
+        LocalError: neither is available; the message names the missing parts, and Docker Compose.
     """
     return host_postgres(_pg_configs()) or PostgresPrograms(_prefix(SERVERS, progress) / POSTGRES_BIN, POSTGRES_MAJOR)
 
 
 def find_nats_server(progress: Callable[[str], None]) -> Path:
-    """NATS Server, as `find_postgres` finds PostgreSQL."""
+    """Return NATS Server, as `find_postgres` does for PostgreSQL."""
     return host_nats_server() or _prefix(SERVERS, progress) / NATS_SERVER
 
 
 def find_mosquitto(progress: Callable[[str], None]) -> Path:
-    """Mosquitto of Debian 13, always from a private prefix of its own; `mosquitto_sub` is in its `usr/bin`."""
+    """Return Mosquitto of Debian 13, always from a private prefix of its own; `mosquitto_sub` is in its `usr/bin`."""
     return _prefix(MOSQUITTO, progress) / MOSQUITTO_SERVER
 
 
 def find_rabbitmq(progress: Callable[[str], None]) -> Path:
-    """The private prefix with RabbitMQ of Debian 13 and its Erlang."""
+    """Return the private prefix with RabbitMQ of Debian 13 and its Erlang."""
     return _prefix(RABBITMQ, progress)
 
 
 def host_postgres(pg_configs: Iterable[Path]) -> PostgresPrograms | None:
-    """The newest PostgreSQL among those that these `pg_config` programs describe which has what Anju needs.
+    """Return the newest suitable PostgreSQL among those of these `pg_config` programs.
 
-    That is: version 16 or newer, the server programs, and the files of the TimescaleDB extension.
+    A suitable one has version 16 or newer, the server programs, and the files of the TimescaleDB extension.
     """
     found = [programs for pg_config in pg_configs if (programs := _usable(_describe(pg_config)))]
     return max(found, key=lambda programs: programs.major, default=None)
 
 
 def host_nats_server() -> Path | None:
-    """The host's nats-server when it is 2.12 or newer."""
+    """Return the host's nats-server if it is 2.12 or newer."""
     program = shutil.which("nats-server")
     version = re.search(r"v(\d+)\.(\d+)", _output([program, "--version"])) if program else None
     if program and version and (int(version[1]), int(version[2])) >= OLDEST_NATS:
@@ -86,7 +86,7 @@ def _pg_configs() -> list[Path]:
 
 
 def _describe(pg_config: Path) -> dict[str, str]:
-    """What `pg_config` prints, a name and a value a line."""
+    """Return the output of `pg_config`, which has a name and a value on each line."""
     lines = (line.partition(" = ") for line in _output([str(pg_config)]).splitlines())
     return {name: value for name, _, value in lines}
 
@@ -112,7 +112,7 @@ def _prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
 
 
 def _output(command: list[str]) -> str:
-    """Standard output of a command that may not be there or may not work; then it is empty."""
+    """Return the standard output of a command; empty if the command is missing or fails."""
     try:
         return subprocess.run(  # noqa: S603 - the argv is a list and ours
             command, capture_output=True, text=True, check=False, timeout=10

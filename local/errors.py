@@ -1,5 +1,5 @@
-"""The root of everything that `local` raises."""
+"""Root of the exceptions of `local`."""
 
 
 class LocalError(Exception):
-    """A local service cannot be had or does not run; the message says what happened and what to do."""
+    """A local service is not available or does not run; the message names the reason and the remedy."""

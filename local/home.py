@@ -1,4 +1,4 @@
-"""The data directory of one Anju: what lies where in it, and that one process at a time owns it."""
+"""Data directory of one Anju, with its layout and a single owner at a time."""
 
 import os
 from pathlib import Path
@@ -11,13 +11,13 @@ from local.ports import Ports
 
 
 class Home:
-    """A data directory, held by this process until `close`.
+    """Data directory, owned by this process until `close`.
 
-    `postgres/` and `broker/` belong to the services, `log/` holds what each part writes, `run/` a pid file for
-    each part, `ports.json` the ports they had.
+    `postgres/` and `broker/` belong to the services. `log/` contains a log file for each part, `run/` a pid file, and
+    `ports.json` their last ports.
 
     Raises:
-        LocalError: another process holds it, or it cannot be written.
+        LocalError: another process owns it, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,15 +42,15 @@ class Home:
         self.ports = Ports(self.path)
 
     def pid_file(self, part: str) -> Path:
-        """Where the part's process id stands while it runs."""
+        """Return the file with the process id of a running part."""
         return self.path / "run" / f"{part}.pid"
 
     def log_file(self, part: str) -> Path:
-        """Where the part's standard output and error go."""
+        """Return the file for standard output and error of a part."""
         return self.path / "log" / f"{part}.log"
 
     def close(self) -> None:
-        """Let another process have the directory."""
+        """Release the directory for another process."""
         self.ports.close()
         os.close(self._lock)
 

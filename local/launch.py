@@ -1,8 +1,8 @@
-"""Turn a child into a service: drop to a user, tie its life to the parent's, then run the real program.
+"""Turn a child into a service: drop to a user, tie its life to the parent, then run the real program.
 
-Run as a script (`launch.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT...]`, with "-" for UID and GID to stay who we
-are), because between fork and exec of a process with threads no Python is safe. It imports nothing of Anju: after
-the drop, Anju's own files may be out of reach.
+Run as a script (`launch.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT...]`, with "-" for UID and GID to keep the
+user), because between fork and exec of a process with threads no Python is safe. It imports nothing of Anju: after the
+drop, Anju's own files may be out of reach.
 """
 
 import ctypes
@@ -13,13 +13,13 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main(parent: str, death_signal: str, uid: str, gid: str, *command: str) -> None:
-    """Become `command`; ends with status 127 when it cannot be run."""
+    """Become `command`; end with status 127 if it cannot be run."""
     libc = ctypes.CDLL(None, use_errno=True)
     if uid != "-":
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
-    # After the change of user, which would clear it. The parent may have died before we asked.
+    # After the change of user, which would clear it. The parent may have died before this call.
     if libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
         sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != int(parent):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def open_lock(path: Path) -> int:
-    """Open the lock file, making it when needed; the caller closes the descriptor."""
+    """Open or create the lock file; the caller closes the descriptor."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take the lock unless somebody holds it; every process that inherits the descriptor holds it too."""
+    """Acquire the lock if it is free; every process that inherits the descriptor holds it too."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -24,7 +24,7 @@ def try_lock(descriptor: int) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` for the block, waiting for as long as another process holds it."""
+    """Hold the lock at `path` during the block; wait while another process holds it."""
     descriptor = open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -34,7 +34,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def holders(path: Path) -> list[int]:
-    """Ids of the processes, this one left out, that have the file open (as far as we may look)."""
+    """Return the ids of other processes that have the file open, as far as permissions allow."""
     wanted = path.stat()
     return [
         int(process.name)

@@ -1,4 +1,4 @@
-"""TCP ports of 127.0.0.1 for services: the same ones at every start where they are still free."""
+"""TCP ports of 127.0.0.1 for services: the same at every start, if they are still free."""
 
 import json
 import secrets
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from local.errors import LocalError
 
-# Below 32768, where Linux begins to hand out ports to outgoing connections, which could come in between.
+# Below 32768, from where Linux assigns ports to outgoing connections, which could take one.
 FREE_CHOICE = range(20000, 32768)
 
 
 class Ports:
     """Ports claimed for one data directory and remembered in its `ports.json`.
 
-    Two Anjus that start at the same moment both find a port free. So a port is claimed by a socket of the abstract
-    namespace as well, which is held until `close` or the end of this process and spans the same network namespace.
+    Two simultaneous starts of Anju both find a port free. A port is therefore claimed by a socket of the abstract
+    namespace as well. It is held until `close` or the end of this process, and spans the same network namespace.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -23,7 +23,7 @@ class Ports:
         self._claims: list[socket.socket] = []
 
     def claim(self, name: str, preferred: int) -> int:
-        """The port for `name`: the one it had, else `preferred`, else any that is free.
+        """Return the port for `name`: its last one, else `preferred`, else any free one.
 
         Raises:
             LocalError: `ports.json` is damaged, or the machine has no free port.
@@ -36,7 +36,7 @@ class Ports:
         return port
 
     def close(self) -> None:
-        """Give up the claims; the services themselves hold their ports from now on."""
+        """Release the claims; the services themselves hold their ports from now on."""
         while self._claims:
             self._claims.pop().close()
 
@@ -69,9 +69,9 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
-        # As servers do: connections of a predecessor that are still winding down do not count.
+        # As servers do: connections of a predecessor in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""A PostgreSQL server with TimescaleDB for one data directory."""
+"""PostgreSQL server with TimescaleDB for one data directory."""
 
 import shutil
 import signal
@@ -16,13 +16,13 @@ from local.process import Part
 from local.secret import kept_secret
 from local.users import User, as_seen_from_inside, private_directory
 
-PREFERRED_PORT = 15432  # beside, not instead of, a server of the machine's own on 5432
+PREFERRED_PORT = 15432  # beside a server of the machine on 5432
 ROLE = "anju"
 DATABASE = "anju"
 
-# TimescaleDB keeps one worker for each database that has the extension, and the tests make many.
-# Durability stays at PostgreSQL's defaults (fsync, synchronous_commit, full_page_writes): that a stored message
-# survives kill -9 rests on them.
+# TimescaleDB has one worker for each database with the extension, and the tests create many.
+# Durability has PostgreSQL's defaults (fsync, synchronous_commit, full_page_writes): stored messages survive kill -9
+# because of them.
 CONFIGURATION = """\
 # Written by Anju at every start. Settings of your own: ALTER SYSTEM, which wins over this file.
 listen_addresses = '127.0.0.1'
@@ -53,9 +53,9 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 @dataclass(frozen=True)
 class Postgres:
-    """The server's settings; `prepare` makes them so on disk, `part` is the program to run.
+    """Settings of a server; `prepare` writes them to disk, and `part` is the program to run.
 
-    `data_dir` holds `cluster/` (PGDATA) and `password`. Role `anju` owns database `anju` and may create roles and
+    `data_dir` contains `cluster/` (PGDATA) and `password`. Role `anju` owns database `anju` and may create roles and
     databases, but is no superuser, because row-level security does not bind superusers.
     """
 
@@ -67,19 +67,19 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Where Anju's database is, with the password."""
+        """URL of Anju's database, with the password."""
         return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
     def cluster(self) -> Path:
-        """PGDATA."""
+        """Folder of the cluster (PGDATA)."""
         return self.data_dir / "cluster"
 
     def prepare(self) -> None:
-        """Make the cluster when there is none, and write its configuration.
+        """Create the cluster if it is missing, and write its configuration.
 
         Raises:
-            LocalError: initdb failed, or the cluster was made by another major version.
+            LocalError: initdb failed, or the cluster belongs to another major version.
         """
         if not self.cluster.exists():
             self._initdb()
@@ -94,11 +94,11 @@ class Postgres:
         (self.cluster / "pg_hba.conf").write_text(ACCESS)
 
     def command(self) -> tuple[str, ...]:
-        """The server's argv, to be started in `cluster`."""
+        """Return the argv of the server, to be started in `cluster`."""
         return (str(self.programs.folder / "postgres"), "-D", str(as_seen_from_inside(self.cluster, self.user)))
 
     def part(self) -> Part:
-        """The server as a part to run; ready means that role, database and extension are there."""
+        """Return the server as a part to run; it is ready when role, database and extension exist."""
         return Part(
             name="postgres",
             argv=self.command(),
@@ -107,12 +107,12 @@ class Postgres:
             env=ENVIRONMENT,
             user=self.user,
             stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown: it does not wait for clients to leave
-            # PostgreSQL takes the number in it for a server that runs while the killed one is still to be reaped.
+            # PostgreSQL mistakes the number in it for a running server while the killed one is not yet reaped.
             stale_file=self.cluster / "postmaster.pid",
         )
 
     def check_ready(self) -> None:
-        """Create role, database and extension where missing; raises LocalError while the server refuses."""
+        """Create role, database and extension if missing; raise LocalError while the server refuses."""
         try:
             with self._connect("postgres", "postgres") as connection:
                 _create_role_and_database(connection, self.password)
@@ -133,11 +133,11 @@ class Postgres:
         )
 
     def _initdb(self) -> None:
-        draft = self.data_dir / "cluster.new"  # an interrupted initdb leaves this one, never half a cluster
+        draft = self.data_dir / "cluster.new"  # an interrupted initdb leaves this folder, never a partial cluster
         if draft.exists():
             shutil.rmtree(draft)
         private_directory(draft, self.user)
-        # The builtin provider (from 17 on) orders and classifies text alike on every host; 16 has only the C library's.
+        # The builtin provider (from 17 on) orders and classifies text alike on all hosts; 16 has only the C library's.
         builtin = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         locale = builtin if self.programs.major >= 17 else ("--locale=C.UTF-8",)
         try:
@@ -168,7 +168,7 @@ class Postgres:
 
 
 def open_postgres(programs: PostgresPrograms, data_dir: Path, port: int, user: User | None) -> Postgres:
-    """The server of `data_dir`, with the password kept there (made now when there is none)."""
+    """Return the server of `data_dir`, with the password stored there, which is generated the first time."""
     password = kept_secret(private_directory(data_dir, user) / "password", user)
     return Postgres(programs, data_dir, port, user, password)
 

@@ -1,8 +1,8 @@
-"""The private prefix: Debian's servers unpacked in the user's cache, each started through the prefix's own C library.
+"""Private prefix: Debian's servers unpacked in the user's cache, each started with the prefix's own C library.
 
-The packages are built for a newer C library than an older host has. So each server gets a wrapper in its own place
-that runs the real program through the prefix's dynamic loader; PostgreSQL finds its `share` and `lib` relative to
-the path that it was started by, hence the wrapper's place and `--argv0`.
+The packages need a newer C library than an older host has. Each server is therefore replaced by a wrapper that runs the
+real program through the dynamic loader of the prefix. PostgreSQL finds its `share` and `lib` relative to the path of
+its start, which explains the place of the wrapper and `--argv0`.
 """
 
 import os
@@ -18,7 +18,7 @@ from local.errors import LocalError
 from local.locks import locked
 
 SETTING = "ANJU_LOCAL_PREFIX"
-RECIPE = 2  # raise it when a prefix made by an older Anju must not be used
+RECIPE = 2  # increase it when a prefix of an older Anju must not be used
 POSTGRES_MAJOR = 17
 POSTGRES_BIN = f"usr/lib/postgresql/{POSTGRES_MAJOR}/bin"
 NATS_SERVER = "usr/sbin/nats-server"
@@ -30,13 +30,13 @@ ZONE = Path("/usr/share/zoneinfo/Asia/Shanghai")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Debian packages that stand in one prefix.
+    """Debian packages of one prefix.
 
     Attributes:
-        suffix: what its folder's name ends in.
-        packages: their names; what they depend on comes with them.
-        programs: those that are started, as paths relative to the prefix that may hold a `*` for a version.
-        download: what is fetched, in words and MB.
+        suffix: the end of the name of its folder.
+        packages: their names, without dependencies.
+        programs: the servers, as paths relative to the prefix with a `*` for a version.
+        download: a description of the download, with its size in MB.
     """
 
     suffix: str
@@ -69,9 +69,9 @@ RABBITMQ = Bundle(
 
 
 def prefix_path(arch: Architecture, environ: Mapping[str, str] = os.environ, *, root: bool | None = None) -> Path:
-    """Where the prefix stands: `ANJU_LOCAL_PREFIX`, or a folder of the cache named after what is in it.
+    """Return the folder of the prefix: `ANJU_LOCAL_PREFIX`, or a folder of the cache named after its contents.
 
-    Root's own cache is closed to the user that root drops to, so root uses the machine's.
+    Root's own cache is closed to the unprivileged user, so root uses the cache of the machine.
     """
     if chosen := environ.get(SETTING):
         return Path(chosen).absolute()
@@ -83,13 +83,13 @@ def prefix_path(arch: Architecture, environ: Mapping[str, str] = os.environ, *, 
 
 
 def bundle_path(bundle: Bundle, arch: Architecture) -> Path:
-    """Where the bundle's own prefix stands: beside that of the servers."""
+    """Return the folder of the bundle's own prefix, beside that of the servers."""
     servers = prefix_path(arch)
     return servers.with_name(servers.name + bundle.suffix)
 
 
 def wrapper(program: str, arch: Architecture) -> str:
-    """The script in the place of `program` (a path relative to the prefix), which may stand anywhere."""
+    """Return the script that replaces `program`, a path relative to a prefix at any place."""
     libraries = f"$root/usr/lib/{arch.triplet}"
     return (
         "#!/bin/sh\n"
@@ -118,12 +118,12 @@ def build(bundle: Bundle, target: Path, arch: Architecture, mirror: str) -> None
 
 
 def build_once(target: Path, build_into: Callable[[Path], None]) -> None:
-    """Make `target` with `build_into` unless it exists: complete or not at all, and by one process at a time.
+    """Create `target` with `build_into` unless it exists: completely or not at all, and in one process at a time.
 
     An interrupted build leaves its temporary folder, which the next one removes.
 
     Raises:
-        LocalError: `target` cannot be written; whatever `build_into` raises.
+        LocalError: `target` cannot be written, or `build_into` failed.
     """
     if target.exists():
         return
@@ -141,10 +141,10 @@ def build_once(target: Path, build_into: Callable[[Path], None]) -> None:
 
 
 def ensure_prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
-    """The prefix with the bundle, fetched now if this is the first time.
+    """Return the prefix with the bundle, which is fetched the first time.
 
     Raises:
-        LocalError: the machine lacks something or the download failed; says what, and names Docker Compose.
+        LocalError: a tool is missing or the download failed; the message names it, and Docker Compose.
     """
     arch = architecture(platform.machine())
     target = bundle_path(bundle, arch)
@@ -161,7 +161,7 @@ def ensure_prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
 
 @contextmanager
 def _readable_by_all() -> Iterator[None]:
-    """Make files readable by all for the block: apt's user downloads, and the user that root drops to runs them."""
+    """Make new files readable by all during the block, for apt's user and for the user of the servers."""
     before = os.umask(0o022)
     try:
         yield

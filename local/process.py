@@ -1,4 +1,4 @@
-"""Run one part of Anju as a child process: start, readiness, stop, kill, and what a killed predecessor left behind."""
+"""One part of Anju as a child process: start, readiness, stop, kill, and clean-up after a killed predecessor."""
 
 import os
 import signal
@@ -20,17 +20,17 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A program to keep running.
+    """Program to keep running.
 
     Attributes:
-        name: names its log and pid file.
+        name: the name of its log and pid file.
         argv: the command.
-        check_ready: returns when the part can do its work, and raises LocalError with the reason until then.
+        check_ready: returns if the part can work, and raises LocalError with the reason otherwise.
         cwd: its working directory; this process's own when None.
         env: its whole environment; this process's own when None.
-        user: whom to run it as; this process's own user when None.
-        stop_signal: asks it to end in good order. It also gets it when this process dies.
-        stale_file: what a killed run of it leaves and the next one stumbles over; removed when nobody of it is alive.
+        user: the account to run it as; this process's own user when None.
+        stop_signal: the signal for an orderly end, also sent when this process dies.
+        stale_file: a file of a killed run that blocks the next one; removed when no process of the part is alive.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Part:
 
 
 class Process:
-    """A part as a child process in a process group of its own.
+    """Part as a child process in a process group of its own.
 
-    The pid file is also the lock: part and descendants inherit it locked, so the kernel knows whether any of them is
-    alive, and a number left in a file is never mistaken for a process. Start it from a thread that lives as long as
-    the part shall: Linux ties the child's life to that thread.
+    The pid file is also the lock. Part and descendants inherit it locked, so that the kernel knows whether any of them
+    is alive. A stale number in the file is therefore never mistaken for a process. Start the part from a thread that
+    lives as long as the part: Linux ties the life of the child to that thread.
     """
 
     def __init__(self, part: Part, home: Home) -> None:
@@ -67,7 +67,7 @@ class Process:
         self.wait_ready(timeout_s)
 
     def spawn(self) -> None:
-        """Start the part without waiting, after ending what is left of an earlier one."""
+        """Start the part without waiting, after ending leftovers of an earlier one."""
         part = self.part
         end_leftovers(self._pid_file, part.stop_signal)
         lock = open_lock(self._pid_file)
@@ -95,7 +95,7 @@ class Process:
             os.close(lock)
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Return when the part is ready; raises LocalError when it ends or `timeout_s` seconds pass first."""
+        """Wait until the part is ready; raise LocalError if it ends or `timeout_s` seconds pass first."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -113,12 +113,12 @@ class Process:
             time.sleep(POLL_S)
 
     def alive(self) -> bool:
-        """Whether the part's process runs."""
+        """Whether the process of the part runs."""
         return self._child is not None and self._child.poll() is None
 
     @property
     def pid(self) -> int:
-        """The process id of the last start."""
+        """Process id of the last start."""
         return self._started().pid
 
     def stop(self, timeout_s: float = 20) -> None:
@@ -142,7 +142,7 @@ class Process:
             child.wait()
 
     def how_it_ended(self) -> str:
-        """In words: "was ended by SIGKILL", "ended with status 1"."""
+        """Return the end in words: "was ended by SIGKILL", "ended with status 1"."""
         status = self._started().returncode
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
@@ -157,7 +157,7 @@ class Process:
 
 
 def start_together(processes: Sequence[Process], timeout_s: float = 60) -> None:
-    """Start parts that need each other to become ready, and return when all are.
+    """Start parts that depend on each other, and return when all are ready.
 
     Raises:
         LocalError: one ended, or was not ready within `timeout_s` seconds.
@@ -169,10 +169,10 @@ def start_together(processes: Sequence[Process], timeout_s: float = 60) -> None:
 
 
 def end_leftovers(pid_file: Path, stop_signal: signal.Signals) -> None:
-    """End what still holds the pid file: a part that outlived its supervisor, or orphans of a killed part.
+    """End the processes that still hold the pid file: a part without its supervisor, or orphans of a killed part.
 
-    The part itself gets `stop_signal` and 5 s. Its orphans end on their own if they can within 1 s. SIGKILL ends the
-    rest: while one backend of a killed PostgreSQL holds the shared memory, no new server starts.
+    The part itself receives `stop_signal` and has 5 s. Its orphans end on their own if they can within 1 s. SIGKILL
+    ends the rest: while one backend of a killed PostgreSQL holds the shared memory, no new server starts.
 
     Raises:
         LocalError: some of them do not end, or belong to another user.

@@ -1,4 +1,4 @@
-"""Passwords that are made once and kept in a file."""
+"""Passwords that are generated once and stored in a file."""
 
 import secrets
 from pathlib import Path
@@ -7,9 +7,9 @@ from local.users import User, write_private
 
 
 def kept_secret(path: Path, user: User | None) -> str:
-    """The secret in `path` (mode 600, readable by `user`), made now when there is none.
+    """Return the secret in `path` (mode 600, readable by `user`), which is generated the first time.
 
-    It is 32 characters of the URL-safe alphabet, so it stands unquoted in a URL and in a configuration file.
+    It has 32 characters of the URL-safe alphabet, which need no quotes in a URL or a configuration file.
     """
     if not path.exists():
         write_private(path, secrets.token_urlsafe(24), user)

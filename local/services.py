@@ -1,4 +1,4 @@
-"""The database and the broker of one data directory, prepared for a supervisor or running on their own."""
+"""Database and broker of one data directory, prepared for a supervisor or running on their own."""
 
 import signal
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from local.users import service_user
 
 
 class BrokerName(StrEnum):
-    """The brokers that Anju can run; NATS is the one that it ships."""
+    """Brokers that Anju can run; NATS is the default."""
 
     NATS = "nats"
     NATS_CLUSTER = "nats-cluster"
@@ -40,13 +40,13 @@ _OPEN = {
 
 
 def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
-    """Make the home's database ready to start; `part()` is what a supervisor runs.
+    """Prepare the database of the home; a supervisor runs its `part()`.
 
     Raises:
-        LocalError: the server cannot be had, or the home cannot be used; says what to do.
+        LocalError: the server is not available, or the home cannot be used; the message names the remedy.
     """
     programs, user = find_postgres(progress), service_user()
-    # First what a killed predecessor left, so that its port is free for us again.
+    # First end leftovers of a killed predecessor, so that their ports are free.
     end_leftovers(home.pid_file("postgres"), signal.SIGINT)
     port = home.ports.claim("postgres", postgres.PREFERRED_PORT)
     database = open_postgres(programs, home.path / "postgres", port, user)
@@ -57,10 +57,10 @@ def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
 def prepare_broker(
     home: Home, progress: Callable[[str], None], name: BrokerName = BrokerName.NATS, *, partitions: int = 1
 ) -> Broker:
-    """Make the home's broker ready to start; `parts` is what a supervisor runs, together.
+    """Prepare the broker of the home; a supervisor runs its `parts` together.
 
     Raises:
-        LocalError: the broker cannot be had or cannot do with so many partitions; says what to do.
+        LocalError: the broker is not available or does not support that many partitions; the message names the remedy.
     """
     for leftover in home.pid_file("broker").parent.glob("broker*.pid"):
         end_leftovers(leftover, signal.SIGTERM)
@@ -69,7 +69,7 @@ def prepare_broker(
 
 @dataclass(frozen=True)
 class Services:
-    """A running database and broker; `kill()` and `start()` of each process are for tests of recovery."""
+    """Running database and broker; `kill()` and `start()` of each process are for tests of recovery."""
 
     database_url: str
     mqtt_url: str
@@ -82,16 +82,16 @@ class Services:
 
     @property
     def broker(self) -> Process:
-        """The broker, or the first node of it."""
+        """Broker, or its first node."""
         return self.nodes[0]
 
     @property
     def monitoring_url(self) -> str:
-        """Where NATS tells of itself, or its first node."""
+        """URL of the monitoring of NATS, or of its first node."""
         return self.monitoring_urls[0]
 
     def stop(self) -> None:
-        """Stop both and give up the data directory."""
+        """Stop both and release the data directory."""
         self._stops.close()
 
     def __enter__(self) -> Self:
@@ -106,10 +106,10 @@ class Services:
 def start_services(
     data_dir: Path, progress: Callable[[str], None], name: BrokerName = BrokerName.NATS, *, partitions: int = 1
 ) -> Services:
-    """Start a database and a broker whose data lives in `data_dir`, and return when both are ready.
+    """Start a database and a broker with data in `data_dir`, and yield them when both are ready.
 
     Raises:
-        LocalError: the servers cannot be had or do not start; nothing is left running then.
+        LocalError: the servers are not available or do not start; none of them is left running.
     """
     with ExitStack() as stack:
         home = stack.enter_context(Home(data_dir))

@@ -1,4 +1,4 @@
-"""Keep the parts of `anju up` running: start in order, start again what dies, stop in reverse order."""
+"""Supervisor of the parts of `anju up`: start in order, restart after a death, stop in reverse order."""
 
 import threading
 import time
@@ -13,13 +13,13 @@ from local.home import Home
 from local.process import Part, Process, start_together
 
 FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 3.0  # a part that died is started again within 5 s, whatever its history
+LONGEST_DELAY_S = 3.0  # a part is restarted within 5 s, whatever its history
 STEADY_AFTER_S = 30.0
 CHECK_EVERY_S = 0.2
 
 
 def restart_delay_s(deaths: int) -> float:
-    """Seconds to wait before the next start of a part that has died `deaths` (>= 1) times in quick succession."""
+    """Return the seconds before the restart of a part that has died `deaths` (>= 1) times in quick succession."""
     return min(FIRST_DELAY_S * 2.0 ** min(deaths - 1, 16), LONGEST_DELAY_S)
 
 
@@ -32,9 +32,9 @@ class _Watched:
 
 
 class Supervisor:
-    """The running parts of one data directory; on leaving its `with` block everything is stopped.
+    """Running parts of one data directory; leaving the `with` block stops all of them.
 
-    Use it from one thread, the main one: the parts' lives are tied to the thread that starts them.
+    Use it from the main thread only: the lives of the parts are tied to the thread that starts them.
     """
 
     def __init__(self, home: Home, progress: Callable[[str], None]) -> None:
@@ -52,7 +52,7 @@ class Supervisor:
         return self.start_together((part,), timeout_s)[0]
 
     def start_together(self, parts: Sequence[Part], timeout_s: float = 60) -> list[Process]:
-        """The same for parts that need each other to become ready."""
+        """Start parts that depend on each other, and keep them running."""
         processes = [Process(part, self._home) for part in parts]
         for process in processes:
             self._watched.append(_Watched(process))
@@ -61,13 +61,13 @@ class Supervisor:
         return processes
 
     def watch(self, stop: threading.Event) -> None:
-        """Start again what dies, until `stop` is set."""
+        """Restart parts that die, until `stop` is set."""
         while not stop.wait(CHECK_EVERY_S):
             for watched in self._watched:
                 self._look_after(watched, time.monotonic())
 
     def stop(self) -> None:
-        """Stop all parts, the one started last first."""
+        """Stop all parts in the reverse order of their start."""
         self._watched.clear()
         self._stops.close()
 

@@ -1,6 +1,6 @@
-"""The unprivileged user that services run as when root starts them.
+"""Unprivileged user for services that root starts.
 
-PostgreSQL refuses to run as root, and the broker has no reason to.
+PostgreSQL refuses to run as root, and the broker does not need to.
 """
 
 import os
@@ -17,7 +17,7 @@ DEFAULT_USER = "nobody"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account of this machine."""
+    """Account of this machine."""
 
     name: str
     uid: int
@@ -25,7 +25,7 @@ class User:
 
 
 def service_user(environ: Mapping[str, str] = os.environ) -> User | None:
-    """The user to drop to, or None when this process is unprivileged already.
+    """Return the user to drop to, or None if this process is unprivileged already.
 
     Raises:
         LocalError: `ANJU_LOCAL_USER` names no account, or root itself.
@@ -46,10 +46,10 @@ def service_user(environ: Mapping[str, str] = os.environ) -> User | None:
 
 
 def private_directory(path: Path, user: User | None) -> Path:
-    """Make `path` a directory that only the service's user can enter, and return it.
+    """Create or restrict `path` as a directory for the service's user alone, and return it.
 
     Raises:
-        LocalError: it belongs to somebody else and this process may not change that.
+        LocalError: it belongs to another user and this process may not change that.
     """
     path.mkdir(parents=True, exist_ok=True)
     owner = user.uid if user else os.geteuid()
@@ -66,7 +66,7 @@ def private_directory(path: Path, user: User | None) -> Path:
 
 
 def write_private(path: Path, text: str, user: User | None) -> None:
-    """Replace the file by one with this text that only the service's user can read, in one step."""
+    """Replace the file in one step by this text, readable by the service's user only."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -77,9 +77,9 @@ def write_private(path: Path, text: str, user: User | None) -> None:
 
 
 def as_seen_from_inside(directory: Path, user: User | None) -> Path:
-    """The name under which a service started in `directory` reaches it.
+    """Return the name under which a service started in `directory` reaches it.
 
-    The data directory may stand where the unprivileged user cannot walk to, such as below root's home. A working
-    directory is inherited open, and this name goes through it without walking.
+    The data directory may be out of reach for the unprivileged user, such as below root's home. A working directory is
+    inherited open, and this name passes through it.
     """
     return Path("/proc/self/cwd") if user else directory.resolve()

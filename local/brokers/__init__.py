@@ -1,1 +1,1 @@
-"""The brokers that Anju can run, one file each."""
+"""Brokers that Anju can run, one file each."""

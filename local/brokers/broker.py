@@ -1,4 +1,4 @@
-"""What the brokers have in common: three accounts, the URLs to reach them with, and parts to run."""
+"""Common parts of the brokers: three accounts, their URLs, and the parts to run."""
 
 import socket
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from local.secret import kept_secret
 from local.users import User, private_directory
 
 PREFERRED_MQTT_PORT = 1883
-# What devices publish to, and what NATS maps it to when there are partitions.
+# Topics of devices, and the topics to which NATS maps them with several partitions.
 TOPICS = ("anju/v1/#", "anju/p/#")
 
 
 @dataclass(frozen=True)
 class Account:
-    """A login of the broker: its topic filters to write to and to read from, all others are forbidden."""
+    """Login of the broker, with its topic filters for writing and reading; all other topics are forbidden."""
 
     name: str
     password: str
@@ -28,7 +28,7 @@ class Account:
 
 
 class Accounts(NamedTuple):
-    """Nobody else gets in. `publisher` is for simulators and replay, `reader` for reading along."""
+    """All accounts of a broker. `publisher` is for simulators and replay, `reader` for observation."""
 
     ingest: Account
     publisher: Account
@@ -37,7 +37,7 @@ class Accounts(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a broker is to run and as whom, and how many partitions it is to map communities to."""
+    """Folder, user and number of partitions of a broker."""
 
     folder: Path
     ports: Ports
@@ -46,7 +46,7 @@ class Place:
     progress: Callable[[str], None]
 
     def need_one_partition(self, broker: str) -> None:
-        """Raise LocalError unless one partition is asked for, which every broker can."""
+        """Raise LocalError for several partitions, which this broker does not support."""
         if self.partitions > 1:
             raise LocalError(
                 f"{broker} cannot map communities to {self.partitions} partitions: "
@@ -56,11 +56,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker that is prepared on disk.
+    """Broker that is prepared on disk.
 
     Attributes:
-        title: its name for people.
-        ports: where its nodes speak MQTT on 127.0.0.1.
+        title: its displayed name.
+        ports: the MQTT ports of its nodes on 127.0.0.1.
         parts: its nodes, to be started together.
         monitoring_urls: the HTTP monitoring of each node of NATS (`/healthz`, `/jsz?consumers=1`); others have none.
     """
@@ -73,17 +73,17 @@ class Broker:
 
     @property
     def ingest_url(self) -> str:
-        """For ingest: may subscribe."""
+        """URL for ingest, which may subscribe."""
         return self._url(self.accounts.ingest)
 
     @property
     def publish_url(self) -> str:
-        """For simulators and replay: may publish for every device."""
+        """URL for simulators and replay, which may publish for every device."""
         return self._url(self.accounts.publisher)
 
     @property
     def read_url(self) -> str:
-        """For reading along: may subscribe."""
+        """URL for observers, which may subscribe."""
         return self._url(self.accounts.reader)
 
     def _url(self, account: Account) -> str:
@@ -92,7 +92,7 @@ class Broker:
 
 
 def open_accounts(place: Place) -> Accounts:
-    """The accounts, with the passwords that are kept in the place's folder (made now when there are none)."""
+    """Return the accounts with the passwords stored in the place's folder, which are generated the first time."""
     private_directory(place.folder, place.user)
 
     def account(name: str, write: tuple[str, ...] = (), read: tuple[str, ...] = ()) -> Account:
@@ -106,9 +106,9 @@ def open_accounts(place: Place) -> Accounts:
 
 
 def check_login(title: str, port: int, account: Account) -> None:
-    """Return when the broker lets the account in; raises LocalError until then.
+    """Return if the broker accepts the account; raise LocalError otherwise.
 
-    A listener that is open says little: a broker may open it before it has read its store.
+    An open listener is no proof: a broker may open it before it has read its store.
     """
     texts = b"".join(
         len(text).to_bytes(2, "big") + text.encode() for text in ("anju-ready", account.name, account.password)

@@ -16,19 +16,19 @@ from local.users import User, as_seen_from_inside, private_directory, write_priv
 
 PREFERRED_MONITORING_PORT = 8222
 
-# What stands here and why (subjects are MQTT topics with "." for "/"):
+# Reasons for these settings (subjects are MQTT topics with "." for "/"):
 #   listen              NATS's own protocol cannot be switched off; any free port, and no account may use it.
 #   max_ack_pending     messages in flight to a session. A session may have 65,535 in all and a filter that ends in "#"
 #                       takes two consumers; more makes SUBSCRIBE fail.
-#   ack_wait            a message not acknowledged for so long is sent again, and only then: also to a session that
-#                       reconnects. So this is how long an alert can be late after a crash of ingest. What is merely
-#                       waiting its turn there is sent again, too, and ingest knows it by its packet id.
-#   max_pending         what may wait to be sent to a client; with more, or reading nothing for write_deadline, it is
-#                       dropped. What is in flight of gateways' messages, 30,000 of 5 kB, is over NATS's default of
-#                       64 MB, and ingest reads nothing while the database takes long over a batch.
-#   js_api_timeout      how long a store may take before the connection that waits for it is closed. A disk that has too
-#                       much to do takes longer than the default of 5 s, and a publisher that comes again adds to it.
-#                       Of several nodes one may have died with the request, so there it stays at the default.
+#   ack_wait            an unacknowledged message is sent again after this time and not earlier, also to a session that
+#                       reconnects. An alert can be late by this time after a crash of ingest. A message that is only
+#                       waiting in ingest is sent again, too, and ingest recognises it by its packet id.
+#   max_pending         bytes that may wait for a client; a client with more, or without reading for write_deadline, is
+#                       disconnected. Messages of gateways in flight, 30,000 of 5 kB, exceed NATS's default of 64 MB,
+#                       and ingest reads nothing during a slow batch of the database.
+#   js_api_timeout      time for a store before the waiting connection is closed. An overloaded disk takes longer than
+#                       the default of 5 s, and a publisher that reconnects adds to the load. With several nodes one may
+#                       have died with the request, so the default is kept there.
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
 #                       survives the power cut too and costs most of the throughput.
 #   max_payload         stays at its default of 1 MB.
@@ -53,9 +53,9 @@ authorization {{ users: [
 
 @dataclass(frozen=True)
 class Node:
-    """One NATS Server; `folder` holds its configuration and `jetstream/`. `part` names its process.
+    """Node of NATS Server; `folder` contains its configuration and `jetstream/`. `part` names its process.
 
-    It keeps `replicas` copies of every message, each on another node.
+    The node has `replicas` copies of every message, each on another node.
     """
 
     part: str
@@ -67,15 +67,15 @@ class Node:
 
     @property
     def monitoring_url(self) -> str:
-        """HTTP monitoring: `/healthz`, `/jsz?consumers=1` with the depth of each queue."""
+        """Return the URL of HTTP monitoring: `/healthz`, `/jsz?consumers=1` with the depth of each queue."""
         return f"http://127.0.0.1:{self.monitoring_port}"
 
 
 def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
-    """One NATS Server.
+    """Prepare one NATS Server.
 
     Raises:
-        LocalError: there is no NATS Server to be had; says what to do.
+        LocalError: NATS Server is not available; the message names the remedy.
     """
     accounts = open_accounts(place)
     node = Node(
@@ -91,7 +91,7 @@ def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
 
 
 def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval: str = "2m") -> str:
-    """The text of `broker.conf`, which carries the passwords."""
+    """Return the text of `broker.conf`, which contains the passwords."""
     return CONFIGURATION.format(
         name=node.name,
         monitoring_port=node.monitoring_port,
@@ -106,10 +106,10 @@ def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval
 
 
 def mappings(partitions: int) -> str:
-    """What a community's messages are published as: below the number of its partition, when there are several.
+    """Return the mapping of subjects of a community to subjects below its partition; empty for one partition.
 
-    Last wills and retained messages are mapped too, and permissions are checked on the subject that comes out. A topic
-    that ends too soon to be a device's goes the same way, so that ingest rejects it.
+    Last wills and retained messages are mapped too, and permissions are checked on the mapped subject. A topic that is
+    too short for a device is mapped in the same way, so that ingest rejects it.
     """
     if partitions == 1:
         return ""
@@ -118,7 +118,7 @@ def mappings(partitions: int) -> str:
 
 
 def user_line(account: Account) -> str:
-    """The account as one line of the configuration.
+    """Return the account as one line of the configuration.
 
     "anju/v1/#" matches its parent too. The broker delivers QoS 1 to a session below $MQTT.sub (2.14 and newer allow it
     unasked) and refuses a client's own SUBSCRIBE to it.
@@ -139,7 +139,7 @@ def user_line(account: Account) -> str:
 
 
 def prepared(node: Node, text: str, program: Path, user: User | None) -> Part:
-    """Write the node's configuration, for the service's user only; the part to run."""
+    """Write the configuration of the node, readable by its user only; return the part to run."""
     private_directory(node.folder, user)
     private_directory(node.folder / "jetstream", user)
     write_private(node.folder / "broker.conf", text, user)
@@ -154,17 +154,17 @@ def prepared(node: Node, text: str, program: Path, user: User | None) -> Part:
 
 
 def _subject(topic: str) -> str:
-    """A topic filter as NATS writes it."""
+    """Return a topic filter in the notation of NATS."""
     return topic.replace("/", ".").replace("#", ">")
 
 
 def _check_ready(node: Node) -> None:
-    """Return when the store is recovered and all listeners are open; raises LocalError until then."""
+    """Return if the store is recovered and all listeners are open; raise LocalError otherwise."""
     try:
         urllib.request.urlopen(f"{node.monitoring_url}/healthz", timeout=2).close()  # noqa: S310 - http, 127.0.0.1
         socket.create_connection(("127.0.0.1", node.mqtt_port), timeout=2).close()
     except urllib.error.HTTPError as error:
         error.close()
         raise LocalError(f"NATS Server reports that it is not ready: {error}") from error
-    except OSError as error:  # urllib's other errors among them
+    except OSError as error:  # including the other errors of urllib
         raise LocalError(f"NATS Server does not report itself healthy on {node.monitoring_url}: {error}") from error

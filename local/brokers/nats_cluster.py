@@ -1,4 +1,4 @@
-"""Three NATS Servers that keep every message on all of them: one may be killed or cut off without a pause to notice."""
+"""Three NATS Servers, each with every message: one may be killed or cut off without a noticeable pause."""
 
 from local.binaries import find_nats_server
 from local.brokers.broker import PREFERRED_MQTT_PORT, Broker, Place, open_accounts
@@ -20,10 +20,10 @@ cluster {{
 
 
 def open_nats_cluster(place: Place) -> Broker:
-    """Three nodes on this machine with one set of accounts; clients may use any of them.
+    """Prepare three nodes on this machine with one set of accounts; clients may use any of them.
 
     Raises:
-        LocalError: there is no NATS Server to be had; says what to do.
+        LocalError: NATS Server is not available; the message names the remedy.
     """
     accounts = open_accounts(place)
     password = kept_secret(place.folder / "route.password", place.user)
