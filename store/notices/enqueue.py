@@ -65,7 +65,7 @@ def insert_notices(connection: Connection, notices: Sequence[NewNotice], now: da
 def insert_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: datetime, due_at: datetime) -> None:
     """Queue the recoveries of ended alerts on every channel with a sent or waiting notice of them.
 
-    A channel whose last message already called the alert over gets none.
+    Notices that were sent in a message that called the alert over do not count.
     """
     connection.execute(
         """
