@@ -144,9 +144,9 @@ class Engine:
             transitions += self._make_up_openings(rules.scheduled, sample, KnownData.of(live, rules), now)
         states = self._instances.of(sample.device_id)
         for name, when, compiled in rules.telemetry:
-            rule, state = compiled.rule, states.get(name)
-            if state is not None and (state.deadline is not None or rule.schedule):
-                transitions += self._advance_time(Tick(sample.ts), state, rule, now)
+            state = states.get(name)
+            if state is not None and (state.deadline is not None or compiled.rule.schedule):
+                transitions += self._advance_time(Tick(sample.ts), state, compiled.rule, now)
                 state = states.get(name)
             verdict: Verdict
             if state is None or state.phase is Phase.NORMAL:
@@ -160,6 +160,7 @@ class Engine:
                 verdict = test(values)
                 if not (verdict or compiled.telemetry_ends or state.phase is Phase.PENDING):
                     continue
+            rule = compiled.rule
             if rule.schedule and not rule.schedule.is_open(sample.ts):
                 continue
             inputs = describe_sample(rule, sample._replace(values=values), last_values(rules.retained_fields, live))
@@ -178,8 +179,7 @@ class Engine:
         if rules.observers:
             live.derived, derived = derive(rules.observers, live.derived, sample.ts, {EVENT: event})
         transitions: list[Transition] = []
-        scheduled = [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]
-        if scheduled:
+        if scheduled := [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]:
             transitions += self._make_up_openings(scheduled, sample, KnownData.of(live, rules), now)
         for rule in concerned:
             newest = max((ts for ts in map(live.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)

@@ -1,4 +1,4 @@
-"""Who is on an alert: which actions lead where, and what a person is told who tries another."""
+"""The attention axis: the state after each action, and the message about an impossible one."""
 
 import re
 
@@ -31,7 +31,7 @@ def test_an_assigned_alert_may_be_assigned_to_somebody_else():
     assert go(Action.ASSIGN, Action.ASSIGN) == go(Action.START, Action.ASSIGN) == Attention.ASSIGNED
 
 
-def test_what_nobody_has_seen_cannot_be_closed():
+def test_an_unacknowledged_alert_cannot_be_closed():
     with pytest.raises(AttentionError):
         go(Action.CLOSE)
 

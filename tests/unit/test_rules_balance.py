@@ -1,4 +1,4 @@
-"""A master meter against the household meters below it."""
+"""A master meter against its sub-meters."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def day_of(device_id, per_hour, start=1_000.0, hours=range(-2, 34), delay=timede
 
 
 class Town:
-    """An engine with one master meter and its households, and every value that the balance took."""
+    """An engine with one master meter and its households, and every value of the balance."""
 
     def __init__(self, derived, households=HOUSEHOLDS, scope="community"):
         self.derived, self.submeters = derived, SubMeters(scope, households)
@@ -70,7 +70,7 @@ class Town:
 
     @property
     def found(self):
-        """The newest balance, as the master meter's state has it; None where there has been none."""
+        """The newest balance in the state of the master meter; None without one."""
         (derived,) = (one.derived for one in self.engine.drain_device_states() if one.device_id == MASTER)
         return newest_values(derived).get(self.derived.field.name)
 
@@ -151,7 +151,7 @@ def test_delays_within_the_settling_time_and_restarts_change_no_transition(seed,
     ]
     prompt = [sample._replace(received_at=sample.ts) for sample in course]
     outcome = [
-        [replace(told, decided_at=MIDNIGHT, inputs={}) for told in Town(balance()).evaluate(each, restart)]
+        [replace(transition, decided_at=MIDNIGHT, inputs={}) for transition in Town(balance()).evaluate(each, restart)]
         for each, restart in ((prompt, ()), (course, restarts))
     ]
     assert outcome[0] == outcome[1]
@@ -178,7 +178,7 @@ def test_a_meter_without_a_room_is_that_of_its_building_or_of_the_community():
     assert submeters == {1: SubMeters("community", (11, 12, 13)), 2: SubMeters("building", (11, 12))}
 
 
-def test_what_is_said_of_households_is_not_said_of_their_master_meter():
+def test_a_rule_about_households_does_not_apply_to_their_master_meter():
     large = Rule(
         name="burst", kind=WATER_METER.name, severity=Severity.MAJOR, title="x", message="x", advice="x",
         when=Compare("flow_m3_h", "above", 3.0), allowed_gap=2 * HOUR, scope=Scope.HOUSEHOLD,
@@ -188,14 +188,16 @@ def test_what_is_said_of_households_is_not_said_of_their_master_meter():
         RulePack((large,)), MIDNIGHT, lambda number: Device(number, "c", "w", WATER_METER.name), masters.get
     )
     raised = [
-        told.device_id
+        transition.device_id
         for number in (MASTER, HOUSEHOLDS[0])
-        for told in engine.evaluate(Sample(number, MIDNIGHT, MIDNIGHT, {"flow_m3_h": 4.0}), WATER_METER.name, MIDNIGHT)
+        for transition in engine.evaluate(
+            Sample(number, MIDNIGHT, MIDNIGHT, {"flow_m3_h": 4.0}), WATER_METER.name, MIDNIGHT
+        )
     ]
     assert raised == [HOUSEHOLDS[0]]
 
 
-def test_a_retired_meter_is_below_nobody_and_one_that_is_being_commissioned_is_missing():
+def test_a_retired_meter_has_no_master_meter_and_one_in_commissioning_is_missing():
     commissioned = device(11, "1", "101", service=Service.COMMISSIONING)
     submeters = submeters_by_master([device(1), commissioned, device(12, "1", "102", service=Service.RETIRED)])
     assert submeters == {1: SubMeters("community", (11,))}

@@ -1,4 +1,4 @@
-"""A device against its own habit, by the hour of the week."""
+"""A device against its own baseline, by the hour of the week."""
 
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -62,7 +62,7 @@ def test_a_steady_device_may_deviate_a_little():
     assert abs(hour_of_weeks([1_000] * 5 + [1_020])[-1]) < 1
 
 
-def test_an_hour_with_a_gap_is_neither_judged_nor_kept():
+def test_an_hour_with_a_gap_is_neither_evaluated_nor_retained():
     observe, state = HABIT.observer(), None
     for week in range(8):
         for minute in (0, 15, 59, 74):  # 44 minutes without a reading
@@ -71,7 +71,7 @@ def test_an_hour_with_a_gap_is_neither_judged_nor_kept():
             assert value is None
 
 
-def test_what_it_said_holds_for_one_hour():
+def test_a_deviation_holds_for_one_hour():
     course = [(week * WEEK + offset * HOUR, 1_000) for week in range(6) for offset in (0, 1, 2)]
     assert deviations(*course)[-1] is not None
     assert deviations(*course, (5 * WEEK + 9 * HOUR, 1_000))[-1] is None
@@ -79,7 +79,7 @@ def test_what_it_said_holds_for_one_hour():
 
 @examples(25)
 @given(st.lists(st.integers(-20_000, 20_000), min_size=LEAST_WEEKS + 1, max_size=12))
-def test_a_deviation_is_what_the_last_weeks_make_of_it(powers):
+def test_a_deviation_follows_from_the_last_weeks(powers):
     *_, (*before, last) = (powers[max(0, end - WEEKS - 1) : end] for end in range(1, len(powers) + 1))
     usual = median(before)
     spread = max(1.4826 * median(abs(each - usual) for each in before), 0.01 * abs(usual), 60)

@@ -1,4 +1,4 @@
-"""Chattering: what is raised three times within a minute gets longer to recover, and is told once more."""
+"""Chattering: an instance with three alerts within a minute takes longer to recover, and is notified once more."""
 
 from datetime import timedelta
 
@@ -23,14 +23,14 @@ def flicker(world, first, times, every=0.25):
 
 
 def raised(world):
-    return [told for told in world.transitions if told.raises]
+    return [transition for transition in world.transitions if transition.raises]
 
 
-def test_the_third_alert_within_a_minute_is_marked_and_told():
+def test_the_third_alert_within_a_minute_is_marked_and_notified():
     world = World(flickering())
     flicker(world, 0, 3)
-    assert [told.chattering for told in raised(world)] == [False, False, True]
-    assert all(not told.suppressed for told in raised(world))
+    assert [transition.chattering for transition in raised(world)] == [False, False, True]
+    assert all(not transition.suppressed for transition in raised(world))
     assert raised(world)[-1].inputs["chattering"] == {"raised": 3, "within": "1m"}
 
 
@@ -43,7 +43,7 @@ def test_from_the_third_on_the_alert_outlasts_the_flicker():
     assert world.tick(10)[0].at == at(4.875 + 0.5)
 
 
-def test_what_follows_within_ten_minutes_is_suppressed_as_chattering():
+def test_an_alert_within_ten_minutes_of_it_is_suppressed_as_chattering():
     world = World(flickering())
     flicker(world, 0, 3)
     flicker(world, 5, 1)
@@ -57,20 +57,20 @@ def test_a_calm_of_ten_minutes_ends_it():
     flicker(world, 0, 3)
     world.tick(5)
     flicker(world, 11, 1)
-    told = raised(world)[-1]
-    assert (told.chattering, told.suppressed, told.inputs["off_delay"]) == (False, (), "0s")
+    transition = raised(world)[-1]
+    assert (transition.chattering, transition.suppressed, transition.inputs["off_delay"]) == (False, (), "0s")
 
 
 def test_three_alerts_in_more_than_a_minute_are_no_chattering():
     world = World(flickering())
     flicker(world, 0, 6, every=0.75)
-    assert not any(told.chattering for told in raised(world))
+    assert not any(transition.chattering for transition in raised(world))
 
 
-def test_what_comes_back_while_it_recovers_is_the_same_occurrence_and_no_chattering():
+def test_a_condition_that_returns_while_it_recovers_is_the_same_alert_and_no_chattering():
     world = World(flickering(off_delay=5 * 60 * SECONDS))
     flicker(world, 0, 10)
-    assert [told.chattering for told in raised(world)] == [False]
+    assert [transition.chattering for transition in raised(world)] == [False]
 
 
 def test_a_restart_forgets_no_chattering():
@@ -80,7 +80,7 @@ def test_a_restart_forgets_no_chattering():
     flicker(world, 0.5, 1)
     world.restart(minute=1)
     flicker(world, 5, 1)
-    assert [told.chattering for told in raised(world)] == [False, False, True, True]
+    assert [transition.chattering for transition in raised(world)] == [False, False, True, True]
     assert raised(world)[-1].suppressed
 
 

@@ -1,4 +1,4 @@
-"""Conditions, three-valued, and the durations that rules are written and told in."""
+"""Conditions, three-valued, and durations in rule files and in Chinese."""
 
 from datetime import timedelta
 
@@ -137,5 +137,5 @@ def test_a_duration_is_read_back_as_it_was_spelled(duration):
         (93_784, "1 天 2 小时"),
     ],
 )
-def test_durations_are_told_in_chinese(seconds, words):
+def test_durations_are_written_in_chinese(seconds, words):
     assert in_chinese(timedelta(seconds=seconds)) == words

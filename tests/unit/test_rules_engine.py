@@ -1,4 +1,4 @@
-"""The engine: what it tells, what it keeps, and that a restart or other rules lose nothing."""
+"""The engine: its transitions, its state, and restarts and reloads without loss."""
 
 import json
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_inputs_are_json():
     world.evaluate(volts(0, 245), volts(1, 246), event(2, "cover_opened"))
     world.tick(60)
     assert len(world.transitions) == 5
-    assert all(json.loads(json.dumps(told.inputs)) == told.inputs for told in world.transitions)
+    assert all(json.loads(json.dumps(transition.inputs)) == transition.inputs for transition in world.transitions)
 
 
 def test_a_value_missing_in_the_sample_is_told_as_last_known_or_not_at_all():
@@ -90,9 +90,9 @@ def test_events_tell_their_data_with_persons_masked_and_choices_in_chinese():
     engine = Engine(RulePack((gate,)), START, lambda id_: replace(DEVICE, id=id_, kind=VEHICLE_GATE.name))
     data = {"plate_masked": "蒙K·A**34", "plate_hash": "9f2c", "direction": "in", "confidence": 0.5}
     engine.evaluate(Sample(7, at(0), at(0), {"barrier_state": "down"}), VEHICLE_GATE.name, at(0))
-    told = engine.evaluate(Sample(7, at(1), at(1), {}, "vehicle_passed", data), VEHICLE_GATE.name, at(1))
-    assert told[0].message == "蒙K·A**34 进 0.5 落下"
-    assert "9f2c" not in json.dumps(told[0].inputs)
+    transition = engine.evaluate(Sample(7, at(1), at(1), {}, "vehicle_passed", data), VEHICLE_GATE.name, at(1))
+    assert transition[0].message == "蒙K·A**34 进 0.5 落下"
+    assert "9f2c" not in json.dumps(transition[0].inputs)
 
 
 def test_ids_are_made_of_names_so_that_a_replay_gives_the_same_ones():
@@ -116,7 +116,7 @@ def test_telemetry_that_is_not_newer_changes_nothing():
     assert world.phase() == "active"
 
 
-def test_kinds_without_rules_are_remembered_but_not_judged():
+def test_kinds_without_rules_are_stored_but_not_evaluated():
     world = World(at_once())
     assert world.engine.evaluate(volts(0, 245), "gas_meter", at(0)) == []
     assert [memory.last_ts for memory in world.engine.drain_device_states()] == [at(0)]
@@ -161,17 +161,17 @@ def test_a_restart_forgets_no_pending_alert_and_raises_no_open_one_again():
     assert path(world.transitions) == "normal pending active"
 
 
-def test_another_logic_ends_the_occurrence_of_that_rule_only():
+def test_another_logic_ends_the_alert_of_that_rule_only():
     world = World(at_once(), at_once(name="other"))
     world.evaluate(volts(0, 245))
-    opened = {told.rule: told.alert_id for told in world.transitions}
+    opened = {transition.rule: transition.alert_id for transition in world.transitions}
     (ended,) = world.restart(at_once(on_delay=minutes(1)), at_once(name="other"), minute=5)
     assert (ended.rule, ended.reason, ended.to_phase) == ("voltage_high", Reason.RULE_CHANGED, "normal")
     assert (ended.at, ended.alert_id) == (at(5), opened["voltage_high"])
     assert world.phase("other") == "active"
 
 
-def test_other_words_keep_the_occurrence_and_are_used_from_then_on():
+def test_other_texts_keep_the_alert_and_are_used_from_then_on():
     world = World(at_once())
     world.evaluate(volts(0, 245))
     (reworded,) = world.restart(at_once(title="电压太高", severity=Severity.MAJOR), minute=5)
@@ -183,7 +183,7 @@ def test_other_words_keep_the_occurrence_and_are_used_from_then_on():
     assert ended.title == "电压太高"
 
 
-def test_the_occurrence_of_a_rule_that_is_gone_is_ended():
+def test_the_alert_of_a_removed_rule_is_ended():
     world = World(at_once())
     world.evaluate(volts(0, 245))
     (ended,) = world.restart(at_once(name="other"), minute=5)
@@ -218,7 +218,7 @@ def test_the_order_of_events_survives_a_restart():
     assert world.evaluate(event(4, "power_lost"), event(5, "power_restored")) == []
 
 
-def test_a_frozen_engine_still_judges_what_the_samples_themselves_prove():
+def test_a_paused_engine_still_evaluates_samples():
     world = World(rule())
     world.tick(0, caught_up=False)
     world.evaluate(*(volts(minute, 245) for minute in range(9)))
@@ -227,14 +227,14 @@ def test_a_frozen_engine_still_judges_what_the_samples_themselves_prove():
     assert world.phase() == "active"
 
 
-def test_a_rule_on_trial_is_judged_and_all_that_it_tells_is_marked():
+def test_a_rule_on_trial_is_evaluated_and_all_its_transitions_are_marked():
     world = World(at_once(shadow=True), at_once(name="other"))
     world.evaluate(volts(0, 245), volts(1, 230))
-    assert [told.shadow for told in world.transitions if told.rule == "voltage_high"] == [True, True]
-    assert not any(told.shadow for told in world.transitions if told.rule == "other")
+    assert [transition.shadow for transition in world.transitions if transition.rule == "voltage_high"] == [True, True]
+    assert not any(transition.shadow for transition in world.transitions if transition.rule == "other")
 
 
-def test_what_a_rule_on_trial_has_open_ends_in_the_shadow_when_the_trial_is_over():
+def test_an_open_alert_of_a_rule_on_trial_ends_in_the_shadow_when_the_trial_is_over():
     world = World(at_once(shadow=True))
     world.evaluate(volts(0, 245))
     (ended,) = world.restart(at_once(), minute=1)

@@ -1,4 +1,4 @@
-"""Rules about events: what opens them, what ends them, and what order and mixed evidence do."""
+"""Rules about events: raising, ending, order, and events mixed with telemetry."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def test_an_event_that_ended_before_the_delay_raises_nothing():
     assert path(world.transitions) == "normal pending normal"
 
 
-def test_an_event_that_returns_within_the_off_delay_is_the_same_occurrence():
+def test_an_event_that_returns_within_the_off_delay_is_the_same_alert():
     world = World(event_rule(until=RESTORED, off_delay=minutes(5)))
     world.evaluate(event(0, "power_lost"), event(1, "power_restored"), event(2, "power_lost"))
     world.tick(60)
@@ -64,7 +64,7 @@ def test_a_momentary_event_with_a_latch_waits_for_a_person():
     assert world.phase("power_lost") == "latched"
     world.evaluate(event(5, "cover_opened"))
     assert path(world.transitions) == "normal active latched active latched"
-    assert len({told.alert_id for told in world.transitions}) == 1
+    assert len({transition.alert_id for transition in world.transitions}) == 1
 
 
 def test_an_event_that_arrives_after_its_own_end_is_ignored():
@@ -98,7 +98,7 @@ def test_a_measurement_from_before_an_event_does_not_end_it():
     assert world.phase("power_lost") == "active"
 
 
-def test_what_an_event_told_stays_while_measurements_merely_confirm_it():
+def test_the_data_of_an_event_stay_while_telemetry_merely_confirms_it():
     world = World(event_rule(until=Compare("relay_closed", "equals", True), off_delay=minutes(2)))
     world.evaluate(event(0, "power_lost"), telemetry(1, relay_closed=False), telemetry(2, relay_closed=True))
     inputs = world.transitions[-1].inputs
@@ -149,7 +149,7 @@ def test_an_event_that_comes_after_a_deadline_finds_the_phase_behind_it():
     world = World(event_rule(until=RESTORED, on_delay=minutes(5), off_delay=minutes(5)))
     world.evaluate(event(0, "power_lost"), event(7, "power_restored"), event(20, "power_lost"))
     assert path(world.transitions) == "normal pending active recovering normal pending"
-    assert [told.at for told in world.transitions] == [at(0), at(5), at(7), at(12), at(20)]
+    assert [transition.at for transition in world.transitions] == [at(0), at(5), at(7), at(12), at(20)]
 
 
 def test_an_event_from_earlier_makes_no_gap_where_there_was_none():
@@ -159,11 +159,11 @@ def test_an_event_from_earlier_makes_no_gap_where_there_was_none():
     assert activated.at == at(10)
 
 
-def test_an_event_that_happens_again_after_a_person_closed_the_alert_is_a_new_occurrence():
+def test_an_event_that_happens_again_after_a_person_closed_the_alert_is_a_new_alert():
     world = World(event_rule(until=RESTORED))
     world.evaluate(event(0, "power_lost"))
     world.close(1, "power_lost")
     assert world.phase("power_lost") == "muted"
     world.evaluate(event(600, "power_lost"))
     assert path(world.transitions) == "normal active muted active"
-    assert [told.sequence for told in world.transitions] == [1, 1, 2]
+    assert [transition.sequence for transition in world.transitions] == [1, 1, 2]

@@ -1,4 +1,4 @@
-"""Failures that others are known for, each as a test that we do not have it. The names are those of their issues."""
+"""Known failures of other systems, each as a test of ours. The names are those of their issues."""
 
 import time as clock
 from collections import Counter
@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.unit.test_rules_family import Town, staggered
 
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
@@ -36,7 +37,6 @@ from tests.unit.rules_fixtures.world import (
     volts,
 )
 from tests.unit.test_notify_plan import NOON, PERSON, PROGRAM, ids, notice
-from tests.unit.test_rules_family import Town, staggered
 
 SHIPPED = load_rules(Path(__file__).parents[2] / "rules" / "definitions")
 AT_ONCE = rule(on_delay=timedelta(), off_delay=timedelta())
@@ -61,8 +61,11 @@ def test_prometheus_15175_a_restart_forgets_neither_what_is_pending_nor_what_is_
     world.evaluate(*(volts(minute, 245) for minute in range(9)))
     world.restart(minute=9)
     world.evaluate(volts(9, 245), volts(10, 245), volts(11, 245))
-    assert path([told for told in world.transitions if told.rule == "voltage_high"]) == "normal pending active"
-    assert path([told for told in world.transitions if told.rule == "firing"]) == "normal active"
+    assert (
+        path([transition for transition in world.transitions if transition.rule == "voltage_high"])
+        == "normal pending active"
+    )
+    assert path([transition for transition in world.transitions if transition.rule == "firing"]) == "normal active"
 
 
 def test_home_assistant_56642_a_reload_of_other_rules_keeps_the_time_that_is_pending():
@@ -72,7 +75,7 @@ def test_home_assistant_56642_a_reload_of_other_rules_keeps_the_time_that_is_pen
     changed = replace(AT_ONCE, name="other", on_delay=minutes(1))
     world.restart(rule(), changed, minute=9, clock=world.engine.clock)
     world.evaluate(volts(9, 245))
-    (raised,) = [told for told in world.tick(10) if told.rule == "voltage_high"]
+    (raised,) = [transition for transition in world.tick(10) if transition.rule == "voltage_high"]
     assert (raised.to_phase, raised.at) == (Phase.ACTIVE, at(10))
 
 
@@ -138,10 +141,10 @@ def test_thingsboard_alarm_rule_state_what_is_delivered_again_is_not_counted_aga
     device = Device(1, "c1", "e1", ELECTRICITY_METER.name)
     engine = Engine(shipped("electricity_power_unstable"), START, lambda _: device)
     twice = [Sample(1, at(minute), at(minute), {}, "power_lost") for minute in (1, 1, 10, 10, 1, 10)]
-    found = [told for sample in twice for told in engine.evaluate(sample, device.kind, at(20))]
+    found = [transition for sample in twice for transition in engine.evaluate(sample, device.kind, at(20))]
     assert found == []
     third = Sample(1, at(30), at(30), {}, "power_lost")
-    assert [told.to_phase for told in engine.evaluate(third, device.kind, at(30))][:1] == [Phase.ACTIVE]
+    assert [transition.to_phase for transition in engine.evaluate(third, device.kind, at(30))][:1] == [Phase.ACTIVE]
 
 
 def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(tmp_path):
@@ -158,7 +161,7 @@ def test_thingsboard_16118_a_schedule_that_opens_on_a_condition_long_true_fires(
     assert world.transitions == []
     world.tick(opening)
     world.evaluate(*(volts(opening + minute, 245) for minute in range(12)))
-    assert [(told.to_phase, told.at) for told in world.transitions] == [
+    assert [(transition.to_phase, transition.at) for transition in world.transitions] == [
         (Phase.PENDING, at(opening)), (Phase.ACTIVE, at(opening + 10)),
     ]  # fmt: skip
 
@@ -181,14 +184,14 @@ def test_grafana_oncall_3261_a_change_of_the_server_s_zone_moves_no_shift(tmp_pa
 def test_alertmanager_3932_a_storm_is_told_in_a_few_messages_and_none_is_lost():
     storm = [notice(n, rule=f"rule-{n % 300}", community=f"c{n % 50}") for n in range(1, 50_001)]
     began = clock.process_time()
-    told, programs = plan(storm, PERSON, [], set(), NOON), plan(storm, PROGRAM, [], set(), NOON)
+    transition, programs = plan(storm, PERSON, [], set(), NOON), plan(storm, PROGRAM, [], set(), NOON)
     assert clock.process_time() - began < 20
-    assert len(told.messages) <= MAX_IN_WINDOW
+    assert len(transition.messages) <= MAX_IN_WINDOW
     assert Counter(ids(programs.messages)) == Counter(each.id for each in storm)
-    assert Counter(ids(told.messages) + ids(told.postponements)) == Counter(each.id for each in storm)
+    assert Counter(ids(transition.messages) + ids(transition.postponements)) == Counter(each.id for each in storm)
 
 
-def test_a_deadline_that_passed_while_we_were_away_waits_until_all_that_was_sent_has_been_judged():
+def test_a_deadline_that_passed_while_ingest_was_away_waits_until_the_backlog_has_been_evaluated():
     world = World(rule())
     world.evaluate(volts(0, 245), volts(2, 245))
     world.restart(minute=30)
@@ -231,7 +234,7 @@ def test_even_a_wait_that_was_all_but_over_needs_a_fresh_sample_after_catching_u
     assert (path(came), came[0].at) == (brought_to_light, at(10))
 
 
-def test_what_an_event_began_ripens_as_soon_as_all_that_was_sent_meanwhile_is_known():
+def test_the_timer_of_an_event_runs_out_as_soon_as_ingest_has_caught_up():
     world = World(event_rule(until=RESTORED, on_delay=minutes(10)))
     world.evaluate(event(0, "power_lost"))
     world.restart(minute=30)
@@ -245,5 +248,8 @@ def test_a_restart_neither_loses_an_event_nor_repeats_it():
     world.evaluate(event(0, "cover_opened"))
     world.restart(minute=1)
     world.evaluate(event(0, "cover_opened"), event(2, "power_lost"))
-    assert Counter(told.rule for told in world.transitions if told.raises) == {"power_lost": 1, "lost": 1}
+    assert Counter(transition.rule for transition in world.transitions if transition.raises) == {
+        "power_lost": 1,
+        "lost": 1,
+    }
     assert isinstance(world.engine.instance("lost", DEVICE.id), InstanceState)

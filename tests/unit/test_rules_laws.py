@@ -1,4 +1,4 @@
-"""What holds for every rule and every course of events."""
+"""Laws for every rule and every course of events."""
 
 from dataclasses import replace
 from datetime import time
@@ -149,7 +149,7 @@ def test_duplicates_and_older_samples_change_nothing(one_rule, samples, data):
 
 
 def stop_and_restore(world, minute):
-    """Everything due has been seen before, and the present is seen at once after."""
+    """An engine restarted after all due timers, and caught up at once."""
     world.tick(minute)
     assert world.restart(minute=minute) == []
     assert world.tick(minute) == []
@@ -181,15 +181,19 @@ def test_whatever_comes_due_while_nothing_runs_the_next_sample_brings_to_light(o
 
 
 @given(rules, courses(), st.sets(st.integers(0, 25)))
-def test_at_most_one_occurrence_is_open_and_none_comes_twice(one_rule, samples, closed_at):
+def test_at_most_one_alert_is_open_and_none_comes_twice(one_rule, samples, closed_at):
     world = World(one_rule)
     for count, sample in enumerate(samples):
         world.evaluate(sample)
         if count in closed_at:
             world.close(minute_of(sample))
-    opened = [told for told in world.transitions if told.to_phase in OPEN and told.from_phase not in OPEN]
-    assert [told.sequence for told in opened] == list(range(1, len(opened) + 1))
-    assert len({told.alert_id for told in opened}) == len(opened)
+    opened = [
+        transition
+        for transition in world.transitions
+        if transition.to_phase in OPEN and transition.from_phase not in OPEN
+    ]
+    assert [transition.sequence for transition in opened] == list(range(1, len(opened) + 1))
+    assert len({transition.alert_id for transition in opened}) == len(opened)
     for before, after in pairwise(world.transitions):
         assert before.to_phase is after.from_phase
         if before.to_phase in OPEN:
@@ -210,29 +214,29 @@ def test_unknown_ends_no_alert(one_rule, samples, unknowns):
 @given(field_rules, courses(readings))
 def test_an_alert_opens_only_after_uninterrupted_evidence_for_the_whole_delay(one_rule, samples):
     held = {sample.ts: sample.values["voltage_v"] > 242 for sample in samples if sample.values}
-    for told in run(one_rule, samples):
-        if told.to_phase is not Phase.ACTIVE or told.from_phase not in {Phase.NORMAL, Phase.PENDING}:
+    for transition in run(one_rule, samples):
+        if transition.to_phase is not Phase.ACTIVE or transition.from_phase not in {Phase.NORMAL, Phase.PENDING}:
             continue
-        begin = told.at
-        for ts in sorted((ts for ts in held if ts <= told.at), reverse=True):
+        begin = transition.at
+        for ts in sorted((ts for ts in held if ts <= transition.at), reverse=True):
             # A sample at the deadline itself comes after the timer.
-            if not held[ts] and ts < told.at:
+            if not held[ts] and ts < transition.at:
                 break
             if begin - ts > one_rule.allowed_gap:
                 break
             begin = ts if held[ts] else begin
-        assert told.at - begin >= one_rule.on_delay
+        assert transition.at - begin >= one_rule.on_delay
 
 
 @given(rules, st.permutations(range(12)), st.data())
-def test_an_occurrence_never_moves_back_in_time_whatever_the_order_of_arrival(one_rule, order, data):
+def test_an_alert_never_moves_back_in_time_whatever_the_order_of_arrival(one_rule, order, data):
     world = World(one_rule)
     for minute in order:
         content = data.draw(st.one_of(readings, happenings))
         world.evaluate(event(minute, content) if isinstance(content, str) else volts(minute, content))
         if data.draw(st.booleans()):
             world.tick(minute + 20)
-    times = [told.at for told in world.transitions if told.alert_id]
+    times = [transition.at for transition in world.transitions if transition.alert_id]
     assert times == sorted(times)
 
 
@@ -244,9 +248,9 @@ def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, s
     world.tick(END)
     by_device = [
         [
-            (told.from_phase, told.to_phase, told.at, told.sequence)
-            for told in world.transitions
-            if told.device_id == id_
+            (transition.from_phase, transition.to_phase, transition.at, transition.sequence)
+            for transition in world.transitions
+            if transition.device_id == id_
         ]
         for id_ in (DEVICE.id, 8, 9)
     ]
@@ -255,10 +259,10 @@ def test_the_same_course_gives_the_same_transitions_for_every_device(one_rule, s
 
 @given(derived_values.filter(lambda derived: getattr(derived, "how", "") in {"minimum", "mean"}), courses(readings))
 def test_a_gap_never_satisfies_a_window(derived, samples):
-    for told in run(rule(when=Compare(derived.field.name, "above", 0.0, derived), on_delay=minutes(0)), samples):
-        if told.to_phase is Phase.ACTIVE and told.from_phase is Phase.NORMAL:
-            seen = [s.ts for s in samples if s.values and s.ts <= told.at]
-            covered = [ts for ts in seen if ts >= told.at - derived.length]
-            outside = [ts for ts in seen if ts <= told.at - derived.length]
+    for transition in run(rule(when=Compare(derived.field.name, "above", 0.0, derived), on_delay=minutes(0)), samples):
+        if transition.to_phase is Phase.ACTIVE and transition.from_phase is Phase.NORMAL:
+            seen = [s.ts for s in samples if s.values and s.ts <= transition.at]
+            covered = [ts for ts in seen if ts >= transition.at - derived.length]
+            outside = [ts for ts in seen if ts <= transition.at - derived.length]
             assert outside
             assert all(later - earlier <= derived.gap for earlier, later in pairwise([outside[-1], *covered]))

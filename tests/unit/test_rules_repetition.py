@@ -1,4 +1,4 @@
-"""What stays as it is, and what happens again and again."""
+"""Unchanged values, and repeated events and conditions."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -20,8 +20,8 @@ MINUTE = microseconds(minutes(1))
 SAG = Compare("voltage_v", "below", 198.0)
 
 
-def told(derived, *course):
-    """What the track says after each (minute, values), stored and restored in between."""
+def values_of(derived, *course):
+    """The derived value after each (minute, values), stored and restored in between."""
     observe, state, found = derived.observer(), None, []
     for minute, values in course:
         state, value = observe(state, minute * MINUTE, values)
@@ -40,21 +40,21 @@ def valve(*states):
 
 def test_a_value_has_stayed_once_it_was_seen_so_long():
     course = valve((0, "open"), (1, "open"), (2, "open"), (3, "open"))
-    assert told(stays(3), *course) == [None, None, None, True]
+    assert values_of(stays(3), *course) == [None, None, None, True]
 
 
 def test_a_value_that_has_changed_has_not_stayed():
     course = valve((0, "open"), (1, "closed"), (2, "closed"), (3, "closed"), (4, "closed"), (5, "open"))
-    assert told(stays(3), *course) == [None, False, False, False, True, False]
+    assert values_of(stays(3), *course) == [None, False, False, False, True, False]
 
 
-def test_over_a_gap_nobody_knows_whether_a_value_has_stayed():
+def test_over_a_gap_it_is_unknown_whether_a_value_has_stayed():
     course = valve((0, "open"), (1, "closed"), (4, "closed"), (5, "closed"), (6, "closed"), (7, "closed"))
-    assert told(stays(3), *course) == [None, False, None, None, None, True]
+    assert values_of(stays(3), *course) == [None, False, None, None, None, True]
 
 
 def test_a_sample_without_the_field_neither_keeps_nor_ends_what_stays():
-    assert told(stays(2), *valve((0, "open")), (1, {}), *valve((2, "open"))) == [None, None, True]
+    assert values_of(stays(2), *valve((0, "open")), (1, {}), *valve((2, "open"))) == [None, None, True]
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from(["open", "closed"])), min_size=1, max_size=30))
@@ -63,7 +63,7 @@ def test_what_has_stayed_was_the_same_at_every_reading_of_the_time_and_no_readin
     for gap, state in steps:
         minute += gap
         course.append((minute, state))
-    for count, found in enumerate(told(stays(5), *valve(*course)), 1):
+    for count, found in enumerate(values_of(stays(5), *valve(*course)), 1):
         if found:
             last = course[count - 1][0]
             first = max(minute for minute, _ in course[:count] if minute <= last - 5)
@@ -72,7 +72,7 @@ def test_what_has_stayed_was_the_same_at_every_reading_of_the_time_and_no_readin
             assert all(later[0] - earlier[0] <= 2 for earlier, later in pairwise(inside))
 
 
-def test_a_stuck_register_is_told_by_its_name():
+def test_a_stuck_register_has_a_name_in_chinese():
     derived = Unchanged(ENERGY, timedelta(days=3), minutes(15), minutes(30))
     assert (derived.field.name, derived.field.zh) == ("energy_kwh_stays_3d", "电能 3 天没有变化")
 
@@ -86,23 +86,23 @@ def sags(*readings):
 
 
 def test_a_condition_repeats_by_becoming_true_not_by_being_true():
-    assert told(rises(2), *sags((0, 230), (1, 190), (2, 190), (3, 190), (4, 230), (5, 190)))[-2:] == [False, True]
+    assert values_of(rises(2), *sags((0, 230), (1, 190), (2, 190), (3, 190), (4, 230), (5, 190)))[-2:] == [False, True]
 
 
 def test_what_was_true_from_the_first_has_not_been_seen_to_become_so():
-    assert told(rises(2), *sags((0, 190), (1, 230), (2, 190), (3, 230), (4, 190)))[2:] == [False, False, True]
+    assert values_of(rises(2), *sags((0, 190), (1, 230), (2, 190), (3, 230), (4, 190)))[2:] == [False, False, True]
 
 
 def test_repetition_is_over_when_it_has_been_too_long_ago():
     course = sags((0, 230), (1, 190), (2, 230), (3, 190), (4, 230), (11, 230), (12, 230))
-    assert told(rises(2), *course)[3:] == [True, True, True, False]
+    assert values_of(rises(2), *course)[3:] == [True, True, True, False]
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["a", "b", "c"])), max_size=20))
 def test_events_repeat_by_distinct_times_whatever_their_order_and_however_often_they_come(course):
     derived = RepeatedEvents(("a", "b"), 3, minutes(10))
     shown = [(minute, {EVENT: name}) for minute, name in course]
-    found = told(derived, *shown, *shown)
+    found = values_of(derived, *shown, *shown)
     for count in range(1, len(shown) + 1):
         instants = sorted({minute for minute, name in course[:count] if name in {"a", "b"}})
         enough = len(instants) >= 3 and instants[-1] - instants[-3] <= 10

@@ -1,4 +1,4 @@
-"""Rules with a calendar: what an opening starts, what a closing ends, and what happens in between."""
+"""Rules with a calendar: openings, closings, and inputs in between."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -64,7 +64,7 @@ def test_a_condition_that_was_true_before_the_opening_starts_its_delay_at_the_op
     assert world.phase() == "active"
 
 
-def test_a_device_that_speaks_only_of_changes_is_judged_at_the_opening_too():
+def test_a_device_that_reports_only_changes_is_evaluated_at_the_opening_too():
     world = World(event_rule(when=LOST, until=RESTORED, on_delay=minutes(5), schedule=EARLY))
     world.evaluate(event(10, "power_lost"))
     world.tick(60)
@@ -72,7 +72,7 @@ def test_a_device_that_speaks_only_of_changes_is_judged_at_the_opening_too():
     assert (pending.at, active.at, pending.inputs["ts"]) == (at(60), at(65), at(10).isoformat())
 
 
-def test_what_was_known_too_long_ago_starts_nothing_at_an_opening():
+def test_data_older_than_the_gap_start_nothing_at_an_opening():
     world = World(scheduled())
     world.evaluate(volts(40, 245))
     assert world.tick(60) == []
@@ -80,25 +80,27 @@ def test_what_was_known_too_long_ago_starts_nothing_at_an_opening():
     assert world.transitions[0].at == at(62)
 
 
-def test_what_was_known_before_the_opening_ripens_only_if_it_is_heard_again():
+def test_a_timer_from_data_before_the_opening_needs_another_sample_to_run_out():
     world = World(scheduled())
     steady(world, 245, 0, 50)
     assert path(world.tick(60)) == "normal pending"
     assert world.tick(120) == []
 
 
-def test_closing_ends_the_occurrence_and_drops_what_was_pending():
+def test_closing_ends_the_alert_and_drops_what_was_pending():
     active, pending = scheduled(), scheduled(name="patient", on_delay=minutes(110))
     world = World(active, pending)
     steady(world, 245, 80, 175)
     assert (world.phase(), world.phase("patient")) == ("active", "pending")
     ended = world.tick(180)
-    assert [(told.to_phase, told.at, told.reason) for told in ended] == [("normal", at(180), Reason.SCHEDULE)] * 2
+    assert [(transition.to_phase, transition.at, transition.reason) for transition in ended] == [
+        ("normal", at(180), Reason.SCHEDULE)
+    ] * 2
     steady(world, 245, 185, 300)
     assert (world.phase(), world.phase("patient")) == ("normal", "normal")
 
 
-def test_closing_holds_the_occurrence_where_the_rule_says_so():
+def test_closing_holds_the_alert_where_the_rule_says_so():
     world = World(scheduled(on_close=OnClose.HOLD))
     steady(world, 245, 80, 175)
     steady(world, 230, 180, DAY + 55)
@@ -117,10 +119,10 @@ def test_a_timer_that_ran_out_before_the_closing_counts_even_if_both_are_seen_to
     world = World(scheduled(allowed_gap=minutes(60)))
     world.evaluate(volts(165, 245))
     assert path(world.tick(200)) == "pending active normal"
-    assert [told.at for told in world.transitions[1:]] == [at(175), at(180)]
+    assert [transition.at for transition in world.transitions[1:]] == [at(175), at(180)]
 
 
-def test_a_latched_occurrence_outlasts_the_closing():
+def test_a_latched_alert_outlasts_the_closing():
     world = World(scheduled(latch=True))
     steady(world, 245, 80, 175)
     world.tick(180)
@@ -135,11 +137,11 @@ def test_what_a_person_closed_stays_muted_at_the_next_opening():
     assert world.phase() == "muted"
 
 
-def test_the_same_condition_is_another_occurrence_on_another_night():
+def test_the_same_condition_is_another_alert_on_another_night():
     world = World(scheduled())
     steady(world, 245, 0, 2 * DAY)
-    raised = [told for told in world.transitions if told.to_phase == "active"]
-    assert [(told.at, told.sequence) for told in raised] == [(at(70), 1), (at(DAY + 70), 2)]
+    raised = [transition for transition in world.transitions if transition.to_phase == "active"]
+    assert [(transition.at, transition.sequence) for transition in raised] == [(at(70), 1), (at(DAY + 70), 2)]
 
 
 def test_an_opening_that_came_while_we_were_away_is_made_up_for():
@@ -167,7 +169,7 @@ def test_an_event_out_of_hours_raises_nothing():
     assert world.phase("power_lost") == "latched"
 
 
-def test_silence_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
+def test_a_no_data_alert_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
     world = World(no_data_rule(schedule=EARLY))
     world.tick(0)
     world.evaluate(volts(0, 230))
@@ -180,7 +182,7 @@ def test_silence_is_raised_when_the_calendar_opens_and_ends_when_it_closes():
     assert world.tick(DAY + 61)[0].at == at(DAY + 60)
 
 
-def test_a_silence_that_waits_is_dropped_at_the_closing_and_waits_anew():
+def test_a_pending_no_data_alert_is_dropped_at_the_closing_and_waits_anew():
     world = World(no_data_rule(schedule=EARLY, on_delay=minutes(100)))
     world.tick(0)
     world.evaluate(volts(100, 230))
@@ -191,7 +193,7 @@ def test_a_silence_that_waits_is_dropped_at_the_closing_and_waits_anew():
     assert world.tick(DAY + 160)[0].at == at(DAY + 160)
 
 
-def test_a_device_that_is_heard_while_the_calendar_is_closed_is_not_silent_at_the_opening():
+def test_a_device_that_sends_while_the_calendar_is_closed_has_data_at_the_opening():
     world = World(no_data_rule(schedule=EARLY))
     world.tick(0)
     world.evaluate(volts(0, 230))

@@ -1,4 +1,4 @@
-"""Service states: what a device is meant to do decides whether anybody hears of it, not what it sends."""
+"""Service states: the planned state of a device decides on its alerts and notices."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -56,13 +56,13 @@ def test_what_is_open_or_pending_ends_when_the_device_is_withdrawn(service):
     site = Site(AT_ONCE, rule(name="patient"), event_rule(when=COVER, latch=True))
     site.evaluate(volts(1, 245), event(2, "cover_opened"))
     ended = site.become(service, 3)
-    assert {(told.rule, told.to_phase, told.reason) for told in ended} == {
+    assert {(transition.rule, transition.to_phase, transition.reason) for transition in ended} == {
         (name, "normal", Reason.SERVICE) for name in ("voltage_high", "patient", "power_lost")
     }
-    assert {told.at for told in ended} == {at(3)}
+    assert {transition.at for transition in ended} == {at(3)}
 
 
-def test_a_device_that_was_never_heard_is_not_silent_after_its_handover():
+def test_a_device_that_has_never_sent_has_no_no_data_alert_after_its_handover():
     site = Site(no_data_rule())
     site.become(Service.COMMISSIONING, 0)
     site.become(Service.IN_SERVICE, 10)
@@ -71,7 +71,7 @@ def test_a_device_that_was_never_heard_is_not_silent_after_its_handover():
     assert site.tick(551)[0].at == at(551)
 
 
-def test_silence_counts_from_the_return_of_a_device_that_was_heard_before():
+def test_no_data_counts_from_the_return_of_a_device_that_has_sent_before():
     site = Site(no_data_rule())
     site.evaluate(volts(0, 230))
     site.become(Service.RETIRED, 10)
@@ -81,7 +81,7 @@ def test_silence_counts_from_the_return_of_a_device_that_was_heard_before():
     assert path(site.tick(351)) == "normal active"
 
 
-def test_out_of_service_a_device_is_judged_and_nobody_is_told():
+def test_out_of_service_a_device_is_evaluated_and_not_notified():
     site = Site(AT_ONCE, no_data_rule())
     site.become(Service.OUT_OF_SERVICE, 0)
     (raised,) = site.evaluate(volts(1, 245))

@@ -1,4 +1,4 @@
-"""Pending, active, recovering, latched, muted: what samples and time do to one rule on one device."""
+"""The state machine: pending, active, recovering, latched and muted, by samples and time."""
 
 from datetime import timedelta
 
@@ -125,18 +125,18 @@ def test_a_gap_never_satisfies_the_end_either():
     assert world.phase() == "normal"
 
 
-def test_recovering_that_turns_true_is_the_same_occurrence():
+def test_recovering_that_turns_true_is_the_same_alert():
     world = an_active_world()
     world.evaluate(volts(1, 230), volts(2, 245))
     assert path(world.transitions) == "normal active recovering active"
-    assert len({told.alert_id for told in world.transitions}) == 1
+    assert len({transition.alert_id for transition in world.transitions}) == 1
 
 
-def test_a_second_activation_is_another_occurrence():
+def test_a_second_activation_is_another_alert():
     world = an_active_world(off_delay=timedelta())
     world.evaluate(volts(1, 230), volts(2, 245))
-    assert [told.sequence for told in world.transitions] == [1, 1, 2]
-    assert len({told.alert_id for told in world.transitions}) == 2
+    assert [transition.sequence for transition in world.transitions] == [1, 1, 2]
+    assert len({transition.alert_id for transition in world.transitions}) == 2
 
 
 def test_unknown_never_ends_an_alert():
@@ -195,11 +195,11 @@ def test_a_latched_alert_stays_until_a_person_resolves_it():
     assert (path([resolved]), resolved.reason) == ("latched normal", Reason.RESOLVED)
 
 
-def test_a_latched_alert_whose_cause_comes_back_is_active_again_in_the_same_occurrence():
+def test_a_latched_alert_whose_cause_comes_back_is_active_again_in_the_same_alert():
     world = an_active_world(latch=True, off_delay=timedelta())
     world.evaluate(volts(1, 230), volts(2, 245))
     assert path(world.transitions) == "normal active latched active"
-    assert len({told.alert_id for told in world.transitions}) == 1
+    assert len({transition.alert_id for transition in world.transitions}) == 1
 
 
 def test_closing_by_hand_mutes_until_a_false_sample_has_been_seen():
@@ -210,7 +210,7 @@ def test_closing_by_hand_mutes_until_a_false_sample_has_been_seen():
     world.evaluate(volts(4, 230))
     assert world.phase() == "normal"
     world.evaluate(volts(5, 245))
-    assert [told.sequence for told in world.transitions] == [1, 1, 1, 2]
+    assert [transition.sequence for transition in world.transitions] == [1, 1, 1, 2]
 
 
 def test_closing_while_recovering_ends_the_alert():
@@ -243,15 +243,15 @@ def test_a_timer_phase_without_a_timer_is_refused():
         step(rule(), broken, NewVerdict(at(1), True, Reason.CONDITION, {}))
 
 
-def test_a_transition_between_normal_and_pending_belongs_to_no_occurrence():
+def test_a_transition_between_normal_and_pending_belongs_to_no_alert():
     world = World(rule(off_delay=minutes(0)))
     world.evaluate(volts(0, 245), volts(1, 230), *every_minute(2, 12, 245), volts(13, 230), volts(14, 245))
     assert path(world.transitions) == "normal pending normal pending active normal pending"
-    named = [told.alert_id is not None for told in world.transitions]
+    named = [transition.alert_id is not None for transition in world.transitions]
     assert named == [False, False, False, True, True, False]
 
 
-def test_a_sample_at_the_deadline_is_judged_in_the_phase_that_the_timer_has_led_to():
+def test_a_sample_at_the_deadline_is_evaluated_in_the_phase_after_the_timer():
     world = World(rule())
     world.evaluate(*every_minute(0, 9, 245), volts(10, 240))
     assert world.phase() == "active"

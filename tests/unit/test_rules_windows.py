@@ -77,7 +77,7 @@ def test_a_window_is_what_its_samples_make_or_unknown_where_it_is_not_covered(ho
 
 
 @given(samples)
-def test_silence_leaves_a_count_known_once_the_device_has_been_known_so_long(steps):
+def test_a_gap_leaves_a_count_known_once_the_device_has_been_known_so_long(steps):
     course = in_time(steps)
     for count, found in enumerate(values_of(over("count"), course), 1):
         assert found == (None if course[count - 1][0] - course[0][0] < 24 * 60 else len(covered(course[:count], 10**9)))

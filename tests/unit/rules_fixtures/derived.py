@@ -1,4 +1,4 @@
-"""Follows one track sample by sample, as the engine does, through what a database would keep."""
+"""Observes one derived value sample by sample, as the engine does, through its stored form."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Following:
-    """A track, all that it needs, and their states."""
+    """A derived value, all values that it needs, and their states."""
 
     def __init__(self, derived):
         self.name = derived.field.name
@@ -21,11 +21,11 @@ class Following:
         return seen.get(self.name)
 
     def restart(self):
-        """Goes on from what was stored."""
+        """Go on from the stored state."""
         names = pack_names(self.observers)
         stored = to_store(names, self.states)
         self.states = from_store(self.observers, names, stored)
-        # Rules with the same tracks in another order find each by its name.
+        # Rules with the same derived values in another order find each by its name.
         others = self.observers[::-1]
         other_names = pack_names(others)
         there = to_store(other_names, from_store(others, other_names, stored))

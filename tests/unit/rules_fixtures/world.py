@@ -63,7 +63,7 @@ def event_rule(**changed):
 
 
 def no_data_rule(**changed):
-    """Silent after three periods of 15 minutes and 5 minutes of jitter: 50 minutes."""
+    """A rule about absence: three periods of 15 minutes and 5 minutes of jitter, 50 minutes in all."""
     plain = {
         "name": "meter_silent",
         "when": NoData(3, minutes(15), minutes(5)),
@@ -90,7 +90,7 @@ def event(minute, name, **data):
 
 
 class World:
-    """An engine with the rules given, and the record of what it has decided; it sees the present from minute 0 on."""
+    """An engine with the rules given, and the record of its decisions; it is caught up from minute 0 on."""
 
     def __init__(self, *rules):
         self.pack = RulePack(tuple(rules))
@@ -117,7 +117,7 @@ class World:
         return state.phase.value if state else "normal"
 
     def restart(self, *rules, minute=0, clock=None):
-        """Begins anew, with other rules if any are given, from what a database would have kept."""
+        """Begin anew from the stored state, with other rules if any are given."""
         states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
         self.pack = RulePack(tuple(rules)) if rules else self.pack
         self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_), clock=clock)
@@ -137,11 +137,11 @@ class World:
 
 
 def path(transitions):
-    """The phases gone through, as one readable line: `normal pending active`."""
-    names = [name for told in transitions for name in (told.from_phase.value, told.to_phase.value)]
+    """The phases in one readable line: `normal pending active`."""
+    names = [name for transition in transitions for name in (transition.from_phase.value, transition.to_phase.value)]
     return " ".join([*names[:1], *names[1::2]])
 
 
 def outcome(transitions):
-    """What must be the same however the decisions came about: everything but when they were made."""
-    return [replace(told, decided_at=START) for told in transitions]
+    """The transitions without the times of their decisions, which may differ."""
+    return [replace(transition, decided_at=START) for transition in transitions]

@@ -1,4 +1,4 @@
-"""Silence: absence on the arrival clock, and its freeze while our own pipeline is behind."""
+"""No-data rules: by arrival time, and paused while ingest lags."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def a_heard_world(**changed):
     return world
 
 
-def test_a_device_is_silent_after_its_periods_and_the_jitter():
+def test_a_device_has_no_data_after_its_periods_and_the_jitter():
     world = a_heard_world()
     assert world.tick(49) == []
     (activated,) = world.tick(50)
@@ -36,13 +36,13 @@ def test_a_device_is_silent_after_its_periods_and_the_jitter():
     assert activated.message == "e-101 已 50 分钟 没有数据"
 
 
-def test_the_time_of_silence_does_not_depend_on_the_tick_that_finds_it():
+def test_the_time_of_a_no_data_alert_does_not_depend_on_the_tick():
     world = a_heard_world()
     (activated,) = world.tick(300)
     assert (activated.at, activated.decided_at) == (at(50), at(300))
 
 
-def test_every_arrival_puts_silence_off():
+def test_every_arrival_puts_a_no_data_alert_off():
     world = a_heard_world()
     for minute in range(15, 300, 15):
         world.evaluate(volts(minute, 230))
@@ -51,7 +51,7 @@ def test_every_arrival_puts_silence_off():
     assert world.tick(285 + 50)[0].at == at(285 + 50)
 
 
-def test_a_fresh_sample_ends_silence():
+def test_a_fresh_sample_ends_a_no_data_alert():
     world = a_heard_world()
     world.tick(60)
     (ended,) = world.evaluate(volts(61, 230))
@@ -59,7 +59,7 @@ def test_a_fresh_sample_ends_silence():
     assert world.tick(61 + 50)[0].to_phase == "active"
 
 
-def test_a_late_backfill_ends_no_silence():
+def test_a_late_backfill_ends_no_no_data_alert():
     world = a_heard_world()
     world.tick(120)
     assert world.evaluate(*(volts(minute, 230, delay=125 - minute) for minute in (15, 30, 45))) == []
@@ -82,13 +82,13 @@ def test_events_are_no_arrival_because_the_period_is_that_of_telemetry():
     assert world.phase(NAME) == "active"
 
 
-def test_a_device_never_seen_is_not_silent():
+def test_a_device_that_has_never_sent_has_no_no_data_alert():
     world = World(no_data_rule())
     world.tick(0)
     assert world.tick(10_000) == []
 
 
-def test_before_the_first_live_tick_nobody_is_silent():
+def test_before_the_first_caught_up_tick_no_data_counts_for_no_device():
     world = World(no_data_rule())
     world.evaluate(volts(0, 230))
     assert world.tick(300, caught_up=False) == []
@@ -97,13 +97,13 @@ def test_before_the_first_live_tick_nobody_is_silent():
     assert world.tick(351)[0].at == at(351)
 
 
-def test_while_our_own_pipeline_is_behind_nobody_becomes_silent():
+def test_while_ingest_lags_no_data_counts_for_no_device():
     world = a_heard_world()
     world.tick(40, caught_up=False)
     assert world.tick(200, caught_up=False) == []
 
 
-def test_after_a_thaw_absence_counts_from_the_thaw():
+def test_after_a_pause_no_data_counts_from_the_resumption():
     world = a_heard_world()
     world.tick(40, caught_up=False)
     world.tick(200)
@@ -111,7 +111,7 @@ def test_after_a_thaw_absence_counts_from_the_thaw():
     assert world.tick(250)[0].at == at(250)
 
 
-def test_a_device_that_was_heard_after_the_thaw_counts_from_then():
+def test_a_device_that_sends_after_the_resumption_counts_from_then():
     world = a_heard_world()
     world.tick(40, caught_up=False)
     world.tick(200)
@@ -120,7 +120,7 @@ def test_a_device_that_was_heard_after_the_thaw_counts_from_then():
     assert world.tick(260)[0].at == at(260)
 
 
-def test_a_freeze_does_not_end_a_silence_that_was_there_before():
+def test_a_pause_does_not_end_an_earlier_no_data_alert():
     world = a_heard_world()
     world.tick(60)
     world.tick(70, caught_up=False)
@@ -128,14 +128,14 @@ def test_a_freeze_does_not_end_a_silence_that_was_there_before():
     assert path(world.transitions) == "normal active"
 
 
-def test_a_restored_device_that_stays_away_becomes_silent_after_the_thaw():
+def test_a_restored_device_that_stays_away_has_no_data_after_the_resumption():
     world = a_heard_world()
     world.restart(minute=30)
     assert world.tick(60) == []
     assert world.tick(110)[0].at == at(110)
 
 
-def test_a_restored_silence_is_not_raised_again_and_ends_with_an_arrival():
+def test_a_restored_no_data_alert_is_not_raised_again_and_ends_with_an_arrival():
     world = a_heard_world()
     world.tick(60)
     world.restart(minute=70)
@@ -146,7 +146,7 @@ def test_a_restored_silence_is_not_raised_again_and_ends_with_an_arrival():
     assert path(world.transitions) == "normal active normal"
 
 
-def test_silence_may_have_to_last_and_presence_too():
+def test_a_no_data_rule_may_have_delays():
     world = a_heard_world(on_delay=minutes(10), off_delay=minutes(20))
     world.tick(50)
     assert world.phase(NAME) == "pending"
@@ -158,7 +158,7 @@ def test_silence_may_have_to_last_and_presence_too():
     assert world.phase(NAME) == "normal"
 
 
-def test_a_device_that_falls_silent_again_while_recovering_is_still_in_the_same_occurrence():
+def test_a_device_without_data_again_while_recovering_is_still_in_the_same_alert():
     world = a_heard_world(off_delay=minutes(60))
     world.tick(50)
     world.evaluate(volts(60, 230))
@@ -167,7 +167,7 @@ def test_a_device_that_falls_silent_again_while_recovering_is_still_in_the_same_
     assert world.transitions[-1].at == at(110)
 
 
-def test_a_frozen_wait_does_not_ripen_when_the_device_comes_back():
+def test_a_paused_timer_does_not_run_out_when_the_device_sends_again():
     world = a_heard_world(on_delay=minutes(10))
     world.tick(50)
     world.tick(51, caught_up=False)
@@ -175,7 +175,7 @@ def test_a_frozen_wait_does_not_ripen_when_the_device_comes_back():
     assert path(world.transitions) == "normal pending normal"
 
 
-def test_a_silence_closed_by_hand_is_muted_until_the_device_is_heard():
+def test_a_no_data_alert_closed_by_hand_is_muted_until_the_device_sends():
     world = a_heard_world()
     world.tick(60)
     world.close(61, NAME)
@@ -185,17 +185,17 @@ def test_a_silence_closed_by_hand_is_muted_until_the_device_is_heard():
     assert world.tick(451)[0].sequence == 2
 
 
-def test_each_of_two_silent_rules_keeps_its_own_patience():
+def test_two_no_data_rules_have_their_own_times():
     strict, patient = no_data_rule(), no_data_rule(name="meter_gone", when=replace(no_data_rule().when, periods=30))
     world = World(strict, patient)
     world.tick(0)
     world.evaluate(volts(0, 230))
-    assert [told.rule for told in world.tick(500)] == [NAME, "meter_gone"]
+    assert [transition.rule for transition in world.tick(500)] == [NAME, "meter_gone"]
     world.evaluate(volts(440, 230, delay=100))
     assert (world.phase(NAME), world.phase("meter_gone")) == ("active", "normal")
 
 
-def test_what_is_remembered_of_a_device_is_what_the_next_engine_needs():
+def test_the_state_of_a_device_holds_everything_that_the_next_engine_needs():
     world = World(no_data_rule())
     world.evaluate(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
     assert world.memory == DeviceState(
@@ -210,8 +210,8 @@ def a_world_without_mains(*, since):
     return world
 
 
-def told(world):
-    """What people are told of, in order: what is raised and nothing suppresses, and what stands for itself now."""
+def transition(world):
+    """Transitions that cause a notice, in order: raised without suppression, or released."""
     return [
         (each.rule, each.at)
         for each in world.transitions
@@ -219,17 +219,17 @@ def told(world):
     ]
 
 
-def test_a_device_that_said_why_it_will_be_silent_is_told_once():
+def test_a_device_that_explains_its_lack_of_data_is_notified_once():
     world = a_world_without_mains(since=10)
     (silent,) = world.tick(50)
     assert (silent.suppressed[0].cause, silent.inputs["explained_by"]) == ("caused_by_parent", "停电")
     world.evaluate(event(300, "power_restored"), volts(301, 230))
     world.tick(340)
-    assert told(world) == [("power_lost", at(10))]
+    assert transition(world) == [("power_lost", at(10))]
     assert world.phase(NAME) == "normal"
 
 
-def test_a_device_that_stays_silent_after_the_cause_is_over_is_told_after_a_period_and_the_jitter():
+def test_a_device_still_without_data_after_its_cause_is_released_after_a_period_and_the_jitter():
     world = a_world_without_mains(since=10)
     world.tick(50)
     world.evaluate(event(300, "power_restored"))
@@ -237,30 +237,30 @@ def test_a_device_that_stays_silent_after_the_cause_is_over_is_told_after_a_peri
     world.restart(minute=305)
     world.tick(306)
     world.tick(320)
-    assert told(world) == [("power_lost", at(10))]
+    assert transition(world) == [("power_lost", at(10))]
     world.tick(321)
-    assert told(world) == [("power_lost", at(10)), (NAME, at(321))]
+    assert transition(world) == [("power_lost", at(10)), (NAME, at(321))]
 
 
-def test_a_cause_that_comes_back_in_time_explains_the_silence_again():
+def test_a_cause_that_returns_in_time_suppresses_the_no_data_alert_again():
     world = a_world_without_mains(since=10)
     world.tick(50)
     world.evaluate(event(300, "power_restored"))
     world.tick(301)
     world.evaluate(event(310, "power_lost"))
     world.tick(400)
-    assert told(world) == [("power_lost", at(10)), ("power_lost", at(310))]
+    assert transition(world) == [("power_lost", at(10)), ("power_lost", at(310))]
     world.evaluate(event(500, "power_restored"))
     world.tick(501)
     world.tick(600)
-    assert told(world)[2:] == [(NAME, at(521))]
+    assert transition(world)[2:] == [(NAME, at(521))]
 
 
-def test_an_alert_that_is_over_before_the_silence_explains_nothing():
+def test_an_alert_that_is_over_before_the_lack_of_data_explains_nothing():
     world = a_world_without_mains(since=10)
     world.evaluate(event(20, "power_restored"))
     world.tick(50)
-    assert told(world) == [("power_lost", at(10)), (NAME, at(50))]
+    assert transition(world) == [("power_lost", at(10)), (NAME, at(50))]
 
 
 def test_a_rule_on_trial_explains_nothing():

@@ -1,4 +1,4 @@
-"""Families: devices that fall silent together have one alert, and each its own again once the family is back."""
+"""Group suppression: one alert for devices that lose their data together, released once the outage is over."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +31,7 @@ LOST_BUS = rule(
 
 
 class Town:
-    """A gateway, number 1000, with meters behind it, numbers from 1, and what the rules say of them."""
+    """A gateway with the id 1000, meters behind it with ids from 1, and their transitions."""
 
     def __init__(self, meters, *, gateway=None, building="", gateways=GATEWAYS):
         self.meters = range(1, meters + 1)
@@ -39,7 +39,7 @@ class Town:
         self.devices = [Device(n, "c1", f"m{n}", kind, gateway, building=building) for n in self.meters]
         if gateway:
             self.devices.append(Device(1000, "c1", name, GATEWAY.name))
-        self.tree = DeviceGroups(self.devices)
+        self.groups = DeviceGroups(self.devices)
         self.pack = RulePack((METERS, gateways, LOST_BUS, GROUP_RULE))
         self.transitions, self.minute = [], 0
         self.engine = self._engine(START)
@@ -47,7 +47,7 @@ class Town:
 
     def _engine(self, now):
         by_id = {device.id: device for device in self.devices}
-        return Engine(self.pack, now, with_device_groups(by_id).__getitem__, groups=self.tree)
+        return Engine(self.pack, now, with_device_groups(by_id).__getitem__, groups=self.groups)
 
     def speak(self, minute, numbers, **values):
         for number in numbers:
@@ -66,15 +66,15 @@ class Town:
         self.transitions += self.engine.restore(states, memories, at(minute))
 
     def raised(self, rule_name):
-        return [told for told in self.transitions if told.rule == rule_name and told.raises]
+        return [transition for transition in self.transitions if transition.rule == rule_name and transition.raises]
 
     def notices(self):
-        """What people would be told at first: occurrences that nothing suppresses, and those that stand alone now."""
+        """Transitions that cause a notice: raised without suppression, or released."""
         return [t for t in self.transitions if (t.raises and not t.suppressed) or t.reason is Reason.PARENT]
 
 
 def staggered(town, first=0):
-    """All meters speak once, spread over one period of a quarter of an hour."""
+    """All meters send once, spread over one period of a quarter of an hour."""
     for number in town.meters:
         town.speak(first + 15 * number / len(town.meters), [number])
 
@@ -88,40 +88,40 @@ def test_two_hundred_children_behind_one_gateway_are_one_notice():
     assert notice.message.startswith("网关 g1：应当上报的 200 台设备中有 200 台")
     silent = town.raised("meter_silent")
     assert len(silent) == 200
-    assert {told.suppressed[0].cause for told in silent} == {"caused_by_parent"}
-    assert {told.inputs["caused_by"] for told in silent} == {"网关 g1"}
+    assert {transition.suppressed[0].cause for transition in silent} == {"caused_by_parent"}
+    assert {transition.inputs["caused_by"] for transition in silent} == {"网关 g1"}
 
 
-def test_a_gateway_that_is_itself_silent_is_the_alert():
+def test_a_gateway_without_data_has_the_parent_alert():
     town = Town(200, gateway="g1")
     staggered(town)
     town.speak(15, [1000], children_online=200.0)
     town.tick(*range(15, 120))
-    assert [told.rule for told in town.notices()] == ["gateway_silent"]
+    assert [transition.rule for transition in town.notices()] == ["gateway_silent"]
     assert len(town.raised("meter_silent")) == 200
 
 
-def test_a_gateway_that_says_why_its_children_are_silent_is_the_alert():
+def test_a_gateway_that_explains_the_lack_of_data_has_the_parent_alert():
     town = Town(200, gateway="g1")
     staggered(town)
     for minute in range(15, 120):
         town.speak(minute, [1000], children_online=0.0)
         town.tick(minute)
-    assert [told.rule for told in town.notices()] == ["bus_lost"]
+    assert [transition.rule for transition in town.notices()] == ["bus_lost"]
     assert len(town.raised("meter_silent")) == 200
 
 
-def test_a_gateway_that_falls_silent_after_its_children_adds_no_notice():
+def test_a_gateway_that_has_no_data_after_its_devices_adds_no_notice():
     patient = replace(GATEWAYS, when=NoData(2, minutes(60), minutes(1)))
     town = Town(20, gateway="g1", gateways=patient)
     staggered(town)
     town.speak(15, [1000], children_online=20.0)
     town.tick(*range(15, 200))
-    assert [told.rule for told in town.notices()] == ["family_silent"]
+    assert [transition.rule for transition in town.notices()] == ["family_silent"]
     assert town.raised("gateway_silent")[0].suppressed
 
 
-def test_the_devices_of_a_building_are_a_family_too():
+def test_the_devices_of_a_building_are_a_group_too():
     town = Town(12, building="3")
     staggered(town)
     town.tick(*range(15, 120))
@@ -129,22 +129,22 @@ def test_the_devices_of_a_building_are_a_family_too():
     assert notice.message.startswith("3号楼：应当上报的 12 台设备中有 12 台")
 
 
-def test_a_few_that_fall_silent_among_many_have_their_own_alerts():
+def test_a_few_devices_without_data_among_many_have_their_own_alerts():
     town = Town(20, gateway="g1")
     for minute in range(0, 120, 15):
         town.speak(minute, range(1, 21) if minute == 0 else range(6, 21))
         town.tick(minute + 14)
-    assert [told.rule for told in town.notices()] == ["meter_silent"] * 5
+    assert [transition.rule for transition in town.notices()] == ["meter_silent"] * 5
 
 
-def test_two_alone_in_a_building_are_no_family():
+def test_two_devices_alone_in_a_building_have_no_outage():
     town = Town(2, building="3")
     staggered(town)
     town.tick(*range(15, 120))
-    assert [told.rule for told in town.notices()] == ["meter_silent"] * 2
+    assert [transition.rule for transition in town.notices()] == ["meter_silent"] * 2
 
 
-def test_children_that_stay_silent_when_the_family_is_back_stand_for_themselves_after_a_period():
+def test_devices_still_without_data_after_the_outage_are_released_after_a_period():
     town = Town(20, gateway="g1")
     staggered(town)
     town.tick(*range(15, 120))
@@ -152,14 +152,16 @@ def test_children_that_stay_silent_when_the_family_is_back_stand_for_themselves_
     town.tick(*range(120, 140))
     (back,) = [t for t in town.transitions if t.rule == "family_silent" and t.to_phase == "normal"]
     assert back.at == at(120)
-    assert [told.rule for told in town.notices()] == ["family_silent"]
+    assert [transition.rule for transition in town.notices()] == ["family_silent"]
     town.tick(140)
-    alone = [told for told in town.notices() if told.reason is Reason.PARENT]
-    assert sorted((told.device_id, told.at) for told in alone) == [(1, at(140)), (2, at(140))]
-    assert {told.alert_id for told in alone} < {told.alert_id for told in town.raised("meter_silent")}
+    alone = [transition for transition in town.notices() if transition.reason is Reason.PARENT]
+    assert sorted((transition.device_id, transition.at) for transition in alone) == [(1, at(140)), (2, at(140))]
+    assert {transition.alert_id for transition in alone} < {
+        transition.alert_id for transition in town.raised("meter_silent")
+    }
 
 
-def test_children_that_come_back_within_the_period_are_never_told():
+def test_devices_that_send_within_the_period_are_never_notified():
     town = Town(20, gateway="g1")
     staggered(town)
     town.tick(*range(15, 120))
@@ -167,21 +169,21 @@ def test_children_that_come_back_within_the_period_are_never_told():
         town.speak(minute, [number for number in town.meters if 120 + number % 15 == minute])
         town.tick(minute)
     town.tick(*range(135, 150))
-    assert [told.rule for told in town.notices()] == ["family_silent"]
+    assert [transition.rule for transition in town.notices()] == ["family_silent"]
 
 
-def test_a_family_that_is_out_again_before_the_period_is_over_keeps_its_children():
+def test_an_outage_that_returns_before_the_period_is_over_keeps_its_devices_suppressed():
     town = Town(6, gateway="g1")
     staggered(town)
     town.speak(15, [1000], children_online=6.0)
     town.tick(*range(15, 100))
     town.speak(100, [1000], children_online=0.0)
     town.tick(*range(100, 130))
-    assert not [told for told in town.notices() if told.rule == "meter_silent"]
+    assert not [transition for transition in town.notices() if transition.rule == "meter_silent"]
     town.speak(130, [1000], children_online=6.0)
     town.tick(*range(130, 134))
     town.tick(150)
-    assert not [told for told in town.notices() if told.rule == "meter_silent"]
+    assert not [transition for transition in town.notices() if transition.rule == "meter_silent"]
 
 
 def test_one_child_that_is_back_does_not_end_the_outage_of_the_others():
@@ -190,7 +192,7 @@ def test_one_child_that_is_back_does_not_end_the_outage_of_the_others():
     town.tick(*range(15, 55))
     town.speak(55, [1])
     town.tick(*range(55, 100))
-    assert [told.rule for told in town.notices()] == ["family_silent"]
+    assert [transition.rule for transition in town.notices()] == ["family_silent"]
 
 
 def test_a_restart_forgets_no_outage_and_no_child():
@@ -203,7 +205,7 @@ def test_a_restart_forgets_no_outage_and_no_child():
     town.tick(121)
     town.restart(122)
     town.tick(*range(122, 145))
-    assert [told.rule for told in town.notices()] == ["family_silent", "meter_silent"]
+    assert [transition.rule for transition in town.notices()] == ["family_silent", "meter_silent"]
 
 
 @examples(60)
@@ -211,7 +213,7 @@ def test_a_restart_forgets_no_outage_and_no_child():
     st.lists(st.tuples(st.integers(30, 400), st.integers(30, 400)), min_size=1, max_size=14),
     st.integers(0, 1000),
 )
-def test_every_silence_is_told_in_the_end_and_none_is_told_twice(absences, seed):
+def test_every_no_data_alert_is_notified_in_the_end_and_none_twice(absences, seed):
     town = Town(len(absences), gateway="g1")
     for minute in range(600):
         for number, (first, second) in zip(town.meters, absences, strict=True):
@@ -219,14 +221,18 @@ def test_every_silence_is_told_in_the_end_and_none_is_told_twice(absences, seed)
             if not away and minute % 15 == number % 15:
                 town.speak(minute, [number])
         town.tick(minute)
-    out = any(told.rule == "family_silent" for told in town.transitions)
+    out = any(transition.rule == "family_silent" for transition in town.transitions)
     for number in town.meters:
-        own = [told for told in town.transitions if told.device_id == number and told.rule == "meter_silent"]
-        told_of = [(told.alert_id) for told in town.notices() if told.device_id == number]
+        own = [
+            transition
+            for transition in town.transitions
+            if transition.device_id == number and transition.rule == "meter_silent"
+        ]
+        told_of = [(transition.alert_id) for transition in town.notices() if transition.device_id == number]
         assert len(told_of) == len(set(told_of))
         if not out:
-            assert len(told_of) == sum(told.raises for told in own)
-    outages = [told.to_phase for told in town.transitions if told.rule == "family_silent"]
+            assert len(told_of) == sum(transition.raises for transition in own)
+    outages = [transition.to_phase for transition in town.transitions if transition.rule == "family_silent"]
     assert outages == ["active", "normal"] * (len(outages) // 2) + ["active"] * (len(outages) % 2)
 
 
@@ -238,21 +244,21 @@ def test_who_had_no_occasion_to_speak_counts_neither_way():
     assert detect_outage(fallen, [fallen, fallen, fallen, *[present] * 3], at(4)) is None
 
 
-def test_a_family_is_in_the_building_of_its_children_and_is_no_child_of_that_building():
+def test_a_group_is_in_the_building_of_its_devices_and_does_not_belong_to_its_group():
     behind, beside = Town(4, gateway="g1", building="3"), Town(4, building="3")
-    group = behind.tree.group_of(behind.devices[0]).as_device
-    assert group.building == beside.tree.group_of(beside.devices[0]).as_device.building == "3"
+    group = behind.groups.group_of(behind.devices[0]).as_device
+    assert group.building == beside.groups.group_of(beside.devices[0]).as_device.building == "3"
     again = DeviceGroups(with_device_groups({device.id: device for device in behind.devices}).values())
     assert again.group_of(group) is None
     scattered = DeviceGroups([replace(behind.devices[0], building="4"), *behind.devices[1:]])
     assert scattered.group_of(behind.devices[0]).building == ""
 
 
-def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silent_stands_for_itself():
+def test_a_group_that_leaves_the_registry_ends_its_alert_and_releases_its_devices():
     town = Town(6, building="3")
     staggered(town)
     town.tick(*range(15, 80))
-    town.tree.read([replace(device, building="4" if device.id > 2 else "5") for device in town.devices])
+    town.groups.read([replace(device, building="4" if device.id > 2 else "5") for device in town.devices])
     (ended,) = town.engine.update_services(at(80))
     assert (ended.rule, ended.to_phase, ended.reason) == ("family_silent", "normal", Reason.SERVICE)
     assert ended.alert_id == town.raised("family_silent")[0].alert_id
@@ -270,15 +276,17 @@ def test_a_family_that_leaves_the_registry_ends_its_alert_and_who_is_still_silen
         )[0]
     )
     town.tick(*range(80, 110))
-    assert {told.device_id for told in town.notices() if told.reason is Reason.PARENT} == set(town.meters)
+    assert {transition.device_id for transition in town.notices() if transition.reason is Reason.PARENT} == set(
+        town.meters
+    )
 
 
-def test_a_child_that_has_left_its_family_is_told_of_when_the_others_are_back():
+def test_a_device_that_has_left_its_group_is_released_when_the_outage_is_over():
     town = Town(6, building="3")
     staggered(town)
     town.tick(*range(15, 80))
-    town.tree.read([replace(device, building="4" if device.id == 6 else "3") for device in town.devices])
+    town.groups.read([replace(device, building="4" if device.id == 6 else "3") for device in town.devices])
     assert town.engine.update_services(at(80)) == []
     town.speak(81, range(1, 6))
     town.tick(*range(81, 110))
-    assert [told.device_id for told in town.notices() if told.reason is Reason.PARENT] == [6]
+    assert [transition.device_id for transition in town.notices() if transition.reason is Reason.PARENT] == [6]
