@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.test_rules_family import Town, staggered
 
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
@@ -37,6 +36,7 @@ from tests.unit.rules_fixtures.world import (
     volts,
 )
 from tests.unit.test_notify_plan import NOON, PERSON, PROGRAM, ids, notice
+from tests.unit.test_rules_device_groups import Town, staggered
 
 SHIPPED = load_rules(Path(__file__).parents[2] / "rules" / "definitions")
 AT_ONCE = rule(on_delay=timedelta(), off_delay=timedelta())
