@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.rule_files import rules_folder
-from cli import anju
+from cli import invoke
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
 from ingest.evaluation import Evaluation
@@ -47,7 +47,7 @@ def history(database_url):
 
 @pytest.fixture
 def rules(history, tmp_path):
-    return lambda *arguments: anju("rules", *arguments, cwd=tmp_path, ANJU_DATABASE_URL=history)
+    return lambda *arguments: invoke("rules", *arguments, cwd=tmp_path, ANJU_DATABASE_URL=history)
 
 
 def test_a_backtest_of_the_stored_history_finds_the_raised_alert(rules, history):
