@@ -37,8 +37,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(ANJU) up --demo
 
-# Two workers; tests that share an expensive fixture run in one of them (GROUPS in tests/conftest.py).
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --durations 20
+# Two workers; files that share an expensive fixture run in one of them (GROUPS in tests/conftest.py).
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --durations 20
 
 test: $(READY)
 	@$(PYTEST) -m "not slow and not recorded_data and not chaos" --hypothesis-profile quick
@@ -56,7 +56,7 @@ check: $(READY)
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/mypy tests/helpers tests/conftest.py
+	@$(VENV)/bin/mypy tests/helpers
 	@$(VENV)/bin/lint-imports
 	@$(ANJU) rules check
 	@$(VENV)/bin/squawk store/migrations/*.sql

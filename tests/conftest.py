@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from recording import RECORDING
 from run_guard import VARIABLE, RunGuard
@@ -18,17 +20,17 @@ settings.register_profile("full", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.load_profile("full")
 
-# Expensive fixtures that last for a session, and the group whose tests all run in one worker, so that the fixture is
-# made once. The first one that a test uses decides. The role `anju_grafana` belongs to a server, not to a database.
+# A worker takes a whole file, or all files of a group: those share fixtures that are expensive and last for a session.
 GROUPS = {
-    "demo": "installations",
-    "house": "installations",
-    "local_services": "local services",
-    "mapping_broker": "partitions",
-    "reader": "grafana",
-    "recorded_rows": "recorded meters",
-    "api": "api",
+    "tests/acceptance/test_up_demo.py": "demo",
+    "tests/acceptance/test_verify.py": "demo",
+    "tests/acceptance/": "house",
+    "tests/integration/api/": "api",
+    # The role `anju_grafana` belongs to a server, not to a database, so two at once would meet.
+    "tests/integration/grafana/": "grafana",
 }
+# The longest tests come first, so that both workers end at about the same time.
+ORDER = ("tests/acceptance/", "tests/integration/", "tests/")
 
 _guard = pytest.StashKey[RunGuard]()
 _failed = pytest.StashKey[bool]()
@@ -48,15 +50,26 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_guard] = RunGuard(_files(config))
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)  # after the order was drawn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, folder in enumerate(ORDER) if item.nodeid.startswith(folder)), 0))
     for item in items:
-        names = getattr(item, "fixturenames", ())
-        group = next((group for fixture, group in GROUPS.items() if fixture in names), None)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("recorded_data") and not RECORDING.exists():
             item.add_marker(pytest.mark.skip(reason=f"the recorded meter readings are not at {RECORDING}"))
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """Gives workers one group of tests after another, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((group for path, group in GROUPS.items() if file.startswith(path)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

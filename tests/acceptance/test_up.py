@@ -32,16 +32,6 @@ def settings(servers):
     }
 
 
-def test_two_installations_run_side_by_side_without_interference(house, demo):
-    assert house.secrets.isdisjoint(demo.secrets)
-    addresses = [
-        {key: value for key, value in up.settings.items() if "URL" in key or "PORT" in key} for up in (house, demo)
-    ]
-    assert set(addresses[0].values()).isdisjoint(addresses[1].values())
-    demo_communities = {each["id"] for each in demo.get("/communities")["items"]}
-    assert demo_communities.isdisjoint(each["id"] for each in house.get("/communities")["items"])
-
-
 def test_a_folder_in_use_is_refused_and_its_user_continues(house, tmp_path):
     done = anju("up", "--data-dir", house.data_dir, cwd=tmp_path)
     assert done.returncode == 4

@@ -51,6 +51,16 @@ def test_every_part_has_its_process_id_in_a_file(demo):
     assert any("nats-server" in word for word in commands["broker"])
 
 
+def test_two_installations_run_side_by_side_without_interference(house, demo):
+    assert house.secrets.isdisjoint(demo.secrets)
+    addresses = [
+        {key: value for key, value in up.settings.items() if "URL" in key or "PORT" in key} for up in (house, demo)
+    ]
+    assert set(addresses[0].values()).isdisjoint(addresses[1].values())
+    demo_communities = {each["id"] for each in demo.get("/communities")["items"]}
+    assert demo_communities.isdisjoint(each["id"] for each in house.get("/communities")["items"])
+
+
 @pytest.mark.slow
 def test_five_kinds_of_alert_are_raised_and_printed_in_the_first_two_minutes(demo):
     eventually(lambda: len({alert["rule"] for alert in alerts_since_ready(demo)}) >= 5, timeout_s=150)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SPARE = 4.0
+SPARE = 3.0
 """Factor on the limit of a wait on a quiet machine: a wait that succeeds costs nothing."""
 _CORES = os.cpu_count() or 1
 

@@ -32,7 +32,7 @@ def run(tmp_path: Path):
     test, ready = tmp_path / "test_waiting.py", tmp_path / "ready"
     test.write_text(WAITING.format(VARIABLE=VARIABLE, MEMORY_VARIABLE=MEMORY_VARIABLE, ready=ready))
     plugins = [word for name in ("conftest", "integration.conftest") for word in ("-p", name)]
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-c", ROOT / "pyproject.toml"]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-c", ROOT / "pyproject.toml"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, f"--basetemp={tmp_path / 'files'}", *plugins, test],
