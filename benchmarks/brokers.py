@@ -20,13 +20,13 @@ from pathlib import Path
 
 from benchmarks.broker_kills import Consumer, kill_again_and_again
 from benchmarks.broker_load import connect_many, fill_and_drain
+from benchmarks.mosquitto import find_mosquitto, open_mosquitto
+from benchmarks.rabbitmq import find_rabbitmq, open_rabbitmq
 from benchmarks.report import machine, spread, table, write_rows
-from local.binaries import find_mosquitto, find_nats_server, find_rabbitmq
+from local.binaries import find_nats_server
 from local.brokers.broker import Broker, Place
-from local.brokers.mosquitto import open_mosquitto
 from local.brokers.nats import open_nats
 from local.brokers.nats_cluster import open_nats_cluster
-from local.brokers.rabbitmq import open_rabbitmq
 from local.home import Home
 from local.process import Process, start_together
 from local.users import service_user

@@ -17,9 +17,10 @@ from statistics import median
 from benchmarks import load, report
 from benchmarks.backlog import DrainResult, drain
 from benchmarks.installation import INGEST, installation
+from benchmarks.mosquitto import find_mosquitto
 from benchmarks.processes import cpu_s
 from benchmarks.traffic import comma_separated, meters, registry
-from local.binaries import find_mosquitto, find_postgres
+from local.binaries import find_postgres
 from local.services import Services
 from store.database import connect
 

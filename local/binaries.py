@@ -11,12 +11,9 @@ from pathlib import Path
 from local.apt import ADVICE
 from local.errors import LocalError
 from local.prefix import (
-    MOSQUITTO,
-    MOSQUITTO_SERVER,
     NATS_SERVER,
     POSTGRES_BIN,
     POSTGRES_MAJOR,
-    RABBITMQ,
     SERVERS,
     Bundle,
     ensure_prefix,
@@ -43,22 +40,25 @@ def find_postgres(progress: Callable[[str], None]) -> PostgresPrograms:
     Raises:
         LocalError: neither is available; the message names the missing parts, and Docker Compose.
     """
-    return host_postgres(_pg_configs()) or PostgresPrograms(_prefix(SERVERS, progress) / POSTGRES_BIN, POSTGRES_MAJOR)
+    return host_postgres(_pg_configs()) or PostgresPrograms(
+        private_prefix(SERVERS, progress) / POSTGRES_BIN, POSTGRES_MAJOR
+    )
 
 
 def find_nats_server(progress: Callable[[str], None]) -> Path:
     """Return NATS Server, as `find_postgres` does for PostgreSQL."""
-    return host_nats_server() or _prefix(SERVERS, progress) / NATS_SERVER
+    return host_nats_server() or private_prefix(SERVERS, progress) / NATS_SERVER
 
 
-def find_mosquitto(progress: Callable[[str], None]) -> Path:
-    """Return Mosquitto of Debian 13, always from a private prefix of its own; `mosquitto_sub` is in its `usr/bin`."""
-    return _prefix(MOSQUITTO, progress) / MOSQUITTO_SERVER
+def private_prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
+    """Return the private prefix of the bundle, which is fetched the first time.
 
-
-def find_rabbitmq(progress: Callable[[str], None]) -> Path:
-    """Return the private prefix with RabbitMQ of Debian 13 and its Erlang."""
-    return _prefix(RABBITMQ, progress)
+    Raises:
+        LocalError: it cannot be fetched; the message says why, and names Docker Compose.
+    """
+    if sys.platform != "linux":
+        raise LocalError(f"Local services run on Linux, and this is {sys.platform}. {ADVICE}")
+    return ensure_prefix(bundle, progress)
 
 
 def host_postgres(pg_configs: Iterable[Path]) -> PostgresPrograms | None:
@@ -103,12 +103,6 @@ def _usable(description: dict[str, str]) -> PostgresPrograms | None:
         Path(description["PKGLIBDIR"], "timescaledb.so"),
     )
     return PostgresPrograms(folder, int(version[1])) if all(path.exists() for path in needed) else None
-
-
-def _prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
-    if sys.platform != "linux":
-        raise LocalError(f"Local services run on Linux, and this is {sys.platform}. {ADVICE}")
-    return ensure_prefix(bundle, progress)
 
 
 def _output(command: list[str]) -> str:

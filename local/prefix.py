@@ -22,7 +22,6 @@ RECIPE = 2  # increase it when a prefix of an older Anju must not be used
 POSTGRES_MAJOR = 17
 POSTGRES_BIN = f"usr/lib/postgresql/{POSTGRES_MAJOR}/bin"
 NATS_SERVER = "usr/sbin/nats-server"
-MOSQUITTO_SERVER = "usr/sbin/mosquitto"
 REAL = "usr/libexec/anju"
 NOT_NEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", f"usr/lib/postgresql/{POSTGRES_MAJOR}/lib/bitcode")
 ZONE = Path("/usr/share/zoneinfo/Asia/Shanghai")
@@ -50,21 +49,6 @@ SERVERS = Bundle(
     (f"postgresql-{POSTGRES_MAJOR}-timescaledb", "nats-server"),
     (*(f"{POSTGRES_BIN}/{name}" for name in ("initdb", "postgres", "psql", "pg_dump", "pg_restore")), NATS_SERVER),
     f"PostgreSQL {POSTGRES_MAJOR}, TimescaleDB and NATS Server: 71 MB",
-)
-MOSQUITTO = Bundle(
-    "-mosquitto",
-    ("mosquitto", "mosquitto-clients"),
-    (MOSQUITTO_SERVER, "usr/bin/mosquitto_sub"),
-    "Mosquitto: 24 MB",
-)
-RABBITMQ = Bundle(
-    "-rabbitmq",
-    ("rabbitmq-server",),
-    (
-        *(f"usr/lib/erlang/erts-*/bin/{name}" for name in ("beam.smp", "epmd", "erl_child_setup", "inet_gethost")),
-        *(f"usr/lib/erlang/lib/os_mon-*/priv/bin/{name}" for name in ("cpu_sup", "memsup")),
-    ),
-    "RabbitMQ with Erlang: 78 MB",
 )
 
 

@@ -12,10 +12,8 @@ from typing import Self
 from local import postgres
 from local.binaries import find_postgres
 from local.brokers.broker import Broker, Place
-from local.brokers.mosquitto import open_mosquitto
 from local.brokers.nats import open_nats
 from local.brokers.nats_cluster import open_nats_cluster
-from local.brokers.rabbitmq import open_rabbitmq
 from local.home import Home
 from local.postgres import Postgres, open_postgres
 from local.process import Process, end_leftovers, start_together
@@ -23,20 +21,15 @@ from local.users import service_user
 
 
 class BrokerName(StrEnum):
-    """Brokers that Anju can run; NATS is the default."""
+    """Names of the brokers that `anju up` can run."""
 
     NATS = "nats"
     NATS_CLUSTER = "nats-cluster"
-    MOSQUITTO = "mosquitto"
-    RABBITMQ = "rabbitmq"
 
 
-_OPEN = {
-    BrokerName.NATS: open_nats,
-    BrokerName.NATS_CLUSTER: open_nats_cluster,
-    BrokerName.MOSQUITTO: open_mosquitto,
-    BrokerName.RABBITMQ: open_rabbitmq,
-}
+OpenBroker = Callable[[Place], Broker]
+
+BROKERS: dict[BrokerName, OpenBroker] = {BrokerName.NATS: open_nats, BrokerName.NATS_CLUSTER: open_nats_cluster}
 
 
 def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
@@ -55,7 +48,7 @@ def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
 
 
 def prepare_broker(
-    home: Home, progress: Callable[[str], None], name: BrokerName = BrokerName.NATS, *, partitions: int = 1
+    home: Home, progress: Callable[[str], None], open_broker: OpenBroker = open_nats, *, partitions: int = 1
 ) -> Broker:
     """Prepare the broker of the home; a supervisor runs its `parts` together.
 
@@ -64,7 +57,7 @@ def prepare_broker(
     """
     for leftover in home.pid_file("broker").parent.glob("broker*.pid"):
         end_leftovers(leftover, signal.SIGTERM)
-    return _OPEN[name](Place(home.path / "broker", home.ports, service_user(), partitions, progress))
+    return open_broker(Place(home.path / "broker", home.ports, service_user(), partitions, progress))
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ class Services:
 
 
 def start_services(
-    data_dir: Path, progress: Callable[[str], None], name: BrokerName = BrokerName.NATS, *, partitions: int = 1
+    data_dir: Path, progress: Callable[[str], None], open_broker: OpenBroker = open_nats, *, partitions: int = 1
 ) -> Services:
     """Start a database and a broker with data in `data_dir`, and yield them when both are ready.
 
@@ -114,7 +107,7 @@ def start_services(
     with ExitStack() as stack:
         home = stack.enter_context(Home(data_dir))
         database = prepare_database(home, progress)
-        broker = prepare_broker(home, progress, name, partitions=partitions)
+        broker = prepare_broker(home, progress, open_broker, partitions=partitions)
         processes = [Process(part, home) for part in (database.part(), *broker.parts)]
         for process in processes:
             stack.callback(process.stop)

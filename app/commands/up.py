@@ -18,7 +18,7 @@ from app.settings import Settings, SettingsError
 from app.signals import stop_on_signals
 from local.home import Home
 from local.ports import is_free
-from local.services import BrokerName, prepare_broker, prepare_database
+from local.services import BROKERS, BrokerName, prepare_broker, prepare_database
 from local.supervisor import Supervisor
 from store.admin.migrate import migrate
 
@@ -83,7 +83,7 @@ def _start_servers(
         supervisor.start(database.part(), _READY_S)
         settings["ANJU_DATABASE_URL"] = database.url
     if "ANJU_MQTT_URL" not in settings:
-        broker = prepare_broker(home, progress, broker_name, partitions=given.partitions)
+        broker = prepare_broker(home, progress, BROKERS[broker_name], partitions=given.partitions)
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}

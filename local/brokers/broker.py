@@ -1,12 +1,10 @@
-"""Common parts of the brokers: three accounts, their URLs, and the parts to run."""
+"""Accounts, URLs and processes of a private broker."""
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from local.errors import LocalError
 from local.ports import Ports
 from local.process import Part
 from local.secret import kept_secret
@@ -45,14 +43,6 @@ class Place:
     partitions: int
     progress: Callable[[str], None]
 
-    def need_one_partition(self, broker: str) -> None:
-        """Raise LocalError for several partitions, which this broker does not support."""
-        if self.partitions > 1:
-            raise LocalError(
-                f"{broker} cannot map communities to {self.partitions} partitions: "
-                "set ANJU_PARTITIONS=1, or run NATS Server."
-            )
-
 
 @dataclass(frozen=True)
 class Broker:
@@ -62,7 +52,7 @@ class Broker:
         title: its displayed name.
         ports: the MQTT ports of its nodes on 127.0.0.1.
         parts: its nodes, to be started together.
-        monitoring_urls: the HTTP monitoring of each node of NATS (`/healthz`, `/jsz?consumers=1`); others have none.
+        monitoring_urls: the HTTP monitoring of each node (`/healthz`, `/jsz?consumers=1`).
     """
 
     title: str
@@ -103,22 +93,3 @@ def open_accounts(place: Place) -> Accounts:
         publisher=account("publisher", write=TOPICS),
         reader=account("reader", read=TOPICS),
     )
-
-
-def check_login(title: str, port: int, account: Account) -> None:
-    """Return if the broker accepts the account; raise LocalError otherwise.
-
-    An open listener is no proof: a broker may open it before it has read its store.
-    """
-    texts = b"".join(
-        len(text).to_bytes(2, "big") + text.encode() for text in ("anju-ready", account.name, account.password)
-    )
-    content = b"\x00\x04MQTT\x04\xc2\x00\x00" + texts  # MQTT 3.1.1, clean session, no keep-alive
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            connection.sendall(bytes((0x10, len(content))) + content)
-            answer = connection.recv(4)
-    except OSError as error:
-        raise LocalError(f"{title} does not answer on port {port}: {error}") from error
-    if answer[3:] != b"\x00":
-        raise LocalError(f"{title} on port {port} lets nobody in yet.")

@@ -8,13 +8,14 @@ import time
 
 import pytest
 
+from local.brokers.nats_cluster import open_nats_cluster
 from local.process import start_together
-from local.services import BrokerName, start_services
+from local.services import start_services
 
 
 @pytest.fixture
 def services(tmp_path):
-    with start_services(tmp_path / "data", print, BrokerName.NATS_CLUSTER) as services:
+    with start_services(tmp_path / "data", print, open_nats_cluster) as services:
         yield services
 
 

@@ -1,4 +1,4 @@
-"""Brokers of `anju up --broker`, with the accounts and permissions of NATS."""
+"""Private brokers, those to compare with too, with the accounts and permissions of NATS."""
 
 import platform
 import queue
@@ -9,16 +9,17 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks import mosquitto, rabbitmq
 from devices.broker_url import BrokerUrl
 from local.apt import architecture
 from local.home import Home
-from local.prefix import MOSQUITTO, RABBITMQ, SERVERS, Bundle, bundle_path
+from local.prefix import SERVERS, Bundle, bundle_path
 from local.process import Process, start_together
-from local.services import BrokerName, Services, prepare_broker, start_services
+from local.services import BROKERS, OpenBroker, Services, prepare_broker, start_services
 from patience import patient
 from simulators.publisher import Publisher, PublisherError
 
-BUNDLES = {BrokerName.MOSQUITTO: MOSQUITTO, BrokerName.RABBITMQ: RABBITMQ}
+BUNDLES = {mosquitto.open_mosquitto: mosquitto.BUNDLE, rabbitmq.open_rabbitmq: rabbitmq.BUNDLE}
 TOPIC = "anju/v1/east/water_meter/{}/telemetry"
 
 
@@ -30,22 +31,23 @@ def is_here(bundle: Bundle) -> bool:
     scope="module",
     params=[
         pytest.param(
-            name,
+            open_broker,
+            id=open_broker.__name__.removeprefix("open_"),
             marks=pytest.mark.skipif(
-                not is_here(BUNDLES.get(name, SERVERS)), reason=f"not fetched: anju up --broker {name} does it"
+                not is_here(BUNDLES.get(open_broker, SERVERS)), reason="not fetched: make brokers does it"
             ),
         )
-        for name in BrokerName
+        for open_broker in (*BROKERS.values(), *BUNDLES)
     ],
 )
-def name(request: pytest.FixtureRequest) -> BrokerName:
-    chosen: BrokerName = request.param
+def open_broker(request: pytest.FixtureRequest) -> OpenBroker:
+    chosen: OpenBroker = request.param
     return chosen
 
 
 @pytest.fixture(scope="module")
-def services(name: BrokerName, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    with start_services(tmp_path_factory.mktemp("services"), print, name) as services:
+def services(open_broker: OpenBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with start_services(tmp_path_factory.mktemp("services"), print, open_broker) as services:
         yield services
 
 
@@ -115,9 +117,9 @@ def test_the_broker_keeps_stored_messages_over_a_stop(services: Services):
         assert ingest.arrived.get(timeout=patient(10)).payload == b"stored"
 
 
-def test_a_second_broker_runs_beside_the_first(name: BrokerName, services: Services, tmp_path: Path):
+def test_a_second_broker_runs_beside_the_first(open_broker: OpenBroker, services: Services, tmp_path: Path):
     with Home(tmp_path) as home:
-        nodes = [Process(part, home) for part in prepare_broker(home, print, name).parts]
+        nodes = [Process(part, home) for part in prepare_broker(home, print, open_broker).parts]
         try:
             start_together(nodes)
             assert all(node.alive() for node in (*nodes, *services.nodes))

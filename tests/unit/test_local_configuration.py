@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.mosquitto import open_mosquitto
 from local.binaries import PostgresPrograms
 from local.brokers.broker import TOPICS, Account, Accounts, Broker, Place
-from local.brokers.mosquitto import open_mosquitto
 from local.brokers.nats import Node, configuration, user_line
 from local.errors import LocalError
 from local.ports import Ports

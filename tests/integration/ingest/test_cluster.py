@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from local.services import BrokerName, start_services
+from local.brokers.nats_cluster import open_nats_cluster
+from local.services import start_services
 from patience import eventually, patient
 from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
@@ -17,7 +18,7 @@ A_SECOND = 1500
 
 @pytest.fixture
 def cluster(tmp_path):
-    with start_services(tmp_path / "services", print, BrokerName.NATS_CLUSTER) as services:
+    with start_services(tmp_path / "services", print, open_nats_cluster) as services:
         register(services.database_url, COMMUNITY, [(f"e{n}", "electricity_meter") for n in range(METERS)])
         forget_session(services)
         yield services

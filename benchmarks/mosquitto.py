@@ -1,14 +1,26 @@
-"""Mosquitto, to compare with: it acknowledges a message before it stores it."""
+"""Mosquitto, to compare NATS Server with: it acknowledges a message before it stores it."""
 
 import base64
 import hashlib
 import secrets
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
-from local.binaries import find_mosquitto
-from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Broker, Place, check_login, open_accounts
+from benchmarks.foreign_broker import check_login, need_one_partition
+from local.binaries import private_prefix
+from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Broker, Place, open_accounts
+from local.prefix import Bundle
 from local.process import Part
 from local.users import private_directory, write_private
+
+SERVER = "usr/sbin/mosquitto"
+BUNDLE = Bundle(
+    "-mosquitto",
+    ("mosquitto", "mosquitto-clients"),
+    (SERVER, "usr/bin/mosquitto_sub"),
+    "Mosquitto: 24 MB",
+)
 
 # What stands here and why:
 #   autosave_interval    seconds between two copies of everything to disk, the shortest that it knows: what came since
@@ -33,13 +45,18 @@ log_dest stderr
 HASH_ROUNDS = 101  # what mosquitto_passwd takes; the passwords are random, so no more is gained by more
 
 
+def find_mosquitto(progress: Callable[[str], None]) -> Path:
+    """Return the server of Debian 13, always from a private prefix of its own; `mosquitto_sub` is in its `usr/bin`."""
+    return private_prefix(BUNDLE, progress) / SERVER
+
+
 def open_mosquitto(place: Place) -> Broker:
     """One Mosquitto.
 
     Raises:
         LocalError: it cannot be fetched, or it is asked for partitions; says what to do.
     """
-    place.need_one_partition("Mosquitto")
+    need_one_partition("Mosquitto", place)
     accounts = open_accounts(place)
     port = place.ports.claim("mqtt", PREFERRED_MQTT_PORT)
     program = find_mosquitto(place.progress)

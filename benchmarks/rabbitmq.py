@@ -1,21 +1,33 @@
-"""RabbitMQ with its MQTT plugin, to compare with: one node, and Erlang's name service that it cannot do without."""
+"""RabbitMQ with its MQTT plugin, to compare NATS Server with: one node, and Erlang's name service that it needs."""
 
 import base64
 import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from local.binaries import find_rabbitmq
-from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Accounts, Broker, Place, check_login, open_accounts
+from benchmarks.foreign_broker import check_login, need_one_partition
+from local.binaries import private_prefix
+from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Accounts, Broker, Place, open_accounts
+from local.prefix import Bundle
 from local.process import Part
 from local.users import as_seen_from_inside, private_directory, write_private
 
 PREFERRED_EPMD_PORT = 4369
 PREFERRED_DISTRIBUTION_PORT = 25672
+
+BUNDLE = Bundle(
+    "-rabbitmq",
+    ("rabbitmq-server",),
+    (
+        *(f"usr/lib/erlang/erts-*/bin/{name}" for name in ("beam.smp", "epmd", "erl_child_setup", "inet_gethost")),
+        *(f"usr/lib/erlang/lib/os_mon-*/priv/bin/{name}" for name in ("cpu_sup", "memsup")),
+    ),
+    "RabbitMQ with Erlang: 78 MB",
+)
 
 # What stands here and why:
 #   max_session_expiry_interval_seconds  a day is the default, after which the session of an ingest that is away is gone
@@ -45,13 +57,18 @@ kill $names
 """
 
 
+def find_rabbitmq(progress: Callable[[str], None]) -> Path:
+    """Return the private prefix with RabbitMQ of Debian 13 and its Erlang."""
+    return private_prefix(BUNDLE, progress)
+
+
 def open_rabbitmq(place: Place) -> Broker:
     """One RabbitMQ.
 
     Raises:
         LocalError: it cannot be fetched, or it is asked for partitions; says what to do.
     """
-    place.need_one_partition("RabbitMQ")
+    need_one_partition("RabbitMQ", place)
     accounts = open_accounts(place)
     prefix = find_rabbitmq(place.progress)
     port = place.ports.claim("mqtt", PREFERRED_MQTT_PORT)
