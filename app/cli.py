@@ -30,7 +30,7 @@ COMMANDS: Table = {
         "app.commands.registry:import_",
     ),
     "simulate": Entry(
-        "Send what the simulated devices of the registry would send, through the real broker.",
+        "Send the messages of the simulated devices of the registry through the real broker.",
         "app.commands.simulate:simulate",
     ),
     "replay": Entry(

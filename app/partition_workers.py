@@ -28,7 +28,8 @@ from store.admin.locks import (
     partition_owners,
     rank_among_members,
 )
-from store.database import Connection, DatabaseUnavailableError, Outage
+from store.database import Connection, DatabaseUnavailableError
+from store.outage import Outage
 
 log = structlog.get_logger()
 

@@ -31,7 +31,8 @@ from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
 from rules.language.reload import RuleFolder
 from store.admin.locks import connect_for_locks, last_caught_up
-from store.database import Connection, DatabaseUnavailableError, Outage, translated_errors
+from store.database import Connection, DatabaseUnavailableError, translated_errors
+from store.outage import Outage
 
 log = structlog.get_logger()
 

@@ -24,7 +24,7 @@ from notify.routing import Channel, Routing
 from store.admin.locks import acquire_dispatcher_lock, connect_for_locks
 from store.alerts.alerts import AlertRow, find_alerts
 from store.alerts.suppression import causes_of
-from store.database import Connection, Database, DatabaseUnavailableError, Outage
+from store.database import Connection, Database, DatabaseUnavailableError
 from store.notices.delivery import (
     DueNotice,
     SentMessage,
@@ -39,6 +39,7 @@ from store.notices.delivery import (
     record_sent,
 )
 from store.notices.enqueue import insert_notices
+from store.outage import Outage
 
 log = structlog.get_logger()
 

@@ -8,12 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-import structlog
 from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
-
-log = structlog.get_logger()
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -50,24 +47,6 @@ class DatabaseUnavailableError(StoreError):
 
 class UnusableDataError(StoreError):
     """The database refuses a value; another attempt with the same value fails again."""
-
-
-class Outage:
-    """An outage of the database, as a process that tries again every second logs it: once for each reason."""
-
-    def __init__(self) -> None:
-        self._reason = ""
-
-    def report(self, error: DatabaseUnavailableError, **context: object) -> None:
-        """Log a failed attempt, unless the last one failed for the same reason."""
-        if str(error) != self._reason:
-            log.warning("the database is away, trying every second", error=str(error), **context)
-        self._reason = str(error)
-
-    def end(self) -> bool:
-        """End the outage; return whether there was one."""
-        was_away, self._reason = bool(self._reason), ""
-        return was_away
 
 
 def connect(url: str, *, application_name: str) -> Connection:

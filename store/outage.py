@@ -1,0 +1,25 @@
+"""Log of the outages of the database, apart from `store.database` so that commands without a log start faster."""
+
+import structlog
+
+from store.database import DatabaseUnavailableError
+
+log = structlog.get_logger()
+
+
+class Outage:
+    """An outage of the database, as a process that tries again every second logs it: once for each reason."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def report(self, error: DatabaseUnavailableError, **context: object) -> None:
+        """Log a failed attempt, unless the last one failed for the same reason."""
+        if str(error) != self._reason:
+            log.warning("the database is away, trying every second", error=str(error), **context)
+        self._reason = str(error)
+
+    def end(self) -> bool:
+        """End the outage; return whether there was one."""
+        was_away, self._reason = bool(self._reason), ""
+        return was_away
