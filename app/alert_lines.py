@@ -39,7 +39,7 @@ def print_alerts(database_url: str, say: Callable[[str], None], stop: threading.
 
 
 def alert_line(step: AlertTransition, now: datetime) -> str | None:
-    """One line for a person; None for what need not be told."""
+    """Return one line for a person; None for a transition that needs no line."""
     transition, alert = step.transition, step.alert
     happened = _HAPPENED.get(transition.to_state)
     if transition.axis != "process" or happened is None or now - transition.at > _RECENT:

@@ -1,4 +1,4 @@
-"""The audit of what is done by commands at the server."""
+"""Audit of the commands at the server."""
 
 import getpass
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from store.database import Connection
 
 
 def write_down(connection: Connection, action: str, subject: tuple[str, str], after: Mapping[str, object]) -> None:
-    """Who did it at this machine, in the transaction of what was done; `subject` is its sort and its id."""
+    """Record the person at this machine, in the transaction of the change; `subject` is a type and an id."""
     try:
         person = getpass.getuser()
     except (KeyError, OSError):
-        person = None  # a container may run as a number that has no name
+        person = None  # a container may run as a number without a name
     change = Change(
         at=datetime.now(UTC), actor="cli", person=person, action=action, subject=subject[0], subject_id=subject[1],
         before={}, after=after,

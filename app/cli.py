@@ -22,7 +22,7 @@ COMMANDS: Table = {
     ),
     "api": Entry("Serve the HTTP API until SIGTERM.", "app.commands.api:api"),
     "worker": Entry(
-        "Tell people of alerts, and drop every hour what is older than ANJU_RETENTION_DAYS, until SIGTERM.",
+        "Send notices of alerts, and drop data older than ANJU_RETENTION_DAYS every hour, until SIGTERM.",
         "app.commands.worker:worker",
     ),
     "import": Entry(
@@ -81,10 +81,10 @@ COMMANDS: Table = {
         },
     ),
     "notify": GroupEntry(
-        "Check who is told of which alerts, and try the channels.",
+        "Check the contacts of alerts, and try their channels.",
         {
             "check": Entry(
-                "Check the file, and say who is told first of alerts of each severity, community by community.",
+                "Check the file, and list the first channels for each community and severity.",
                 "app.commands.notify:check",
             ),
             "test": Entry(
@@ -92,8 +92,7 @@ COMMANDS: Table = {
                 "app.commands.notify:try_out",
             ),
             "retry": Entry(
-                "Queue again what could not be delivered, where the alert is still open. Do it when the channel works "
-                "again.",
+                "Queue undelivered notices of open alerts again. Do it when the channel works again.",
                 "app.commands.notify:retry",
             ),
         },

@@ -1,4 +1,4 @@
-"""How a command answers, and how it ends."""
+"""Output of a command, and its end."""
 
 import enum
 import json
@@ -8,7 +8,7 @@ import typer
 
 
 class Exit(enum.IntEnum):
-    """What the exit code of a command means."""
+    """Exit codes of the commands."""
 
     DONE = 0
     REFUSED = 1

@@ -37,7 +37,7 @@ def ingest_ready(port: int, partitions: int) -> Callable[[], None]:
 
 
 def api_ready(url: str) -> Callable[[], None]:
-    """Ready when it says so."""
+    """Return a check: the API is ready when `/readyz` says so."""
 
     def check() -> None:
         _get(f"{url}/readyz")
@@ -46,7 +46,7 @@ def api_ready(url: str) -> Callable[[], None]:
 
 
 def worker_ready(database_url: str) -> Callable[[], None]:
-    """Ready when somebody tells people of alerts."""
+    """Return a check: the worker is ready when a dispatcher sends notices."""
 
     def check() -> None:
         try:
@@ -55,13 +55,13 @@ def worker_ready(database_url: str) -> Callable[[], None]:
         except DatabaseUnavailableError as error:
             raise LocalError(str(error)) from error
         if address is None:
-            raise LocalError("the worker does not tell people of alerts yet.")
+            raise LocalError("the worker does not send notices yet.")
 
     return check
 
 
 def always_ready() -> None:
-    """For a part that serves nobody."""
+    """Accept a part without clients as ready."""
 
 
 def _get(url: str) -> str:

@@ -16,13 +16,13 @@ _DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
 
 
 class SettingsError(Exception):
-    """A setting is unknown, missing or wrong; the message says which and what to do. It quotes no value."""
+    """A setting is unknown, missing or wrong; the message names it and the remedy, and quotes no value."""
 
 
 class Settings(BaseSettings):
-    """What a running Anju needs to know. URLs and keys are secret: they print as stars."""
+    """Settings of a running Anju. URLs and keys are secret: they print as stars."""
 
-    # What else stands in `.env` is somebody else's; unknown keys of ours are refused by `_read`.
+    # Other keys in `.env` belong to other programs; `_read` refuses unknown keys with the prefix.
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="postgresql://user:secret@host:port/database")
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"
     )
     rules_dir: Path | None = Field(None, description="a folder of rule files instead of the ones that come with Anju")
-    notify_file: Path | None = Field(None, description="the file that says who is told of which alerts")
+    notify_file: Path | None = Field(None, description="the file with the contacts and routes of notices")
     retention_days: int | None = Field(
         None, ge=30, description="drop raw telemetry and events after so many days; unset keeps everything"
     )

@@ -1,4 +1,4 @@
-"""Tables on a terminal, whose columns stand straight under Chinese as well."""
+"""Tables on a terminal, with columns that are aligned for Chinese as well."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDE = 200
-"""Where nobody's terminal sets a limit, nothing is cut or wrapped."""
+"""Width without a terminal, so that nothing is cut or wrapped."""
 
 
 def terminal(*, err: bool = False) -> Console:
-    """Standard output, or standard error, for what has colours and columns; a file or a pipe gets no colours."""
+    """Return a console on standard output or standard error; a file or a pipe gets no colours."""
     file = sys.stderr if err else sys.stdout
     return Console(file=file, highlight=False, markup=False, width=None if file.isatty() else _WIDE)
 

@@ -1,4 +1,4 @@
-"""`anju doctor`: what of an installation works, and what does not."""
+"""`anju doctor`: the working and the failing parts of an installation."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -29,7 +29,7 @@ _REPORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `figures` are for programs."""
+    """Result of one check; `figures` are for programs."""
 
     name: str
     good: bool
@@ -55,9 +55,9 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="answer in JS
 
 
 def _flat(finding: Finding) -> dict[str, Any]:
-    told = asdict(finding)
-    figures: dict[str, Any] = told.pop("figures")
-    return {**told, **figures}
+    columns = asdict(finding)
+    figures: dict[str, Any] = columns.pop("figures")
+    return {**columns, **figures}
 
 
 def _database(settings: Settings) -> list[Finding]:
@@ -65,7 +65,7 @@ def _database(settings: Settings) -> list[Finding]:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             missing = missing_schema(connection)
             partitions = [] if missing else partition_states(connection)
-            told = [] if missing else _notices(connection, datetime.now(UTC))
+            notices = [] if missing else _notices(connection, datetime.now(UTC))
     except DatabaseUnavailableError as error:
         return [Finding("database", good=False, detail=str(error))]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
@@ -73,26 +73,26 @@ def _database(settings: Settings) -> list[Finding]:
         Finding("database", good=True, detail="answers"),
         Finding("schema", not missing, schema),
         *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
-        *told,
+        *notices,
     ]
 
 
 def _notices(connection: Connection, now: datetime) -> list[Finding]:
-    """Whether somebody tells people of alerts, and the channels through which it does not work."""
+    """Return whether a dispatcher sends notices, and the channels that fail."""
     address, waiting = dispatcher_address(connection), notice_backlog(connection, now)
     figures = {"queued": waiting.queued, "overdue_since": waiting.overdue_since}
     if address is None:
-        return [Finding("notices", False, "nobody tells of alerts: start `anju worker`, or read its log", figures)]
+        return [Finding("notices", False, "no worker sends notices: start `anju worker`, or read its log", figures)]
     failing = [
         Finding(f"notices {each.channel}", False, f"{each.last_error}; tried again at {each.retry_at:%F %T %Z}")
         for each in channel_figures(connection)
         if each.retry_at
     ]
-    return [Finding("notices", True, f"told from {address}, {waiting.queued} waiting", figures), *failing]
+    return [Finding("notices", True, f"sent from {address}, {waiting.queued} waiting", figures), *failing]
 
 
 def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
-    """Who owns a partition, and how far behind it is."""
+    """Return the owner of a partition, and its lag."""
     name = f"ingest {state.partition}" if count > 1 else "ingest"
     report = state.report
     behind = _seconds(now, report.caught_up_at) if report and not (state.owned and report.caught_up) else 0.0
@@ -109,7 +109,7 @@ def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
         last = (
             f", {_how_far(behind)}, last at work on {report.host} at {report.committed_at:%F %T %Z}" if report else ""
         )
-        return Finding(name, False, f"nobody receives{last}: start `anju ingest{option}`, or read its log", figures)
+        return Finding(name, False, f"no ingest receives{last}: start `anju ingest{option}`, or read its log", figures)
     if report is None:
         return Finding(name, True, f"at work on {state.address}, not yet reported", figures)
     who = f"at work on {report.host}, process {report.pid}, since {report.owner_since:%F %T %Z}"
@@ -145,7 +145,7 @@ def _broker(settings: Settings) -> list[Finding]:
 
 
 def _partitions_in_force(settings: Settings) -> int | None:
-    """How many there are; None where the database can't say, which is another finding."""
+    """Return the number of partitions; None without a database, which is another finding."""
     try:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             return partition_count(connection)

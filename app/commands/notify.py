@@ -1,4 +1,4 @@
-"""`anju notify`: the file that says who is told of what, checked and tried."""
+"""`anju notify`: check of the routing file, test messages, and retries."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from store.notices.delivery import requeue_dead
 
 
 def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTIFY_FILE")] = None) -> None:
-    """Check the file, and say who is told first of alerts of each severity, community by community.
+    """Check the file, and list the first channels for each community and severity.
 
     Example: anju notify check notify.yaml
     """
@@ -27,8 +27,8 @@ def check(file: Annotated[Path | None, typer.Argument(help="instead of ANJU_NOTI
     )
     for community in (*sorted(named), "elsewhere"):
         for severity in reversed(Severity):
-            told = routing.first_channels(None if community == "elsewhere" else community, severity)
-            say(f"{community} {severity}: {', '.join(channel.name for channel in told) or 'nobody'}")
+            channels = routing.first_channels(None if community == "elsewhere" else community, severity)
+            say(f"{community} {severity}: {', '.join(channel.name for channel in channels) or 'nobody'}")
 
 
 def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact in ANJU_NOTIFY_FILE")]) -> None:
@@ -49,7 +49,7 @@ def try_out(contact: Annotated[str, typer.Argument(help="the name of a contact i
 
 
 def retry() -> None:
-    """Queue again what could not be delivered, where the alert is still open. Do it when the channel works again.
+    """Queue undelivered notices of open alerts again. Do it when the channel works again.
 
     Example: anju notify retry
     """

@@ -1,4 +1,4 @@
-"""`anju verify`: does what the renovation plan promises for a community work, by what was measured?"""
+"""`anju verify`: verification of the renovation plan of a community by measurements."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta

@@ -18,10 +18,10 @@ log = structlog.get_logger()
 
 
 def worker() -> None:
-    """Tell people of alerts, and drop every hour what is older than ANJU_RETENTION_DAYS, until SIGTERM.
+    """Send notices of alerts, and drop data older than ANJU_RETENTION_DAYS every hour, until SIGTERM.
 
-    Whom it tells is in ANJU_NOTIFY_FILE; without one it tells nobody. Without ANJU_RETENTION_DAYS raw data is kept for
-    ever, and only old rejections are dropped. Example: ANJU_NOTIFY_FILE=notify.yaml anju worker
+    The contacts are in ANJU_NOTIFY_FILE; without one no notices are sent. Without ANJU_RETENTION_DAYS raw data is kept
+    for ever, and only old rejections are dropped. Example: ANJU_NOTIFY_FILE=notify.yaml anju worker
     """
     configure_logging(library_level=logging.WARNING)
     settings = Settings.load()
