@@ -4,24 +4,24 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test chaos fuzz check format hooks site bench brokers prose lock clean
+.PHONY: demo test test-slow chaos fuzz check format hooks site bench brokers prose lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    a whole community on this machine, with live alerts (stop it with Ctrl-C)"
-	@echo "make test    the tests for every change, on a real database and a real broker (five minutes)"
+	@echo "make demo       a whole community on this machine, with live alerts (stop it with Ctrl-C)"
+	@echo "make test       the tests for every change, on a real database and a real broker (five minutes)"
 	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
-	@echo "make chaos   every fault, with a table of what became of the messages (most of an hour)"
-	@echo "make check   format, lint, types, import layers, rules, migrations, spelling, the site"
-	@echo "make format  what ruff can put right by itself"
-	@echo "make site    the documentation as a site, English and Chinese, into site/"
-	@echo "make hooks   the quick checks before each commit"
-	@echo "make fuzz    hunts for messages that break the decoder (a minute; Linux on amd64)"
-	@echo "make bench   the measurements of docs/performance.md (FULL=1 for full size)"
-	@echo "make brokers NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
-	@echo "make prose   how docstrings and comments read, by file, worst first (FILES=\"rules ingest/worker.py\")"
-	@echo "make lock    resolve the dependency ranges of pyproject.toml anew"
-	@echo "make clean   remove what the other targets made in this folder"
+	@echo "make chaos      every fault, with a table of what became of the messages (most of an hour)"
+	@echo "make check      format, lint, types, import layers, rules, migrations, spelling, the site"
+	@echo "make format     what ruff can put right by itself"
+	@echo "make site       the documentation as a site, English and Chinese, into site/"
+	@echo "make hooks      the quick checks before each commit"
+	@echo "make fuzz       hunts for messages that break the decoder (a minute; Linux on amd64)"
+	@echo "make bench      the measurements of docs/performance.md (FULL=1 for full size)"
+	@echo "make brokers    NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
+	@echo "make prose      how docstrings and comments read, by file, worst first (FILES=\"rules ingest/worker.py\")"
+	@echo "make lock       resolve the dependency ranges of pyproject.toml anew"
+	@echo "make clean      remove what the other targets made in this folder"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -49,3 +49,10 @@ def test_every_hook_is_part_of_the_check():
     assert check
     for tool in ("ruff format", "ruff check", "squawk", "typos"):
         assert f"$(VENV)/bin/{tool}" in check[1]
+
+
+def test_every_target_is_phony_and_explained():
+    targets = set(re.findall(r"(?m)^([a-z-]+):", MAKEFILE)) - {"help"}
+    (phony,) = re.findall(r"(?m)^\.PHONY: (.+)$", MAKEFILE)
+    assert set(phony.split()) == targets
+    assert set(re.findall(r'@echo "make ([a-z-]+) ', MAKEFILE)) == targets
