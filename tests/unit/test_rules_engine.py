@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from devices.vehicle_gate import VEHICLE_GATE
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
-from rules.model.rule import RulePack, Severity
+from rules.model.rule import RulePack, Scope, Severity
 from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import (
     COVER,
@@ -32,7 +34,7 @@ def at_once(**changed):
     return rule(**({"on_delay": timedelta(), "off_delay": timedelta()} | changed))
 
 
-def test_a_transition_tells_what_happened_where_and_why():
+def test_a_transition_has_texts_severity_and_inputs():
     world = World(rule(on_delay=minutes(1)))
     (_, activated) = world.evaluate(volts(0, 245.5, delay=0.5), volts(1, 246))
     assert (activated.title, activated.message) == ("电压过高", "3 号楼 2 单元 101 e-101：245.5 V")
@@ -53,7 +55,14 @@ def test_a_transition_tells_what_happened_where_and_why():
     }
 
 
-def test_the_end_of_an_alert_tells_what_held_it_and_what_cleared_it():
+@pytest.mark.parametrize("scope", [Scope.DEVICE, Scope.HOUSEHOLD])
+def test_a_transition_has_the_scope_of_its_rule_and_keeps_it_as_json(scope):
+    world = World(at_once(scope=scope))
+    (raised,) = world.evaluate(volts(0, 245))
+    assert json.loads(json.dumps(raised.inputs))["scope"] == scope.value
+
+
+def test_the_end_of_an_alert_has_the_samples_that_held_and_cleared_it():
     world = World(at_once())
     (_, ended) = world.evaluate(volts(0, 245), volts(1, 230))
     assert ended.message.endswith("245 V")
@@ -71,7 +80,7 @@ def test_inputs_are_json():
     assert all(json.loads(json.dumps(transition.inputs)) == transition.inputs for transition in world.transitions)
 
 
-def test_a_value_missing_in_the_sample_is_told_as_last_known_or_not_at_all():
+def test_a_value_missing_in_the_sample_is_quoted_as_last_known_or_unknown():
     told_power = at_once(message="{power_w} W、{current_a} A、{relay_closed}")
     world = World(told_power)
     world.evaluate(telemetry(0, voltage_v=230, power_w=1234.5678, relay_closed=True))
@@ -80,7 +89,7 @@ def test_a_value_missing_in_the_sample_is_told_as_last_known_or_not_at_all():
     assert activated.inputs["last_known"] == {"power_w": 1234.5678, "relay_closed": True}
 
 
-def test_events_tell_their_data_with_persons_masked_and_choices_in_chinese():
+def test_texts_quote_event_data_with_persons_masked_and_choices_in_chinese():
     gate = event_rule(
         kind=VEHICLE_GATE.name,
         when=replace(COVER, events=("vehicle_passed",)),
