@@ -128,7 +128,7 @@ def test_telemetry_that_is_not_newer_changes_nothing():
 def test_kinds_without_rules_are_stored_but_not_evaluated():
     world = World(at_once())
     assert world.engine.evaluate(volts(0, 245), "gas_meter", at(0)) == []
-    assert [memory.last_ts for memory in world.engine.drain_device_states()] == [at(0)]
+    assert [device_state.last_ts for device_state in world.engine.drain_device_states()] == [at(0)]
 
 
 def test_an_instance_that_was_never_more_than_pending_leaves_nothing_to_store():

@@ -15,8 +15,8 @@ from tests.unit.rules_fixtures.world import World, at, event, event_rule, minute
 
 def words(world, minute, name="voltage_high"):
     [one_rule] = world.pack.rules
-    memory = world.memory if world.memory != DeviceState(world.memory.device_id) else None
-    return "\n".join(instance_status(one_rule, world.engine.instance(name, 7), memory, at(minute)))
+    device_state = world.device_state if world.device_state != DeviceState(world.device_state.device_id) else None
+    return "\n".join(instance_status(one_rule, world.engine.instance(name, 7), device_state, at(minute)))
 
 
 def after(one_rule, *samples):
@@ -94,7 +94,7 @@ def test_every_built_in_rule_has_a_status_at_any_time(minute, shipped_rules):
     for each in shipped_rules.rules:
         one = World(each)
         one.evaluate(volts(0, 245), event(1, "power_lost"))
-        assert instance_status(each, one.engine.instance(each.name, 7), one.memory, at(minute))
+        assert instance_status(each, one.engine.instance(each.name, 7), one.device_state, at(minute))
 
 
 @pytest.fixture(scope="module")

@@ -198,7 +198,7 @@ def test_two_no_data_rules_have_their_own_times():
 def test_the_state_of_a_device_holds_everything_that_the_next_engine_needs():
     world = World(no_data_rule())
     world.evaluate(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
-    assert world.memory == DeviceState(
+    assert world.device_state == DeviceState(
         DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
     )
 

@@ -48,7 +48,7 @@ def test_of_a_device_that_is_withdrawn_nothing_is_raised(service):
     site.evaluate(volts(1, 245), event(2, "cover_opened"))
     site.tick(500)
     assert site.transitions == []
-    assert site.memory.values == {"voltage_v": 245}
+    assert site.device_state.values == {"voltage_v": 245}
 
 
 @pytest.mark.parametrize("service", WITHDRAWN)

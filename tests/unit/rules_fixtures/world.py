@@ -98,7 +98,7 @@ class World:
         self.engine.tick(START, caught_up=True)
         self.transitions = []
         self.stored = {}
-        self.memory = DeviceState(DEVICE.id)
+        self.device_state = DeviceState(DEVICE.id)
 
     def evaluate(self, *samples):
         found = []
@@ -121,7 +121,7 @@ class World:
         states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
         self.pack = RulePack(tuple(rules)) if rules else self.pack
         self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_), clock=clock)
-        return self._record(self.engine.restore(states, [self.memory], at(minute)))
+        return self._record(self.engine.restore(states, [self.device_state], at(minute)))
 
     def _record(self, found):
         changes = self.engine.drain_changes()
@@ -129,9 +129,9 @@ class World:
             self.stored[state.rule, state.device_id] = (replace(state, inputs={}), json.dumps(state.inputs))
         for key in changes.deleted:
             self.stored.pop(key, None)
-        for memory in self.engine.drain_device_states():
-            if memory.device_id == DEVICE.id:
-                self.memory = memory._replace(values={**self.memory.values, **memory.values})
+        for device_state in self.engine.drain_device_states():
+            if device_state.device_id == DEVICE.id:
+                self.device_state = device_state._replace(values={**self.device_state.values, **device_state.values})
         self.transitions += found
         return found
 
