@@ -14,7 +14,7 @@ from shared_database import stop_shared_database
 from simulators.replay import Row, read_daiad
 
 # A law holds for every example, so the number of examples is a matter of time. `quick` is for `make test`; `full` is
-# Hypothesis' own number, for `make test-slow` and for whoever calls pytest. A law that sets `max_examples` because
+# Hypothesis' own number, for `make test-slow` and for pytest by itself. A law that sets `max_examples` because
 # its examples are slow asks `examples` of helpers/laws.py for them. An example may take any time on a busy machine.
 settings.register_profile("full", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=25)

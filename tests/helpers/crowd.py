@@ -1,4 +1,4 @@
-"""Thousands of devices, each with a connection and a last will of its own, that come and vanish all at once."""
+"""Thousands of devices, each with a connection and a last will of its own, that connect and vanish all at once."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class Crowd:
         self._connected: list[asyncio.StreamWriter] = []
 
     async def come(self) -> None:
-        """Connect all devices; each says that it is online, retained, and sends a reading."""
+        """Connect all devices; each publishes its retained state `online` and a reading."""
         gate = asyncio.Semaphore(_AT_ONCE)
         self._connected = await asyncio.gather(*(self._come(n, gate) for n in range(self._devices)))
 
@@ -58,7 +58,7 @@ class Crowd:
             writer.transport.abort()
 
     def give_up(self) -> None:
-        """Nothing of it is left to end."""
+        """Do nothing: a crowd has no thread to end."""
 
 
 async def _answer(reader: asyncio.StreamReader, wanted: tuple[int, int]) -> None:

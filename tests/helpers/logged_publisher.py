@@ -1,4 +1,4 @@
-"""A publisher that outlives every fault and writes down what the broker acknowledged: what the oracle goes by."""
+"""Publisher that survives every fault and logs the acknowledged messages, for the oracle."""
 
 import select
 import socket
@@ -18,7 +18,7 @@ _PATIENCE_S = 10.0
 
 
 class Acknowledged(NamedTuple):
-    """A message that the broker has taken over, and when it said so (seconds since 1970)."""
+    """A message that the broker acknowledged, and the time of the PUBACK (seconds since 1970)."""
 
     topic: str
     payload: bytes
@@ -27,7 +27,7 @@ class Acknowledged(NamedTuple):
 
 @dataclass(frozen=True)
 class Load:
-    """What to publish: message number n, so many a second (None: as fast as it goes), so many in all (None: no end)."""
+    """Messages to publish by their numbers: `rate` per second (None: no limit), `total` in all (None: no end)."""
 
     message: Callable[[int], tuple[str, bytes]]
     rate: float | None = None
@@ -36,7 +36,7 @@ class Load:
 
 
 class LoggedPublisher:
-    """Sends a load from a thread of its own until it is stopped; what waits for its PUBACK is sent again."""
+    """Sends a load from a thread of its own, and after a reconnect again each message without its PUBACK."""
 
     def __init__(self, url: str, load: Load) -> None:
         self.log: list[Acknowledged] = []
@@ -56,7 +56,7 @@ class LoggedPublisher:
         self._thread.start()
 
     def finish(self, timeout_s: float = 120) -> None:
-        """Send no more, and return when everything is acknowledged."""
+        """Send no more messages, and return when all are acknowledged."""
         self._stopping.set()
         self.join(timeout_s)
 
@@ -66,7 +66,7 @@ class LoggedPublisher:
         assert not self._thread.is_alive(), f"{len(self._waiting)} messages unacknowledged after {timeout_s} s"
 
     def give_up(self) -> None:
-        """End now, whatever is unacknowledged."""
+        """End now, with or without acknowledgements."""
         self._given_up = True
         self.finish()
 

@@ -1,4 +1,4 @@
-"""The few MQTT 3.1.1 packets that a publisher needs, as bytes: for tests that must not lean on Anju's own clients."""
+"""The few MQTT 3.1.1 packets of a publisher, as bytes: for tests that must not rely on Anju's own clients."""
 
 from collections.abc import Iterator
 
@@ -9,22 +9,22 @@ CONNACK = 0x20
 def connect(
     client_id: str, username: str, password: str, *, will: tuple[str, bytes] | None = None, clean: bool = True
 ) -> bytes:
-    """CONNECT without keep-alive; a will is retained and has QoS 1."""
+    """Return CONNECT without keep-alive; a will is retained and has QoS 1."""
     flags = 0xC0 | (0x2C if will else 0) | (0x02 if clean else 0)
     texts = [client_id.encode(), *((will[0].encode(), will[1]) if will else ()), username.encode(), password.encode()]
     return _packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x00" + b"".join(map(_text, texts)))
 
 
 def publish(topic: str, payload: bytes, packet_id: int, *, again: bool = False, retain: bool = False) -> bytes:
-    """PUBLISH with QoS 1."""
+    """Return PUBLISH with QoS 1."""
     first = 0x32 | (0x08 if again else 0) | (0x01 if retain else 0)
     return _packet(first, _text(topic.encode()) + packet_id.to_bytes(2, "big") + payload)
 
 
 def answers(received: bytearray) -> Iterator[tuple[int, int]]:
-    """Take the whole packets off the front of what a broker sent to a publisher: (type, packet id or return code).
+    """Remove the complete packets from the front of received bytes, and yield (type, packet id or return code).
 
-    All of them are CONNACK or PUBACK, with two bytes of content.
+    A broker sends a publisher nothing but CONNACK and PUBACK, with two bytes of content.
     """
     while len(received) >= 4:
         kind, number = received[0], int.from_bytes(received[2:4], "big")

@@ -1,14 +1,14 @@
-"""Was anything lost or doubled? Judged from what a publisher was acknowledged and what the tables hold, and no more.
+"""Compare the tables with the messages that a broker acknowledged: every item stored, rejected, lost or duplicated.
 
-It shares no code with ingest. From topics and payloads it reckons, in words of its own, what must be there:
+The oracle shares no code with ingest. From topics and payloads it derives the rows that must exist:
 
-- a good reading stands under its device and time with each of its values (of two values for one field, either);
-- an event stands once under its device, time, name and id, and has raised the one alert that it stands for;
-- what can't be used stands in `rejection`, with its topic and its content;
-- nothing else stands there, and every alert has come to its state step by step, each step once.
+- a good reading has a row for its device and time, with each of its values (of two values for one field, either);
+- an event has one row for its device, time, name and id, and has raised its one alert;
+- an unusable item has a row in `rejection`, with its topic and its content;
+- there are no other rows, and the steps of every alert lead to its state, each step once.
 
-A good item that was rejected, as a wrong clock makes happen, is not lost, but counted apart. The oracle knows only
-what the workload sends: water meters, their volume and pressure, and the events that each raise one alert for good.
+A good item that was rejected, because of a wrong clock, is not lost and counted separately. The oracle knows only the
+messages of the workload: water meters, their volume and pressure, and the events that each raise one lasting alert.
 """
 
 import json
@@ -59,7 +59,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Expected:
-    """What must be in the tables, each with the items that say so."""
+    """Rows that must exist, each with the items it comes from."""
 
     readings: Mapping[tuple[str, str, int], Mapping[str, dict[float, Item]]]
     events: dict[tuple[str, str, int, str, str], Item]
@@ -68,13 +68,13 @@ class Expected:
 
     @property
     def rows(self) -> tuple[int, int, int]:
-        """How many readings, events and alerts."""
+        """Number of readings, of events and of alerts."""
         return len(self.readings), len(self.events), len(self.alerts)
 
 
 @dataclass
 class Verdict:
-    """What became of the items; `lost` and `doubled` name each finding in words."""
+    """Result of a comparison; `lost` and `doubled` describe each finding."""
 
     stored: int = 0
     rejected: int = 0
@@ -84,7 +84,7 @@ class Verdict:
 
 
 def expected(messages: Iterable[tuple[str, bytes]]) -> Expected:
-    """Reckon what messages, as pairs of topic and payload, must have led to."""
+    """Return the rows that messages, as pairs of topic and payload, must lead to."""
     found = Expected(defaultdict(lambda: defaultdict(dict)), {}, {}, set())
     for topic, payload in messages:
         try:
@@ -112,7 +112,7 @@ def _expect(found: Expected, item: Item, content: dict[str, Any]) -> None:
 
 
 def judge(connection: psycopg.Connection, must: Expected) -> Verdict:
-    """Compare what must be there with the tables."""
+    """Compare the expected rows with the tables."""
     verdict = Verdict()
     rejected = {
         Item(topic, _canonical_text(bytes(payload)))
@@ -140,7 +140,7 @@ def _judge_readings(rows: Iterable[tuple[Any, ...]], must: Expected, rejected: s
             if value is None and field_name in sent:
                 _miss("value", where, set(sent[field_name].values()), rejected, verdict)
             elif value is not None and value not in sent.get(field_name, ()):
-                verdict.doubled.append(f"{where} is {value}, and nobody sent that, or it is there twice")
+                verdict.doubled.append(f"{where} is {value}, which was never sent, or is stored twice")
     for key, sent in unseen.items():
         _miss("reading", key, {item for values in sent.values() for item in values.values()}, rejected, verdict)
 
@@ -155,14 +155,14 @@ def _judge_keys(
 
 
 def _never_sent(rejected: set[Item], must: Expected) -> set[Item]:
-    """A good item may have been rejected too, when it came once before a clock was set and once after."""
+    """Return the rejections without the good items, which may be rejected when they came before a clock was set."""
     if rejected:
         rejected -= {item for sent in must.readings.values() for values in sent.values() for item in values.values()}
     return rejected - set(must.events.values())
 
 
 def _miss(name: str, key: object, items: set[Item], rejected: set[Item], verdict: Verdict) -> None:
-    """Nothing is lost of what was rejected, but it is told apart."""
+    """Note a missing row: as lost, or separately when all its items were rejected."""
     if items <= rejected:
         verdict.good_but_rejected |= items
     else:
@@ -170,7 +170,7 @@ def _miss(name: str, key: object, items: set[Item], rejected: set[Item], verdict
 
 
 def _judge_steps(rows: Iterable[tuple[Any, ...]], verdict: Verdict) -> None:
-    """Each step starts where the one before it led, and the last one led to where the alert is."""
+    """Check that each step of an alert starts at the end of the step before, and the last one ends at its state."""
     walked: dict[tuple[object, str], list[tuple[str, str]]] = defaultdict(list)
     for alert, process, *step in rows:
         walked[alert, process].append((step[0], step[1]))

@@ -1,4 +1,4 @@
-"""A TCP proxy whose network can be cut, stalled or made slow while connections stand."""
+"""TCP proxy with a network that can be cut, stalled or slowed down under open connections."""
 
 import asyncio
 import threading
@@ -13,10 +13,10 @@ _CHUNK = 16 * 1024
 
 
 class Proxy:
-    """Passes on what comes to `port` of 127.0.0.1, under the conditions of the moment.
+    """Forwards connections to `port` of 127.0.0.1 to its target, under conditions that change at any time.
 
-    `delay_s` is waited before each chunk of up to 16 KiB, in either direction, so it bounds the throughput too.
-    A stalled network passes nothing on and closes nothing: neither side learns of it. A cut one refuses connections.
+    Each chunk of up to 16 KiB, in either direction, waits for `delay_s`, which limits the throughput too.
+    A stalled network forwards nothing and closes nothing: neither side notices. A cut one refuses connections.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -39,15 +39,15 @@ class Proxy:
         self._do(self._cut())
 
     def mend(self) -> None:
-        """Take connections (again), and pass everything on."""
+        """Accept connections, and forward everything."""
         self._do(self._mend())
 
     def stall(self) -> None:
-        """Pass nothing on, and tell nobody."""
+        """Forward nothing, and close nothing."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def forget(self) -> None:
-        """Pass nothing on for the connections that stand, ever again, and serve new ones, as after a power cut."""
+        """Never forward anything again for open connections, and serve new ones, as after a power cut."""
         self._do(self._forget())
 
     def stop(self) -> None:
@@ -111,7 +111,7 @@ class Proxy:
 
 @contextmanager
 def proxied(url: str) -> Iterator[tuple[Proxy, str]]:
-    """A proxy before the server of the URL, and the URL that leads through it."""
+    """Run a proxy before the server of the URL for the block; also gives the URL that leads through it."""
     address = urlsplit(url)
     assert address.hostname
     assert address.port

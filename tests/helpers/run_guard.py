@@ -21,7 +21,7 @@ from pathlib import Path
 VARIABLE = "PYTEST_RUN_FOLDER"
 """Environment variable that holds the folder of the run's files; every process of the run inherits it."""
 MEMORY_VARIABLE = "PYTEST_RUN_MEMORY_FOLDER"
-"""Environment variable that holds the path of the run's folder in memory; who needs it makes it."""
+"""Environment variable that holds the path of the run's folder in memory, made when it is needed."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a name of the run's own is made below it
 _MEMORY_NEEDED = 2_000_000_000
 _GRACE_S = 3.0
@@ -135,7 +135,7 @@ def _report(pid: int) -> None:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
         sys.stdout.buffer.write(words[:200].strip() + b"\n")
         sys.stdout.flush()
-    except OSError:  # it has ended meanwhile, or nobody reads the report any more
+    except OSError:  # it has ended, or the controller has
         return
 
 

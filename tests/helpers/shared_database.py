@@ -33,7 +33,7 @@ from store.admin.migrate import migrate
 
 TEMPLATE: Final = "anju_template"
 # Nothing on this server has to outlive a crash. TimescaleDB's background workers would hold connections to the
-# template, and PostgreSQL copies a database only while nobody is connected to it.
+# template, and PostgreSQL copies a database only while it has no connections.
 _OPTIONS = {
     "fsync": "off",
     "full_page_writes": "off",

@@ -1,4 +1,4 @@
-"""Where faults are played: database, broker and ingest of one test's own, a load, and the oracle at the end."""
+"""Stage of a fault: database, broker and ingest of one test's own, a load, and the oracle at the end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _COUNTS = """
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line of the summary: what a fault did to what the broker had acknowledged."""
+    """One line of the summary: the effect of a fault on acknowledged messages."""
 
     fault: str
     times: int
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass
 class Stage:
-    """The parts, what was published on them so far, and when the fault was over (on the monotonic clock)."""
+    """The parts, the publishers so far, and the end of the fault (on the monotonic clock)."""
 
     services: Services
     ingest: Ingest
@@ -55,7 +55,7 @@ class Stage:
         return [(topic, payload) for publisher in self.publishers for topic, payload, _ in publisher.log]
 
     def stored(self) -> tuple[int, ...]:
-        """How many readings, events and alerts there are."""
+        """Return the number of readings, of events and of alerts."""
         return query(self.database_url, _COUNTS)[0]
 
     def publisher(
@@ -66,9 +66,9 @@ class Stage:
         ahead_ms: int = 0,
         order: Callable[[int], int] = lambda n: n,
     ) -> LoggedPublisher:
-        """Start publishing, by devices whose clocks are `ahead_ms` ahead; numbers go on where the last one ended.
+        """Start publishing from devices with clocks `ahead_ms` ahead; numbers continue after the last publisher's.
 
-        `order` says which number is sent as the n-th.
+        `order` maps the position of a message to its number.
         """
         first, step_ms = sum(publisher.sent for publisher in self.publishers), 1000 / rate if rate else 1.0
         began = epoch_ms() - first * step_ms - (0 if rate else (total or 0)) + ahead_ms
@@ -83,7 +83,7 @@ class Stage:
 
     @contextmanager
     def load(self, rate: float = RATE, *, ahead_ms: int = 0) -> Iterator[LoggedPublisher]:
-        """A load that flows when the block begins, and for 2 s after it ends, which is when the fault is over."""
+        """Publish during the block and for 2 s after it; the end of the block is the end of the fault."""
         publisher = self.publisher(rate=rate, ahead_ms=ahead_ms)
         try:
             before = self.stored()[0]
@@ -95,11 +95,11 @@ class Stage:
             publisher.finish()
 
     def waiting_at_the_broker(self) -> int:
-        """Messages that the broker holds for ingest, delivered or not; of several nodes, by the one that knows most."""
+        """Return the number of messages in the broker for ingest, delivered or not: the highest count of any node."""
         return max(map(_waiting, self.services.monitoring_urls))
 
     def must_be_whole(self, fault: str, *, times: int = 1, timeout_s: float = 120) -> Verdict:
-        """Wait until the broker's queue is empty, tell how long that took, and have the oracle judge."""
+        """Wait until the broker's queue is empty, record the outcome and its duration, and assert the verdict."""
         messages = self.acknowledged
         must = expected(messages)
         recovered_at = self._settled(must.rows, timeout_s)
@@ -124,7 +124,7 @@ class Stage:
         return verdict
 
     def _settled(self, complete: tuple[int, ...], timeout_s: float) -> float:
-        """When the tables last changed, or were complete, once the broker holds nothing more that could change them."""
+        """Wait until the broker's queue is empty; return the time of the last change of the tables."""
         until, stored, changed_at = time.monotonic() + patient(timeout_s), None, time.monotonic()
         while stored != complete or self.waiting_at_the_broker():
             assert time.monotonic() < until, (
@@ -148,7 +148,7 @@ def _waiting(monitoring_url: str) -> int:
 
 @contextmanager
 def staged(services: Services, ingest: Ingest, record: Callable[[str, object], None]) -> Iterator[Stage]:
-    """A stage with its meters registered, the session open, and ingest started; everything is ended after it."""
+    """Register meters, open the session and start ingest; end ingest and publishers after the block."""
     migrate(services.database_url)
     register(services.database_url, workload.COMMUNITY, workload.devices())
     forget_session(services)

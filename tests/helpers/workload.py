@@ -1,6 +1,6 @@
-"""What a community of water meters sends under chaos: readings, arrays, halves of a reading, copies, events, garbage.
+"""Messages of a community of water meters under chaos: readings, arrays, halves of a reading, copies, events, garbage.
 
-The readings hold no field that a rule would end an alert by, so each event raises exactly one alert, whenever it comes.
+No reading has a field that ends an alert by a rule, so each event raises exactly one alert, whenever it arrives.
 """
 
 import json
@@ -22,11 +22,11 @@ def topic(meter: int, channel: str = "telemetry") -> str:
 
 
 def message(n: int, started_ms: float, step_ms: float) -> tuple[str, bytes]:
-    """Message number `n` of a stream that began at `started_ms` (since 1970) and has one every `step_ms`.
+    """Return message number `n` of a stream that began at `started_ms` (since 1970) and has one every `step_ms`.
 
     Of a thousand messages 10 are events (until each meter has reported each of its six), 100 are arrays, 100 are the
     two halves of fifty readings, 50 repeat the message before them, and one is garbage and one an array with an
-    impossible reading in it: ingest keeps no more than a thousand of those an hour for the oracle to find.
+    impossible reading in it: ingest stores no more than a thousand of those an hour for the oracle to find.
     """
     ts, meter = round(started_ms + n * step_ms), n % METERS
     hundreds, in_hundred = divmod(n, 100)
