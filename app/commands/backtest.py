@@ -45,11 +45,11 @@ class _Choice:
 def run_backtest(
     folder: Folder = None,
     *,
-    community: Annotated[list[str] | None, typer.Option(help="only this community; may be bounds again")] = None,
+    community: Annotated[list[str] | None, typer.Option(help="only this community; may be given again")] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="only this device, as COMMUNITY/DEVICE; may be bounds again")
+        list[str] | None, typer.Option(help="only this device, as COMMUNITY/DEVICE; may be given again")
     ] = None,
-    rule: Annotated[list[str] | None, typer.Option(help="only this rule; may be bounds again")] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="only this rule; may be given again")] = None,
     start: Annotated[
         datetime | None, typer.Option(formats=_MOMENT, help="local time; by default a week before the end")
     ] = None,
