@@ -199,10 +199,10 @@ def test_any_sequence_of_suppressing_and_releasing_leaves_at_most_one_of_a_cause
             else:
                 suppress(estate.connection, [alert], cause, since=now, until=until, detail=detail)
                 model[cause] = (until, detail)
-            found = causes_of(estate.connection, [alert], now).get(alert, ())
+            result = causes_of(estate.connection, [alert], now).get(alert, ())
             expected = {name: entry for name, entry in model.items() if entry[0] is None or entry[0] > now}
-            assert len(found) == len(expected)
-            assert {each.name: (each.until, each.detail) for each in found} == expected
+            assert len(result) == len(expected)
+            assert {each.name: (each.until, each.detail) for each in result} == expected
 
 
 @examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -224,8 +224,8 @@ def test_a_window_matches_the_alerts_that_meet_all_its_conditions(estate, data):
     with estate.connection.transaction(force_rollback=True):
         alerts = {estate.alert(device_id, rule): (device_id, rule) for device_id, rule in chosen}
         estate.silence(**parts)
-        found = set(causes_of(estate.connection, list(alerts), NOON))
-    assert found == {alert for alert, subject in alerts.items() if _matches(parts, estate.devices, *subject)}
+        result = set(causes_of(estate.connection, list(alerts), NOON))
+    assert result == {alert for alert, subject in alerts.items() if _matches(parts, estate.devices, *subject)}
 
 
 def _matches(parts, devices, device_id, rule):

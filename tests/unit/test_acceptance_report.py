@@ -62,8 +62,8 @@ def report_of(*, filled=None, simulated=False, include_simulated=False, generate
         for each in asked.deliveries
     }
     community = Community("xf", NAME, "东胜区", "某街道", "某物业", 1998, "竣工")
-    found = Evidence(WINDOW, community, tuple(flats), devices, slots, deliveries)
-    return verify(found, include_simulated=include_simulated, generated_at=generated_at)
+    result = Evidence(WINDOW, community, tuple(flats), devices, slots, deliveries)
+    return verify(result, include_simulated=include_simulated, generated_at=generated_at)
 
 
 def _place(flat):

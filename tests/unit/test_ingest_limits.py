@@ -144,8 +144,8 @@ def test_many_devices_that_send_a_little_leave_little_in_memory():
 
 def test_twenty_rejections_of_a_topic_are_kept_an_hour():
     limit = RejectionLimit()
-    kept = [limit.allows("t", NOW, registered=True) for _ in range(50)]
-    assert kept == [True] * KEPT_PER_TOPIC_AND_HOUR + [False] * (50 - KEPT_PER_TOPIC_AND_HOUR)
+    stored = [limit.allows("t", NOW, registered=True) for _ in range(50)]
+    assert stored == [True] * KEPT_PER_TOPIC_AND_HOUR + [False] * (50 - KEPT_PER_TOPIC_AND_HOUR)
     assert limit.allows("t", NOW + timedelta(hours=1), registered=True)
 
 
@@ -153,11 +153,11 @@ def test_topics_without_end_leave_bounded_rows_and_bounded_memory():
     limit = RejectionLimit(per_hour=100)
     tracemalloc.start()
     try:
-        kept = sum(limit.allows(f"anju/v1/made/up/{n}", NOW, registered=False) for n in range(100_000))
+        stored = sum(limit.allows(f"anju/v1/made/up/{n}", NOW, registered=False) for n in range(100_000))
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kept == 100
+    assert stored == 100
     assert used < 100_000
 
 

@@ -59,17 +59,17 @@ class Town:
         self.engine.restore(states, memories, MIDNIGHT)
 
     def evaluate(self, samples, restart_after=()):
-        found, kept, states = [], {}, {}
+        result, stored, states = [], {}, {}
         for count, sample in enumerate(sorted(samples, key=lambda each: (each.received_at, each.device_id))):
-            found += self.engine.evaluate(sample, WATER_METER.name, sample.received_at)
+            result += self.engine.evaluate(sample, WATER_METER.name, sample.received_at)
             if count in restart_after:
-                kept |= {one.device_id: one for one in self.engine.drain_device_states()}
+                stored |= {one.device_id: one for one in self.engine.drain_device_states()}
                 states |= {one.device_id: one for one in self.engine.drain_changes().saved}
-                self.start(kept.values(), states.values())
-        return found
+                self.start(stored.values(), states.values())
+        return result
 
     @property
-    def found(self):
+    def result(self):
         """The newest balance in the state of the master meter; None without one."""
         (derived,) = (one.derived for one in self.engine.drain_device_states() if one.device_id == MASTER)
         return newest_values(derived).get(self.derived.field.name)
@@ -82,38 +82,38 @@ def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):
 def test_what_the_master_meter_counts_beyond_the_households_is_their_difference():
     town = Town(balance())
     town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
-    assert town.found == pytest.approx(24 * (1.5 - 1.0))
+    assert town.result == pytest.approx(24 * (1.5 - 1.0))
 
 
 def test_the_ratio_of_master_to_households_does_not_depend_on_the_size_of_the_community():
     town = Town(balance("ratio"))
     town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
-    assert town.found == pytest.approx(1.5)
+    assert town.result == pytest.approx(1.5)
 
 
 def test_nothing_is_compared_before_the_window_has_settled():
     town = Town(balance())
     town.evaluate([*day_of(MASTER, 1.5, hours=range(-2, 30)), *households(0.1)])
-    assert town.found is None
+    assert town.result is None
 
 
 def test_a_household_that_is_late_by_less_than_the_settling_time_raises_no_false_alert():
     town = Town(balance())
     late = households(0.1, numbers=HOUSEHOLDS[:5], delay=5 * HOUR)
     assert town.evaluate([*day_of(MASTER, 1.0), *late, *households(0.1, numbers=HOUSEHOLDS[5:])]) == []
-    assert town.found == pytest.approx(0, abs=1e-6)
+    assert town.result == pytest.approx(0, abs=1e-6)
 
 
 def test_where_too_few_households_have_reported_nothing_is_known():
     town = Town(balance())
     assert town.evaluate([*day_of(MASTER, 1.5), *households(0.1, numbers=HOUSEHOLDS[:8])]) == []
-    assert town.found is None
+    assert town.result is None
 
 
 def test_a_few_that_are_missing_are_taken_to_use_as_much_as_the_others():
     town = Town(balance())
     assert town.evaluate([*day_of(MASTER, 1.0), *households(0.1, numbers=HOUSEHOLDS[:9])]) == []
-    assert town.found == pytest.approx(0, abs=1e-6)
+    assert town.result == pytest.approx(0, abs=1e-6)
 
 
 def test_a_household_meter_that_was_replaced_or_reads_zero_once_makes_no_loss():
@@ -122,21 +122,21 @@ def test_a_household_meter_that_was_replaced_or_reads_zero_once_makes_no_loss():
     zero_once = [replaced if hour != 7 else reading(10, 5, 0.0) for hour, replaced in enumerate(day_of(10, 0.1))]
     replaced = [*day_of(11, 0.1, hours=range(-2, 9)), *day_of(11, 0.1, start=0, hours=range(9, 34))]
     town.evaluate([*day_of(MASTER, 1.0), *whole, *zero_once, *replaced])
-    assert town.found == pytest.approx(0, abs=1e-6)
+    assert town.result == pytest.approx(0, abs=1e-6)
 
 
 def test_a_gap_across_midnight_hides_what_the_master_meter_counted():
     town = Town(balance())
-    kept = [sample for sample in day_of(MASTER, 1.5) if not -0.5 < (sample.ts - MIDNIGHT) / HOUR < 3]
-    town.evaluate([*kept, *households(0.1)])
-    assert town.found is None
+    stored = [sample for sample in day_of(MASTER, 1.5) if not -0.5 < (sample.ts - MIDNIGHT) / HOUR < 3]
+    town.evaluate([*stored, *households(0.1)])
+    assert town.result is None
 
 
 @pytest.mark.parametrize(("scope", "compared"), [("building", False), ("community", True), ("device", True)])
 def test_a_scope_says_which_master_meters_are_meant(scope, compared):
     town = Town(balance(scope=scope), scope="community")
     town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
-    assert (town.found is not None) is compared
+    assert (town.result is not None) is compared
 
 
 @examples(20)

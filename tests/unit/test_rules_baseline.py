@@ -21,14 +21,14 @@ HABIT = Baseline(POWER, QUARTER, 2 * QUARTER)
 
 def deviations(*hours, habit=HABIT):
     """The last deviation after each of these stretches: (when it begins after Monday, power of its four readings)."""
-    observe, state, found = habit.observer(), None, []
+    observe, state, result = habit.observer(), None, []
     for begin, power in hours:
         value = None
         for reading in range(4):
             at = microseconds_since_1970(MONDAY + begin) + reading * microseconds(QUARTER)
             state, value = observe(state, at, {"power_w": power})
-        found.append(value)
-    return found
+        result.append(value)
+    return result
 
 
 def hour_of_weeks(powers, hour=19):
@@ -42,9 +42,9 @@ def hour_of_weeks(powers, hour=19):
 
 
 def test_a_baseline_is_unknown_before_enough_weeks():
-    found = hour_of_weeks([1_000] * 6)
-    assert found[:LEAST_WEEKS] == [None] * LEAST_WEEKS
-    assert found[LEAST_WEEKS:] == [pytest.approx(0, abs=0.1)] * 2
+    result = hour_of_weeks([1_000] * 6)
+    assert result[:LEAST_WEEKS] == [None] * LEAST_WEEKS
+    assert result[LEAST_WEEKS:] == [pytest.approx(0, abs=0.1)] * 2
 
 
 def test_an_hour_is_compared_with_the_same_hour_of_other_weeks():

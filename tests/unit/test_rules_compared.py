@@ -16,7 +16,7 @@ FORTH, BACK = (Counter(name, "m³", 100, name, name, per_hour=1) for name in ("f
 
 
 @pytest.mark.parametrize(
-    ("how", "values", "found"),
+    ("how", "values", "result"),
     [
         ("difference", {"supply_c": 60, "return_c": 45}, 15),
         ("ratio", {"supply_c": 60, "return_c": 40}, 1.5),
@@ -25,15 +25,15 @@ FORTH, BACK = (Counter(name, "m³", 100, name, name, per_hour=1) for name in ("f
         ("difference", {"return_c": 60}, None),
     ],
 )
-def test_two_fields_of_one_sample_are_compared_and_unknown_where_one_is_missing(how, values, found):
-    assert FieldComparison(SUPPLY, RETURN, how).observer()(None, 0, values) == (None, found)
+def test_two_fields_of_one_sample_are_compared_and_unknown_where_one_is_missing(how, values, result):
+    assert FieldComparison(SUPPLY, RETURN, how).observer()(None, 0, values) == (None, result)
 
 
 def test_windows_are_compared_once_both_are_covered():
     forth, back = (WindowAggregate(field, "increase", 2 * HOUR, HOUR, 2 * HOUR) for field in (FORTH, BACK))
     following = Following(WindowComparison(forth, back, "ratio"))
-    found = [following.show(60 * hour, {"forth": 10 + hour / 2, "back": 10 + hour / 4}) for hour in range(4)]
-    assert found == [None, None, 2, 2]
+    result = [following.show(60 * hour, {"forth": 10 + hour / 2, "back": 10 + hour / 4}) for hour in range(4)]
+    assert result == [None, None, 2, 2]
     assert following.show(240, {"forth": 12, "back": 10.75}) == 4
 
 

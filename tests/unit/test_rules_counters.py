@@ -31,10 +31,10 @@ def count_of(values, start=None):
 
 def register(first, rises):
     """What the register shows, from `first` on, after each of these consumptions; it rolls over."""
-    shown = [first]
+    readings = [first]
     for rise in rises:
-        shown.append(round((shown[-1] + rise) % WATER.modulus, 3))
-    return shown
+        readings.append(round((readings[-1] + rise) % WATER.modulus, 3))
+    return readings
 
 
 def near(value):
@@ -48,10 +48,10 @@ def test_what_a_register_rises_was_consumed(rises):
 
 @given(courses, st.data())
 def test_a_wild_value_now_and_then_books_nothing(rises, data):
-    shown = register(1_000, rises)
+    readings = register(1_000, rises)
     with_glitches = [
-        data.draw(wild) if hour % 3 == 1 and hour < len(shown) - 1 and data.draw(st.booleans()) else value
-        for hour, value in enumerate(shown)
+        data.draw(wild) if hour % 3 == 1 and hour < len(readings) - 1 and data.draw(st.booleans()) else value
+        for hour, value in enumerate(readings)
     ]
     assert near(count_of(with_glitches).total) == near(sum(rises))
 
@@ -69,8 +69,8 @@ def test_a_first_reading_of_zero_does_not_book_all_history_either():
 
 @given(st.integers(1, 9), courses)
 def test_a_rollover_loses_nothing_and_adds_nothing(before_the_end, rises):
-    shown = register(WATER.modulus - before_the_end, rises)
-    after = count_of(shown + [shown[-1]] * 3)
+    readings = register(WATER.modulus - before_the_end, rises)
+    after = count_of(readings + [readings[-1]] * 3)
     assert (near(after.total), after.register) == (near(sum(rises)), 0)
 
 
@@ -88,9 +88,9 @@ def test_a_new_register_that_shows_more_is_no_consumption():
 
 
 @given(st.lists(st.floats(0, WATER.modulus), min_size=1, max_size=30))
-def test_whatever_a_register_shows_consumption_is_never_negative_and_never_more_than_it_can_count(shown):
+def test_whatever_a_register_shows_consumption_is_never_negative_and_never_more_than_it_can_count(readings):
     count, state, before = counting(WATER), None, 0.0
-    for hour, value in enumerate(shown):
+    for hour, value in enumerate(readings):
         last, state = state, Count(*count(state, hour * microseconds(HOUR), value))
         before = last.total if last and last.register == state.register else 0.0
         assert state.total >= before
@@ -106,11 +106,11 @@ def test_a_count_goes_on_from_where_it_was_stored(first, second):
 
 def rates(rate, *samples):
     """The rate after each of these (minute, value)."""
-    following, found = Following(rate), []
+    following, result = Following(rate), []
     for minute, value in samples:
-        found.append(following.show(minute, {rate.of.name: value}))
+        result.append(following.show(minute, {rate.of.name: value}))
         following.restart()
-    return found
+    return result
 
 
 def test_a_rate_is_the_change_per_time():

@@ -49,11 +49,11 @@ def shipped(name):
 def water(*readings, rules):
     """The transitions of water rules over readings of a register, as (hour, m³)."""
     device = Device(1, "c1", "w1", WATER_METER.name)
-    engine, found = Engine(rules, START, lambda _: device), []
+    engine, result = Engine(rules, START, lambda _: device), []
     for hour, volume in readings:
         now = START + timedelta(hours=hour)
-        found += engine.evaluate(Sample(1, now, now, {"volume_m3": volume}), WATER_METER.name, now)
-    return found
+        result += engine.evaluate(Sample(1, now, now, {"volume_m3": volume}), WATER_METER.name, now)
+    return result
 
 
 def test_prometheus_15175_a_restart_forgets_neither_what_is_pending_nor_what_is_firing():
@@ -141,8 +141,8 @@ def test_thingsboard_alarm_rule_state_what_is_delivered_again_is_not_counted_aga
     device = Device(1, "c1", "e1", ELECTRICITY_METER.name)
     engine = Engine(shipped("electricity_power_unstable"), START, lambda _: device)
     twice = [Sample(1, at(minute), at(minute), {}, "power_lost") for minute in (1, 1, 10, 10, 1, 10)]
-    found = [transition for sample in twice for transition in engine.evaluate(sample, device.kind, at(20))]
-    assert found == []
+    result = [transition for sample in twice for transition in engine.evaluate(sample, device.kind, at(20))]
+    assert result == []
     third = Sample(1, at(30), at(30), {}, "power_lost")
     assert [transition.to_phase for transition in engine.evaluate(third, device.kind, at(30))][:1] == [Phase.ACTIVE]
 

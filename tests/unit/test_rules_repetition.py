@@ -22,12 +22,12 @@ SAG = Compare("voltage_v", "below", 198.0)
 
 def values_of(derived, *course):
     """The derived value after each (minute, values), stored and restored in between."""
-    observe, state, found = derived.observer(), None, []
+    observe, state, result = derived.observer(), None, []
     for minute, values in course:
         state, value = observe(state, minute * MINUTE, values)
         state = decode(encode(state))
-        found.append(value)
-    return found
+        result.append(value)
+    return result
 
 
 def stays(length, gap=2):
@@ -63,8 +63,8 @@ def test_what_has_stayed_was_the_same_at_every_reading_of_the_time_and_no_readin
     for gap, state in steps:
         minute += gap
         course.append((minute, state))
-    for count, found in enumerate(values_of(stays(5), *valve(*course)), 1):
-        if found:
+    for count, result in enumerate(values_of(stays(5), *valve(*course)), 1):
+        if result:
             last = course[count - 1][0]
             first = max(minute for minute, _ in course[:count] if minute <= last - 5)
             inside = [entry for entry in course[:count] if entry[0] >= first]
@@ -102,11 +102,11 @@ def test_repetition_is_over_when_it_has_been_too_long_ago():
 def test_events_repeat_by_distinct_times_whatever_their_order_and_however_often_they_come(course):
     derived = RepeatedEvents(("a", "b"), 3, minutes(10))
     shown = [(minute, {EVENT: name}) for minute, name in course]
-    found = values_of(derived, *shown, *shown)
+    result = values_of(derived, *shown, *shown)
     for count in range(1, len(shown) + 1):
         instants = sorted({minute for minute, name in course[:count] if name in {"a", "b"}})
         enough = len(instants) >= 3 and instants[-1] - instants[-3] <= 10
-        assert bool(found[count - 1]) is (enough and course[count - 1][1] != "c")
+        assert bool(result[count - 1]) is (enough and course[count - 1][1] != "c")
 
 
 def often(**changed):

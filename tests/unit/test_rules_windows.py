@@ -34,12 +34,12 @@ def over(how, length=DAY, gap=2 * HOUR):
 
 def values_of(window, course, restart=()):
     """The window after each sample (minute, value), stopped and restored before those in `restart`."""
-    following, found = Following(window), []
+    following, result = Following(window), []
     for number, (minute, value) in enumerate(course):
         if number in restart:
             following.restart()
-        found.append(following.show(minute, {window.of.name: value}))
-    return found
+        result.append(following.show(minute, {window.of.name: value}))
+    return result
 
 
 def in_time(steps):
@@ -71,16 +71,18 @@ def test_a_window_is_what_its_samples_make_or_unknown_where_it_is_not_covered(ho
     if how == "increase":
         rising = 1_000
         course = [(minute, rising := rising + abs(value)) for minute, value in course]
-    for count, found in enumerate(values_of(over(how), course), 1):
+    for count, result in enumerate(values_of(over(how), course), 1):
         held = covered(course[:count])
-        assert found == (None if held is None else pytest.approx(ORACLE[how](held)))
+        assert result == (None if held is None else pytest.approx(ORACLE[how](held)))
 
 
 @given(samples)
 def test_a_gap_leaves_a_count_known_once_the_device_has_been_known_so_long(steps):
     course = in_time(steps)
-    for count, found in enumerate(values_of(over("count"), course), 1):
-        assert found == (None if course[count - 1][0] - course[0][0] < 24 * 60 else len(covered(course[:count], 10**9)))
+    for count, result in enumerate(values_of(over("count"), course), 1):
+        assert result == (
+            None if course[count - 1][0] - course[0][0] < 24 * 60 else len(covered(course[:count], 10**9))
+        )
 
 
 @pytest.mark.parametrize("how", AGGREGATES)
@@ -98,8 +100,8 @@ def test_a_leak_of_a_day_is_seen_after_a_day_and_one_zero_ends_it():
 
 def test_a_gap_never_covers_a_window():
     one_gap = [(hour * 60, 0.03) for hour in range(60) if hour not in {30, 31}]
-    found = values_of(over("minimum"), one_gap)
-    assert found[30 : 30 + 24] == [None] * 24
+    result = values_of(over("minimum"), one_gap)
+    assert result[30 : 30 + 24] == [None] * 24
 
 
 def test_a_sample_without_the_field_says_nothing_of_the_window():
@@ -113,9 +115,9 @@ def test_what_a_counter_shows_is_not_in_its_increase_unless_it_was_consumed():
     with_zero = [*hourly[:30], (30 * 60, 0), *hourly[31:]]
     assert values_of(over("increase"), with_zero)[30:33] == [None, 24, 24]
     replaced = [*hourly, *((hour * 60, hour - 40) for hour in range(40, 70))]
-    found = values_of(over("increase"), replaced)
-    assert found[40:66] == [None] * 26
-    assert found[66:] == [24] * 4
+    result = values_of(over("increase"), replaced)
+    assert result[40:66] == [None] * 26
+    assert result[66:] == [24] * 4
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,14 @@ def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, commun
     meter = community.device("meter", "electricity_meter", building="3", unit="2", room="501")
     alert = community.alert(meter, severity="major")
 
-    found = api.get(f"/alerts/{alert}").raise_for_status().json()
+    result = api.get(f"/alerts/{alert}").raise_for_status().json()
 
-    assert (found["device"], found["place"], found["kind_zh"]) == ("meter", "3号楼 2单元 501", "电表")
-    assert (found["severity"], found["severity_zh"]) == ("major", "重要")
-    assert (found["process"], found["process_zh"]) == ("active", "发生中")
-    assert (found["attention"], found["attention_zh"]) == ("unacknowledged", "未确认")
-    assert (found["title"], found["simulated"]) == ("电压过高", False)
-    [step] = found["transitions"]
+    assert (result["device"], result["place"], result["kind_zh"]) == ("meter", "3号楼 2单元 501", "电表")
+    assert (result["severity"], result["severity_zh"]) == ("major", "重要")
+    assert (result["process"], result["process_zh"]) == ("active", "发生中")
+    assert (result["attention"], result["attention_zh"]) == ("unacknowledged", "未确认")
+    assert (result["title"], result["simulated"]) == ("电压过高", False)
+    [step] = result["transitions"]
     assert (step["axis"], step["from_state"], step["to_state"], step["to_state_zh"]) == (
         "process", "normal", "active", "发生中",
     )  # fmt: skip
@@ -47,8 +47,8 @@ def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, commun
 
 def test_an_alert_about_anju_itself_belongs_to_no_device(api: Any, community: Any) -> None:
     alert = community.alert(kind="pipeline", community=None)
-    found = api.get(f"/alerts/{alert}").raise_for_status().json()
-    assert (found["community"], found["device"], found["place"], found["kind_zh"]) == (None, None, "", "数据接入")
+    result = api.get(f"/alerts/{alert}").raise_for_status().json()
+    assert (result["community"], result["device"], result["place"], result["kind_zh"]) == (None, None, "", "数据接入")
 
 
 def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, community: Any) -> None:
@@ -60,19 +60,19 @@ def test_filters_of_alerts_are_joined_by_and_their_values_by_or(api: Any, commun
     community.connection.execute("UPDATE alert SET assignee = '王师傅' WHERE id = %s", (old,))
     community.connection.commit()
 
-    def found(**query: Any) -> list[UUID]:
+    def result(**query: Any) -> list[UUID]:
         return [UUID(item["id"]) for item in api.items("/alerts", community=community.id, **query)]
 
-    assert found() == [ended, new, old]
-    assert found(state="open") == [new, old]
-    assert found(state="ended") == [ended]
-    assert found(state=["ended", "active"]) == [ended, new, old]
-    assert found(attention="acknowledged") == [new]
-    assert found(severity=["info", "critical"]) == [new, old]
-    assert found(kind="water_meter") == [new]
-    assert found(assignee="王师傅") == [old]
-    assert found(since=(NOON + HOUR).isoformat()) == [ended, new]
-    assert found(state="open", severity="info") == [old]
+    assert result() == [ended, new, old]
+    assert result(state="open") == [new, old]
+    assert result(state="ended") == [ended]
+    assert result(state=["ended", "active"]) == [ended, new, old]
+    assert result(attention="acknowledged") == [new]
+    assert result(severity=["info", "critical"]) == [new, old]
+    assert result(kind="water_meter") == [new]
+    assert result(assignee="王师傅") == [old]
+    assert result(since=(NOON + HOUR).isoformat()) == [ended, new]
+    assert result(state="open", severity="info") == [old]
 
 
 @examples(15)
@@ -91,11 +91,11 @@ def test_paging_gives_each_alert_once_though_many_opened_at_one_instant(
 def test_an_acknowledgement_is_recorded_with_person_and_comment(api: Any, community: Any) -> None:
     alert = community.alert(community.device("meter", "electricity_meter"))
 
-    found = api.client.post(f"/alerts/{alert}/acknowledge", json={"comment": "已派人查看"}).raise_for_status().json()
+    result = api.client.post(f"/alerts/{alert}/acknowledge", json={"comment": "已派人查看"}).raise_for_status().json()
 
-    assert (found["attention"], found["attention_zh"]) == ("acknowledged", "已确认")
-    assert found["process"] == "active"
-    step = found["transitions"][-1]
+    assert (result["attention"], result["attention_zh"]) == ("acknowledged", "已确认")
+    assert result["process"] == "active"
+    step = result["transitions"][-1]
     assert (step["axis"], step["from_state"], step["to_state"]) == ("attention", "unacknowledged", "acknowledged")
     assert (step["actor"], step["comment"], step["reason"]) == ("api", "已派人查看", "acknowledge")
     assert commands(community, alert) == []
@@ -104,8 +104,8 @@ def test_an_acknowledgement_is_recorded_with_person_and_comment(api: Any, commun
 def test_resolving_an_open_alert_orders_its_end(api: Any, community: Any) -> None:
     meter = community.device("meter", "electricity_meter")
     alert = community.alert(meter)
-    found = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
-    assert found["attention"] == "resolved"
+    result = api.client.post(f"/alerts/{alert}/resolve").raise_for_status().json()
+    assert result["attention"] == "resolved"
     assert commands(community, alert) == [(meter, "close", "api")]
 
 

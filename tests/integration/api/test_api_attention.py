@@ -38,8 +38,8 @@ def soon(hours: float = 1) -> str:
 
 def trail(api: Any, alert: UUID) -> list[dict[str, Any]]:
     """Return the audit entries of an alert, oldest first."""
-    found: list[dict[str, Any]] = api.items("/audit", subject="alert", subject_id=str(alert), limit=2)
-    return found[::-1]
+    result: list[dict[str, Any]] = api.items("/audit", subject="alert", subject_id=str(alert), limit=2)
+    return result[::-1]
 
 
 def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, community: Any) -> None:
@@ -49,10 +49,10 @@ def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, co
     done(api, alert, "start", by="李师傅")
     done(api, alert, "comment", by="李师傅", comment="端子松动")
     done(api, alert, "resolve", by="李师傅", comment="已紧固")
-    found = done(api, alert, "close", by="王经理")
-    assert (found["attention"], found["attention_zh"], found["assignee"]) == ("closed", "已关闭", "李师傅")
-    told = [(step["axis"], step["act_zh"], step["actor"], step["comment"]) for step in found["transitions"]]
-    assert told == [
+    result = done(api, alert, "close", by="王经理")
+    assert (result["attention"], result["attention_zh"], result["assignee"]) == ("closed", "已关闭", "李师傅")
+    summary = [(step["axis"], step["act_zh"], step["actor"], step["comment"]) for step in result["transitions"]]
+    assert summary == [
         ("process", None, None, None),
         ("attention", "确认", "王经理", None),
         ("attention", "派单", "王经理", "先看总表"),
@@ -61,7 +61,7 @@ def test_the_history_of_an_alert_lists_persons_and_actions_in_order(api: Any, co
         ("attention", "解决", "李师傅", "已紧固"),
         ("attention", "关闭", "王经理", None),
     ]
-    assert found["transitions"][2]["inputs"] == {"assignee": "李师傅"}
+    assert result["transitions"][2]["inputs"] == {"assignee": "李师傅"}
 
 
 def test_every_change_is_in_the_audit_log_with_the_values_before_and_after(api: Any, community: Any) -> None:
@@ -111,8 +111,8 @@ def test_of_two_simultaneous_assignments_one_succeeds_and_the_other_learns_the_a
     winner = next(answer.json()["assignee"] for answer in answers if answer.is_success)
     (loser,) = (answer for answer in answers if not answer.is_success)
     assert f"报警已派给{winner}，没有改派给" in refused(loser)
-    found = api.get(f"/alerts/{alert}").json()
-    assert (found["assignee"], len(found["transitions"])) == (winner, 2)
+    result = api.get(f"/alerts/{alert}").json()
+    assert (result["assignee"], len(result["transitions"])) == (winner, 2)
 
 
 def test_an_assignee_is_replaced_only_by_a_request_that_names_them(api: Any, community: Any) -> None:
@@ -148,12 +148,12 @@ def test_a_shelved_alert_is_listed_with_person_reason_and_end(api: Any, communit
     )  # fmt: skip
     assert datetime.fromisoformat(cause["until"]) == datetime.fromisoformat(until)
 
-    def found(**query: Any) -> list[UUID]:
+    def result(**query: Any) -> list[UUID]:
         return [UUID(item["id"]) for item in api.items("/alerts", community=community.id, **query)]
 
-    assert found(suppressed="true") == [shelved]
-    assert found(suppressed="false") == [other]
-    assert set(found()) == {shelved, other}
+    assert result(suppressed="true") == [shelved]
+    assert result(suppressed="false") == [other]
+    assert set(result()) == {shelved, other}
     assert {UUID(item["id"]): len(item["suppressions"]) for item in api.items("/alerts", community=community.id)} == {
         shelved: 1, other: 0,
     }  # fmt: skip
@@ -163,9 +163,9 @@ def test_unshelving_ends_a_shelving_early_and_both_are_recorded(api: Any, commun
     alert = community.alert()
     assert refused(do(api, alert, "unshelve")) == "报警没有被搁置，或者搁置已经到期。"
     until = done(api, alert, "shelve", until=soon(), reason="等备件")["suppressions"][0]["until"]
-    found = done(api, alert, "unshelve", by="李师傅", comment="备件到了")
-    assert found["suppressions"] == []
-    assert [(step["reason"], step["comment"]) for step in found["transitions"][1:]] == [
+    result = done(api, alert, "unshelve", by="李师傅", comment="备件到了")
+    assert result["suppressions"] == []
+    assert [(step["reason"], step["comment"]) for step in result["transitions"][1:]] == [
         ("shelve", "等备件"),
         ("unshelve", "备件到了"),
     ]
@@ -285,11 +285,11 @@ def test_any_sequence_of_actions_leaves_one_chain_in_the_history_and_one_in_the_
             else:
                 assert answer.is_success, answer.text
                 taken.append(action)
-        found, log = api.get(f"/alerts/{alert}").json(), trail(api, alert)
-    steps = [step for step in found["transitions"] if step["axis"] == "attention"]
+        result, log = api.get(f"/alerts/{alert}").json(), trail(api, alert)
+    steps = [step for step in result["transitions"] if step["axis"] == "attention"]
     assert [step["reason"] for step in steps] == [row["action"] for row in log] == taken
     reached = ["unacknowledged", *(step["to_state"] for step in steps)]
     assert [step["from_state"] for step in steps] == reached[:-1]
-    assert found["attention"] == reached[-1] == state
+    assert result["attention"] == reached[-1] == state
     moves = [row for row in log if row["action"] != "comment"]
     assert [row["before"]["assignee"] for row in moves[1:]] == [row["after"]["assignee"] for row in moves[:-1]]

@@ -25,14 +25,14 @@ def test_the_notices_of_an_alert_are_listed_with_their_state(api: Any, community
     record_dead(community.connection, channels[1], [second], "HTTP 401", sent_at)
     community.connection.commit()
 
-    found = api.get(f"/alerts/{alert}/notices").raise_for_status().json()
+    result = api.get(f"/alerts/{alert}/notices").raise_for_status().json()
 
-    assert found["next_cursor"] is None
-    told = [
-        (each["channel"], each["kind_zh"], each["level"], each["state_zh"], each["reason"]) for each in found["items"]
+    assert result["next_cursor"] is None
+    summary = [
+        (each["channel"], each["kind_zh"], each["level"], each["state_zh"], each["reason"]) for each in result["items"]
     ]
-    assert told == [(channels[0], "报警", 1, "已送达", None), (channels[1], "升级", 2, "发送失败", "HTTP 401")]
-    assert found["items"][0]["settled_at"] == "2026-07-01T04:00:03Z"
+    assert summary == [(channels[0], "报警", 1, "已送达", None), (channels[1], "升级", 2, "发送失败", "HTTP 401")]
+    assert result["items"][0]["settled_at"] == "2026-07-01T04:00:03Z"
 
 
 def test_an_alert_without_notices_has_an_empty_list_and_an_unknown_alert_is_not_found(api: Any, community: Any) -> None:

@@ -177,25 +177,25 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_community(
     }
     api.client.post("/silences", json=window).raise_for_status()
 
-    found = httpx.get(f"{api.url}/metrics", timeout=patient(20)).text.splitlines()
+    result = httpx.get(f"{api.url}/metrics", timeout=patient(20)).text.splitlines()
 
     route = 'method="GET",route="/api/v1/devices/{community}/{device}"'
-    assert f'anju_http_requests_total{{{route},status="200"}} 2.0' in found
-    assert f'anju_http_requests_total{{{route},status="404"}} 1.0' in found
-    assert f"anju_http_request_seconds_count{{{route}}} 3.0" in found
-    assert 'anju_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in found
-    assert 'anju_open_alerts{severity="critical"} 1.0' in found
-    assert 'anju_open_alerts{severity="info"} 0.0' in found
-    assert 'anju_suppressed_alerts{cause="maintenance"} 1.0' in found
-    assert 'anju_suppressed_alerts{cause="shelved"} 0.0' in found
-    assert 'anju_devices{connection="online"} 1.0' in found
-    assert 'anju_devices{connection="unknown"} 1.0' in found
-    assert 'anju_notices_total{kind="wecom",outcome="failed"} 1.0' in found
-    assert "anju_notices_queued 1.0" in found
+    assert f'anju_http_requests_total{{{route},status="200"}} 2.0' in result
+    assert f'anju_http_requests_total{{{route},status="404"}} 1.0' in result
+    assert f"anju_http_request_seconds_count{{{route}}} 3.0" in result
+    assert 'anju_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in result
+    assert 'anju_open_alerts{severity="critical"} 1.0' in result
+    assert 'anju_open_alerts{severity="info"} 0.0' in result
+    assert 'anju_suppressed_alerts{cause="maintenance"} 1.0' in result
+    assert 'anju_suppressed_alerts{cause="shelved"} 0.0' in result
+    assert 'anju_devices{connection="online"} 1.0' in result
+    assert 'anju_devices{connection="unknown"} 1.0' in result
+    assert 'anju_notices_total{kind="wecom",outcome="failed"} 1.0' in result
+    assert "anju_notices_queued 1.0" in result
     # The notice is due, but its channel waits for a retry.
-    assert "anju_notices_overdue_seconds 0.0" in found
-    assert community.id not in "".join(found)
-    assert "王经理" not in "".join(found)
+    assert "anju_notices_overdue_seconds 0.0" in result
+    assert community.id not in "".join(result)
+    assert "王经理" not in "".join(result)
 
 
 def test_the_log_is_json_and_holds_neither_key_nor_query(api: Any) -> None:

@@ -29,14 +29,14 @@ def test_a_community_is_read_with_its_counts(api: Any, community: Any) -> None:
     community.alert(meter, severity="critical")
     community.end(community.alert(meter, severity="critical"), NOON)
 
-    found = api.get(f"/communities/{community.id}").raise_for_status().json()
+    result = api.get(f"/communities/{community.id}").raise_for_status().json()
 
-    assert (found["name"], found["banner"], found["households"]) == ("金河苑", "东胜区", 2)
-    assert found["devices"] == [
+    assert (result["name"], result["banner"], result["households"]) == ("金河苑", "东胜区", 2)
+    assert result["devices"] == [
         {"kind": "access_control", "kind_zh": "门禁", "total": 1, "simulated": 0, "online": 0},
         {"kind": "electricity_meter", "kind_zh": "电表", "total": 2, "simulated": 1, "online": 1},
     ]
-    assert found["open_alerts"] == {"info": 0, "warning": 0, "major": 0, "critical": 1}
+    assert result["open_alerts"] == {"info": 0, "warning": 0, "major": 0, "critical": 1}
 
 
 def test_every_community_is_listed(api: Any, community: Any) -> None:
@@ -53,13 +53,13 @@ def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, co
     record_connections(community.connection, [ConnectionRow(device_id, NOON, NOON, "offline")])
     community.connection.commit()
 
-    found = api.get(f"/devices/{community.id}/c1").raise_for_status().json()
+    result = api.get(f"/devices/{community.id}/c1").raise_for_status().json()
 
-    assert found["place"] == "3号楼 2单元 501"
-    assert found["simulated"] is True
-    assert (found["connection"], found["connection_zh"]) == ("offline", "离线")
-    assert (found["last_seen"], found["last_ts"]) == ("2026-07-01T05:00:00Z", "2026-07-01T04:00:00Z")
-    status, power = found["values"]
+    assert result["place"] == "3号楼 2单元 501"
+    assert result["simulated"] is True
+    assert (result["connection"], result["connection_zh"]) == ("offline", "离线")
+    assert (result["last_seen"], result["last_ts"]) == ("2026-07-01T05:00:00Z", "2026-07-01T04:00:00Z")
+    status, power = result["values"]
     assert (status["field"], status["value"], status["value_zh"], status["unit"]) == (
         "status",
         "charging",
@@ -67,13 +67,13 @@ def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, co
         None,
     )
     assert (power["field"], power["value"], power["unit"], power["zh"]) == ("power_kw", 6.9, "kW", "充电功率")
-    assert "secret_hash" not in found
+    assert "secret_hash" not in result
 
 
 def test_a_device_without_data_has_no_state(api: Any, community: Any) -> None:
     community.device("new", "water_meter")
-    found = api.get(f"/devices/{community.id}/new").raise_for_status().json()
-    assert (found["connection"], found["last_seen"], found["values"]) == ("unknown", None, [])
+    result = api.get(f"/devices/{community.id}/new").raise_for_status().json()
+    assert (result["connection"], result["last_seen"], result["values"]) == ("unknown", None, [])
 
 
 def test_filters_of_devices_are_joined_by_and(api: Any, community: Any) -> None:
@@ -123,9 +123,9 @@ def test_paging_gives_each_event_once_though_many_share_an_instant(
         for minute, event, identifier in keys:
             community.event(door, NOON + timedelta(minutes=minute), event, identifier)
         listed = api.items(f"/devices/{community.id}/door/events", limit=size)
-    found = [(item["ts"], item["event"], item["id"]) for item in listed]
-    assert found == sorted(found, reverse=True)
-    assert set(found) == {(f"2026-07-01T04:0{minute}:00Z", event, identifier) for minute, event, identifier in keys}
+    result = [(item["ts"], item["event"], item["id"]) for item in listed]
+    assert result == sorted(result, reverse=True)
+    assert set(result) == {(f"2026-07-01T04:0{minute}:00Z", event, identifier) for minute, event, identifier in keys}
 
 
 def test_events_come_newest_first_with_chinese_names(api: Any, community: Any) -> None:
@@ -135,12 +135,12 @@ def test_events_come_newest_first_with_chinese_names(api: Any, community: Any) -
     record_connections(community.connection, [ConnectionRow(door, NOON + 2 * HOUR, NOON + 2 * HOUR, "online")])
     community.connection.commit()
 
-    found = api.items(f"/devices/{community.id}/door/events")
-    assert [(item["event"], item["zh"]) for item in found] == [
+    result = api.items(f"/devices/{community.id}/door/events")
+    assert [(item["event"], item["zh"]) for item in result] == [
         ("online", "上线"), ("door_forced", "强行开门"), ("unlocked", "开门"),
     ]  # fmt: skip
-    assert found[2]["data"] == {"method": "card", "user_masked": "张**", "user_hash": "ab12"}
-    assert all(item["simulated"] for item in found)
+    assert result[2]["data"] == {"method": "card", "user_masked": "张**", "user_hash": "ab12"}
+    assert all(item["simulated"] for item in result)
 
     path = f"/devices/{community.id}/door/events"
     assert [item["id"] for item in api.items(path, event="door_forced")] == ["e2"]

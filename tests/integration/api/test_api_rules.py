@@ -59,23 +59,23 @@ def test_changed_rule_files_take_effect_at_once_and_broken_ones_do_not(
 
 
 def test_a_backtest_returns_the_alerts_the_rules_would_have_raised(api: Any, community: Any, meter: int) -> None:
-    found = tried(api, community=community.id, rules=["electricity_voltage_high"]).raise_for_status().json()
-    assert (found["samples"], found["devices"], found["alerts"], found["met"]) == (9, 1, 1, True)
-    [rule], [day], [device] = found["by_rule"], found["by_day"], found["by_device"]
+    result = tried(api, community=community.id, rules=["electricity_voltage_high"]).raise_for_status().json()
+    assert (result["samples"], result["devices"], result["alerts"], result["met"]) == (9, 1, 1, True)
+    [rule], [day], [device] = result["by_rule"], result["by_day"], result["by_device"]
     assert (rule["rule"], rule["title"], rule["longest_s"]) == ("electricity_voltage_high", "电压偏高", 3600)
     assert (day["day"], day["severities"]) == ("2026-07-01", {"warning": 1})
     assert (device["device"], device["rules"]) == ("e-101", {"electricity_voltage_high": 1})
-    assert {goal["met"] for goal in found["goals"]} == {True, None}
+    assert {goal["met"] for goal in result["goals"]} == {True, None}
 
 
 def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, community: Any, meter: int) -> None:
     start = (NOON - timedelta(days=2)).isoformat()
-    found = tried(api, community=community.id, start=start, end=NOON.isoformat()).raise_for_status().json()
-    assert (found["samples"], found["alerts"], found["goals"]) == (0, 0, [])
+    result = tried(api, community=community.id, start=start, end=NOON.isoformat()).raise_for_status().json()
+    assert (result["samples"], result["alerts"], result["goals"]) == (0, 0, [])
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "detail"),
     [
         ({"community": "nowhere"}, 404, "no such community or device"),
         ({"device": "e-999"}, 404, "no such community or device"),
@@ -87,11 +87,11 @@ def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, community: An
 )
 @pytest.mark.usefixtures("meter")
 def test_an_impossible_backtest_is_refused_with_the_reason(
-    api: Any, community: Any, body: dict[str, Any], status: int, said: str
+    api: Any, community: Any, body: dict[str, Any], status: int, detail: str
 ) -> None:
     answer = tried(api, **{"community": community.id, **body})
     assert answer.status_code == status
-    assert said in answer.json()["detail"]
+    assert detail in answer.json()["detail"]
 
 
 def test_a_backtest_over_too_many_samples_is_refused(api: Any, community: Any, meter: int) -> None:

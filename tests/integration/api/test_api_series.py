@@ -46,9 +46,9 @@ def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: An
     series = {NOON: {"energy_kwh": 10.0, "relay_closed": True}, NOON + HOUR: {"voltage_v": 221.5}}
     community.readings("electricity_meter", device_id, series)
 
-    found = api.get(f"/devices/{community.id}/m/telemetry").raise_for_status().json()
+    result = api.get(f"/devices/{community.id}/m/telemetry").raise_for_status().json()
 
-    assert found["items"] == [
+    assert result["items"] == [
         {"ts": "2026-07-01T05:00:00Z", "received_at": "2026-07-01T05:00:01Z", "values": {"voltage_v": 221.5}},
         {
             "ts": "2026-07-01T04:00:00Z",
@@ -56,9 +56,9 @@ def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: An
             "values": {"energy_kwh": 10.0, "relay_closed": True},
         },
     ]
-    assert found["simulated"] is True
-    assert found["next_cursor"] is None
-    info = {field["name"]: field for field in found["fields"]}
+    assert result["simulated"] is True
+    assert result["next_cursor"] is None
+    info = {field["name"]: field for field in result["fields"]}
     assert (info["energy_kwh"]["type"], info["energy_kwh"]["unit"], info["energy_kwh"]["zh"]) == (
         "counter",
         "kWh",
@@ -70,8 +70,8 @@ def test_readings_come_newest_first_with_the_definitions_of_their_fields(api: An
 def test_readings_without_the_wanted_field_are_left_out(api: Any, community: Any) -> None:
     device_id = community.device("m", "electricity_meter")
     community.readings("electricity_meter", device_id, {NOON: {"energy_kwh": 10.0}, NOON + HOUR: {"voltage_v": 221.5}})
-    found = api.items(f"/devices/{community.id}/m/telemetry", field="energy_kwh")
-    assert [item["values"] for item in found] == [{"energy_kwh": 10.0}]
+    result = api.items(f"/devices/{community.id}/m/telemetry", field="energy_kwh")
+    assert [item["values"] for item in result] == [{"energy_kwh": 10.0}]
 
 
 @few_examples
@@ -81,14 +81,14 @@ def test_paging_gives_each_reading_once_whatever_the_page_size(
 ) -> None:
     with make_community() as community:
         path = meter(community, *range(count))
-        found = api.items(path, limit=size)
-    assert [item["values"]["energy_kwh"] for item in found] == list(reversed(range(count)))
+        result = api.items(path, limit=size)
+    assert [item["values"]["energy_kwh"] for item in result] == list(reversed(range(count)))
 
 
 def test_a_range_holds_its_start_and_not_its_end(api: Any, community: Any) -> None:
     path = meter(community, 1, 2, 3)
-    found = api.items(path, start=NOON.isoformat(), end=(NOON + 2 * HOUR).isoformat())
-    assert [item["values"]["energy_kwh"] for item in found] == [2, 1]
+    result = api.items(path, start=NOON.isoformat(), end=(NOON + 2 * HOUR).isoformat())
+    assert [item["values"]["energy_kwh"] for item in result] == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_range_holds_its_start_and_not_its_end(api: Any, community: Any) -> No
 )
 def test_a_bucket_holds_the_aggregate_of_its_readings(api: Any, community: Any, aggregate: str, value: float) -> None:
     path = meter(community, 1, 4, 7, every=10 * MINUTE)
-    found = buckets(api, path, "energy_kwh", aggregate, "1h", start=NOON, end=NOON + HOUR)
-    assert found == [("2026-07-01T04:00:00Z", value)]
+    result = buckets(api, path, "energy_kwh", aggregate, "1h", start=NOON, end=NOON + HOUR)
+    assert result == [("2026-07-01T04:00:00Z", value)]
 
 
 def test_the_mean_of_a_flag_is_the_share_of_readings_that_are_true(api: Any, community: Any) -> None:
@@ -138,14 +138,14 @@ def test_an_increase_books_neither_resets_nor_glitches(
     api: Any, community: Any, readings: tuple[float, ...], increase: float | None
 ) -> None:
     path = meter(community, *readings)
-    found = buckets(api, path, "energy_kwh", "increase", "1d", start=NOON, end=NOON + 12 * HOUR)
-    assert [value for _, value in found] == [increase]
+    result = buckets(api, path, "energy_kwh", "increase", "1d", start=NOON, end=NOON + 12 * HOUR)
+    assert [value for _, value in result] == [increase]
 
 
 def test_an_increase_counts_from_the_last_reading_before_the_range(api: Any, community: Any) -> None:
     path = meter(community, 10, 14, 15)
-    found = buckets(api, path, "energy_kwh", "increase", "1h", start=NOON + HOUR, end=NOON + 3 * HOUR)
-    assert [value for _, value in found] == [4, 1]
+    result = buckets(api, path, "energy_kwh", "increase", "1h", start=NOON + HOUR, end=NOON + 3 * HOUR)
+    assert [value for _, value in result] == [4, 1]
 
 
 def total(api: Any, path: str, start: datetime, end: datetime) -> float:

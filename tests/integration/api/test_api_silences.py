@@ -22,8 +22,8 @@ def announce(api: Any, key: str | None = None, **body: Any) -> Any:
 def announced(api: Any, **body: Any) -> dict[str, Any]:
     answer = announce(api, **body)
     assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 def suppressed(api: Any, community: Any) -> set[UUID]:

@@ -98,8 +98,8 @@ def test_assigning_commenting_and_shelving_arrive_each_as_a_step(api: Any, commu
             ("shelve", {"until": until, "reason": "等备件"}),
         ):
             api.client.post(f"/alerts/{alert}/{action}", json=body).raise_for_status()
-        seen = events(stream)
-        assigned, commented, shelved = (next(seen).data for _ in range(3))
+        received = events(stream)
+        assigned, commented, shelved = (next(received).data for _ in range(3))
     assert (assigned["transition"]["act_zh"], assigned["alert"]["assignee"]) == ("派单", "李师傅")
     assert (commented["transition"]["act_zh"], commented["transition"]["comment"]) == ("备注", "到场")
     assert (shelved["transition"]["act_zh"], shelved["transition"]["comment"]) == ("搁置", "等备件")
@@ -117,9 +117,9 @@ def test_a_stream_that_was_cut_before_its_first_event_resumes_without_loss(api: 
 def test_a_resumed_stream_sends_each_later_transition_once(api: Any, community: Any) -> None:
     first, second, third = (community.alert() for _ in range(3))
     with listening(api, last=0, community=community.id) as stream:
-        seen = events(stream)
-        assert UUID(next(seen).data["alert"]["id"]) == first
-        message = next(seen)
+        received = events(stream)
+        assert UUID(next(received).data["alert"]["id"]) == first
+        message = next(received)
         assert UUID(message.data["alert"]["id"]) == second
     with listening(api, last=message.id, community=community.id) as stream:
         assert UUID(next(events(stream)).data["alert"]["id"]) == third
@@ -148,8 +148,8 @@ def test_filters_hold_in_the_stream(api: Any, community: Any, make_community: Ca
         community.alert(severity="warning")
         elsewhere.alert(severity="critical")
         wanted = [community.alert(severity="major"), community.alert(severity="critical")]
-        seen = events(stream)
-        assert [UUID(next(seen).data["alert"]["id"]) for _ in wanted] == wanted
+        received = events(stream)
+        assert [UUID(next(received).data["alert"]["id"]) for _ in wanted] == wanted
 
 
 def test_more_transitions_than_one_batch_arrive_completely(api: Any, community: Any) -> None:
@@ -157,8 +157,8 @@ def test_more_transitions_than_one_batch_arrive_completely(api: Any, community: 
         community.alert()
     expected = stored(community)
     with listening(api, last=expected[0] - 1, community=community.id) as stream:
-        seen = events(stream)
-        assert [next(seen).id for _ in expected] == expected
+        received = events(stream)
+        assert [next(received).id for _ in expected] == expected
 
 
 def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing(
@@ -177,17 +177,17 @@ def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing
     writers = [threading.Thread(target=write, args=(alert,)) for alert in alerts]
     for writer in writers:
         writer.start()
-    seen = [beginning]
-    while len(seen) <= 100:
-        with listening(api, last=seen[-1], community=community.id) as stream:
+    received = [beginning]
+    while len(received) <= 100:
+        with listening(api, last=received[-1], community=community.id) as stream:
             for message in events(stream):
                 assert message.id is not None
-                seen.append(message.id)
-                if chance.random() < 0.1 or len(seen) > 100:
+                received.append(message.id)
+                if chance.random() < 0.1 or len(received) > 100:
                     break
     for writer in writers:
         writer.join()
-    assert seen[1:] == [number for number in stored(community) if number > beginning]
+    assert received[1:] == [number for number in stored(community) if number > beginning]
 
 
 def test_an_end_of_the_api_ends_its_streams_at_once(api_database: str, start_api: Callable[[str], Any]) -> None:
@@ -227,11 +227,11 @@ def test_a_stream_survives_the_death_of_its_database(
         next(stream)
         with community_in(mortal_database) as community:
             before = community.alert()
-        seen = events(stream)
-        assert UUID(next(seen).data["alert"]["id"]) == before
+        received = events(stream)
+        assert UUID(next(received).data["alert"]["id"]) == before
         local_services.postgres.kill()
         assert api.get("/alerts").status_code == 503
         local_services.postgres.start()
         with community_in(mortal_database) as community:
             after = community.alert()
-        assert UUID(next(seen).data["alert"]["id"]) == after
+        assert UUID(next(received).data["alert"]["id"]) == after

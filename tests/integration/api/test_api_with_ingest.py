@@ -30,12 +30,12 @@ class Line:
         eventually(lambda: self._newest() == at)
 
     def _newest(self) -> int | None:
-        found = self.api.get(f"/devices/{COMMUNITY}/{METER}").json()["last_ts"]
-        return None if found is None else epoch_ms(datetime.fromisoformat(found).timestamp())
+        result = self.api.get(f"/devices/{COMMUNITY}/{METER}").json()["last_ts"]
+        return None if result is None else epoch_ms(datetime.fromisoformat(result).timestamp())
 
     def alerts(self, **query: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.api.items("/alerts", community=COMMUNITY, **query)
-        return found
+        result: list[dict[str, Any]] = self.api.items("/alerts", community=COMMUNITY, **query)
+        return result
 
     def act(self, alert: dict[str, Any], action: str, **body: Any) -> dict[str, Any]:
         answer: dict[str, Any] = (

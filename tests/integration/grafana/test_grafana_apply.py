@@ -38,8 +38,8 @@ class State:
     writes: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Answer:
-        found = self.read(path) if method == "GET" else self.write(method, path, body)
-        return found or (404, {"message": "Not found"})
+        result = self.read(path) if method == "GET" else self.write(method, path, body)
+        return result or (404, {"message": "Not found"})
 
     def read(self, path: str) -> Answer | None:
         match path.split("/"):
@@ -164,9 +164,9 @@ def handler(state: State) -> type[BaseHTTPRequestHandler]:
         def reply(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
             match self.headers.get("Authorization"):
-                case found if found in {f"Bearer {ADMIN}", basic}:
+                case result if result in {f"Bearer {ADMIN}", basic}:
                     status, answer = state.answer(self.command, self.path.removeprefix("/api/"), body)
-                case found if found == f"Bearer {VIEWER}":
+                case result if result == f"Bearer {VIEWER}":
                     status, answer = 403, {"message": "You'll need additional permissions"}
                 case _:
                     status, answer = 401, {"message": "Invalid API key"}
