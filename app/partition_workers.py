@@ -90,7 +90,7 @@ class PartitionWorkers:
             self._reap(time.monotonic())
             rank, members = rank_among_members(connection, member=self.member)
             chosen = choose(self.count, self._workers, partition_owners(connection), rank, members)
-            for number in chosen.let_go:
+            for number in chosen.release:
                 self._workers[number].terminate()
             for number in chosen.take:
                 if time.monotonic() >= self._not_before.get(number, 0):

@@ -86,7 +86,7 @@ def _suppress(connection: LockedConnection, transitions: list[Transition]) -> No
 
 
 def _release(connection: LockedConnection, transitions: list[Transition]) -> None:
-    """End the suppression of alerts whose parent alert has cleared."""
+    """End the suppression of alerts after their parent alert has cleared."""
     for transition in transitions:
         if transition.alert_id and transition.reason is Reason.PARENT:
             at = transition.decided_at

@@ -15,7 +15,7 @@ from rules.model.sample import Sample
 from store.telemetry.write import Key, ReadingRow
 from store.telemetry.write_events import ConnectionRow, EventKey, EventRow
 
-_AGES = 200
+_MAX_AGES = 200
 
 
 class Candidate(NamedTuple):
@@ -47,7 +47,7 @@ class Batch:
 
     def sample_ages_s(self) -> list[float]:
         """Return the ages of up to 200 readings at their arrival, in seconds: enough to judge a batch of thousands."""
-        some = self.candidates[:: len(self.candidates) // _AGES + 1]
+        some = self.candidates[:: len(self.candidates) // _MAX_AGES + 1]
         return [(sample.received_at - sample.ts).total_seconds() for _, sample, _ in some if sample.event is None]
 
     def fresh(

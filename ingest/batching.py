@@ -64,7 +64,7 @@ def split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
 
 
 def unwritable(message: Message, error: Exception) -> Rejected:
-    """Return the rejection of a message whose content the database refuses."""
+    """Return the rejection of a message that cannot be written, with the error as its reason."""
     detail = f"it can't be written: {type(error).__name__}: {error}"
     rejection = Rejection(message.topic, Reason.IMPOSSIBLE_VALUE, detail, b"", len(message.payload), None)
     return Rejected(rejection, message.received_at)

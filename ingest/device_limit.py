@@ -59,8 +59,8 @@ class DeviceLimit:
         admitted: list[Message] = []
         excess: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
-            known = find_sender(message.topic, find_device)
-            key = known[0].id if known else _UNREGISTERED
+            sender = find_sender(message.topic, find_device)
+            key = sender[0].id if sender else _UNREGISTERED
             full_at_s = max(self.full_at_s.get(key, full_now_s), full_now_s) + _cost_s(message)
             if full_at_s <= latest_s:
                 self.full_at_s[key] = full_at_s
@@ -89,7 +89,7 @@ def _cost_s(message: Message) -> float:
 def _rejected(messages: Sequence[Message], find_device: FindDevice) -> Rejected:
     """Return one rejection for the excess of a sender, with the topic and size of its first message."""
     first = messages[0]
-    known = find_sender(first.topic, find_device)
-    device = known[0] if known else None
+    sender = find_sender(first.topic, find_device)
+    device = sender[0] if sender else None
     rejection = Rejection(storable_topic(first.topic), Reason.RATE_LIMITED, _DETAIL, b"", len(first.payload), device)
     return Rejected(rejection, first.received_at, len(messages))

@@ -54,10 +54,10 @@ class Evaluation:
             if group.community in communities:
                 self._registry.groups.remember(group)
         states = [state_of(row) for row in stored if self._registry.has(row.device_id)]
-        memories = map(device_state_of, load_device_states(connection, communities))
+        device_states = map(device_state_of, load_device_states(connection, communities))
         self._pipelines |= {state.device_id for state in states if FIRST_GROUP_ID < state.device_id <= 0}
-        transitions = self._engine.restore(states, memories, now)
-        self._save(connection, transitions + self._settle_services(connection, now))
+        transitions = self._engine.restore(states, device_states, now)
+        self._save(connection, transitions + self._update_services(connection, now))
 
     def evaluate(self, connection: Connection, candidates: Iterable[Candidate], now: datetime) -> list[Transition]:
         """Evaluate the rules on new samples, in order of arrival, and store the transitions."""
@@ -80,7 +80,7 @@ class Evaluation:
         if commands:
             delete_commands(connection, [command.id for command in commands])
         if self._registry.version != self._registry_version:
-            transitions += self._settle_services(connection, now)
+            transitions += self._update_services(connection, now)
         transitions += self._engine.tick(now, caught_up)
         return self._save(connection, transitions)
 
@@ -88,13 +88,13 @@ class Evaluation:
         """Return the state of every device changed since the last call, ordered by id; consume it at once."""
         return self._engine.drain_device_states()
 
-    def _settle_services(self, connection: Connection, now: datetime) -> list[Transition]:
-        """Take over the service states of devices from a changed registry."""
+    def _update_services(self, connection: Connection, now: datetime) -> list[Transition]:
+        """Take over the service states of devices from a changed registry, and notify the alerts that it releases."""
         self._registry_version = self._registry.version
         with alert_lock(connection) as locked:
-            back = update_out_of_service(locked, self._registry.communities, now)
-        if back:
-            defer_notice_job(connection, sorted(back))
+            released = update_out_of_service(locked, self._registry.communities, now)
+        if released:
+            defer_notice_job(connection, sorted(released))
         return self._engine.update_services(now)
 
     def _carry_out(self, command: RuleCommand, now: datetime) -> list[Transition]:

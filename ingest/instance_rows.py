@@ -25,7 +25,7 @@ def device_state_of(row: DeviceStateRow) -> DeviceState:
 
 
 def state_row(state: InstanceState, group: DeviceGroup | None = None) -> RuleStateRow:
-    """Return the row of an instance, with its family: the family may leave the registry."""
+    """Return the row of an instance, with its device group: the group may leave the registry."""
     memory: dict[str, Any] = {
         "verdict": state.verdict,
         "last_ts": state.last_ts and state.last_ts.isoformat(),
@@ -51,7 +51,7 @@ def state_row(state: InstanceState, group: DeviceGroup | None = None) -> RuleSta
 
 
 def stored_group(row: RuleStateRow) -> DeviceGroup | None:
-    """Return the family of a stored instance, without its children; None for an instance of a device."""
+    """Return the device group of a stored instance, without its children; None for an instance of a device."""
     stored = row.memory.get("family")
     return DeviceGroup(*stored)._replace(children=()) if stored else None
 

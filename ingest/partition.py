@@ -47,12 +47,12 @@ def outside_topic(partition: Partition) -> Callable[[str], str]:
     mapped = f"{MAPPED_PREFIX}/{partition.number}/"
     begin, has = len(mapped), partition.has
 
-    def turned_back(topic: str) -> str:
+    def as_published(topic: str) -> str:
         if topic.startswith(mapped) and has(topic[begin:].partition("/")[0]):
             return f"{PREFIX}/{topic[begin:]}"
         return topic
 
-    return turned_back
+    return as_published
 
 
 def is_received(topic: str, count: int) -> bool:
@@ -66,7 +66,7 @@ class Choice(NamedTuple):
     """The partitions that a member takes, and the partitions that it releases."""
 
     take: list[int]
-    let_go: list[int]
+    release: list[int]
 
 
 def choose(count: int, held: Collection[int], owned: Collection[int], rank: int, members: int) -> Choice:

@@ -26,13 +26,13 @@ def test_a_community_belongs_to_exactly_one_partition(community, count):
 def test_a_mapped_topic_becomes_the_published_one_only_in_its_own_partition(community, count, data):
     number = data.draw(st.integers(0, count - 1))
     tail = f"{community}/water_meter/w1/telemetry"
-    turned_back = outside_topic(Partition(number, count))
+    as_published = outside_topic(Partition(number, count))
     if Partition(number, count).has(community):
-        assert turned_back(f"anju/p/{number}/{tail}") == f"{PREFIX}/{tail}"
+        assert as_published(f"anju/p/{number}/{tail}") == f"{PREFIX}/{tail}"
     else:
-        assert turned_back(f"anju/p/{number}/{tail}") == f"anju/p/{number}/{tail}"
+        assert as_published(f"anju/p/{number}/{tail}") == f"anju/p/{number}/{tail}"
     other = (number + 1) % count
-    assert turned_back(f"anju/p/{other}/{tail}") == f"anju/p/{other}/{tail}"
+    assert as_published(f"anju/p/{other}/{tail}") == f"anju/p/{other}/{tail}"
 
 
 @given(st.text())
@@ -54,7 +54,7 @@ def test_members_own_all_partitions_none_twice_and_none_more_than_its_share(coun
     held[0] |= set(range(count)) - set().union(*held)
     for _ in range(3):
         for rank in range(members):
-            held[rank] -= set(choose(count, held[rank], set().union(*held), rank, members).let_go)
+            held[rank] -= set(choose(count, held[rank], set().union(*held), rank, members).release)
         for rank in range(members):
             held[rank] |= set(choose(count, held[rank], set().union(*held), rank, members).take)
     assert sorted(number for each in held for number in each) == list(range(count))
@@ -74,4 +74,4 @@ def test_a_member_with_its_share_or_less_releases_nothing(count, members, data):
     share = -(-count // members)
     held = data.draw(st.sets(st.integers(0, count - 1), max_size=share))
     rank = data.draw(st.integers(0, members - 1))
-    assert choose(count, held, held, rank, members).let_go == []
+    assert choose(count, held, held, rank, members).release == []
