@@ -62,7 +62,7 @@ class Transition(ResponseModel):
                 **facts,
                 "to_state_zh": (PHASE if by_rule else ATTENTION).get(row.to_state, row.to_state),
                 "act_zh": None if by_rule else ACT.get(row.reason, row.reason),
-                "explanation": _explained(row, kind) if by_rule else (),
+                "explanation": _explanation(row, kind) if by_rule else (),
             }
         )
 
@@ -128,10 +128,10 @@ class Alert(ResponseModel):
 
 
 class AlertDetail(Alert):
-    """Alert with all its transitions and an explanation of its beginning."""
+    """Alert with all its transitions and the reasons for raising it."""
 
     why: list[str] = Field(
-        description="Explanation of its beginning, in Chinese sentences.",
+        description="Reasons for raising it, in Chinese sentences.",
         examples=[
             ["电压 245 V，高于限值 242 V（7月1日 12:10:00测得）。", "规则不要求持续时间，7月1日 12:10:00即报警。"]
         ],
@@ -139,14 +139,14 @@ class AlertDetail(Alert):
     transitions: list[Transition] = Field(description="Transitions of both axes, in the order they were written.")
 
     @classmethod
-    def with_steps(cls, row: AlertRow, causes: Causes, steps: Sequence[StoredTransition]) -> "AlertDetail":
+    def with_transitions(cls, row: AlertRow, causes: Causes, transitions: Sequence[StoredTransition]) -> "AlertDetail":
         """Translate a row with its causes of suppression and its transitions."""
-        raised = next((step for step in steps if step.axis == "process" and step.to_state == Phase.ACTIVE), None)
+        raised = next((each for each in transitions if each.axis == "process" and each.to_state == Phase.ACTIVE), None)
         return cls.model_validate(
             {
                 **_alert_facts(row, causes),
-                "why": _explained(raised, row.kind) if raised else (),
-                "transitions": [Transition.of(step, row.kind) for step in steps],
+                "why": _explanation(raised, row.kind) if raised else (),
+                "transitions": [Transition.of(each, row.kind) for each in transitions],
             }
         )
 
@@ -163,7 +163,7 @@ class AlertStep(ResponseModel):
         return cls(transition=Transition.of(step.transition, step.alert.kind), alert=Alert.of(step.alert, causes))
 
 
-def _explained(row: StoredTransition, kind: str) -> tuple[str, ...]:
+def _explanation(row: StoredTransition, kind: str) -> tuple[str, ...]:
     return explain(
         ProcessTransition(
             kind=kind, from_phase=row.from_state, to_phase=row.to_state, at=row.at, reason=row.reason,

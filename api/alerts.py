@@ -64,7 +64,7 @@ def list_alerts(store: Store, now: Now, query: Annotated[AlertsQuery, Query()]) 
 
 @router.get("/{alert_id}", summary="Read an alert", responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)))
 def read_alert(store: Store, now: Now, alert_id: AlertId) -> AlertDetail:
-    """An alert with the explanation of its beginning and all its transitions with their inputs."""
+    """An alert with the reasons for raising it, and all its transitions with their inputs."""
     with store.connection() as connection:
         return read_detail(connection, alert_id, now)
 
@@ -79,4 +79,4 @@ def read_detail(connection: Connection, alert_id: UUID, now: datetime) -> AlertD
     if row is None:
         raise UnknownProblem(ALERT_NOT_FOUND)
     causes = causes_of(connection, [alert_id], now)
-    return AlertDetail.with_steps(row, causes, list_transitions(connection, alert_id))
+    return AlertDetail.with_transitions(row, causes, list_transitions(connection, alert_id))

@@ -164,7 +164,10 @@ class DeviceResult(ResponseModel):
 
 
 class BacktestResult(ResponseModel):
-    """Alerts that the rules would have raised, by rule, day and device; entries without alerts are left out."""
+    """Alerts that the rules would have raised, by rule and device (the busiest first) and by day.
+
+    Rules, days and devices without alerts are left out.
+    """
 
     start: datetime
     end: datetime

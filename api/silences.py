@@ -174,7 +174,7 @@ def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None 
 
 
 def _new_silence(connection: Connection, silence_id: UUID, window: Announcement, now: datetime) -> NewMaintenance:
-    """Check an announcement against the clock and the registry."""
+    """Return the window of an announcement, after checking it against the clock and the registry."""
     starts_at = window.starts_at or now
     if window.ends_at <= max(starts_at, now):
         raise InvalidProblem((["body", "ends_at"], messages_zh.MAINTENANCE_END_PAST, "silence_over"))
