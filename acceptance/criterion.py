@@ -61,7 +61,7 @@ class EventDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Inspection of a `requirement` by a person, also where no device kind measures it yet."""
+    """Inspection of a `requirement` by a person. A requirement that no device kind measures yet is inspected, too."""
 
     requirement: str
 

@@ -120,7 +120,7 @@ def _result(result: Result, *, demo: bool) -> Document:
         "devices": result.devices,
         "simulated_devices": result.simulated_devices,
         "shortfalls": [_device_figure(each) for each in result.shortfalls],
-        "silence": _window(result.silence) if result.silence else None,
+        "silence": _window(result.common_gap) if result.common_gap else None,
     }
 
 

@@ -18,8 +18,8 @@ from store.telemetry.evidence import (
     Window,
 )
 
-_SILENT_PERIODS = 3
-"""Minimum length of a reported common silence: a single lost message of each device is none."""
+_COMMON_GAP_PERIODS = 3
+"""Length, in reporting periods, beyond which a common gap is reported: one lost message of each device is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Count:
     total: int
     units: int
     of_devices: tuple[DeviceFigure, ...] = ()
-    silence: Window | None = None
+    common_gap: Window | None = None
 
 
 def slot_question(measure: Coverage | ReadSuccess | OnlineRate) -> SlotQuestion:
@@ -87,7 +87,7 @@ def _count_slots(
         slots * len(devices),
         len(devices),
         figures,
-        _common_silence(figures, _SILENT_PERIODS * question.period),
+        _common_gap(figures, _COMMON_GAP_PERIODS * question.period),
     )
 
 
@@ -99,7 +99,7 @@ def _slots_of(device: RegisteredDevice, answer: SlotAnswer | None, window: Windo
     return DeviceFigure(device, min(answer.filled, slots), slots, answer.last_at, gap)
 
 
-def _common_silence(figures: Collection[DeviceFigure], shortest: timedelta) -> Window | None:
+def _common_gap(figures: Collection[DeviceFigure], shortest: timedelta) -> Window | None:
     """Return the overlap of the longest gaps of all devices: its cause is the network or Anju, not a device."""
     gaps = [each.gap for each in figures if each.gap is not None]
     if len(gaps) < 2:

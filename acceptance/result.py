@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigure:
-    """Share of one device in a figure; `last_at` and `gap` (its longest silence) only for measures of slots."""
+    """Share of one device in a figure; `last_at` and `gap`, its longest one, only for measures of slots."""
 
     device: RegisteredDevice
     passed: int
@@ -55,8 +55,8 @@ class Result:
     """Criterion with its verdict, its figure, and the devices behind the figure.
 
     Only a `counted` criterion affects the outcome: neither a manual one, nor an optional one without registered devices
-    counts. `shortfalls` are the devices below the target, the worst first. `silence` is a period without data from any
-    device of the criterion.
+    counts. `shortfalls` are the devices below the target, the worst first. `common_gap` is a period in which no device
+    of the criterion sent data.
     """
 
     criterion: Criterion
@@ -67,7 +67,7 @@ class Result:
     devices: int = 0
     simulated_devices: int = 0
     shortfalls: tuple[DeviceFigure, ...] = ()
-    silence: Window | None = None
+    common_gap: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,11 @@ def run_verification(
     """
     evidence = read_evidence(connection, community, Window(start, end), questions())
     report = verify(evidence, include_simulated=include_simulated, generated_at=generated_at)
-    save_verification(connection, stored(report))
+    save_verification(connection, stored_form(report))
     return report
 
 
-def stored(report: Report) -> StoredVerification:
+def stored_form(report: Report) -> StoredVerification:
     """Return the stored form of a report. Its id is derived, so saving a report twice makes one row."""
     content = document(report)
     sha256 = digest(content)

@@ -102,7 +102,7 @@ def _result(criterion: Criterion, case: _Case) -> Result:
         devices=len(devices),
         simulated_devices=sum(device.simulated for device in devices),
         shortfalls=_shortfalls(criterion, counted),
-        silence=counted.silence,
+        common_gap=counted.common_gap,
     )
 
 

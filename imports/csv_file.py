@@ -30,7 +30,7 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Problem]]:
     """
     file = path.name
     try:
-        rows = _rows(_decoded(path.read_bytes()))
+        rows = _rows(_decode(path.read_bytes()))
         columns = _header(next(rows, (1, []))[1])
     except OSError as error:
         return Sheet(file), [Problem(file, None, None, f"无法读取文件：{error.strerror}")]
@@ -54,7 +54,7 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Problem]]:
     return Sheet(file, columns, lines, cells), problems
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     if data.startswith(_ZIP):
         raise _UnreadableError(f"这是 Excel 工作簿，不是 CSV：{_HOW_TO_SAVE}")
     if data.startswith(_UTF16_BOMS):

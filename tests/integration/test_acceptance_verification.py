@@ -9,7 +9,7 @@ from psycopg import sql
 
 from acceptance.document import canonical_text, digest, document
 from acceptance.result import Outcome, Reason, Verdict
-from acceptance.run import run_verification, stored
+from acceptance.run import run_verification, stored_form
 from store.database import Connection, connect
 from store.telemetry.evidence import UnknownCommunityError, Window, WindowError
 from store.telemetry.verifications import save_verification
@@ -230,7 +230,7 @@ def columns(verification):
 def test_a_verification_is_saved_once_and_unchanged(connection):
     add_water_meter(connection, "101")
     report, _ = verified(connection)
-    expected = stored(report)
+    expected = stored_form(report)
     save_verification(connection, expected)
     connection.commit()
     assert kept(connection, expected) == columns(expected)
@@ -243,7 +243,7 @@ def test_a_verification_outlives_its_raw_data(connection):
     report, _ = verified(connection)
     connection.execute("TRUNCATE telemetry_water_meter")
     connection.commit()
-    assert kept(connection, stored(report)) == columns(stored(report))
+    assert kept(connection, stored_form(report)) == columns(stored_form(report))
 
 
 def test_an_unknown_community_is_refused_by_name(connection):

@@ -201,8 +201,8 @@ def test_a_silence_that_all_devices_share_is_shown():
         for number, each in enumerate(facts.slots[question])
     )
     report = judge(replace(facts, slots={**facts.slots, question: answers}))
-    assert measured(report)["video.online"].silence == Window(noon, noon + 29 * one)
-    assert measured(report)["access.online"].silence is None
+    assert measured(report)["video.online"].common_gap == Window(noon, noon + 29 * one)
+    assert measured(report)["access.online"].common_gap is None
 
 
 def test_an_item_takes_the_worst_verdict_of_its_criteria():
