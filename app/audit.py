@@ -8,7 +8,7 @@ from store.admin.audit import Change, record_change
 from store.database import Connection
 
 
-def write_down(connection: Connection, action: str, subject: tuple[str, str], after: Mapping[str, object]) -> None:
+def audit_command(connection: Connection, action: str, subject: tuple[str, str], after: Mapping[str, object]) -> None:
     """Record the person at this machine, in the transaction of the change; `subject` is a type and an id."""
     try:
         person = getpass.getuser()

@@ -134,7 +134,7 @@ def anju() -> None:
 
 
 def main() -> None:
-    """Run the command; what can go wrong on a good machine ends with one clear message and a code that means something.
+    """Run the command. An error that can happen on a good machine ends it with one message and an exit code.
 
     Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 insufficient data, 4 a server is away.
     """

@@ -1,4 +1,4 @@
-"""Output of a command, and its end."""
+"""Output and exit code of a command."""
 
 import enum
 import json
@@ -28,6 +28,6 @@ def say_json(content: Any) -> None:  # noqa: ANN401
 
 
 def fail(message: str, code: Exit) -> typer.Exit:
-    """Print an error on standard error and give the exception that ends the command."""
+    """Print an error on standard error and return the exception that ends the command."""
     typer.echo(message, err=True)
     return typer.Exit(int(code))

@@ -1,4 +1,4 @@
-"""The parts that `anju up` keeps running, each a process of its own, with how to tell that it is ready."""
+"""Parts of `anju up`, each a process of its own, and the checks of their readiness."""
 
 import os
 import re
@@ -18,20 +18,20 @@ _TIMEOUT_S = 2.0
 
 
 def anju_part(name: str, arguments: tuple[str, ...], settings: Mapping[str, str], ready: Callable[[], None]) -> Part:
-    """A subcommand of `anju` with exactly these settings."""
+    """Return a part that runs a subcommand of `anju` with exactly these settings."""
     others = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
     argv = (str(Path(sys.executable).with_name("anju")), *arguments)
     return Part(name=name, argv=argv, env={**others, **settings}, check_ready=ready)
 
 
 def ingest_ready(port: int, partitions: int) -> Callable[[], None]:
-    """Ready when every session with the broker stands: what is published from then on is kept for it."""
+    """Return a check: ingest is ready with all its sessions, so that the broker keeps every later message."""
 
     def check() -> None:
         metrics = _get(f"http://127.0.0.1:{port}/metrics")
-        standing = len(re.findall(r"(?m)^anju_ingest_subscribed\{.*\} 1\.0$", metrics))
-        if standing < partitions:
-            raise LocalError(f"ingest has subscribed to {standing} of {partitions} partitions at the broker.")
+        subscribed = len(re.findall(r"(?m)^anju_ingest_subscribed\{.*\} 1\.0$", metrics))
+        if subscribed < partitions:
+            raise LocalError(f"ingest has subscribed to {subscribed} of {partitions} partitions at the broker.")
 
     return check
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
 from devices.broker_url import BrokerUrl
 
-# Stricter than the driver, whose own complaint would quote the password.
+# Stricter than the driver: its own error message would quote the password.
 _DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
 
 
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """The settings in force. Where there are none at all, those of the `anju up` of this folder are taken.
+        """Return the settings in force; without any, the settings of the `anju up` of this folder.
 
         Raises:
             SettingsError: an unknown `ANJU_` key, or a value that can't be used.
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def given(cls) -> Self:
-        """The settings that a person has given, in the environment or in `.env`.
+        """Return the settings of the environment and of `.env`, without those of a running `anju up`.
 
         Raises:
             SettingsError: an unknown `ANJU_` key, or a value that can't be used.
@@ -95,12 +95,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def _keys(cls, file: Path) -> set[str]:
-        """The keys of ours in the environment and in the file, which need not exist."""
+        """Return the keys of Anju in the environment and in the file, if it exists."""
         in_file = DotEnvSettingsSource(cls, env_file=file).env_vars
         return set(filter(is_setting, (*os.environ, *map(str.upper, in_file))))
 
     def need(self, name: str) -> str:
-        """The text of a setting that a command can't do without.
+        """Return the text of a required setting.
 
         Raises:
             SettingsError: it is not set.
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
 
 
 def _explain(error: ValidationError) -> str:
-    """One line a problem, without the value: it may be a secret."""
+    """Return one line for each problem, without the value: it may be a secret."""
     return "; ".join(
         f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_url=False, include_input=False)

@@ -25,7 +25,7 @@ def say_table(
     whole: Sequence[str] = (),
     out: Console | None = None,
 ) -> None:
-    """Print rows under a head; columns in `numbers` are set to the right, and neither they nor `whole` ones break."""
+    """Print rows under a head. Columns in `numbers` are right-aligned; they and `whole` columns never wrap."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in head:
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in {*numbers, *whole})

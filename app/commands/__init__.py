@@ -1,1 +1,1 @@
-"""The commands of `anju`, one module a group."""
+"""Commands of `anju`."""

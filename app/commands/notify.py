@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.audit import write_down
+from app.audit import audit_command
 from app.output import Exit, fail, say
 from app.settings import Settings
 from notify.channel_check import send_test_message
@@ -56,5 +56,5 @@ def retry() -> None:
     url = Settings.load().need("database_url")
     with translated_errors(), connect(url, application_name="anju notify") as connection:
         if count := requeue_dead(connection, datetime.now(UTC)):
-            write_down(connection, "retry", ("notices", ""), {"notices": count})
+            audit_command(connection, "retry", ("notices", ""), {"notices": count})
     say(f"{count} notices are sent again")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.audit import write_down
+from app.audit import audit_command
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
 from imports.importer import import_files, summary
@@ -37,7 +37,7 @@ def import_(
         ):
             count = import_files(connection, communities, households, devices, secrets_out=secrets_out)
             if count.changed_anything:
-                write_down(connection, "import", ("registry", ""), asdict(count))
+                audit_command(connection, "import", ("registry", ""), asdict(count))
     except ImportRefusedError as error:
         raise fail(str(error), Exit.REFUSED) from None
     if as_json:
@@ -57,7 +57,7 @@ def rotate(username: Annotated[str, typer.Argument(help="community/kind/device")
             connect(Settings.load().need("database_url"), application_name="anju secrets") as connection,
         ):
             secret = rotate_secret(connection, username)
-            write_down(connection, "rotate_secret", ("device", username), {})
+            audit_command(connection, "rotate_secret", ("device", username), {})
     except UnknownUsernameError as error:
         raise fail(str(error), Exit.REFUSED) from None
     say(f"{username},{secret}")

@@ -71,7 +71,7 @@ def up(
 def _start_servers(
     given: Settings, broker_name: BrokerName, home: Home, supervisor: Supervisor, progress: Progress
 ) -> dict[str, str]:
-    """The settings of the servers: those that were given, and private ones started in place of the others."""
+    """Return the settings of the servers: the given ones, and those of the private servers started for the rest."""
     settings = {
         f"ANJU_{name.upper()}": given.need(name)
         for name in ("database_url", "mqtt_url", "publish_mqtt_url")
@@ -99,9 +99,9 @@ def _start_anju(
     *,
     http_port: int,
 ) -> str:
-    """Start ingest, API and worker, completing the settings; where the API is."""
+    """Start ingest, API and worker, complete the settings, and return the URL of the API."""
     for name in ("api_key", "secret_key"):
-        settings[f"ANJU_{name.upper()}"] = given.need(name) if getattr(given, name) else _kept(home.path / name)
+        settings[f"ANJU_{name.upper()}"] = given.need(name) if getattr(given, name) else _stored_key(home.path / name)
     if given.retention_days:
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
     if given.notify_file:
@@ -123,10 +123,10 @@ def _start_anju(
 
 
 def _http_port(given: Settings, home: Home) -> int:
-    """The port that a person asked for, or else one that is free.
+    """Return the configured port, or else a free one.
 
     Raises:
-        SettingsError: the one asked for is taken.
+        SettingsError: the configured port is in use.
     """
     if "http_port" not in given.model_fields_set or given.http_port == 0:
         return home.ports.claim("http", 8000)
@@ -136,7 +136,7 @@ def _http_port(given: Settings, home: Home) -> int:
 
 
 def _reachable(host: str) -> str:
-    """Where this machine reaches a server that listens on `host`, which may stand for every address."""
+    """Return the address of a server that listens on `host`, which may mean every address."""
     return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - recognised here, not listened on
 
 
@@ -149,8 +149,8 @@ def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Prog
     supervisor.start(anju_part("simulators", arguments, settings, always_ready))
 
 
-def _kept(path: Path) -> str:
-    """A key made once and kept, readable by this user only."""
+def _stored_key(path: Path) -> str:
+    """Return the key in the file, made at the first start and readable by this user only."""
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:

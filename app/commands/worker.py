@@ -1,4 +1,4 @@
-"""`anju worker`: notices and what is due every hour."""
+"""`anju worker`: notices, the hourly retention, and the watchdog."""
 
 import logging
 import threading
