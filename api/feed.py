@@ -8,7 +8,7 @@ from typing import Self
 import structlog
 
 from store.alerts.stream import follow_transitions
-from store.database import Database, DatabaseUnavailableError
+from store.database import Database, DatabaseUnavailableError, repeat_over_outages
 
 _log = structlog.get_logger(__name__)
 
@@ -61,13 +61,16 @@ class AlertFeed:
             self._changed = asyncio.Event()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._stopping.is_set():
-            try:
-                with self._database.connection() as connection, closing(follow_transitions(connection)) as numbers:
-                    for newest in numbers:
-                        if self._stopping.is_set():
-                            return
-                        loop.call_soon_threadsafe(self._advance, newest)
-            except DatabaseUnavailableError as error:
-                _log.warning("alert streams wait for the database", error=str(error))
-                self._stopping.wait(_RETRY_S)
+        def follow() -> bool:
+            with self._database.connection() as connection, closing(follow_transitions(connection)) as numbers:
+                for newest in numbers:
+                    if self._stopping.is_set():
+                        return True
+                    loop.call_soon_threadsafe(self._advance, newest)
+            return False
+
+        repeat_over_outages(follow, self._stopping, report=_report, pause=lambda: self._stopping.wait(_RETRY_S))
+
+
+def _report(error: DatabaseUnavailableError) -> None:
+    _log.warning("alert streams wait for the database", error=str(error))

@@ -1,4 +1,4 @@
-"""Alerts as lines on a terminal, printed as they happen."""
+"""Lines on a terminal for the transitions of alerts, as they happen."""
 
 import threading
 from collections.abc import Callable
@@ -8,43 +8,46 @@ from datetime import UTC, datetime, timedelta
 from devices.local_time import CITY
 from rules.model.labels_zh import SEVERITY
 from store.alerts.stream import AlertTransition, follow_transitions, newest_transition, read_alert_transitions
-from store.database import DatabaseUnavailableError, connect, translated_errors
+from store.database import connect, repeat_over_outages, translated_errors
 
-_HAPPENED = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已静默"}
-_RECENT = timedelta(minutes=10)
-_AT_ONCE = 1000
+_TRANSITIONS_ZH = {"active": "报警", "latched": "待人工确认", "normal": "恢复", "muted": "已静默"}
+_MAX_AGE = timedelta(minutes=10)
+_BATCH = 1000
 
 
 def print_alerts(database_url: str, say: Callable[[str], None], stop: threading.Event) -> None:
-    """Print what happens to alerts from now on, until `stop`; history that is being loaded is left out."""
+    """Print the transitions of alerts from now on, until `stop`, without those of imported history."""
     seen: int | None = None
-    while not stop.is_set():
-        try:
-            with translated_errors(), closing(connect(database_url, application_name="anju up")) as connection:
-                seen = newest_transition(connection) if seen is None else seen
+
+    def follow() -> bool:
+        nonlocal seen
+        with translated_errors(), closing(connect(database_url, application_name="anju up")) as connection:
+            seen = newest_transition(connection) if seen is None else seen
+            connection.commit()
+            for newest in follow_transitions(connection):
+                steps = read_alert_transitions(
+                    connection, after=seen, up_to=newest, community=None, severity=None, limit=_BATCH
+                )
                 connection.commit()
-                for newest in follow_transitions(connection):
-                    steps = read_alert_transitions(
-                        connection, after=seen, up_to=newest, community=None, severity=None, limit=_AT_ONCE
-                    )
-                    connection.commit()
-                    for step in steps:
-                        if line := alert_line(step, datetime.now(UTC)):
-                            say(line)
-                    seen = steps[-1].transition.id if len(steps) == _AT_ONCE else newest
-                    if stop.is_set():
-                        return
-        except DatabaseUnavailableError:
-            stop.wait(1)
+                for step in steps:
+                    if line := alert_line(step, datetime.now(UTC)):
+                        say(line)
+                seen = steps[-1].transition.id if len(steps) == _BATCH else newest
+                if stop.is_set():
+                    return True
+        return False
+
+    # The parts that need the database report its outages.
+    repeat_over_outages(follow, stop, report=lambda _: None, pause=lambda: stop.wait(1))
 
 
 def alert_line(step: AlertTransition, now: datetime) -> str | None:
     """Return one line for a person; None for a transition that needs no line."""
     transition, alert = step.transition, step.alert
-    happened = _HAPPENED.get(transition.to_state)
-    if transition.axis != "process" or happened is None or now - transition.at > _RECENT:
+    change = _TRANSITIONS_ZH.get(transition.to_state)
+    if transition.axis != "process" or change is None or now - transition.at > _MAX_AGE:
         return None
     at = f"{transition.at.astimezone(CITY):%H:%M:%S}"
     simulated = "（模拟）" if alert.simulated else ""
     words = alert.message if transition.to_state == "active" else f"{alert.device or ''} {alert.title}".strip()
-    return f"{at} [{SEVERITY[alert.severity]}] {happened}{simulated} {alert.community or '平台'}：{words}"
+    return f"{at} [{SEVERITY[alert.severity]}] {change}{simulated} {alert.community or '平台'}：{words}"

@@ -28,7 +28,7 @@ from store.admin.locks import (
     partition_owners,
     rank_among_members,
 )
-from store.database import Connection, DatabaseUnavailableError
+from store.database import Connection, repeat_over_outages
 from store.outage import Outage
 
 log = structlog.get_logger()
@@ -66,15 +66,16 @@ class PartitionWorkers:
         Raises:
             PartitionCountError: the communities are divided into more or fewer partitions.
         """
+
+        def share() -> bool:
+            with closing(connect_for_locks(database_url, application_name="anju ingest members")) as connection:
+                if acquire_member_lock(connection, member=self.member):
+                    self._share(connection, stop)
+            return False
+
         try:
-            while not stop.is_set():
-                try:
-                    with closing(connect_for_locks(database_url, application_name="anju ingest members")) as connection:
-                        if acquire_member_lock(connection, member=self.member):
-                            self._share(connection, stop)
-                except DatabaseUnavailableError as error:
-                    self._outage.report(error)  # the workers go on meanwhile
-                stop.wait(_LOOK_EVERY_S)
+            # The workers go on during an outage.
+            repeat_over_outages(share, stop, report=self._outage.report, pause=lambda: stop.wait(_LOOK_EVERY_S))
         finally:
             self._end()
 

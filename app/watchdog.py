@@ -21,7 +21,7 @@ from devices.topic import Channel, Topic
 from imports.importer import import_rows
 from simulators.publisher import Publisher, PublisherError
 from store.alerts.watchdog import COMMUNITY, find_watchdog, has_raised
-from store.database import Connection, DatabaseUnavailableError, connect, translated_errors
+from store.database import Connection, DatabaseUnavailableError, connect, repeat_over_outages, translated_errors
 
 log = structlog.get_logger()
 
@@ -47,19 +47,22 @@ class WatchdogSettings:
 
 def run_watchdog(settings: WatchdogSettings, stop: threading.Event) -> None:
     """Watch until `stop` is set. While the database is away no alert can be written, and the watchdog only waits."""
-    while not stop.is_set():
-        try:
-            with _connected(settings) as connection:
-                _register(connection)
-                # The previous watchdog may have been ended while its meter violated the rule.
-                _publish(settings, datetime.now(UTC), _BATTERY_NEW_V)
-                while not stop.is_set():
-                    next_round = time.monotonic() + settings.round_s
-                    _run_round(connection, settings, stop)
-                    stop.wait(max(0.0, next_round - time.monotonic()))
-        except DatabaseUnavailableError as error:
-            log.warning("the watchdog waits for the database", error=str(error))
-            stop.wait(_PUBLISH_TIMEOUT_S)
+
+    def watch() -> bool:
+        with _connected(settings) as connection:
+            _register(connection)
+            # The previous watchdog may have been ended while its meter violated the rule.
+            _publish(settings, datetime.now(UTC), _BATTERY_NEW_V)
+            while not stop.is_set():
+                next_round = time.monotonic() + settings.round_s
+                _run_round(connection, settings, stop)
+                stop.wait(max(0.0, next_round - time.monotonic()))
+        return True
+
+    def report(error: DatabaseUnavailableError) -> None:
+        log.warning("the watchdog waits for the database", error=str(error))
+
+    repeat_over_outages(watch, stop, report=report, pause=lambda: stop.wait(_PUBLISH_TIMEOUT_S))
 
 
 @contextmanager

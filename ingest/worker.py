@@ -31,7 +31,7 @@ from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
 from rules.language.reload import RuleFolder
 from store.admin.locks import connect_for_locks, last_caught_up
-from store.database import Connection, DatabaseUnavailableError, translated_errors
+from store.database import Connection, DatabaseUnavailableError, repeat_over_outages, translated_errors
 from store.outage import Outage
 
 log = structlog.get_logger()
@@ -91,19 +91,17 @@ class Worker:
         Raises:
             PartitionCountError: the communities are divided into more or fewer partitions.
         """
-        self._collections.start()
-        while not stop.is_set():
-            try:
-                with closing(connect_for_locks(self._settings.database_url, application_name="anju ingest")) as locked:
-                    if not acquire_partition(locked, self._partition, stop, lambda: self._wait(stop)):
-                        break
+
+        def own() -> bool:
+            with closing(connect_for_locks(self._settings.database_url, application_name="anju ingest")) as locked:
+                if acquire_partition(locked, self._partition, stop, lambda: self._wait(stop)):
                     self._serve(locked, stop)
-                    # The session ends before the connection and its lock: the next owner has it for itself.
-                    self._receiver.close()
-                    return
-            except DatabaseUnavailableError as error:
-                self._lose_database(error)
-                self._wait(stop)
+                # The session ends before the connection and its lock: the next owner has it for itself.
+                self._receiver.close()
+            return True
+
+        self._collections.start()
+        repeat_over_outages(own, stop, report=self._lose_database, pause=lambda: self._wait(stop))
         self._receiver.close()
 
     def _serve(self, connection: Connection, stop: threading.Event) -> None:

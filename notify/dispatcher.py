@@ -24,7 +24,7 @@ from notify.routing import Channel, Routing
 from store.admin.locks import acquire_dispatcher_lock, connect_for_locks
 from store.alerts.alerts import AlertRow, find_alerts
 from store.alerts.suppression import causes_of
-from store.database import Connection, Database, DatabaseUnavailableError
+from store.database import Connection, Database, DatabaseUnavailableError, repeat_over_outages
 from store.notices.delivery import (
     DueNotice,
     SentMessage,
@@ -60,17 +60,17 @@ class Dispatcher:
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set, and finish the messages under way."""
-        with ThreadPoolExecutor(_MAX_CONCURRENT_CHANNELS, thread_name_prefix="channel") as pool:
-            while not stop.is_set():
-                try:
-                    with closing(connect_for_locks(self.url, application_name="anju worker notices")) as connection:
-                        while not stop.is_set():
-                            if acquire_dispatcher_lock(connection):
-                                self._start_due_channels(pool, stop)
-                            stop.wait(_INTERVAL_S)
-                except DatabaseUnavailableError as error:
-                    self._outage.report(error)
+
+        def dispatch() -> bool:
+            with closing(connect_for_locks(self.url, application_name="anju worker notices")) as connection:
+                while not stop.is_set():
+                    if acquire_dispatcher_lock(connection):
+                        self._start_due_channels(pool, stop)
                     stop.wait(_INTERVAL_S)
+            return True
+
+        with ThreadPoolExecutor(_MAX_CONCURRENT_CHANNELS, thread_name_prefix="channel") as pool:
+            repeat_over_outages(dispatch, stop, report=self._outage.report, pause=lambda: stop.wait(_INTERVAL_S))
 
     def _start_due_channels(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         with self.database.connection() as connection:

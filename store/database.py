@@ -3,7 +3,8 @@
 No package above `store` imports psycopg: they use `Connection`, `Database` and the errors of this module.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -110,6 +111,30 @@ def translated_errors() -> Iterator[None]:
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout) as error:
         raise DatabaseUnavailableError(f"the database is not available: {_first_line(error)}") from error
+
+
+def repeat_over_outages(
+    work: Callable[[], bool],
+    stop: threading.Event,
+    *,
+    report: Callable[[DatabaseUnavailableError], object],
+    pause: Callable[[], object],
+) -> None:
+    """Repeat `work` until it returns True or `stop` is set.
+
+    Args:
+        work: connects to the database and works there; an outage of the database ends it.
+        stop: ends the repetition.
+        report: receives the error of each outage.
+        pause: waits before the next attempt.
+    """
+    while not stop.is_set():
+        try:
+            if work():
+                return
+        except DatabaseUnavailableError as error:
+            report(error)
+        pause()
 
 
 def connection_options() -> dict[str, Any]:
