@@ -4,13 +4,14 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test test-slow chaos fuzz check format hooks site bench brokers prose lock clean
+.PHONY: demo test test-slow coverage chaos fuzz check format hooks site bench brokers prose lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       a whole community on this machine, with live alerts (stop it with Ctrl-C)"
 	@echo "make test       the tests for every change, on a real database and a real broker (five minutes)"
 	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
+	@echo "make coverage   the share of the code that the tests without servers run, which may not fall (a minute)"
 	@echo "make chaos      every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check      format, lint, types, import layers, rules, migrations, spelling, the site"
 	@echo "make format     what ruff can put right by itself"
@@ -38,7 +39,8 @@ demo: $(READY)
 	@$(ANJU) up --demo
 
 # Two workers; files that share an expensive fixture run in one of them (GROUPS in tests/conftest.py).
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses 2 --durations 20
+PYTEST_ARGUMENTS := -m pytest --numprocesses 2 --durations 20
+PYTEST := $(VENV)/bin/python $(PYTEST_ARGUMENTS)
 
 test: $(READY)
 	@$(PYTEST) -m "not slow and not recorded_data and not chaos" --hypothesis-profile quick
@@ -46,6 +48,13 @@ test: $(READY)
 # A law runs in both: here with all of its examples.
 test-slow: $(READY)
 	@$(PYTEST) -m "(slow or recorded_data or hypothesis) and not chaos" --hypothesis-profile full
+
+# Of the tests without servers: a minute, and the same figure on every machine.
+coverage: $(READY)
+	@$(VENV)/bin/coverage erase
+	@$(VENV)/bin/coverage run $(PYTEST_ARGUMENTS) tests/unit tests/architecture -m "not recorded_data" --hypothesis-profile quick
+	@$(VENV)/bin/coverage combine --quiet
+	@$(VENV)/bin/coverage report
 
 # Smaller, or again: make chaos CHAOS="--chaos-seconds 60 --chaos-backlog 50000 --randomly-seed=42"
 # The table of docs/operations.md: make chaos CHAOS="--chaos-page docs/operations.md"
@@ -93,4 +102,4 @@ lock:
 	  --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) site .anju .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .anju .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

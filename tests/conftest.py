@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -75,8 +76,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[_failed] = exitstatus == pytest.ExitCode.TESTS_FAILED
-    if not _is_worker() and session.config.getoption("numprocesses"):
+    if _is_worker():
+        if measuring := Coverage.current():  # a worker ends without its exit handlers, which would save the data
+            measuring.save()
+    elif session.config.getoption("numprocesses"):
         stop_shared_database(Path(os.environ[VARIABLE]) / "database")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.write_line(f"Logs and files of the failed tests: {os.environ[VARIABLE]}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

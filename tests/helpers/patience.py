@@ -39,6 +39,7 @@ def eventually(look: Callable[[], T], *, timeout_s: float = 30, every_s: float =
     Raises:
         AssertionError: The result stayed false for `patient(timeout_s)`; the message holds the last one.
     """
+    __tracebackhide__ = True  # pytest then shows the line of the test
     began, limit = time.monotonic(), 0.0
     while True:
         result = look()
@@ -56,6 +57,7 @@ def steady(look: Callable[[], T], *, for_s: float = 2.0, timeout_s: float = 120)
     Raises:
         AssertionError: The result still changes after `patient(timeout_s)`.
     """
+    __tracebackhide__ = True
     began = since = time.monotonic()
     limit, last = 0.0, look()
     while time.monotonic() - since < for_s * slowness():
@@ -87,6 +89,7 @@ class Stopwatch:
 
 def within(limit_s: float, look: Callable[[], T]) -> T:
     """Call `look` until its result is true, assert that it took less than `limit_s` by a `Stopwatch`, and return it."""
+    __tracebackhide__ = True
     watch = Stopwatch()
     result = eventually(look, timeout_s=limit_s, every_s=0.02)
     took_s = watch.quiet_s()
