@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigure:
-    """Share of one device in a figure; `last_at` and `gap`, its longest one, only for measures of slots."""
+    """Share of one device in a figure; `last_at` and the longest `gap` only for measures of slots."""
 
     device: RegisteredDevice
     passed: int

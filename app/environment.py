@@ -14,11 +14,11 @@ _OTHER_KEYS = ("ANJU_LOCAL_", "ANJU_TEST_", "ANJU_DEBIAN_MIRROR")
 
 
 def is_setting(key: str) -> bool:
-    """Whether a key of the environment belongs to Anju's settings."""
+    """Return whether a key of the environment belongs to Anju's settings."""
     return key.startswith(PREFIX) and not key.startswith(_OTHER_KEYS)
 
 
 def is_unset() -> bool:
-    """Whether there is no setting anywhere, so that every default is in force."""
+    """Return whether no setting stands anywhere, so that every default is in force."""
     files = (DOTENV, RUNNING, SECRETS_DIR)
     return not any(file.exists() for file in files) and not any(is_setting(key.upper()) for key in os.environ)

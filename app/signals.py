@@ -5,7 +5,7 @@ import threading
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets."""
+    """Return an event that SIGTERM or SIGINT sets."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

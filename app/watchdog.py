@@ -85,7 +85,7 @@ def _register(connection: Connection) -> None:
 
 
 def _run_round(connection: Connection, settings: WatchdogSettings, stop: threading.Event) -> None:
-    """Violate the rule, wait for the alert, end the violation, and raise or end the alert of a missed alert."""
+    """Violate the rule, wait for the alert, and end the violation. Raise or end the alert about a missing alert."""
     device_id = find_watchdog(connection)
     start = datetime.now(UTC)
     violated_at = start.replace(microsecond=start.microsecond // 1000 * 1000)

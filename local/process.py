@@ -113,7 +113,7 @@ class Process:
             time.sleep(POLL_S)
 
     def alive(self) -> bool:
-        """Whether the process of the part runs."""
+        """Return whether the process of the part runs."""
         return self._child is not None and self._child.poll() is None
 
     @property

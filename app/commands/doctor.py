@@ -19,7 +19,7 @@ from store.admin.readiness import missing_schema
 from store.database import Connection, DatabaseUnavailableError, connect
 from store.notices.statistics import channel_figures, notice_backlog
 
-_SILENT_S = 15.0
+_STALE_S = 15.0
 # The fields of a report by their keys in the output.
 _REPORTED = {
     "host": "host", "pid": "pid", "owner_since": "owner_since", "committed_at": "committed_at",
@@ -113,10 +113,10 @@ def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
     if report is None:
         return Finding(name, True, f"at work on {state.address}, not yet reported", figures)
     who = f"at work on {report.host}, process {report.pid}, since {report.owner_since:%F %T %Z}"
-    silence_s = (now - report.committed_at).total_seconds()
-    if silence_s > _SILENT_S:
+    since_commit_s = (now - report.committed_at).total_seconds()
+    if since_commit_s > _STALE_S:
         advice = "it is stuck or its machine is: look at its log, end the process"
-        return Finding(name, False, f"{who}, no commit for {silence_s:.0f} s: {advice}", figures)
+        return Finding(name, False, f"{who}, no commit for {since_commit_s:.0f} s: {advice}", figures)
     return Finding(name, True, f"{who}, {_how_far(behind)}, {report.buffered} messages in memory", figures)
 
 

@@ -63,18 +63,18 @@ def explain_alert(
         connection.transaction(),
     ):
         if alert is not None:
-            explanation = _explain_alert(connection, alert)
+            explanation = _alert_explanation(connection, alert)
         else:
             pack = load_rules(rules_folder(folder or settings.rules_dir))
             moment = at and at.replace(tzinfo=CITY).astimezone(UTC)
-            explanation = _explain_instance(connection, chosen_rule(pack, str(rule)), str(device), moment)
+            explanation = _instance_explanation(connection, chosen_rule(pack, str(rule)), str(device), moment)
     if as_json:
         say_json(explanation)
     else:
         print_explanation(explanation)
 
 
-def _explain_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
+def _alert_explanation(connection: Connection, alert_id: UUID) -> dict[str, Any]:
     alert, now = find_alert(connection, alert_id), datetime.now(UTC)
     if alert is None:
         raise fail(f"there is no alert {alert_id}: the API lists them under /api/v1/alerts", Exit.REFUSED)
@@ -122,7 +122,7 @@ def _suppression_zh(cause: Cause) -> str:
     return f"不通知：{SUPPRESSION[cause.name]}（{cause.detail}）{until}"
 
 
-def _explain_instance(connection: Connection, rule: Rule, path: str, at: datetime | None) -> dict[str, Any]:
+def _instance_explanation(connection: Connection, rule: Rule, path: str, at: datetime | None) -> dict[str, Any]:
     community, _, name = path.partition("/")
     device = next((each for each in load_devices(connection, [community]) if each.name == name), None)
     if device is None:
@@ -130,7 +130,9 @@ def _explain_instance(connection: Connection, rule: Rule, path: str, at: datetim
     if device.kind != rule.kind:
         raise fail(f"{path} is a {device.kind}, and {rule.name} is a rule for a {rule.kind}", Exit.USAGE)
     now = at or datetime.now(UTC)
-    state, device_state = _replayed(connection, rule, device, at) if at else _stored(connection, rule, device)
+    state, device_state = (
+        _replay_instance(connection, rule, device, at) if at else _load_instance(connection, rule, device)
+    )
     return {
         "rule": rule.name,
         "device": path,
@@ -143,12 +145,14 @@ def _explain_instance(connection: Connection, rule: Rule, path: str, at: datetim
     }
 
 
-def _stored(connection: Connection, rule: Rule, device: Device) -> tuple[InstanceState | None, DeviceState | None]:
+def _load_instance(
+    connection: Connection, rule: Rule, device: Device
+) -> tuple[InstanceState | None, DeviceState | None]:
     row, device_state = find_rule_state(connection, rule.name, device.id), find_device_state(connection, device.id)
     return state_of(row) if row else None, device_state_of(device_state) if device_state else None
 
 
-def _replayed(
+def _replay_instance(
     connection: Connection, rule: Rule, device: Device, at: datetime
 ) -> tuple[InstanceState | None, DeviceState | None]:
     pack, span = RulePack((rule,)), Span(at - _LOOK_BACK, at)

@@ -130,7 +130,7 @@ _ENDS: Mapping[str, Callable[[ProcessTransition], tuple[str, ...]]] = {
 
 
 def _is_opening(transition: ProcessTransition) -> bool:
-    """Whether the calendar of the rule opened; at its closing the stored verdict is unknown."""
+    """Return whether the calendar of the rule opened; at its closing the stored verdict is unknown."""
     return transition.reason == Reason.SCHEDULE and transition.inputs.get("verdict") is not None
 
 
@@ -177,7 +177,7 @@ def _describe_recovery(transition: ProcessTransition) -> tuple[str, ...]:
 
 
 def _is_instantaneous(transition: ProcessTransition) -> bool:
-    """Whether an event met the condition, which ended with the event itself."""
+    """Return whether an event met the condition, which ended with the event itself."""
     cleared = _mapping(transition.inputs.get("cleared"))
     return "event" in cleared and not _limits(transition, "until")
 
