@@ -104,7 +104,7 @@ def _apply_page(api: _Api, page: Page) -> Change:
     if current is not None:
         if current["meta"].get("provisioned"):
             raise GrafanaError(
-                f"the dashboard {page.uid} comes from provisioning files, which Grafana lets nobody overwrite: "
+                f"the dashboard {page.uid} comes from provisioning files, which Grafana protects from changes: "
                 "use either the files (anju grafana export) or the API (anju grafana apply)"
             )
         if current["meta"].get("folderUid") == FOLDER_UID and _contains(page.content, current["dashboard"]):

@@ -150,7 +150,7 @@ class Dispatcher:
             except DatabaseUnavailableError as error:
                 if stop.is_set():
                     raise
-                log.warning("what was sent can't be recorded, trying every second", error=str(error))
+                log.warning("a result can't be recorded, trying every second", error=str(error))
                 stop.wait(_INTERVAL_S)
             else:
                 return

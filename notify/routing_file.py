@@ -34,7 +34,7 @@ class RoutingFileError(RulesError):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(set(diagnostics)))
-        super().__init__("\n".join(["nobody can be told by this file:", *map(str, self.diagnostics)]))
+        super().__init__("\n".join(["this file can't be used to route notices:", *map(str, self.diagnostics)]))
 
 
 def load_routing(path: Path) -> Routing:
@@ -138,7 +138,7 @@ def _routes(keys: Mapping[str, Node], names: tuple[str, ...], diagnostics: Diagn
         if of is None:
             continue
         if "to" not in of:
-            diagnostics.add(node.line, "`to` is missing: name the contacts or roles that are told")
+            diagnostics.add(node.line, "`to` is missing: name the contacts or roles to notify")
         levels = as_list(of["escalate"], diagnostics, "`escalate`") if "escalate" in of else ()
         yield Route(
             _communities(of, diagnostics),

@@ -100,7 +100,7 @@ WRONG = {
         "notify.yaml:5: `severity` can't be the text 'fatal': it can be `info`, `warning`, `major`, `critical`"
     ),
     "contacts:\n- name: a\n  channels: {webhook: 'https://x'}\nroutes:\n- severity: major": (
-        "notify.yaml:5: `to` is missing: name the contacts or roles that are told"
+        "notify.yaml:5: `to` is missing: name the contacts or roles to notify"
     ),
     "escalate_after: {major: soon}": (
         "notify.yaml:1: 'soon' is no duration: write a whole number and a unit, such as 90s, 10m, 2h or 1d"
