@@ -1,6 +1,6 @@
 """Chinese labels of kinds, events and values, looked up in the catalogue of device kinds."""
 
-from devices.kind import Choice, Flag
+from devices.kind import Choice, Flag, Value
 from devices.kind import Field as KindField
 from rules.model.labels_zh import CONNECTION_EVENT, FLAG
 from rules.model.virtual_kinds import RULE_KINDS
@@ -19,7 +19,7 @@ def event_label(kind: str, event: str) -> str:
     return named.zh if named else CONNECTION_EVENT.get(event, event)
 
 
-def value_label(field: KindField, value: float | bool | str) -> str | None:
+def value_label(field: KindField, value: Value) -> str | None:
     """Return the Chinese label of a state, or None for a number or a text."""
     match field:
         case Choice(choices=choices):

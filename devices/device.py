@@ -22,6 +22,10 @@ class Service(StrEnum):
         return self in {Service.COMMISSIONING, Service.RETIRED}
 
 
+OUT_OF_SERVICE_ZH = "设备已停用"
+"""The reason for the suppressed notices of a device out of service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """Installed device.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from devices.device import Device, Service
+from devices.device import OUT_OF_SERVICE_ZH, Device, Service
 from rules.engine.chattering import CALM, TIMES, WINDOW
 from rules.engine.state_machine import InstanceState, PhaseChange, Reason, delay_of
 from rules.model.calendar import ALWAYS
@@ -115,7 +115,7 @@ def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: d
     if transition.raises and state.chatter.doublings:
         transition = _with_chattering(transition, state)
     if transition.raises and device.service is Service.OUT_OF_SERVICE:
-        suppression = Suppression("out_of_service", None, "设备已停用")
+        suppression = Suppression("out_of_service", None, OUT_OF_SERVICE_ZH)
         transition = replace(transition, suppressed=(*transition.suppressed, suppression))
     return transition
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices.device import Device
+from devices.kind import Value
 from rules.model.virtual_kinds import DEVICE_GROUP
 
 FIRST_GROUP_ID = -(2**56)
@@ -67,7 +68,7 @@ class Outage(NamedTuple):
     expected: int
 
     @property
-    def values(self) -> dict[str, float | bool | str]:
+    def values(self) -> dict[str, Value]:
         """Values of the sample of the group."""
         return {"outage": True, "children_silent": float(self.missing), "children_expected": float(self.expected)}
 

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from devices.device import OUT_OF_SERVICE_ZH
 from store.alerts.transitions import LockedConnection
 from store.database import Connection
 
 LONGEST_SHELVING = timedelta(hours=24)
-_OUT_OF_SERVICE_ZH = "设备已停用"
 
 
 class CauseName(StrEnum):
@@ -176,5 +176,5 @@ def update_out_of_service(connection: LockedConnection, communities: list[str], 
     out_of_service = [alert_id for alert_id, is_out_of_service in rows if is_out_of_service]
     in_service = [alert_id for alert_id, is_out_of_service in rows if not is_out_of_service]
     if out_of_service:
-        suppress(connection, out_of_service, CauseName.OUT_OF_SERVICE, since=now, detail=_OUT_OF_SERVICE_ZH)
+        suppress(connection, out_of_service, CauseName.OUT_OF_SERVICE, since=now, detail=OUT_OF_SERVICE_ZH)
     return release(connection, in_service, CauseName.OUT_OF_SERVICE, at=now) if in_service else frozenset()
