@@ -1,6 +1,7 @@
 """Life of a test run: the guard that ends what it started, lanes and groups, examples of laws, sizes of faults."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     guard = config.stash.get(_guard, None)
     if guard:
         for command in guard.close(keep_files=config.stash.get(_failed, False)):
-            print(f"left running by the tests and ended now: {command}")  # noqa: T201 - for who ran the tests
+            sys.stderr.write(f"left running by the tests and ended now: {command}\n")
 
 
 @pytest.fixture(scope="session")
