@@ -45,7 +45,7 @@ def _print_rules(summary: Summary) -> None:
     say_table(
         ("rule", "", "title", *shown, "longest"),
         (
-            (each.rule, SEVERITY[each.severity], each.title, *(f"{count:,}" for count in counts), _lasted(each))
+            (each.rule, SEVERITY[each.severity], each.title, *(f"{count:,}" for count in counts), _longest_zh(each))
             for each, *counts in zip(summary.by_rule, *shown.values(), strict=True)
         ),
         numbers=tuple(shown),
@@ -53,7 +53,7 @@ def _print_rules(summary: Summary) -> None:
     )
 
 
-def _lasted(rule: RuleSummary) -> str:
+def _longest_zh(rule: RuleSummary) -> str:
     return in_chinese(timedelta(seconds=rule.longest_s))
 
 
@@ -77,13 +77,13 @@ def _print_days(summary: Summary) -> None:
 
 def _print_devices(summary: Summary) -> None:
     say("")
-    say_table(("device", "alerts", "of the rules"), _devices(summary), numbers=("alerts",), whole=("device",))
+    say_table(("device", "alerts", "of the rules"), _device_rows(summary), numbers=("alerts",), whole=("device",))
     left = len(summary.by_device) - _DEVICES
     if left > 0:
         say(f"and {left:,} more devices, with fewer alerts each")
 
 
-def _devices(summary: Summary) -> Iterator[tuple[str, str, str]]:
+def _device_rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
     for each in summary.by_device[:_DEVICES]:
         rules = ", ".join(f"{name} {count}" if count > 1 else name for name, count in each.rules.items())
         yield f"{each.community}/{each.device}", f"{each.alerts:,}", rules

@@ -75,9 +75,9 @@ def run_backtest(
     choice = _Choice(community, device)
     bounds = start and start.replace(tzinfo=CITY).astimezone(UTC), end and end.replace(tzinfo=CITY).astimezone(UTC)
     result, devices = (
-        _over_file(pack, choice, file, *bounds)
+        _backtest_file(pack, choice, file, *bounds)
         if file
-        else _over_history(pack, choice, settings.need("database_url"), *bounds, device_time=device_time)
+        else _backtest_history(pack, choice, settings.need("database_url"), *bounds, device_time=device_time)
     )
     if not result.samples:
         raise fail(
@@ -91,7 +91,7 @@ def run_backtest(
     raise typer.Exit(int(Exit.DONE if summary.met else Exit.REFUSED))
 
 
-def _over_file(
+def _backtest_file(
     pack: RulePack, choice: _Choice, file: Path, start: datetime | None, end: datetime | None
 ) -> tuple[BacktestResult, Mapping[int, Device]]:
     recording = read_recording(file)
@@ -104,7 +104,7 @@ def _over_file(
     return backtest(pack, within, span, devices), devices
 
 
-def _over_history(
+def _backtest_history(
     pack: RulePack,
     choice: _Choice,
     database_url: str,

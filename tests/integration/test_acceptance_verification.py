@@ -54,6 +54,7 @@ def add_readings(connection, device, kind, field, times, *, delay=SECOND):
 
 
 def every(period, *, count, first=timedelta(0), without=()):
+    """Return `count` times, one a period, without the numbers in `without`."""
     return [START + first + number * period for number in range(count) if number not in without]
 
 
@@ -69,8 +70,8 @@ def add_event(connection, device, event, at, delay, *, identifier=""):
     )
 
 
-def verified(connection, *, include_simulated=False, start=START, end=END, generated_at=END):
-    """Return the results of the inserted evidence, by criterion."""
+def verify_community(connection, *, include_simulated=False, start=START, end=END, generated_at=END):
+    """Verify the inserted evidence; return the report, and its results by criterion."""
     connection.commit()
     report = run_verification(
         connection, "c", start, end, include_simulated=include_simulated, generated_at=generated_at
@@ -86,7 +87,7 @@ def test_every_expected_reading_is_counted_once(connection):
     for room in ("101", "102", "201"):
         add_water_meter(connection, room)
     add_water_meter(connection, "202", without=range(40, 50))
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (4 * 168 - 10, 4 * 168)
     assert results["water.read_success"].verdict is Verdict.PASS
     (shortfall,) = results["water.read_success"].shortfalls
@@ -99,28 +100,28 @@ def test_a_clock_that_jitters_around_the_full_hour_loses_no_reading(connection):
     meter = add_device(connection, "water-101", "water_meter", "101")
     times = [at + (-2 * SECOND if number % 2 else SECOND) for number, at in enumerate(every(HOUR, count=168))]
     add_readings(connection, meter, "water_meter", "volume_m3", times)
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (168, 168)
 
 
 def test_many_readings_in_one_period_make_up_for_no_other(connection):
     meter = add_device(connection, "water-101", "water_meter", "101")
     add_readings(connection, meter, "water_meter", "volume_m3", every(MINUTE, count=600, first=5 * MINUTE))
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (11, 168)
 
 
 def test_one_reading_on_the_edge_of_two_periods_counts_once(connection):
     meter = add_device(connection, "water-101", "water_meter", "101")
     add_readings(connection, meter, "water_meter", "volume_m3", [START + 10 * HOUR])
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (1, 168)
 
 
 def test_a_message_without_the_register_is_no_reading(connection):
     meter = add_device(connection, "water-101", "water_meter", "101")
     add_readings(connection, meter, "water_meter", "battery_v", every(HOUR, count=168))
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (0, 168)
     assert k_of_n(results["water.coverage"]) == (0, 4)
 
@@ -130,7 +131,7 @@ def test_readings_outside_the_window_and_of_other_communities_do_not_count(conne
     stranger = add_device(connection, "water-101", "water_meter", "101", community="other")
     add_readings(connection, meter, "water_meter", "volume_m3", [START - HOUR, END + HOUR])
     add_readings(connection, stranger, "water_meter", "volume_m3", every(HOUR, count=168))
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (0, 168)
 
 
@@ -142,7 +143,7 @@ def test_a_late_reading_is_a_reading_but_a_late_heartbeat_is_not_being_online(co
     batch = every(MINUTE, count=600, first=600 * MINUTE)
     for at in batch:
         add_readings(connection, camera, "camera", "image_quality", [at], delay=START + 1200 * MINUTE - at)
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (168, 168)
     assert k_of_n(results["video.online"]) == (601, 7 * 1440)
 
@@ -151,7 +152,7 @@ def test_coverage_counts_registered_households_and_names_the_meters_without_data
     add_water_meter(connection, "101")
     add_water_meter(connection, "102", without=range(140, 168))
     add_device(connection, "water-201", "water_meter", "201")
-    report, results = verified(connection)
+    report, results = verify_community(connection)
     assert k_of_n(results["water.coverage"]) == (1, 4)
     assert results["water.coverage"].verdict is Verdict.FAIL
     assert document(report)["coverage"]["media"]["water"] == {
@@ -164,7 +165,7 @@ def test_one_meter_registered_for_two_flats_covers_neither(connection):
     for room in ("101", "102"):
         meter = add_device(connection, f"water-{room}", "water_meter", room, serial="SN-1")
         add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168))
-    report, results = verified(connection)
+    report, results = verify_community(connection)
     assert k_of_n(results["water.coverage"]) == (0, 4)
     assert document(report)["coverage"]["shared_meters"] == [
         {"medium": "water", "serial": "SN-1", "meters": ["water-101", "water-102"]}
@@ -177,7 +178,7 @@ def test_an_event_counts_as_delivered_within_the_limit_only(connection):
         delay = {0: 5 * SECOND, 1: 5.001 * SECOND, 2: -6 * SECOND}.get(number, SECOND)
         add_event(connection, door, "unlocked", START + number * MINUTE, delay)
     add_event(connection, door, "tamper_cleared", START, HOUR)
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["access.event_delivery"]) == (38, 40)
     assert results["access.event_delivery"].verdict is Verdict.FAIL
 
@@ -186,17 +187,17 @@ def test_two_events_of_one_instant_are_two(connection):
     gas = add_device(connection, "gas-101", "gas_meter", "101")
     for identifier in ("a", "b"):
         add_event(connection, gas, "gas_leak", START + HOUR, SECOND, identifier=identifier)
-    _, results = verified(connection)
+    _, results = verify_community(connection)
     assert k_of_n(results["gas.leak_delivery"]) == (2, 2)
 
 
 def test_simulated_devices_are_left_out_unless_a_demonstration_is_asked_for(connection):
     meter = add_device(connection, "water-101", "water_meter", "101", simulated=True)
     add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168))
-    report, results = verified(connection)
+    report, results = verify_community(connection)
     assert results["water.read_success"].reason is Reason.NO_DEVICES
     assert [device.name for device in report.excluded] == ["water-101"]
-    demonstration, results = verified(connection, include_simulated=True)
+    demonstration, results = verify_community(connection, include_simulated=True)
     assert k_of_n(results["water.read_success"]) == (168, 168)
     assert demonstration.outcome is Outcome.DEMO
 
@@ -204,13 +205,13 @@ def test_simulated_devices_are_left_out_unless_a_demonstration_is_asked_for(conn
 def test_the_same_data_give_the_same_bytes(connection):
     for room in ("101", "102"):
         add_water_meter(connection, room)
-    first, _ = verified(connection)
-    second, _ = verified(connection, generated_at=END + HOUR)
+    first, _ = verify_community(connection)
+    second, _ = verify_community(connection, generated_at=END + HOUR)
     assert canonical_text(document(first)) == canonical_text(document(second))
 
 
-def kept(connection, verification):
-    """Return the columns of a verification and of its results, or None."""
+def read_columns(connection, verification):
+    """Return the stored columns of a verification and of its results, or None."""
     row = connection.execute(
         "SELECT community, outcome, sha256, report FROM verification WHERE id = %s", (verification.id,)
     ).fetchone()
@@ -222,28 +223,29 @@ def kept(connection, verification):
     return row and (*row, results)
 
 
-def columns(verification):
+def columns_of(verification):
+    """Return the columns of a verification as `read_columns` must find them."""
     results = [astuple(each) for each in verification.results]
     return verification.community, verification.outcome, verification.sha256, verification.report, results
 
 
 def test_a_verification_is_saved_once_and_unchanged(connection):
     add_water_meter(connection, "101")
-    report, _ = verified(connection)
+    report, _ = verify_community(connection)
     expected = stored_form(report)
     save_verification(connection, expected)
     connection.commit()
-    assert kept(connection, expected) == columns(expected)
-    assert digest(kept(connection, expected)[3]) == expected.sha256
+    assert read_columns(connection, expected) == columns_of(expected)
+    assert digest(read_columns(connection, expected)[3]) == expected.sha256
     assert connection.execute("SELECT count(*) FROM verification").fetchone() == (1,)
 
 
 def test_a_verification_outlives_its_raw_data(connection):
     add_water_meter(connection, "101")
-    report, _ = verified(connection)
+    report, _ = verify_community(connection)
     connection.execute("TRUNCATE telemetry_water_meter")
     connection.commit()
-    assert kept(connection, stored_form(report)) == columns(stored_form(report))
+    assert read_columns(connection, stored_form(report)) == columns_of(stored_form(report))
 
 
 def test_an_unknown_community_is_refused_by_name(connection):
