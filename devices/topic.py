@@ -9,7 +9,7 @@ IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Channel(StrEnum):
-    """Channel of a topic."""
+    """Channel of a topic: the type of its messages."""
 
     TELEMETRY = "telemetry"
     EVENT = "event"

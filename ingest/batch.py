@@ -12,7 +12,7 @@ from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
 from rules.model.sample import Sample
-from store.telemetry.write import Key, ReadingRow
+from store.telemetry.write import ReadingKey, ReadingRow
 from store.telemetry.write_events import ConnectionRow, EventKey, EventRow
 
 _MAX_AGES = 200
@@ -51,7 +51,7 @@ class Batch:
         return [(sample.received_at - sample.ts).total_seconds() for _, sample, _ in some if sample.event is None]
 
     def fresh(
-        self, new_readings: Mapping[str, AbstractSet[Key] | None], new_events: AbstractSet[EventKey]
+        self, new_readings: Mapping[str, AbstractSet[ReadingKey] | None], new_events: AbstractSet[EventKey]
     ) -> list[Candidate]:
         """Return the readings and events that were not stored before, each once, in order of arrival.
 
@@ -64,11 +64,11 @@ class Batch:
         if not self.events and all(new is None for new in new_readings.values()):
             return self.candidates
         fresh: list[Candidate] = []
-        seen: set[Key | EventKey] = set()
+        seen: set[ReadingKey | EventKey] = set()
         for candidate in self.candidates:
             kind, sample, event_id = candidate
-            key: Key | EventKey = (sample.device_id, sample.ts)
-            new: AbstractSet[Key | EventKey] | None = new_readings.get(kind)
+            key: ReadingKey | EventKey = (sample.device_id, sample.ts)
+            new: AbstractSet[ReadingKey | EventKey] | None = new_readings.get(kind)
             if sample.event is not None:
                 key, new = (sample.device_id, sample.ts, sample.event, event_id), new_events
             if new is None or (key in new and key not in seen):

@@ -88,7 +88,7 @@ def _feeder_load(hour: float) -> float:
 
 @lru_cache(maxsize=2)
 def _expectation(away_on_workdays: bool) -> DailySum:
-    """Return the expected use of the days, relative to the average: more in winter, in hot summers and at weekends."""
+    """Return the expected use of the days, relative to the average: more in winter, in summer heat, at weekends."""
 
     def of_day(day: int) -> float:
         warmth = season(day)

@@ -175,7 +175,7 @@ def check_faults(faults: Iterable[Fault], devices: Iterable[Device]) -> None:
     """Check that every fault names a device of a kind that it can happen to.
 
     Raises:
-        FaultError: a fault names no device, or a device of another kind.
+        FaultError: a fault names no device, or a device of a kind that it cannot happen to.
     """
     known = list(devices)
     for fault in faults:

@@ -65,7 +65,7 @@ class HeatMeter:
         }
 
     def events(self, start: float, end: float) -> Iterator[ModelEvent]:
-        """Yield an empty battery."""
+        """Yield the event of an empty battery."""
         for fault in self._setup.faults_of("battery_low"):
             if start <= fault.start_s < end:
                 yield ModelEvent(fault.start_s, "battery_low", with_reading=True)

@@ -42,7 +42,7 @@ class DailyRegister:
     """Value of a register at the start of each day, in the unit of the register.
 
     `scale` converts the expected sum to that unit. The value may exceed the expected sum by up to `deviation`, in the
-    unit of the sum. It must be less than the expected share of every day, or the register would fall.
+    unit of the sum. `deviation` must be less than the expected share of every day, or the register would fall.
     """
 
     expected: DailySum

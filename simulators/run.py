@@ -10,7 +10,7 @@ from simulators.message import Message
 
 _MAX_SLEEP_S = 0.5
 _BURST = timedelta(seconds=5)
-_FRESH = timedelta(seconds=10)
+_FRESH = timedelta(seconds=10)  # a younger message is live and not history
 
 
 class MessageSink(Protocol):
@@ -72,7 +72,7 @@ def run(
         if not _send(sink, message, stop):
             break
         sent += 1
-        if speed == 1 and message.at + _FRESH < now() > burst_ends:
+        if speed == 1 and (moment := now()) > burst_ends and moment > message.at + _FRESH:
             wait_for_ingest()
             burst_ends = now() + _BURST
     return sent

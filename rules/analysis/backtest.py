@@ -117,18 +117,18 @@ def replay(
     """
     pauses = sorted(paused)
     ticked_at = _whole_second(span.start)
-    yield from engine.tick(ticked_at, _is_live(ticked_at, pauses))
+    yield from engine.tick(ticked_at, _is_caught_up(ticked_at, pauses))
     minute = ticked_at + _MINUTE
     for kind, sample in arrivals:
         now, due = sample.received_at, engine.next_due()
         if minute <= now or (due is not None and due <= now):
             for at in _seconds_of_interest(engine, ticked_at, now):
-                yield from engine.tick(at, _is_live(at, pauses))
+                yield from engine.tick(at, _is_caught_up(at, pauses))
                 ticked_at = at
             minute = ticked_at + _MINUTE
         yield from engine.evaluate(sample, kind, now)
     for at in _seconds_of_interest(engine, ticked_at, span.end):
-        yield from engine.tick(at, _is_live(at, pauses))
+        yield from engine.tick(at, _is_caught_up(at, pauses))
 
 
 def _seconds_of_interest(engine: Engine, ticked_at: datetime, last: datetime) -> Iterator[datetime]:
@@ -147,7 +147,7 @@ def _whole_second(at: datetime) -> datetime:
     return whole if whole == at else whole + _SECOND
 
 
-def _is_live(at: datetime, pauses: Sequence[Span]) -> bool:
+def _is_caught_up(at: datetime, pauses: Sequence[Span]) -> bool:
     return not any(span.start <= at < span.end for span in pauses)
 
 

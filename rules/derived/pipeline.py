@@ -116,7 +116,7 @@ def compare_submeters(
 
 def pack_names(observers: Iterable[Observer]) -> bytes:
     """Return the packed names of the derived values, which stand in front of their stored states."""
-    return _PAIR + _pack([definition.name for definition in observers])
+    return _PAIR + _pack([observer.name for observer in observers])
 
 
 def to_store(names: bytes, states: States) -> bytes:
@@ -129,9 +129,9 @@ def from_store(observers: tuple[Observer, ...], names: bytes, stored: bytes) -> 
     if stored.startswith(names):
         return stored[len(names) :]
     known = _by_name(stored)
-    if not any(definition.name in known for definition in observers):
+    if not any(observer.name in known for observer in observers):
         return b""
-    return _pack([known.get(definition.name, _NOTHING) for definition in observers])
+    return _pack([known.get(observer.name, _NOTHING) for observer in observers])
 
 
 def newest_values(stored: bytes) -> dict[str, Value]:

@@ -27,7 +27,7 @@ class Lane(NamedTuple):
     """One number that a window is folded into, slot by slot.
 
     Attributes:
-        part: Number of every sample; None for the value of the sample.
+        part: Part of every sample in the fold, such as 1 for a count; None for the value of the sample.
         fold: Joins an older with a newer number.
         all_of: Joins the numbers of all slots.
         vacant: Number of a slot without samples, neutral for `all_of`.
@@ -82,8 +82,8 @@ AGGREGATES: Mapping[str, Aggregate] = {
 Slots = tuple[int, int, float, float, bytes]
 """State of one lane of a window.
 
-In this order: begin of the samples without a gap, time of the last, number of the current slot, fold of all older
-slots, and the older slots, packed into a ring.
+In this order: begin of the samples without a gap, time of the last, fold of the current slot, fold of all older slots,
+and the folds of the older slots, packed into a ring.
 """
 
 Slide = Callable[[Slots | None, int, float], tuple[Slots, float | None]]

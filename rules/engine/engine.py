@@ -1,4 +1,4 @@
-"""Runs the rules on all devices: passes samples and time to the instances, and returns their transitions.
+"""Engine of the rules: passes samples and time to the instances on all devices, and returns their transitions.
 
 The engine holds the state of all instances in memory and does no I/O. Its owner evaluates the samples of a batch, ticks
 it about once a second, and stores transitions and drained changes in the transaction of the samples. If that

@@ -48,9 +48,9 @@ def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Diagnostic, ...]]:
         return (), (Diagnostic(str(folder), 1, "no rule file here: name a folder that has <kind>.yaml files"),)
     rules: list[Rule] = []
     names: dict[str, str] = {}
-    of_calendars = Diagnostics(FILE_NAME)
-    calendars = read_calendars(folder, of_calendars)
-    entries = of_calendars.entries
+    calendar_diagnostics = Diagnostics(FILE_NAME)
+    calendars = read_calendars(folder, calendar_diagnostics)
+    entries = calendar_diagnostics.entries
     for path in paths:
         diagnostics = Diagnostics(path.name)
         rules += _read_file(path, calendars, diagnostics, names)

@@ -20,7 +20,8 @@ class SubMeters(NamedTuple):
 def submeters_by_master(devices: Iterable[Device]) -> dict[int, SubMeters]:
     """Return the sub-meters of each master meter by its id: the meters with a room, of its kind, in its place.
 
-    A retired meter has no master meter. A meter that is being commissioned has one, for its water flows uncounted.
+    A retired meter has no master meter. A meter that is being commissioned has one: water flows through it
+    that is not counted yet.
     """
     households: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     masters: list[Device] = []

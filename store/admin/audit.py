@@ -1,4 +1,4 @@
-"""The audit log: one row for each change by a person, written in the transaction of the change, and never changed."""
+"""The audit log: one row for each change by a person, in the transaction of the change; rows are only added."""
 
 import json
 from collections.abc import Mapping

@@ -20,8 +20,8 @@ LATE = timedelta(minutes=5)
 class AlertRow:
     """An alert with its device and community, both None for an alert about Anju itself.
 
-    The condition began at `opened_at`; the rules decided at `raised_at` that it is an alert. An alert about several
-    devices of one building has a `building`, but no `device`.
+    At `opened_at` the condition had held for the on-delay; at `raised_at` the rules decided it, later if the data were
+    late. An alert about several devices has the `building` they share, if any, but no `device`.
     """
 
     id: UUID
@@ -91,8 +91,9 @@ AlertKey = tuple[datetime, UUID]
 class NewAlert(NamedTuple):
     """An alert to raise.
 
-    An alert about Anju itself has no `device_id` and no `community`, and the `partition` of the ingest it is about; the
-    alert of a device has partition 0. `building` is given for an alert about several devices.
+    An alert about Anju itself has no `device_id` and no `community`, and the `partition` of the ingest it is about. An
+    alert about a device group has no `device_id`; its `partition` is the negated id of the group, `building` the one
+    of all its devices. The alert of a device has partition 0.
     """
 
     id: UUID

@@ -30,8 +30,8 @@ class AttentionChange:
 class RuleCommand(NamedTuple):
     """A person's decision that the owner of the rule's state carries out.
 
-    `device_id` is the id of a device, or the negated partition of Anju itself: 0, -1, -2, ... `sequence` is that of the
-    alert, None if the command names none.
+    `device_id` is the id of a device or device group, or the negated partition of Anju itself: 0, -1, -2, ...
+    `sequence` is that of the alert, None if the command names none.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""The durable state of rule instances: one rule on one device."""
+"""The durable state of rule instances: one rule on one device, on a device group, or on Anju itself."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,13 +39,16 @@ def save_rule_states(connection: Connection, rows: Sequence[RuleStateRow]) -> No
 
 
 def delete_rule_states(connection: Connection, keys: Sequence[tuple[str, int]]) -> None:
-    """Delete the instances with these (rule, device_id), which have nothing left to remember."""
+    """Delete instances by (rule, device_id): normal ones without any alert so far, or ones of a removed rule."""
     with connection.cursor() as cursor:
         cursor.executemany("DELETE FROM rule_state WHERE rule = %s AND device_id = %s", keys)
 
 
 def load_rule_states(connection: Connection, communities: list[str]) -> Iterator[RuleStateRow]:
-    """Yield every stored instance on a device of these communities, and all on Anju itself (`device_id` <= 0)."""
+    """Yield the stored instances on devices of these communities, and all on Anju itself and on device groups.
+
+    The ids of the latter are not positive.
+    """
     with connection.cursor(row_factory=class_row(RuleStateRow)) as cursor:
         yield from cursor.execute(
             """

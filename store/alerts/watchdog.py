@@ -6,7 +6,7 @@ from uuid import UUID
 from store.database import Connection
 
 COMMUNITY = "anju-watchdog"
-"""The community of the watchdog's device, its only one."""
+"""The community of the watchdog's device, which is the only one in it."""
 
 MISSED_RULE = "watchdog_missed"
 """The rule of the alert that the watchdog's own alert did not come."""

@@ -17,8 +17,8 @@ class DeviceRow:
     """A device and its state.
 
     `last_ts` is the device's time of its newest sample, `last_seen` the arrival of its newest message of any type.
-    `connection` is the connection state that it reported for `connection_at`. Before the first message all of them are
-    None, and `last_values` is empty.
+    `connection` is its connection state since `connection_at`. Before the first message all of them are None, and
+    `last_values` is empty.
     """
 
     id: int

@@ -14,8 +14,9 @@ class DeviceStateChange(NamedTuple):
     """The changes of a device's state by one batch.
 
     `last_seen` is the arrival of the newest message of any type. `last_arrival` is the arrival of the newest sample
-    that was newer than all before and not late. `last_ts` is the newest timestamp by the device's clock, `values` the
-    newest value of each field, `event_ts` the newest timestamp of each event. None and empty leave the stored value.
+    that was newer than all before and not late. `last_ts` is the time of the newest sample by the device's clock,
+    `values` the newest value of each field, `event_ts` the newest timestamp of each event. None and empty leave the
+    stored value.
 
     `derived` holds the states of the derived values, in a form that only the rules read. None leaves the stored value,
     and empty deletes it.

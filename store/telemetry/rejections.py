@@ -26,7 +26,7 @@ class RejectionRow(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """The identity of a rejection within its topic: a hash of the stored parts only, so it reveals no other."""
+        """The identity of a rejection within its topic: a hash of the stored parts, so it reveals nothing else."""
         content = b"\0".join((self.detail.encode(), str(self.size).encode(), self.payload))
         return hashlib.sha256(content).digest()
 

@@ -25,7 +25,7 @@ class ReadingRow(NamedTuple):
     values: Mapping[str, Value]
 
 
-Key = tuple[int, datetime]
+ReadingKey = tuple[int, datetime]
 """The device and the time of a reading."""
 
 
@@ -35,7 +35,7 @@ class InsertResult(NamedTuple):
     `new` holds the keys that were not stored before; None where every reading was new and no two had the same key.
     """
 
-    new: frozenset[Key] | None
+    new: frozenset[ReadingKey] | None
     stored: int
     merged: int
     duplicates: int
@@ -60,7 +60,7 @@ def insert_readings(connection: Connection, batch: Mapping[str, Sequence[Reading
 
 def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
     """Merge the readings of a batch with the same device and time; the first value of a field stands."""
-    merged: dict[Key, ReadingRow] = {}
+    merged: dict[ReadingKey, ReadingRow] = {}
     for row in rows:
         key = (row.device_id, row.ts)
         first = merged.get(key)

@@ -21,6 +21,7 @@ class EventRow(NamedTuple):
 
 
 EventKey = tuple[int, datetime, str, str]
+"""The device, the time, the name and the id of an event."""
 
 
 class ConnectionRow(NamedTuple):
