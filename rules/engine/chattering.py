@@ -34,7 +34,10 @@ def count_alert(chatter: Chatter, at: datetime) -> Chatter:
 
 
 def extended_off_delay(off_delay: timedelta, chatter: Chatter) -> timedelta:
-    """Return the time to recover: from at least 15 s, doubled for each chattering, to 15 minutes at most."""
+    """Return the time to recover: at least 15 s, doubled for each chattering, at most 15 minutes.
+
+    A longer `off_delay` is neither extended nor cut.
+    """
     if not chatter.doublings:
         return off_delay
     return min(max(off_delay, _LEAST) * (1 << chatter.doublings), max(off_delay, _MOST))

@@ -347,9 +347,9 @@ class Engine:
         for device_id in returned:
             self._no_data.expect(device_id, self._rules_of(device_id), now)
         transitions: list[Transition] = []
-        for number in (*withdrawn, *self._groups.removed()):
-            for rule in [self._rules[name] for name in self._instances.of(number) if name in self._rules]:
-                transitions += self._apply(rule, number, Withdrawal(now), now)
+        for device_id in (*withdrawn, *self._groups.removed()):
+            for rule in [self._rules[name] for name in self._instances.of(device_id) if name in self._rules]:
+                transitions += self._apply(rule, device_id, Withdrawal(now), now)
         return transitions
 
     def _is_withdrawn(self, device_id: int) -> bool:

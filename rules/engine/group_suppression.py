@@ -97,8 +97,8 @@ class GroupSuppression:
     def cleared(self, now: datetime) -> list[Sample]:
         """Return the samples that end the outage of groups: at most half of the missing devices still are."""
         samples = []
-        for number in sorted(self.revisit):
-            group = self.groups.by_id(number)
+        for parent_id in sorted(self.revisit):
+            group = self.groups.by_id(parent_id)
             state = self._outage(group) if group else None
             if group is None or state is None:
                 continue
@@ -107,7 +107,7 @@ class GroupSuppression:
             values = state.inputs.get("values")
             before = values.get("children_silent", 0) if isinstance(values, dict) else 0
             if missing * 2 <= before:
-                self.active.discard(number)
+                self.active.discard(parent_id)
                 samples.append(Sample(group.id, now, now, {"outage": False, "children_silent": float(missing)}))
         return samples
 
@@ -127,17 +127,17 @@ class GroupSuppression:
     def _without_parent(self) -> list[InstanceState]:
         """Return the suppressed no-data alerts without a parent; the groups have been looked at then."""
         released: list[InstanceState] = []
-        for number in sorted(self.revisit):
-            if self._is_parent(number):
+        for parent_id in sorted(self.revisit):
+            if self._is_parent(parent_id):
                 continue
             states = [
                 state
-                for device_id in sorted(self.suppressed.pop(number, ()))
+                for device_id in sorted(self.suppressed.pop(parent_id, ()))
                 for state in self._no_data_states(device_id)
-                if state.parent == number
+                if state.parent == parent_id
             ]
             if states:
-                self.suppressed[number] = {state.device_id for state in states}
+                self.suppressed[parent_id] = {state.device_id for state in states}
             released += [state for state in states if state.phase is Phase.ACTIVE and state.deadline is None]
         self.revisit.clear()
         return released
@@ -145,7 +145,9 @@ class GroupSuppression:
     def removed(self) -> list[int]:
         """Return the groups with an open outage that have left the registry; look at all others with the next tick."""
         removed = [
-            number for number in sorted(self.active) if (group := self.groups.by_id(number)) and not group.children
+            group_id
+            for group_id in sorted(self.active)
+            if (group := self.groups.by_id(group_id)) and not group.children
         ]
         self.revisit |= self.active
         self.active.difference_update(removed)
@@ -161,10 +163,10 @@ class GroupSuppression:
         """Return whether a group has an outage: by an alert of its own, or of its gateway."""
         return bool((group.gateway_id is not None and self._has_no_data(group.gateway_id)) or self._outage(group))
 
-    def _is_parent(self, number: int) -> bool:
+    def _is_parent(self, parent_id: int) -> bool:
         """Return whether the group of that id is active, or the device of that id has an explaining alert."""
-        group = self.groups.by_id(number)
-        return self.is_active(group) if group else self._explaining_rule(number) is not None
+        group = self.groups.by_id(parent_id)
+        return self.is_active(group) if group else self._explaining_rule(parent_id) is not None
 
     def _explaining_rule(self, device_id: int) -> Rule | None:
         """Return the rule with an open alert on a device that explains its lack of data."""

@@ -112,7 +112,7 @@ class DeviceGroups:
             if key:
                 children[key].append(device)
         self._by_key = {key: _group(key, gateways.get(key), members) for key, members in children.items()}
-        former = {number: group._replace(gateway_id=None, children=()) for number, group in self._by_id.items()}
+        former = {group.id: group._replace(gateway_id=None, children=()) for group in self._by_id.values()}
         self._by_id = former | {group.id: group for group in self._by_key.values()}
 
     def group_of(self, device: Device) -> DeviceGroup | None:
@@ -128,9 +128,9 @@ class DeviceGroups:
         """Add a group that had left the registry before it was read."""
         self._by_id.setdefault(group.id, group)
 
-    def by_id(self, number: int) -> DeviceGroup | None:
+    def by_id(self, group_id: int) -> DeviceGroup | None:
         """Return the group of that id, even after it has left the registry."""
-        return self._by_id.get(number)
+        return self._by_id.get(group_id)
 
 
 def with_device_groups(devices: Mapping[int, Device]) -> dict[int, Device]:

@@ -36,4 +36,4 @@ def submeters_by_master(devices: Iterable[Device]) -> dict[int, SubMeters]:
             households[device.kind, device.community, device.building].append(device.id)
     submeters = {master.id: households.get((master.kind, master.community, master.building)) for master in masters}
     scopes = {master.id: "building" if master.building else "community" for master in masters}
-    return {number: SubMeters(scopes[number], tuple(meters)) for number, meters in submeters.items() if meters}
+    return {master_id: SubMeters(scopes[master_id], tuple(meters)) for master_id, meters in submeters.items() if meters}

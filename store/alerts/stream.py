@@ -30,14 +30,15 @@ def read_alert_transitions(
         return cursor.execute(
             sql.SQL(
                 """
-                SELECT {columns}, step.id AS transition_id, step.axis, step.from_state, step.to_state, step.at,
-                       step.decided_at, step.reason, step.rule_version AS decided_by_version, step.actor,
-                       step.comment, step.inputs, step.suppressions
-                FROM {tables} JOIN alert_transition AS step ON step.alert_id = alert.id
-                WHERE step.id > %(after)s AND step.id <= %(up_to)s
+                SELECT {columns}, transition.id AS transition_id, transition.axis, transition.from_state,
+                       transition.to_state, transition.at, transition.decided_at, transition.reason,
+                       transition.rule_version AS decided_by_version, transition.actor, transition.comment,
+                       transition.inputs, transition.suppressions
+                FROM {tables} JOIN alert_transition AS transition ON transition.alert_id = alert.id
+                WHERE transition.id > %(after)s AND transition.id <= %(up_to)s
                   AND (%(community)s::text IS NULL OR alert.community = %(community)s)
                   AND (%(severity)s::text[] IS NULL OR alert.severity = ANY (%(severity)s))
-                ORDER BY step.id
+                ORDER BY transition.id
                 LIMIT %(limit)s
                 """
             ).format(columns=sql.SQL(ALERT_COLUMNS), tables=sql.SQL(ALERT_TABLES)),
