@@ -22,9 +22,9 @@ BUNDLE = Bundle(
     "Mosquitto: 24 MB",
 )
 
-# What stands here and why:
-#   autosave_interval    seconds between two copies of everything to disk, the shortest that it knows: what came since
-#                        the last one is lost with kill -9. `autosave_on_changes` copies everything for each message.
+# Reasons of the settings:
+#   autosave_interval    seconds between two copies of everything to disk, the shortest possible: messages since the
+#                        last copy are lost with kill -9. `autosave_on_changes` copies everything for each message.
 #   max_queued_messages  0 is no limit; with its default it drops acknowledged messages once 1,000 wait for a session.
 #   max_inflight_messages  as many as NATS Server is allowed.
 CONFIGURATION = """\
@@ -42,7 +42,7 @@ max_inflight_messages 30000
 connection_messages false
 log_dest stderr
 """
-HASH_ROUNDS = 101  # what mosquitto_passwd takes; the passwords are random, so no more is gained by more
+HASH_ROUNDS = 101  # as in mosquitto_passwd; the passwords are random, so more rounds gain nothing
 
 
 def find_mosquitto(progress: Callable[[str], None]) -> Path:
@@ -51,10 +51,10 @@ def find_mosquitto(progress: Callable[[str], None]) -> Path:
 
 
 def open_mosquitto(place: Place) -> Broker:
-    """One Mosquitto.
+    """Prepare one Mosquitto.
 
     Raises:
-        LocalError: it cannot be fetched, or it is asked for partitions; says what to do.
+        LocalError: Mosquitto cannot be fetched, or several partitions are asked for; the message names the remedy.
     """
     need_one_partition("Mosquitto", place)
     accounts = open_accounts(place)
@@ -66,9 +66,11 @@ def open_mosquitto(place: Place) -> Broker:
         ("mosquitto.conf", CONFIGURATION.format(port=port)),
         (
             "passwords",
-            "".join(f"{account.name}:{hashed(account.password, secrets.token_bytes(12))}\n" for account in accounts),
+            "".join(
+                f"{account.name}:{hash_password(account.password, secrets.token_bytes(12))}\n" for account in accounts
+            ),
         ),
-        ("access", "\n".join(map(access, accounts))),
+        ("access", "\n".join(map(access_rules, accounts))),
     ):
         write_private(folder / name, text, place.user)
     part = Part(
@@ -82,14 +84,17 @@ def open_mosquitto(place: Place) -> Broker:
     return Broker("Mosquitto", accounts, (port,), (part,))
 
 
-def hashed(password: str, salt: bytes) -> str:
-    """The password as Mosquitto's password file holds it: PBKDF2 with SHA-512."""
+def hash_password(password: str, salt: bytes) -> str:
+    """Return the entry of a password in Mosquitto's password file: PBKDF2 with SHA-512."""
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, HASH_ROUNDS)
     return f"$7${HASH_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
-def access(account: Account) -> str:
-    """The account's paragraph of the access list; what is not allowed is acknowledged or granted, and not delivered."""
+def access_rules(account: Account) -> str:
+    """Return the paragraph of an account in the access list.
+
+    A forbidden publish is acknowledged and a forbidden subscription granted, but nothing is delivered.
+    """
     write = [f"topic write {topic}\n" for topic in account.write]
     read = [f"topic read {topic}\n" for topic in account.read]
     return "".join((f"user {account.name}\n", *write, *read))

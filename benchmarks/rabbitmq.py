@@ -29,7 +29,7 @@ BUNDLE = Bundle(
     "RabbitMQ with Erlang: 78 MB",
 )
 
-# What stands here and why:
+# Reasons of the settings:
 #   max_session_expiry_interval_seconds  a day is the default, after which the session of an ingest that is away is gone
 #                                        with all its messages.
 #   prefetch                             as many messages in flight as NATS Server is allowed; the default is 10.
@@ -63,10 +63,10 @@ def find_rabbitmq(progress: Callable[[str], None]) -> Path:
 
 
 def open_rabbitmq(place: Place) -> Broker:
-    """One RabbitMQ.
+    """Prepare one RabbitMQ.
 
     Raises:
-        LocalError: it cannot be fetched, or it is asked for partitions; says what to do.
+        LocalError: RabbitMQ cannot be fetched, or several partitions are asked for; the message names the remedy.
     """
     need_one_partition("RabbitMQ", place)
     accounts = open_accounts(place)
@@ -95,7 +95,7 @@ def open_rabbitmq(place: Place) -> Broker:
 
 
 def definitions(accounts: Accounts) -> str:
-    """The accounts as RabbitMQ imports them. A publish that is not allowed ends the connection."""
+    """Return the accounts as JSON to import into RabbitMQ. A forbidden publish ends the connection."""
     everywhere = {"vhost": "/"}
     return json.dumps(
         {
@@ -103,7 +103,7 @@ def definitions(accounts: Accounts) -> str:
             "users": [
                 {
                     "name": account.name,
-                    "password_hash": hashed(account.password, secrets.token_bytes(4)),
+                    "password_hash": hash_password(account.password, secrets.token_bytes(4)),
                     "hashing_algorithm": "rabbit_password_hashing_sha256",
                     "tags": [],
                 }
@@ -115,8 +115,8 @@ def definitions(accounts: Accounts) -> str:
                     "user": account.name,
                     **everywhere,
                     "exchange": "amq.topic",
-                    "write": _below(account.write),
-                    "read": _below(account.read),
+                    "write": _topic_pattern(account.write),
+                    "read": _topic_pattern(account.read),
                 }
                 for account in accounts
             ],
@@ -124,27 +124,27 @@ def definitions(accounts: Accounts) -> str:
     )
 
 
-def hashed(password: str, salt: bytes) -> str:
-    """The password as RabbitMQ keeps it: SHA-256 behind four bytes of salt."""
+def hash_password(password: str, salt: bytes) -> str:
+    """Return the stored form of a password in RabbitMQ: SHA-256 behind four bytes of salt."""
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 def _permission(account: Account) -> dict[str, str]:
-    """Whoever reads makes the queue of its session; whoever writes needs the exchange only."""
+    """Return the permissions of an account: a reader creates the queue of its session, a writer needs the exchange."""
     if account.read:
         queue = "^mqtt-subscription-"
         return {"configure": queue, "write": queue, "read": f"{queue}|^amq\\.topic$"}
     return {"configure": "^$", "write": "^amq\\.topic$", "read": "^$"}
 
 
-def _below(topics: Iterable[str]) -> str:
-    """A regular expression for the routing keys below these topic filters; none at all when there are no filters."""
+def _topic_pattern(topics: Iterable[str]) -> str:
+    """Return a regular expression of the routing keys below topic filters; without a filter it matches no key."""
     keys = [topic.removesuffix("/#").replace("/", ".") for topic in topics]
     return "|".join(f"^{re.escape(key)}(\\.|$)" for key in keys) or "^$"
 
 
 def _command(prefix: Path, inside: Path, epmd_port: int, distribution_port: int) -> tuple[str, ...]:
-    """The name service, and the server as Erlang's own launcher would start it."""
+    """Return the command of the name service, and that of the server as Erlang's launcher would start it."""
     root = prefix / "usr/lib/erlang"
     programs = next(root.glob("erts-*")) / "bin"
     return (
@@ -171,7 +171,7 @@ def _environment(prefix: Path, inside: Path, epmd_port: int, distribution_port: 
         "ERL_LIBS": str(plugins),
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
-        # For the check before the start, which does not look at what Erlang is told to listen on.
+        # For the check before the start, which ignores the ports in Erlang's arguments.
         "RABBITMQ_DIST_PORT": str(distribution_port),
         "RABBITMQ_NODENAME": "anju@localhost",
         "RABBITMQ_HOME": str(plugins.parent),
