@@ -141,11 +141,13 @@ class AlertDetail(Alert):
     @classmethod
     def with_transitions(cls, row: AlertRow, causes: Causes, transitions: Sequence[StoredTransition]) -> "AlertDetail":
         """Translate a row with its causes of suppression and its transitions."""
-        raised = next((each for each in transitions if each.axis == "process" and each.to_state == Phase.ACTIVE), None)
+        activation = next(
+            (each for each in transitions if each.axis == "process" and each.to_state == Phase.ACTIVE), None
+        )
         return cls.model_validate(
             {
                 **_alert_facts(row, causes),
-                "why": _explanation(raised, row.kind) if raised else (),
+                "why": _explanation(activation, row.kind) if activation else (),
                 "transitions": [Transition.of(each, row.kind) for each in transitions],
             }
         )

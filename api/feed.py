@@ -48,9 +48,9 @@ class AlertFeed:
         self._stopping.set()
         self._changed.set()
 
-    async def wait_for_newer(self, seen: int) -> int | None:
-        """Wait for a transition after `seen`; return the number of the newest, or None after `close`."""
-        while self._newest <= seen and not self._closed:
+    async def wait_for_newer(self, last_id: int) -> int | None:
+        """Wait for a transition after `last_id`; return the number of the newest, or None after `close`."""
+        while self._newest <= last_id and not self._closed:
             await self._changed.wait()
         return None if self._closed else self._newest
 

@@ -8,15 +8,15 @@ from rules.model.virtual_kinds import RULE_KINDS
 
 def kind_label(kind: str) -> str:
     """Return the Chinese name of a kind, or its own name where this version does not know it."""
-    known = RULE_KINDS.get(kind)
-    return known.zh if known else kind
+    definition = RULE_KINDS.get(kind)
+    return definition.zh if definition else kind
 
 
 def event_label(kind: str, event: str) -> str:
     """Return the Chinese name of an event; the connection events belong to every kind."""
-    known = RULE_KINDS.get(kind)
-    named = known.event(event) if known else None
-    return named.zh if named else CONNECTION_EVENT.get(event, event)
+    definition = RULE_KINDS.get(kind)
+    known_event = definition.event(event) if definition else None
+    return known_event.zh if known_event else CONNECTION_EVENT.get(event, event)
 
 
 def value_label(field: KindField, value: Value) -> str | None:

@@ -64,18 +64,18 @@ async def stream(
     number of the transition. The stream begins with an id without an event, so that a client which reconnects before
     the first event misses nothing. Comments keep an idle connection open. Without the database the stream waits.
     """
-    seen = beginning
-    yield ServerSentEvent(id=str(seen), retry=_RECONNECT_MS)
-    while (newest := await feed.wait_for_newer(seen)) is not None:
+    last_id = beginning
+    yield ServerSentEvent(id=str(last_id), retry=_RECONNECT_MS)
+    while (newest := await feed.wait_for_newer(last_id)) is not None:
         try:
-            steps = await run_in_threadpool(_read, store, seen, newest, community, severity)
+            steps = await run_in_threadpool(_read, store, last_id, newest, community, severity)
         except DatabaseUnavailableError as error:
             _log.warning("an alert stream waits for the database", error=str(error))
             await asyncio.sleep(_RETRY_S)
             continue
         for step in steps:
             yield _event(step)
-        seen = steps[-1].transition.id if len(steps) == _BATCH else newest
+        last_id = steps[-1].transition.id if len(steps) == _BATCH else newest
 
 
 def _read(

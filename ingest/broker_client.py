@@ -25,9 +25,9 @@ def connected(url: str, client_id: str, *, clean: bool) -> Iterator[Client]:
         BrokerUnavailableError: no node answers within five seconds, or the account is refused.
     """
     broker = BrokerUrl.parse(url)
-    client, refused = _log_in(broker, client_id, clean=clean)
-    if refused:
-        raise BrokerUnavailableError(f"the broker refuses the account {broker.username}: {refused}")
+    client, refusal = _log_in(broker, client_id, clean=clean)
+    if refusal:
+        raise BrokerUnavailableError(f"the broker refuses the account {broker.username}: {refusal}")
     try:
         yield client
     finally:
@@ -49,14 +49,14 @@ def subscribe(client: Client, topic_filter: str, *, qos: int = 1) -> None:
         raise BrokerUnavailableError(f"the broker refuses the subscription to {topic_filter}")
 
 
-def loop_until(client: Client, done: Callable[[], bool], timeout_s: float = _ANSWER_S) -> None:
-    """Run the client's loop until `done`.
+def loop_until(client: Client, is_done: Callable[[], bool], timeout_s: float = _ANSWER_S) -> None:
+    """Run the client's loop until `is_done`.
 
     Raises:
-        BrokerUnavailableError: `done` takes longer than `timeout_s`.
+        BrokerUnavailableError: `is_done` takes longer than `timeout_s`.
     """
     until = time.monotonic() + timeout_s
-    while not done():
+    while not is_done():
         if time.monotonic() > until:
             raise BrokerUnavailableError(f"the broker has not answered within {timeout_s:g} s")
         client.loop(0.1)

@@ -68,7 +68,7 @@ class DeviceLimit:
                 excess[key].append(message)
                 continue
             admitted.append(message)
-        return Admission(admitted, [_rejected(refused, find_device) for refused in excess.values()])
+        return Admission(admitted, [_rejected(refusals, find_device) for refusals in excess.values()])
 
     def _drop_full_buckets(self, full_now_s: float) -> None:
         """Drop the buckets that are full or nearly full, whenever their number has doubled since the last time.

@@ -95,9 +95,9 @@ class PublishSocket:
             OSError: the connection broke.
         """
         if self._for_paho:
-            taken = bytes(self._for_paho[:size])
+            chunk = bytes(self._for_paho[:size])
             del self._for_paho[:size]
-            return taken
+            return chunk
         if self._end:
             raise self._end
         if self._has_ended:

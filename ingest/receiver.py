@@ -58,7 +58,7 @@ class _Backoff:
     delay_s: float = 0.0
     not_before: float = 0.0
 
-    def failed(self, now: float) -> None:
+    def grow(self, now: float) -> None:
         self.delay_s = min(max(self.delay_s * 2, 0.5), _LONGEST_BACKOFF_S)
         self.not_before = now + self.delay_s
 
@@ -116,13 +116,13 @@ class Receiver:
 
     def take(self) -> list[Message]:
         """Take the oldest buffered messages, as many as make a batch."""
-        taken: list[Message] = []
+        messages: list[Message] = []
         size = 0
-        while self._buffer and len(taken) < _BATCH_MESSAGES and size < _BATCH_BYTES:
-            taken.append(self._buffer.popleft())
-            size += len(taken[-1].payload)
+        while self._buffer and len(messages) < _BATCH_MESSAGES and size < _BATCH_BYTES:
+            messages.append(self._buffer.popleft())
+            size += len(messages[-1].payload)
         self._buffered_bytes -= size
-        return taken
+        return messages
 
     @property
     def buffered(self) -> int:
@@ -160,9 +160,9 @@ class Receiver:
         """Wait until there are bytes to read and room for them; queued bytes are sent meanwhile."""
         if connection.pending() and not self._full():
             return True
-        wanted = [] if self._full() else [connection]
-        unsent = [connection] if connection.has_unsent else []
-        readable, writable, _ = select.select(wanted, unsent, [], timeout_s)
+        to_read = [] if self._full() else [connection]
+        to_write = [connection] if connection.has_unsent else []
+        readable, writable, _ = select.select(to_read, to_write, [], timeout_s)
         if writable:
             connection.flush()
         return bool(readable)
@@ -175,7 +175,7 @@ class Receiver:
         try:
             self._client.connect(*next(self._nodes), _KEEPALIVE_S)
         except OSError as error:
-            self._backoff.failed(time.monotonic())
+            self._backoff.grow(time.monotonic())
             log.warning("the broker can't be reached", broker=str(self._address), error=str(error))
             return False
         return True
@@ -184,7 +184,7 @@ class Receiver:
         self, client: Client, _: object, flags: ConnectFlags, reason: ReasonCode, __: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._backoff.failed(time.monotonic())
+            self._backoff.grow(time.monotonic())
             log.error("the broker refuses the connection", reason=str(reason), broker=str(self._address))
             return
         self._backoff = _Backoff()
@@ -199,11 +199,11 @@ class Receiver:
     def _on_subscribe(
         self, _: Client, __: object, ___: int, reasons: list[ReasonCode], ____: Properties | None
     ) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            log.error("the broker refuses the subscription", filter=self._filter, reasons=refused)
+        refusals = [str(reason) for reason in reasons if reason.is_failure]
+        if refusals:
+            log.error("the broker refuses the subscription", filter=self._filter, reasons=refusals)
             self._client.disconnect()
-            self._backoff.failed(time.monotonic())
+            self._backoff.grow(time.monotonic())
             return
         self.subscribed = self._has_subscribed = True
 

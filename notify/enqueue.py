@@ -47,13 +47,15 @@ def escalation_notices(alerts: Sequence[AlertRow], routing: Routing, now: dateti
     ]
 
 
-def fallback_notices(alerts: Sequence[AlertRow], routing: Routing, failed: str, now: datetime) -> list[NewNotice]:
-    """Return notices to the fallback channels for alerts that the `failed` channel could not deliver."""
+def fallback_notices(
+    alerts: Sequence[AlertRow], routing: Routing, failed_channel: str, now: datetime
+) -> list[NewNotice]:
+    """Return notices to the fallback channels for alerts that the `failed_channel` could not deliver."""
     return [
         NewNotice(alert.id, channel.name, "fallback", 1, alert.severity, now)
         for alert in alerts
         for channel in routing.fallback_channels(alert.community)
-        if channel.name != failed
+        if channel.name != failed_channel
     ]
 
 

@@ -101,8 +101,8 @@ class Routing:
 
         If the matching routes name only roles without a contact in this community, these are the fallback channels.
         """
-        named = [name for route in self._matching(community, severity) for name in route.to]
-        return self._channels(named, community) or (self.fallback_channels(community) if named else ())
+        names = [name for route in self._matching(community, severity) for name in route.to]
+        return self._channels(names, community) or (self.fallback_channels(community) if names else ())
 
     def escalations(self, community: str | None, severity: Severity) -> list[Escalation]:
         """Return the escalation levels of an unacknowledged alert, in order."""
@@ -113,8 +113,8 @@ class Routing:
         levels = range(1, max((len(route.escalate) for route in routes), default=0) + 1)
         escalations = []
         for level in levels:
-            named = [name for route in routes for name in (route.escalate[level - 1 : level] or [()])[0]]
-            escalations.append(Escalation(level, level * step, self._channels(named, community)))
+            names = [name for route in routes for name in (route.escalate[level - 1 : level] or [()])[0]]
+            escalations.append(Escalation(level, level * step, self._channels(names, community)))
         return escalations
 
     def fallback_channels(self, community: str | None) -> tuple[Channel, ...]:
@@ -128,12 +128,12 @@ class Routing:
             if RANK[severity] >= RANK[route.severity] and (not route.communities or community in route.communities)
         ]
 
-    def _channels(self, named: Iterable[str], community: str | None) -> tuple[Channel, ...]:
-        names = frozenset(named)
+    def _channels(self, names: Iterable[str], community: str | None) -> tuple[Channel, ...]:
+        chosen_names = frozenset(names)
         channels = {
             channel.name: channel
             for contact in self.contacts
-            if contact.name in names or (contact.role in names and _serves(contact, community))
+            if contact.name in chosen_names or (contact.role in chosen_names and _serves(contact, community))
             for channel in contact.channels
         }
         return tuple(channels.values())

@@ -72,15 +72,17 @@ def _read(document: Node, diagnostics: Diagnostics) -> Routing:
 
 
 def _contacts(keys: Mapping[str, Node], diagnostics: Diagnostics) -> Iterator[Contact]:
-    taken: dict[str, int] = {}
+    line_by_name: dict[str, int] = {}
     for node in as_list(keys["contacts"], diagnostics, "`contacts`") if "contacts" in keys else ():
         of = as_mapping(node, ("name", "role", "communities", "channels", "quiet_hours"), diagnostics, "a contact")
         if of is None:
             continue
         name = _word(of.get("name"), diagnostics, node.line, "`name` of a contact")
-        if name in taken:
-            diagnostics.add(node.line, f"there is a contact of this name on line {taken[name]}: choose another name")
-        taken[name] = node.line
+        if name in line_by_name:
+            diagnostics.add(
+                node.line, f"there is a contact of this name on line {line_by_name[name]}: choose another name"
+            )
+        line_by_name[name] = node.line
         quiet = _quiet_hours(of["quiet_hours"], diagnostics) if "quiet_hours" in of else None
         channels = tuple(_channels(name, of, node.line, quiet, diagnostics))
         role = _word(of["role"], diagnostics, node.line, "`role`") if "role" in of else ""
@@ -152,9 +154,9 @@ def _names(node: Node | None, known: tuple[str, ...], diagnostics: Diagnostics, 
     """Read names of contacts or roles, given as a list or as a single name."""
     if node is None:
         return ()
-    listed = [node] if isinstance(node.plain, str) else as_list(node, diagnostics, what)
+    nodes = [node] if isinstance(node.plain, str) else as_list(node, diagnostics, what)
     names = []
-    for each in listed:
+    for each in nodes:
         name = _word(each, diagnostics, node.line, what)
         if name and name not in known:
             diagnostics.add(each.line, f"no contact has the name or role `{name}`{nearest(name, known)}")
@@ -187,8 +189,8 @@ def _severity(node: Node | None, diagnostics: Diagnostics) -> Severity:
 def _communities(of: Mapping[str, Node], diagnostics: Diagnostics) -> frozenset[str]:
     if "communities" not in of:
         return frozenset()
-    listed = as_list(of["communities"], diagnostics, "`communities`")
-    return frozenset(_word(node, diagnostics, node.line, "a community") for node in listed)
+    nodes = as_list(of["communities"], diagnostics, "`communities`")
+    return frozenset(_word(node, diagnostics, node.line, "a community") for node in nodes)
 
 
 def _quiet_hours(node: Node, diagnostics: Diagnostics) -> QuietHours | None:

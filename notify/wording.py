@@ -78,17 +78,17 @@ def compose_content(message: Message, alerts: Sequence[AlertRow], now: datetime)
     severity = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
     ended = all(alert.process == "ended" for alert in alerts)
     grouped = message.form is Form.GROUP
-    listed = grouped or len(alerts) <= _MAX_LINES
+    is_itemised = grouped or len(alerts) <= _MAX_LINES
     ordered = sorted(alerts, key=lambda alert: (alert.process == "ended", -RANK[Severity(alert.severity)]))
-    tallies = () if listed else _tallies(alerts)
+    tallies = () if is_itemised else _tallies(alerts)
     return MessageContent(
         heading=_group_heading(alerts, severity, ended=ended) if grouped else _digest_heading(message.form, alerts),
         severity=severity,
         ended=ended,
         remark=_remark(message, alerts),
-        entries=tuple(_entry(alert, now, alone=grouped) for alert in ordered[:_MAX_LINES]) if listed else (),
+        entries=tuple(_entry(alert, now, alone=grouped) for alert in ordered[:_MAX_LINES]) if is_itemised else (),
         tallies=tallies[:_MAX_LINES],
-        omitted=max(0, (len(alerts) if listed else len(tallies)) - _MAX_LINES),
+        omitted=max(0, (len(alerts) if is_itemised else len(tallies)) - _MAX_LINES),
         advice=ordered[0].advice if grouped and not ended else "",
     )
 
