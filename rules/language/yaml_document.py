@@ -1,6 +1,7 @@
 """Reader of YAML into plain values with line numbers, and collector of diagnostics."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -81,12 +82,13 @@ def read_document(text: str, diagnostics: Diagnostics) -> Node | None:
 
 
 def _compose(text: str) -> tuple[SafeConstructor, yaml.Node | None]:
-    fast = _FastLoader(text)
-    try:
-        return fast, fast.get_single_node()
-    except (yaml.YAMLError, RecursionError):
-        loader = _Loader(text)
-        return loader, loader.get_single_node()
+    # A tab or a `?` inside plain text is valid for libyaml, and a mistake for PyYAML.
+    if not {"\t", "?"} & set(text):
+        fast = _FastLoader(text)
+        with suppress(yaml.YAMLError, RecursionError):
+            return fast, fast.get_single_node()
+    loader = _Loader(text)
+    return loader, loader.get_single_node()
 
 
 def _read_node(
