@@ -92,7 +92,7 @@ class Device(ResponseModel):
     unit: str
     room: str
     gateway: str | None = Field(description="The gateway it reports through, if any.")
-    plan_item: str | None = Field(description="The item of the renovation plan that its data proves.")
+    plan_item: str | None = Field(description="The item of the renovation plan that it is evidence for.")
     serial: str | None
     installed_on: date | None
     simulated: Simulated

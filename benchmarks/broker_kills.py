@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from benchmarks.packets import logged_in, publish, take
+from benchmarks.packets import log_in, publish, take
 from benchmarks.session import Session
 from devices.broker_url import BrokerUrl
 from local.brokers.broker import Broker
@@ -108,7 +108,7 @@ def _publish(url: str, lane: int, acknowledged: set[bytes], stop: threading.Even
     for address in itertools.cycle(broker.addresses):
         if stop.is_set():
             return
-        with suppress(OSError), logged_in(broker, address, f"killing-{lane}", clean=True) as connection:
+        with suppress(OSError), log_in(broker, address, f"killing-{lane}", clean=True) as connection:
             while not stop.is_set():
                 waiting = {packet_id: b"%d/%d" % (lane, next(numbers)) for packet_id in range(1, _WINDOW + 1)}
                 connection.sendall(b"".join(publish(topic, payload, number) for number, payload in waiting.items()))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks import load
-from benchmarks.packets import logged_in, publish
+from benchmarks.packets import log_in, publish
 from benchmarks.processes import cpu_s, resident_bytes
 from benchmarks.session import Session
 from benchmarks.traffic import meters
@@ -70,8 +70,7 @@ def connect_many(broker: Broker, nodes: Sequence[Process], connections: int, sec
     url = BrokerUrl.parse(broker.publish_url)
     addresses = url.addresses
     devices = [
-        (logged_in(url, addresses[n % len(addresses)], f"device-{n}", clean=True), _message(n))
-        for n in range(connections)
+        (log_in(url, addresses[n % len(addresses)], f"device-{n}", clean=True), _message(n)) for n in range(connections)
     ]
     try:
         time.sleep(_SETTLED_S)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from uuid import uuid4
 
-from benchmarks.packets import logged_in
+from benchmarks.packets import log_in
 from benchmarks.packets import publish as publish_packet
 from benchmarks.traffic import TIME, Round
 from devices.broker_url import BrokerUrl
@@ -116,7 +116,7 @@ class _Lane:
         self._unsent = memoryview(b"")
         self._received_bytes = 0
         broker = BrokerUrl.parse(url)
-        self.socket = logged_in(broker, broker.addresses[0], f"load-{uuid4().hex}", clean=True)
+        self.socket = log_in(broker, broker.addresses[0], f"load-{uuid4().hex}", clean=True)
         self.socket.setblocking(False)
 
     @property

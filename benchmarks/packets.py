@@ -10,8 +10,8 @@ PUBACK, PUBLISH = 0x40, 0x30
 _PATIENCE_S = 10.0
 
 
-def logged_in(broker: BrokerUrl, address: Address, client_id: str, *, clean: bool) -> socket.socket:
-    """Yield a socket with an accepted CONNECT, without keep-alive.
+def log_in(broker: BrokerUrl, address: Address, client_id: str, *, clean: bool) -> socket.socket:
+    """Return a socket with an accepted CONNECT, without keep-alive.
 
     Raises:
         ConnectionError: The node refuses the account, or closes the connection.

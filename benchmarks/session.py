@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-from benchmarks.packets import PUBLISH, logged_in, puback, subscribe, take
+from benchmarks.packets import PUBLISH, log_in, puback, subscribe, take
 from devices.broker_url import BrokerUrl
 
 _RECEIVE_BYTES = 1 << 18
@@ -43,7 +43,7 @@ class Session:
         until = time.monotonic() + _AWAY_S
         while True:
             try:
-                self._connection = logged_in(self._broker, next(self._nodes), _CLIENT_ID, clean=False)
+                self._connection = log_in(self._broker, next(self._nodes), _CLIENT_ID, clean=False)
             except OSError:
                 if time.monotonic() > until:
                     raise

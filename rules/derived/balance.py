@@ -124,7 +124,7 @@ class Balance(OneFieldValue, ComparableValue):
         return (ClosedWindow(self.of, self.over, self.period, self.gap),)
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{field: volume_m3, compared_with: households, over: 1d, settle: 6h, ratio: {above: 1.1}}`."""
+        """Return JSON such as `{field: volume_m3, compared_with: households, over: 1d, ratio: {above: 1.1}}`."""
         window = {"over": spell(self.over), "settle": spell(self.settle)}
         return {"field": self.of.name, "compared_with": HOUSEHOLDS, **window, self.how: {how: limit}}
 

@@ -58,7 +58,7 @@ class Baseline(OneFieldValue, ComparableValue):
         )
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
+        """Return JSON such as `{field: power_w, compared_with: baseline, deviations: {above: 6}}`."""
         return {"field": self.of.name, "compared_with": BASELINE, DEVIATIONS: {how: limit}}
 
     def observer(self) -> Observe:

@@ -39,7 +39,7 @@ class FieldComparison(ComparableValue):
         return self.of.name, self.other.name
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
+        """Return JSON such as `{field: current_a, compared_with: current_limit_a, ratio: {above: 0.9}}`."""
         return {"field": self.of.name, "compared_with": self.other.name, self.how: {how: limit}}
 
     def observer(self) -> Observe:
@@ -79,7 +79,7 @@ class WindowComparison(ComparableValue):
         return self.one, self.other
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
+        """Return JSON such as `{over: 3h, increase: read, compared_with: all, ratio: {below: 0.8}}`."""
         window = {"over": spell(self.one.length), self.one.how: self.one.of.name}
         return {**window, "compared_with": self.other.of.name, self.how: {how: limit}}
 

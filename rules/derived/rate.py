@@ -53,7 +53,7 @@ class Rate(OneFieldValue, ComparableValue):
         return (Counting(self.of),) if isinstance(self.of, Counter) else ()
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{rate: energy_kwh, per: 1h, above: 20}`."""
+        """Return JSON such as `{rate: energy_kwh, per: 1h, above: 20}`."""
         return {"rate": self.of.name, "per": spell(self.per), how: limit}
 
     def observer(self) -> Observe:

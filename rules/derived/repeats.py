@@ -40,7 +40,7 @@ class RepeatedEvents(ComparableValue):
         return ()
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{repeats: 3, within: 10m, event: [power_lost]}`."""
+        """Return JSON such as `{repeats: 3, within: 10m, event: [power_lost]}`."""
         return {"repeats": self.times, "within": spell(self.within), "event": list(self.events)}
 
     def observer(self) -> Observe:
@@ -80,7 +80,7 @@ class RepeatedCondition(ComparableValue):
         return fields_of(self.of)
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""
+        """Return JSON such as `{repeats: 3, within: 1h, of: {field: voltage_v, below: 100}}`."""
         return {"repeats": self.times, "within": spell(self.within), "of": as_json(self.of)}
 
     def observer(self) -> Observe:

@@ -32,7 +32,7 @@ class Unchanged(OneFieldValue, ComparableValue):
         )
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{field: valve_state, stays: 3d}`."""
+        """Return JSON such as `{field: valve_state, stays: 3d}`."""
         return {"field": self.of.name, "stays": spell(self.length)}
 
     def observer(self) -> Observe:

@@ -164,7 +164,7 @@ class WindowAggregate(OneFieldValue, ComparableValue):
         return (Counting(self.of),) if isinstance(self.of, Counter) and self.how == "increase" else ()
 
     def as_json(self, how: str, limit: object) -> dict[str, object]:
-        """Return such as `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
+        """Return JSON such as `{over: 24h, minimum: flow_m3_h, above: 0.01}`."""
         return {"over": spell(self.length), self.how: self.of.name, how: limit}
 
     def observer(self) -> Observe:
