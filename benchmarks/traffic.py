@@ -71,7 +71,7 @@ def gateways(meters_count: int, readings: int) -> Round:
 
 
 def registry(meters_count: int, readings: int = 1) -> Iterator[dict[str, object]]:
-    """Return the rows of these devices for the import, gateways first if there are any."""
+    """Yield the rows of these devices for the import, gateways first if there are any."""
     if readings == 1:
         for n in range(meters_count):
             yield {"community": community(n), "device": f"d{n}", "kind": KIND, "simulated": True}

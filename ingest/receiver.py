@@ -157,7 +157,7 @@ class Receiver:
         return len(self._buffer) >= _BUFFER_MESSAGES or self._buffered_bytes >= _BUFFER_BYTES
 
     def _readable(self, connection: PublishSocket, timeout_s: float) -> bool:
-        """Wait until there are bytes to read and room for them; queued bytes are sent meanwhile."""
+        """Wait for bytes to read and room for them, and return whether both are there; send queued bytes meanwhile."""
         if connection.pending() and not self._full():
             return True
         to_read = [] if self._full() else [connection]

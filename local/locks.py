@@ -14,7 +14,7 @@ def open_lock(path: Path) -> int:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Acquire the lock if it is free; every process that inherits the descriptor holds it too."""
+    """Acquire the lock if it is free, and return whether it was; processes that inherit the descriptor hold it too."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -71,21 +71,21 @@ def connect_for_locks(url: str, *, application_name: str) -> Connection:
 
 
 def acquire_partition_lock(connection: Connection, *, partition: int) -> bool:
-    """Try to become the owner of a partition for the lifetime of the connection."""
+    """Try to become the owner of a partition for the lifetime of the connection, and return whether it succeeded."""
     return _try_lock(connection, _OWNER_CLASS, partition)
 
 
 def acquire_member_lock(connection: Connection, *, member: int) -> bool:
-    """Try to become a member of the group that shares the partitions, for the lifetime of the connection.
+    """Try to become a member of the group that shares the partitions, and return whether it succeeded.
 
-    `member` is a number of 31 bits that the caller keeps. With it a caller cannot count twice while the server has not
-    yet noticed the end of its previous connection.
+    Membership lasts as long as the connection. `member` is a number of 31 bits that the caller keeps. With it a caller
+    cannot count twice while the server has not yet noticed the end of its previous connection.
     """
     return _try_lock(connection, _MEMBER_CLASS, member)
 
 
 def acquire_dispatcher_lock(connection: Connection) -> bool:
-    """Try to become the dispatcher of notices for the lifetime of the connection; repeating it is harmless."""
+    """Try to become the dispatcher for the lifetime of the connection, and return whether it is; may be repeated."""
     return _try_lock(connection, _DISPATCHER_CLASS, 0)
 
 

@@ -21,6 +21,6 @@ def test_messages_that_come_twice_late_and_in_any_order(stage, request):
 
 
 def tumbled(total, dice):
-    """Yield numbers at a limited distance from their own places, and a fifth of them a second time."""
+    """Return numbers at a limited distance from their own places, and a fifth of them a second time."""
     once = range(total * 5 // 6)
     return sorted([*once, *dice.sample(once, total - len(once))], key=lambda n: n + dice.uniform(-REACH, REACH))

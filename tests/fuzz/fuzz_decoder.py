@@ -34,7 +34,7 @@ def one(data):
 
 
 def seeds():
-    """Return a message of each kind on each channel, alone and behind the gateway."""
+    """Yield a message of each kind on each channel, alone and behind the gateway."""
     ts = decoder_laws.NOW_MS
     for kind, alone in zip(KINDS, decoder_laws.ALONE, strict=True):
         values = ",".join(f'"{field.name}":{_valid(field)}' for field in kind.fields)
