@@ -1,1 +1,1 @@
-"""The HTTP API. Routes translate and delegate; they judge nothing."""
+"""The HTTP API. Routes translate and delegate; they evaluate nothing."""

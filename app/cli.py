@@ -18,7 +18,8 @@ COMMANDS: Table = {
         "app.commands.migrate:migrate",
     ),
     "ingest": Entry(
-        "Receive from the broker, store, judge and raise alerts, until SIGTERM.", "app.commands.ingest:ingest"
+        "Receive from the broker, store, evaluate the rules and raise alerts, until SIGTERM.",
+        "app.commands.ingest:ingest",
     ),
     "api": Entry("Serve the HTTP API until SIGTERM.", "app.commands.api:api"),
     "worker": Entry(

@@ -7,7 +7,7 @@ PREFIX = "ANJU_"
 SECRETS_DIR = Path("/run/secrets")
 DOTENV = Path(".env")
 RUNNING = Path(".anju/anju.env")
-"""Where `anju up` writes the settings of what it runs, unless it is given another data directory."""
+"""File with the settings of a running `anju up`, in its default data directory."""
 
 # Read by local/ and by the tests themselves: they choose servers, not how Anju behaves.
 _OTHER_KEYS = ("ANJU_LOCAL_", "ANJU_TEST_", "ANJU_DEBIAN_MIRROR")

@@ -1,1 +1,1 @@
-"""From the broker to the database: subscribe, decode, write and judge, acknowledge."""
+"""From the broker to the database: subscribe, decode, write and evaluate, acknowledge."""

@@ -46,7 +46,7 @@ class Batch:
     last_seen: dict[int, datetime] = field(default_factory=dict)
 
     def sample_ages_s(self) -> list[float]:
-        """Return the ages of up to 200 readings at their arrival, in seconds: enough to judge a batch of thousands."""
+        """Return the ages of up to 200 readings at their arrival, in seconds: enough for a batch of thousands."""
         some = self.candidates[:: len(self.candidates) // _MAX_AGES + 1]
         return [(sample.received_at - sample.ts).total_seconds() for _, sample, _ in some if sample.event is None]
 

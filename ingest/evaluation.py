@@ -1,4 +1,4 @@
-"""Evaluation of the rules over stored data: the engine, restored from rows and shown what is new."""
+"""Evaluation of the rules over stored data: the engine, restored from rows and fed with new samples."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta

@@ -36,7 +36,7 @@ def ingest(
         bool, typer.Option("--repartition", help="change the number of partitions in force to this one, and end")
     ] = False,
 ) -> None:
-    """Receive from the broker, store, judge and raise alerts, until SIGTERM.
+    """Receive from the broker, store, evaluate the rules and raise alerts, until SIGTERM.
 
     With several partitions each has a process of its own, and all `anju ingest` of a database share them. Rule files
     that change are read again; SIGHUP does so at once.
