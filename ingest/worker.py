@@ -92,7 +92,7 @@ class Worker:
             PartitionCountError: the communities are divided into more or fewer partitions.
         """
 
-        def own() -> bool:
+        def work_as_owner() -> bool:
             with closing(connect_for_locks(self._settings.database_url, application_name="anju ingest")) as locked:
                 if acquire_partition(locked, self._partition, stop, lambda: self._wait(stop)):
                     self._serve(locked, stop)
@@ -101,10 +101,11 @@ class Worker:
             return True
 
         self._collections.start()
-        repeat_over_outages(own, stop, report=self._lose_database, pause=lambda: self._wait(stop))
+        repeat_over_outages(work_as_owner, stop, report=self._lose_database, pause=lambda: self._wait(stop))
         self._receiver.close()
 
     def _serve(self, connection: Connection, stop: threading.Event) -> None:
+        """Collect, write and acknowledge batches until `stop` is set, with a tick every second."""
         context = self._restore(connection)
         next_tick = time.monotonic()
         while not stop.is_set():

@@ -1,4 +1,4 @@
-"""Log of the outages of the database, apart from `store.database` so that commands without a log start faster."""
+"""Log of outages of the database, apart from `store.database` so that commands without a log start faster."""
 
 import structlog
 
@@ -8,7 +8,7 @@ log = structlog.get_logger()
 
 
 class Outage:
-    """An outage of the database, as a process that tries again every second logs it: once for each reason."""
+    """Log of an outage: one warning for each reason, while the process tries again every second."""
 
     def __init__(self) -> None:
         self._reason = ""
