@@ -85,6 +85,7 @@ class PartitionWorkers:
             worker.send_signal(signal.SIGHUP)
 
     def _share(self, connection: Connection, stop: threading.Event) -> None:
+        """Take and release partitions every second, as one of the members."""
         while not stop.is_set():
             ensure_partition_count(connection, self.count)
             self._outage.end()
@@ -115,6 +116,7 @@ class PartitionWorkers:
                 del self._workers[number]
 
     def _end(self) -> None:
+        """Terminate all workers, and kill those that need more than 20 s."""
         for worker in self._workers.values():
             worker.terminate()
         until = time.monotonic() + _LONGEST_BATCH_S

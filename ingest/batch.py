@@ -82,11 +82,12 @@ def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonym
     batch = Batch()
     for message in messages:
         for decoded in decode(message.topic, message.payload, message.received_at, find_device, pseudonymiser):
-            _sort(batch, message, decoded)
+            _add_item(batch, message, decoded)
     return batch
 
 
-def _sort(batch: Batch, message: Message, decoded: Decoded) -> None:
+def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:
+    """Add a decoded item of a message to the batch, by its destination."""
     received_at = message.received_at
     if isinstance(decoded, Rejection):
         batch.rejections.append(Rejected(decoded, received_at))

@@ -246,6 +246,7 @@ def _refresh(context: Context) -> bool:
 
 
 def _count(batch: Batch, written: Written) -> None:
+    """Count the outcomes of a written batch in the metrics."""
     for outcome in written.readings.values():
         metrics.ITEMS.labels("stored").inc(outcome.stored)
         metrics.ITEMS.labels("merged").inc(outcome.merged)

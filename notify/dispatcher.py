@@ -165,6 +165,7 @@ class Dispatcher:
         log.info("message sent", channel=channel.name, form=message.form, notices=len(message.notices))
 
     def _record_failure(self, channel: Channel, notices: Sequence[DueNotice], error: TemporarilyRefusedError) -> None:
+        """Record a temporary failure: retry later, use the fallback where needed, give up after the last attempt."""
         exhausted = [notice for notice in notices if notice.attempts + 1 >= MAX_ATTEMPTS]
         urgent = [n.alert_id for n in notices if needs_fallback(n.attempts + 1, n.severity) and n.kind != "resolved"]
         now = self.clock()

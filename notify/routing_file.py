@@ -115,6 +115,7 @@ def _channel(
 
 
 def _problem_of(kind: ChannelKind, url: str) -> str | None:
+    """Return the reason for refusing an address, or None for a usable one."""
     if kind in {ChannelKind.EMAIL, ChannelKind.APPRISE}:
         if kind is ChannelKind.EMAIL and not url.startswith(("mailto://", "mailtos://")):
             return "write it as mailtos://user:password@smtp.example.com?to=name@example.com"

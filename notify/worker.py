@@ -75,7 +75,7 @@ async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatc
     stopped = asyncio.create_task(asyncio.to_thread(stop.wait))
     try:
         while not stop.is_set():
-            app = _jobs(settings, database, watch)
+            app = _job_app(settings, database, watch)
             try:
                 with translated_errors():
                     await asyncio.to_thread(settings.hourly)
@@ -89,6 +89,7 @@ async def _work(settings: WorkerSettings, database: Database, watch: RoutingWatc
 
 
 async def _work_until(stopped: asyncio.Task[bool], app: procrastinate.App) -> None:
+    """Run procrastinate's worker until it ends or `stopped` is done."""
     work = asyncio.create_task(
         app.run_worker_async(
             install_signal_handlers=False,
@@ -116,7 +117,8 @@ async def _retry_stalled_jobs(app: procrastinate.App) -> None:
         await asyncio.sleep(_RETRY_S)
 
 
-def _jobs(settings: WorkerSettings, database: Database, watch: RoutingWatch) -> procrastinate.App:
+def _job_app(settings: WorkerSettings, database: Database, watch: RoutingWatch) -> procrastinate.App:
+    """Return procrastinate's application with the jobs of this worker."""
     app = procrastinate.App(connector=job_connector(settings.database_url))
 
     @app.task(name=NOTICE_TASK, queue=NOTICE_TASK, retry=_RetryForever())
