@@ -33,11 +33,13 @@ def run(tmp_path: Path):
     test.write_text(WAITING.format(VARIABLE=VARIABLE, MEMORY_VARIABLE=MEMORY_VARIABLE, ready=ready))
     plugins = [word for name in ("conftest", "integration.conftest") for word in ("-p", name)]
     command = [sys.executable, "-m", "pytest", "-n", "2", "-c", ROOT / "pyproject.toml"]
+    # The run of its own is no worker of the run around it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, f"--basetemp={tmp_path / 'files'}", *plugins, test],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests' / 'helpers'}"},
+            env={**environment, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests' / 'helpers'}"},
             stdout=log,
             stderr=log,
             start_new_session=True,
