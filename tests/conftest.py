@@ -11,7 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from recording import RECORDING
-from run_guard import VARIABLE, RunGuard
+from run_guard import VARIABLE, RunGuard, is_worker
 from shared_database import stop_shared_database
 from simulators.replay import Row, read_daiad
 
@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # the folder of the run is known then
 def pytest_configure(config: pytest.Config) -> None:
-    if not _is_worker():
+    if not is_worker(config):
         config.stash[_guard] = RunGuard(_files(config))
 
 
@@ -77,7 +77,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[_failed] = exitstatus == pytest.ExitCode.TESTS_FAILED
-    if _is_worker():
+    if is_worker(session.config):
         if measuring := Coverage.current():  # a worker ends without its exit handlers, which would save the data
             measuring.save()
     elif session.config.getoption("numprocesses"):
@@ -106,7 +106,3 @@ def _files(config: pytest.Config) -> Path:
     """The folder of the run, which only a private attribute names outside fixtures."""
     factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
     return factory.getbasetemp()
-
-
-def _is_worker() -> bool:
-    return "PYTEST_XDIST_WORKER" in os.environ

@@ -29,6 +29,14 @@ _TERMINATION_S = 15.0
 _KEEP = b"keep"
 
 
+def is_worker(config: object) -> bool:
+    """Return whether this process is a worker of pytest-xdist, by its `pytest.Config`.
+
+    Environment variables do not tell: a run within a test inherits those of the worker that runs the test.
+    """
+    return hasattr(config, "workerinput")
+
+
 class RunGuard:
     """The guard of this run, as its controller sees it."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from local.home import Home
 from local.services import Services, start_services
-from run_guard import VARIABLE
+from run_guard import VARIABLE, is_worker
 from running import running_broker
 from shared_database import (
     database_from_template,
@@ -35,7 +35,7 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
-def database_server() -> Iterator[str]:
+def database_server(pytestconfig: pytest.Config) -> Iterator[str]:
     """URL of the database server of all workers: the one that the environment names, else a local one."""
     named = os.environ.get("ANJU_TEST_DATABASE_URL")
     if named:
@@ -44,7 +44,7 @@ def database_server() -> Iterator[str]:
     folder = Path(os.environ[VARIABLE], "database")
     folder.mkdir(exist_ok=True)
     yield shared_database_url(folder)
-    if "PYTEST_XDIST_WORKER" not in os.environ:  # else the controller stops it, after the last worker
+    if not is_worker(pytestconfig):  # else the controller stops it, after the last worker
         stop_shared_database(folder)
 
 
