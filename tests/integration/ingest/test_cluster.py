@@ -10,6 +10,7 @@ from local.services import start_services
 from patience import eventually, patient
 from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
 from simulators.publisher import Publisher
+from store.admin.migrate import migrate
 
 COMMUNITY = "jiqun"
 METERS = 100
@@ -19,6 +20,7 @@ A_SECOND = 1500
 @pytest.fixture
 def cluster(tmp_path):
     with start_services(tmp_path / "services", print, open_nats_cluster) as services:
+        migrate(services.database_url)
         register(services.database_url, COMMUNITY, [(f"e{n}", "electricity_meter") for n in range(METERS)])
         forget_session(services)
         yield services
