@@ -38,8 +38,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(ANJU) up --demo
 
-# Two workers; files that share an expensive fixture run in one of them (GROUPS in tests/conftest.py).
-PYTEST_ARGUMENTS := -m pytest --numprocesses 2 --durations 20
+# Four workers, because tests of servers wait much. Files that share an expensive fixture run in one of them (GROUPS in
+# tests/conftest.py).
+PYTEST_ARGUMENTS := -m pytest --numprocesses 4 --durations 20
 PYTEST := $(VENV)/bin/python $(PYTEST_ARGUMENTS)
 
 test: $(READY)

@@ -51,6 +51,7 @@ def test_every_part_has_its_process_id_in_a_file(demo):
     assert any("nats-server" in word for word in commands["broker"])
 
 
+@pytest.mark.slow
 def test_two_installations_run_side_by_side_without_interference(house, demo):
     assert house.secrets.isdisjoint(demo.secrets)
     addresses = [

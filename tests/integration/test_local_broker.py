@@ -174,6 +174,7 @@ def test_an_acknowledged_message_survives_kill_9_of_the_broker(local_services: S
         pass  # a clean session deletes the persistent one
 
 
+@pytest.mark.slow
 def test_no_acknowledged_message_is_lost_when_sessions_vanish_while_the_broker_pushes(local_services: Services):
     # NATS Server 2.10.27 fails here: it drops messages that it could not deliver to a connection that has just ended
     # (docs/decisions/0005). One cut in two or three has this effect, so several sessions are cut several times.

@@ -6,6 +6,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+import pytest
+
 from app.rule_files import rules_folder
 from app.simulation import register
 from devices.privacy import Pseudonymiser
@@ -138,6 +140,7 @@ def message_sequence(began_ms, generator):
                 yield f"anju/v1/huifang/electricity_meter/e{meter}/event", event(ts + 60_000, name)
 
 
+@pytest.mark.slow
 def test_ingest_killed_at_random_decides_the_same_as_without_kills(services, database_url, tmp_path):
     seed = random.randrange(10_000)
     generator = random.Random(seed)

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 
+import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -194,6 +195,7 @@ def test_a_broker_with_another_number_of_partitions_is_detected(mapped, services
         assert unreceived_topic(services.mqtt_url, 4).startswith("anju/v1/")
 
 
+@pytest.mark.slow
 def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_the_workers(
     mapped, database_url, tmp_path
 ):
@@ -241,6 +243,7 @@ def test_a_worker_killed_under_load_is_replaced_within_ten_seconds_and_loses_and
     assert {number for number in before if before[number] != after[number]} == {1}
 
 
+@pytest.mark.slow
 def test_two_machines_share_the_partitions_and_after_a_kill_the_other_takes_all_within_ten_seconds(
     mapped, database_url, tmp_path
 ):

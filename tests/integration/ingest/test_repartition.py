@@ -1,5 +1,7 @@
 """The number of partitions changes by a drain: no message may wait in an old session, and no worker may run."""
 
+import pytest
+
 from cli import anju
 from local.home import Home
 from patience import eventually, patient
@@ -22,6 +24,7 @@ def stored(url):
     return query(url, "SELECT count(*) FROM telemetry_water_meter")[0][0]
 
 
+@pytest.mark.slow
 def test_the_number_changes_only_with_empty_sessions_and_no_worker_and_nothing_is_lost(database_url, tmp_path):
     for community in COMMUNITIES:
         register(database_url, community, [("w1", "water_meter")])

@@ -152,6 +152,7 @@ def test_a_letter_is_sent_again_until_the_mail_server_takes_it(url, tmp_path):
     assert letter.rcpt_tos == ["wang@example.com"]
 
 
+@pytest.mark.slow
 def test_a_storm_through_kills_reaches_a_program_completely_and_a_person_in_a_few_messages(url, tmp_path):
     alerts, kills = 2_000, 3
     with receiving() as program, receiving() as person:
