@@ -80,10 +80,12 @@ def kill_worker(_process, worker):
 def test_a_run_that_is_ended_leaves_nothing_behind(run, end):
     process, files, memory, worker = run
     assert len(processes_of(files, memory)) > 10
+    ready = files.parent / "ready"
+    ready.unlink()
     end(process, worker)
     if end is kill_worker:
         # The run goes on with another worker, which runs the test again.
-        eventually(lambda: worker not in processes_of(files, memory))
+        eventually(ready.exists, timeout_s=60)
         interrupt(process, worker)
     eventually(lambda: process.poll() is not None, timeout_s=60)
     # SIGKILL and SIGTERM end the run at once, and its guard works on for a moment.
