@@ -43,6 +43,8 @@ def run(tmp_path: Path):
             stdout=log,
             stderr=log,
             start_new_session=True,
+            # A shell that starts a run in the background has Ctrl-C ignored in it, and in all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
     eventually(lambda: ready.exists() or process.poll() is not None, timeout_s=120)
     assert ready.exists(), (tmp_path / "log").read_text()
