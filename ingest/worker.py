@@ -202,7 +202,7 @@ class Worker:
                 return context
         except (RuleFileError, OSError) as error:
             metrics.RULES_REFUSED.inc()
-            log.warning("the changed rules are invalid, the previous ones stay in force", error=str(error))
+            log.warning("the changed rules are invalid, the previous rules stay in force", error=str(error))
             return context
         log.info("changed rules are in force", rules=len(self._settings.rules.pack.rules))
         return self._restore(context.connection, context.evaluation.clock)
