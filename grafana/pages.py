@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, Flag, Gauge
+from devices.local_time import CITY
 from grafana import panels, queries
 from grafana.datasource import REFERENCE
 from grafana.sdk import (
@@ -88,7 +89,7 @@ def _dashboard(title: str) -> Dashboard:
         Dashboard(title)
         .tags([_TAG])
         .readonly()
-        .timezone("Asia/Shanghai")
+        .timezone(CITY.key)
         .week_start("monday")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .time("now-24h", "now")
