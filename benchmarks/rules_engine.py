@@ -42,7 +42,7 @@ _RULES = 20
 class _Cost(NamedTuple):
     """CPU microseconds a message for the evaluation, and for the preparation of the rows to store."""
 
-    judge: float
+    evaluate: float
     write: float
 
 
@@ -109,7 +109,7 @@ def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
     engine = Engine(pack, _START, devices.__getitem__)
     gc.collect()
     gc.freeze()
-    judge = write = 0.0
+    evaluate = write = 0.0
     for first in range(0, len(samples), _BATCH):
         times = [process_time()]
         for sample in samples[first : first + _BATCH]:
@@ -118,9 +118,9 @@ def _measure(pack: RulePack, samples: Sequence[Sample]) -> _Cost:
         _write(engine.drain_device_states())
         engine.drain_changes()
         times.append(process_time())
-        judge, write = judge + times[1] - times[0], write + times[2] - times[1]
+        evaluate, write = evaluate + times[1] - times[0], write + times[2] - times[1]
     gc.unfreeze()
-    return _Cost(*(1e6 * seconds / len(samples) for seconds in (judge, write)))
+    return _Cost(*(1e6 * seconds / len(samples) for seconds in (evaluate, write)))
 
 
 def _write(device_states: Iterable[DeviceState]) -> None:
@@ -147,7 +147,7 @@ def main() -> None:
         f"{_DEVICES:,} meters, {_ROUNDS} readings each in batches of {_BATCH:,} messages; CPU us a message, median of "
         f"{_RUNS} runs (least to greatest). {report.machine()}."
     )
-    head = ["rules", "judging", "what is stored", "in all"]
+    head = ["rules", "evaluation", "rows to store", "in all"]
     report.publish("benchmarks.rules_engine", f"{note}\n\n{report.table(head, rows)}")
 
 

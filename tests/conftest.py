@@ -80,7 +80,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if is_worker(session.config):
         if measuring := Coverage.current():  # a worker ends without its exit handlers, which would save the data
             measuring.save()
-    elif session.config.getoption("numprocesses"):
+    elif session.config.getoption("numprocesses", None):
         stop_shared_database(Path(os.environ[VARIABLE]) / "database")
 
 

@@ -87,30 +87,32 @@ WORDS = words()
 
 def mutate(data, max_size, seed):
     """Mostly replace a token, so that the payload stays JSON; else change the topic or the bytes."""
-    chance = random.Random(seed)
+    seeded_random = random.Random(seed)
     topic, _, payload = data.partition(b"\n")
-    match chance.randrange(10):
+    match seeded_random.randrange(10):
         case 0:
-            topic = chance.choice(TOPICS)
+            topic = seeded_random.choice(TOPICS)
         case 1:
             topic = atheris.Mutate(topic, 100)
         case 2 | 3:
             payload = atheris.Mutate(payload, max_size - len(topic) - 1)
         case _:
-            payload = another_word(payload, chance)
+            payload = another_word(payload, seeded_random)
     return (topic + b"\n" + payload)[:max_size]
 
 
-def another_word(payload, chance):
+def another_word(payload, seeded_random):
     """Replace a token, or a whole object or array, or duplicate the object or array."""
     tokens = TOKEN.findall(payload.decode("utf-8", "replace")) or ["{}"]
-    at = chance.choice([n for n, token in enumerate(tokens) if token not in ("]", "}", ",", ":")] or [0])
+    at = seeded_random.choice([n for n, token in enumerate(tokens) if token not in ("]", "}", ",", ":")] or [0])
     end, depth = at + 1, int(tokens[at] in ("[", "{"))
     while depth > 0 and end < len(tokens):
         depth += (tokens[end] in ("[", "{")) - (tokens[end] in ("]", "}"))
         end += 1
     here = tokens[at:end]
-    tokens[at:end] = [*here, ",", *here] if len(here) > 1 and chance.random() < 0.5 else [chance.choice(WORDS)]
+    tokens[at:end] = (
+        [*here, ",", *here] if len(here) > 1 and seeded_random.random() < 0.5 else [seeded_random.choice(WORDS)]
+    )
     return "".join(tokens).encode()
 
 

@@ -38,14 +38,14 @@ def day_of(device_id, per_hour, start=1_000.0, hours=range(-2, 34), delay=timede
     return [reading(device_id, hour, start + hour * per_hour, delay) for hour in hours]
 
 
-class Town:
+class MeteredCommunity:
     """An engine with one master meter and its households, and every value of the balance."""
 
     def __init__(self, derived, households=HOUSEHOLDS, scope="community"):
         self.derived, self.submeters = derived, SubMeters(scope, households)
         self.start()
 
-    def start(self, memories=(), states=()):
+    def start(self, device_states=(), states=()):
         watched = Rule(
             name="loss", kind=WATER_METER.name, severity=Severity.WARNING, title="x", message="x", advice="x",
             when=Compare(self.derived.field.name, "above", 0.5, self.derived), allowed_gap=2 * HOUR,
@@ -56,7 +56,7 @@ class Town:
             lambda number: Device(number, "c", f"w{number}", WATER_METER.name),
             lambda number: self.submeters if number == MASTER else None,
         )
-        self.engine.restore(states, memories, MIDNIGHT)
+        self.engine.restore(states, device_states, MIDNIGHT)
 
     def evaluate(self, samples, restart_after=()):
         result, stored, states = [], {}, {}
@@ -80,63 +80,63 @@ def households(per_hour=0.1, numbers=HOUSEHOLDS, **changed):
 
 
 def test_what_the_master_meter_counts_beyond_the_households_is_their_difference():
-    town = Town(balance())
-    town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
-    assert town.result == pytest.approx(24 * (1.5 - 1.0))
+    community = MeteredCommunity(balance())
+    community.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
+    assert community.result == pytest.approx(24 * (1.5 - 1.0))
 
 
 def test_the_ratio_of_master_to_households_does_not_depend_on_the_size_of_the_community():
-    town = Town(balance("ratio"))
-    town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
-    assert town.result == pytest.approx(1.5)
+    community = MeteredCommunity(balance("ratio"))
+    community.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
+    assert community.result == pytest.approx(1.5)
 
 
 def test_nothing_is_compared_before_the_window_has_settled():
-    town = Town(balance())
-    town.evaluate([*day_of(MASTER, 1.5, hours=range(-2, 30)), *households(0.1)])
-    assert town.result is None
+    community = MeteredCommunity(balance())
+    community.evaluate([*day_of(MASTER, 1.5, hours=range(-2, 30)), *households(0.1)])
+    assert community.result is None
 
 
 def test_a_household_that_is_late_by_less_than_the_settling_time_raises_no_false_alert():
-    town = Town(balance())
+    community = MeteredCommunity(balance())
     late = households(0.1, numbers=HOUSEHOLDS[:5], delay=5 * HOUR)
-    assert town.evaluate([*day_of(MASTER, 1.0), *late, *households(0.1, numbers=HOUSEHOLDS[5:])]) == []
-    assert town.result == pytest.approx(0, abs=1e-6)
+    assert community.evaluate([*day_of(MASTER, 1.0), *late, *households(0.1, numbers=HOUSEHOLDS[5:])]) == []
+    assert community.result == pytest.approx(0, abs=1e-6)
 
 
 def test_where_too_few_households_have_reported_nothing_is_known():
-    town = Town(balance())
-    assert town.evaluate([*day_of(MASTER, 1.5), *households(0.1, numbers=HOUSEHOLDS[:8])]) == []
-    assert town.result is None
+    community = MeteredCommunity(balance())
+    assert community.evaluate([*day_of(MASTER, 1.5), *households(0.1, numbers=HOUSEHOLDS[:8])]) == []
+    assert community.result is None
 
 
 def test_a_few_that_are_missing_are_taken_to_use_as_much_as_the_others():
-    town = Town(balance())
-    assert town.evaluate([*day_of(MASTER, 1.0), *households(0.1, numbers=HOUSEHOLDS[:9])]) == []
-    assert town.result == pytest.approx(0, abs=1e-6)
+    community = MeteredCommunity(balance())
+    assert community.evaluate([*day_of(MASTER, 1.0), *households(0.1, numbers=HOUSEHOLDS[:9])]) == []
+    assert community.result == pytest.approx(0, abs=1e-6)
 
 
 def test_a_household_meter_that_was_replaced_or_reads_zero_once_makes_no_loss():
-    town = Town(balance())
+    community = MeteredCommunity(balance())
     whole = households(0.1, numbers=HOUSEHOLDS[:8])
     zero_once = [replaced if hour != 7 else reading(10, 5, 0.0) for hour, replaced in enumerate(day_of(10, 0.1))]
     replaced = [*day_of(11, 0.1, hours=range(-2, 9)), *day_of(11, 0.1, start=0, hours=range(9, 34))]
-    town.evaluate([*day_of(MASTER, 1.0), *whole, *zero_once, *replaced])
-    assert town.result == pytest.approx(0, abs=1e-6)
+    community.evaluate([*day_of(MASTER, 1.0), *whole, *zero_once, *replaced])
+    assert community.result == pytest.approx(0, abs=1e-6)
 
 
 def test_a_gap_across_midnight_hides_what_the_master_meter_counted():
-    town = Town(balance())
+    community = MeteredCommunity(balance())
     stored = [sample for sample in day_of(MASTER, 1.5) if not -0.5 < (sample.ts - MIDNIGHT) / HOUR < 3]
-    town.evaluate([*stored, *households(0.1)])
-    assert town.result is None
+    community.evaluate([*stored, *households(0.1)])
+    assert community.result is None
 
 
 @pytest.mark.parametrize(("scope", "compared"), [("building", False), ("community", True), ("device", True)])
 def test_a_scope_says_which_master_meters_are_meant(scope, compared):
-    town = Town(balance(scope=scope), scope="community")
-    town.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
-    assert (town.result is not None) is compared
+    community = MeteredCommunity(balance(scope=scope), scope="community")
+    community.evaluate([*day_of(MASTER, 1.5), *households(0.1)])
+    assert (community.result is not None) is compared
 
 
 @examples(20)
@@ -151,7 +151,10 @@ def test_delays_within_the_settling_time_and_restarts_change_no_transition(seed,
     ]
     prompt = [sample._replace(received_at=sample.ts) for sample in course]
     outcome = [
-        [replace(transition, decided_at=MIDNIGHT, inputs={}) for transition in Town(balance()).evaluate(each, restart)]
+        [
+            replace(transition, decided_at=MIDNIGHT, inputs={})
+            for transition in MeteredCommunity(balance()).evaluate(each, restart)
+        ]
         for each, restart in ((prompt, ()), (course, restarts))
     ]
     assert outcome[0] == outcome[1]

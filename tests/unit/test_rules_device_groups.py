@@ -61,9 +61,9 @@ class Town:
 
     def restart(self, minute):
         states = self.engine.drain_changes().saved
-        memories = self.engine.drain_device_states()
+        device_states = self.engine.drain_device_states()
         self.engine = self._engine(at(minute))
-        self.transitions += self.engine.restore(states, memories, at(minute))
+        self.transitions += self.engine.restore(states, device_states, at(minute))
 
     def raised(self, rule_name):
         return [transition for transition in self.transitions if transition.rule == rule_name and transition.raises]

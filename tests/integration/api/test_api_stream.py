@@ -165,14 +165,14 @@ def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing
     api: Any, community: Any, api_database: str
 ) -> None:
     """Four writers hold their transactions open for a while; the reader reconnects at random points."""
-    chance = random.Random(7)
+    seeded_random = random.Random(7)
     alerts = [community.alert() for _ in range(4)]
     beginning = stored(community)[-1]
 
     def write(alert: UUID) -> None:
         with connect(api_database, application_name="writer") as connection:
             for _ in range(25):
-                community.comment(connection, alert, pause_s=chance.random() / 50)
+                community.comment(connection, alert, pause_s=seeded_random.random() / 50)
 
     writers = [threading.Thread(target=write, args=(alert,)) for alert in alerts]
     for writer in writers:
@@ -183,7 +183,7 @@ def test_writers_that_commit_out_of_turn_and_readers_that_break_off_lose_nothing
             for message in events(stream):
                 assert message.id is not None
                 received.append(message.id)
-                if chance.random() < 0.1 or len(received) > 100:
+                if seeded_random.random() < 0.1 or len(received) > 100:
                     break
     for writer in writers:
         writer.join()
