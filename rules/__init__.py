@@ -1,1 +1,1 @@
-"""Alert rules: what a rule is, how it runs, how it is written and how it is looked back on. Pure: no I/O, no clock."""
+"""Alert rules: their model, derived values, engine, file language, and analysis. No module reads a clock."""

@@ -1,4 +1,4 @@
-"""What README and docs name exists, and what an operator needs is named in docs/operations.md."""
+"""README and docs name only existing things; docs/operations.md names everything that an operator needs."""
 
 import re
 from collections.abc import Iterator

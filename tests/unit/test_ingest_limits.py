@@ -1,4 +1,4 @@
-"""What a device may send, and how many rejections are kept: bounds that no sender and no number of senders can pass."""
+"""Limits on the messages of a device and on stored rejections, which no number of senders can exceed."""
 
 import tracemalloc
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Counters: what is consumption, and what is a rollover, another register or a glitch."""
+"""Counters: consumption, rollovers, replaced registers and glitches."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def count_of(values, start=None):
 
 
 def register(first, rises):
-    """What the register shows, from `first` on, after each of these consumptions; it rolls over."""
+    """Readings of a register that starts at `first`, after each of these consumptions; it rolls over."""
     readings = [first]
     for rise in rises:
         readings.append(round((readings[-1] + rise) % WATER.modulus, 3))
