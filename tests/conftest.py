@@ -31,7 +31,7 @@ GROUPS = {
     # The role `anju_grafana` belongs to a server, not to a database, so two at once would meet.
     "tests/integration/grafana/": "grafana",
 }
-# The longest tests come first, so that both workers end at about the same time.
+# The longest tests come first, so that all workers end at about the same time.
 ORDER = ("tests/acceptance/", "tests/integration/", "tests/")
 
 _guard = pytest.StashKey[RunGuard]()
