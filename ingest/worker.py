@@ -146,6 +146,8 @@ class Worker:
                     parts += reversed(split(part))
             else:
                 rejections = []
+                # If the database goes away in a later part, the batch is tried again without them.
+                self._admission = self._admission._replace(rejections=[])
         return context
 
     def _write(self, context: Context, messages: list[Message], rejections: list[Rejected]) -> None:
