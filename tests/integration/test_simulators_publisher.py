@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -80,15 +80,8 @@ def test_a_retained_status_reaches_a_later_subscriber(local_services: Services):
     topic = "anju/v1/publisher-test/camera/camera-1/status"
     with Publisher(local_services.publish_mqtt_url) as publisher:
         publisher.publish(topic, b'{"state":"online"}', retain=True)
-
-    def first_message() -> mqtt.MQTTMessage | None:
-        """NATS acknowledges a retained message a moment before it gives it to new subscribers."""
-        with session(local_services.read_mqtt_url, "later", topic, clean=True) as arrived, suppress(queue.Empty):
-            return arrived.get(timeout=1)
-        return None
-
-    message = eventually(first_message)
-    assert message is not None
+    with session(local_services.read_mqtt_url, "later", topic, clean=True) as arrived:
+        message = arrived.get(timeout=patient(10))
     assert (message.payload, message.retain) == (b'{"state":"online"}', True)
 
 
