@@ -91,7 +91,8 @@ def test_a_killed_part_is_back_within_five_seconds_and_no_alert_is_lost(demo, pa
     eventually(lambda: is_ready(demo), timeout_s=60)
     assert alerts <= {alert["id"] for alert in demo.alerts()}
     eventually(lambda: query(demo.database_url, NEWEST)[0][0] > killed_at, timeout_s=120)
-    assert demo.anju("doctor").returncode == 0
+    # Other parts show that the new one is at work; `doctor` alone shows a worker that sends notices.
+    eventually(lambda: demo.anju("doctor").returncode == 0, timeout_s=60)
     assert demo.pid(part) == restarted
     assert f"{part} was ended by SIGKILL; starting it again" in demo.output
 
