@@ -99,6 +99,7 @@ DEVICES = Form(
         Column("building", parse_text, empty=""),
         Column("unit", parse_text, empty=""),
         Column("room", parse_text, empty=""),
+        Column("location", parse_text, empty=""),
         Column("gateway", parse_identifier),
         Column("plan_item", parse_text),
         Column("serial", parse_text),

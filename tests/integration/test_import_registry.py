@@ -96,6 +96,17 @@ def test_an_import_registers_what_the_files_say(connection, folder):
     assert registry_version(connection) == 1
 
 
+def test_the_location_of_a_device_outside_the_flats_is_stored_and_emptied(connection, folder):
+    folder.whole(connection)
+    assert stored(connection, "cam1", "location") == ("",)
+    folder.hand_in(connection, devices="community,device,kind,location\nyg,cam1,camera,东门内车棚\n")
+    assert stored(connection, "cam1", "location") == ("东门内车棚",)
+    folder.hand_in(connection, devices="community,device,kind\nyg,cam1,camera\n")
+    assert stored(connection, "cam1", "location") == ("东门内车棚",)
+    folder.hand_in(connection, devices="community,device,kind,location\nyg,cam1,camera,\n")
+    assert stored(connection, "cam1", "location") == ("",)
+
+
 def test_an_empty_registry_has_no_devices(connection):
     assert load_devices(connection) == []
     assert registry_version(connection) == 0

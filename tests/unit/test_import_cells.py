@@ -121,8 +121,8 @@ def test_a_required_cell_may_not_be_empty(name: str):
 def test_an_empty_optional_cell_has_the_empty_value():
     empty = {one.name: one.value("") for one in DEVICES.columns if not one.required}
     assert empty == {
-        "building": "", "unit": "", "room": "", "gateway": None, "plan_item": None, "serial": None,
-        "installed_on": None, "simulated": False, "service": "in_service",
+        "building": "", "unit": "", "room": "", "location": "", "gateway": None, "plan_item": None,
+        "serial": None, "installed_on": None, "simulated": False, "service": "in_service",
     }  # fmt: skip
 
 
