@@ -116,7 +116,7 @@ class PartitionWorkers:
                 del self._workers[number]
 
     def _end(self) -> None:
-        """Terminate all workers, and kill those that need more than 20 s."""
+        """Terminate all workers, and kill each that is still there after 20 s."""
         for worker in self._workers.values():
             worker.terminate()
         until = time.monotonic() + _LONGEST_BATCH_S

@@ -1,4 +1,4 @@
-"""The instances with a state, by device, and those that have changed since they were stored."""
+"""The instances with a state, by device, and the set of changed instances to be stored."""
 
 from collections.abc import Mapping
 from datetime import datetime

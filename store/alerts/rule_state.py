@@ -11,7 +11,7 @@ from store.database import Connection
 
 
 class RuleStateRow(NamedTuple):
-    """The state of one rule instance; `memory` holds what has no column of its own, as JSON."""
+    """The state of one rule instance; `memory` is the rest of it, without columns, as JSON."""
 
     rule: str
     device_id: int

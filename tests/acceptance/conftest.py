@@ -7,7 +7,7 @@ from cli import running_up
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory):
-    """Run `anju up` without communities, except those that tests register."""
+    """Run `anju up` without communities; tests register their own."""
     with running_up(tmp_path_factory.mktemp("house")) as up:
         yield up
 

@@ -51,7 +51,7 @@ class RunGuard:
         )
 
     def close(self, *, keep_files: bool) -> list[str]:
-        """End the run's processes and remove its folders; return the command lines of those that had to be ended."""
+        """End the run's processes and remove its folders; return the command lines of the ended ones."""
         report, _ = self._process.communicate(_KEEP if keep_files else b"")
         return report.decode(errors="replace").splitlines()
 
