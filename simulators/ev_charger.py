@@ -26,6 +26,8 @@ from simulators.weather import outdoor_c, season
 PERIOD_S = 60
 # A car that charges overnight charges within one day that begins at noon.
 _DAY_BEGINS_H = 12
+# The driver ends the session of a full car, then unplugs.
+_UNPLUGGING_S = 60
 _POWER_KW = 6.8
 _MAINS_V = 224.0
 
@@ -36,6 +38,11 @@ class _Visit(NamedTuple):
     arrives: float
     session: ChargingSession
     leaves: float
+
+    @property
+    def stopped(self) -> float:
+        """End of the session; the car is full before, and plugged in (`suspended_ev` of OCPP)."""
+        return self.leaves - _UNPLUGGING_S
 
 
 def simulate(setup: DeviceSetup) -> "EvCharger":
@@ -53,7 +60,10 @@ class EvCharger:
         self._visits = lru_cache(maxsize=4)(self._plan_visits)
         self._power = ContinuousProfile(self._load_profile, self._daily_register, _DAY_BEGINS_H)
         self._faults = fault_spans(setup.faults_of("charger_fault"))
-        self._unusable_spans = merge_spans(TimeSpan(fault.start, self._usable_from(fault)) for fault in self._faults)
+        self._overstays = fault_spans(setup.faults_of("car_overstays"))
+        self._unusable_spans = merge_spans(
+            TimeSpan(fault.start, self._usable_from(fault)) for fault in (*self._faults, *self._overstays)
+        )
         self._energy = Register(self._power.total, steps=100, standstills=self._unusable_spans)
 
     def values(self, at: float) -> Values:
@@ -82,13 +92,15 @@ class EvCharger:
     def _status(self, at: float) -> str:
         if any_contains(self._faults, at):
             return "faulted"
+        if any_contains(self._overstays, at):
+            return "suspended_ev"
         if any_contains(self._unusable_spans, at):
             return "available"
         day, second = day_and_second(at, _DAY_BEGINS_H)
         for visit in self._visits(day):
             if visit.arrives <= second < visit.leaves:
-                steps = (visit.arrives, visit.session.start, visit.session.end)
-                return ("preparing", "charging", "finishing")[bisect_right(steps, second) - 1]
+                steps = (visit.arrives, visit.session.start, visit.session.end, visit.stopped)
+                return ("preparing", "charging", "suspended_ev", "finishing")[bisect_right(steps, second) - 1]
         return "available"
 
     def _sessions(self, start: float, end: float) -> Iterator[ModelEvent]:
@@ -96,13 +108,13 @@ class EvCharger:
             noon = start_of(day, _DAY_BEGINS_H)
             for number, visit in enumerate(self._visits(day)):
                 session = f"{day}-{number}"
-                begins, ends = noon + visit.session.start, noon + visit.session.end
+                begins, ends = noon + visit.session.start, noon + visit.stopped
                 broken_at = next((span.start for span in self._unusable_spans if begins < span.start < ends), None)
                 if not any_contains(self._unusable_spans, begins):
                     yield ModelEvent(begins, "session_started", {"session": session})
                     stops = ends if broken_at is None else broken_at
                     energy = self._power.total(stops) - self._power.total(begins)
-                    reason = "ev_full" if broken_at is None else "ground_fault"
+                    reason = "ground_fault" if any_contains(self._faults, stops) else "ev_full"
                     data: dict[str, Value] = {"session": session, "energy_kwh": round(energy, 2), "reason": reason}
                     yield ModelEvent(stops, "session_stopped", data)
 

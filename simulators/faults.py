@@ -61,6 +61,7 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind("door_forced", "the door is opened by force and stays open", ("access_control",)),
         FaultKind("door_held_open", "the door does not close", ("access_control",), {"hold_s": 60}),
         FaultKind("charger_fault", "a ground fault stops the charging point", ("ev_charger",)),
+        FaultKind("car_overstays", "a full car stays plugged in and takes the place of others", ("ev_charger",)),
         FaultKind(
             "ebike_over_temperature",
             "a battery overheats while charging",

@@ -29,6 +29,7 @@ CASES = [
     ("door_forced", "access_control", 5, "door_forced"),
     ("door_held_open", "access_control", 15, "door_held_open"),
     ("charger_fault", "ev_charger", 20, "ev_ground_fault"),
+    ("car_overstays", "ev_charger", 180, "ev_connector_occupied"),
     ("ebike_over_temperature", "ebike_charger", 10, "ebike_over_temperature"),
     ("barrier_stuck", "vehicle_gate", 10, "barrier_stuck"),
     ("camera_offline", "camera", 10, "camera_silent"),
