@@ -98,6 +98,7 @@ class Personal:
     en: str
 
 
+_PASSES_ON_PERSONAL_DATA = frozenset({"camera", "gateway"})
 Field = Gauge | Counter | Flag | Choice
 EventField = Field | Text | Personal
 
@@ -141,6 +142,14 @@ class DeviceKind:
     def personal(self) -> bool:
         """Whether any event of the kind carries personal data."""
         return any(isinstance(item, Personal) for event in self.events for item in event.data)
+
+    @property
+    def redacted(self) -> bool:
+        """Whether rejected payloads of the kind are never stored, because they may hold personal data.
+
+        A gateway may forward doors and vehicle gates. A camera may send a number plate that no event of it has.
+        """
+        return self.personal or self.name in _PASSES_ON_PERSONAL_DATA
 
 
 def battery_v(high: float = 4.0) -> Gauge:

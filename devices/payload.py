@@ -1,7 +1,7 @@
 """Decoder from bytes on a topic to readings, events, connection reports, or rejections with a reason. Pure and total.
 
-`decode` returns for every input and never raises. One bad item of an array rejects that item only. The layout of the
-payloads is the outside surface described in `docs/mqtt.md`.
+`decode` returns for every input and never raises. One bad item of an array rejects that item only, and one bad field of
+an item that field only. The layout of the payloads is the outside surface described in `docs/mqtt.md`.
 """
 
 import json
@@ -16,7 +16,7 @@ from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Reason, Violation, event_data, telemetry_values
+from devices.schema import Reason, Refusal, Violation, event_data, telemetry_values, unknown_keys
 from devices.timestamp import TimestampError, parse_timestamp
 from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 
@@ -31,6 +31,7 @@ _ITEM_KEYS = {
     Channel.EVENT: ("ts", "event", "id", "data"),
     Channel.STATUS: ("ts", "state"),
 }
+_INVALID_ID = Violation(Reason.IMPOSSIBLE_VALUE, "id must be printable text of at most 64 characters")
 _KEYS = {channel: dict.fromkeys(keys).keys() for channel, keys in _ITEM_KEYS.items()}
 _GATEWAY_KEYS = {channel: dict.fromkeys((*keys, "kind", "device")).keys() for channel, keys in _ITEM_KEYS.items()}
 
@@ -69,10 +70,11 @@ class ConnectionReport(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """Message or item that cannot be used, with the reason.
+    """Message, item, or fields of an item that cannot be used, with the reason.
 
     `payload` is the part that may be stored: the first 4 KiB, or nothing where it could contain personal data. `size`
-    is the length of the whole payload, in bytes. `device` is the registered device, where it is known.
+    is the length of the whole payload, in bytes. `device` is the registered device, where it is known. `times` is the
+    number of refused fields, or 1.
     """
 
     topic: str
@@ -81,6 +83,7 @@ class Rejection(NamedTuple):
     payload: bytes
     size: int
     device: Device | None
+    times: int = 1
 
 
 Decoded = Reading | DeviceEvent | ConnectionReport | Rejection
@@ -88,7 +91,7 @@ FindDevice = Callable[[str, str], Device | None]
 
 
 class _ItemError(Exception):
-    """Violation in an item, to be turned into a `Rejection`."""
+    """Violation by an item as a whole, to be turned into a `Rejection`."""
 
     def __init__(self, reason: Reason, detail: str, device: Device | None = None) -> None:
         super().__init__(detail)
@@ -109,7 +112,8 @@ def decode(
         pseudonymiser: hashes plates and door users.
 
     Returns:
-        One entry for each item of the message, in their order.
+        One entry for each item of the message, in their order, then a rejection for each reason for which fields of an
+        item were refused.
     """
     sender = find_sender(topic, find_device)
     if sender is None:
@@ -117,11 +121,13 @@ def decode(
     device, channel = sender
     items = _items(payload, channel)
     if isinstance(items, Violation):
-        return [Rejection(topic, *items, _storable_payload(payload, device.kind), len(payload), device)]
+        return [_rejection(topic, items, _storable_payload(payload, device.kind), len(payload), device)]
     keys = (_GATEWAY_KEYS if device.kind == "gateway" else _KEYS)[channel]
     latest = received_at + MAX_CLOCK_AHEAD
-    item_decoder = _ItemDecoder(topic, channel, device, keys, latest, find_device, pseudonymiser, len(payload))
-    return [item_decoder.decode(item) for item in items]
+    refused: list[Decoded] = []
+    item_decoder = _ItemDecoder(topic, channel, device, keys, latest, find_device, pseudonymiser, len(payload), refused)
+    decoded = [item_decoder.decode(item) for item in items]
+    return decoded + refused if refused else decoded
 
 
 def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] | None:
@@ -169,12 +175,7 @@ def _address(topic: str) -> Topic:
 
 def _storable_payload(payload: bytes, *kinds: str) -> bytes:
     """Return the beginning of a payload, or nothing where one of the kinds may carry personal data."""
-    return payload[:STORED_BYTES] if all(map(_is_never_personal, kinds)) else b""
-
-
-def _is_never_personal(kind: str) -> bool:
-    """Return whether payloads of a kind never carry personal data; a gateway may forward doors and gates."""
-    return kind != "gateway" and not KIND_BY_NAME[kind].personal
+    return b"" if any(KIND_BY_NAME[kind].redacted for kind in kinds) else payload[:STORED_BYTES]
 
 
 def _items(payload: bytes, channel: Channel) -> list[object] | Violation:
@@ -193,7 +194,10 @@ def _items(payload: bytes, channel: Channel) -> list[object] | Violation:
 
 
 class _ItemDecoder(NamedTuple):
-    """Decoder for the items of one message. An item may have `keys`, and a timestamp up to `latest`."""
+    """Decoder for the items of one message. An item may have `keys`, and a timestamp up to `latest`.
+
+    Rejections of single fields are added to `refused`.
+    """
 
     topic: str
     channel: Channel
@@ -203,6 +207,7 @@ class _ItemDecoder(NamedTuple):
     find_device: FindDevice
     pseudonymiser: Pseudonymiser
     size: int
+    refused: list[Decoded]
 
     def decode(self, item: object) -> Decoded:
         try:
@@ -215,18 +220,25 @@ class _ItemDecoder(NamedTuple):
                 case Channel.STATUS:
                     return self._connection(device, content)
         except _ItemError as error:
-            storable = _storable_item(error.device, item)
-            return Rejection(self.topic, *error.violation, storable, self.size, error.device or self.sender)
+            return self._rejection(error.violation, item, error.device)
+
+    def _rejection(self, violation: Violation, item: object, device: Device | None) -> Rejection:
+        storable = _storable_item(device, item)
+        return _rejection(self.topic, violation, storable, self.size, device or self.sender)
+
+    def _refuse(self, device: Device, item: dict[str, Any], *violations: Violation) -> None:
+        """Reject fields of an item that stays usable without them."""
+        self.refused.extend(self._rejection(violation, item, device) for violation in violations)
 
     def _addressed(self, item: object) -> tuple[Device, dict[str, Any]]:
-        """Return the device of an item, and the item after a check of its keys."""
+        """Return the device of an item, and the item after a check of its keys; null is an absent key."""
         if not isinstance(item, dict):
             raise _ItemError(Reason.BAD_JSON, "an item must be a JSON object", self.sender)
         device = self.sender
-        if device.kind == "gateway" and ("kind" in item or "device" in item):
+        if device.kind == "gateway" and (item.get("kind") is not None or item.get("device") is not None):
             device = self._child(item.get("device"), item.get("kind"))
         if not item.keys() <= self.keys:
-            raise _ItemError(Reason.UNKNOWN_FIELD, f"an item may have {', '.join(self.keys)}", device)
+            self._refuse(device, item, unknown_keys(device.kind, item.keys() - self.keys, self.keys))
         return device, item
 
     def _child(self, name: object, kind: object) -> Device:
@@ -238,15 +250,24 @@ class _ItemDecoder(NamedTuple):
             raise _ItemError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
         return child
 
-    def _reading(self, device: Device, item: dict[str, Any]) -> Reading:
+    def _reading(self, device: Device, item: dict[str, Any]) -> Decoded:
         ts = self._timestamp(item, device)
         seq = item.get("seq")
         if seq is not None and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
-            raise _ItemError(Reason.IMPOSSIBLE_VALUE, "seq must be a whole number from 0", device)
+            self._refuse(device, item, Violation(Reason.IMPOSSIBLE_VALUE, "seq must be a whole number from 0"))
         values = telemetry_values(device.kind, item.get("values"))
-        if isinstance(values, Violation):
-            raise _ItemError(*values, device)
+        if isinstance(values, Refusal):
+            return self._reading_without(values, device, ts, item)
         return Reading(device, ts, values)
+
+    def _reading_without(self, refusal: Refusal, device: Device, ts: datetime, item: dict[str, Any]) -> Decoded:
+        """Return the reading without its refused fields, or the rejection of a reading that has no other field."""
+        if refusal.values:
+            self._refuse(device, item, *refusal.violations)
+            return Reading(device, ts, refusal.values)
+        first, *more = refusal.violations
+        self._refuse(device, item, *more)
+        return self._rejection(first, item, device)
 
     def _event(self, device: Device, item: dict[str, Any]) -> DeviceEvent:
         ts = self._timestamp(item, device)
@@ -254,26 +275,31 @@ class _ItemDecoder(NamedTuple):
         event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
         if event is None:
             raise _ItemError(Reason.UNKNOWN_EVENT, _known_events(KIND_BY_NAME[device.kind]), device)
-        identifier = item.get("id", "")
-        if not isinstance(identifier, str) or len(identifier) > 64 or not identifier.isprintable():
-            raise _ItemError(Reason.IMPOSSIBLE_VALUE, "id must be printable text of at most 64 characters", device)
+        identifier = item.get("id")
+        if identifier is None:
+            identifier = ""
+        elif not isinstance(identifier, str) or len(identifier) > 64 or not identifier.isprintable():
+            self._refuse(device, item, _INVALID_ID)
+            identifier = ""
         data = event_data(device.kind, event, item.get("data"), self.pseudonymiser)
-        if isinstance(data, Violation):
-            raise _ItemError(*data, device)
+        if isinstance(data, Refusal):
+            self._refuse(device, item, *data.violations)
+            data = data.values
         return DeviceEvent(device, ts, event.name, identifier, data)
 
     def _connection(self, device: Device, item: dict[str, Any]) -> ConnectionReport:
-        ts = self._timestamp(item, device) if "ts" in item else None
+        ts = None if item.get("ts") is None else self._timestamp(item, device)
         state = item.get("state")
         if state not in tuple(ConnectionState):
             raise _ItemError(Reason.IMPOSSIBLE_VALUE, "state must be online or offline", device)
         return ConnectionReport(device, ts, ConnectionState(state))
 
     def _timestamp(self, item: dict[str, Any], device: Device) -> datetime:
-        if "ts" not in item:
+        value = item.get("ts")
+        if value is None:
             raise _ItemError(Reason.MISSING_TIMESTAMP, "ts is required: epoch milliseconds or RFC 3339", device)
         try:
-            ts = parse_timestamp(item["ts"])
+            ts = parse_timestamp(value)
         except TimestampError as error:
             raise _ItemError(Reason.BAD_TIMESTAMP, str(error), device) from None
         if ts > self.latest:
@@ -281,9 +307,13 @@ class _ItemDecoder(NamedTuple):
         return ts
 
 
+def _rejection(topic: str, violation: Violation, storable: bytes, size: int, device: Device | None) -> Rejection:
+    return Rejection(topic, violation.reason, violation.detail, storable, size, device, violation.fields)
+
+
 def _storable_item(device: Device | None, item: object) -> bytes:
     """Return the part of a rejected item that may be stored: nothing where it may contain personal data."""
-    if device is None or not _is_never_personal(device.kind):
+    if device is None or KIND_BY_NAME[device.kind].redacted:
         return b""
     return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:STORED_BYTES]
 

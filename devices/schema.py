@@ -1,18 +1,26 @@
 """Validation of the values in a payload, by one compiled validator for each kind and each event.
 
-Pydantic's core checks bounds, types and unknown names, and returns a plain dict.
+Pydantic's core checks bounds, types and unknown names, and returns a plain dict. A field that fails is refused, and the
+others stay usable.
 """
 
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
-from devices.catalogue import KINDS
-from devices.kind import Choice, Counter, Event, EventField, Flag, Gauge, Personal, Text, Value
+from devices.catalogue import KIND_BY_NAME, KINDS
+from devices.kind import Choice, Counter, DeviceKind, Event, EventField, Flag, Gauge, Personal, Text, Value
 from devices.privacy import Pseudonymiser, mask
 
 _MAX_PERSONAL_LENGTH = 64
+_MAX_QUOTED = 8
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_WORDS = re.compile(r"[a-z_]{1,64}")
+_NOTHING = re.compile(r"(?!)")
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -34,46 +42,124 @@ class Reason(StrEnum):
 
 
 class Violation(NamedTuple):
-    """Reason and detail of an invalid value; the value itself may be personal and is not quoted."""
+    """Reason and detail of `fields` invalid fields; the values themselves may be personal and are not quoted."""
 
     reason: Reason
     detail: str
+    fields: int = 1
 
 
-def telemetry_values(kind: str, content: object) -> dict[str, Value] | Violation:
-    """Return the measured values, without the nulls that a device sends for failed measurements."""
-    return _check(_TELEMETRY[kind], content, "values") or Violation(Reason.IMPOSSIBLE_VALUE, "values holds no value")
+class Refusal(NamedTuple):
+    """Violations of some fields, one for each reason, and the values of the other fields, which may be none."""
+
+    violations: Sequence[Violation]
+    values: dict[str, Value]
 
 
-def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudonymiser) -> dict[str, Value] | Violation:
+class _Validator(NamedTuple):
+    """Compiled validator of some fields, with the sentences about them for a rejection.
+
+    `limits` says for each field which values are possible, `known` which fields there are. `quotable` matches the names
+    of unknown fields that may be quoted.
+    """
+
+    compiled: SchemaValidator
+    where: str
+    limits: Mapping[str, str]
+    known: str
+    quotable: re.Pattern[str]
+
+
+def telemetry_values(kind: str, content: object) -> dict[str, Value] | Refusal:
+    """Return the measured values, without the nulls that a device sends for failed measurements; never empty."""
+    return _check(_TELEMETRY[kind], content) or _refusal(Reason.IMPOSSIBLE_VALUE, "values holds no value")
+
+
+def event_data(kind: str, event: Event, content: object, pseudonymiser: Pseudonymiser) -> dict[str, Value] | Refusal:
     """Return the data of an event, with personal values replaced by a keyed hash and a mask."""
-    data = _check(_EVENTS[kind, event.name], {} if content is None else content, "data")
-    if isinstance(data, Violation):
-        return data
+    checked = _check(_EVENTS[kind, event.name], {} if content is None else content)
+    data = checked.values if isinstance(checked, Refusal) else checked
     for item in event.data:
         if isinstance(item, Personal) and item.name in data:
             raw = str(data.pop(item.name))
             data[f"{item.name}_hash"] = pseudonymiser.hash(item.identity, raw)
             data[f"{item.name}_masked"] = mask(item.identity, raw)
-    return data
+    return checked
 
 
-def _check(validator: SchemaValidator, content: object, where: str) -> dict[str, Value] | Violation:
+def unknown_keys(kind: str, names: Collection[str], known: Iterable[str]) -> Violation:
+    """Return the violation of an item by keys other than the `known` ones."""
+    return _unknown(sorted(names), f"an item has {', '.join(known)}", "", _quotable(KIND_BY_NAME[kind]))
+
+
+def _check(validator: _Validator, content: object) -> dict[str, Value] | Refusal:
     try:
-        values: dict[str, Value] = validator.validate_python(content)
+        values: dict[str, Value] = validator.compiled.validate_python(content)
     except ValidationError as error:
-        return _violation(error, where)
-    if None in values.values():
-        return {name: value for name, value in values.items() if value is not None}
-    return values
+        if not isinstance(content, dict):
+            return _refusal(Reason.IMPOSSIBLE_VALUE, f"{validator.where} must be a JSON object")
+        return _refuse(validator, content, error)
+    return _without_nulls(values) if None in values.values() else values
 
 
-def _violation(error: ValidationError, where: str) -> Violation:
-    first = error.errors(include_url=False, include_context=True, include_input=False)[0]
-    if first["type"] == "extra_forbidden":
-        return Violation(Reason.UNKNOWN_FIELD, f"{where} has a field that this kind does not know")
-    field = ".".join([where, *map(str, first["loc"])])
-    return Violation(Reason.IMPOSSIBLE_VALUE, f"{field}: {first['msg']}")
+def _refuse(validator: _Validator, content: dict[str, object], error: ValidationError) -> Refusal:
+    """Return the violations of the fields at fault, and the values without them."""
+    at_fault = {
+        str(each["loc"][0]) for each in error.errors(include_url=False, include_context=False, include_input=False)
+    }
+    unknown = sorted(at_fault - validator.limits.keys())
+    impossible = [name for name in validator.limits if name in at_fault]
+    violations = []
+    if impossible:
+        detail = "; ".join(f"{validator.where}.{name} must be {validator.limits[name]}" for name in impossible)
+        violations.append(Violation(Reason.IMPOSSIBLE_VALUE, detail, len(impossible)))
+    if unknown:
+        violations.append(_unknown(unknown, validator.known, f"{validator.where}.", validator.quotable))
+    usable = {name: value for name, value in content.items() if name not in at_fault}
+    return Refusal(violations, _without_nulls(validator.compiled.validate_python(usable)))
+
+
+def _unknown(names: Collection[str], known: str, prefix: str, quotable: re.Pattern[str]) -> Violation:
+    """Return the violation by unknown fields; `prefix` leads to them from the item."""
+    quoted = [f"{prefix}{name}" for name in islice(filter(quotable.fullmatch, names), _MAX_QUOTED)]
+    if unquoted := len(names) - len(quoted):
+        quoted.append(f"{unquoted} more" if quoted else f"{unquoted} of its fields")
+    return Violation(Reason.UNKNOWN_FIELD, f"unknown: {', '.join(quoted)}; {known}", len(names))
+
+
+def _quotable(kind: DeviceKind) -> re.Pattern[str]:
+    """Return the pattern of the names of unknown fields that may be quoted, for a name can be a personal value itself.
+
+    That is none for a kind with personal values, and a plain word for a kind that only may pass them on.
+    """
+    if kind.personal:
+        return _NOTHING
+    return _WORDS if kind.redacted else _NAME
+
+
+def _refusal(reason: Reason, detail: str) -> Refusal:
+    return Refusal([Violation(reason, detail)], {})
+
+
+def _without_nulls(values: dict[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _limit(field: EventField) -> str:
+    """Return the possible values of a field in words."""
+    match field:
+        case Gauge() | Counter():
+            low, high = field.possible
+            unit = "" if field.unit == "1" else f" {field.unit}"
+            return f"a number from {low:g} to {high:.10g}{unit}"
+        case Flag():
+            return "true or false"
+        case Choice():
+            return f"one of {', '.join(field.choices)}"
+        case Text():
+            return f"printable text of at most {field.max_length} characters"
+        case Personal():
+            return f"printable text of 1 to {_MAX_PERSONAL_LENGTH} characters"
 
 
 def _field_schema(field: EventField) -> CoreSchema:
@@ -93,13 +179,20 @@ def _field_schema(field: EventField) -> CoreSchema:
             )
 
 
-def _validator(fields: tuple[EventField, ...]) -> SchemaValidator:
+def _validator(kind: DeviceKind, where: str, owner: str, fields: tuple[EventField, ...]) -> _Validator:
     schema = {
         field.name: core_schema.typed_dict_field(core_schema.nullable_schema(_field_schema(field)), required=False)
         for field in fields
     }
-    return SchemaValidator(core_schema.typed_dict_schema(schema, extra_behavior="forbid"))
+    compiled = SchemaValidator(core_schema.typed_dict_schema(schema, extra_behavior="forbid"))
+    limits = {field.name: _limit(field) for field in fields}
+    known = f"{owner} has the fields {', '.join(limits)}" if limits else f"{owner} has no fields"
+    return _Validator(compiled, where, limits, known, _quotable(kind))
 
 
-_TELEMETRY = {kind.name: _validator(kind.fields) for kind in KINDS}
-_EVENTS = {(kind.name, event.name): _validator(event.data) for kind in KINDS for event in kind.events}
+_TELEMETRY = {kind.name: _validator(kind, "values", kind.name, kind.fields) for kind in KINDS}
+_EVENTS = {
+    (kind.name, event.name): _validator(kind, "data", f"the event {event.name}", event.data)
+    for kind in KINDS
+    for event in kind.events
+}

@@ -18,7 +18,7 @@ from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.kind import Counter, DeviceKind, EventField, Flag, Gauge, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Violation, event_data, telemetry_values
+from devices.schema import Refusal, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
 from rules.analysis.backtest import Arrival
 from rules.language.yaml_document import nearest
@@ -162,14 +162,18 @@ def _sample(
 ) -> Sample:
     if "event" not in line:
         values = telemetry_values(kind.name, line.get("values"))
-        if isinstance(values, Violation):
-            raise _LineError(values.detail)
+        if isinstance(values, Refusal):
+            raise _LineError(_detail(values))
         return Sample(device.id, ts, received_at, values)
     event = kind.event(str(line["event"]))
     if event is None:
         known = [each.name for each in kind.events]
         raise _LineError(f"a {kind.name} has no event `{line['event']}`{nearest(str(line['event']), known)}")
     data = event_data(kind.name, event, line.get("data"), _PSEUDONYMISER)
-    if isinstance(data, Violation):
-        raise _LineError(data.detail)
+    if isinstance(data, Refusal):
+        raise _LineError(_detail(data))
     return Sample(device.id, ts, received_at, {}, event.name, data)
+
+
+def _detail(refusal: Refusal) -> str:
+    return "; ".join(violation.detail for violation in refusal.violations)

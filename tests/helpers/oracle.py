@@ -103,12 +103,12 @@ def _expect(found: Expected, item: Item, content: dict[str, Any]) -> None:
         found.events[community, name, content["ts"], content["event"], content["id"]] = item
         found.alerts[community, name, ALERT_OF_EVENT[content["event"]]] = item
     elif channel == "telemetry":
-        values = content["values"]
-        if all(low <= values.get(field, low) <= high for field, (low, high) in _POSSIBLE.items()):
-            for field_name, value in values.items():
+        for field_name, value in content["values"].items():
+            low, high = _POSSIBLE[field_name]
+            if low <= value <= high:
                 found.readings[community, name, content["ts"]][field_name][value] = item
-        else:
-            found.refused.add(item)
+            else:
+                found.refused.add(item)
 
 
 def judge(connection: psycopg.Connection, must: Expected) -> Verdict:
