@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     partitions: int = Field(
         1, ge=1, le=1024, description="how many partitions the communities are divided into, as the broker maps them"
     )
+    broker_log: str | None = Field(
+        None, description="log files of NATS Server, with commas between; `anju doctor` looks there for refusals"
+    )
     api_key: SecretStr | None = Field(None, min_length=16, description="a first admin key for the API")
     secret_key: SecretStr | None = Field(
         None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from app.broker_refusals import refusal_findings
+from app.finding import Finding
 from app.output import Exit, fail, say, say_json
 from app.rule_files import rules_folder
 from app.settings import Settings
@@ -27,29 +29,32 @@ _REPORTED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Result of one check; `figures` are for programs."""
-
-    name: str
-    good: bool
-    detail: str
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False) -> None:
+def doctor(
+    *,
+    broker_log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[,FILE]", help="log of NATS Server, `-` for standard input; by default ANJU_BROKER_LOG"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+) -> None:
     """Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.
+
+    A line that begins with `note` tells of a device at fault; Anju itself is well.
 
     Example: anju doctor
     """
     settings = Settings.load()
+    logs = broker_log or settings.broker_log
     checks: tuple[Callable[[Settings], list[Finding]], ...] = (_database, _broker, _rules)
     findings = [finding for check in checks for finding in check(settings)]
+    findings += refusal_findings(logs.split(",")) if logs else []
     if as_json:
         say_json([_flat(finding) for finding in findings])
     else:
         for finding in findings:
-            say(f"{'ok  ' if finding.good else 'BAD '} {finding.name}: {finding.detail}")
+            say(f"{finding.mark:4} {finding.name}: {finding.detail}")
     if not all(finding.good for finding in findings):
         raise fail("", Exit.REFUSED)
 

@@ -87,6 +87,7 @@ def _start_servers(
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
+        settings["ANJU_BROKER_LOG"] = ",".join(str(home.log_file(part.name).absolute()) for part in broker.parts)
     return settings
 
 

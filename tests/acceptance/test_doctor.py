@@ -6,7 +6,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import sql
+
+from patience import eventually
 
 DEAD = "127.0.0.1:1"
 
@@ -37,7 +41,8 @@ def empty_database(house):
 def test_an_installation_in_good_order_is_reported_as_good(house):
     done = house.anju("doctor")
     assert done.returncode == 0, done.stdout
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+    lines = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert [line for line in lines if not line.startswith("note")] == [
         f"ok   {name}" for name in ("database", "schema", "ingest", "notices", "broker", "rules")
     ]
 
@@ -80,3 +85,43 @@ def test_rules_that_cannot_be_used_are_found(house, tmp_path):
     checks, code = findings(house, ANJU_RULES_DIR=str(tmp_path))
     assert code == 1
     assert [name for name, each in checks.items() if not each["good"]] == ["rules"]
+
+
+def published(url, client_id, topic, payload=b"x"):
+    """Publish as a device would; return whether the broker acknowledged it."""
+    parts = urlsplit(url)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+    client.username_pw_set(parts.username, parts.password)
+    acknowledged, ended = [], []
+    client.on_connect = lambda *_: client.publish(topic, payload, qos=1)
+    client.on_publish = lambda *_: acknowledged.append(True)
+    client.on_disconnect = lambda *_: ended.append(True)
+    client.connect(parts.hostname, parts.port)
+    eventually(lambda: client.loop(0.1) or acknowledged or ended, timeout_s=10)
+    client.disconnect()
+    return bool(acknowledged)
+
+
+def test_messages_that_the_broker_drops_or_cuts_off_are_told_with_client_and_topic(house):
+    url = house.settings["ANJU_PUBLISH_MQTT_URL"]
+    assert published(url, "lost-meter", "meters/7")  # acknowledged, and dropped
+    assert not published(url, "large-meter", "anju/v1/c/water_meter/m/telemetry", b"1" * 1_100_000)
+    assert not published(url, "blank-meter", "anju/v1/c d/water_meter/m/telemetry")
+    checks, code = findings(house)
+    assert code == 0
+    told = {name: each for name, each in checks.items() if name.startswith("refused ")}
+    assert {name for name, each in told.items() if each["good"] and each["note"]} == set(told)
+    assert {("lost-meter", "meters/7")} <= refused(told, "topic")
+    assert {("large-meter", "")} <= refused(told, "size")
+    assert {("blank-meter", "")} <= refused(told, "character")
+    assert "client 'lost-meter' to meters/7" in told["refused topic"]["detail"]
+
+
+def refused(told, reason):
+    return {(each["client"], each["topic"]) for each in told[f"refused {reason}"]["refusals"]}
+
+
+def test_a_log_of_the_broker_that_cannot_be_read_is_found(house):
+    checks, code = findings(house, ANJU_BROKER_LOG="/no/such/broker.log")
+    assert code == 1
+    assert checks["broker log"]["detail"].startswith("/no/such/broker.log can't be read")
