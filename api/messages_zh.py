@@ -1,9 +1,11 @@
 """Chinese texts of API errors, one constant or function for each, for the person who acted."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from devices.local_time import local_time_zh
 from rules.model.labels_zh import ACT
+from store.notices.delivery import WaitReason
 
 # Attention axis of an alert. The refusals of its state machine are worded by `rules.model.attention`.
 REFUSED_ACTION_EXAMPLE = "报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王师傅 于7月1日 12:05:03“解决”。"
@@ -36,6 +38,32 @@ MAINTENANCE_WITHOUT_SCOPE = "请至少指定小区、楼栋、设备类型、规
 MAINTENANCE_WITHOUT_COMMUNITY = "指定楼栋或设备时，请同时指定小区"
 MAINTENANCE_END_PAST = "结束时间须在开始时间之后，且尚未过去"
 MAINTENANCE_TOO_LONG = "维护窗口最长 90 天"
+
+
+def lets_through(titles: Sequence[str]) -> str:
+    """Return the effect of a window that names no rule; `titles` are those of the critical rules in its scope."""
+    examples = f"（{''.join(f'“{title}”' for title in titles)}）" if titles else ""
+    return (
+        f"紧急报警{examples}可能伤人，不受这个窗口影响，照常马上通知。"
+        "确实要暂停其中一条，请另登记一个窗口，写明规则和设备。"
+    )
+
+
+def names_critical_rule(title: str) -> str:
+    """Return the effect of a window that names a critical rule."""
+    return f"注意：“{title}”是紧急报警，可能伤人。窗口期间它不会通知任何人，请安排专人在现场看守，完工后马上提前结束。"
+
+
+def names_rule(title: str) -> str:
+    """Return the effect of a window that names a rule that is not critical."""
+    return f"窗口期间只有“{title}”暂不通知，其他报警照常通知。"
+
+
+def names_no_rule(rule: str) -> str:
+    """Return the effect of a window that names a rule not in force."""
+    return f"现在没有名为 {rule} 的规则，这个窗口不会挡住任何报警。请核对规则名称。"
+
+
 MAINTENANCE_OVER_EXAMPLE = "维护窗口已经结束。"
 
 
@@ -43,6 +71,32 @@ def maintenance_over(ended_at: datetime, ended_by: str | None) -> str:
     """Return the refusal to end a window that is over; `ended_by` is None where it ran to its planned end."""
     by = f"，由 {ended_by} 提前结束" if ended_by else ""
     return f"维护窗口已于{local_time_zh(ended_at)}结束{by}。"
+
+
+NOTICE_WAITS: Mapping[str, str] = {
+    WaitReason.GATHERING: "稍等片刻，把同一原因的报警合成一条再发",
+    WaitReason.ESCALATION: "先等前面通知的人确认；到时候还没有人确认，再通知这一级",
+    WaitReason.AFTER_RAISED: "报警的通知还没发出，恢复随后再发",
+    WaitReason.QUIET_HOURS: "收件人在免打扰时段，到时候一并通知",
+    WaitReason.MESSAGE_LIMIT: "十分钟内通知已经够多，到时候合成一条汇总再发",
+    WaitReason.RETRY: "上一次没有发出去，到时候再试",
+}
+NOTICE_SENDING = "马上就发；过了一分钟还没发出，请管理员检查通知程序"
+
+
+def waits_for_shelving(actor: str | None, reason: str) -> str:
+    """Return why the notice of a shelved alert waits."""
+    return f"{actor}搁置了这条报警：{reason}"
+
+
+def waits_for_maintenance(actor: str | None, reason: str) -> str:
+    """Return why a notice waits for the end of a maintenance window."""
+    return f"{actor}登记了维护窗口：{reason}"
+
+
+def notice_failed(error: str) -> str:
+    """Return the last failure of a notice; `error` is the answer of the receiver or of the network."""
+    return f"没有发出去，对方或网络的答复：{error}"
 
 
 def unknown_kind(kind: str) -> str:

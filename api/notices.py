@@ -1,21 +1,48 @@
 """Route of the notices of an alert, with their state of delivery."""
 
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import messages_zh
 from api.alerts import ALERT_NOT_FOUND, AlertId
 from api.paging import Page
-from api.parameters import Store
+from api.parameters import Now, Store
 from api.problems import UnknownProblem, problem_responses
-from rules.model.labels_zh import NOTICE_KIND, NOTICE_STATE
+from rules.model.labels_zh import NOTICE_DROPPED, NOTICE_KIND, NOTICE_STATE
 from store.alerts.alerts import find_alert
-from store.notices.delivery import list_notices
+from store.alerts.suppression import Cause, CauseName, causes_of
+from store.notices.delivery import NoticeRow, WaitReason, list_notices
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
+
+WaitCode = Literal[
+    "shelved",
+    "maintenance",
+    "caused_by_parent",
+    "out_of_service",
+    "chattering",
+    "gathering",
+    "escalation",
+    "after_raised",
+    "quiet_hours",
+    "message_limit",
+    "retry",
+    "sending",
+]
+
+
+class Wait(BaseModel):
+    """Reason for which a notice waits. The first five codes are causes of suppression of its alert."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: WaitCode
+    zh: str = Field(description="The reason in Chinese.", examples=["王师傅登记了维护窗口：三号楼换表"])
+    until: datetime | None = Field(description="Until when it waits; null if that is not known.")
 
 
 class Notice(BaseModel):
@@ -33,10 +60,12 @@ class Notice(BaseModel):
         description="Waiting, accepted by the receiver, given up, or no longer needed."
     )
     state_zh: str = Field(examples=["已送达"])
+    waiting_for: list[Wait] = Field(description="Reasons for which a queued notice is not sent yet; else empty.")
     attempts: int = Field(description="Failed attempts.")
-    reason: str | None = Field(description="Reason of the last failure, or of dropping it.")
+    reason: str | None = Field(description="Reason of the last failure, or the code of the reason for dropping it.")
+    reason_zh: str | None = Field(description="That reason in Chinese.", examples=["报警已有人确认，不用再升级"])
     queued_at: datetime
-    due_at: datetime = Field(description="Earliest time of sending.")
+    due_at: datetime = Field(description="Earliest time of sending, or of the next look at its reason to wait.")
     settled_at: datetime | None = Field(description="When it was accepted, given up or dropped.")
 
 
@@ -45,15 +74,54 @@ class Notice(BaseModel):
     summary="List the notices of an alert",
     responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)),
 )
-def list_notices_of(store: Store, alert_id: AlertId) -> Page[Notice]:
-    """All notices of an alert, in the order of their queueing. One page."""
+def list_notices_of(store: Store, now: Now, alert_id: AlertId) -> Page[Notice]:
+    """All notices of an alert, in the order of their queueing. One page. `waiting_for` says why one is not sent yet."""
     with store.connection() as connection:
         if find_alert(connection, alert_id) is None:
             raise UnknownProblem(ALERT_NOT_FOUND)
         rows = list_notices(connection, alert_id)
-    return Page[Notice](items=[_notice(asdict(row)) for row in rows], next_cursor=None)
+        causes = causes_of(connection, [alert_id], now).get(alert_id, ())
+    return Page[Notice](items=[_notice(row, causes, now) for row in rows], next_cursor=None)
 
 
-def _notice(row: dict[str, object]) -> Notice:
-    words = {"kind_zh": NOTICE_KIND[str(row["kind"])], "state_zh": NOTICE_STATE[str(row["state"])]}
-    return Notice.model_validate({**row, **words})
+def _notice(row: NoticeRow, causes: Sequence[Cause], now: datetime) -> Notice:
+    return Notice.model_validate(
+        {
+            **{name: getattr(row, name) for name in NoticeRow.__slots__},
+            "kind_zh": NOTICE_KIND[row.kind],
+            "state_zh": NOTICE_STATE[row.state],
+            "waiting_for": list(_waits(row, causes, now)) if row.state == "queued" else [],
+            "reason_zh": _reason_zh(row),
+        }
+    )
+
+
+def _waits(row: NoticeRow, causes: Sequence[Cause], now: datetime) -> Iterator[Wait]:
+    """Yield the reasons for which a queued notice waits. Suppression holds everything but a recovery."""
+    if causes and row.kind != "resolved":
+        for cause in causes:
+            yield Wait(code=cause.name.value, zh=_cause_zh(cause), until=cause.until)
+    elif row.retry_at and row.retry_at > now:
+        yield Wait(code="retry", zh=messages_zh.NOTICE_WAITS[WaitReason.RETRY], until=row.retry_at)
+    elif row.due_at > now and (words := messages_zh.NOTICE_WAITS.get(row.waits_for or "")):
+        yield Wait.model_validate({"code": row.waits_for, "zh": words, "until": row.due_at})
+    else:
+        yield Wait(code="sending", zh=messages_zh.NOTICE_SENDING, until=None)
+
+
+def _cause_zh(cause: Cause) -> str:
+    match cause.name:
+        case CauseName.SHELVED:
+            return messages_zh.waits_for_shelving(cause.actor, cause.detail)
+        case CauseName.MAINTENANCE:
+            return messages_zh.waits_for_maintenance(cause.actor, cause.detail)
+        case _:
+            return cause.detail
+
+
+def _reason_zh(row: NoticeRow) -> str | None:
+    if row.reason is None:
+        return None
+    if row.state == "dropped":
+        return NOTICE_DROPPED.get(row.reason, row.reason)
+    return messages_zh.notice_failed(row.reason)

@@ -16,7 +16,9 @@ from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
+from api.rules import Pack
 from rules.model.labels_zh import MAINTENANCE_STATE
+from rules.model.rule import RulePack, Severity
 from rules.model.virtual_kinds import RULE_KINDS
 from store.admin.audit import Change, record_change
 from store.alerts.maintenance import (
@@ -37,11 +39,12 @@ router = APIRouter(prefix="/silences", tags=["silences 维护窗口"])
 _cursor = Cursor("silences", tuple[datetime, UUID])
 
 SilenceId = Annotated[UUID, Path(description="The id of a silence.")]
+_DERIVED = {"state", "state_zh", "kind_zh", "lets_through", "effect_zh"}
 _SILENCE_NOT_FOUND = "There is no silence of that id; GET /api/v1/silences lists them."
 
 
 class Silence(ResponseModel):
-    """Maintenance window. Alerts that match all given parts are raised but not notified."""
+    """Maintenance window. Alerts that match all given parts are raised but not notified, critical ones excepted."""
 
     id: UUID
     state: Literal["scheduled", "active", "over"]
@@ -59,10 +62,17 @@ class Silence(ResponseModel):
     reason: str
     actor: str = Field(description="The person who announced it.")
     created_at: datetime
+    lets_through: list[Severity] = Field(
+        description="Severities that are notified all the same: `critical`, unless the window names a rule."
+    )
+    effect_zh: str = Field(
+        description="What the window does about critical alerts, for the person who announces it.",
+        examples=["紧急报警（如“燃气泄漏”）可能伤人，不受这个窗口影响，照常马上通知。"],
+    )
 
     @classmethod
-    def of(cls, row: MaintenanceRow, now: datetime) -> "Silence":
-        """Translate a row."""
+    def of(cls, row: MaintenanceRow, now: datetime, pack: RulePack) -> "Silence":
+        """Translate a row; the rules in force give the words of its effect."""
         state = _silence_state(row, now)
         return cls.model_validate(
             {
@@ -70,6 +80,8 @@ class Silence(ResponseModel):
                 "state": state,
                 "state_zh": MAINTENANCE_STATE[state],
                 "kind_zh": row.kind and kind_label(row.kind),
+                "lets_through": [] if row.rule else [Severity.CRITICAL],
+                "effect_zh": _effect(row, pack),
             }
         )
 
@@ -80,7 +92,11 @@ class Announcement(Signed):
     community: str | None = Field(None, examples=["jinhe-yuan"])
     building: str | None = Field(None, description="A building of the community.", examples=["3"])
     kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
-    rule: Name | None = Field(None, description="The name of a rule.", examples=["gateway_silent"])
+    rule: Name | None = Field(
+        None,
+        description="The name of a rule. A window suppresses critical alerts only of the rule that it names.",
+        examples=["gateway_silent"],
+    )
     device: str | None = Field(None, description="The id of a device of the community.")
     starts_at: Instant | None = Field(None, description="Now, unless given.")
     ends_at: Instant = Field(description="At most 90 days after the start.")
@@ -104,7 +120,7 @@ class SilencesQuery(PageQuery):
 
 
 @router.get("", summary="List silences (维护窗口)")
-def list_silences(store: Store, now: Now, query: Annotated[SilencesQuery, Query()]) -> Page[Silence]:
+def list_silences(store: Store, now: Now, pack: Pack, query: Annotated[SilencesQuery, Query()]) -> Page[Silence]:
     """Present and future windows, in descending order of their start."""
     with store.connection() as connection:
         rows = list_maintenance(
@@ -115,20 +131,23 @@ def list_silences(store: Store, now: Now, query: Annotated[SilencesQuery, Query(
             limit=query.limit + 1,
         )
     return Page[Silence].of(
-        rows, query.limit, lambda row: Silence.of(row, now), lambda row: _cursor.encode((row.starts_at, row.id))
+        rows, query.limit, lambda row: Silence.of(row, now, pack), lambda row: _cursor.encode((row.starts_at, row.id))
     )
 
 
 @router.get("/{silence_id}", summary="Read a silence", responses=problem_responses(UnknownProblem(_SILENCE_NOT_FOUND)))
-def read_silence(store: Store, now: Now, silence_id: SilenceId) -> Silence:
+def read_silence(store: Store, now: Now, pack: Pack, silence_id: SilenceId) -> Silence:
     """One window."""
     with store.connection() as connection:
-        return _read_silence(connection, silence_id, now)
+        return _read_silence(connection, silence_id, now, pack)
 
 
 @router.post("", summary="Announce a silence (维护窗口)", status_code=201)
-def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
-    """Suppress notices of matching alerts for a period. Evaluation goes on, and the alerts stay listed."""
+def create_silence(request: Idempotent, pack: Pack, announcement: Announcement) -> Silence:
+    """Suppress notices of matching alerts for a period. Evaluation goes on, and the alerts stay listed.
+
+    Critical alerts can hurt people: only a window that names their `rule` suppresses them. The answer says so.
+    """
     now = read_clock()
     with request.store.connection() as connection:
         earlier_id = request.earlier_subject_id(connection, "create", "silence", None)
@@ -136,14 +155,14 @@ def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
         if not earlier_id:
             new = _new_silence(connection, silence_id, announcement, now)
             insert_maintenance(connection, new)
-            silence = _read_silence(connection, silence_id, now)
-            after = silence.model_dump(mode="json", exclude_none=True, exclude={"state", "state_zh", "kind_zh"})
+            silence = _read_silence(connection, silence_id, now, pack)
+            after = silence.model_dump(mode="json", exclude_none=True, exclude=_DERIVED)
             change = Change(
                 at=now, actor=ACTOR, person=announcement.by, action="create", subject="silence",
                 subject_id=str(silence_id), before={}, after=after, request_key=request.key,
             )  # fmt: skip
             record_change(connection, change)
-        return _read_silence(connection, silence_id, now)
+        return _read_silence(connection, silence_id, now, pack)
 
 
 @router.post(
@@ -153,7 +172,7 @@ def create_silence(request: Idempotent, announcement: Announcement) -> Silence:
         UnknownProblem(_SILENCE_NOT_FOUND), RefusedProblem(messages_zh.MAINTENANCE_OVER_EXAMPLE)
     ),
 )
-def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None = None) -> Silence:
+def end_silence(request: Idempotent, pack: Pack, silence_id: SilenceId, note: Signed | None = None) -> Silence:
     """End a window early, or cancel one that has not begun."""
     signature = note or Signed()
     with request.store.connection() as connection:
@@ -170,7 +189,7 @@ def end_silence(request: Idempotent, silence_id: SilenceId, note: Signed | None 
                 before={"ended_at": None}, after={"ended_at": now.isoformat()}, request_key=request.key,
             )  # fmt: skip
             record_change(connection, change)
-        return _read_silence(connection, silence_id, read_clock())
+        return _read_silence(connection, silence_id, read_clock(), pack)
 
 
 def _new_silence(connection: Connection, silence_id: UUID, window: Announcement, now: datetime) -> NewMaintenance:
@@ -200,11 +219,23 @@ def _new_silence(connection: Connection, silence_id: UUID, window: Announcement,
     )  # fmt: skip
 
 
-def _read_silence(connection: Connection, silence_id: UUID, now: datetime) -> Silence:
+def _read_silence(connection: Connection, silence_id: UUID, now: datetime, pack: RulePack) -> Silence:
     row = find_maintenance(connection, silence_id)
     if row is None:
         raise UnknownProblem(_SILENCE_NOT_FOUND)
-    return Silence.of(row, now)
+    return Silence.of(row, now, pack)
+
+
+def _effect(row: MaintenanceRow, pack: RulePack) -> str:
+    """Return what a window does about critical alerts, in Chinese."""
+    if row.rule is None:
+        in_scope = pack.of_kind(row.kind) if row.kind else pack.rules
+        return messages_zh.lets_through([rule.title for rule in in_scope if rule.severity is Severity.CRITICAL])
+    rule = pack.find(row.rule)
+    if rule is None:
+        return messages_zh.names_no_rule(row.rule)
+    named = messages_zh.names_critical_rule if rule.severity is Severity.CRITICAL else messages_zh.names_rule
+    return named(rule.title)
 
 
 def _silence_state(row: MaintenanceRow, now: datetime) -> Literal["scheduled", "active", "over"]:

@@ -26,6 +26,7 @@ from store.alerts.alerts import AlertRow, find_alerts
 from store.alerts.suppression import causes_of
 from store.database import Connection, Database, DatabaseUnavailableError, repeat_over_outages
 from store.notices.delivery import (
+    DropReason,
     DueNotice,
     SentMessage,
     count_failure,
@@ -102,7 +103,7 @@ class Dispatcher:
         with self.database.connection() as connection:
             due = due_notices(connection, name, now)
             if channel is None:
-                drop_notices(connection, _ids(due), "the channel is no longer in the file", now)
+                drop_notices(connection, _ids(due), DropReason.CHANNEL_REMOVED, now)
                 alert_ids = list({notice.alert_id for notice in due})
                 enqueue_notices(connection, alert_ids, routing, now)
                 self._enqueue_escalations(connection, alert_ids, now)
@@ -112,7 +113,7 @@ class Dispatcher:
             suppressed = causes_of(connection, {notice.alert_id for notice in due}, now)
             planned = plan(due, channel, recent, suppressed.keys(), now)
             for postponement in planned.postponements:
-                postpone_notices(connection, _ids(postponement.notices), postponement.until, held=postponement.held)
+                postpone_notices(connection, _ids(postponement.notices), postponement.until, postponement.reason)
             for drop in planned.drops:
                 drop_notices(connection, _ids(drop.notices), drop.reason, now)
         for number, message in enumerate(planned.messages):
@@ -159,7 +160,7 @@ class Dispatcher:
         now, over = self.clock(), [alert.id for alert in alerts if alert.ended_at]
         community, rule = message.cause or (None, None)
         with self.database.connection() as connection:
-            sent = SentMessage(now, message.form, community, rule, message.critical)
+            sent = SentMessage(now, message.form, community, rule, message.unlimited)
             raised = record_sent(connection, channel.name, _ids(message.notices), over, sent)
             self._enqueue_escalations(connection, raised, now)
         log.info("message sent", channel=channel.name, form=message.form, notices=len(message.notices))

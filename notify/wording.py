@@ -111,8 +111,9 @@ def _digest_heading(form: Form, alerts: Sequence[AlertRow]) -> str:
 def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
     """Return the reason for sending now or to this recipient, or an empty text."""
     levels = [notice.n for notice in message.notices if notice.kind == "escalated"]
+    critical = any(alert.severity == Severity.CRITICAL for alert in alerts)
     if message.form is Form.DIGEST:
-        return "短时间内报警较多，已合并；紧急报警仍会单独通知。"
+        return "短时间内报警较多，已合并；紧急和重要的报警仍会单独通知。"
     if levels:
         return f"前面通知的人没有确认，现升级通知到您（第 {max(levels)} 级）。请先确认报警，再安排处理。"
     if any(notice.kind == "fallback" for notice in message.notices):
@@ -120,7 +121,8 @@ def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
     if message.form is Form.GROUP and any(notice.kind == "raised" and notice.n > 1 for notice in message.notices):
         return "这条报警变得更严重了，级别已提高。"
     if message.form is Form.GROUP and any(alert.chattering for alert in alerts):
-        return "一分钟内反复报警，接下来不再逐次通知。请检修设备，或请管理员调整限值。"
+        more = "" if critical else "，接下来不再逐次通知"
+        return f"一分钟内反复报警{more}。请检修设备，或请管理员调整限值。"
     return ""
 
 

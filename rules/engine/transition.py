@@ -115,8 +115,7 @@ def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: d
     if transition.raises and state.chatter.doublings:
         transition = _with_chattering(transition, state)
     if transition.raises and device.service is Service.OUT_OF_SERVICE:
-        suppression = Suppression("out_of_service", None, OUT_OF_SERVICE_ZH)
-        transition = replace(transition, suppressed=(*transition.suppressed, suppression))
+        transition = _suppressed(transition, Suppression("out_of_service", None, OUT_OF_SERVICE_ZH))
     return transition
 
 
@@ -128,7 +127,7 @@ def _with_chattering(transition: Transition, state: InstanceState) -> Transition
     if state.chatter.doublings == 1 and times == TIMES:
         return marked
     detail = f"频繁抖动：十分钟内已通知过，恢复确认时间已延长到 {recovery}"
-    return replace(marked, suppressed=(Suppression("chattering", transition.decided_at + CALM, detail),))
+    return _suppressed(marked, Suppression("chattering", transition.decided_at + CALM, detail))
 
 
 class _Texts(NamedTuple):
@@ -197,18 +196,24 @@ def describe_sample(rule: Rule, sample: Sample, last_values: Mapping[str, object
 
 def suppressed_by_group(transition: Transition, group: str) -> Transition:
     """Suppress a raised no-data alert by the outage of the group of that name."""
-    return _suppressed(transition, "caused_by", group, f"{group}：多台设备同时离线，已合并报警")
+    return _suppressed_by(transition, "caused_by", group, f"{group}：多台设备同时离线，已合并报警")
 
 
 def suppressed_by_alert(transition: Transition, title: str) -> Transition:
     """Suppress a raised no-data alert by another alert of the device, of that title."""
-    return _suppressed(transition, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
+    return _suppressed_by(transition, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
 
 
-def _suppressed(transition: Transition, key: str, cause: str, detail: str) -> Transition:
-    suppression = Suppression("caused_by_parent", None, detail)
-    inputs = {**transition.inputs, key: cause}
-    return replace(transition, inputs=inputs, suppressed=(*transition.suppressed, suppression))
+def _suppressed_by(transition: Transition, key: str, cause: str, detail: str) -> Transition:
+    caused = replace(transition, inputs={**transition.inputs, key: cause})
+    return _suppressed(caused, Suppression("caused_by_parent", None, detail))
+
+
+def _suppressed(transition: Transition, suppression: Suppression) -> Transition:
+    """Add a suppression, unless the alert can hurt people: a critical one is notified whatever the rules make of it."""
+    if transition.severity is Severity.CRITICAL:
+        return transition
+    return replace(transition, suppressed=(*transition.suppressed, suppression))
 
 
 def _values_to_quote(inputs: Mapping[str, object]) -> dict[str, object]:

@@ -39,6 +39,14 @@ SUPPRESSION: Mapping[str, str] = {
 }
 NOTICE_KIND: Mapping[str, str] = {"raised": "报警", "escalated": "升级", "fallback": "转通知", "resolved": "恢复"}
 NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已送达", "dead": "发送失败", "dropped": "不再需要"}
+NOTICE_DROPPED: Mapping[str, str] = {
+    "acknowledged": "报警已有人确认，不用再升级",
+    "over": "报警已结束，不用再升级",
+    "over_while_suppressed": "暂不通知期间报警已结束，不再通知",
+    "told_as_over": "前面那条通知已经写明恢复，不再单独发",
+    "not_told": "报警开始时没有发过通知，恢复也不用再发",
+    "channel_removed": "通知配置里已没有这个渠道，改按现在的配置通知",
+}
 MAINTENANCE_STATE: Mapping[str, str] = {"scheduled": "未开始", "active": "进行中", "over": "已结束"}
 CONNECTION: Mapping[str, str] = {"online": "在线", "offline": "离线", "unknown": "未知"}
 CONNECTION_EVENT: Mapping[str, str] = {"online": "上线", "offline": "离线"}

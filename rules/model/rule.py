@@ -248,3 +248,7 @@ class RulePack:
     def of_kind(self, kind: str) -> tuple[Rule, ...]:
         """Return the rules of one device kind, in the order of its file."""
         return tuple(rule for rule in self.rules if rule.kind == kind)
+
+    def find(self, name: str) -> Rule | None:
+        """Return the rule of that name, or None."""
+        return next((rule for rule in self.rules if rule.name == name), None)

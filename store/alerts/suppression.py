@@ -1,7 +1,8 @@
 """Suppression of alerts: shelved, in a maintenance window, or suppressed by the rules (ISA-18.2).
 
 Suppression stops notices and nothing else: the rules keep evaluating the alert, and every suppressed alert can be
-listed.
+listed. A critical alert is one that can hurt people: only a window that names its rule suppresses it, or a shelving of
+this very alert. The function `suppression_at` of the database holds that law.
 """
 
 from collections import defaultdict
@@ -42,7 +43,7 @@ class Cause:
 def causes_of(connection: Connection, alert_ids: Collection[UUID], now: datetime) -> Mapping[UUID, tuple[Cause, ...]]:
     """Return the causes that suppress each alert at `now`, oldest first; alerts without a cause are left out.
 
-    A shelving also holds for later alerts of the same rule on the same device, until it expires.
+    A shelving also holds for later alerts of the same rule on the same device until it expires, critical ones excepted.
     """
     if not alert_ids:
         return {}
@@ -87,8 +88,8 @@ def suppress(
 ) -> None:
     """Suppress alerts for one cause, inside the caller's transaction.
 
-    A suppression of the same cause with the same end and detail stays as it is; another one is replaced from `since`
-    on.
+    A suppression of the same cause with the same end and detail stays as it is, unless the severity has changed since;
+    another one is replaced from `since` on.
 
     Args:
         connection: Holds the alert lock.
@@ -105,18 +106,19 @@ def suppress(
     connection.execute(
         """
         WITH in_force AS (
-            SELECT id, alert_id, until IS NOT DISTINCT FROM %(until)s::timestamptz
-                       AND detail = %(detail)s AND actor IS NOT DISTINCT FROM %(actor)s::text AS same
-            FROM alert_suppression
-            WHERE alert_id = ANY (%(alerts)s) AND cause = %(cause)s
-              AND since <= %(since)s AND (until IS NULL OR until > %(since)s)
+            SELECT own.id, own.alert_id, own.until IS NOT DISTINCT FROM %(until)s::timestamptz
+                       AND own.detail = %(detail)s AND own.actor IS NOT DISTINCT FROM %(actor)s::text
+                       AND own.severity = alert.severity AS same
+            FROM alert_suppression AS own JOIN alert ON alert.id = own.alert_id
+            WHERE own.alert_id = ANY (%(alerts)s) AND own.cause = %(cause)s
+              AND own.since <= %(since)s AND (own.until IS NULL OR own.until > %(since)s)
         ), replaced AS (
             UPDATE alert_suppression SET until = %(since)s, released_by = %(actor)s
             WHERE id IN (SELECT id FROM in_force WHERE NOT same)
         )
-        INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor)
-        SELECT target, %(cause)s, %(since)s, %(until)s, %(detail)s, %(actor)s
-        FROM unnest(%(alerts)s::uuid[]) AS target
+        INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor, severity)
+        SELECT target, %(cause)s, %(since)s, %(until)s, %(detail)s, %(actor)s, alert.severity
+        FROM unnest(%(alerts)s::uuid[]) AS target LEFT JOIN alert ON alert.id = target
         WHERE target NOT IN (SELECT alert_id FROM in_force WHERE same)
         """,
         {

@@ -3,12 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from store.database import Connection
+
+
+class WaitReason(StrEnum):
+    """Reason for which a queued notice waits until its `due_at`; `suppressed` alerts have causes of their own."""
+
+    GATHERING = "gathering"
+    ESCALATION = "escalation"
+    AFTER_RAISED = "after_raised"
+    QUIET_HOURS = "quiet_hours"
+    MESSAGE_LIMIT = "message_limit"
+    SUPPRESSED = "suppressed"
+    RETRY = "retry"
+
+
+class DropReason(StrEnum):
+    """Reason for which a queued notice is no longer needed."""
+
+    ACKNOWLEDGED = "acknowledged"
+    OVER = "over"
+    OVER_WHILE_SUPPRESSED = "over_while_suppressed"
+    TOLD_AS_OVER = "told_as_over"
+    NOT_TOLD = "not_told"
+    CHANNEL_REMOVED = "channel_removed"
 
 
 class DueNotice(NamedTuple):
@@ -37,18 +61,25 @@ class DueNotice(NamedTuple):
 
 
 class SentMessage(NamedTuple):
-    """A sent message; community and rule are None if its notices have several."""
+    """A sent message; community and rule are None if its notices have several.
+
+    `unlimited` means that the limit of messages to a person does not count it.
+    """
 
     sent_at: datetime
     form: str
     community: str | None
     rule: str | None
-    critical: bool
+    unlimited: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeRow:
-    """A notice of an alert and its state; `reason` is its last error, or the reason for dropping it."""
+    """A notice of an alert and its state.
+
+    `reason` is its last error, or the `DropReason` of a dropped one. `waits_for` is the `WaitReason` of a queued one,
+    `retry_at` the end of a pause of its channel after a failure.
+    """
 
     channel: str
     kind: str
@@ -56,6 +87,8 @@ class NoticeRow:
     state: str
     attempts: int
     reason: str | None
+    waits_for: str | None
+    retry_at: datetime | None
     queued_at: datetime
     due_at: datetime
     settled_at: datetime | None
@@ -66,8 +99,11 @@ def list_notices(connection: Connection, alert_id: UUID) -> list[NoticeRow]:
     with connection.cursor(row_factory=class_row(NoticeRow)) as cursor:
         return cursor.execute(
             """
-            SELECT channel, kind, n AS level, state, attempts, last_error AS reason, queued_at, due_at, settled_at
-            FROM notice WHERE alert_id = %s ORDER BY id
+            SELECT notice.channel, notice.kind, notice.n AS level, notice.state, notice.attempts,
+                   notice.last_error AS reason, notice.waits_for, stored.retry_at, notice.queued_at, notice.due_at,
+                   notice.settled_at
+            FROM notice LEFT JOIN notice_channel AS stored USING (channel)
+            WHERE notice.alert_id = %s ORDER BY notice.id
             """,
             (alert_id,),
         ).fetchall()
@@ -125,22 +161,25 @@ def recent_messages(connection: Connection, channel: str, since: datetime) -> li
     with connection.cursor(row_factory=class_row(SentMessage)) as cursor:
         return cursor.execute(
             """
-            SELECT sent_at, form, community, rule, critical FROM notice_message
+            SELECT sent_at, form, community, rule, unlimited FROM notice_message
             WHERE channel = %s AND sent_at > %s ORDER BY sent_at, id
             """,
             (channel, since),
         ).fetchall()
 
 
-def postpone_notices(connection: Connection, ids: Sequence[int], until: datetime, *, held: bool) -> None:
-    """Make queued notices due at `until`; `held` marks a suppression as the reason."""
+def postpone_notices(connection: Connection, ids: Sequence[int], until: datetime, reason: WaitReason) -> None:
+    """Make queued notices due at `until`, and store the reason."""
     connection.execute(
-        "UPDATE notice SET due_at = %s, held = held OR %s WHERE id = ANY (%s) AND state = 'queued'",
-        (until, held, list(ids)),
+        """
+        UPDATE notice SET due_at = %s, waits_for = %s, held = held OR %s
+        WHERE id = ANY (%s) AND state = 'queued'
+        """,
+        (until, reason, reason is WaitReason.SUPPRESSED, list(ids)),
     )
 
 
-def drop_notices(connection: Connection, ids: Sequence[int], reason: str, now: datetime) -> None:
+def drop_notices(connection: Connection, ids: Sequence[int], reason: DropReason, now: datetime) -> None:
     """Take queued notices out of the queue without sending them, and store the reason."""
     connection.execute(
         """
@@ -169,8 +208,8 @@ def record_sent(
     rows = connection.execute(
         """
         WITH message AS (
-            INSERT INTO notice_message (channel, sent_at, form, community, rule, critical, notices)
-            VALUES (%(channel)s, %(sent_at)s, %(form)s, %(community)s, %(rule)s, %(critical)s,
+            INSERT INTO notice_message (channel, sent_at, form, community, rule, unlimited, notices)
+            VALUES (%(channel)s, %(sent_at)s, %(form)s, %(community)s, %(rule)s, %(unlimited)s,
                     cardinality(%(ids)s::bigint[]))
             RETURNING id
         ), counted AS (
@@ -211,10 +250,10 @@ def record_failed(connection: Connection, channel: str, ids: Sequence[int], erro
     connection.execute("UPDATE notice_channel SET retry_at = %s WHERE channel = %s", (retry_at, channel))
     connection.execute(
         """
-        UPDATE notice SET attempts = attempts + 1, last_error = %s, due_at = %s
+        UPDATE notice SET attempts = attempts + 1, last_error = %s, due_at = %s, waits_for = %s
         WHERE id = ANY (%s) AND state = 'queued'
         """,
-        (error, retry_at, list(ids)),
+        (error, retry_at, WaitReason.RETRY, list(ids)),
     )
 
 
@@ -242,7 +281,7 @@ def requeue_dead(connection: Connection, now: datetime) -> int:
     """Queue undeliverable notices again if their alert is still open; return the number of notices."""
     requeued = connection.execute(
         """
-        UPDATE notice SET state = 'queued', attempts = 0, due_at = %s, settled_at = NULL
+        UPDATE notice SET state = 'queued', attempts = 0, due_at = %s, settled_at = NULL, waits_for = NULL
         FROM alert
         WHERE notice.state = 'dead' AND alert.id = notice.alert_id AND alert.process <> 'ended'
         """,

@@ -16,7 +16,10 @@ NOTICE_TASK = "tell"
 
 
 class NewNotice(NamedTuple):
-    """A notice to queue. `n` is the level of an escalation, or counts the `raised` notices of a rising severity."""
+    """A notice to queue. `n` is the level of an escalation, or counts the `raised` notices of a rising severity.
+
+    Until `due_at` an escalation waits for an acknowledgement, any other notice for alerts of the same cause.
+    """
 
     alert_id: UUID
     channel: str
@@ -51,9 +54,10 @@ def insert_notices(connection: Connection, notices: Sequence[NewNotice], now: da
         return
     connection.execute(
         """
-        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
-        SELECT new.*, %s
-        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[]) AS new
+        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at, waits_for)
+        SELECT new.*, %s, CASE WHEN new.kind = 'escalated' THEN 'escalation' ELSE 'gathering' END
+        FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[])
+            AS new (alert_id, channel, kind, n, severity, due_at)
         ON CONFLICT (alert_id, channel, kind, n) DO UPDATE
         SET due_at = excluded.due_at, severity = excluded.severity
         WHERE notice.kind = 'escalated' AND notice.state = 'queued' AND notice.due_at > excluded.due_at
@@ -69,9 +73,9 @@ def insert_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: da
     """
     connection.execute(
         """
-        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at)
+        INSERT INTO notice (alert_id, channel, kind, n, severity, due_at, queued_at, waits_for)
         SELECT DISTINCT other.alert_id, other.channel, 'resolved', 1, alert.severity, %(due_at)s::timestamptz,
-                        %(now)s::timestamptz
+                        %(now)s::timestamptz, 'gathering'
         FROM notice AS other JOIN alert ON alert.id = other.alert_id
         WHERE other.alert_id = ANY (%(ids)s) AND other.kind <> 'resolved' AND other.state IN ('queued', 'sent')
           AND NOT other.told_over

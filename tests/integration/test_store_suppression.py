@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from laws import examples
-from store.alerts.alerts import NewAlert, progress_alert, raise_alert
+from store.alerts.alerts import AlertText, NewAlert, progress_alert, raise_alert, reword_alert
 from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
 from store.database import connect
@@ -20,6 +20,7 @@ NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 KINDS = ("electricity_meter", "water_meter")
+SEVERITIES = ("info", "warning", "major", "critical")
 
 
 class Estate:
@@ -117,6 +118,59 @@ def test_several_causes_hold_side_by_side_and_each_is_released_alone(estate, met
     assert estate.causes(alert, later) == ["out_of_service", "caused_by_parent", "maintenance"]
 
 
+@pytest.mark.parametrize(
+    ("scope", "is_suppressed"),
+    [
+        ({"community": "east"}, False),
+        ({"community": "east", "building": "1"}, False),
+        ({"kind": KINDS[0]}, False),
+        ({"community": "east", "building": "1", "kind": KINDS[0]}, False),
+        ({"device_id": 0}, False),
+        ({"rule": "leak"}, True),
+        ({"community": "east", "rule": "leak"}, True),
+        ({"device_id": 0, "rule": "leak"}, True),
+        ({"device_id": 0, "rule": "another"}, False),
+    ],
+)
+def test_a_window_suppresses_a_critical_alert_only_where_it_names_the_rule(estate, meter, scope, is_suppressed):
+    scope = {part: meter if part == "device_id" else value for part, value in scope.items()}
+    estate.silence(**scope)
+    causes = {}
+    for severity in SEVERITIES:
+        alert = estate.alert(meter, severity=severity)
+        causes[severity] = estate.causes(alert)
+        estate.end(alert)
+    assert causes.pop("critical") == (["maintenance"] if is_suppressed else [])
+    assert all(each == (["maintenance"] if scope.get("rule") != "another" else []) for each in causes.values())
+
+
+@pytest.mark.parametrize("cause", [each for each in CauseName if each not in {"shelved", "maintenance"}])
+def test_nothing_that_the_rules_decide_suppresses_a_critical_alert(estate, meter, cause):
+    """A gateway that is gone, a device out of service and chattering included."""
+    alerts = {severity: estate.alert(meter, f"rule_{severity}", severity=severity) for severity in SEVERITIES}
+    suppress(estate.connection, list(alerts.values()), cause, since=NOON, detail="三号楼网关")
+    assert [estate.causes(alerts[severity]) for severity in SEVERITIES] == [[cause], [cause], [cause], []]
+    assert count_suppressed(estate.connection, NOON)[cause] == 3
+
+
+def test_a_shelving_of_a_critical_alert_covers_that_alert_and_not_the_next_leak(estate, meter):
+    first = estate.alert(meter, severity="critical")
+    suppress(estate.connection, [first], CauseName.SHELVED, since=NOON, until=NOON + HOUR, detail="燃气公司在场")
+    assert estate.causes(first) == ["shelved"]
+    estate.end(first)
+    assert estate.causes(estate.alert(meter, severity="critical")) == []
+
+
+def test_an_alert_that_becomes_critical_leaves_its_shelf_and_can_be_shelved_as_such(estate, meter):
+    alert = estate.alert(meter)
+    shelf = {"since": NOON, "until": NOON + HOUR, "detail": "等备件", "actor": "王师傅"}
+    suppress(estate.connection, [alert], CauseName.SHELVED, **shelf)
+    reword_alert(estate.connection, alert, AlertText("critical", "漏水", "", ""))
+    assert estate.causes(alert) == []
+    suppress(estate.connection, [alert], CauseName.SHELVED, **shelf)
+    assert estate.causes(alert) == ["shelved"]
+
+
 def test_two_hundred_children_are_suppressed_and_released_at_once(estate, meter):
     alerts = {estate.alert(meter, f"rule_{number}") for number in range(200)}
     suppress(estate.connection, alerts, CauseName.CAUSED_BY_PARENT, since=NOON, detail="网关离线")
@@ -211,6 +265,7 @@ def test_a_window_matches_the_alerts_that_meet_all_its_conditions(estate, data):
     """Compare the database with the same law in Python."""
     subjects = st.sampled_from([None, *estate.devices])
     chosen = data.draw(st.lists(st.tuples(subjects, st.sampled_from(["leak", "flood"])), unique=True, min_size=1))
+    severities = data.draw(st.lists(st.sampled_from(SEVERITIES), min_size=len(chosen), max_size=len(chosen)))
     parts = {
         "community": data.draw(st.sampled_from([None, "east", "west"])),
         "kind": data.draw(st.sampled_from([None, *KINDS, "pipeline"])),
@@ -222,13 +277,18 @@ def test_a_window_matches_the_alerts_that_meet_all_its_conditions(estate, data):
     if not any(parts.values()):
         parts["rule"] = "leak"
     with estate.connection.transaction(force_rollback=True):
-        alerts = {estate.alert(device_id, rule): (device_id, rule) for device_id, rule in chosen}
+        alerts = {
+            estate.alert(device_id, rule, severity=severity): (device_id, rule, severity)
+            for (device_id, rule), severity in zip(chosen, severities, strict=True)
+        }
         estate.silence(**parts)
         result = set(causes_of(estate.connection, list(alerts), NOON))
     assert result == {alert for alert, subject in alerts.items() if _matches(parts, estate.devices, *subject)}
 
 
-def _matches(parts, devices, device_id, rule):
+def _matches(parts, devices, device_id, rule, severity):
+    if severity == "critical" and not parts["rule"]:
+        return False
     community, building, kind = devices.get(device_id, (None, None, "pipeline"))
     facts = {"community": community, "building": building, "kind": kind, "rule": rule, "device_id": device_id}
     return all(facts[name] == wanted for name, wanted in parts.items() if wanted is not None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from api import alerts, attention, audit, communities, devices, silences, stream
+from api import alerts, attention, audit, communities, devices, notices, silences, stream
 from app.cli import app
 from app.output import Exit
 from app.rule_files import rules_folder
@@ -129,7 +129,7 @@ def test_the_architecture_shows_every_room() -> None:
 
 
 def test_a_route_of_the_readme_exists() -> None:
-    parts = (communities, devices, alerts, attention, silences, audit, stream)
+    parts = (communities, devices, alerts, attention, silences, notices, audit, stream)
     routes = {re.sub(r"\{\w+\}", "ID", route.path) for part in parts for route in part.router.routes}
     named = {path for text in READMES for path in re.findall(r"(?m)(?:\$API/|^post )([\w/]+)", text)}
     assert named

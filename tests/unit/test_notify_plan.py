@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.local_time import CITY
-from notify.plan import MAX_IN_WINDOW, SAME_CAUSE_EVERY, WINDOW, Form, plan
+from notify.plan import MAX_IN_WINDOW, SAME_CAUSE_EVERY, UNLIMITED, WINDOW, Form, plan
 from notify.routing import Channel, ChannelKind, QuietHours
 from store.notices.delivery import DueNotice, SentMessage
 
@@ -74,7 +74,7 @@ def test_a_suppressed_notice_is_neither_sent_nor_lost_while_its_alert_is_open(du
 def test_quiet_hours_hold_everything_but_critical_messages(due, now):
     planned = plan(due, SLEEPER, [], (), now)
     if NIGHT.end_of(now):
-        assert all(message.critical for message in planned.messages)
+        assert {each.severity for message in planned.messages for each in message.notices} <= {"critical"}
 
 
 @given(notices, hours)
@@ -83,6 +83,38 @@ def test_critical_notices_and_programs_never_wait_for_a_limit(due, now):
     assert {each.id for each in critical} <= set(ids(plan(due, SLEEPER, [], (), now).messages))
     raised = {each.id for each in due if each.kind in {"raised", "fallback"}}
     assert raised <= set(ids(plan(due, PROGRAM, [], (), now).messages))
+
+
+counted_messages = st.lists(
+    st.builds(
+        SentMessage,
+        st.integers(0, 599).map(lambda ago_s: NOON - timedelta(seconds=ago_s)),
+        st.sampled_from([Form.GROUP, Form.DIGEST]),
+        st.just("a"),
+        st.just("counted"),
+        unlimited=st.just(False),
+    ),
+    max_size=15,
+).map(lambda sent: sorted(sent, key=lambda message: message.sent_at))
+
+
+@given(notices, counted_messages)
+def test_nothing_major_waits_behind_warnings_however_many_there_are(due, recent):
+    """Other law of the limit: neither ten earlier messages nor a digest delays a major or critical notice."""
+    planned = plan(due, PERSON, recent, (), NOON)
+    grave = {each.id for each in due if each.severity in UNLIMITED and each.kind in {"raised", "fallback"}}
+    assert grave <= set(ids(message for message in planned.messages if message.form is Form.GROUP))
+    assert grave <= set(ids(plan(due, SLEEPER, recent, (), NOON).messages))
+
+
+@given(notices, counted_messages, st.sampled_from([PERSON, SLEEPER]), hours)
+def test_a_digest_has_several_causes_and_never_counts_for_grave_alerts(due, recent, channel, now):
+    for message in plan(due, channel, recent, (), now).messages:
+        if message.form is not Form.GROUP:
+            assert len({each.alert_id for each in message.notices}) > 1
+        if message.form is Form.DIGEST:
+            assert not {each.severity for each in message.notices} & {*UNLIMITED}
+            assert len({(each.community, each.rule) for each in message.notices}) > 1
 
 
 sequences = st.lists(
@@ -108,12 +140,12 @@ def test_a_person_gets_at_most_ten_messages_in_ten_minutes_and_nothing_is_lost(s
         recent = [message for message in sent if message.sent_at > now - WINDOW]
         planned = plan(due, PERSON, recent, (), now)
         for message in planned.messages:
-            sent.append(SentMessage(now, message.form, *(message.cause or (None, None)), message.critical))
+            sent.append(SentMessage(now, message.form, *(message.cause or (None, None)), message.unlimited))
             sent_ids += [each.id for each in message.notices]
         waiting += [(part.until, each) for part in planned.postponements for each in part.notices]
         now += timedelta(seconds=1)
     assert sorted(sent_ids) == list(range(1, number + 1))
-    times = [message.sent_at for message in sent if not message.critical]
+    times = [message.sent_at for message in sent if not message.unlimited]
     for first, after in zip(times, times[MAX_IN_WINDOW:], strict=False):
         assert after - first >= WINDOW
     _causes_are_spaced(sent)
@@ -123,7 +155,7 @@ def _causes_are_spaced(sent):
     by_cause = {}
     for message in sent:
         if message.form == Form.GROUP:
-            by_cause.setdefault((message.community, message.rule, message.critical), []).append(message.sent_at)
+            by_cause.setdefault((message.community, message.rule, message.unlimited), []).append(message.sent_at)
     for times in by_cause.values():
         assert all(after - before >= SAME_CAUSE_EVERY for before, after in pairwise(times))
 
@@ -138,10 +170,38 @@ def test_beyond_the_limit_the_rest_is_one_digest_and_the_next_message_comes_ten_
     (digest,) = plan(many, PERSON, [], (), NOON).messages
     assert digest.form is Form.DIGEST
     assert len(digest.notices) == 20
-    sent = SentMessage(NOON, Form.DIGEST, None, None, critical=False)
+    sent = SentMessage(NOON, Form.DIGEST, None, None, unlimited=False)
     later = plan([notice(30)], PERSON, [sent], (), NOON + timedelta(minutes=3))
     assert later.messages == []
-    assert later.postponements[0].until == NOON + WINDOW
+    assert (later.postponements[0].until, later.postponements[0].reason) == (NOON + WINDOW, "message_limit")
+
+
+def test_a_burst_pipe_after_ten_warnings_comes_at_once_as_an_ordinary_message():
+    """Found by a stranger: it came ten minutes late, as a digest of one, without a place."""
+    ten = [SentMessage(NOON, Form.GROUP, "a", f"rule-{number}", unlimited=False) for number in range(10)]
+    due = [notice(1, severity="major", rule="water_burst"), notice(2, rule="other")]
+    planned = plan(due, PERSON, ten, (), NOON + timedelta(seconds=5))
+    assert [(message.form, message.cause, ids([message])) for message in planned.messages] == [
+        (Form.GROUP, ("a", "water_burst"), [1])
+    ]
+    assert ids(planned.postponements) == [2]
+
+
+def test_the_tenth_message_of_one_alert_is_an_ordinary_one():
+    nine = [SentMessage(NOON, Form.GROUP, "a", f"rule-{number}", unlimited=False) for number in range(9)]
+    due = [notice(1), notice(2, kind="resolved", over=True, other_sent=True, alert=1)]
+    (message,) = plan(due, PERSON, nine, (), NOON + timedelta(minutes=1)).messages
+    assert message.form is Form.GROUP
+
+
+def test_the_beginning_and_the_end_of_one_alert_in_quiet_hours_are_an_ordinary_message():
+    night = NOON - timedelta(hours=8)
+    due = [
+        notice(1, over=True, queued_at=night),
+        notice(2, kind="resolved", over=True, other_queued=True, alert=1, queued_at=night),
+    ]
+    (message,) = plan(due, SLEEPER, [], (), NOON).messages
+    assert (message.form, len(message.notices)) == (Form.GROUP, 2)
 
 
 def test_after_quiet_hours_there_is_one_summary():
@@ -167,7 +227,20 @@ def test_a_recovery_goes_to_the_channels_that_got_the_beginning_and_to_no_other(
 
 def test_an_acknowledged_or_ended_alert_is_not_escalated():
     due = [notice(1, kind="escalated", attention="acknowledged"), notice(2, kind="escalated", over=True)]
-    assert ids(plan(due, PERSON, [], (), NOON).drops) == [1, 2]
+    assert {drop.reason: ids([drop]) for drop in plan(due, PERSON, [], (), NOON).drops} == {
+        "acknowledged": [1], "over": [2],
+    }  # fmt: skip
+
+
+def test_a_postponed_notice_names_its_reason():
+    def reasons(due, channel=PERSON, recent=(), suppressed=(), now=NOON):
+        return [part.reason for part in plan(due, channel, recent, suppressed, now).postponements]
+
+    same_cause = SentMessage(NOON, Form.GROUP, "a", "leak", unlimited=False)
+    assert reasons([notice(1)], suppressed=[UUID(int=1)]) == ["suppressed"]
+    assert reasons([notice(1)], SLEEPER, now=NOON.replace(hour=23)) == ["quiet_hours"]
+    assert reasons([notice(1)], recent=[same_cause], now=NOON + timedelta(seconds=20)) == ["gathering"]
+    assert reasons([notice(1, kind="resolved", over=True, other_queued=True)]) == ["after_raised"]
 
 
 def test_quiet_hours_span_midnight():

@@ -112,7 +112,14 @@ def test_an_escalation_and_a_fallback_say_why_they_come_to_this_person(kind):
 
 @every_kind
 def test_a_chattering_alert_says_that_no_more_messages_will_come(kind):
-    assert "不再逐次通知" in text_of(kind, [alert(1, chattering=True)])
+    assert "不再逐次通知" in text_of(kind, [alert(1, severity="major", chattering=True)])
+
+
+@every_kind
+def test_a_chattering_alert_that_can_hurt_people_promises_no_silence(kind):
+    text = text_of(kind, [alert(1, chattering=True)])
+    assert "一分钟内反复报警。" in text
+    assert "不再逐次通知" not in text
 
 
 @every_kind

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.engine.chattering import CALM, Chatter, count_alert, extended_off_delay
+from rules.model.rule import Severity
 from tests.unit.rules_fixtures.world import START, World, at, rule, volts
 
 SECONDS = timedelta(seconds=1)
@@ -50,6 +51,13 @@ def test_an_alert_within_ten_minutes_of_it_is_suppressed_as_chattering():
     (cause, until, detail) = raised(world)[-1].suppressed[0]
     assert (cause, until) == ("chattering", at(5) + CALM)
     assert "频繁抖动" in detail
+
+
+def test_a_chattering_alert_that_can_hurt_people_is_notified_each_time():
+    world = World(flickering(severity=Severity.CRITICAL))
+    flicker(world, 0, 3)
+    flicker(world, 5, 1)
+    assert [(each.chattering, each.suppressed) for each in raised(world)[2:]] == [(True, ()), (True, ())]
 
 
 def test_a_calm_of_ten_minutes_ends_it():

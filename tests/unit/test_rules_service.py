@@ -8,7 +8,7 @@ import pytest
 from devices.device import Service
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
-from rules.model.rule import RulePack
+from rules.model.rule import RulePack, Severity
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,
@@ -88,6 +88,13 @@ def test_out_of_service_a_device_is_evaluated_and_not_notified():
     assert [cause.cause for cause in raised.suppressed] == ["out_of_service"]
     (silent,) = site.tick(60)
     assert [cause.cause for cause in silent.suppressed] == ["out_of_service"]
+
+
+def test_out_of_service_a_device_that_can_hurt_people_is_notified_all_the_same():
+    site = Site(rule(on_delay=timedelta(), off_delay=timedelta(), severity=Severity.CRITICAL))
+    site.become(Service.OUT_OF_SERVICE, 0)
+    (raised,) = site.evaluate(volts(1, 245))
+    assert raised.suppressed == ()
 
 
 def test_the_same_registry_read_again_changes_nothing():

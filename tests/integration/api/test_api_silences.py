@@ -51,6 +51,48 @@ def test_a_window_of_one_device_and_one_of_a_kind_and_rule(api: Any, community: 
     assert suppressed(api, community) == {meter, other}
 
 
+def test_a_window_of_a_building_says_that_critical_alerts_come_all_the_same(api: Any, community: Any) -> None:
+    """The README's example once kept a gas leak, smoke and duress from being notified."""
+    meter = community.device("gas", "gas_meter", building="1")
+    leak = community.alert(meter, kind="gas_meter", severity="critical")
+    window = announced(api, community=community.id, building="1")
+    assert suppressed(api, community) == set()
+    assert api.get(f"/alerts/{leak}").json()["suppressions"] == []
+    assert window["lets_through"] == ["critical"]
+    for part in ("紧急报警", "“燃气泄漏”", "“充电柜冒烟”", "“胁迫报警”", "照常马上通知", "写明规则和设备"):
+        assert part in window["effect_zh"]
+    (listed,) = api.items("/silences", community=community.id)
+    assert (listed["lets_through"], listed["effect_zh"]) == (window["lets_through"], window["effect_zh"])
+    (row,) = api.items("/audit", subject="silence", subject_id=window["id"])
+    assert "effect_zh" not in row["after"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "other"),
+    [
+        ("gas_meter", "“燃气泄漏”", "“胁迫报警”"),
+        ("access_control", "“胁迫报警”", "“燃气泄漏”"),
+        ("camera", "紧急报警可能伤人", "“"),
+    ],
+)
+def test_a_window_of_a_kind_names_the_critical_rules_of_that_kind(
+    api: Any, community: Any, kind: str, named: str, other: str
+) -> None:
+    effect = announced(api, community=community.id, kind=kind)["effect_zh"]
+    assert named in effect
+    assert other not in effect
+
+
+def test_a_window_that_names_a_critical_rule_warns_that_it_is_notified_to_nobody(api: Any, community: Any) -> None:
+    community.device("gas", "gas_meter")
+    window = announced(api, community=community.id, device="gas", rule="gas_leak")
+    assert window["lets_through"] == []
+    assert "“燃气泄漏”是紧急报警" in window["effect_zh"]
+    assert "不会通知任何人" in window["effect_zh"]
+    assert announced(api, rule="gateway_silent")["effect_zh"] == "窗口期间只有“网关离线”暂不通知，其他报警照常通知。"
+    assert "没有名为 gas_leek 的规则" in announced(api, rule="gas_leek")["effect_zh"]
+
+
 def test_a_future_window_suppresses_nothing_and_can_be_cancelled(api: Any, community: Any) -> None:
     community.alert()
     window = announced(api, community=community.id, starts_at=at(1))

@@ -57,6 +57,10 @@ class DispatcherHarness:
         )
         return [tuple(row) for row in rows]
 
+    def waits(self):
+        """Return kind and reason of every queued notice."""
+        return query(self.url, "SELECT kind, waits_for FROM notice WHERE state = 'queued' ORDER BY id")
+
 
 @pytest.fixture
 def harness(database_url, tmp_path):

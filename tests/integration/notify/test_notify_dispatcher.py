@@ -13,6 +13,7 @@ from receiver import Answer
 from rules.language.loader import load_rules
 from rules.model.sample import Sample
 from running import query, register
+from store.alerts.maintenance import NewMaintenance, insert_maintenance
 from store.alerts.suppression import CauseName, suppress
 from store.alerts.transitions import alert_lock
 
@@ -98,16 +99,26 @@ def test_a_person_reads_problem_place_beginning_and_remedy(manager, receiver):
 
 def test_a_storm_is_a_few_messages_and_one_digest_that_counts_everything(manager, receiver):
     for rule in range(15):
-        manager.raise_alerts(*range(rule * 10 + 1, rule * 10 + 11), rule=f"rule_{rule}", severity="major")
+        manager.raise_alerts(*range(rule * 10 + 1, rule * 10 + 11), rule=f"rule_{rule}", severity="warning")
     manager.send_due(seconds=5)
     (text,) = receiver.words()
     assert "【汇总】150 条未恢复" in text
-    manager.raise_alerts(200, rule="late", severity="major")
+    manager.raise_alerts(200, rule="late", severity="warning")
     manager.send_due(minutes=9)
     assert len(receiver.accepted) == 1
     manager.send_due(minutes=1)
     assert len(receiver.accepted) == 2
     assert manager.states() == [("王经理/wecom", "raised", 1, "sent", 151)]
+
+
+def test_a_major_alert_is_sent_at_once_behind_a_storm_of_warnings(manager, receiver):
+    for rule in range(10):
+        manager.raise_alerts(rule + 1, rule=f"rule_{rule}", severity="warning")
+    manager.send_due(seconds=5)
+    manager.raise_alerts(50, rule="water_burst", severity="major")
+    manager.send_due(seconds=5)
+    assert "【重要】检测到燃气泄漏 阳光小区" in receiver.words()[-1]
+    assert "3号楼 2单元 50 " in receiver.words()[-1]
 
 
 def test_alerts_of_quiet_hours_are_one_summary_in_the_morning(harness, receiver):
@@ -189,7 +200,7 @@ def test_an_acknowledged_alert_is_not_escalated(harness, receiver):
 
 
 def test_a_suppressed_alert_is_sent_when_the_suppression_ends_unless_it_has_ended_itself(program, receiver):
-    raise_alerts(program.url, [1, 2], at=program.clock(), defer=False)
+    raise_alerts(program.url, [1, 2], at=program.clock(), defer=False, severity="major")
     with program.database.connection() as connection:
         until = program.clock() + timedelta(minutes=10)
         with alert_lock(connection) as locked:
@@ -205,6 +216,25 @@ def test_a_suppressed_alert_is_sent_when_the_suppression_ends_unless_it_has_ende
         ("平台/webhook", "raised", 1, "dropped", 1), ("平台/webhook", "raised", 1, "sent", 1),
         ("平台/webhook", "resolved", 1, "dropped", 1),
     ]  # fmt: skip
+
+
+def test_a_window_over_the_community_holds_a_warning_and_lets_a_gas_leak_through(manager, receiver):
+    raise_alerts(manager.url, [1], at=manager.clock(), defer=False, rule="gas_battery_low", severity="warning")
+    raise_alerts(manager.url, [2], at=manager.clock(), defer=False)
+    with manager.database.connection() as connection:
+        window = NewMaintenance(
+            id=alert_id(9), community="yangguang", starts_at=NOON, ends_at=NOON + timedelta(hours=2), reason="换表",
+            actor="王经理", created_at=NOON,
+        )  # fmt: skip
+        insert_maintenance(connection, window)
+    manager.enqueue_notices(1, 2)
+    manager.send_due()
+    (text,) = receiver.words()
+    assert "【紧急】检测到燃气泄漏" in text
+    manager.send_due(hours=1)
+    assert manager.waits() == [("raised", "suppressed")]
+    manager.send_due(hours=1)
+    assert "【一般】" in receiver.words()[-1]
 
 
 def test_the_job_is_in_the_transaction_of_its_alert(harness):
