@@ -21,7 +21,8 @@ from acceptance.result import DeviceFigure, ItemResult, Report, Result, Verdict
 from acceptance.wording import method
 from devices.local_time import CITY
 from store.registry.registry import compose_place
-from store.telemetry.evidence import Community, Household, RegisteredDevice, Window
+from store.telemetry.evidence import Community, Household, RegisteredDevice
+from store.telemetry.window import Window
 
 SCHEMA = "anju.verification/1"
 

@@ -8,15 +8,9 @@ from acceptance.coverage import CellState, Matrix
 from acceptance.criterion import Coverage, EventDelivery, Measured, OnlineRate, ReadSuccess
 from acceptance.result import DeviceFigure
 from devices.catalogue import KIND_BY_NAME
-from store.telemetry.evidence import (
-    Clock,
-    DeliveryQuestion,
-    Evidence,
-    RegisteredDevice,
-    SlotAnswer,
-    SlotQuestion,
-    Window,
-)
+from store.telemetry.evidence import DeliveryQuestion, Evidence, RegisteredDevice
+from store.telemetry.slots import Clock, SlotAnswer, SlotQuestion
+from store.telemetry.window import Window
 
 _COMMON_GAP_PERIODS = 3
 """Length, in reporting periods, beyond which a common gap is reported: one lost message of each device is none."""

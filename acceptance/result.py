@@ -8,7 +8,8 @@ from acceptance.coverage import Matrix
 from acceptance.criterion import Criterion
 from acceptance.figure import Figure
 from acceptance.plan_items import PlanItem
-from store.telemetry.evidence import Community, RegisteredDevice, Window
+from store.telemetry.evidence import Community, RegisteredDevice
+from store.telemetry.window import Window
 
 
 class Verdict(StrEnum):

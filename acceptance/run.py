@@ -7,8 +7,9 @@ from acceptance.document import digest, document
 from acceptance.result import Report
 from acceptance.verify import questions, verify
 from store.database import Connection
-from store.telemetry.evidence import Window, read_evidence
+from store.telemetry.evidence import read_evidence
 from store.telemetry.verifications import StoredResult, StoredVerification, save_verification
+from store.telemetry.window import Window
 
 
 def run_verification(

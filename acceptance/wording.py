@@ -46,9 +46,14 @@ def method(measure: Coverage | ReadSuccess | OnlineRate | EventDelivery | Inspec
                 f"本户智能表在时段结束前{span(fresh)}内有读数的住户（含有人工凭证的出户表）÷登记住户（不含豁免）", "户"
             )
         case ReadSuccess(kind=kind):
-            return Method(f"有读数的上报周期÷应有的上报周期（每{_period(kind)}一个），迟到的读数计入", "次")
+            return Method(
+                f"有读数的上报周期÷应有的上报周期（每{_period(kind)}一个）；一条读数只算一个周期，迟到的也算", "次"
+            )
         case OnlineRate(kind=kind):
-            return Method(f"收到过消息的上报周期÷全部上报周期（每{_period(kind)}一个），以本系统收到的时间为准", "周期")
+            return Method(
+                f"收到过消息的上报周期÷全部上报周期（每{_period(kind)}一个）；一条消息只算一个周期，以收到的时间为准",
+                "周期",
+            )
         case EventDelivery(limit=limit):
             return Method(f"发生后{span(limit)}内送达的事件÷已收到的事件；从未送达的须核对现场测试记录", "件")
         case Inspection(requirement=requirement):

@@ -14,6 +14,7 @@ from benchmarks import (
     receive,
     rules_engine,
     rules_state,
+    verification,
 )
 
 if __name__ == "__main__":
@@ -21,6 +22,7 @@ if __name__ == "__main__":
     rules_engine.main()
     rules_state.main()
     backtest.main()
+    verification.main(10_000 if full else 1_000)
     drain.main(500_000 if full else 100_000)
     receive.main()
     gateways.main(2_000_000 if full else 500_000)

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from store.database import Connection, translated_errors
-from store.telemetry.evidence import Window
+from store.telemetry.window import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 from psycopg import sql
 
 from acceptance.document import canonical_text, digest, document
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.run import run_verification, stored_form
+from brute_force import most_filled_slots
+from laws import examples
 from store.database import Connection, connect
-from store.telemetry.evidence import UnknownCommunityError, Window, WindowError
+from store.telemetry.evidence import UnknownCommunityError
+from store.telemetry.slots import Clock, SlotQuestion, read_slots
 from store.telemetry.verifications import save_verification
+from store.telemetry.window import Window, WindowError
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 END = START + timedelta(days=7)
@@ -116,6 +123,47 @@ def test_one_reading_on_the_edge_of_two_periods_counts_once(connection):
     add_readings(connection, meter, "water_meter", "volume_m3", [START + 10 * HOUR])
     _, results = verify_community(connection)
     assert k_of_n(results["water.read_success"]) == (1, 168)
+
+
+def test_two_readings_at_an_edge_are_not_two_hours(connection):
+    for number in range(20):
+        meter = add_device(connection, f"water-{number}", "water_meter", str(number))
+        for offset in (-15 * SECOND, 15 * SECOND):
+            times = every(2 * HOUR, count=84, first=HOUR + offset)
+            add_readings(connection, meter, "water_meter", "volume_m3", times)
+    _, results = verify_community(connection)
+    assert k_of_n(results["water.read_success"]) == (1680, 3360)
+    assert results["water.read_success"].verdict is Verdict.FAIL
+
+
+def test_two_messages_at_an_edge_are_not_two_minutes_online(connection):
+    camera = add_device(connection, "camera-1", "camera")
+    for offset in (-2 * SECOND, 2 * SECOND):
+        times = every(2 * MINUTE, count=84, first=MINUTE + offset)
+        add_readings(connection, camera, "camera", "image_quality", times, delay=timedelta(0))
+    _, results = verify_community(connection)
+    assert k_of_n(results["video.online"]) == (84, 7 * 1440)
+
+
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    all_minutes=st.lists(st.lists(st.integers(-30, 390), max_size=12), min_size=1, max_size=4),
+    periods=st.integers(1, 6),
+    clock=st.sampled_from(Clock),
+)
+def test_no_assignment_of_messages_to_periods_fills_more(connection, all_minutes, periods, clock):
+    connection.execute("TRUNCATE telemetry_water_meter")
+    devices = range(1, len(all_minutes) + 1)
+    for device, minutes in zip(devices, all_minutes, strict=True):
+        times = [START + minute * MINUTE for minute in minutes]
+        add_readings(connection, device, "water_meter", "volume_m3", times, delay=timedelta(0))
+    question = SlotQuestion("water_meter", clock, HOUR, "volume_m3")
+    answers = read_slots(connection, devices, Window(START, START + periods * HOUR), question, Decimal("0.1"))
+    connection.rollback()
+    filled = {answer.device_id: answer.filled for answer in answers}
+    assert [filled.get(device, 0) for device in devices] == [
+        most_filled_slots(minutes, period=60, tolerance=6, slots=periods) for minutes in all_minutes
+    ]
 
 
 def test_a_message_without_the_register_is_no_reading(connection):

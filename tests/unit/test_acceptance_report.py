@@ -17,15 +17,9 @@ from acceptance.run import stored_form
 from acceptance.summary import exit_code, summary
 from acceptance.verify import questions, verify
 from acceptance.wording import percent, span
-from store.telemetry.evidence import (
-    Community,
-    DeliveryAnswer,
-    Evidence,
-    Household,
-    RegisteredDevice,
-    SlotAnswer,
-    Window,
-)
+from store.telemetry.evidence import Community, DeliveryAnswer, Evidence, Household, RegisteredDevice
+from store.telemetry.slots import SlotAnswer
+from store.telemetry.window import Window
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(days=7))

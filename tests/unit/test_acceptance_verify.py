@@ -14,15 +14,9 @@ from acceptance.document import canonical_text, document
 from acceptance.measure import slot_question
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.verify import questions, verify
-from store.telemetry.evidence import (
-    Community,
-    DeliveryAnswer,
-    Evidence,
-    Household,
-    RegisteredDevice,
-    SlotAnswer,
-    Window,
-)
+from store.telemetry.evidence import Community, DeliveryAnswer, Evidence, Household, RegisteredDevice
+from store.telemetry.slots import SlotAnswer
+from store.telemetry.window import Window
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(days=7))
