@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from devices.kind import DeviceKind
+from rules.derived.balance import MISSING
 from rules.derived.baseline import DEVIATIONS
 from rules.derived.compared import HOWS
 from rules.derived.repeats import RepeatedCondition, RepeatedEvents
@@ -179,7 +180,7 @@ class _Form(NamedTuple):
 
 
 FORMS: Mapping[str, _Form] = {
-    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, DEVIATIONS, "over", "settle")),
+    "field": _Form(_read_field, (*COMPARISONS, "stays", "compared_with", *HOWS, MISSING, DEVIATIONS, "over", "settle")),
     "rate": _Form(read_rate, ("per", *COMPARISONS)),
     "over": _Form(read_over, (*AGGREGATES, *COMPARISONS, "compared_with", *HOWS)),
     "repeats": _Form(_read_repeats, ("within", "event", "of")),

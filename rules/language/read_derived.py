@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag, Gauge
-from rules.derived.balance import HOUSEHOLDS, Balance, usual_settling
+from rules.derived.balance import HOUSEHOLDS, MISSING, Balance, usual_settling
 from rules.derived.baseline import BASELINE, DEVIATIONS, Baseline
 from rules.derived.compared import HOWS, FieldComparison, WindowComparison
 from rules.derived.rate import Rate
@@ -126,7 +126,7 @@ def read_compared(
     node = keys["compared_with"]
     if node.plain == HOUSEHOLDS:
         return _read_balance(keys, field, context, diagnostics)
-    for key in ("over", "settle"):
+    for key in ("over", "settle", MISSING):
         if key in keys:
             diagnostics.add(keys[key].line, f"`{key}` needs `compared_with: {HOUSEHOLDS}`")
     if node.plain == BASELINE:
@@ -191,8 +191,8 @@ def _read_baseline(
     return _read_inner_limit(keys[DEVIATIONS], derived, diagnostics)
 
 
-def _read_how(keys: Mapping[str, Node], diagnostics: Diagnostics) -> str | None:
-    hows = [how for how in HOWS if how in keys]
+def _read_how(keys: Mapping[str, Node], diagnostics: Diagnostics, known: tuple[str, ...] = HOWS) -> str | None:
+    hows = [how for how in known if how in keys]
     outside = [word for word in COMPARISONS if word in keys]
     for word in outside:
         example = f"`difference: {{{word}: {_as_example(keys[word])}}}`"
@@ -222,7 +222,8 @@ def _read_balance(
     keys: Mapping[str, Node], field: Field, context: ConditionContext, diagnostics: Diagnostics
 ) -> Compare | None:
     """Read `{field: volume_m3, compared_with: households, over: 24h, settle: 6h, ratio: {above: 1.1}}`."""
-    node, over, how = keys["compared_with"], keys.get("over"), _read_how(keys, diagnostics)
+    node, over = keys["compared_with"], keys.get("over")
+    how = _read_how(keys, diagnostics, (*HOWS, MISSING))
     if not isinstance(field, Counter):
         counters = _field_names(context.kind, Counter)
         diagnostics.add(node.line, f"`{field.name}` is no counter, by which meters are compared: take {counters}")
@@ -235,12 +236,10 @@ def _read_balance(
         return None
     if _is_out_of_range(length, context.kind, over, diagnostics):
         return None
-    if settle >= length or context.gap > length:
+    if settle >= length or context.gap > 2 * length:
         shorter = f"`settle` ({spell(settle)}) must be shorter than `over` ({spell(length)})"
-        diagnostics.add(
-            over.line,
-            f"{shorter}, and `gap` ({spell(context.gap)}) not longer: write a longer window, or shorter times",
-        )
+        twice = f"`gap` ({spell(context.gap)}) at most twice as long"
+        diagnostics.add(over.line, f"{shorter}, and {twice}: write a longer window, or shorter times")
         return None
     derived = Balance(field, how, length, settle, context.scope, context.kind.reporting_period, context.gap)
     return _read_inner_limit(keys[how], derived, diagnostics)

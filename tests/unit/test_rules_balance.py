@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from devices.device import Device, Service
 from devices.water_meter import WATER_METER
 from laws import examples
-from rules.derived.balance import Balance
+from rules.derived.balance import Balance, ClosedWindow
+from rules.derived.counter import Counting
 from rules.derived.pipeline import newest_values
 from rules.engine.engine import Engine
 from rules.model.condition import Compare
+from rules.model.duration import microseconds_since_1970
 from rules.model.rule import Rule, RulePack, Scope, Severity
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters, submeters_by_master
@@ -130,6 +132,110 @@ def test_a_gap_across_midnight_hides_what_the_master_meter_counted():
     stored = [sample for sample in day_of(MASTER, 1.5) if not -0.5 < (sample.ts - MIDNIGHT) / HOUR < 3]
     community.evaluate([*stored, *households(0.1)])
     assert community.result is None
+
+
+# How a meter reports: the hours of its readings, and the delay of an arrival after the reading.
+def hourly(hour):
+    return timedelta()
+
+
+def eighteen_hours_late(hour):
+    return 18 * HOUR
+
+
+def once_a_day(hour):
+    """Readings of every hour, sent together at 22:00."""
+    return (22 - hour) % 24 * HOUR
+
+
+NIGHTLY = range(-46, 14 * 24, 24)  # one reading a day, at 02:00
+EVERY_HOUR = range(-46, 14 * 24)
+REPORTING = {
+    "hourly": (EVERY_HOUR, hourly),
+    "one reading a night": (NIGHTLY, hourly),
+    "18 hours late": (EVERY_HOUR, eighteen_hours_late),
+    "one upload a day": (EVERY_HOUR, once_a_day),
+}
+
+
+def course(device_id, reporting, per_hour, extra=0.0, extra_hours=range(0)):
+    """Return the readings of two weeks; `extra` flows besides in `extra_hours`."""
+    hours, delay = REPORTING[reporting]
+    return [
+        reading(
+            device_id, hour, 1_000 + per_hour * hour + extra * sum(1 for one in extra_hours if one < hour), delay(hour)
+        )
+        for hour in hours
+    ]
+
+
+@pytest.mark.parametrize("of_households", REPORTING)
+@pytest.mark.parametrize("of_master", REPORTING)
+@pytest.mark.parametrize("leaks", [True, False])
+def test_a_leak_of_ten_days_is_found_however_slowly_one_side_reports(of_master, of_households, leaks):
+    ten_days = range(24, 11 * 24) if leaks else range(0)
+    community = MeteredCommunity(balance(gap=36 * HOUR))
+    master = course(MASTER, of_master, 1.0, 0.2, ten_days)
+    transitions = community.evaluate(
+        [*master, *(one for meter in HOUSEHOLDS for one in course(meter, of_households, 0.1))]
+    )
+    raised = [transition for transition in transitions if transition.raises]
+    assert len(raised) == leaks
+    if leaks:
+        assert MIDNIGHT + 2 * DAY < raised[0].decided_at < MIDNIGHT + 5 * DAY
+
+
+@pytest.mark.parametrize("of_households", REPORTING)
+@pytest.mark.parametrize("of_master", REPORTING)
+def test_live_arrivals_and_device_time_end_in_the_same_balance(of_master, of_households):
+    course_of_all = [
+        *course(MASTER, of_master, 1.0, 0.2, range(24, 60)),
+        *(one for meter in HOUSEHOLDS for one in course(meter, of_households, 0.1)),
+    ]
+    results = []
+    for samples in (course_of_all, [one._replace(received_at=one.ts) for one in course_of_all]):
+        community = MeteredCommunity(balance(gap=36 * HOUR))
+        community.evaluate(samples)
+        results.append(community.result)
+    assert results[0] == pytest.approx(results[1], abs=1e-6)
+
+
+def test_the_days_without_a_balance_are_counted_until_both_sides_are_complete_again():
+    community = MeteredCommunity(balance("missing", gap=36 * HOUR))
+    away = range(3 * 24, 6 * 24)
+    missing = []
+    households_sent = [
+        one
+        for meter in HOUSEHOLDS
+        for one in course(meter, "hourly", 0.1)
+        if meter not in {10, 11} or (one.ts - MIDNIGHT) // HOUR not in away
+    ]
+    samples = sorted(
+        [*course(MASTER, "hourly", 1.0), *households_sent], key=lambda one: (one.received_at, one.device_id)
+    )
+    for sample in samples:
+        community.evaluate([sample])
+        if sample.device_id == MASTER and (sample.ts - MIDNIGHT) // HOUR % 24 == 12:
+            missing.append(community.result)
+    # At noon of each day. Two of ten meters show no register at the end of days 2 to 5 and at the begin of day 6.
+    assert missing == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0]
+
+
+def test_the_windows_of_a_meter_add_up_to_its_consumption_whatever_the_gaps():
+    random = Random(51)
+    hours = sorted([*random.sample(range(1, 24 * 9), 60), 0, 24 * 9])
+    register = [1_000 + 0.1 * hour + 3 * (hour > 100) for hour in hours]
+    windows = ClosedWindow(VOLUME, DAY, HOUR, 5 * DAY)
+    counting, observe = Counting(VOLUME).observer(), windows.observer()
+    counted, state, closed = None, None, {}
+    for hour, volume in zip(hours, register, strict=True):
+        at = microseconds_since_1970(MIDNIGHT + hour * HOUR)
+        counted, pair = counting(counted, at, {"volume_m3": volume})
+        values = {Counting(VOLUME).field.name: pair} if pair is not None else {}
+        state, _ = observe(state, at, values)
+        closed |= dict(state[1]) if state else {}
+    assert len(closed) == 8  # the first begins between two readings
+    assert sum(closed.values()) == pytest.approx(0.1 * 24 * 8 + 3, abs=1e-6)
 
 
 @pytest.mark.parametrize(("scope", "compared"), [("building", False), ("community", True), ("device", True)])
