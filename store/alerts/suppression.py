@@ -108,7 +108,7 @@ def suppress(
         WITH in_force AS (
             SELECT own.id, own.alert_id, own.until IS NOT DISTINCT FROM %(until)s::timestamptz
                        AND own.detail = %(detail)s AND own.actor IS NOT DISTINCT FROM %(actor)s::text
-                       AND own.severity = alert.severity AS same
+                       AND coalesce(own.severity = alert.severity, true) AS same
             FROM alert_suppression AS own JOIN alert ON alert.id = own.alert_id
             WHERE own.alert_id = ANY (%(alerts)s) AND own.cause = %(cause)s
               AND own.since <= %(since)s AND (own.until IS NULL OR own.until > %(since)s)

@@ -3,11 +3,9 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- A shelving names the alert at the severity that it had: one that has become critical since was not named.
+-- A shelving names the alert at the severity that it had: one that has become critical since was not named. NULL: unknown.
 ALTER TABLE alert_suppression ADD COLUMN severity text;
 UPDATE alert_suppression SET severity = alert.severity FROM alert WHERE alert.id = alert_suppression.alert_id;
--- squawk-ignore adding-not-nullable-field
-ALTER TABLE alert_suppression ALTER COLUMN severity SET NOT NULL;
 
 -- The causes that suppress each alert at one time. A critical alert is one that can hurt people: only a maintenance window
 -- that names its rule suppresses it, or a shelving of this very alert. A shelving of any other alert covers every alert of
@@ -31,7 +29,7 @@ AS $$
         AND coalesce(again.device_id, -again.partition) = coalesce(shelved.device_id, -shelved.partition)
         AND again.sequence >= shelved.sequence
     WHERE shelf.cause = 'shelved' AND shelf.since <= moment AND shelf.until > moment
-        AND (again.severity <> 'critical' OR (again.id = shelved.id AND shelf.severity = 'critical'))
+        AND (again.severity <> 'critical' OR (again.id = shelved.id AND coalesce(shelf.severity, 'critical') = 'critical'))
     UNION ALL
     SELECT alert.id, 'maintenance', silence.starts_at, silence.ends_at, silence.reason, silence.actor
     FROM silence

@@ -161,8 +161,8 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_community(
         meter = community.device("meter", "electricity_meter")
         community.device("new", "water_meter")
         record_connections(community.connection, [ConnectionRow(meter, NOON, NOON, "online")])
-        alert = community.alert(meter, severity="critical")
-        insert_notices(community.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "critical", NOON)], NOON)
+        alert = community.alert(meter, severity="major")
+        insert_notices(community.connection, [NewNotice(alert, "王经理/wecom", "raised", 1, "major", NOON)], NOON)
         count_failure(community.connection, "王经理/wecom", "HTTP 503")
         later = datetime.now(UTC) + timedelta(minutes=5)
         record_failed(community.connection, "王经理/wecom", [], "HTTP 503", later)
@@ -184,7 +184,7 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_community(
     assert f'anju_http_requests_total{{{route},status="404"}} 1.0' in result
     assert f"anju_http_request_seconds_count{{{route}}} 3.0" in result
     assert 'anju_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in result
-    assert 'anju_open_alerts{severity="critical"} 1.0' in result
+    assert 'anju_open_alerts{severity="major"} 1.0' in result
     assert 'anju_open_alerts{severity="info"} 0.0' in result
     assert 'anju_suppressed_alerts{cause="maintenance"} 1.0' in result
     assert 'anju_suppressed_alerts{cause="shelved"} 0.0' in result

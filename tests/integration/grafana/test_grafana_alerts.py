@@ -21,7 +21,7 @@ def test_open_alerts_are_counted_with_those_of_anju_itself_and_without_ended_one
 
 def test_an_open_suppressed_alert_is_counted_and_listed_apart(communities, reader, now):
     meter, other = communities.add_device("water_meter", "w1"), communities.add_device("water_meter", "w2")
-    communities.add_alert(meter, "water_meter", "critical", now - HOUR)
+    communities.add_alert(meter, "water_meter", "major", now - HOUR)
     communities.add_alert(meter, "water_meter", "info", now - HOUR, process="ended")
     communities.add_alert(other, "water_meter", "warning", now - HOUR)
     communities.execute(
@@ -32,7 +32,7 @@ def test_an_open_suppressed_alert_is_counted_and_listed_apart(communities, reade
     communities.execute(
         "INSERT INTO alert_suppression (alert_id, cause, since, until, detail, actor) "
         "SELECT id, 'shelved', now() - interval '2 hours', now() + interval '2 hours', '等备件', '李师傅' "
-        "FROM alert WHERE severity = 'critical'"
+        "FROM alert WHERE severity = 'major'"
     )
     (row,) = reader.rows(queries.open_alerts())
     assert row == {"紧急": 0, "重要": 0, "一般": 1, "提示": 0, "暂不通知": 1}
