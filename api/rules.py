@@ -119,6 +119,10 @@ class BacktestRequest(BaseModel):
     rules: list[str] | None = Field(None, max_length=100, description="Only these rules.")
     start: Instant = Field(description="Beginning of the period of arrival, inclusive.")
     end: Instant | None = Field(None, description="End of the period of arrival, exclusive; by default now.")
+    device_time: bool = Field(
+        default=False,
+        description="Let each sample arrive at the time of its device: for history that was loaded later.",
+    )
 
 
 class BacktestGoal(ResponseModel):
@@ -172,6 +176,10 @@ class BacktestResult(ResponseModel):
     start: datetime
     end: datetime
     samples: int
+    late_samples: int = Field(
+        description="Samples that arrived over 25 hours after the time of their device. If they are many, history was "
+        "loaded, its alerts gather at the time of the loading, and `device_time` puts them in their place."
+    )
     devices: int
     rules: int
     alerts: int
@@ -212,10 +220,10 @@ def run_backtest(store: Store, now: Now, pack: Pack, scope: BacktestRequest) -> 
         if not devices:
             raise UnknownProblem(_DEVICE_NOT_FOUND)
         limit_statement_time(connection)
-        history = wanted_history(selected, span, list(devices))
+        history = wanted_history(selected, span, list(devices), device_time=scope.device_time)
         if count_history(connection, history, MAX_SAMPLES + 1) > MAX_SAMPLES:
             raise InvalidProblem((["body", "start"], _TOO_MANY_SAMPLES, "too_large"))
-        paused = [Span(*each) for each in read_ingest_lags(connection, *span)]
+        paused = [] if scope.device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
         results = backtest(selected, stored_arrivals(connection, history), span, devices, paused)
     return BacktestResult.of(summarise(results, selected, devices))
 

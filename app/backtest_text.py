@@ -19,6 +19,11 @@ def print_summary(summary: Summary) -> None:
     """Print span, alerts by rule, day and device, and the goals of each community."""
     start, end = (f"{at.astimezone(CITY):%F %H:%M}" for at in (summary.start, summary.end))
     say(f"{start} to {end}, local time: {summary.samples:,} samples of {summary.devices:,} devices")
+    if summary.is_loaded:
+        say(
+            f"{summary.late_samples:,} of them arrived over 25 hours after the time of their device, as loaded history "
+            "does, and their alerts gather on the day of the loading: --device-time puts each in its place"
+        )
     say(f"{summary.rules} rules would have raised {summary.alerts:,} alerts")
     if summary.alerts:
         _print_rules(summary)

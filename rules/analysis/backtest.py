@@ -17,6 +17,8 @@ from rules.model.submeters import submeters_by_master
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
+# Longer than meters that upload once a day take.
+_LATE = timedelta(hours=25)
 
 
 class Arrival(NamedTuple):
@@ -62,10 +64,14 @@ class BacktestAlert:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """Result of a backtest; `alerts` are in the order of their raising."""
+    """Result of a backtest; `alerts` are in the order of their raising.
+
+    `late_samples` arrived over 25 hours after the time of their device, as loaded history does.
+    """
 
     span: Span
     samples: int
+    late_samples: int
     device_ids: frozenset[int]
     alerts: tuple[BacktestAlert, ...]
 
@@ -87,18 +93,19 @@ def backtest(
         paused: The spans in which ingest was down or behind, so that the absence of data did not count.
     """
     device_ids: set[int] = set()
-    count = 0
+    count = late = 0
 
     def counted() -> Iterator[Arrival]:
-        nonlocal count
+        nonlocal count, late
         for arrival in arrivals:
             count += 1
+            late += arrival.sample.received_at - arrival.sample.ts > _LATE
             device_ids.add(arrival.sample.device_id)
             yield arrival
 
     engine = fresh_engine(pack, span.start, devices)
     alerts = collect_alerts(replay(engine, counted(), span, paused))
-    return BacktestResult(span, count, frozenset(device_ids), alerts)
+    return BacktestResult(span, count, late, frozenset(device_ids), alerts)
 
 
 def fresh_engine(pack: RulePack, start: datetime, devices: Mapping[int, Device]) -> Engine:

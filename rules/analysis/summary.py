@@ -73,6 +73,7 @@ class Summary:
     start: datetime
     end: datetime
     samples: int
+    late_samples: int
     devices: int
     rules: int
     alerts: int
@@ -80,6 +81,11 @@ class Summary:
     by_day: tuple[DaySummary, ...]
     by_device: tuple[DeviceSummary, ...]
     communities: tuple[CommunitySummary, ...]
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether much of the history was loaded later, so that its alerts gather at the time of the loading."""
+        return self.late_samples * 10 > self.samples
 
     @property
     def met(self) -> bool:
@@ -106,6 +112,7 @@ def summarise(result: BacktestResult, pack: RulePack, devices: Mapping[int, Devi
         start=span.start,
         end=span.end,
         samples=result.samples,
+        late_samples=result.late_samples,
         devices=len(result.device_ids),
         rules=len(pack.rules),
         alerts=len(alerts),

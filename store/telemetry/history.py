@@ -153,14 +153,15 @@ def _bounds(query: HistoryQuery) -> dict[str, object]:
 def read_ingest_lags(connection: Connection, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """Return the periods between two times in which ingest of any partition was not caught up.
 
-    They are the alerts of the rules about ingest itself, pending phases included.
+    They are the alerts of the rules on `behind` of ingest itself, pending phases included. Alerts of device groups and
+    of notices have no device either, and are no lags.
     """
     rows = connection.execute(
         """
         SELECT at, CASE WHEN to_state IN ('pending', 'active') THEN 1 ELSE 0 END
                  - CASE WHEN from_state IN ('pending', 'active') THEN 1 ELSE 0 END AS change
         FROM alert_transition
-        WHERE device_id IS NULL AND axis = 'process' AND at < %s
+        WHERE device_id IS NULL AND axis = 'process' AND at < %s AND inputs -> 'values' ? 'behind'
         ORDER BY id
         """,
         (end,),

@@ -68,6 +68,18 @@ def test_a_backtest_returns_the_alerts_the_rules_would_have_raised(api: Any, com
     assert {goal["met"] for goal in result["goals"]} == {True, None}
 
 
+def test_loaded_history_is_counted_and_put_in_its_place_by_device_time(api: Any, community: Any, meter: int) -> None:
+    community.connection.execute("UPDATE telemetry_electricity_meter SET received_at = ts + interval '2 days'")
+    community.connection.commit()
+    scope = {"community": community.id, "rules": ["electricity_voltage_high"]}
+    assert tried(api, **scope).raise_for_status().json()["samples"] == 0
+    end = (NOON + timedelta(days=3)).isoformat()
+    loaded = tried(api, **scope, end=end).raise_for_status().json()
+    assert (loaded["samples"], loaded["late_samples"], loaded["by_day"][0]["day"]) == (9, 9, "2026-07-03")
+    placed = tried(api, **scope, device_time=True).raise_for_status().json()
+    assert (placed["samples"], placed["late_samples"], placed["by_day"][0]["day"]) == (9, 0, "2026-07-01")
+
+
 def test_a_backtest_of_a_time_without_data_finds_nothing(api: Any, community: Any, meter: int) -> None:
     start = (NOON - timedelta(days=2)).isoformat()
     result = tried(api, community=community.id, start=start, end=NOON.isoformat()).raise_for_status().json()

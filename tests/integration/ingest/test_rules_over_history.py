@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from app.rule_files import rules_folder
@@ -19,8 +20,10 @@ from ingest.write_batch import write_batch
 from rules.language.loader import load_rules
 from running import epoch_ms, query, reading, register
 from store.database import connect
+from store.telemetry.history import read_ingest_lags
 
 START = datetime(2026, 11, 10, 4, tzinfo=UTC)  # noon in Shanghai
+MINUTE = timedelta(minutes=1)
 VOLTS = (230, 245, 245, 245, 231, 230, 230, 245)
 DURING = ("--start", "2026-11-10T12:00", "--end", "2026-11-10T15:00")
 
@@ -61,6 +64,39 @@ def test_a_backtest_of_the_stored_history_finds_the_raised_alert(rules, history)
         for each in result["occurrences"]
     ]
     assert by_backtest == raised
+
+
+def test_loaded_history_is_told_and_put_in_its_place_by_device_time(rules, history):
+    query(history, "UPDATE telemetry_electricity_meter SET received_at = ts + interval '3 days' RETURNING 1")
+    by_arrival = rules("backtest", "--start", "2026-11-13", "--end", "2026-11-14")
+    assert "8 of them arrived over 25 hours after" in by_arrival.stdout
+    assert "--device-time" in by_arrival.stdout
+    by_device = rules("backtest", *DURING, "--device-time")
+    assert "of them arrived" not in by_device.stdout
+    assert "2026-11-10" in by_device.stdout
+
+
+def test_only_lags_of_ingest_pause_the_backtest(database_url):
+    steps = [
+        ("pipeline_behind", "normal", "pending", 0, "behind"),
+        ("pipeline_behind", "pending", "active", 1, "behind"),
+        ("family_outage", "normal", "active", 2, "outage"),  # a device group has no device either
+        ("pipeline_behind", "active", "recovering", 3, "behind"),
+        ("notices_undelivered", "normal", "active", 5, "undelivered"),
+        ("family_outage", "active", "normal", 9, "outage"),
+    ]
+    with psycopg.connect(database_url) as connection:
+        for rule, before, after, minute, field in steps:
+            connection.execute(
+                """
+                INSERT INTO alert_transition (rule, rule_version, sequence, axis, from_state, to_state, at, decided_at,
+                                              reason, inputs)
+                VALUES (%s, 'v1', 1, 'process', %s, %s, %s, %s, 'condition', %s)
+                """,
+                (rule, before, after, *2 * [START + minute * MINUTE], json.dumps({"values": {field: True}})),
+            )
+        lags = read_ingest_lags(connection, START - MINUTE, START + 60 * MINUTE)
+    assert lags == [(START, START + 3 * MINUTE)]
 
 
 def test_a_backtest_of_a_time_without_data_is_an_error(rules):
