@@ -27,7 +27,7 @@ EBIKE_CHARGER = DeviceKind(
         Gauge("ports_faulted", "个", Interval(0, 64), "故障端口", "ports faulted"),
         Gauge("power_w", "W", Interval(0, 100_000), "总功率", "power"),
         Gauge("port_current_max_a", "A", Interval(0, 64), "最大端口电流", "highest port current"),
-        Counter("energy_kwh", "kWh", 1_000_000, "累计充电量", "energy delivered", per_hour=100),
+        Counter("energy_kwh", "kWh", 1_000_000, "累计充电量", "energy delivered", per_hour=100, backward=0.1),
         Gauge("battery_temperature_c", "℃", Interval(-50, 400), "最高电池温度", "highest battery temperature"),
         Gauge("cabinet_temperature_c", "℃", Interval(-50, 250), "柜内温度", "cabinet temperature"),
         Flag("smoke", "烟雾", "smoke detected"),

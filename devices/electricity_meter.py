@@ -9,8 +9,18 @@ ELECTRICITY_METER = DeviceKind(
     zh="电表",
     en="electricity meter",
     fields=(
-        Counter("energy_kwh", "kWh", 1_000_000, "正向有功电能", "active energy imported", per_hour=2_000),
-        Counter("energy_reverse_kwh", "kWh", 1_000_000, "反向有功电能", "active energy exported", per_hour=2_000),
+        # 2,000 kWh an hour is more than a transformer of 1,600 kVA carries. A register never turns back, but a gateway
+        # that cuts off digits makes it look so.
+        Counter("energy_kwh", "kWh", 1_000_000, "正向有功电能", "active energy imported", per_hour=2_000, backward=0.1),
+        Counter(
+            "energy_reverse_kwh",
+            "kWh",
+            1_000_000,
+            "反向有功电能",
+            "active energy exported",
+            per_hour=2_000,
+            backward=0.1,
+        ),
         Gauge("power_w", "W", Interval(-30_000, 30_000), "有功功率", "active power"),
         Gauge("voltage_v", "V", Interval(0, 500), "电压", "voltage"),
         Gauge("current_a", "A", Interval(0, 120), "电流", "current"),

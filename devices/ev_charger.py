@@ -26,7 +26,7 @@ EV_CHARGER = DeviceKind(
             "connector status",
         ),
         Gauge("power_kw", "kW", Interval(0, 500), "充电功率", "charging power"),
-        Counter("energy_kwh", "kWh", 10_000_000, "累计充电量", "energy delivered", per_hour=1_000),
+        Counter("energy_kwh", "kWh", 10_000_000, "累计充电量", "energy delivered", per_hour=1_000, backward=0.1),
         Gauge("voltage_v", "V", Interval(0, 1_500), "电压", "voltage"),
         Gauge("current_a", "A", Interval(0, 600), "电流", "current"),
         Gauge("connector_temperature_c", "℃", Interval(-50, 250), "枪头温度", "connector temperature"),

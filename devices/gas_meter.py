@@ -9,7 +9,8 @@ GAS_METER = DeviceKind(
     zh="燃气表",
     en="gas meter",
     fields=(
-        Counter("volume_m3", "m³", 100_000, "累计用气量", "volume", per_hour=100),
+        # 100 m³/h is the maximum of a G65 meter, enough for a canteen. Bellows can turn back by some strokes.
+        Counter("volume_m3", "m³", 100_000, "累计用气量", "volume", per_hour=100, backward=0.05),
         Gauge("flow_m3_h", "m³/h", Interval(0, 16), "瞬时流量", "flow"),
         Gauge("gas_temperature_c", "℃", Interval(-40, 80), "燃气温度", "gas temperature"),
         Gauge("pressure_kpa", "kPa", Interval(0, 20), "供气压力", "supply pressure"),

@@ -9,8 +9,9 @@ HEAT_METER = DeviceKind(
     zh="热量表",
     en="heat meter",
     fields=(
-        Counter("energy_kwh", "kWh", 10_000_000, "累计热量", "heat energy", per_hour=20_000),
-        Counter("volume_m3", "m³", 1_000_000, "累计流量", "volume", per_hour=1_000),
+        # The substation of a community: four times its greatest power, and five times its greatest flow (below).
+        Counter("energy_kwh", "kWh", 10_000_000, "累计热量", "heat energy", per_hour=20_000, backward=0.1),
+        Counter("volume_m3", "m³", 1_000_000, "累计流量", "volume", per_hour=1_000, backward=0.2),
         Gauge("power_kw", "kW", Interval(-10, 5_000), "热功率", "thermal power"),
         Gauge("flow_m3_h", "m³/h", Interval(0, 200), "瞬时流量", "flow"),
         Gauge("supply_c", "℃", Interval(-20, 150), "供水温度", "supply temperature"),

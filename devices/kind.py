@@ -13,6 +13,10 @@ Value = float | bool | str
 """The value of a field: a number, a flag, or a choice by name."""
 
 
+_DECIMALS = {"次": 0, "dBm": 1, "W": 1, "V": 2, "℃": 2, "A": 3, "Hz": 3, "kPa": 3}
+_FINEST = 4  # decimals: a tenth of a litre, a tenth of a watt-hour
+
+
 class Interval(NamedTuple):
     """Closed interval, in the unit of its field."""
 
@@ -30,13 +34,19 @@ class Gauge:
     zh: str
     en: str
 
+    @property
+    def decimals(self) -> int:
+        """Number of decimals that a device of the kind resolves."""
+        return _DECIMALS.get(self.unit, _FINEST)
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Register that only grows until it rolls over to 0 at `modulus`, such as an energy register.
+    """Register that grows until it rolls over to 0 at `modulus`, such as an energy register.
 
     `per_hour` is the largest possible increase in an hour, also of a community's master meter. A larger step is no
-    consumption, but a fault or another register.
+    consumption, but a fault or another register. `backward` is the largest fall between two readings of a working
+    register, such as by reverse flow. A larger fall is a rollover, a fault or another register.
     """
 
     name: str
@@ -45,11 +55,17 @@ class Counter:
     zh: str
     en: str
     per_hour: float
+    backward: float = 0.0
 
     @property
     def possible(self) -> Interval:
         """Interval from 0 to the modulus, in the unit of the counter."""
         return Interval(0, self.modulus)
+
+    @property
+    def decimals(self) -> int:
+        """Number of decimals that the register resolves; answers about it have no more."""
+        return _DECIMALS.get(self.unit, _FINEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ WATER_METER = DeviceKind(
     zh="水表",
     en="water meter",
     fields=(
-        Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=100),
-        Counter("volume_reverse_m3", "m³", 100_000, "累计反向水量", "reverse volume", per_hour=100),
+        # 100 m³/h is the permanent flow Q3 of a DN 100 master meter (GB/T 778). Water that flows back, as when a pump
+        # stops, turns a register back: by up to 112 l among 203 falls in a year of 92 real meters (DAIAD trial A).
+        Counter("volume_m3", "m³", 100_000, "累计用水量", "volume", per_hour=100, backward=0.2),
+        Counter("volume_reverse_m3", "m³", 100_000, "累计反向水量", "reverse volume", per_hour=100, backward=0.2),
         Gauge("flow_m3_h", "m³/h", Interval(-10, 10), "瞬时流量", "flow"),
         Gauge("water_temperature_c", "℃", Interval(-20, 100), "水温", "water temperature"),
         Gauge("pressure_mpa", "MPa", Interval(0, 2.5), "水压", "pressure"),

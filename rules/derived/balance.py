@@ -74,21 +74,21 @@ class ClosedWindow(OneFieldValue):
             counted = values.get(name)
             if counted is None or counted[0] is None:
                 return state, None
-            (_, since, earlier, before, _), (_, at, total, register, _) = counted
+            (_, since, earlier, before), (_, at, total, register) = counted[0][:4], counted[1][:4]
             begun, increases = state or WindowState()
-            if register != before or at - since > gap:
+            if register != before or (at - since > gap and total != earlier):
                 return (None, increases), None
             first, current = (since + _CITY) // over, (at + _CITY) // over
             if first == current:
                 return state, None
-            known = [one for one in increases if one[0] >= current - kept]
+            known = list(increases)
             for number in range(first, current):
                 end = (number + 1) * over - _CITY
                 at_end = earlier + (total - earlier) * (end - since) / (at - since)
                 if begun is not None:
                     known.append((number, at_end - begun))
                 begun = at_end
-            return (begun, tuple(known)), None
+            return (begun, tuple(one for one in known if one[0] >= current - kept)), None
 
         return observe
 

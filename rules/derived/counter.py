@@ -1,9 +1,16 @@
-"""Consumption of a counter. A step that consumption cannot explain is a rollover, another register, or a glitch.
+"""Consumption of a counter: net differences of its register, the one definition for rules, API, reports and Grafana.
 
-The samples after it decide which. Until then the value is in quarantine, and the last good value stays the base. So a
-register that reads 0 once, or a wild number once, books no consumption. `CONFIRMED_BY` samples in a row that agree with
-each other make a new base. After a rollover the difference follows from the modulus. After a reset or a replacement the
-difference is unknown, and counting starts anew.
+A step that consumption cannot explain is a rollover, another register, or a run of false readings. The samples after
+it decide which. Until then they are in quarantine, and the last good value stays the base. So a register that reads 0
+a few times, or a wild number, books no consumption. `CONFIRMED_BY` samples in a row that agree with each other are a
+register. After a rollover the difference follows from the modulus. After a reset or an unrecorded replacement the
+difference is unknown and counts as nothing. A register that has not counted yet may still turn out to be a false value
+that repeats: as soon as the register before it counts on, that one is the base again.
+
+A recorded replacement gives both registers, so that consumption is known across it.
+
+SQL has the same definition in the function `counter_steps`; `docs/decisions/0019-one-definition-of-consumption.md`
+gives the reasons, and a law holds the two together.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +29,13 @@ _LARGEST_STEP = 0.1  # of the modulus: a larger step looks like a reset
 _HOUR = microseconds(timedelta(hours=1))
 
 
-Suspect = tuple[float, int, int]
-"""Newest value in quarantine, its time, and the number of values in a row that agree with it."""
+Reading = tuple[float, int]
+"""Value of a register, and its time in microseconds since 1970."""
 
-CountState = tuple[float, int, float, int, Suspect | None]
+Base = tuple[float, int, float, int]
+"""The first four attributes of a `Count`."""
+
+CountState = tuple[float, int, float, int, tuple[Reading, ...], Base | None]
 """A `Count` as a plain tuple, the form in states."""
 
 
@@ -35,41 +45,83 @@ class Count(NamedTuple):
     Attributes:
         value: Last good reading.
         at: Its time.
-        total: Consumption on this register since its first reading.
-        register: Number of resets and replacements.
-        suspect: Reading in quarantine; consumption is unknown while there is one.
+        total: Net consumption since the first reading, without the unknown differences.
+        register: Number of unknown differences, by resets and unrecorded replacements.
+        suspects: Readings in quarantine that agree with each other; consumption is unknown while there are any.
+        previous: Base of the register before this one, as long as this one has not counted.
     """
 
     value: float
     at: int
     total: float
     register: int
-    suspect: Suspect | None
+    suspects: tuple[Reading, ...] = ()
+    previous: Base | None = None
 
 
 def counting(counter: Counter) -> Callable[[CountState | None, int, float], CountState]:
     """Return the function that takes the next reading of a counter, at a time in microseconds."""
-    per_microsecond, most = counter.per_hour / _HOUR, counter.modulus * _LARGEST_STEP
+    plausible, modulus = _plausible(counter), counter.modulus
 
-    def plausible(step: float, elapsed: int) -> bool:
-        return 0 <= step <= most and step <= (elapsed + _SLACK) * per_microsecond
+    def distance(value: float, at: int, base: float, since: int) -> float:
+        """Return the size of a step, infinite if it is not plausible."""
+        return abs(value - base) if plausible(value - base, at - since) else inf
 
     def count(before: CountState | None, at: int, value: float) -> CountState:
         if before is None:
-            return value, at, 0.0, 0, None
-        base, since, total, register, suspect = before
-        step = value - base
-        if plausible(step, at - since):
-            return value, at, total + step, register, None
-        agrees = suspect is not None and plausible(value - suspect[0], at - suspect[1])
-        times = suspect[2] + 1 if suspect is not None and agrees else 1
-        if times < CONFIRMED_BY:
-            return base, since, total, register, (value, at, times)
-        if step < 0 and plausible(step + counter.modulus, at - since):
-            return value, at, total + step + counter.modulus, register, None
-        return value, at, 0.0, register + 1, None
+            return value, at, 0.0, 0, (), None
+        base, since, total, register, suspects, previous = _current_form(before)
+        own = distance(value, at, base, since)
+        if own < inf and not suspects and previous is None:
+            return value, at, total + value - base, register, (), None
+        # A reading belongs to the nearest of the registers that can have counted up to it.
+        again = distance(value, at, *previous[:2]) if previous else inf
+        other = distance(value, at, *suspects[-1]) if suspects else inf
+        if min(own, again) == inf or other < min(own, again):
+            run = (*suspects, (value, at)) if other < inf else ((value, at),)
+            return confirm(before, run) if len(run) == CONFIRMED_BY else (base, since, total, register, run, previous)
+        if previous and again < own:
+            return value, at, previous[2] + value - previous[0], previous[3], (), None
+        return value, at, total + value - base, register, (), previous if value == base else None
+
+    def confirm(before: CountState, run: tuple[Reading, ...]) -> CountState:
+        base, since, total, register, *_ = before
+        (first, first_at), (value, at) = run[0], run[-1]
+        total += value - first
+        if first < base and plausible(first - base + modulus, first_at - since):
+            return value, at, total + first - base + modulus, register, (), None
+        return value, at, total, register + 1, (), before[:4] if value == first else None
 
     return count
+
+
+def replacing(counter: Counter) -> Callable[[CountState | None, int, float, float], CountState]:
+    """Return the function that takes a recorded replacement: its time, the old register and the new one.
+
+    The old register closes what it counted, unless it is no reading that this register can have. Readings in
+    quarantine are void.
+    """
+    plausible, modulus = _plausible(counter), counter.modulus
+
+    def replace(before: CountState | None, at: int, old: float, new: float) -> CountState:
+        if before is None:
+            return new, at, 0.0, 0, (), None
+        base, since, total, register, *_ = before
+        step = old - base if old - base >= -counter.backward else old - base + modulus
+        return new, at, total + step if plausible(step, at - since) else total, register, (), None
+
+    return replace
+
+
+def _plausible(counter: Counter) -> Callable[[float, int], bool]:
+    """Return the test whether a register can have counted a step in a time in microseconds."""
+    per_microsecond, most, least = counter.per_hour / _HOUR, counter.modulus * _LARGEST_STEP, -counter.backward
+    return lambda step, elapsed: least <= step <= most and step <= (elapsed + _SLACK) * per_microsecond
+
+
+def _current_form(state: CountState) -> CountState:
+    """Return a state in the form of this version; the one before it had five parts, the last of them a suspect."""
+    return state if len(state) == 6 else (*state[:4], (), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +149,6 @@ class Counting(OneFieldValue):
             if value is None:
                 return state, None
             now = count(state, at, value)  # type: ignore[arg-type]
-            return now, (state, now) if now[4] is None else None
+            return now, None if now[4] else (state, now)
 
         return observe

@@ -24,7 +24,8 @@ class Rate(OneFieldValue, ComparableValue):
     """Change from sample to sample, scaled to the time `per`; for a counter its consumption.
 
     Samples closer together than half a reporting `period` count as one, for the steps of a register are coarse. Over a
-    gap longer than `gap` the rate is unknown.
+    gap longer than `gap` the rate is unknown, unless a counter stood still in it. While a register runs backwards its
+    rate is unknown, too; the next one is net of that.
     """
 
     of: Gauge | Counter
@@ -60,6 +61,7 @@ class Rate(OneFieldValue, ComparableValue):
         """Return the function that observes the samples."""
         level_of = _total(self.of) if isinstance(self.of, Counter) else _value(self.of)
         per, least, gap = microseconds(self.per), microseconds(self.period / 2), microseconds(self.gap)
+        counts = isinstance(self.of, Counter)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
             now = level_of(values)
@@ -67,11 +69,13 @@ class Rate(OneFieldValue, ComparableValue):
                 return state, None
             level, register = now
             base: _Base | None = state
-            if base is None or base[2] != register or at - base[1] > gap:
+            if base is None or base[2] != register or (at - base[1] > gap and not (counts and level == base[0])):
                 return (level, at, register, None), None
             before, since, _, rate = base
             if at - since < least:
                 return base, rate
+            if counts and level < before:
+                return base, None
             rate = (level - before) / (at - since) * per
             return (level, at, register, rate), rate
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from devices.kind import Field, Flag, Value
+from devices.kind import Counter, Field, Flag, Value
+from rules.derived.counter import Counting
 from rules.derived.naming import named_gap
-from rules.model.derived_value import ComparableValue, Observe, OneFieldValue, State
+from rules.model.derived_value import ComparableValue, DerivedValue, Observe, OneFieldValue, State
 from rules.model.duration import in_chinese, microseconds, spell
 
 
@@ -14,7 +16,8 @@ from rules.model.duration import in_chinese, microseconds, spell
 class Unchanged(OneFieldValue, ComparableValue):
     """Whether a field has had one value for `length`.
 
-    It is TRUE once samples without a gap longer than `gap` have shown it, and FALSE from a change on.
+    It is TRUE once samples without a gap longer than `gap` have shown it, and FALSE from a change on. A counter that
+    stands still across a gap has counted nothing in it, so that no gap is too long for it.
     """
 
     of: Field
@@ -31,6 +34,11 @@ class Unchanged(OneFieldValue, ComparableValue):
             f"{self.of.en} unchanged for {spell(self.length)}",
         )
 
+    @property
+    def needs(self) -> tuple[DerivedValue, ...]:
+        """Derived values that it is made of."""
+        return (Counting(self.of),) if isinstance(self.of, Counter) else ()
+
     def as_json(self, how: str, limit: object) -> dict[str, object]:
         """Return JSON such as `{field: valve_state, stays: 3d}`."""
         return {"field": self.of.name, "stays": spell(self.length)}
@@ -40,7 +48,10 @@ class Unchanged(OneFieldValue, ComparableValue):
 
         The state is the value, its first and last time without a gap, and whether a change to it has been observed.
         """
-        name, length, gap = self.of.name, microseconds(self.length), microseconds(self.gap)
+        length = microseconds(self.length)
+        if isinstance(self.of, Counter):
+            return _standstill(self.of, length)
+        name, gap = self.of.name, microseconds(self.gap)
 
         def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Value | None]:
             value = values.get(name)
@@ -51,7 +62,30 @@ class Unchanged(OneFieldValue, ComparableValue):
             before, since, _, begun = state
             if value != before:
                 return (value, at, at, True), False
-            lasted = at - since >= length
-            return (before, since, at, begun), lasted if lasted or begun else None
+            return _lasting(before, since, at, begun, length)
 
         return observe
+
+
+def _standstill(counter: Counter, length: int) -> Observe:
+    """Return the observer of a counter. It starts anew after an unknown difference."""
+    name = Counting(counter).field.name
+
+    def observe(state: State, at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:
+        counted = values.get(name)
+        if counted is None:
+            return state, None
+        before, (value, _, total, register, *_) = counted
+        if state is None or before is None or before[3] != register:
+            return (value, at, at, False), None
+        if before[2] != total:
+            return (value, at, at, True), False
+        return _lasting(value, state[1], at, state[3], length)
+
+    return observe
+
+
+def _lasting(value: Value, since: int, at: int, begun: bool, length: int) -> tuple[State, Value | None]:
+    """Return the state of a value that goes on, and whether it has lasted long enough."""
+    lasted = at - since >= length
+    return (value, since, at, begun), lasted if lasted or begun else None

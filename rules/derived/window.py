@@ -2,7 +2,7 @@
 
 A window has 24 slots, or one a reading where that is fewer, and so begins up to one slot early. Its value is unknown
 where samples do not cover it: the device is new, or had no data for longer than `gap`. Only `count` counts on through
-a gap, for the lack of samples is its subject.
+a gap, for the lack of samples is its subject, and `increase` through one at whose ends the register is the same.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -170,11 +170,11 @@ class WindowAggregate(OneFieldValue, ComparableValue):
     def observer(self) -> Observe:
         """Return the function that observes the samples."""
         name, aggregate = self.of.name, AGGREGATES[self.how]
-        gap = None if self.how == "count" else self.gap
+        gap = None if self.how in {"count", "increase"} else self.gap
         slots = max(1, min(SLOTS, self.length // self.period))
         slides = tuple(_sliding(lane, self.length, slots, gap) for lane in aggregate.lanes)
         if isinstance(self.of, Counter) and self.how == "increase":
-            return _increase(self.of, slides[0])
+            return _increase(self.of, slides[0], microseconds(self.gap))
         whole = aggregate.whole
         if whole is None:
             return _single(name, slides[0])
@@ -202,16 +202,20 @@ def _single(name: str, slide: Slide) -> Observe:
     return observe
 
 
-def _increase(counter: Counter, slide: Slide) -> Observe:
-    """Return the observer of the consumption of a counter; it starts anew with every register."""
-    name = Counting(counter).field.name
+def _increase(counter: Counter, slide: Slide, gap: int) -> Observe:
+    """Return the observer of the consumption of a counter.
+
+    It starts anew after an unknown difference, and after a gap in which the register counted: when is unknown.
+    """
+    name, decimals = Counting(counter).field.name, counter.decimals
 
     def observe(state: State, at: int, values: Mapping[str, Any]) -> tuple[State, Value | None]:
         counted = values.get(name)
         if counted is None:
             return state, None
-        before, (_, _, total, register, _) = counted
-        slots, oldest = slide(state if before and before[3] == register else None, at, total)
-        return slots, None if oldest is None else total - oldest
+        before, (_, _, total, register, *_) = counted
+        goes_on = before and before[3] == register and (at - before[1] <= gap or before[2] == total)
+        slots, oldest = slide(state if goes_on else None, at, total)
+        return slots, None if oldest is None else round(total - oldest, decimals)
 
     return observe

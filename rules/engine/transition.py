@@ -17,6 +17,7 @@ from rules.model.template import data_fields, render
 from rules.model.virtual_kinds import RULE_KINDS
 
 _ALERT_IDS = UUID("8d1f6e0a-52c7-4c55-9d2e-6f3b1c0a7e41")
+_CALCULATED_DECIMALS = 6
 _WITHOUT_ALERT = {Phase.NORMAL, Phase.PENDING}
 
 
@@ -184,7 +185,7 @@ def describe_sample(rule: Rule, sample: Sample, last_values: Mapping[str, object
     description: dict[str, object] = {
         "ts": sample.ts.isoformat(),
         "received_at": sample.received_at.isoformat(),
-        "values": {name: values[name] for name in sorted(names) if name in values},
+        "values": {name: _quoted(rule, name, values[name]) for name in sorted(names) if name in values},
     }
     if sample.event:
         description["event"] = sample.event
@@ -192,6 +193,11 @@ def describe_sample(rule: Rule, sample: Sample, last_values: Mapping[str, object
         name: last_values[name] for name in sorted(rule.placeholders) if name not in values and name in last_values
     }
     return {**description, "last_known": older} if older else description
+
+
+def _quoted(rule: Rule, name: str, value: object) -> object:
+    """Return a value as its device sent it; a calculated one without binary noise."""
+    return round(value, _CALCULATED_DECIMALS) if name in rule.derived_values and isinstance(value, float) else value
 
 
 def suppressed_by_group(transition: Transition, group: str) -> Transition:
