@@ -36,7 +36,7 @@ class SeriesQuery(PageQuery):
         None, description="Width of the buckets: `15m`, `1h`, `1d`, `1w`, `1mo`, by the clocks of Shanghai."
     )
     aggregate: Aggregate | None = Field(
-        None, description="Value of a bucket. `increase`: the sum of a counter's rises, without falls and glitches."
+        None, description="Value of a bucket. `increase`: what a counter has counted in the time of the bucket."
     )
 
 
@@ -50,9 +50,10 @@ def read_series(
 ) -> Series:
     """Raw readings in pages, newest first; or, with `bucket` and `aggregate`, one value for each bucket.
 
-    A bucket without readings is left out. `increase` adds the rises between consecutive readings, in the bucket of the
-    later one. A fall (reset, replacement, rollover) adds nothing. A single outlier between two consistent neighbours is
-    ignored.
+    A bucket of which nothing is known is left out. `increase` is consumption, as in the rules, reports and dashboards:
+    the net difference of the register, across rollovers and recorded replacements (换表). False readings, resets and
+    readings in doubt add nothing. A rise that spans several buckets is divided between them by time, so that buckets of
+    any width have the same sum, and a reading at midnight closes the day before.
     """
     if (query.bucket is None) != (query.aggregate is None):
         raise _invalid_query("bucket", "bucket and aggregate belong together; give none for the readings as they came")

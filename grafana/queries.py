@@ -214,23 +214,25 @@ def state(kind: DeviceKind, field: Flag | Choice) -> str:
 
 
 def increase(kind: DeviceKind, field: Counter) -> str:
-    """Return the increase of a counter in each interval; a fall (reset or rollover) counts as zero."""
+    """Return the consumption of a counter in each interval, by the one definition of the database."""
     return _render(
         """
-        SELECT $__timeGroupAlias(ts, $__interval, NULL), metric, sum(greatest(reading - previous, 0)) AS value
-        FROM (
-            SELECT t.ts, @label AS metric, @column AS reading,
-                   lag(@column) OVER (PARTITION BY t.device_id ORDER BY t.ts) AS previous
-            FROM @table t
-            JOIN device d ON d.id = t.device_id
-            WHERE $__timeFilter(t.ts) AND @column IS NOT NULL AND @selected
-        ) AS step
-        WHERE previous IS NOT NULL
-        GROUP BY 1, 2
+        SELECT used.bucket AS "time", @label AS metric, used.increase AS value
+        FROM consumption(
+            @kind, @field, @modulus, @per_hour, @backward, @decimals,
+            ARRAY(SELECT d.id FROM device d WHERE @selected),
+            $__timeFrom()::timestamptz, $__timeTo()::timestamptz, make_interval(secs => $__interval_ms / 1000.0)
+        ) AS used
+        JOIN device d ON d.id = used.device_id
+        WHERE used.increase IS NOT NULL
         ORDER BY 1
         """,
-        column=_column(field),
-        table=_identifier(table_name(kind.name)),
+        kind=_literal(kind.name),
+        field=_literal(field.name),
+        modulus=str(field.modulus),
+        per_hour=str(field.per_hour),
+        backward=str(field.backward),
+        decimals=str(field.decimals),
         selected=_selected_devices(kind),
     )
 

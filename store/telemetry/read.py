@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from psycopg import sql
 
@@ -34,6 +35,8 @@ class Point:
     received_at: datetime | None
     values: dict[str, Value | None]
 
+
+_SHARE_DECIMALS = 4  # of the mean of a flag
 
 _ANY: dict[Aggregate, str] = {
     Aggregate.COUNT: "count(value)",
@@ -117,6 +120,8 @@ def read_buckets(
 ) -> list[Point]:
     """Return one point for each bucket of [start, end) with a reading, oldest first.
 
+    An increase belongs to the buckets in which it happened: see `read_increases`.
+
     Args:
         connection: The database.
         kind: The kind of the device.
@@ -130,17 +135,78 @@ def read_buckets(
     Returns:
         Points at the starts of the buckets; the first lies before `start` if that is inside a bucket.
     """
-    query = _INCREASES if aggregate is Aggregate.INCREASE else _BUCKETS
+    if aggregate is Aggregate.INCREASE and isinstance(field, Counter):
+        increases = read_increases(connection, kind, field, [device_id], start=start, end=end, width=width)
+        return [Point(bucket, None, {field.name: value}) for _, bucket, value in increases]
     expressions = _FLAG if isinstance(field, Flag) else _NUMBER
     rows = connection.execute(
-        sql.SQL(query).format(
+        sql.SQL(_BUCKETS).format(
             table=sql.Identifier(table_name(kind)),
             column=sql.Identifier(field.name),
-            aggregate=sql.SQL(expressions.get(aggregate, "")),
+            aggregate=sql.SQL(expressions[aggregate]),
         ),
         {"device_id": device_id, "start": start, "end": end, "width": width, "zone": CITY.key},
     ).fetchall()
+    if aggregate in {Aggregate.SUM, Aggregate.MEAN}:
+        decimals = _decimals(field, aggregate)
+        rows = [(bucket, value if value is None else round(value, decimals)) for bucket, value in rows]
     return [Point(bucket, None, {field.name: value}) for bucket, value in rows]
+
+
+def _decimals(field: Field, aggregate: Aggregate) -> int:
+    """Return the decimals of a calculated aggregate: those that the field resolves, and two more for a mean."""
+    if not isinstance(field, Gauge | Counter):
+        return _SHARE_DECIMALS
+    return field.decimals + 2 if aggregate is Aggregate.MEAN else field.decimals
+
+
+class Increase(NamedTuple):
+    """Consumption of a device in a bucket; None where its readings are in doubt, or the first of a register."""
+
+    device_id: int
+    bucket: datetime
+    value: float | None
+
+
+def read_increases(
+    connection: Connection,
+    kind: str,
+    counter: Counter,
+    device_ids: Sequence[int],
+    *,
+    start: datetime,
+    end: datetime,
+    width: str,
+) -> list[Increase]:
+    """Return the consumption of devices of one kind in [start, end), by device and bucket.
+
+    A rise is divided by time between the buckets that it spans, so that buckets of any width have the same sum. A
+    reading at the start of a bucket closes the bucket before. A bucket of which nothing is known is left out.
+
+    Args:
+        connection: The database.
+        kind: The kind of the devices.
+        counter: A counter of the kind.
+        device_ids: The ids of the devices.
+        start: The start of the range.
+        end: The end of the range.
+        width: The width of a bucket, as in `read_buckets`.
+    """
+    rows = connection.execute(
+        """
+        SELECT device_id, bucket, increase
+        FROM consumption(
+            %(kind)s, %(name)s, %(modulus)s, %(per_hour)s, %(backward)s, %(decimals)s, %(device_ids)s::bigint[],
+            %(start)s, %(end)s, %(width)s::interval
+        )
+        """,
+        {
+            "kind": kind, "name": counter.name, "modulus": counter.modulus, "per_hour": counter.per_hour,
+            "backward": counter.backward, "decimals": counter.decimals, "device_ids": list(device_ids),
+            "start": start, "end": end, "width": width,
+        },
+    ).fetchall()  # fmt: skip
+    return [Increase(*row) for row in rows]
 
 
 _BUCKETS = """
@@ -150,38 +216,6 @@ _BUCKETS = """
         FROM {table}
         WHERE device_id = %(device_id)s AND ts >= %(start)s AND ts < %(end)s AND {column} IS NOT NULL
     ) AS reading
-    GROUP BY bucket
-    ORDER BY bucket
-"""
-
-# A reading outside the interval between two neighbours in rising order is a glitch: a meter that reads 0 once must not
-# book its whole history. The first and the last reading of the range need neighbours outside of it.
-_INCREASES = """
-    WITH reading AS (
-        (
-            SELECT ts, {column} AS value FROM {table}
-            WHERE device_id = %(device_id)s AND ts < %(start)s AND {column} IS NOT NULL
-            ORDER BY ts DESC LIMIT 2
-        ) UNION ALL (
-            SELECT ts, {column} FROM {table}
-            WHERE device_id = %(device_id)s AND ts >= %(start)s AND ts < %(end)s AND {column} IS NOT NULL
-        ) UNION ALL (
-            SELECT ts, {column} FROM {table}
-            WHERE device_id = %(device_id)s AND ts >= %(end)s AND {column} IS NOT NULL
-            ORDER BY ts LIMIT 1
-        )
-    ), with_neighbours AS (
-        SELECT ts, value, lag(value) OVER series AS before, lead(value) OVER series AS after
-        FROM reading WINDOW series AS (ORDER BY ts)
-    ), steady AS (
-        SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before
-        FROM with_neighbours
-        WHERE (before <= after AND value NOT BETWEEN before AND after) IS NOT TRUE
-    )
-    SELECT time_bucket(%(width)s::interval, ts, %(zone)s::text) AS bucket,
-           sum(greatest(value - before, 0)) FILTER (WHERE before IS NOT NULL)
-    FROM steady
-    WHERE ts >= %(start)s AND ts < %(end)s
     GROUP BY bucket
     ORDER BY bucket
 """

@@ -1,8 +1,6 @@
 """Series of a device over the API."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -127,12 +125,25 @@ def test_days_and_months_begin_at_midnight_in_shanghai(api: Any, community: Any)
     [
         ((100, 103, 110), 10),
         ((5000, 0, 5001, 5003), 3),
+        ((5000, 0, 0, 0, 0, 5001, 5003), 3),
         ((100, 999_999, 101), 1),
-        ((5000, 2, 5), 3),
-        ((999_998, 1, 3), 2),
+        ((100, 999_999, 999_999, 101), 1),
+        ((5000, 2, 5, 6), 4),
+        ((999_998, 1, 3, 4), 6),
+        ((12.5, 13.1, 15.023), 2.523),
         ((7,), None),
     ],
-    ids=["growth", "one reading of 0", "one reading far above", "replaced meter", "rollover", "nothing before"],
+    ids=[
+        "growth",
+        "one reading of 0",
+        "a run of 0",
+        "one reading far above",
+        "a run far above",
+        "replaced meter",
+        "rollover",
+        "decimals",
+        "nothing before",
+    ],
 )
 def test_an_increase_books_neither_resets_nor_glitches(
     api: Any, community: Any, readings: tuple[float, ...], increase: float | None
@@ -143,9 +154,29 @@ def test_an_increase_books_neither_resets_nor_glitches(
 
 
 def test_an_increase_counts_from_the_last_reading_before_the_range(api: Any, community: Any) -> None:
-    path = meter(community, 10, 14, 15)
-    result = buckets(api, path, "energy_kwh", "increase", "1h", start=NOON + HOUR, end=NOON + 3 * HOUR)
-    assert [value for _, value in result] == [4, 1]
+    path = meter(community, 10, 14, 15, 18)
+    result = buckets(api, path, "energy_kwh", "increase", "1h", start=NOON + HOUR / 2, end=NOON + 3 * HOUR)
+    assert [value for _, value in result] == [2, 1, 3]
+
+
+def test_a_reading_at_midnight_closes_the_day_before(api: Any, community: Any) -> None:
+    midnight = NOON - 12 * HOUR
+    device_id = community.device("m", "electricity_meter")
+    series = {midnight + n * 24 * HOUR: {"energy_kwh": kwh} for n, kwh in enumerate((101.0, 109.0, 112.0))}
+    community.readings("electricity_meter", device_id, series)
+    path = f"/devices/{community.id}/m/telemetry"
+    result = buckets(api, path, "energy_kwh", "increase", "1d", start=midnight, end=midnight + 72 * HOUR)
+    assert result == [("2026-06-30T16:00:00Z", 8), ("2026-07-01T16:00:00Z", 3)]
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+def test_no_aggregate_shows_binary_noise(api: Any, community: Any, aggregate: str) -> None:
+    device_id = community.device("m", "electricity_meter")
+    series = {NOON + n * MINUTE: {"voltage_v": volts} for n, volts in enumerate((220.1, 220.2, 220.4))}
+    community.readings("electricity_meter", device_id, series)
+    path = f"/devices/{community.id}/m/telemetry"
+    result = buckets(api, path, "voltage_v", aggregate, "1h", start=NOON, end=NOON + HOUR)
+    assert [value for _, value in result] == [{"mean": 220.2333, "sum": 660.7}[aggregate]]
 
 
 def total(api: Any, path: str, start: datetime, end: datetime) -> float:
@@ -163,25 +194,6 @@ def test_an_increase_is_the_sum_of_its_parts(api: Any, make_community: Any, step
         whole = total(api, path, NOON, end)
         parts = total(api, path, NOON, middle) + total(api, path, middle, end)
     assert whole == parts == readings[-1] - readings[0]
-
-
-@few_examples
-@given(st.lists(st.integers(0, 9), max_size=10))
-def test_an_increase_agrees_with_its_definition(api: Any, make_community: Any, readings: list[int]) -> None:
-    with make_community() as community:
-        path = meter(community, *readings)
-        assert total(api, path, NOON, NOON + 11 * HOUR) == increase_of(readings)
-
-
-def increase_of(readings: Sequence[int]) -> int:
-    def is_glitch(n: int) -> bool:
-        if n in {0, len(readings) - 1}:
-            return False
-        before, value, after = readings[n - 1 : n + 2]
-        return before <= after and not before <= value <= after
-
-    steady = [value for n, value in enumerate(readings) if not is_glitch(n)]
-    return sum(max(0, later - sooner) for sooner, later in pairwise(steady))
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ def expanded(query: str, view: View) -> str:
 def macro(name: str, arguments: list[str], view: View) -> str:
     start, end = (f"'{at.astimezone(UTC).isoformat().replace('+00:00', 'Z')}'" for at in (view.start, view.end))
     match name:
+        case "__timeFrom":
+            return start
+        case "__timeTo":
+            return end
         case "__timeFilter":
             return f"{arguments[0]} BETWEEN {start} AND {end}"
         case "__timeGroupAlias":

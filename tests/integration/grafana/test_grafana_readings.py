@@ -35,14 +35,32 @@ def charts_of(kind: DeviceKind) -> dict[str, str]:
 def test_an_increase_counts_consumption_and_not_a_reset(communities, reader, now):
     kind = KIND_BY_NAME["water_meter"]
     meter, other = communities.add_device("water_meter", "w1"), communities.add_device("water_meter", "w2")
-    for step, volume in enumerate((100.0, 100.5, None, 101.5, 0.0, 0.25)):
-        communities.add_reading("water_meter", meter, now - 6 * HOUR + step * HOUR, {"volume_m3": volume})
-        communities.add_reading("water_meter", other, now - 6 * HOUR + step * HOUR, {"volume_m3": 7.0})
+    first = now.replace(minute=0, second=0) - 8 * HOUR
+    for step, volume in enumerate((100.0, 100.5, None, 101.5, 0.0, 0.25, 0.5)):
+        communities.add_reading("water_meter", meter, first + step * HOUR, {"volume_m3": volume})
+        communities.add_reading("water_meter", other, first + step * HOUR, {"volume_m3": 7.0})
     volume_field = next(field for field in kind.fields if isinstance(field, Counter))
     rows = reader.rows(queries.increase(kind, volume_field), device=["jia-yuan/w1"], interval=HOUR)
-    assert [row["value"] for row in rows] == [0.5, 1.0, 0.0, 0.25]
+    assert [row["value"] for row in rows] == [0.5, 0.5, 0.5, 0.25, 0.25]
+    assert [row["time"] - first for row in rows] == [step * HOUR for step in (0, 1, 2, 4, 5)]
     both = reader.rows(queries.increase(kind, volume_field), device=["jia-yuan/w1", "jia-yuan/w2"], interval=HOUR)
-    assert sum(row["value"] for row in both) == 1.75
+    assert sum(row["value"] for row in both) == 2.0
+
+
+def test_an_increase_goes_on_across_a_recorded_replacement(communities, reader, now):
+    kind = KIND_BY_NAME["water_meter"]
+    meter = communities.add_device("water_meter", "w1")
+    first = now.replace(minute=0, second=0) - 8 * HOUR
+    for hours, volume in ((0, 812.4), (1, 812.5), (2, 0.2)):
+        communities.add_reading("water_meter", meter, first + hours * HOUR, {"volume_m3": volume})
+    communities.execute(
+        "INSERT INTO meter_replacement (device_id, field, at, old_register, new_register, actor, recorded_at)"
+        " VALUES (%s, 'volume_m3', %s, 812.6, 0, '王师傅', now())",
+        (meter, first + 1.5 * HOUR),
+    )
+    volume_field = next(field for field in kind.fields if isinstance(field, Counter))
+    rows = reader.rows(queries.increase(kind, volume_field), device=["jia-yuan/w1"], interval=HOUR)
+    assert [row["value"] for row in rows] == [0.1, 0.3]
 
 
 def test_a_state_is_the_place_of_the_last_choice_in_the_interval(communities, reader, now):
