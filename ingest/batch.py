@@ -103,9 +103,15 @@ def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:
         batch.events.append(EventRow(device.id, ts, received_at, event, event_id, data))
         batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, {}, event, data), event_id))
     else:
-        at = decoded.ts if decoded.ts is not None or message.redelivered else received_at
-        has_device_time = decoded.ts is not None
-        batch.connections.append(ConnectionRow(device.id, at, received_at, decoded.state, has_device_time))
+        report = ConnectionRow(
+            device.id,
+            decoded.ts,
+            received_at,
+            decoded.state,
+            redelivered=message.redelivered,
+            retained=message.retained,
+        )
+        batch.connections.append(report)
 
 
 def has_unknown_device(batch: Batch) -> bool:

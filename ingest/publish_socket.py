@@ -13,17 +13,22 @@ from typing import Any, NamedTuple
 _RECEIVE_BYTES = 256 * 1024
 _PUBLISH = 0x30
 _DUP = 0x08
+_RETAIN = 0x01
 _PUBACK = b"\x40\x02"
 _LONGEST_HEADER = 5
 
 
 class Publish(NamedTuple):
-    """A PUBLISH packet; `packet_id` identifies it on this connection, 0 at QoS 0."""
+    """A PUBLISH packet; `packet_id` identifies it on this connection, 0 at QoS 0.
+
+    `dup` marks a redelivery, `retain` the copy of a retained message for a new subscription.
+    """
 
     topic: bytes
     payload: bytes
     packet_id: int
     dup: bool
+    retain: bool = False
 
 
 class PublishSocket:
@@ -188,7 +193,7 @@ def _publish(data: bytes, head: int, start: int, stop: int) -> Publish:
     if body > stop or head & 0x04 or (head & 0x06 and not packet_id):
         raise MalformedPacketError("the broker sent a PUBLISH that is no MQTT 3.1.1 of QoS 0 or 1")
     end_of_topic = body - 2 if packet_id else body
-    return Publish(data[topic:end_of_topic], data[body:stop], packet_id, bool(head & _DUP))
+    return Publish(data[topic:end_of_topic], data[body:stop], packet_id, bool(head & _DUP), bool(head & _RETAIN))
 
 
 def _long_length(data: bytes, at: int) -> tuple[int, int]:

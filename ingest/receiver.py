@@ -41,7 +41,8 @@ _BATCH_BYTES = 1024 * 1024
 class Message(NamedTuple):
     """A received message.
 
-    `packet_id` identifies it on this connection until it is acknowledged; 0 where no acknowledgement is due.
+    `packet_id` identifies it on this connection until it is acknowledged; 0 where no acknowledgement is due. `retained`
+    marks the copy of a retained message for a new subscription.
     """
 
     topic: str
@@ -49,6 +50,7 @@ class Message(NamedTuple):
     received_at: datetime
     redelivered: bool
     packet_id: int
+    retained: bool = False
 
 
 @dataclass(slots=True)
@@ -224,8 +226,8 @@ class Receiver:
         of the next message under the same id, which is not stored yet.
         """
         received_at, outstanding = datetime.now(UTC), self._outstanding
-        for topic, payload, packet_id, dup in published:
-            message = Message(self._outside_topic(_text(topic)), payload, received_at, dup, packet_id)
+        for topic, payload, packet_id, dup, retain in published:
+            message = Message(self._outside_topic(_text(topic)), payload, received_at, dup, packet_id, retain)
             if packet_id:
                 in_hand = outstanding.get(packet_id) if dup else None
                 if in_hand and (in_hand.topic, in_hand.payload) == (message.topic, payload):

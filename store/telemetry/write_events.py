@@ -25,16 +25,17 @@ EventKey = tuple[int, datetime, str, str]
 
 
 class ConnectionRow(NamedTuple):
-    """A connection state to store; `at` is its start, None where that is unknown (a redelivered last will).
+    """A report of a connection state; `at` is the time that the device gave, None in a last will without one.
 
-    `device_time` means that the device itself gave the time; the time of a last will is its arrival.
+    `redelivered` and `retained` mark a report that the broker may have sent before.
     """
 
     device_id: int
     at: datetime | None
     received_at: datetime
     state: str
-    device_time: bool = True
+    redelivered: bool = False
+    retained: bool = False
 
 
 def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset[EventKey]:
@@ -62,26 +63,41 @@ def record_connections(connection: Connection, rows: Sequence[ConnectionRow]) ->
     """Store the connection state of each device, and each change of it as an event `online` or `offline`.
 
     Only a change is written. Times given by the device are compared only with each other: its report after a
-    reconnection counts even if its last will took longer to arrive. A report with the same time as the stored one is a
-    redelivery. It counts only after a redelivered last will, which takes the time of the stored state.
+    reconnection counts even if its last will took longer to arrive. A report that is not newer is a redelivery. There
+    are two exceptions, which count from their arrival:
+
+    - A report without a time is a last will. A redelivered one takes the time of the stored state, so that the
+      redelivered report behind it counts again. A retained one is new only if none was received before.
+    - An `offline` that was not sent before is a last will with the time of its connection.
     """
     with connection.cursor() as cursor:
         cursor.executemany(
             """
             WITH changed AS (
                 INSERT INTO device_state AS state
-                    (device_id, last_seen, connection, connection_at, connection_said_at)
-                VALUES (%(device_id)s, %(received_at)s, %(state)s, coalesce(%(at)s, %(received_at)s),
-                        CASE WHEN %(device_time)s THEN %(at)s::timestamptz END)
+                    (device_id, last_seen, connection, connection_at, connection_said_at, offline_received_at)
+                VALUES (%(device_id)s, %(received_at)s, %(state)s, coalesce(%(at)s, %(received_at)s), %(at)s,
+                        CASE %(state)s WHEN 'offline' THEN %(received_at)s::timestamptz END)
                 ON CONFLICT (device_id) DO UPDATE
                 SET connection = excluded.connection,
-                    connection_at = coalesce(%(at)s, state.connection_at, excluded.connection_at),
-                    connection_said_at = coalesce(excluded.connection_said_at, state.connection_said_at)
+                    connection_at = CASE
+                        WHEN %(at)s > coalesce(state.connection_said_at, '-infinity')
+                             AND (%(at)s >= state.last_seen OR excluded.connection = 'online') THEN %(at)s
+                        WHEN %(at)s = state.connection_at AND excluded.connection = 'online' THEN %(at)s
+                        WHEN %(redelivered)s THEN coalesce(state.connection_at, excluded.connection_at)
+                        ELSE %(received_at)s
+                    END,
+                    connection_said_at = greatest(state.connection_said_at, excluded.connection_said_at),
+                    offline_received_at = coalesce(state.offline_received_at, excluded.offline_received_at)
                 WHERE state.connection IS DISTINCT FROM excluded.connection
-                  AND (NOT %(device_time)s
-                       OR state.connection_said_at IS NULL
-                       OR %(at)s > state.connection_said_at
-                       OR (%(at)s = state.connection_said_at AND %(at)s = state.connection_at))
+                  AND CASE
+                          WHEN %(at)s IS NULL THEN
+                              NOT %(retained)s OR state.connection IS NULL
+                              OR (excluded.connection = 'offline' AND state.offline_received_at IS NULL)
+                          WHEN %(at)s > coalesce(state.connection_said_at, '-infinity') THEN true
+                          WHEN excluded.connection = 'offline' AND NOT %(redelivered)s AND NOT %(retained)s THEN true
+                          ELSE %(at)s = state.connection_said_at AND %(at)s = state.connection_at
+                      END
                 RETURNING device_id, connection, connection_at
             )
             INSERT INTO event (device_id, ts, received_at, event, id, data)

@@ -21,7 +21,7 @@ SUBACK = b"\x90\x03\x00\x01\x01"
 
 topics = st.text(st.characters(exclude_characters="+#\0", exclude_categories=["Cs"]), min_size=1, max_size=30)
 publishes = st.builds(
-    Publish, topics.map(str.encode), st.binary(max_size=400), st.integers(0, 65535), st.booleans()
+    Publish, topics.map(str.encode), st.binary(max_size=400), st.integers(0, 65535), st.booleans(), st.booleans()
 ).map(lambda each: each if each.packet_id else each._replace(dup=False))
 others = st.sampled_from([PINGRESP, SUBACK])
 
@@ -35,9 +35,9 @@ def length(number):
 def packet(publish):
     if isinstance(publish, bytes):
         return publish
-    topic, payload, packet_id, dup = publish
+    topic, payload, packet_id, dup, retain = publish
     body = len(topic).to_bytes(2, "big") + topic + (packet_id.to_bytes(2, "big") if packet_id else b"") + payload
-    return bytes([0x30 | (0x02 if packet_id else 0) | (0x08 if dup else 0)]) + length(len(body)) + body
+    return bytes([0x30 | (0x02 if packet_id else 0) | (0x08 if dup else 0) | retain]) + length(len(body)) + body
 
 
 def read_by_us(chunks):
@@ -80,7 +80,7 @@ def read_by_paho(stream):
     messages = []
     client = Client(CallbackAPIVersion.VERSION2, manual_ack=True)
     client.on_message = lambda _client, _data, message: messages.append(
-        Publish(message.topic.encode(), bytes(message.payload), message.mid, bool(message.dup))
+        Publish(message.topic.encode(), bytes(message.payload), message.mid, bool(message.dup), bool(message.retain))
     )
     with broker_that_sends(CONNACK + stream) as port:
         client.connect("127.0.0.1", port)
