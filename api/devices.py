@@ -1,4 +1,4 @@
-"""Routes of devices: registry, last state and events."""
+"""Routes of devices: registry, last state, events and rejections."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,17 +6,22 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from api.models import Connection, Device, DeviceDetail, Event
+from api.models import Connection, Device, DeviceDetail, Event, Rejection
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
 from api.problems import UnknownProblem, problem_responses
+from devices.catalogue import KIND_BY_NAME
+from devices.schema import Reason
 from store.database import Connection as DatabaseConnection
 from store.registry import devices
 from store.registry.devices import DeviceFilter, DeviceRow
-from store.telemetry import events
+from store.telemetry import events, rejections
+from store.telemetry.newest import newest_values
+from store.telemetry.rejections import RejectionFilter
 
 router = APIRouter(prefix="/devices", tags=["devices 设备"])
 _devices_cursor = Cursor("devices", tuple[str, str])
+_rejections_cursor = Cursor("rejections", tuple[datetime, str, str, str])
 _events_cursor = Cursor("events", tuple[datetime, str, str])
 
 
@@ -46,6 +51,13 @@ class EventsQuery(PageQuery):
     event: str | None = Field(None, description="Only events of this name.")
 
 
+class RejectionsQuery(PageQuery):
+    """Filters of the list of rejections."""
+
+    reason: Reason | None = Field(None, description="Only rejections for this reason.")
+    since: Instant | None = Field(None, description="Only those that came again from this instant on.")
+
+
 def require_device(connection: DatabaseConnection, community: str, device: str) -> DeviceRow:
     """Return the device named by the path.
 
@@ -70,9 +82,12 @@ def list_devices(store: Store, query: Annotated[DevicesQuery, Query()]) -> Page[
 
 @router.get("/{community}/{device}", summary="Read a device", responses=problem_responses(UnknownDeviceProblem()))
 def read_device(store: Store, community: CommunityId, device: DeviceName) -> DeviceDetail:
-    """A device with the newest value of each field, with unit and Chinese label."""
+    """A device with the newest value of each field, with unit and Chinese label, and its newest rejections."""
     with store.connection() as connection:
-        return DeviceDetail.of(require_device(connection, community, device))
+        row = require_device(connection, community, device)
+        kind = KIND_BY_NAME.get(row.kind)
+        newest = newest_values(connection, kind, row.id, row.last_values) if kind else []
+        return DeviceDetail.of(row, newest, rejections.newest_by_reason(connection, row.id))
 
 
 @router.get(
@@ -102,3 +117,20 @@ def list_events(
         lambda row: Event.of(owner, row),
         lambda row: _events_cursor.encode((row.ts, row.event, row.id)),
     )
+
+
+@router.get(
+    "/{community}/{device}/rejections",
+    summary="List a device's rejections",
+    responses=problem_responses(UnknownDeviceProblem()),
+)
+def list_rejections(
+    store: Store, community: CommunityId, device: DeviceName, query: Annotated[RejectionsQuery, Query()]
+) -> Page[Rejection]:
+    """Messages and fields of the device that could not be used, newest first: the newest twenty of each reason."""
+    before = _rejections_cursor.decode(query.cursor)
+    with store.connection() as connection:
+        owner = require_device(connection, community, device)
+        conditions = RejectionFilter(device_id=owner.id, reason=query.reason, since=query.since)
+        rows = rejections.list_rejections(connection, conditions, before, query.limit + 1)
+    return Page[Rejection].of(rows, query.limit, Rejection.of, lambda row: _rejections_cursor.encode(row.key))

@@ -3,7 +3,8 @@
 Every model about a device says whether the device is `simulated`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,13 +14,15 @@ from api.labels import event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge, Value
 from devices.kind import Field as KindField
-from rules.model.labels_zh import CONNECTION
+from rules.model.labels_zh import CONNECTION, REJECTION_REASON
 from rules.model.rule import Severity
 from store.registry.communities import CommunityRow, DeviceCount
 from store.registry.devices import DeviceRow
 from store.registry.registry import compose_place
 from store.telemetry.events import StoredEvent
+from store.telemetry.newest import NewestValue
 from store.telemetry.read import Aggregate, Point
+from store.telemetry.rejections import StoredRejection
 
 Connection = Literal["online", "offline", "unknown"]
 
@@ -109,31 +112,67 @@ class Device(ResponseModel):
 
 
 class LastValue(ResponseModel):
-    """Newest value of a field."""
+    """Newest value of a field. Readings may hold only some fields: each value has its own time."""
 
     field: str = Field(examples=["volume_m3"])
     value: Value
+    ts: datetime | None = Field(description="By the device's clock; null if the reading is no longer stored.")
     value_zh: str | None = Field(description="The value in Chinese if it is a state; null for a number.")
     unit: str | None = Field(examples=["m³"])
     zh: str = Field(examples=["累计用水量"])
     en: str
 
 
-class DeviceDetail(Device):
-    """Device with the newest value of each field."""
+class RejectionSummary(ResponseModel):
+    """Newest rejection of one reason."""
 
-    values: list[LastValue]
+    reason: str = Field(examples=["unknown_field"])
+    reason_zh: str = Field(examples=["未知字段"])
+    detail: str = Field(description="The mistake, with the fields at fault and the known ones.")
+    last_received_at: datetime
 
     @classmethod
-    def of(cls, row: DeviceRow) -> "DeviceDetail":
-        """Translate a row; values of fields unknown to this version are left out."""
-        kind = KIND_BY_NAME.get(row.kind)
+    def of(cls, row: StoredRejection) -> "RejectionSummary":
+        """Translate a row."""
+        return cls.model_validate(_rejection_facts(row))
+
+
+class Rejection(RejectionSummary):
+    """Message, item or fields of a device that could not be used."""
+
+    topic: str
+    payload: str | None = Field(
+        description="The first 4 KiB of the message or item; null for kinds that may carry personal data."
+    )
+    size: int = Field(description="The length of the whole message, in bytes.")
+    first_received_at: datetime
+    times: int = Field(description="How often the same was rejected, as far as it was stored.")
+
+    @classmethod
+    def of(cls, row: StoredRejection) -> "Rejection":
+        """Translate a row."""
+        return cls.model_validate({**_rejection_facts(row), "payload": row.payload.decode("utf-8", "replace") or None})
+
+
+class DeviceDetail(Device):
+    """Device with the newest value of each field, and its newest rejections."""
+
+    values: list[LastValue]
+    rejections: list[RejectionSummary] = Field(description="The newest rejection of each reason, newest first.")
+
+    @classmethod
+    def of(
+        cls, row: DeviceRow, newest: Iterable[NewestValue] = (), rejections: Iterable[StoredRejection] = ()
+    ) -> "DeviceDetail":
+        """Combine the row of a device with its newest values, without fields unknown to this version."""
+        kind, by_field = KIND_BY_NAME.get(row.kind), {each.field: each for each in newest}
         values = [
-            {**_field_facts(field), "field": field.name, "value": value, "value_zh": value_label(field, value)}
+            {**_field_facts(field), **known._asdict(), "value_zh": value_label(field, known.value)}
             for field in (kind.fields if kind else ())
-            if (value := row.last_values.get(field.name)) is not None
+            if (known := by_field.get(field.name)) is not None
         ]
-        return cls.model_validate({**_device_facts(row), "values": values})
+        summaries = [RejectionSummary.of(each) for each in rejections]
+        return cls.model_validate({**_device_facts(row), "values": values, "rejections": summaries})
 
 
 class FieldInfo(ResponseModel):
@@ -222,6 +261,10 @@ class Event(ResponseModel):
         """Translate a row."""
         facts = {name: getattr(row, name) for name in StoredEvent.__slots__}
         return cls.model_validate({**facts, "zh": event_label(device.kind, row.event), "simulated": device.simulated})
+
+
+def _rejection_facts(row: StoredRejection) -> dict[str, Any]:
+    return {**asdict(row), "reason_zh": REJECTION_REASON.get(row.reason, row.reason)}
 
 
 def _device_facts(row: DeviceRow) -> dict[str, Any]:

@@ -46,6 +46,10 @@ COMMANDS: Table = {
         "Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.",
         "app.commands.doctor:doctor",
     ),
+    "rejections": Entry(
+        "List the messages and fields that could not be used, newest first, each with its reason.",
+        "app.commands.rejections:rejections",
+    ),
     "secrets": GroupEntry(
         "The secrets that devices log in with.",
         {

@@ -16,9 +16,9 @@ from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
-from devices.schema import Reason, Refusal, Violation, event_data, telemetry_values, unknown_keys
+from devices.schema import Reason, Refusal, Violation, event_data, quoted, telemetry_values, unknown_keys
 from devices.timestamp import TimestampError, parse_timestamp
-from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
+from devices.topic import CHANNELS, IDENTIFIER, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_ITEMS = 8192  # more than fit as useful items; `[1,1,1,...]` would otherwise become 131,000 rejections
@@ -245,7 +245,8 @@ class _ItemDecoder(NamedTuple):
         """Return the device of that name and kind behind the sending gateway."""
         child = self.find_device(self.sender.community, name) if isinstance(name, str) else None
         if child is None or child.gateway != self.sender.name:
-            raise _ItemError(Reason.UNKNOWN_DEVICE, "the item's device is not registered behind this gateway")
+            device = f" {name}" if isinstance(name, str) and IDENTIFIER.fullmatch(name) else ""
+            raise _ItemError(Reason.UNKNOWN_DEVICE, f"the item's device{device} is not registered behind this gateway")
         if child.kind != kind:
             raise _ItemError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
         return child
@@ -274,7 +275,7 @@ class _ItemDecoder(NamedTuple):
         name = item.get("event")
         event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
         if event is None:
-            raise _ItemError(Reason.UNKNOWN_EVENT, _known_events(KIND_BY_NAME[device.kind]), device)
+            raise _ItemError(Reason.UNKNOWN_EVENT, _unknown_event(name, KIND_BY_NAME[device.kind]), device)
         identifier = item.get("id")
         if identifier is None:
             identifier = ""
@@ -318,5 +319,5 @@ def _storable_item(device: Device | None, item: object) -> bytes:
     return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:STORED_BYTES]
 
 
-def _known_events(kind: DeviceKind) -> str:
-    return f"{kind.name} knows the events {', '.join(event.name for event in kind.events)}"
+def _unknown_event(name: object, kind: DeviceKind) -> str:
+    return f"unknown event{quoted(kind.name, name)}; {kind.name} knows {', '.join(event.name for event in kind.events)}"

@@ -127,6 +127,12 @@ def _unknown(names: Collection[str], known: str, prefix: str, quotable: re.Patte
     return Violation(Reason.UNKNOWN_FIELD, f"unknown: {', '.join(quoted)}; {known}", len(names))
 
 
+def quoted(kind: str, name: object) -> str:
+    """Return an unknown name for a sentence, with a leading blank; nothing where it could be a personal value."""
+    is_quotable = isinstance(name, str) and _quotable(KIND_BY_NAME[kind]).fullmatch(name)
+    return f" {name}" if is_quotable else ""
+
+
 def _quotable(kind: DeviceKind) -> re.Pattern[str]:
     """Return the pattern of the names of unknown fields that may be quoted, for a name can be a personal value itself.
 

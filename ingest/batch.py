@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from devices.payload import Decoded, DeviceEvent, FindDevice, Reading, Rejection, decode
+from devices.payload import Decoded, DeviceEvent, FindDevice, Reading, Rejection, decode, find_sender
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
@@ -16,6 +16,7 @@ from store.telemetry.write import ReadingKey, ReadingRow
 from store.telemetry.write_events import ConnectionRow, EventKey, EventRow
 
 _MAX_AGES = 200
+_GATEWAY_TOPIC = "/gateway/"
 
 
 class Candidate(NamedTuple):
@@ -27,7 +28,7 @@ class Candidate(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A rejection and the number of items that it stands for."""
+    """A rejection and the number of messages, items or fields that it stands for."""
 
     rejection: Rejection
     received_at: datetime
@@ -44,6 +45,12 @@ class Batch:
     connections: list[ConnectionRow] = field(default_factory=list)
     rejections: list[Rejected] = field(default_factory=list)
     last_seen: dict[int, datetime] = field(default_factory=dict)
+
+    def reject(self, rejected: Rejected) -> None:
+        """Add a rejection. Its device has been heard, although its message cannot be used."""
+        self.rejections.append(rejected)
+        if device := rejected.rejection.device:
+            self.last_seen[device.id] = rejected.received_at
 
     def sample_ages_s(self) -> list[float]:
         """Return the ages of up to 200 readings at their arrival, in seconds: enough for a batch of thousands."""
@@ -81,6 +88,8 @@ def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonym
     """Decode messages. Every message becomes rows to store, an unusable one a rejection."""
     batch = Batch()
     for message in messages:
+        if _GATEWAY_TOPIC in message.topic and (sender := find_sender(message.topic, find_device)):
+            batch.last_seen[sender[0].id] = message.received_at  # its items may all be those of other devices
         for decoded in decode(message.topic, message.payload, message.received_at, find_device, pseudonymiser):
             _add_item(batch, message, decoded)
     return batch
@@ -90,7 +99,7 @@ def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:
     """Add a decoded item of a message to the batch, by its destination."""
     received_at = message.received_at
     if isinstance(decoded, Rejection):
-        batch.rejections.append(Rejected(decoded, received_at))
+        batch.reject(Rejected(decoded, received_at, decoded.times))
         return
     device = decoded.device
     batch.last_seen[device.id] = received_at

@@ -25,7 +25,7 @@ from ingest.partition import EVERYTHING, Partition
 from ingest.receiver import Message, Receiver
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
-from ingest.write_batch import Written, write_batch
+from ingest.write_batch import Written, store_selection, write_batch
 from rules.engine.timers import Clock
 from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
@@ -154,7 +154,8 @@ class Worker:
         """Decode messages and write them in one transaction."""
         began_s = time.monotonic()
         batch = self._decode(context, messages)
-        batch.rejections += rejections
+        for rejected in rejections:
+            batch.reject(rejected)
         written = write_batch(context.connection, batch, context.evaluation, self._rejection_limit, _now())
         self._catch_up.note_ages(_now(), batch.sample_ages_s())
         _count(batch, written)
@@ -179,6 +180,8 @@ class Worker:
         _refresh(context)
         with translated_errors(), context.connection.transaction():
             transitions = context.evaluation.tick(context.connection, now, caught_up=caught_up)
+            selection = self._rejection_limit.select((), now)
+            store_selection(context.connection, selection)
             report_ownership(
                 context.connection,
                 self._partition,
@@ -188,6 +191,7 @@ class Worker:
                 caught_up_at=self._catch_up.caught_up_at,
                 buffered=self._receiver.buffered,
             )
+        self._rejection_limit.confirm(selection)
         _count_transitions(transitions)
         collect_young_objects()
         self._collections.report()

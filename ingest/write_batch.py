@@ -1,17 +1,18 @@
 """The transaction of a batch: data is stored, new data is evaluated, and the results are stored with it."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.batch import Batch, Rejected
 from ingest.evaluation import Evaluation
-from ingest.rejection_limit import RejectionLimit
+from ingest.rejection_limit import RejectionLimit, Selection
 from rules.engine.device_state import DeviceState
 from rules.engine.transition import Transition
 from store.database import Connection, translated_errors
 from store.telemetry.device_state import DeviceStateChange, save_device_states
-from store.telemetry.rejections import RejectionRow, insert_rejections
+from store.telemetry.rejections import CountKey, RejectionRow, count_rejections, store_rejections
 from store.telemetry.write import InsertResult, insert_readings
 from store.telemetry.write_events import insert_events, record_connections
 
@@ -40,10 +41,13 @@ def write_batch(
         if batch.connections:
             record_connections(connection, batch.connections)
         if batch.rejections:
-            insert_rejections(connection, [_rejection_row(rejected, limit) for rejected in batch.rejections])
+            count_rejections(connection, _counts(batch.rejections))
+        selection = limit.select(batch.rejections, now)
+        store_selection(connection, selection)
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = evaluation.evaluate(connection, fresh, now)
         save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))
+    limit.confirm(selection)
     return Written(readings, len(new_events), transitions)
 
 
@@ -61,19 +65,31 @@ def _state_changes(last_seen: Mapping[int, datetime], states: Iterator[DeviceSta
             yield DeviceStateChange(device_id, seen, last_arrival, last_ts, values, event_ts, derived)
 
 
-def _rejection_row(rejected: Rejected, limit: RejectionLimit) -> RejectionRow:
-    rejection = rejected.rejection
-    device = rejection.device
+def store_selection(connection: Connection, selection: Selection) -> None:
+    """Store the rejections that the limit selected, inside the caller's transaction."""
+    if rejections := selection.rejections:
+        store_rejections(connection, [_rejection_row(rejected) for rejected in rejections])
+
+
+def _counts(rejections: Sequence[Rejected]) -> Counter[CountKey]:
+    counts = Counter[CountKey]()
+    for rejection, received_at, times in rejections:
+        device = rejection.device
+        sender = (device.community, device.kind) if device else ("", "")
+        hour = received_at.replace(minute=0, second=0, microsecond=0)
+        counts[CountKey(hour, *sender, rejection.reason)] += times
+    return counts
+
+
+def _rejection_row(rejected: Rejected) -> RejectionRow:
+    rejection, received_at, times = rejected
     return RejectionRow(
         topic=rejection.topic,
         reason=rejection.reason,
         detail=rejection.detail,
         payload=rejection.payload,
         size=rejection.size,
-        device_id=device.id if device else None,
-        community=device.community if device else "",
-        kind=device.kind if device else "",
-        received_at=rejected.received_at,
-        times=rejected.times,
-        stored=limit.allows(rejection.topic, rejected.received_at, registered=device is not None),
+        device_id=rejection.device.id if rejection.device else None,
+        received_at=received_at,
+        times=times,
     )

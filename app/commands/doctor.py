@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +20,10 @@ from store.admin.locks import PartitionState, dispatcher_address, partition_coun
 from store.admin.readiness import missing_schema
 from store.database import Connection, DatabaseUnavailableError, connect
 from store.notices.statistics import channel_figures, notice_backlog
+from store.telemetry.rejections import RejectionFilter, count_by_reason, list_rejections
 
 _STALE_S = 15.0
+_RECENT = timedelta(days=1)
 # The fields of a report by their keys in the output.
 _REPORTED = {
     "host": "host", "pid": "pid", "owner_since": "owner_since", "committed_at": "committed_at",
@@ -71,6 +73,7 @@ def _database(settings: Settings) -> list[Finding]:
             missing = missing_schema(connection)
             partitions = [] if missing else partition_states(connection)
             notices = [] if missing else _notices(connection, datetime.now(UTC))
+            rejections = [] if missing else [_rejections(connection, datetime.now(UTC))]
     except DatabaseUnavailableError as error:
         return [Finding("database", good=False, detail=str(error))]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
@@ -79,7 +82,23 @@ def _database(settings: Settings) -> list[Finding]:
         Finding("schema", not missing, schema),
         *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
         *notices,
+        *rejections,
     ]
+
+
+def _rejections(connection: Connection, now: datetime) -> Finding:
+    """Return how many messages and fields could not be used of late, and the newest of them."""
+    counts = count_by_reason(connection, now - _RECENT)
+    figures: dict[str, Any] = {"rejections": counts}
+    if not counts:
+        return Finding("rejections", good=True, detail="none in the last day", figures=figures)
+    by_reason = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    detail = f"in the last day {by_reason}"
+    if newest := list_rejections(connection, RejectionFilter(), None, 1):
+        (last,) = newest
+        sender = f"{last.community}/{last.device}" if last.device else last.topic
+        detail += f"; newest at {last.last_received_at:%F %T %Z} of {sender}: {last.detail}"
+    return Finding("rejections", good=True, detail=f"{detail}; see `anju rejections`", figures=figures, note=True)
 
 
 def _notices(connection: Connection, now: datetime) -> list[Finding]:

@@ -7,6 +7,8 @@ from store.database import Connection
 from store.telemetry.schema import table_name
 
 _REJECTIONS = timedelta(days=30)
+_UNREGISTERED_REJECTIONS = 10_000
+"""Invented topics have no end; a registered device has a few reasons."""
 _REJECTION_COUNTS = timedelta(days=400)
 _NOTICES = timedelta(days=400)
 
@@ -20,6 +22,15 @@ def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) 
         The number of dropped chunks.
     """
     connection.execute("DELETE FROM rejection WHERE last_received_at < %s", (now - _REJECTIONS,))
+    connection.execute(
+        """
+        DELETE FROM rejection WHERE device_id IS NULL AND last_received_at < (
+            SELECT last_received_at FROM rejection WHERE device_id IS NULL
+            ORDER BY last_received_at DESC OFFSET %s LIMIT 1
+        )
+        """,
+        (_UNREGISTERED_REJECTIONS - 1,),
+    )
     connection.execute(
         "DELETE FROM rejection_count WHERE hour < %s", (now - min(keep or _REJECTION_COUNTS, _REJECTION_COUNTS),)
     )

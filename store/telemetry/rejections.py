@@ -1,16 +1,23 @@
-"""Rejections: messages that could not be used, stored with the reason, and counted."""
+"""Rejections: messages that could not be used, stored with the reason, and counted.
+
+All are counted. Of each topic, reason and device the newest twenty are kept.
+"""
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from psycopg.rows import class_row
+
 from store.database import Connection
+
+KEPT_PER_REASON = 20
 
 
 class RejectionRow(NamedTuple):
-    """A rejection that happened `times` times. `payload` is the storable part; without `stored` it is only counted."""
+    """A rejection that happened `times` times. `payload` is the storable part."""
 
     topic: str
     reason: str
@@ -18,11 +25,8 @@ class RejectionRow(NamedTuple):
     payload: bytes
     size: int
     device_id: int | None
-    community: str
-    kind: str
     received_at: datetime
     times: int
-    stored: bool
 
     @property
     def digest(self) -> bytes:
@@ -31,14 +35,62 @@ class RejectionRow(NamedTuple):
         return hashlib.sha256(content).digest()
 
 
-def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> None:
-    """Store and count rejections, inside the caller's transaction.
+class CountKey(NamedTuple):
+    """The hour, the sender and the reason that rejections are counted by; community and kind may be empty."""
 
-    Partitions share the counts of rejections without a known device. Every partition updates the rows in the same
-    order, so that no two wait for each other.
+    hour: datetime
+    community: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRejection:
+    """A stored rejection. `payload` is the storable part, `size` the length of the whole payload in bytes.
+
+    `times` counts equal rejections from `first_received_at` to `last_received_at`. Community, device and kind are those
+    of the registered device; None where there is none.
     """
-    _count(connection, rows)
-    stored_rows = [row for row in rows if row.stored]
+
+    topic: str
+    reason: str
+    digest: bytes
+    detail: str
+    payload: bytes
+    size: int
+    first_received_at: datetime
+    last_received_at: datetime
+    times: int
+    community: str | None
+    device: str | None
+    kind: str | None
+
+    @property
+    def key(self) -> "RejectionKey":
+        """The position in the list."""
+        return self.last_received_at, self.topic, self.reason, self.digest.hex()
+
+
+RejectionKey = tuple[datetime, str, str, str]
+"""Position of a rejection in the list, newest first: its last arrival, topic, reason and digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionFilter:
+    """Conditions on the rejections to list; None is no condition.
+
+    An unregistered sender has the community and the device that its topic names.
+    """
+
+    device_id: int | None = None
+    community: str | None = None
+    device: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+
+
+def store_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> None:
+    """Store rejections and drop the oldest ones beyond the newest twenty, inside the caller's transaction."""
     with connection.cursor() as cursor:
         cursor.executemany(
             """
@@ -49,7 +101,7 @@ def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> N
             SET times = stored.times + excluded.times,
                 last_received_at = greatest(stored.last_received_at, excluded.last_received_at)
             """,
-            [
+            sorted(
                 (
                     row.topic,
                     row.reason,
@@ -62,16 +114,35 @@ def insert_rejections(connection: Connection, rows: Sequence[RejectionRow]) -> N
                     row.received_at,
                     row.times,
                 )
-                for row in stored_rows
-            ],
+                for row in rows
+            ),
         )
+    connection.execute(
+        """
+        WITH ranked AS (
+            SELECT topic, reason, digest,
+                   row_number() OVER (PARTITION BY topic, reason, device_id ORDER BY last_received_at DESC) AS rank
+            FROM rejection
+            WHERE device_id = ANY (%(devices)s) OR (device_id IS NULL AND topic = ANY (%(topics)s))
+        )
+        DELETE FROM rejection USING ranked
+        WHERE (rejection.topic, rejection.reason, rejection.digest) = (ranked.topic, ranked.reason, ranked.digest)
+          AND ranked.rank > %(kept)s
+        """,
+        {
+            "devices": sorted({row.device_id for row in rows if row.device_id is not None}),
+            "topics": sorted({row.topic for row in rows if row.device_id is None}),
+            "kept": KEPT_PER_REASON,
+        },
+    )
 
 
-def _count(connection: Connection, rows: Sequence[RejectionRow]) -> None:
-    counts = Counter[tuple[datetime, str, str, str]]()
-    for row in rows:
-        hour = row.received_at.replace(minute=0, second=0, microsecond=0)
-        counts[hour, row.community, row.kind, row.reason] += row.times
+def count_rejections(connection: Connection, counts: Mapping[CountKey, int]) -> None:
+    """Add to the numbers of rejections, inside the caller's transaction.
+
+    Partitions share the counts of rejections without a known device. Every partition updates the rows in the same
+    order, so that no two wait for each other.
+    """
     with connection.cursor() as cursor:
         cursor.executemany(
             """
@@ -80,3 +151,59 @@ def _count(connection: Connection, rows: Sequence[RejectionRow]) -> None:
             """,
             [(*key, count) for key, count in sorted(counts.items())],
         )
+
+
+def list_rejections(
+    connection: Connection, conditions: RejectionFilter, before: RejectionKey | None, limit: int
+) -> list[StoredRejection]:
+    """Return at most `limit` rejections beyond `before`, newest first."""
+    at, topic, reason, digest = before or (None, None, None, None)
+    with connection.cursor(row_factory=class_row(StoredRejection)) as cursor:
+        return cursor.execute(
+            """
+            SELECT rejection.topic, rejection.reason, rejection.digest, rejection.detail, rejection.payload,
+                   rejection.size, rejection.first_received_at, rejection.last_received_at, rejection.times,
+                   device.community, device.name AS device, device.kind
+            FROM rejection LEFT JOIN device ON device.id = rejection.device_id
+            WHERE (%(device_id)s::bigint IS NULL OR rejection.device_id = %(device_id)s)
+              AND (%(community)s::text IS NULL
+                   OR coalesce(device.community, split_part(rejection.topic, '/', 3)) = %(community)s)
+              AND (%(device)s::text IS NULL
+                   OR coalesce(device.name, split_part(rejection.topic, '/', 5)) = %(device)s)
+              AND (%(reason)s::text IS NULL OR rejection.reason = %(reason)s)
+              AND (%(since)s::timestamptz IS NULL OR rejection.last_received_at >= %(since)s)
+              AND (%(at)s::timestamptz IS NULL
+                   OR (rejection.last_received_at, rejection.topic, rejection.reason, rejection.digest)
+                      < (%(at)s::timestamptz, %(topic)s::text, %(before_reason)s::text, decode(%(digest)s, 'hex')))
+            ORDER BY rejection.last_received_at DESC, rejection.topic DESC, rejection.reason DESC, rejection.digest DESC
+            LIMIT %(limit)s
+            """,
+            {
+                **asdict(conditions),
+                "at": at,
+                "topic": topic,
+                "before_reason": reason,
+                "digest": digest,
+                "limit": limit,
+            },
+        ).fetchall()
+
+
+def newest_by_reason(connection: Connection, device_id: int) -> list[StoredRejection]:
+    """Return the newest rejection of each reason of a device, newest first."""
+    newest: dict[str, StoredRejection] = {}
+    for rejection in list_rejections(connection, RejectionFilter(device_id=device_id), None, 1000):
+        newest.setdefault(rejection.reason, rejection)
+    return list(newest.values())
+
+
+def count_by_reason(connection: Connection, since: datetime) -> dict[str, int]:
+    """Return the numbers of rejections by reason since the hour of `since`, the most frequent first."""
+    rows = connection.execute(
+        """
+        SELECT reason, sum(count)::bigint FROM rejection_count WHERE hour >= date_trunc('hour', %s::timestamptz, 'UTC')
+        GROUP BY reason ORDER BY 2 DESC, 1
+        """,
+        (since,),
+    ).fetchall()
+    return dict(rows)

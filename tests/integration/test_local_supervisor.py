@@ -188,10 +188,12 @@ from local.supervisor import Supervisor
 
 home = Home(Path(sys.argv[1]))
 supervisor = Supervisor(home, print)
-commands = {"polite": "exec sleep 1000", "deaf": "trap '' TERM; while :; do sleep 0.1; done"}
+deafened = Path(sys.argv[1]) / "deafened"
+commands = {"polite": "exec sleep 1000", "deaf": f"trap '' TERM; touch {deafened}; while :; do sleep 0.1; done"}
 for name, command in commands.items():
     supervisor.start(Part(name=name, argv=("sh", "-c", command), check_ready=lambda: None))
-time.sleep(0.3)
+while not deafened.exists():
+    time.sleep(0.05)
 print("ready", flush=True)
 time.sleep(1000)
 """

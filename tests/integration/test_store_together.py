@@ -9,7 +9,7 @@ import pytest
 
 from patience import patient
 from store.database import connect
-from store.telemetry.rejections import RejectionRow, insert_rejections
+from store.telemetry.rejections import CountKey, RejectionRow, count_rejections, store_rejections
 from store.telemetry.write import ReadingRow, insert_readings
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
@@ -47,13 +47,17 @@ def test_two_workers_create_chunks_of_the_same_tables_in_opposite_order(together
 
 def test_two_workers_count_the_same_rejections_in_opposite_order(together):
     def write(connection, order, number):
-        rows = [
-            RejectionRow(
-                topic=f"worker/{order}/{number}", reason=reason, detail="", payload=b"", size=0, device_id=None,
-                community="", kind="", received_at=NOON, times=1, stored=False,
-            )
-            for reason in REASONS[::order]
-        ]  # fmt: skip
-        insert_rejections(connection, rows)
+        count_rejections(connection, {CountKey(NOON, "", "", reason): 1 for reason in REASONS[::order]})
 
     together(write, 150)
+
+
+def test_two_workers_store_rejections_of_the_same_topics_in_opposite_order(together):
+    def write(connection, order, number):
+        rows = [
+            RejectionRow(topic, "bad_topic", str(number), b"", 0, None, NOON + timedelta(seconds=number), 1)
+            for topic in ("a", "b", "c")[::order]
+        ]
+        store_rejections(connection, rows)
+
+    together(write, 60)

@@ -15,16 +15,17 @@ from rules.model.attention import Action, Attention
 from rules.model.rule import Phase, Severity
 from store.alerts.suppression import CauseName
 from store.registry.devices import DeviceRow
+from store.telemetry.newest import NewestValue
 from store.telemetry.read import Aggregate, allowed_aggregates
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 EVERY_FIELD = [pytest.param(field, id=f"{kind.name}.{field.name}") for kind in KINDS for field in kind.fields]
 
 
-def device(kind: str, values: dict[str, float | bool | str]) -> DeviceRow:
+def device(kind: str) -> DeviceRow:
     return DeviceRow(
         id=1, community="c", name="d", kind=kind, building="3", unit="", room="", gateway=None, plan_item=None,
-        serial=None, installed_on=None, simulated=True, last_ts=NOW, last_values=values, last_seen=NOW,
+        serial=None, installed_on=None, simulated=True, last_ts=NOW, last_values={}, last_seen=NOW,
         connection="online", connection_at=NOW,
     )  # fmt: skip
 
@@ -37,14 +38,15 @@ def some_value(field: Field) -> float | bool | str:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_device_of_every_kind_shows_every_field_in_the_order_of_its_kind(kind: DeviceKind) -> None:
-    answer = DeviceDetail.of(device(kind.name, {field.name: some_value(field) for field in kind.fields}))
+    newest = [NewestValue(field.name, some_value(field), NOW) for field in reversed(kind.fields)]
+    answer = DeviceDetail.of(device(kind.name), newest)
     assert answer.kind_zh == kind.zh
     assert [value.field for value in answer.values] == [field.name for field in kind.fields]
     assert [value.zh for value in answer.values] == [field.zh for field in kind.fields]
 
 
 def test_a_value_of_a_field_that_the_catalogue_lost_is_left_out() -> None:
-    assert DeviceDetail.of(device("water_meter", {"once_known": 1.0})).values == []
+    assert DeviceDetail.of(device("water_meter"), [NewestValue("once_known", 1.0, NOW)]).values == []
 
 
 @pytest.mark.parametrize("field", EVERY_FIELD)

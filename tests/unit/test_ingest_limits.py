@@ -1,7 +1,6 @@
-"""Limits on the messages of a device and on stored rejections, which no number of senders can exceed."""
+"""Limit on the messages of a device, which no number of senders can exceed."""
 
-import tracemalloc
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from devices.device import Device
 from devices.schema import Reason
 from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES, DeviceLimit
 from ingest.receiver import Message
-from ingest.rejection_limit import KEPT_PER_TOPIC_AND_HOUR, RejectionLimit
 
 NOW = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
 PERIOD_S = BURST_BYTES / BYTES_PER_S
@@ -140,28 +138,3 @@ def test_many_devices_that_send_a_little_leave_little_in_memory():
         batch = [sent(name, 100) for _, name in devices]
         limit.admit(batch, lambda community, name, devices=devices: devices.get((community, name)), start / 10_000)
     assert len(limit.full_at_s) <= 20_000
-
-
-def test_twenty_rejections_of_a_topic_are_kept_an_hour():
-    limit = RejectionLimit()
-    stored = [limit.allows("t", NOW, registered=True) for _ in range(50)]
-    assert stored == [True] * KEPT_PER_TOPIC_AND_HOUR + [False] * (50 - KEPT_PER_TOPIC_AND_HOUR)
-    assert limit.allows("t", NOW + timedelta(hours=1), registered=True)
-
-
-def test_topics_without_end_leave_bounded_rows_and_bounded_memory():
-    limit = RejectionLimit(per_hour=100)
-    tracemalloc.start()
-    try:
-        stored = sum(limit.allows(f"anju/v1/made/up/{n}", NOW, registered=False) for n in range(100_000))
-        used, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert stored == 100
-    assert used < 100_000
-
-
-def test_topics_that_nobody_registered_do_not_hide_what_is_wrong_with_a_device():
-    limit = RejectionLimit(per_hour=100)
-    assert sum(limit.allows(f"made/up/{n}", NOW, registered=False) for n in range(200)) == 100
-    assert limit.allows("anju/v1/c/gateway/d0/telemetry", NOW, registered=True)

@@ -191,6 +191,15 @@ def test_a_refused_field_stands_at_the_child_and_not_at_its_gateway():
     assert "values.rssi; gas_meter has the fields" in decoded_items[2].detail
 
 
+def test_an_unknown_child_and_an_unknown_event_are_named():
+    item = {"ts": NOW_MS, "kind": "water_meter", "device": "w77", "values": {"volume_m3": 1}}
+    (child,) = send(GATEWAY, Channel.TELEMETRY, item)
+    assert (child.reason, child.device) == (Reason.UNKNOWN_DEVICE, GATEWAY)
+    assert "device w77 is not registered" in child.detail
+    (unknown,) = send(GAS_METER, Channel.EVENT, {"ts": NOW_MS, "event": "gas_leek"})
+    assert unknown.detail.startswith("unknown event gas_leek; gas_meter knows gas_leak")
+
+
 @given(st.data())
 def test_bad_fields_change_no_other_field_of_any_kind(data):
     """Law: a reading with bad fields is the reading without them, and rejections that count them all."""

@@ -70,11 +70,24 @@ def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_continues(p
     assert all(short and has_detail for _, short, has_detail in rejections)
 
 
-def test_twenty_rejections_per_topic_and_hour_are_stored_and_all_are_counted(publish_and_wait, database_url):
-    publish_and_wait([(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)])
-    assert reasons(database_url) == {"bad_timestamp": 50}
-    (stored,) = query(database_url, "SELECT count(*) FROM rejection")[0]
-    assert stored in {20, 40}  # 40 if a new hour began in between
+def test_of_each_topic_and_reason_the_newest_twenty_are_kept_and_all_are_counted(publish_and_wait, database_url):
+    unreadable = [(f"{TOPIC}/telemetry", b"no JSON %d" % n) for n in range(3)]
+    early = [(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)]
+    publish_and_wait([*unreadable, *early])
+    assert reasons(database_url) == {"bad_timestamp": 50, "bad_json": 3}
+    kept = query(database_url, "SELECT payload FROM rejection WHERE reason = 'bad_timestamp'")
+    assert {json.loads(payload)["ts"] for (payload,) in kept} == {1000 + n for n in range(30, 50)}
+    assert query(database_url, "SELECT count(*) FROM rejection WHERE reason = 'bad_json'") == [(3,)]
+
+
+def test_a_bad_field_costs_no_other_and_is_counted(publish_and_wait, database_url):
+    now = epoch_ms()
+    mixed = reading(now, volume_m3=412.6, rssi=-71, flow_m3_h=float("nan"), pressure_mpa="high")
+    publish_and_wait([(f"{TOPIC}/telemetry", mixed)])
+    assert query(database_url, "SELECT volume_m3, flow_m3_h, pressure_mpa FROM telemetry_water_meter") == [
+        (412.6, None, None)
+    ]
+    assert reasons(database_url) == {"unknown_field": 1, "impossible_value": 2}
 
 
 def test_a_rejected_gate_message_leaves_no_plate_in_the_database(publish_and_wait, database_url):
