@@ -60,6 +60,18 @@ class EventDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessedDelivery:
+    """Share of witnessed tests whose event arrived within `limit`.
+
+    Only a record made by the person who triggered an alarm shows that it never arrived, so life-safety rests on this.
+    """
+
+    kind: str
+    events: tuple[str, ...]
+    limit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """Inspection of a `requirement` by a person. A requirement that no device kind measures yet is inspected, too."""
 
@@ -75,15 +87,15 @@ class Target:
     minimum_sample: int
 
 
-Measured = Coverage | ReadSuccess | OnlineRate | EventDelivery
+Measured = Coverage | ReadSuccess | OnlineRate | EventDelivery | WitnessedDelivery
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCriterion:
     """Criterion with evidence from devices.
 
-    A `required` criterion counts in every community, any other only where a device of its kind is registered. `basis`
-    is the origin of the target share; `source` also names a limit from another source.
+    A `required` criterion counts in every community. Any other counts where a device of its kind is registered and does
+    not apply elsewhere. `basis` is the origin of the target share; `source` also names a limit from another source.
     """
 
     id: str

@@ -18,11 +18,13 @@ from acceptance.figure import Figure
 from acceptance.labels import DEMO_NOTICE
 from acceptance.plan_items import PlanClass
 from acceptance.result import DeviceFigure, ItemResult, Report, Result, Verdict
+from acceptance.witnessed import event_zh, result_of
 from acceptance.wording import method
 from devices.local_time import CITY
 from store.registry.registry import compose_place
 from store.telemetry.evidence import Community, Household, RegisteredDevice
 from store.telemetry.window import Window
+from store.telemetry.witnessed_tests import WitnessedTestRow
 
 SCHEMA = "anju.verification/1"
 
@@ -56,6 +58,7 @@ def document(report: Report) -> Document:
         "coverage": _coverage(report.matrix),
         "devices": [_device(device) for device in report.devices],
         "excluded": [{**_device(device), "reason": "simulated"} for device in report.excluded],
+        "witnessed_tests": [_witnessed(test) for test in report.witnessed],
     }
 
 
@@ -96,7 +99,8 @@ def _item(result: ItemResult, *, demo: bool) -> Document:
         "source": item.source,
         "method": item.method.value,
         "verdict": result.verdict.value,
-        "devices": result.devices,
+        "devices": sum(result.devices.values()),
+        "devices_by_kind": dict(result.devices),
         "demo": demo,
     }
 
@@ -155,6 +159,26 @@ def _device_figure(figure: DeviceFigure) -> Document:
     }
 
 
+def _witnessed(test: WitnessedTestRow) -> Document:
+    return {
+        "device": test.device,
+        "kind": test.kind,
+        "place": _place(test),
+        "event": test.event,
+        "event_zh": event_zh(test.kind, test.event),
+        "triggered_at": _time(test.triggered_at),
+        "by": test.tested_by,
+        "how": test.how,
+        "recorded_at": _time(test.recorded_at),
+        "result": result_of(test).value,
+        "arrived_at": _time(test.arrived_at) if test.arrived_at else None,
+        "withdrawn_at": _time(test.withdrawn_at) if test.withdrawn_at else None,
+        "withdrawn_by": test.withdrawn_by,
+        "withdrawn_because": test.withdrawn_because,
+        "simulated": test.simulated,
+    }
+
+
 def _device(device: RegisteredDevice) -> Document:
     return {
         "device": device.name,
@@ -168,8 +192,9 @@ def _device(device: RegisteredDevice) -> Document:
     }
 
 
-def _place(where: RegisteredDevice | Household) -> str:
-    return compose_place(where.building, where.unit, where.room)
+def _place(where: RegisteredDevice | WitnessedTestRow | Household) -> str:
+    location = "" if isinstance(where, Household) else where.location
+    return f"{compose_place(where.building, where.unit, where.room)} {location}".strip()
 
 
 def _coverage(matrix: Matrix) -> Document:

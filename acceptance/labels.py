@@ -4,6 +4,7 @@ from acceptance.coverage import CellState
 from acceptance.criterion import Basis, Medium
 from acceptance.plan_items import PlanClass
 from acceptance.result import Outcome, Reason, Verdict
+from acceptance.witnessed import DeliveryResult
 
 DEMO_NOTICE = "模拟数据，不得作为验收依据"
 """Notice in every section of a report with simulated devices."""
@@ -19,6 +20,7 @@ VERDICT: dict[str, str] = {
     Verdict.FAIL: "不合格",
     Verdict.INSUFFICIENT_DATA: "数据不足",
     Verdict.MANUAL: "人工查验",
+    Verdict.NOT_APPLICABLE: "不涉及",
 }
 
 OUTCOME: dict[str, str] = {
@@ -33,6 +35,7 @@ REASON: dict[str, str] = {
     Reason.NO_HOUSEHOLDS: "没有须覆盖的登记住户",
     Reason.WINDOW_OPEN: "测量时段尚未结束",
     Reason.WINDOW_SHORT: "测量时段短于要求",
+    Reason.NO_TESTS: "时段内没有现场测试记录",
     Reason.SAMPLE_SMALL: "样本量不足",
 }
 
@@ -52,6 +55,13 @@ CELL: dict[str, str] = {
     CellState.MISSING: "缺失",
     CellState.EXEMPT: "豁免",
     CellState.SHARED: "共用",
+}
+
+TEST_RESULT: dict[str, str] = {
+    DeliveryResult.DELIVERED: "已送达",
+    DeliveryResult.WAITING: "等待中",
+    DeliveryResult.MISSING: "时限内未送达",
+    DeliveryResult.WITHDRAWN: "已撤回",
 }
 
 SIGNATORIES: tuple[str, ...] = (

@@ -1,11 +1,12 @@
 """Counts of k and n for a measure, from evidence: pure."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from acceptance.coverage import CellState, Matrix
-from acceptance.criterion import Coverage, EventDelivery, Measured, OnlineRate, ReadSuccess
+from acceptance.criterion import Coverage, EventDelivery, Measured, OnlineRate, ReadSuccess, WitnessedDelivery
 from acceptance.result import DeviceFigure
 from devices.catalogue import KIND_BY_NAME
 from store.telemetry.evidence import DeliveryQuestion, Evidence, RegisteredDevice
@@ -53,6 +54,8 @@ def count(measure: Measured, evidence: Evidence, devices: Collection[RegisteredD
             return _count_slots(question, evidence.window, _by_device(evidence.slots[question]), devices)
         case EventDelivery():
             return _count_events(delivery_question(measure), evidence, devices)
+        case WitnessedDelivery():
+            return _count_tests(measure, evidence, devices)
 
 
 def working_meters(measure: Coverage, evidence: Evidence) -> frozenset[int]:
@@ -108,6 +111,21 @@ def _count_events(question: DeliveryQuestion, evidence: Evidence, devices: Colle
         DeviceFigure(device, answers[device.id].in_time, answers[device.id].total)
         for device in devices
         if device.id in answers
+    )
+    total = sum(each.total for each in figures)
+    return Count(sum(each.passed for each in figures), total, total, figures)
+
+
+def _count_tests(measure: WitnessedDelivery, evidence: Evidence, devices: Collection[RegisteredDevice]) -> Count:
+    """Count the tests of the devices; a withdrawn test counts for nothing."""
+    arrived: dict[int, list[bool]] = defaultdict(list)
+    for test in evidence.witnessed:
+        if test.event in measure.events and test.withdrawn_at is None:
+            arrived[test.device_id].append(test.arrived_at is not None)
+    figures = tuple(
+        DeviceFigure(device, sum(arrived[device.id]), len(arrived[device.id]))
+        for device in devices
+        if device.id in arrived
     )
     total = sum(each.total for each in figures)
     return Count(sum(each.passed for each in figures), total, total, figures)

@@ -29,13 +29,18 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """Item of the plan; `kinds` are the device kinds with evidence for it, `source` the passage that names it."""
+    """Item of the plan.
+
+    `kinds` are the kinds of the devices that the item installs. `carriers` are kinds that pass on their readings: they
+    have criteria, too, but are none of the devices that the item counts. `source` is the passage that names the item.
+    """
 
     id: str
     title: str
     content: str
     kinds: tuple[str, ...] = ()
     source: str = ANNEX_4
+    carriers: tuple[str, ...] = ()
 
     @property
     def plan_class(self) -> PlanClass:
@@ -61,26 +66,30 @@ _BASIC = (
         "basic.metering.water",
         "供水一户一表",
         "每户一块水表，出户或智能抄表",
-        ("water_meter", "water_bulk_meter", "gateway"),
+        ("water_meter", "water_bulk_meter"),
+        carriers=("gateway",),
     ),
     PlanItem(
         "basic.metering.electricity",
         "供电一户一表",
         "每户一块电表，出户或智能抄表",
-        ("electricity_meter", "electricity_bulk_meter", "gateway"),
+        ("electricity_meter", "electricity_bulk_meter"),
+        carriers=("gateway",),
     ),
     PlanItem(
         "basic.metering.gas",
         "供气一户一表",
         "每户一块燃气表，出户或智能抄表；未通管道燃气的补建",
-        ("gas_meter", "gas_detector", "gateway"),
+        ("gas_meter", "gas_detector"),
+        carriers=("gateway",),
     ),
     PlanItem(
         "basic.heating",
         "供热",
         "供热设施改造，热量计量与室温",
-        ("heat_meter", "room_thermometer", "gateway"),
+        ("heat_meter", "room_thermometer"),
         BODY,
+        ("gateway",),
     ),
     PlanItem("basic.telecom", "弱电、光纤与5G", "弱电线路规整，楼道光纤箱，移动通信设施", ("fibre_box",)),
     PlanItem("basic.fire", "消防", "消防通道畅通，消防设施完好", ("smoke_detector", "hydrant", "fire_lane")),

@@ -1,5 +1,6 @@
 """Results of a verification, as frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, auto
@@ -10,15 +11,20 @@ from acceptance.figure import Figure
 from acceptance.plan_items import PlanItem
 from store.telemetry.evidence import Community, RegisteredDevice
 from store.telemetry.window import Window
+from store.telemetry.witnessed_tests import WitnessedTestRow
 
 
 class Verdict(StrEnum):
-    """Verdict of one criterion. Missing evidence is never a pass."""
+    """Verdict of one criterion. Missing evidence is never a pass.
+
+    `NOT_APPLICABLE` says that a criterion does not concern the community, such as gas where no gas meter is registered.
+    """
 
     PASS = auto()
     FAIL = auto()
     INSUFFICIENT_DATA = auto()
     MANUAL = auto()
+    NOT_APPLICABLE = auto()
 
 
 class Outcome(StrEnum):
@@ -37,6 +43,7 @@ class Reason(StrEnum):
     WINDOW_SHORT = auto()
     NO_HOUSEHOLDS = auto()
     NO_DEVICES = auto()
+    NO_TESTS = auto()
     SAMPLE_SMALL = auto()
 
 
@@ -55,9 +62,8 @@ class DeviceFigure:
 class Result:
     """Criterion with its verdict, its figure, and the devices behind the figure.
 
-    Only a `counted` criterion affects the outcome: neither a manual one, nor an optional one without registered devices
-    counts. `shortfalls` are the devices below the target, the worst first. `common_gap` is a period in which no device
-    of the criterion sent data.
+    Only a `counted` criterion affects the outcome: one that applies and is measured. `shortfalls` are the devices below
+    the target, the worst first. `common_gap` is a period in which no device of the criterion sent data.
     """
 
     criterion: Criterion
@@ -73,11 +79,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """Plan item with the worst verdict of its criteria and its number of devices."""
+    """Plan item with the worst verdict of its criteria, and the number of its devices by kind."""
 
     item: PlanItem
     verdict: Verdict
-    devices: int
+    devices: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +101,4 @@ class Report:
     matrix: Matrix
     devices: tuple[RegisteredDevice, ...]
     excluded: tuple[RegisteredDevice, ...]
+    witnessed: tuple[WitnessedTestRow, ...]

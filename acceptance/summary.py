@@ -48,7 +48,7 @@ def _row(result: Result, *, demo: bool) -> tuple[str, ...]:
     remarks = [
         "模拟数据" if demo else "",
         labels.REASON[result.reason] if result.reason else "",
-        "" if result.counted else "未登记设备，不计入结论",
+        "" if result.counted else "没有登记这类设备，不计入结论",
     ]
     return (
         criterion.title,

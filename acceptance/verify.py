@@ -1,24 +1,43 @@
 """Verdicts of the criteria on evidence: pure, and independent of the order of rows."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
+from uuid import UUID
 
-from acceptance.coverage import Matrix, Records, coverage_matrix
+from acceptance.coverage import CellState, Matrix, Records, coverage_matrix
 from acceptance.criteria import CRITERIA, CRITERIA_VERSION, MEASURED, SLOT_TOLERANCE
-from acceptance.criterion import Coverage, Criterion, EventDelivery, ManualCriterion, MeasuredCriterion
+from acceptance.criterion import (
+    Coverage,
+    Criterion,
+    EventDelivery,
+    ManualCriterion,
+    MeasuredCriterion,
+    OnlineRate,
+    ReadSuccess,
+    WitnessedDelivery,
+)
 from acceptance.figure import Figure
 from acceptance.measure import Count, count, delivery_question, slot_question, working_meters
 from acceptance.order import PlaceOrder, place_order
 from acceptance.plan_items import PLAN_ITEMS, PlanItem
 from acceptance.result import DeviceFigure, ItemResult, Outcome, Reason, Report, Result, Verdict
+from acceptance.witnessed import EXPECTED_EVENTS
 from store.telemetry.evidence import Evidence, Questions, RegisteredDevice
+from store.telemetry.witnessed_tests import WitnessedTestRow
 
 NO_RECORDS: Records = MappingProxyType({})
 
-_WORST_FIRST = (Verdict.FAIL, Verdict.INSUFFICIENT_DATA, Verdict.MANUAL, Verdict.PASS)
+_WORST_FIRST = (Verdict.FAIL, Verdict.INSUFFICIENT_DATA, Verdict.MANUAL, Verdict.PASS, Verdict.NOT_APPLICABLE)
+
+_MEDIUM_OF_KIND = {
+    criterion.measure.kind: criterion.measure.medium
+    for criterion in MEASURED
+    if isinstance(criterion.measure, Coverage)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +54,10 @@ def questions() -> Questions:
     """Return the questions of all criteria to the telemetry and events of a community."""
     measures = [criterion.measure for criterion in MEASURED]
     return Questions(
-        frozenset(slot_question(each) for each in measures if not isinstance(each, EventDelivery)),
+        frozenset(slot_question(each) for each in measures if isinstance(each, Coverage | ReadSuccess | OnlineRate)),
         frozenset(delivery_question(each) for each in measures if isinstance(each, EventDelivery)),
         SLOT_TOLERANCE,
+        EXPECTED_EVENTS,
     )
 
 
@@ -72,11 +92,16 @@ def verify(
         matrix,
         admitted,
         excluded,
+        tuple(test for test in sorted(evidence.witnessed, key=_test_order) if include_simulated or not test.simulated),
     )
 
 
 def _device_order(device: RegisteredDevice) -> tuple[str, PlaceOrder]:
     return device.kind, place_order(device.building, device.unit, device.room, device.name)
+
+
+def _test_order(test: WitnessedTestRow) -> tuple[datetime, UUID]:
+    return test.triggered_at, test.id
 
 
 def _matrix(evidence: Evidence, admitted: Collection[RegisteredDevice], records: Records) -> Matrix:
@@ -89,6 +114,8 @@ def _result(criterion: Criterion, case: _Case) -> Result:
     if isinstance(criterion, ManualCriterion):
         return Result(criterion, Verdict.MANUAL)
     kind = criterion.measure.kind
+    if not _applies(criterion, case):
+        return Result(criterion, Verdict.NOT_APPLICABLE)
     devices = tuple(device for device in case.admitted if device.kind == kind)
     counted = count(criterion.measure, case.evidence, devices, case.matrix)
     figure = Figure(counted.passed, counted.total, counted.units) if counted.total else None
@@ -96,7 +123,7 @@ def _result(criterion: Criterion, case: _Case) -> Result:
     return Result(
         criterion,
         _verdict(criterion, figure, reason),
-        counted=criterion.required or any(device.kind == kind for device in case.evidence.devices),
+        counted=True,
         reason=reason,
         figure=figure,
         devices=len(devices),
@@ -104,6 +131,20 @@ def _result(criterion: Criterion, case: _Case) -> Result:
         shortfalls=_shortfalls(criterion, counted),
         common_gap=counted.common_gap,
     )
+
+
+def _applies(criterion: MeasuredCriterion, case: _Case) -> bool:
+    """Return whether a criterion concerns the community.
+
+    A registered device of its kind makes it do so, even a simulated one. A required criterion always does, except for
+    meters of a medium that no household needs: all of them are exempt, by the record of a person.
+    """
+    kind = criterion.measure.kind
+    if any(device.kind == kind for device in case.evidence.devices):
+        return True
+    medium = _MEDIUM_OF_KIND.get(kind)
+    states = set(case.matrix.states(medium)) if medium else set()
+    return criterion.required and states != {CellState.EXEMPT}
 
 
 def _verdict(criterion: MeasuredCriterion, figure: Figure | None, reason: Reason | None) -> Verdict:
@@ -122,6 +163,8 @@ def _insufficiency(criterion: MeasuredCriterion, case: _Case, counted: Count, ha
         return Reason.NO_DEVICES
     if isinstance(criterion.measure, Coverage) and counted.total == 0:
         return Reason.NO_HOUSEHOLDS
+    if isinstance(criterion.measure, WitnessedDelivery) and counted.total == 0:
+        return Reason.NO_TESTS
     return Reason.SAMPLE_SMALL if counted.total < criterion.target.minimum_sample else None
 
 
@@ -143,12 +186,13 @@ def _outcome(results: Iterable[Result]) -> Outcome:
 
 
 def _item_result(item: PlanItem, results: Iterable[Result], admitted: Iterable[RegisteredDevice]) -> ItemResult:
-    """Return the result of an item. A device counts for its own item, or without one for every item of its kind."""
-    verdicts = {
-        result.verdict
-        for result in results
-        if item.id in result.criterion.plan_items and (result.counted or result.verdict is Verdict.MANUAL)
-    }
-    devices = sum(device.plan_item == item.id if device.plan_item else device.kind in item.kinds for device in admitted)
+    """Return the result of an item.
+
+    Only devices of the item's kinds count, each for its own item or, without one, for every item of its kind.
+    """
+    verdicts = {result.verdict for result in results if item.id in result.criterion.plan_items}
+    devices = Counter(
+        device.kind for device in admitted if device.kind in item.kinds and device.plan_item in {None, item.id}
+    )
     worst = next((verdict for verdict in _WORST_FIRST if verdict in verdicts), Verdict.INSUFFICIENT_DATA)
-    return ItemResult(item, worst, devices)
+    return ItemResult(item, worst, dict(sorted(devices.items())))

@@ -4,7 +4,15 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from acceptance.criterion import Coverage, EventDelivery, Inspection, OnlineRate, ReadSuccess
+from acceptance.criterion import (
+    Coverage,
+    EventDelivery,
+    Inspection,
+    Measured,
+    OnlineRate,
+    ReadSuccess,
+    WitnessedDelivery,
+)
 from devices.catalogue import KIND_BY_NAME
 
 _UNITS = ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒"))
@@ -38,7 +46,7 @@ def measured_percent(share: Decimal | str) -> str:
     return f"{Decimal(share) * 100:.2f} %"
 
 
-def method(measure: Coverage | ReadSuccess | OnlineRate | EventDelivery | Inspection) -> Method:
+def method(measure: Measured | Inspection) -> Method:
     """Return the method of a measure, for people who assess the figure."""
     match measure:
         case Coverage(fresh=fresh):
@@ -55,7 +63,11 @@ def method(measure: Coverage | ReadSuccess | OnlineRate | EventDelivery | Inspec
                 "周期",
             )
         case EventDelivery(limit=limit):
-            return Method(f"发生后{span(limit)}内送达的事件÷已收到的事件；从未送达的须核对现场测试记录", "件")
+            return Method(f"发生后{span(limit)}内送达的事件÷已收到的事件；从未送达的事件不在其中", "件")
+        case WitnessedDelivery(limit=limit):
+            return Method(
+                f"触发后{span(limit)}内送达的现场测试÷登记的现场测试（撤回的不算）；没有登记就是数据不足", "次"
+            )
         case Inspection(requirement=requirement):
             return Method(requirement, "")
 

@@ -21,6 +21,7 @@ from api import (
     silences,
     stream,
     telemetry,
+    witnessed_tests,
 )
 from api.access import KeyGuard
 from api.feed import AlertFeed
@@ -92,7 +93,10 @@ def _version_1(api_key: str) -> APIRouter:
     problems = problem_responses(KeyRefusedProblem(), UnavailableProblem())
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
     # The stream's path would also match that of a single alert.
-    parts = (communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices, rules)
+    parts = (
+        communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices, rules,
+        witnessed_tests,
+    )  # fmt: skip
     for part in parts:
         router.include_router(part.router)
     return router

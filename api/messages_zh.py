@@ -99,6 +99,9 @@ def notice_failed(error: str) -> str:
     return f"没有发出去，对方或网络的答复：{error}"
 
 
+TEST_WITHDRAWN = "这次测试已经撤回。"
+
+
 def unknown_kind(kind: str) -> str:
     """Return the message about a device kind that does not exist."""
     return f"没有设备类型“{kind}”"

@@ -42,6 +42,23 @@ COMMANDS: Table = {
         "Verify a community over a window, print the result and write it as JSON and HTML.",
         "app.commands.verify:verify",
     ),
+    "witness": GroupEntry(
+        "Record alarms that people trigger on site; acceptance looks for their arrival.",
+        {
+            "add": Entry(
+                "Record a test right after the alarm was triggered; `anju witness list` shows whether it arrived.",
+                "app.commands.witness:add",
+            ),
+            "list": Entry(
+                "List the tests of the last days, latest first, each with its result.",
+                "app.commands.witness:list_tests",
+            ),
+            "withdraw": Entry(
+                "Withdraw a test recorded by mistake: it counts for nothing, and reports list it with the reason.",
+                "app.commands.witness:withdraw",
+            ),
+        },
+    ),
     "doctor": Entry(
         "Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.",
         "app.commands.doctor:doctor",

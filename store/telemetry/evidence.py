@@ -13,6 +13,12 @@ from psycopg.rows import class_row
 from store.database import Connection, StoreError, translated_errors
 from store.telemetry.slots import SlotAnswer, SlotQuestion, read_slots
 from store.telemetry.window import Window
+from store.telemetry.witnessed_tests import (
+    ExpectedEvent,
+    WitnessedTestFilter,
+    WitnessedTestRow,
+    list_witnessed_tests,
+)
 
 
 class UnknownCommunityError(StoreError):
@@ -53,6 +59,7 @@ class RegisteredDevice:
     building: str = ""
     unit: str = ""
     room: str = ""
+    location: str = ""
     gateway: str | None = None
     plan_item: str | None = None
     serial: str | None = None
@@ -80,11 +87,12 @@ class DeliveryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The questions about telemetry and events; `tolerance` applies to the edges of a slot, in periods."""
+    """The questions about telemetry, events and tests; `tolerance` applies to the edges of a slot, in periods."""
 
     slots: frozenset[SlotQuestion]
     deliveries: frozenset[DeliveryQuestion]
     tolerance: Decimal
+    expected: tuple[ExpectedEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class Evidence:
     devices: tuple[RegisteredDevice, ...]
     slots: Mapping[SlotQuestion, tuple[SlotAnswer, ...]]
     deliveries: Mapping[DeliveryQuestion, tuple[DeliveryAnswer, ...]]
+    witnessed: tuple[WitnessedTestRow, ...] = ()
 
 
 def read_evidence(connection: Connection, community: str, window: Window, questions: Questions) -> Evidence:
@@ -112,6 +121,7 @@ def read_evidence(connection: Connection, community: str, window: Window, questi
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         facts = _community(connection, community)
         devices = _devices(connection, community)
+        tests = WitnessedTestFilter(community=community, start=window.start, end=window.end)
         return Evidence(
             window,
             facts,
@@ -122,6 +132,7 @@ def read_evidence(connection: Connection, community: str, window: Window, questi
                 for each in questions.slots
             },
             {each: _deliveries(connection, community, window, each) for each in questions.deliveries},
+            tuple(list_witnessed_tests(connection, tests, questions.expected)),
         )
 
 
@@ -149,7 +160,8 @@ def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, 
         return tuple(
             cursor.execute(
                 """
-                SELECT id, name, kind, building, unit, room, gateway, plan_item, serial, installed_on, simulated
+                SELECT id, name, kind, building, unit, room, location, gateway, plan_item, serial, installed_on,
+                       simulated
                 FROM device WHERE community = %s
                 """,
                 (community,),

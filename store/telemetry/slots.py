@@ -118,8 +118,8 @@ def read_slots(
         "devices": list(devices),
         "start": window.start,
         "end": window.end,
-        "oldest": window.start - (stray if question.clock is Clock.DEVICE else _LATEST),
-        "newest": window.end + (stray if question.clock is Clock.DEVICE else _EARLIEST),
+        "oldest": window.start - stray - (_LATEST if question.clock is Clock.ARRIVAL else timedelta(0)),
+        "newest": window.end + stray + (_EARLIEST if question.clock is Clock.ARRIVAL else timedelta(0)),
         "tolerance": stray,
     }
     connection.execute("SET LOCAL work_mem = '64MB'")

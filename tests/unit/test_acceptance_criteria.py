@@ -7,10 +7,12 @@ from decimal import Decimal
 import pytest
 
 from acceptance.criteria import CRITERIA, CRITERIA_VERSION, DEFAULT_WINDOW, MEASURED, version_of
-from acceptance.criterion import Basis, Coverage, EventDelivery, OnlineRate, ReadSuccess
+from acceptance.criterion import Basis, Coverage, EventDelivery, OnlineRate, ReadSuccess, WitnessedDelivery
 from acceptance.plan_items import PLAN_ITEM_BY_ID, PLAN_ITEM_IDS, PLAN_ITEMS, Method, PlanClass
+from acceptance.witnessed import EXPECTED_EVENTS
 from devices.catalogue import KIND_BY_NAME, KINDS
 from devices.kind import Counter
+from store.telemetry.witnessed_tests import SPACING, WATCH_TOLERANCE
 
 ANNEX_4 = {
     "basic": (
@@ -38,7 +40,7 @@ def test_an_item_without_a_device_kind_is_inspected_by_a_person():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_kinds_and_items_name_each_other(kind):
-    assert set(kind.plan_items) == {item.id for item in PLAN_ITEMS if kind.name in item.kinds}
+    assert set(kind.plan_items) == {item.id for item in PLAN_ITEMS if kind.name in item.kinds + item.carriers}
 
 
 def test_every_item_has_a_criterion_and_every_criterion_an_item():
@@ -57,11 +59,27 @@ def test_a_measured_criterion_asks_for_data_that_its_kind_can_report(criterion):
     match measure:
         case Coverage(register=register) | ReadSuccess(register=register):
             assert isinstance(kind.field(register), Counter)
-        case EventDelivery(events=events):
+        case EventDelivery(events=events) | WitnessedDelivery(events=events):
             assert events
             assert all(kind.event(event) for event in events)
         case OnlineRate():
             assert kind.reporting_period == timedelta(minutes=1)
+
+
+def test_no_event_proves_two_tests():
+    assert all(WATCH_TOLERANCE + expected.within <= SPACING for expected in EXPECTED_EVENTS)
+
+
+def test_an_event_has_one_limit():
+    assert len({(each.kind, each.event) for each in EXPECTED_EVENTS}) == len(EXPECTED_EVENTS)
+
+
+def test_life_safety_rests_on_witnessed_tests():
+    assert {(each.kind, each.event) for each in EXPECTED_EVENTS} == {
+        ("gas_meter", "gas_leak"),
+        ("ebike_charger", "over_temperature"),
+        ("ebike_charger", "smoke_detected"),
+    }
 
 
 def test_every_kind_with_a_heartbeat_has_an_online_rate():

@@ -20,6 +20,7 @@ from acceptance.wording import percent, span
 from store.telemetry.evidence import Community, DeliveryAnswer, Evidence, Household, RegisteredDevice
 from store.telemetry.slots import SlotAnswer
 from store.telemetry.window import Window
+from witnessing import delivered_tests
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(days=7))
@@ -56,7 +57,8 @@ def report_of(*, filled=None, simulated=False, include_simulated=False, generate
         for each in asked.deliveries
     }
     community = Community("xf", NAME, "东胜区", "某街道", "某物业", 1998, "竣工")
-    result = Evidence(WINDOW, community, tuple(flats), devices, slots, deliveries)
+    tests = delivered_tests(devices, START + timedelta(hours=10))
+    result = Evidence(WINDOW, community, tuple(flats), devices, slots, deliveries, tests)
     return verify(result, include_simulated=include_simulated, generated_at=generated_at)
 
 
@@ -197,9 +199,9 @@ def test_the_columns_of_the_summary_stand_under_each_other():
     lines = summary(report_of()).splitlines()
     table = lines[3 : lines.index("", 3)]
     verdict_at = columns(table[0].partition("结论")[0])
-    assert len(table) == 17
+    assert len(table) == 18
     for line in table[1:]:
-        before = re.match(r"(.*?)(合格|不合格|数据不足) ", line)
+        before = re.match(r"(.*?)(合格|不合格|数据不足|不涉及) ", line)
         assert before
         assert columns(before.group(1)) == verdict_at
 

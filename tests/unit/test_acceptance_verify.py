@@ -9,18 +9,22 @@ from hypothesis import strategies as st
 
 from acceptance.coverage import CellState
 from acceptance.criteria import MEASURED
-from acceptance.criterion import Coverage, EventDelivery, Medium
+from acceptance.criterion import Coverage, Medium, OnlineRate, ReadSuccess, WitnessedDelivery
 from acceptance.document import canonical_text, document
 from acceptance.measure import slot_question
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.verify import questions, verify
+from acceptance.witnessed import EXPECTED_EVENTS
 from store.telemetry.evidence import Community, DeliveryAnswer, Evidence, Household, RegisteredDevice
 from store.telemetry.slots import SlotAnswer
 from store.telemetry.window import Window
+from witnessing import delivered_tests, witnessed_test
 
 START = datetime(2026, 11, 14, 16, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(days=7))
 METERS = ("water_meter", "electricity_meter", "gas_meter")
+SLOT_MEASURES = (Coverage, ReadSuccess, OnlineRate)
+GAS_LEAK = next(each for each in EXPECTED_EVENTS if each.event == "gas_leak")
 OTHERS = tuple(sorted({each.measure.kind for each in MEASURED} - set(METERS)))
 
 
@@ -57,7 +61,9 @@ def evidence(*, households=2, without=(), simulated=(), window=WINDOW, filled=No
         each: tuple(DeliveryAnswer(device.id, 40, in_time) for device in devices if device.kind == each.kind)
         for each in asked.deliveries
     }
-    return Evidence(window, Community("c", "某小区", "东胜区", "街道"), tuple(flats), tuple(devices), slots, deliveries)
+    place = Community("c", "某小区", "东胜区", "街道")
+    tests = delivered_tests(devices, window.start + timedelta(hours=10))
+    return Evidence(window, place, tuple(flats), tuple(devices), slots, deliveries, tests)
 
 
 def judge(facts, *, include_simulated=False, generated_at=WINDOW.end, **options):
@@ -89,8 +95,10 @@ def test_expected_readings_are_the_periods_of_the_window_for_every_device():
 def test_no_evidence_at_all_passes_nothing():
     bare = evidence(without=METERS + OTHERS)
     report = judge(bare)
-    assert set(verdicts(report).values()) == {Verdict.INSUFFICIENT_DATA}
-    assert {each.reason for each in measured(report).values()} == {Reason.NO_DEVICES}
+    required = [each for each in measured(report).values() if each.criterion.required]
+    optional = [each for each in measured(report).values() if not each.criterion.required]
+    assert {(each.verdict, each.reason) for each in required} == {(Verdict.INSUFFICIENT_DATA, Reason.NO_DEVICES)}
+    assert {(each.verdict, each.reason) for each in optional} == {(Verdict.NOT_APPLICABLE, None)}
     assert report.outcome is Outcome.INSUFFICIENT_DATA
 
 
@@ -105,11 +113,58 @@ def test_devices_without_any_data_fail():
     assert report.outcome is Outcome.FAIL
 
 
-def test_missing_test_alarms_are_insufficient_data():
+def test_without_a_recorded_test_nobody_fails():
     facts = evidence(households=6)
-    report = judge(replace(facts, deliveries=dict.fromkeys(facts.deliveries, ())))
-    assert measured(report)["gas.leak_delivery"].reason is Reason.SAMPLE_SMALL
+    report = judge(replace(facts, witnessed=()))
+    assert verdicts(report)["gas.leak_delivery"] is Verdict.INSUFFICIENT_DATA
+    assert measured(report)["gas.leak_delivery"].reason is Reason.NO_TESTS
     assert report.outcome is Outcome.INSUFFICIENT_DATA
+
+
+def test_an_alarm_that_never_arrived_counts_against_what_was_recorded():
+    facts = evidence(households=6)
+    meter = next(device for device in facts.devices if device.kind == "gas_meter")
+    lost = witnessed_test(meter, GAS_LEAK, WINDOW.start + timedelta(hours=12), arrived=False)
+    result = measured(judge(replace(facts, witnessed=(*facts.witnessed, lost))))["gas.leak_delivery"]
+    assert (result.figure.passed, result.figure.total, result.figure.units) == (6, 7, 7)
+    assert result.verdict is Verdict.FAIL
+    assert [(each.device.name, each.passed, each.total) for each in result.shortfalls] == [(meter.name, 1, 2)]
+
+
+def test_a_withdrawn_test_counts_for_nothing_and_is_listed():
+    facts = evidence(households=6)
+    meter = next(device for device in facts.devices if device.kind == "gas_meter")
+    lost = witnessed_test(meter, GAS_LEAK, WINDOW.start + timedelta(hours=12), arrived=False)
+    withdrawn = replace(lost, withdrawn_at=WINDOW.end, withdrawn_by="李某", withdrawn_because="记错了设备")
+    report = judge(replace(facts, witnessed=(*facts.witnessed, withdrawn)))
+    assert measured(report)["gas.leak_delivery"].figure.total == 6
+    (listed,) = [each for each in document(report)["witnessed_tests"] if each["result"] == "withdrawn"]
+    assert (listed["withdrawn_by"], listed["withdrawn_because"]) == ("李某", "记错了设备")
+
+
+def test_a_test_of_a_simulated_device_proves_nothing():
+    facts = evidence(households=6, simulated=("gas_meter",))
+    assert verdicts(judge(facts))["gas.leak_delivery"] is Verdict.INSUFFICIENT_DATA
+    assert {each["kind"] for each in document(judge(facts))["witnessed_tests"]} == {"ebike_charger"}
+    assert verdicts(judge(facts, include_simulated=True))["gas.leak_delivery"] is Verdict.PASS
+
+
+@pytest.mark.parametrize("kind", sorted({expected.kind for expected in EXPECTED_EVENTS}))
+def test_a_test_does_not_concern_a_community_without_such_a_device(kind):
+    report = judge(evidence(households=6, without=(kind,)))
+    concerned = [each for each in measured(report).values() if isinstance(each.criterion.measure, WitnessedDelivery)]
+    assert {each.verdict for each in concerned if each.criterion.measure.kind == kind} == {Verdict.NOT_APPLICABLE}
+    assert {each.verdict for each in concerned if each.criterion.measure.kind != kind} == {Verdict.PASS}
+
+
+def test_a_community_whose_households_are_all_exempt_from_gas_passes_without_it():
+    facts = evidence(households=6, without=("gas_meter",))
+    records = {(flat, Medium.GAS): CellState.EXEMPT for flat in facts.households}
+    report = judge(facts, records=records)
+    gas = [each for name, each in measured(report).items() if name.startswith("gas.")]
+    assert {each.verdict for each in gas} == {Verdict.NOT_APPLICABLE}
+    assert not any(each.counted for each in gas)
+    assert report.outcome is Outcome.PASS
 
 
 def test_a_window_that_is_not_over_proves_nothing():
@@ -133,6 +188,7 @@ def test_a_small_sample_proves_nothing():
 def test_an_optional_criterion_without_devices_does_not_count():
     report = judge(evidence(households=6, without=("ev_charger", "camera")))
     assert not measured(report)["charging_car.online"].counted
+    assert verdicts(report)["charging_car.online"] is Verdict.NOT_APPLICABLE
     assert measured(report)["video.online"].counted
     assert report.outcome is Outcome.INSUFFICIENT_DATA
     assert judge(evidence(households=6, without=("ev_charger",))).outcome is Outcome.PASS
@@ -204,7 +260,21 @@ def test_an_item_takes_the_worst_verdict_of_its_criteria():
     items = {each.item.id: each for each in judge(facts).items}
     assert items["basic.access"].verdict is Verdict.FAIL
     assert items["basic.roads"].verdict is Verdict.MANUAL
-    assert items["basic.metering.water"].devices == 6 + 2
+
+
+def test_an_item_counts_the_devices_of_its_kinds_only():
+    facts = evidence(households=6)
+    camera = RegisteredDevice(900, "stray", "camera", plan_item="basic.metering.water")
+    gateway = RegisteredDevice(901, "gateway", "gateway", plan_item="basic.metering.electricity")
+    elsewhere = RegisteredDevice(902, "heat", "heat_meter", plan_item="improved.insulation")
+    report = judge(replace(facts, devices=(*facts.devices, camera, gateway, elsewhere)))
+    items = {each.item.id: each.devices for each in report.items}
+    assert items["basic.metering.water"] == {"water_meter": 6}
+    assert items["basic.metering.electricity"] == {"electricity_meter": 6}
+    assert items["basic.metering.gas"] == {"gas_meter": 6}
+    assert items["basic.heating"] == {"heat_meter": 2}
+    assert items["improved.insulation"] == {"heat_meter": 3}
+    assert {each["id"]: each["devices"] for each in document(report)["items"]}["basic.metering.electricity"] == 6
 
 
 @st.composite
@@ -223,7 +293,12 @@ def answers(draw: st.DrawFn) -> Evidence:
         question: tuple(DeliveryAnswer(each.device_id, 40, draw(st.integers(0, 40))) for each in rows)
         for question, rows in facts.deliveries.items()
     }
-    return replace(facts, slots=slots, deliveries=deliveries)
+    witnessed = tuple(
+        replace(test, arrived_at=test.arrived_at if draw(st.booleans()) else None)
+        for test in facts.witnessed
+        if draw(st.booleans())
+    )
+    return replace(facts, slots=slots, deliveries=deliveries, witnessed=witnessed)
 
 
 @given(answers(), st.randoms(use_true_random=False))
@@ -238,6 +313,7 @@ def test_the_order_of_rows_changes_no_byte(facts, random):
         shuffled(facts.devices),
         dict(shuffled([(question, shuffled(rows)) for question, rows in facts.slots.items()])),
         dict(shuffled([(question, shuffled(rows)) for question, rows in facts.deliveries.items()])),
+        shuffled(facts.witnessed),
     )
     assert canonical_text(document(judge(facts))) == canonical_text(document(judge(other)))
 
@@ -259,7 +335,11 @@ def test_more_success_never_turns_a_pass_into_anything_else(facts, data):
         question: tuple(replace(each, in_time=data.draw(st.integers(each.in_time, each.total))) for each in rows)
         for question, rows in facts.deliveries.items()
     }
-    before, after = judge(facts), judge(replace(facts, slots=slots, deliveries=deliveries))
+    witnessed = tuple(
+        replace(test, arrived_at=test.arrived_at or data.draw(st.sampled_from([None, test.triggered_at])))
+        for test in facts.witnessed
+    )
+    before, after = judge(facts), judge(replace(facts, slots=slots, deliveries=deliveries, witnessed=witnessed))
     for name, verdict in verdicts(before).items():
         assert verdict is not Verdict.PASS or verdicts(after)[name] is Verdict.PASS
 
@@ -279,13 +359,16 @@ def test_one_more_reporting_device_never_turns_a_pass_into_anything_else(facts):
 @given(answers())
 def test_a_verdict_follows_from_its_figure(facts):
     for result in measured(judge(facts)).values():
+        if result.figure is None:
+            assert result.reason is Reason.NO_TESTS
+            continue
         assert 0 <= result.figure.passed <= result.figure.total
         reached = result.figure.passed / result.figure.total >= float(result.criterion.target.at_least)
         assert (result.verdict is Verdict.PASS) == (reached and result.reason is None)
         assert sum(each.passed for each in result.shortfalls) <= result.figure.passed
 
 
-@given(answers(), st.sampled_from([each for each in MEASURED if not isinstance(each.measure, EventDelivery)]))
+@given(answers(), st.sampled_from([each for each in MEASURED if isinstance(each.measure, SLOT_MEASURES)]))
 def test_removing_evidence_never_makes_a_pass(facts, criterion):
     question = slot_question(criterion.measure)
     result = measured(judge(replace(facts, slots={**facts.slots, question: ()})))[criterion.id]
