@@ -31,8 +31,8 @@ class Device:
     """Installed device.
 
     `id` is the number in the registry, `name` the id in topics and paths, unique within its community. `gateway` is the
-    name of the gateway that it reports through, if any. `place` is the displayed building, unit and room. `building`
-    and `room` are the registered ones, empty where the device serves all of them.
+    name of the gateway that it reports through, if any. `place` is the displayed building, unit and room. `building`,
+    `unit` and `room` are the registered ones, empty where the device serves all of them.
     """
 
     id: int
@@ -45,3 +45,4 @@ class Device:
     building: str = ""
     room: str = ""
     service: Service = Service.IN_SERVICE
+    unit: str = ""

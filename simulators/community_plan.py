@@ -67,6 +67,7 @@ class CommunityPlan:
                 simulated=row["simulated"] == "true",
                 building=row.get("building", ""),
                 room=row.get("room", ""),
+                unit=row.get("unit", ""),
             )
             for number, row in enumerate(self.devices, start=1)
         ]

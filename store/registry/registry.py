@@ -81,6 +81,7 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
                 intern(building),
                 intern(room),
                 Service(service),
+                intern(unit),
             )
             for device_id, community, name, kind, gateway, building, unit, room, simulated, service in cursor
         ]
