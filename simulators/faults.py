@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 from devices.device import Device
 
@@ -46,6 +47,7 @@ FAULTS: dict[str, FaultKind] = {
             {"flow_m3_h": 0.03, "detect_after_s": 60},
         ),
         FaultKind("burst", "a burst pipe", ("water_meter",), {"flow_m3_h": 4, "detect_after_s": 10}),
+        FaultKind("water_lost", "the main gives no water", ("water_meter",)),
         FaultKind("meter_stuck", "the register stands still; the use meanwhile is never counted", _METERS),
         FaultKind("meter_reset", "the register starts again from 0", _METERS),
         FaultKind("meter_rollover", "the register passes its last digit and continues from 0", _METERS),
@@ -111,8 +113,9 @@ FAULTS: dict[str, FaultKind] = {
 class Fault:
     """One injected fault.
 
-    `device` is the name of a device, or `community/name` where several communities have a device of that name. The
-    fault lasts from `start` up to `end`, or without end. `parameters` override the defaults of its kind.
+    `device` is the name of a device, or `community/name` where several communities have a device of that name. With
+    `*` it names all devices that match and to which the fault can happen, such as `b01-*`. The fault lasts from `start`
+    up to `end`, or without end. `parameters` override the defaults of its kind.
 
     Raises:
         FaultError: the kind, a parameter or the times are invalid.
@@ -160,7 +163,10 @@ class Fault:
 
     def applies_to(self, device: Device) -> bool:
         """Return whether the fault names this device."""
-        return self.device in {device.name, f"{device.community}/{device.name}"}
+        names = (device.name, f"{device.community}/{device.name}")
+        if "*" not in self.device:
+            return self.device in names
+        return device.kind in FAULTS[self.kind].devices and any(fnmatchcase(name, self.device) for name in names)
 
     def stops_sending(self, device: Device) -> bool:
         """Return whether the device sends nothing while the fault lasts."""

@@ -41,12 +41,13 @@ class WaterMeter:
         self._leaks = setup.faults_of("leak", "burst")
         self._stuck = setup.faults_of("meter_stuck")
         self._reverse_flows = setup.faults_of("reverse_flow")
+        self._lost = setup.faults_of("water_lost")
         self._volume = meter_register(
             self.total_m3,
             setup.faults,
             steps=1000,
             modulus=_ROLLS_OVER_M3,
-            standstills=fault_spans(self._reverse_flows),
+            standstills=fault_spans((*self._reverse_flows, *self._lost)),
         )
 
     def values(self, at: float) -> Values:
@@ -56,6 +57,9 @@ class WaterMeter:
         burst_drop = 0.12 if self._setup.active_fault("burst", at) else 0.0
         rush = 0.03 if 6.5 <= local_hour(at) < 8 or 18 <= local_hour(at) < 21 else 0.0
         is_stuck = any(fault.active(at) for fault in self._stuck)
+        pressure = _STATIC_MPA - rush - 0.02 * min(flow, 1) - burst_drop
+        if self._has_no_water(at):
+            pressure = 0.0
         return {
             "volume_m3": self._volume.read(at),
             "volume_reverse_m3": round(
@@ -63,7 +67,7 @@ class WaterMeter:
             ),
             "flow_m3_h": 0.0 if is_stuck else round(flow, 3),
             "water_temperature_c": round(10.5 + 5.5 * season(day_and_second(at)[0]) + 0.4 * noise[0], 1),
-            "pressure_mpa": round(_STATIC_MPA - rush - 0.02 * min(flow, 1) - burst_drop + 0.006 * noise[1], 3),
+            "pressure_mpa": max(round(pressure + 0.006 * noise[1], 3), 0.0),
             "valve_state": "open",
             "battery_v": battery_v(self._setup, at, noise[2]),
             "signal_dbm": signal_dbm(self._setup, noise[3]),
@@ -90,10 +94,15 @@ class WaterMeter:
 
     def flow_m3_h(self, at: float) -> float:
         """Return the flow through the meter, negative for reverse flow."""
+        if self._has_no_water(at):
+            return 0.0
         for fault in self._reverse_flows:
             if fault.active(at):
                 return -_flow_of(fault)
         return self.drawn_m3_h(at) + sum(_flow_of(fault) for fault in self._leaks if fault.active(at))
+
+    def _has_no_water(self, at: float) -> bool:
+        return any(fault.active(at) for fault in self._lost)
 
     def total_m3(self, at: float) -> float:
         """Return the volume through the meter since the first day, whatever its register displays."""
