@@ -15,6 +15,9 @@ from rules.model.rule import OPEN_PHASES, Phase, RulePack, Severity
 from rules.model.sample import Sample
 from rules.model.submeters import submeters_by_master
 
+GATHERING_TIME = timedelta(seconds=5)
+"""Time that a notice of less than critical severity waits for others of the same cause; see `notify.enqueue`."""
+
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
 # Longer than meters that upload once a day take.
@@ -176,6 +179,10 @@ def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ..
                 raised_at=transition.decided_at,
                 suppressed=bool(transition.suppressed),
             )
+        elif transition.reason is Reason.MERGED and transition.alert_id in alerts:
+            raised = alerts[transition.alert_id]
+            unnoticed = raised.suppressed or transition.decided_at - raised.raised_at < GATHERING_TIME
+            alerts[transition.alert_id] = replace(raised, suppressed=unnoticed)
         elif transition.reason is Reason.PARENT and transition.alert_id in alerts:  # released from its suppression
             alerts[transition.alert_id] = replace(
                 alerts[transition.alert_id], raised_at=transition.decided_at, suppressed=False

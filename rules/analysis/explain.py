@@ -60,8 +60,10 @@ def _describe_consequence(transition: ProcessTransition) -> str:
             text = f"这一情况须持续{_delay(transition, 'on_delay')}才会报警，从{at}起计时。"
         case _ if transition.reason == Reason.REWORDED:
             text = f"规则的级别或文字于{at}修改，本次报警随之更新。"
+        case _ if transition.reason == Reason.MERGED:
+            text = f"{at}起，这一条合并到另一条报警，不再单独通知。"
         case Phase.ACTIVE, Phase.ACTIVE:
-            text = f"同组的其他设备已恢复，这一台仍没有数据，{at}起单独报警。"
+            text = f"合并的报警不再包括这一台，而情况仍在，{at}起单独报警。"
         case Phase.ACTIVE, before:
             text = (
                 _describe_raising(transition) if before in _NOT_RAISED else "恢复过程中情况再次出现，仍是同一次报警。"
@@ -111,7 +113,7 @@ def _describe_rule_change(transition: ProcessTransition) -> tuple[str, ...]:
 def _describe_withdrawal(transition: ProcessTransition) -> tuple[str, ...]:
     at = local_time_zh(transition.at)
     if transition.kind == DEVICE_GROUP.name:
-        no_members = f"{at}起台账中已没有设备属于这个网关或楼栋，合并的报警随之结束"
+        no_members = f"{at}起台账中已没有设备属于这个网关或地点，合并的报警随之结束"
         return (f"{no_members}；仍没有数据的设备会单独报警。",)
     return (f"设备于{at}转为调试或报废，不再按规则判断，报警随之结束。",)
 
@@ -147,7 +149,8 @@ def _calendar(transition: ProcessTransition) -> str:
 
 def _describe_suppression(transition: ProcessTransition) -> tuple[str, ...]:
     if group := transition.inputs.get("caused_by"):
-        return (f"{group}的多台设备同时没有数据，由合并的报警通知，这一条不单独通知。",)
+        title = transition.inputs.get("parent_title", "多台设备同时离线")
+        return (f"{group}的报警“{title}”已包括这一台，这一条不单独通知。",)
     if alert := transition.inputs.get("explained_by"):
         return (f"同一设备的“{alert}”已说明原因，这一条不单独通知。",)
     return ()

@@ -24,6 +24,7 @@ from rules.engine.device_state import (
     to_stored,
     update_withdrawn,
 )
+from rules.engine.group_count import GroupCounter, rules_by_symptom
 from rules.engine.group_suppression import GroupSuppression
 from rules.engine.instances import InstanceChanges, Instances
 from rules.engine.no_data import NoDataWatch
@@ -86,7 +87,10 @@ class Engine:
         self._live: dict[int, LiveState] = {}
         self._new_values: dict[int, Mapping[str, Value]] = {}
         self._no_data = NoDataWatch(self._live, self._compiled, devices, self._instances, self._timers)
-        self._groups = GroupSuppression(groups or DeviceGroups(), self._rules, self._instances, self._no_data)
+        counter = GroupCounter(devices, rules_by_symptom(pack.rules), self._instances, self._no_data)
+        self._groups = GroupSuppression(
+            groups or DeviceGroups(), self._rules, counter, self._apply, self._evaluate_group, self._resumed_at
+        )
 
     @property
     def clock(self) -> Clock:
@@ -214,9 +218,14 @@ class Engine:
                 continue
             self._timers.add_check(sample.received_at + no_data.after, rule.name, sample.device_id)
         live.last_arrival = sample.received_at
-        if self._groups.active:
-            self._groups.revisit_groups(self._devices(sample.device_id))
+        self._groups.hear(sample.device_id)
         return transitions
+
+    def _evaluate_group(
+        self, group_id: int, ts: datetime, values: Mapping[str, Value], now: datetime
+    ) -> list[Transition]:
+        sample = Sample(group_id, ts, now, values)
+        return self._evaluate_telemetry(sample, values, self._compiled[DEVICE_GROUP.name], LiveState(), now)
 
     def tick(self, now: datetime, caught_up: bool) -> list[Transition]:
         """Advance the time to `now`: timers run out, calendars open, devices without data get an alert.
@@ -230,7 +239,7 @@ class Engine:
             self._paused = True
             return []
         if self._paused:
-            self._paused, self._resumed_at = False, now
+            self._paused, self._resumed_at, self._groups.resumed_at = False, now, now
         self._ticked_at = now
         for name, device_id in self._timers.take_checks(now):
             self._no_data.check(self._rules[name], device_id, self._resumed_at, now)
@@ -242,7 +251,7 @@ class Engine:
         for timer in self._timers.take(now):
             if new := self._input_of(timer, now):
                 transitions += self._apply(self._rules[timer.rule], timer.device_id, new, now)
-        return transitions + self._revisit_groups(now) if self._groups.revisit else transitions
+        return transitions + self._groups.tick(now) if self._groups.revisit else transitions
 
     def _input_of(self, timer: Timer, now: datetime) -> Input | None:
         """Return the input that follows from a timer that is due."""
@@ -258,15 +267,6 @@ class Engine:
         if not self._groups.revisit:
             return due
         return self._ticked_at if due is None else min(self._ticked_at, due)
-
-    def _revisit_groups(self, now: datetime) -> list[Transition]:
-        """End the outages that are over, and release the no-data alerts that have lost their parent."""
-        transitions: list[Transition] = []
-        for sample in self._groups.cleared(now):
-            transitions += self.evaluate(sample, DEVICE_GROUP.name, now)
-        for rule, device_id, new in self._groups.released(now):
-            transitions += self._apply(rule, device_id, new, now)
-        return transitions
 
     def _make_up_openings(
         self, scheduled: Iterable[CompiledRule], sample: Sample, known: KnownData, now: datetime
@@ -322,24 +322,7 @@ class Engine:
                 self._no_data.check(rule, device_id, self._resumed_at, now)
         device = self._devices(device_id)
         transitions = [transition_of(rule, change, device, now) for change in changes]
-        if rule.explains_silence:
-            self._groups.revisit.add(device_id)
-        if rule.no_data or rule.explains_children:
-            self._groups.revisit_groups(device)
-            if rule.no_data and any(each.raises for each in transitions):
-                return self._suppress_by_parent(after, transitions, device, now)
-        return transitions
-
-    def _suppress_by_parent(
-        self, state: InstanceState, raised: list[Transition], device: Device, now: datetime
-    ) -> list[Transition]:
-        """Suppress a raised no-data alert that has a parent. It may bring the outage of its group to light."""
-        transitions: list[Transition] = []
-        parent = self._groups.parent_of(device)
-        if parent is None and (sample := self._groups.detect(device, self._resumed_at, now)):
-            transitions = self.evaluate(sample, DEVICE_GROUP.name, now)
-            parent = self._groups.parent_of(device)
-        return transitions + (self._groups.suppress(state, raised, parent) if parent else raised)
+        return self._groups.changed(rule, after, transitions, now)
 
     def update_services(self, now: datetime) -> list[Transition]:
         """Take over from the registry which devices are in service; end the alerts of withdrawn devices."""

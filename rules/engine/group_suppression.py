@@ -1,198 +1,295 @@
-"""Group suppression: one alert for a device group, or one alert of a device, in place of many about absent data.
+"""Group suppression: one alert for a device group, or one alert of a device, in place of many with the same cause.
 
-The parent alert of a no-data alert is the outage of the device's group, or another alert of the device that explains
-the lack of data. While it is open, the no-data alert is suppressed. The engine asks for the parent of each no-data
-alert that it raises, and applies the inputs that follow when a parent alert clears.
+The parent alert of an alert is the outage of a group of its device, or another alert that explains its lack of data:
+of the device itself, of its gateway, or of its place. While the parent is open, the alert is suppressed, whichever of
+both came first. The engine reports changes of alerts, arrivals and ticks; everything else follows from its state.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from devices.device import Device
-from rules.engine.instances import Instances
-from rules.engine.no_data import NoDataWatch
-from rules.engine.state_machine import InstanceState, ParentCleared
+from devices.kind import Value
+from rules.engine.group_count import Count, GroupCounter, onset_of
+from rules.engine.parent_alerts import HOLD, Parent, ParentAlerts, is_within
+from rules.engine.state_machine import Input, InstanceState, ParentCleared, ParentRaised, Reason, Tick
 from rules.engine.transition import Transition, suppressed_by_alert, suppressed_by_group
-from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups, detect_outage
-from rules.model.rule import UNCLEARED_PHASES, Phase, Rule
-from rules.model.sample import Sample
+from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups
+from rules.model.rule import OPEN_PHASES, UNCLEARED_PHASES, Phase, Rule
+from rules.model.virtual_kinds import OUTAGE, RULE_KINDS
 
-Parent = Rule | DeviceGroup
-"""A rule of the device itself, or the group of the device, with an open alert."""
+Apply = Callable[[Rule, int, Input, datetime], list[Transition]]
+"""Applies an input to the instance of a rule on a device or on a group, at the current time."""
+
+EvaluateGroup = Callable[[int, datetime, Mapping[str, Value], datetime], list[Transition]]
+"""Evaluates values of a group at an event time; the last argument is the current time."""
+
+
+class Found(NamedTuple):
+    """A group most of whose devices are affected."""
+
+    group: DeviceGroup
+    counted: Count
 
 
 @dataclass(slots=True)
 class GroupSuppression:
-    """The parent alerts of no-data alerts.
+    """The parent alerts of all alerts that can be merged.
 
     Attributes:
         groups: The device groups by the registry.
         rules: The rules by name.
-        instances: The instances of the engine.
-        no_data: The last arrivals of all devices.
+        counter: Counts the affected devices of groups.
+        apply: Applies an input to an instance.
+        evaluate: Evaluates values of a group.
+        resumed_at: The time at which the engine resumed.
         active: Groups with an open outage.
-        revisit: Groups, and devices with an explaining rule, to look at again with the next tick.
-        suppressed: The devices whose no-data alert each parent suppresses, even if they have left the group.
+        suppressed: The devices and groups whose alerts each parent suppresses.
+        revisit: The communities to look at with the next tick: something there has changed, or data have arrived.
     """
 
     groups: DeviceGroups
     rules: Mapping[str, Rule]
-    instances: Instances
-    no_data: NoDataWatch
+    counter: GroupCounter
+    apply: Apply
+    evaluate: EvaluateGroup
+    resumed_at: datetime
     active: set[int] = field(default_factory=set)
-    revisit: set[int] = field(default_factory=set)
     suppressed: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    revisit: set[str] = field(default_factory=set)
+    _parents: ParentAlerts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the search for parents."""
+        self._parents = ParentAlerts(self.groups, self.rules, self.counter)
 
     def load(self, state: InstanceState) -> None:
         """Take over a stored instance: a suppressed one, or one of a group."""
         if state.parent is not None:
-            self.revisit.add(state.parent)
             self.suppressed[state.parent].add(state.device_id)
-        elif state.device_id <= FIRST_GROUP_ID and state.phase in UNCLEARED_PHASES:
+            self.groups.make_groups_of(self.counter.devices(state.device_id))
+        if state.device_id <= FIRST_GROUP_ID and state.phase in UNCLEARED_PHASES:
             self.active.add(state.device_id)
-            self.revisit.add(state.device_id)
+        self.hear(state.device_id)
 
-    def revisit_groups(self, device: Device) -> None:
-        """Look at the groups of a device with the next tick, because it has sent data or has none any more."""
-        for group in (self.groups.group_of(device), self.groups.group_behind(device)):
-            if group:
-                self.revisit.add(group.id)
+    def hear(self, device_id: int) -> None:
+        """Look at the community of a device with the next tick, because the device has sent data or has changed."""
+        if self.active or self.suppressed:
+            self.revisit.add(self.counter.devices(device_id).community)
 
-    def parent_of(self, device: Device) -> Parent | None:
-        """Return the rule or the group with the open alert that explains the lack of data of a device."""
-        if rule := self._explaining_rule(device.id):
-            return rule
-        behind, group = self.groups.group_behind(device), self.groups.group_of(device)
-        if behind and self._outage(behind):
-            return behind
-        return group if group and self.is_active(group) else None
+    def changed(
+        self, rule: Rule, state: InstanceState, transitions: list[Transition], now: datetime
+    ) -> list[Transition]:
+        """Return the transitions of an instance with their suppression, and those of other alerts that follow.
 
-    def detect(self, device: Device, resumed_at: datetime, now: datetime) -> Sample | None:
-        """Detect whether most of a group has no data, now that one device has none.
-
-        Returns:
-            The sample of the group to evaluate; None without an outage.
+        Args:
+            rule: The rule of the instance.
+            state: The state of the instance after the transitions.
+            transitions: The transitions.
+            now: The time of the decision.
         """
-        group, first = self.groups.group_of(device), self.no_data.last_arrival(device.id, resumed_at)
-        if group is None or first is None:
-            return None
-        others = (
-            self.no_data.last_arrival(child, resumed_at) for child in group.children if not self._has_no_data(child)
-        )
-        outage = detect_outage(first, [first, *(each for each in others if each)], now)
-        if outage is None:
-            return None
-        self.active.add(group.id)
-        return Sample(group.id, now, now, outage.values)
+        if rule.symptom and any(each.raises or each.reason is Reason.PARENT for each in transitions):
+            transitions = self._merge(rule, rule.symptom, state, transitions, now)
+        if state.device_id > 0 and any(each.raises for each in transitions):
+            transitions += self._adopt_explained(rule, state, now)
+        self.hear(state.device_id)
+        return transitions
 
-    def suppress(self, state: InstanceState, raised: list[Transition], parent: Parent) -> list[Transition]:
-        """Suppress a raised no-data alert by its parent; return its transitions with the cause."""
-        parent_id = parent.id if isinstance(parent, DeviceGroup) else state.device_id
-        self.instances.put(replace(state, parent=parent_id))
-        self.suppressed[parent_id].add(state.device_id)
-        return [_with_cause(each, parent) if each.raises else each for each in raised]
-
-    def cleared(self, now: datetime) -> list[Sample]:
-        """Return the samples that end the outage of groups: at most half of the missing devices still are."""
-        samples = []
-        for parent_id in sorted(self.revisit):
-            group = self.groups.by_id(parent_id)
-            state = self._outage(group) if group else None
-            if group is None or state is None:
-                continue
-            arrivals = map(self.no_data.last_arrival, group.children)
-            missing = sum(1 for each in arrivals if each and each.is_overdue(now))
-            values = state.inputs.get("values")
-            before = values.get("children_silent", 0) if isinstance(values, dict) else 0
-            if missing * 2 <= before:
-                self.active.discard(parent_id)
-                samples.append(Sample(group.id, now, now, {"outage": False, "children_silent": float(missing)}))
-        return samples
-
-    def released(self, now: datetime) -> list[tuple[Rule, int, ParentCleared]]:
-        """Return the inputs of the no-data alerts that have lost their parent, with rule and device.
-
-        They are released a period and the jitter of their rule later, for the next report may take so long.
-        """
-        inputs = []
-        for state in self._without_parent():
-            rule = self.rules.get(state.rule)
-            if rule and rule.no_data:
-                until = now + rule.no_data.period + rule.no_data.jitter
-                inputs.append((rule, state.device_id, ParentCleared(until)))
-        return inputs
-
-    def _without_parent(self) -> list[InstanceState]:
-        """Return the suppressed no-data alerts without a parent; the groups have been looked at then."""
-        released: list[InstanceState] = []
-        for parent_id in sorted(self.revisit):
-            if self._is_parent(parent_id):
-                continue
-            states = [
-                state
-                for device_id in sorted(self.suppressed.pop(parent_id, ()))
-                for state in self._no_data_states(device_id)
-                if state.parent == parent_id
-            ]
-            if states:
-                self.suppressed[parent_id] = {state.device_id for state in states}
-            released += [state for state in states if state.phase is Phase.ACTIVE and state.deadline is None]
+    def tick(self, now: datetime) -> list[Transition]:
+        """End the outages that are over, and release the alerts that have lost their parent."""
+        transitions = self._end_outages(now)
+        for parent_id in sorted(self.suppressed):
+            transitions += self._review(parent_id, now)
         self.revisit.clear()
-        return released
+        return transitions
 
     def removed(self) -> list[int]:
         """Return the groups with an open outage that have left the registry; look at all others with the next tick."""
-        removed = [
-            group_id
-            for group_id in sorted(self.active)
-            if (group := self.groups.by_id(group_id)) and not group.children
-        ]
-        self.revisit |= self.active
+        children = (child for suppressed in self.suppressed.values() for child in suppressed)
+        self.revisit |= {self.counter.devices(each).community for each in (*self.active, *children)}
+        removed = [each for each in sorted(self.active) if (group := self.groups.by_id(each)) and not group.children]
         self.active.difference_update(removed)
         return removed
 
     def has_parent(self, state: InstanceState | None) -> bool:
-        """Return whether an active no-data alert that is to be released has a parent again."""
+        """Return whether an active alert that is to be released has its parent again."""
         if state is None or state.parent is None or state.phase is not Phase.ACTIVE:
             return False
-        return self._is_parent(state.parent)
+        belongs = self._parents.belongs(state.device_id, state.parent)
+        return belongs and self._parents.stands(state.parent, self.rules[state.rule])
 
-    def is_active(self, group: DeviceGroup) -> bool:
-        """Return whether a group has an outage: by an alert of its own, or of its gateway."""
-        return bool((group.gateway_id is not None and self._has_no_data(group.gateway_id)) or self._outage(group))
+    def _merge(
+        self, rule: Rule, symptom: str, state: InstanceState, transitions: list[Transition], now: datetime
+    ) -> list[Transition]:
+        """Suppress a raised or released alert that has a parent. It may bring the outage of a group to light."""
+        device, before = self.counter.devices(state.device_id), list[Transition]()
+        parent, is_pending = self._parents.parent_of(device, symptom), False
+        is_raised = any(each.raises for each in transitions)
+        if parent is None and (found := self._find_outage(rule, symptom, state, now, within_community=not is_raised)):
+            before = self._raise_outage(found, rule, symptom, state, now)
+            parent = self._parents.outage_of(found.group, symptom)
+        if parent is None and is_raised:
+            parent = self._parents.pending_parent_of(device, symptom, self.resumed_at, now)
+            is_pending = parent is not None
+        if parent is None:
+            return before + transitions
+        self.counter.instances.put(replace(state, parent=parent.id))
+        self.suppressed[parent.id].add(device.id)
+        if is_pending:
+            self.apply(rule, device.id, ParentCleared(now + HOLD), now)
+        return before + [_merged(each, parent) for each in transitions]
 
-    def _is_parent(self, parent_id: int) -> bool:
-        """Return whether the group of that id is active, or the device of that id has an explaining alert."""
-        group = self.groups.by_id(parent_id)
-        return self.is_active(group) if group else self._explaining_rule(parent_id) is not None
+    def _find_outage(
+        self, rule: Rule, symptom: str, state: InstanceState, now: datetime, *, within_community: bool
+    ) -> Found | None:
+        """Find the group in which the cause of an alert affects most devices; of several, the one with few others.
 
-    def _explaining_rule(self, device_id: int) -> Rule | None:
-        """Return the rule with an open alert on a device that explains its lack of data."""
-        states = self.instances.of(device_id).values()
-        holding = [
-            self.rules.get(state.rule)
-            for state in states
-            if state.phase in UNCLEARED_PHASES and state.verdict is not False
-        ]
-        return next((rule for rule in holding if rule and rule.explains_silence and not rule.shadow), None)
+        An alert that has left its group, `within_community`, does not make the outage of that group one of all.
+        """
+        best: Found | None = None
+        groups = self._parents.groups_of(self.counter.devices(state.device_id), symptom)
+        for group in groups if symptom in self._parents.watching else ():
+            if within_community and group.is_community:
+                continue
+            count = self.counter.count(group, rule, state, self.resumed_at, now)
+            is_more = best is None or count.rank > best.counted.rank
+            if is_more and count.is_shared and state.device_id in count.affected:
+                best = Found(group, count)
+        return best
 
-    def _outage(self, group: DeviceGroup) -> InstanceState | None:
-        return next((state for state in self.instances.of(group.id).values() if state.phase in UNCLEARED_PHASES), None)
+    def _raise_outage(
+        self, found: Found, rule: Rule, symptom: str, state: InstanceState, now: datetime
+    ) -> list[Transition]:
+        """Raise the alert of a group, and suppress by it the alerts that came before."""
+        group, count = found
+        values = {"children_affected": float(len(count.affected)), "children_expected": float(count.expected)}
+        if symptom == OUTAGE:
+            values["children_silent"] = values["children_affected"]
+        transitions = self._evaluate(group, symptom, {symptom: True, **values}, state.since or now, now)
+        parent, outage = self._parents.outage_of(group, symptom), self._parents.outage(group, symptom)
+        if parent is None or outage is None:
+            return transitions
+        for child in count.affected:
+            if child != state.device_id:
+                transitions += self._adopt(parent, self.counter.states(child, symptom), now)
+        for other in filter(None, map(self.groups.by_id, sorted(self.active - {group.id}))):
+            if is_within(other, group) and (narrower := self._parents.outage(other, symptom)):
+                transitions += self._adopt(parent, [narrower], now)
+        if self.rules[outage.rule].explains_silence and not (group.gateway or group.kind):
+            transitions += self._adopt_silent(parent, group, onset_of(rule, state) or now, now)
+        return transitions
 
-    def _no_data_states(self, device_id: int) -> list[InstanceState]:
-        """Return the instances of no-data rules on a device, and of rules that explain the lack of its children."""
-        pairs = [(state, self.rules.get(state.rule)) for state in self.instances.of(device_id).values()]
-        return [state for state, rule in pairs if rule and not rule.shadow and (rule.no_data or rule.explains_children)]
+    def _adopt_explained(self, rule: Rule, state: InstanceState, now: datetime) -> list[Transition]:
+        """Suppress by an alert of a device the earlier alerts about missing data that it explains."""
+        device, transitions = self.counter.devices(state.device_id), list[Transition]()
+        if rule.explains_silence:
+            transitions += self._adopt(Parent(device.id, None, rule.title), self.counter.states(device.id, OUTAGE), now)
+        group = self.groups.group_behind(device) if rule.no_data or rule.explains_children else None
+        if group:
+            arrival = self.counter.arrival(device.id, self.resumed_at) if rule.no_data else None
+            since = arrival.at if arrival else onset_of(rule, state)
+            transitions += self._adopt_silent(Parent(group.id, group, rule.title), group, since or now, now)
+        return transitions
 
-    def _has_no_data(self, device_id: int) -> bool:
-        return any(
-            state.phase in UNCLEARED_PHASES and state.verdict is not False for state in self._no_data_states(device_id)
+    def _adopt_silent(self, parent: Parent, group: DeviceGroup, since: datetime, now: datetime) -> list[Transition]:
+        """Suppress the earlier alerts about missing data of those devices of a group that still had data `since`."""
+        transitions: list[Transition] = []
+        for child in group.children:
+            arrival = self.counter.arrival(child, self.resumed_at)
+            if arrival and arrival.next_report >= since:
+                transitions += self._adopt(parent, self.counter.states(child, OUTAGE), now)
+        return transitions
+
+    def _adopt(self, parent: Parent, states: Iterable[InstanceState], now: datetime) -> list[Transition]:
+        """Suppress open alerts without a parent, or about to be released, by an alert that was raised after them."""
+        transitions: list[Transition] = []
+        for state in list(states):
+            is_free = state.parent is None or (state.phase is Phase.ACTIVE and state.deadline is not None)
+            if state.phase in OPEN_PHASES and state.verdict is not False and is_free:
+                merged = self.apply(self.rules[state.rule], state.device_id, ParentRaised(parent.id, now), now)
+                transitions += [_merged(each, parent) for each in merged]
+                self.suppressed[parent.id].add(state.device_id)
+        return transitions
+
+    def _evaluate(
+        self, group: DeviceGroup, symptom: str, values: Mapping[str, Value], at: datetime, now: datetime
+    ) -> list[Transition]:
+        """Evaluate the values of a group at a time, or at that of its latest verdict if this is later."""
+        states = self.counter.instances.of(group.id)
+        watching = filter(None, (states.get(rule.name) for rule in self._parents.watching[symptom]))
+        transitions = self.evaluate(
+            group.id, max([at, *(each.last_ts for each in watching if each.last_ts)]), values, now
         )
+        if any(self._parents.outage(group, each) for each in self._parents.watching):
+            self.active.add(group.id)
+        else:
+            self.active.discard(group.id)
+        return transitions
+
+    def _end_outages(self, now: datetime) -> list[Transition]:
+        """End the outages in which at most half of the affected devices still are; resume those that have relapsed."""
+        transitions: list[Transition] = []
+        for group in filter(None, map(self.groups.by_id, sorted(self.active))):
+            for symptom in self._parents.watching if group.community in self.revisit else ():
+                if outage := self._parents.outage(group, symptom):
+                    transitions += self._recount(group, symptom, outage, now)
+        return transitions
+
+    def _recount(self, group: DeviceGroup, symptom: str, outage: InstanceState, now: datetime) -> list[Transition]:
+        values = outage.inputs.get("values")
+        known = values if isinstance(values, dict) else {}
+        remaining = self.counter.remaining(group, symptom, now)
+        before = float(known.get("children_affected") or known.get("children_silent") or 0)
+        lasts = remaining.affected * 2 > before
+        if lasts is outage.verdict:
+            return []
+        at = now if lasts else min(remaining.back_at or now, now)
+        counted = {symptom: lasts, "children_affected": float(remaining.affected)}
+        return self._evaluate(group, symptom, {**known, **counted}, at, now)
+
+    def _review(self, parent_id: int, now: datetime) -> list[Transition]:
+        """Look at the alerts that a parent suppresses: each keeps it, has left its group, or is released later.
+
+        An alert whose parent has cleared is released a period later, for its device may take so long to report again.
+        """
+        children = sorted(self.suppressed[parent_id])
+        if self.counter.devices(children[0]).community not in self.revisit:
+            return []
+        del self.suppressed[parent_id]
+        transitions: list[Transition] = []
+        stands: dict[str, bool] = {}
+        for state in [each for child in children for each in self._suppressed_by(parent_id, child)]:
+            rule = self.rules[state.rule]
+            if rule.name not in stands:
+                stands[rule.name] = self._parents.stands(parent_id, rule)
+            self.suppressed[parent_id].add(state.device_id)
+            if state.phase is not Phase.ACTIVE:
+                continue
+            if not self._parents.belongs(state.device_id, parent_id):
+                for new in (ParentCleared(now), Tick(now)):
+                    transitions += self.apply(rule, state.device_id, new, now)
+            elif not stands[rule.name] and state.deadline is None:
+                transitions += self.apply(rule, state.device_id, ParentCleared(now + _grace(rule)), now)
+        return transitions
+
+    def _suppressed_by(self, parent_id: int, device_id: int) -> list[InstanceState]:
+        states = self.counter.instances.of(device_id).values()
+        return [state for state in states if state.parent == parent_id and state.rule in self.rules]
 
 
-def _with_cause(transition: Transition, parent: Parent) -> Transition:
-    if isinstance(parent, DeviceGroup):
-        return suppressed_by_group(transition, parent.name)
-    return suppressed_by_alert(transition, parent.title)
+def _grace(rule: Rule) -> timedelta:
+    """Return the time in which a device that is well again reports it."""
+    return rule.no_data.period + rule.no_data.jitter if rule.no_data else RULE_KINDS[rule.kind].reporting_period
+
+
+def _merged(transition: Transition, parent: Parent) -> Transition:
+    """Return a transition suppressed by a parent; one that neither raises, releases nor merges an alert as it is."""
+    if not (transition.raises or transition.reason in {Reason.PARENT, Reason.MERGED}):
+        return transition
+    if transition.reason is Reason.PARENT:
+        transition = replace(transition, reason=Reason.MERGED)
+    if parent.group is None:
+        return suppressed_by_alert(transition, parent.title)
+    return suppressed_by_group(transition, parent.group.name, parent.title)

@@ -78,6 +78,11 @@ class NoDataWatch:
         (_, no_data), *_ = no_data_rules
         return LastArrival(max(live.last_arrival, not_before or live.last_arrival), no_data.period, no_data.jitter)
 
+    def has_sent(self, device_id: int) -> bool:
+        """Return whether a device has ever sent telemetry."""
+        live = self._live.get(device_id)
+        return live is not None and live.last_ts is not None
+
     def _due(self, rule: Rule, device_id: int, resumed_at: datetime, now: datetime) -> datetime | None:
         """Return the time from which a device has no data, past or future.
 

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     ARRIVAL = "arrival"
     SCHEDULE = "schedule"
     PARENT = "parent"
+    MERGED = "merged"
     SERVICE = "service"
     REWORDED = "reworded"
     RESOLVED = "resolved"
@@ -49,7 +50,7 @@ class InstanceState:
         sequence: Number of alerts so far, with the open one.
         opened_at: Time at which the open alert was raised; None while none is open.
         chatter: Recent alerts, for the detection of chattering.
-        parent: Parent alert of a no-data alert: the id of a device group, or of the device itself where another
+        parent: Parent alert that suppresses this one: the id of a device group, or of the device itself where another
             alert of the device explains the lack of data.
         text_hash: Hash of severity and texts that the open alert was notified with.
         shadow: Whether the rule was on trial.
@@ -113,12 +114,19 @@ class PhaseChange(NamedTuple):
 
 
 class ParentCleared(NamedTuple):
-    """The parent alert of a no-data alert has cleared.
+    """The parent alert of an alert has cleared.
 
-    The no-data alert is released at `until`: from then on it is notified on its own. None cancels the release.
+    The alert is released at `until`: from then on it is notified on its own. None cancels the release.
     """
 
     until: datetime | None
+
+
+class ParentRaised(NamedTuple):
+    """Another alert, raised at `at`, suppresses the alert: that of the device group or of the device `parent`."""
+
+    parent: int
+    at: datetime
 
 
 class Withdrawal(NamedTuple):
@@ -127,7 +135,7 @@ class Withdrawal(NamedTuple):
     now: datetime
 
 
-Input = NewVerdict | Tick | Close | ParentCleared | Withdrawal
+Input = NewVerdict | Tick | Close | ParentCleared | ParentRaised | Withdrawal
 Outcome = tuple[InstanceState, tuple[PhaseChange, ...]]
 
 
@@ -149,8 +157,8 @@ def step(rule: Rule, state: InstanceState, new: Input) -> Outcome:
             if state.phase is Phase.NORMAL:
                 return state, ()
             return _enter(replace(state, verdict=None), Phase.NORMAL, now, Reason.SERVICE)
-        case ParentCleared(until):
-            return (state if state.parent is None else replace(state, deadline=until)), ()
+        case ParentCleared() | ParentRaised():
+            return _change_parent(state, new)
         case NewVerdict():
             return _apply_verdict(rule, state, new)
 
@@ -278,6 +286,13 @@ def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, re
         opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=chatter, text_hash=rule.text_hash)
         return _enter(opened, Phase.ACTIVE, at, reason)
     return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
+
+
+def _change_parent(state: InstanceState, new: ParentCleared | ParentRaised) -> Outcome:
+    if isinstance(new, ParentCleared):
+        return (state if state.parent is None else replace(state, deadline=new.until)), ()
+    merged = replace(state, parent=new.parent, deadline=None if state.phase is Phase.ACTIVE else state.deadline)
+    return merged, (PhaseChange(state.phase, _not_before(state, new.at), Reason.MERGED, merged),)
 
 
 def _close(state: InstanceState, now: datetime) -> Outcome:

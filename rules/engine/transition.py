@@ -200,13 +200,14 @@ def _quoted(rule: Rule, name: str, value: object) -> object:
     return round(value, _CALCULATED_DECIMALS) if name in rule.derived_values and isinstance(value, float) else value
 
 
-def suppressed_by_group(transition: Transition, group: str) -> Transition:
-    """Suppress a raised no-data alert by the outage of the group of that name."""
-    return _suppressed_by(transition, "caused_by", group, f"{group}：多台设备同时离线，已合并报警")
+def suppressed_by_group(transition: Transition, group: str, title: str) -> Transition:
+    """Suppress an alert by an alert with that title, of the device group of that name or of its gateway."""
+    merged = replace(transition, inputs={**transition.inputs, "parent_title": title})
+    return _suppressed_by(merged, "caused_by", group, f"{group}：{title}，已合并报警")
 
 
 def suppressed_by_alert(transition: Transition, title: str) -> Transition:
-    """Suppress a raised no-data alert by another alert of the device, of that title."""
+    """Suppress a no-data alert by another alert of the device, of that title."""
     return _suppressed_by(transition, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
 
 

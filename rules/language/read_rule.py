@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
+from devices.catalogue import KIND_BY_NAME
 from devices.gateway import GATEWAY
 from devices.kind import DeviceKind
 from rules.derived.balance import Balance
@@ -22,6 +23,7 @@ from rules.model.condition import Condition, NoData, fields_of, repeat_condition
 from rules.model.duration import spell
 from rules.model.rule import ExampleStep, OnClose, Rule, Scope, Severity, Unknown
 from rules.model.template import allowed_placeholders, placeholders
+from rules.model.virtual_kinds import OUTAGE, SYMPTOMS
 
 _KEYS = (
     "name",
@@ -39,6 +41,7 @@ _KEYS = (
     "on_close",
     "explains_children",
     "explains_silence",
+    "merge_as",
     "shadow",
     "title",
     "message",
@@ -82,6 +85,7 @@ def read_rule(node: Node, kind: DeviceKind, calendars: Mapping[str, Calendar], d
         latch=_read_flag(keys, "latch", diagnostics),
         explains_children=_read_explains(keys, kind, diagnostics),
         explains_silence=_read_flag(keys, "explains_silence", diagnostics),
+        merge_as=_read_symptom(keys, diagnostics),
         shadow=_read_flag(keys, "shadow", diagnostics),
         schedule=_read_schedule(keys, calendars, diagnostics),
         on_close=_read_word(keys, "on_close", OnClose.CLEAR, diagnostics),
@@ -151,6 +155,17 @@ def _read_explains(keys: Mapping[str, Node], kind: DeviceKind, diagnostics: Diag
     return _read_flag(keys, "explains_children", diagnostics)
 
 
+def _read_symptom(keys: Mapping[str, Node], diagnostics: Diagnostics) -> str | None:
+    node = keys.get("merge_as")
+    symptoms = [name for name in SYMPTOMS if name != OUTAGE]
+    if node is None:
+        return None
+    if node.plain in symptoms:
+        return str(node.plain)
+    diagnostics.add(node.line, f"`merge_as` cannot be {quoted(node)}{nearest(str(node.plain), symptoms)}")
+    return None
+
+
 def _read_schedule(
     keys: Mapping[str, Node], calendars: Mapping[str, Calendar], diagnostics: Diagnostics
 ) -> Calendar | None:
@@ -207,6 +222,20 @@ def _check_scope(rule: Rule, keys: Mapping[str, Node], diagnostics: Diagnostics)
         diagnostics.add(keys["scope"].line, f"`scope: {rule.scope}` is about master meters: {wanted}")
 
 
+def _check_merging(rule: Rule, kind: DeviceKind, keys: Mapping[str, Node], diagnostics: Diagnostics) -> None:
+    if rule.merge_as is None:
+        return
+    line = keys["merge_as"].line
+    if kind.name not in KIND_BY_NAME:
+        diagnostics.add(line, f"only alerts of devices can be merged, and a `{kind.name}` is none: drop `merge_as`")
+    elif rule.no_data:
+        diagnostics.add(line, f"`silent` is merged as `{OUTAGE}` in any case: drop `merge_as`")
+    elif rule.severity is Severity.CRITICAL or rule.latch:
+        diagnostics.add(
+            line, "a `critical` or latched alert is notified for each device, never merged: drop `merge_as`"
+        )
+
+
 def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Node], diagnostics: Diagnostics) -> None:
     if rule.until and (rule.no_data or isinstance(rule.until, NoData)):
         diagnostics.add(
@@ -214,6 +243,7 @@ def _check_timing(rule: Rule, kind: DeviceKind, keys: Mapping[str, Node], diagno
         )
     if rule.no_data and rule.explains_silence:
         diagnostics.add(keys["explains_silence"].line, "a silence does not explain itself: drop `explains_silence`")
+    _check_merging(rule, kind, keys, diagnostics)
     if rule.until and repeat_conditions_of(rule.until):
         diagnostics.add(keys["until"].line, "`repeats` of an event cannot end an alert: name one event, or a field")
     if rule.is_instantaneous and rule.on_delay:

@@ -1,36 +1,57 @@
-"""Device groups: the devices behind one gateway, or in one building, whose lack of data has one cause.
+"""Device groups: the devices of one place, or behind one gateway, whose alerts may have one cause.
 
-When most devices of a group lose their data together, one alert of the group is notified. The alerts of the devices are
-raised all the same, suppressed and counted. Where the gateway itself has no data, its alert stands for the group.
+A place is a unit, a building or the community. A group has all kinds of devices, or one kind: the meters of a building
+lose their mains while its gateway has a battery. When most devices of a group have the same alert, one alert of the
+group is notified. The alerts of the devices are raised all the same, suppressed and counted.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
-from devices.kind import Value
 from rules.model.virtual_kinds import DEVICE_GROUP
 
 FIRST_GROUP_ID = -(2**56)
 """Ids of groups are this and below: apart from the ids of devices and of partitions."""
 
-_LEAST = 3  # two devices may lose their data together by chance
+
+class GroupKey(NamedTuple):
+    """The place or the gateway of a group, and its kind of devices; an empty part does not narrow the group."""
+
+    community: str
+    gateway: str = ""
+    building: str = ""
+    unit: str = ""
+    kind: str = ""
+
+    def includes(self, device: Device) -> bool:
+        """Return whether a device of the community belongs to the group."""
+        return (
+            self.gateway in {"", device.gateway}
+            and self.building in {"", device.building}
+            and self.unit in {"", device.unit}
+            and self.kind in {"", device.kind}
+        )
 
 
 class DeviceGroup(NamedTuple):
     """A device group.
 
     Attributes:
-        id: Hash of community, gateway and building, negative.
+        id: Hash of the key, negative.
         community: Community of the devices.
         name: Name for people.
-        gateway_id: Id of the gateway; None for a building, or for a gateway that is not registered.
+        gateway_id: Id of the gateway; None for a place, or for a gateway that is not registered.
         children: Ids of the devices. A group without any has left the registry, and stays for its open alerts.
         simulated: Whether a device is simulated.
-        building: Building of all devices; empty if they are in several.
+        building: Building of the place, or of all devices of the gateway; empty if they are in several.
+        gateway: Name of the gateway; empty for a place.
+        unit: Unit of the place; empty for a larger one.
+        kind: Kind of all devices; empty for all kinds.
     """
 
     id: int
@@ -40,6 +61,19 @@ class DeviceGroup(NamedTuple):
     children: tuple[int, ...]
     simulated: bool
     building: str
+    gateway: str = ""
+    unit: str = ""
+    kind: str = ""
+
+    @property
+    def key(self) -> GroupKey:
+        """The key of the group."""
+        return GroupKey(self.community, self.gateway, "" if self.gateway else self.building, self.unit, self.kind)
+
+    @property
+    def is_community(self) -> bool:
+        """Whether the group is the whole community, of all kinds or of one."""
+        return not (self.gateway or self.building)
 
     @property
     def as_device(self) -> Device:
@@ -56,110 +90,176 @@ class LastArrival(NamedTuple):
     period: timedelta
     jitter: timedelta
 
+    @property
+    def next_report(self) -> datetime:
+        """Time by which the next report must have arrived."""
+        return self.at + self.period + self.jitter
+
     def is_overdue(self, now: datetime) -> bool:
         """Return whether the next report is overdue."""
-        return now - self.at >= self.period + self.jitter
+        return now >= self.next_report
 
+    def is_missing_with(self, first: "LastArrival", now: datetime) -> bool | None:
+        """Return whether the device and the `first` one may have lost their data at the same moment.
 
-class Outage(NamedTuple):
-    """Outage of a group: `missing` of the `expected` devices have sent nothing since it began."""
+        A no-data rule waits for several periods. A device with the same cause has missed at least one of them by now.
 
-    missing: int
-    expected: int
-
-    @property
-    def values(self) -> dict[str, Value]:
-        """Values of the sample of the group."""
-        return {"outage": True, "children_silent": float(self.missing), "children_expected": float(self.expected)}
-
-
-def detect_outage(first: LastArrival, devices: Iterable[LastArrival], now: datetime) -> Outage | None:
-    """Detect an outage, when the first device of a group has no data: are most of the others missing too?
-
-    A no-data rule waits for several periods. A device with the same cause has missed at least one of them by now. A
-    device without a report due since then counts neither way.
-
-    Args:
-        first: Last arrival of the device without data.
-        devices: Last arrivals of the devices of the group, with the first.
-        now: The current time.
-    """
-    next_report = first.at + first.period + first.jitter
-    missing = present = 0
-    for device in devices:
-        if device.is_overdue(now):
-            missing += 1
-        elif device.at > next_report:
-            present += 1
-    return Outage(missing, missing + present) if missing >= _LEAST and missing > present else None
+        Returns:
+            False if the device has sent since; None if it counts neither way, because no report was due since, or
+            because it had lost its data before.
+        """
+        if self.at > first.next_report:
+            return False
+        return True if self.is_overdue(now) and self.next_report >= first.at else None
 
 
 class DeviceGroups:
-    """Device groups of the registry. A device behind a gateway belongs to that group, not to that of its building."""
+    """Device groups of the registry, made on demand: few of them ever have an alert."""
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
-        self._by_key: dict[tuple[str, str, str], DeviceGroup] = {}
+        self._communities: dict[str, list[Device]] = {}
+        self._by_key: dict[GroupKey, DeviceGroup] = {}
         self._by_id: dict[int, DeviceGroup] = {}
         self.read(devices)
 
     def read(self, devices: Iterable[Device]) -> None:
         """Take over the current registry."""
-        children: defaultdict[tuple[str, str, str], list[Device]] = defaultdict(list)
-        gateways: dict[tuple[str, str, str], Device] = {}
+        communities: defaultdict[str, list[Device]] = defaultdict(list)
         for device in devices:
-            gateways[device.community, device.name, ""] = device
-            key = _key(device)
-            if key:
-                children[key].append(device)
-        self._by_key = {key: _group(key, gateways.get(key), members) for key, members in children.items()}
-        former = {group.id: group._replace(gateway_id=None, children=()) for group in self._by_id.values()}
-        self._by_id = former | {group.id: group for group in self._by_key.values()}
+            if device.kind in KIND_BY_NAME:
+                communities[device.community].append(device)
+        self._communities, self._by_key = communities, {}
+        self._by_id = {group.id: self._current(group) for group in self._by_id.values()}
 
-    def group_of(self, device: Device) -> DeviceGroup | None:
-        """Return the group that a device belongs to."""
-        key = _key(device)
-        return self._by_key.get(key) if key else None
+    def groups_of_path(self, device: Device) -> Iterator[DeviceGroup]:
+        """Yield the groups whose lack of data may have the cause of that of a device, the narrowest first.
+
+        A device behind a gateway shares it with the devices there, and with its own kind in the same place.
+        """
+        if device.gateway:
+            yield from self._with_kind(GroupKey(device.community, device.gateway), device)
+        for place in self._places(device):
+            groups = self._with_kind(place, device)
+            yield from groups[1:] if device.gateway else groups
+
+    def groups_of_place(self, device: Device) -> Iterator[DeviceGroup]:
+        """Yield the groups whose supply may have failed with that of a device, the narrowest first."""
+        *places, community = self._places(device)
+        for place in places:
+            yield from self._with_kind(place, device)
+        if device.gateway:
+            yield from self._with_kind(GroupKey(device.community, device.gateway), device)
+        yield from self._with_kind(community, device)
+
+    def places_of(self, device: Device) -> list[DeviceGroup]:
+        """Return all devices of the unit, of the building and of the community of a device."""
+        return [self._group(place) for place in self._places(device)]
 
     def group_behind(self, device: Device) -> DeviceGroup | None:
         """Return the group behind a gateway."""
-        return self._by_key.get((device.community, device.name, ""))
+        group = self._group(GroupKey(device.community, device.name))
+        return group if group.children else None
+
+    def group_of_gateway(self, device: Device) -> DeviceGroup | None:
+        """Return the group of all devices behind the gateway of a device."""
+        return self._group(GroupKey(device.community, device.gateway)) if device.gateway else None
 
     def remember(self, group: DeviceGroup) -> None:
-        """Add a group that had left the registry before it was read."""
-        self._by_id.setdefault(group.id, group)
+        """Add a group with a stored alert; it may have left the registry."""
+        self._by_id[group.id] = self._current(group)
 
     def by_id(self, group_id: int) -> DeviceGroup | None:
         """Return the group of that id, even after it has left the registry."""
         return self._by_id.get(group_id)
 
+    def make_groups_of(self, device: Device) -> None:
+        """Make every group of a device, and the one behind it, so that each can be found by its id."""
+        if device.kind in KIND_BY_NAME:
+            for key in (*self._keys_of(device), GroupKey(device.community, device.name)):
+                self._group(key)
+
+    def all(self) -> Iterator[DeviceGroup]:
+        """Yield every group of the registry."""
+        for devices in self._communities.values():
+            keys = {key for device in devices for key in self._keys_of(device)}
+            yield from map(self._group, sorted(keys))
+
+    def _keys_of(self, device: Device) -> Iterator[GroupKey]:
+        gateway = [GroupKey(device.community, device.gateway)] if device.gateway else []
+        for key in (*gateway, *self._places(device)):
+            yield key
+            yield key._replace(kind=device.kind)
+
+    def _places(self, device: Device) -> list[GroupKey]:
+        """Return unit, building and community of a device. The only unit of a building is no place of its own."""
+        community = GroupKey(device.community)
+        if not device.building:
+            return [community]
+        building = community._replace(building=device.building)
+        if not device.unit or len(self._units(building)) < 2:
+            return [building, community]
+        return [building._replace(unit=device.unit), building, community]
+
+    def _units(self, building: GroupKey) -> set[str]:
+        return {
+            each.unit for each in self._communities.get(building.community, []) if building.includes(each) and each.unit
+        }
+
+    def _with_kind(self, key: GroupKey, device: Device) -> tuple[DeviceGroup, DeviceGroup]:
+        return self._group(key), self._group(key._replace(kind=device.kind))
+
+    def _group(self, key: GroupKey) -> DeviceGroup:
+        group = self._by_key.get(key)
+        if group is None:
+            group = self._by_key[key] = self._make(key)
+            if group.children:
+                self._by_id[group.id] = group
+        return group
+
+    def _current(self, group: DeviceGroup) -> DeviceGroup:
+        """Return the group as the registry has it, without children if it has left."""
+        current = self._make(group.key)
+        self._by_key[group.key] = current
+        return current if current.children else group._replace(gateway_id=None, children=())
+
+    def _make(self, key: GroupKey) -> DeviceGroup:
+        devices = self._communities.get(key.community, [])
+        children = [device for device in devices if key.includes(device)]
+        gateways = (device.id for device in devices if device.name == key.gateway)
+        return DeviceGroup(
+            id=_hash(key),
+            community=key.community,
+            name=_name(key),
+            gateway_id=next(gateways, None) if key.gateway else None,
+            children=tuple(device.id for device in children),
+            simulated=any(device.simulated for device in children),
+            building=_common(device.building for device in children) if key.gateway else key.building,
+            gateway=key.gateway,
+            unit=key.unit,
+            kind=key.kind,
+        )
+
 
 def with_device_groups(devices: Mapping[int, Device]) -> dict[int, Device]:
-    """Return these devices by id, with their groups as devices."""
-    registry = DeviceGroups(devices.values())
-    groups = filter(None, map(registry.group_of, devices.values()))
-    return {**devices, **{group.id: group.as_device for group in groups}}
+    """Return the devices with every group of them as a device, by id."""
+    return {**devices, **{group.id: group.as_device for group in DeviceGroups(devices.values()).all()}}
 
 
-def _key(device: Device) -> tuple[str, str, str] | None:
-    if device.kind == DEVICE_GROUP.name:
-        return None
-    if device.gateway:
-        return device.community, device.gateway, ""
-    return (device.community, "", device.building) if device.building else None
+def _hash(key: GroupKey) -> int:
+    parts = [key.community, key.gateway, key.building, *((key.unit, key.kind) if key.unit or key.kind else ())]
+    return FIRST_GROUP_ID - int.from_bytes(hashlib.sha256("/".join(parts).encode()).digest()[:7])
 
 
-def _group(key: tuple[str, str, str], gateway: Device | None, children: list[Device]) -> DeviceGroup:
-    community, gateway_name, building = key
-    digest = hashlib.sha256("/".join(key).encode()).digest()
-    return DeviceGroup(
-        id=FIRST_GROUP_ID - int.from_bytes(digest[:7]),
-        community=community,
-        name=f"网关 {gateway_name}" if gateway_name else f"{building}号楼" if building.isascii() else building,
-        gateway_id=gateway.id if gateway and gateway_name else None,
-        children=tuple(device.id for device in children),
-        simulated=any(device.simulated for device in children),
-        building=building or _common(device.building for device in children),
-    )
+def _name(key: GroupKey) -> str:
+    kind = KIND_BY_NAME[key.kind].zh if key.kind else ""
+    if key.gateway:
+        return f"网关 {key.gateway}{f' 下的{kind}' if kind else ''}"
+    place = f"{_with_noun(key.building, '号楼')}{_with_noun(key.unit, '单元')}" or "整个小区"
+    return f"{place}的{kind}" if kind else place
+
+
+def _with_noun(part: str, noun: str) -> str:
+    return part + noun if part and part.isascii() else part
 
 
 def _common(buildings: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from rules.model.condition import (
 from rules.model.derived_value import DerivedValue
 from rules.model.duration import spell
 from rules.model.template import placeholders
+from rules.model.virtual_kinds import OUTAGE
 
 
 class RulesError(Exception):
@@ -125,7 +126,10 @@ class Rule:
         schedule: Calendar in which the rule is in force; None for always.
         on_close: Effect of the closing of the calendar.
         explains_children: Whether an alert explains the lack of data of all devices behind the gateway.
-        explains_silence: Whether an alert explains the lack of data of the device itself.
+        explains_silence: Whether an alert explains the lack of data of the device itself; of a device group, that of
+            every device in its place.
+        merge_as: Symptom of a device group, a flag of the kind `family`, that stands for this alert on most of its
+            devices; None where each device has an alert of its own.
         shadow: Whether the rule is on trial: evaluated like any other, and not notified.
         examples: Its tests, as lists of steps.
         source: File and line of the definition, as `file:line`.
@@ -149,6 +153,7 @@ class Rule:
     on_close: OnClose = OnClose.CLEAR
     explains_children: bool = False
     explains_silence: bool = False
+    merge_as: str | None = None
     shadow: bool = False
     examples: tuple[tuple[ExampleStep, ...], ...] = ()
     source: str = ""
@@ -206,6 +211,13 @@ class Rule:
     def no_data(self) -> NoData | None:
         """The no-data condition, if `when` is one."""
         return self.when if isinstance(self.when, NoData) else None
+
+    @cached_property
+    def symptom(self) -> str | None:
+        """Symptom that stands for this alert on most devices of a group; None where a device is always notified."""
+        if self.severity is Severity.CRITICAL or self.latch or self.shadow:
+            return None
+        return OUTAGE if self.no_data else self.merge_as
 
     @cached_property
     def is_set_by_event(self) -> bool:

@@ -23,12 +23,24 @@ PIPELINE = DeviceKind(
     standards=(),
 )
 
+OUTAGE = "outage"
+"""The symptom of a device group most of whose devices have no data."""
+
 DEVICE_GROUP = DeviceKind(
     name="family",
     zh="成组设备",
-    en="devices of one gateway or building",
+    en="devices of one gateway or place",
     fields=(
-        Flag("outage", "成组离线", "most are silent"),
+        Flag(OUTAGE, "成组离线", "most are silent"),
+        Flag("power_lost", "成片停电", "most are without power"),
+        Flag("voltage_high", "成片电压偏高", "most have a high voltage"),
+        Flag("voltage_low", "成片电压偏低", "most have a low voltage"),
+        Flag("water_lost", "成片停水", "most are without water"),
+        Flag("heat_lost", "成片停暖", "most are without heat"),
+        Flag("heat_low", "成片供热温度低", "most have a low supply temperature"),
+        Flag("gas_pressure", "成片燃气压力异常", "most have an abnormal gas pressure"),
+        Flag("video_lost", "成组视频丢失", "most are without video"),
+        Gauge("children_affected", "台", Interval(0, 1_000_000), "受影响的设备数", "devices that are affected"),
         Gauge("children_silent", "台", Interval(0, 1_000_000), "无数据的设备数", "devices that are silent"),
         Gauge("children_expected", "台", Interval(0, 1_000_000), "应上报的设备数", "devices that should have reported"),
     ),
@@ -37,5 +49,8 @@ DEVICE_GROUP = DeviceKind(
     plan_items=(),
     standards=(),
 )
+
+SYMPTOMS = tuple(field.name for field in DEVICE_GROUP.fields if isinstance(field, Flag))
+"""What most devices of a group can have in common: the flags of the kind `family`."""
 
 RULE_KINDS: Mapping[str, DeviceKind] = {**KIND_BY_NAME, PIPELINE.name: PIPELINE, DEVICE_GROUP.name: DEVICE_GROUP}

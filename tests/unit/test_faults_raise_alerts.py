@@ -19,6 +19,7 @@ CASES = [
     ("burst", "water_meter", 60, "water_burst"),
     ("leak", "water_meter", 120, "water_leak"),
     ("reverse_flow", "water_meter", 120, "water_reverse_flow"),
+    ("water_lost", "water_meter", 240, "water_no_pressure"),
     ("battery_low", "water_meter", 120, "water_battery_low"),
     ("radio_lost", "water_meter", 4500, "water_silent"),
     ("radio_lost", "gas_meter", 1600, "gas_silent"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,12 +17,12 @@ from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.language.loader import load_rules
 from rules.model.condition import Compare, NoData
-from rules.model.device_group import DeviceGroups, LastArrival, detect_outage, with_device_groups
+from rules.model.device_group import DeviceGroups, LastArrival, with_device_groups
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from tests.unit.rules_fixtures.world import START, at, minutes, no_data_rule, rule
 
-(GROUP_RULE,) = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
+GROUP_RULES = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
 METERS = no_data_rule()  # 50 minutes
 GATEWAYS = no_data_rule(name="gateway_silent", kind=GATEWAY.name, when=NoData(3, minutes(1), timedelta(seconds=30)))
 LOST_BUS = rule(
@@ -40,18 +41,37 @@ class Town:
         if gateway:
             self.devices.append(Device(1000, "c1", name, GATEWAY.name))
         self.groups = DeviceGroups(self.devices)
-        self.pack = RulePack((METERS, gateways, LOST_BUS, GROUP_RULE))
+        self.pack = RulePack((METERS, gateways, LOST_BUS, *GROUP_RULES))
         self.transitions, self.minute = [], 0
         self.engine = self._engine(START)
         self.engine.tick(START, caught_up=True)
 
     def _engine(self, now):
-        by_id = {device.id: device for device in self.devices}
-        return Engine(self.pack, now, with_device_groups(by_id).__getitem__, groups=self.groups)
+        return Engine(self.pack, now, self.find, groups=self.groups)
+
+    def find(self, device_id):
+        group = self.groups.by_id(device_id)
+        return group.as_device if group else next(device for device in self.devices if device.id == device_id)
+
+    def add(self, device):
+        self.devices.append(device)
+        self.groups.read(self.devices)
+
+    def move(self, places):
+        """Give devices another gateway, or another building where they have none, by id."""
+        moved = {
+            device.id: replace(device, gateway=places[device.id])
+            if device.gateway and places[device.id].startswith("g")
+            else replace(device, gateway=None, building=places[device.id])
+            for device in self.devices
+            if device.id in places
+        }
+        self.devices = [moved.get(device.id, device) for device in self.devices]
+        self.groups.read(self.devices)
 
     def speak(self, minute, numbers, **values):
         for number in numbers:
-            kind = GATEWAY.name if number == 1000 else ELECTRICITY_METER.name
+            kind = self.find(number).kind
             sample = Sample(number, at(minute), at(minute), values or {"voltage_v": 230.0})
             self.transitions += self.engine.evaluate(sample, kind, at(minute))
 
@@ -69,8 +89,9 @@ class Town:
         return [transition for transition in self.transitions if transition.rule == rule_name and transition.raises]
 
     def notices(self):
-        """Transitions that cause a notice: raised without suppression, or released."""
-        return [t for t in self.transitions if (t.raises and not t.suppressed) or t.reason is Reason.PARENT]
+        """Transitions that cause a notice, one an alert: raised without suppression, or released."""
+        told = [t for t in self.transitions if (t.raises and not t.suppressed) or t.reason is Reason.PARENT]
+        return list({transition.alert_id: transition for transition in reversed(told)}.values())[::-1]
 
 
 def staggered(town, first=0):
@@ -137,11 +158,12 @@ def test_a_few_devices_without_data_among_many_have_their_own_alerts():
     assert [transition.rule for transition in town.notices()] == ["meter_silent"] * 5
 
 
-def test_two_devices_alone_in_a_building_have_no_outage():
+def test_two_devices_of_a_building_are_enough_for_an_outage():
     town = Town(2, building="3")
     staggered(town)
     town.tick(*range(15, 120))
-    assert [transition.rule for transition in town.notices()] == ["meter_silent"] * 2
+    assert [transition.rule for transition in town.notices()] == ["family_silent"]
+    assert len(town.raised("meter_silent")) == 2
 
 
 def test_devices_still_without_data_after_the_outage_are_released_after_a_period():
@@ -236,34 +258,38 @@ def test_every_no_data_alert_is_notified_in_the_end_and_none_twice(absences, see
     assert outages == ["active", "normal"] * (len(outages) // 2) + ["active"] * (len(outages) % 2)
 
 
-def test_who_had_no_occasion_to_speak_counts_neither_way():
-    fallen = LastArrival(at(0), minutes(1), minutes(1))
-    slow = LastArrival(at(-5), minutes(15), minutes(1))
-    assert detect_outage(fallen, [fallen, fallen, fallen, *[slow] * 9], at(4)) == (3, 3)
-    present = LastArrival(at(3), minutes(1), minutes(1))
-    assert detect_outage(fallen, [fallen, fallen, fallen, *[present] * 3], at(4)) is None
+def test_a_device_counts_as_missing_present_or_neither():
+    first = LastArrival(at(0), minutes(1), minutes(1))
+    cases = {
+        LastArrival(at(0), minutes(1), minutes(1)): True,
+        LastArrival(at(-1), minutes(1), minutes(1)): True,
+        LastArrival(at(3), minutes(1), minutes(1)): False,
+        LastArrival(at(-5), minutes(15), minutes(1)): None,  # no report was due since
+        LastArrival(at(-20), minutes(1), minutes(1)): None,  # without data long before: another cause
+    }
+    assert {device: device.is_missing_with(first, at(4)) for device in cases} == cases
 
 
-def test_a_group_is_in_the_building_of_its_devices_and_does_not_belong_to_its_group():
+def test_a_group_is_in_the_building_of_its_devices_and_does_not_belong_to_a_group():
     behind, beside = Town(4, gateway="g1", building="3"), Town(4, building="3")
-    group = behind.groups.group_of(behind.devices[0]).as_device
-    assert group.building == beside.groups.group_of(beside.devices[0]).as_device.building == "3"
+    group = behind.groups.group_of_gateway(behind.devices[0]).as_device
+    assert group.building == beside.groups.places_of(beside.devices[0])[0].as_device.building == "3"
     again = DeviceGroups(with_device_groups({device.id: device for device in behind.devices}).values())
-    assert again.group_of(group) is None
+    assert {each.id for each in again.all()} == {each.id for each in behind.groups.all()}
     scattered = DeviceGroups([replace(behind.devices[0], building="4"), *behind.devices[1:]])
-    assert scattered.group_of(behind.devices[0]).building == ""
+    assert scattered.group_of_gateway(behind.devices[0]).building == ""
 
 
 def test_a_group_that_leaves_the_registry_ends_its_alert_and_releases_its_devices():
     town = Town(6, building="3")
     staggered(town)
     town.tick(*range(15, 80))
-    town.groups.read([replace(device, building="4" if device.id > 2 else "5") for device in town.devices])
+    town.move({number: "4" if number > 2 else "5" for number in town.meters})
     (ended,) = town.engine.update_services(at(80))
     assert (ended.rule, ended.to_phase, ended.reason) == ("family_silent", "normal", Reason.SERVICE)
     assert ended.alert_id == town.raised("family_silent")[0].alert_id
     assert (
-        "台账中已没有设备属于这个网关或楼栋"
+        "台账中已没有设备属于这个网关或地点"
         in explain(
             ProcessTransition(
                 kind="family",
@@ -275,18 +301,35 @@ def test_a_group_that_leaves_the_registry_ends_its_alert_and_releases_its_device
             )
         )[0]
     )
-    town.tick(*range(80, 110))
-    assert {transition.device_id for transition in town.notices() if transition.reason is Reason.PARENT} == set(
-        town.meters
-    )
+    town.tick(80)
+    assert [t.device_id for t in town.notices() if t.rule == "meter_silent"] == []
+    assert [t.message[:3] for t in town.raised("family_silent")] == ["3号楼", "5号楼", "4号楼"]
 
 
-def test_a_device_that_has_left_its_group_is_released_when_the_outage_is_over():
-    town = Town(6, building="3")
+@pytest.mark.parametrize("place", [{"building": "3"}, {"gateway": "g1"}])
+def test_a_device_that_moves_leaves_the_suppression_of_its_old_group_at_once(place):
+    town = Town(6, **place)
     staggered(town)
     town.tick(*range(15, 80))
-    town.groups.read([replace(device, building="4" if device.id == 6 else "3") for device in town.devices])
+    town.move({6: "4"})
     assert town.engine.update_services(at(80)) == []
-    town.speak(81, range(1, 6))
-    town.tick(*range(81, 110))
-    assert [transition.device_id for transition in town.notices() if transition.reason is Reason.PARENT] == [6]
+    town.tick(80)
+    alone = [transition for transition in town.notices() if transition.reason is Reason.PARENT]
+    assert [(transition.device_id, transition.at) for transition in alone] == [(6, at(80))]
+    town.speak(100, range(1, 6))
+    town.tick(*range(100, 140))
+    assert [transition.rule for transition in town.notices()] == ["family_silent", "meter_silent"]
+
+
+def test_a_device_that_moves_to_another_gateway_without_data_is_suppressed_by_that_one():
+    town = Town(6, gateway="g1")
+    town.add(Device(2000, "c1", "g2", GATEWAY.name))
+    staggered(town)
+    town.speak(15, [1000, 2000], children_online=6.0)
+    town.tick(*range(15, 80))
+    town.move({6: "g2"})
+    town.engine.update_services(at(80))
+    town.tick(80)
+    (merged,) = [t for t in town.transitions if t.reason is Reason.MERGED]
+    assert (merged.device_id, merged.inputs["caused_by"]) == (6, "网关 g2")
+    assert {transition.rule for transition in town.notices()} <= {"gateway_silent", "family_silent"}

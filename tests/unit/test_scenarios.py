@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.language.loader import load_rules
+from rules.model.device_group import with_device_groups
 from simulators.scenarios.dry_run import dry_run
 from simulators.scenarios.scenario import ScenarioError, all_scenarios, find_scenario, read_scenario
 from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
@@ -42,7 +43,8 @@ def test_precision_and_recall_are_1(scenario, pack):
 def test_a_scenario_has_a_chinese_summary_and_expects_possible_alerts(scenario, pack):
     assert re.search(r"[\u4e00-\u9fff]", scenario.zh)
     rules = {rule.name for rule in pack.rules}
-    devices = {device.name for device in scenario.devices}
+    known = with_device_groups({device.id: device for device in scenario.devices})
+    devices = {device.name for device in known.values()}
     for expected in scenario.expected:
         assert expected.rule in rules
         assert expected.device in devices or expected.rule.startswith("pipeline")
