@@ -27,7 +27,7 @@ COMMANDS: Table = {
         "app.commands.worker:worker",
     ),
     "import": Entry(
-        "Import the registry from CSV: everything, or nothing and every reason why not (exit code 1).",
+        "Import the registry from CSV or XLSX: everything, or nothing and every reason why not (exit code 1).",
         "app.commands.registry:import_",
     ),
     "simulate": Entry(

@@ -7,19 +7,20 @@ from enum import StrEnum
 class Service(StrEnum):
     """Planned state of a device, set by people and independent of its behaviour.
 
-    A device in commissioning, or a retired one, is withdrawn: the rules ignore its messages. A device out of service is
-    evaluated, without notices.
+    The rules ignore a device in commissioning and a retired one. A device out of service is evaluated, without notices.
+    A withdrawn device has left the registry, and its messages are rejected; only its history stays.
     """
 
     IN_SERVICE = "in_service"
     COMMISSIONING = "commissioning"
     OUT_OF_SERVICE = "out_of_service"
     RETIRED = "retired"
+    WITHDRAWN = "withdrawn"
 
     @property
     def is_withdrawn(self) -> bool:
         """Whether the rules ignore the device."""
-        return self in {Service.COMMISSIONING, Service.RETIRED}
+        return self in {Service.COMMISSIONING, Service.RETIRED, Service.WITHDRAWN}
 
 
 OUT_OF_SERVICE_ZH = "设备已停用"

@@ -10,6 +10,7 @@ from unicodedata import category
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Service
 from devices.topic import IDENTIFIER
+from imports.damage import AS_TEXT, MISSING, find_code_loss, find_day_number, fold_place, half_width
 
 STAGES = ("储备", "新开工", "在建", "竣工")
 SERVICES = {
@@ -19,11 +20,13 @@ SERVICES = {
     "报废": Service.RETIRED,
 }
 
+_KIND_BY_ZH = {kind.zh: kind for kind in KIND_BY_NAME.values()}
 _MAX_TEXT = 100
 _YEARS = range(1900, 2101)
 _FLAGS = {"是": True, "true": True, "1": True, "否": False, "false": False, "0": False}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
+_BLANK_BETWEEN_DIGITS = re.compile(r"\d\s+\d", re.ASCII)
 _DEGREES = re.compile(r"-?\d{1,3}(\.\d{1,12})?", re.ASCII)
 # Controls, format characters, surrogates, line and paragraph separators: they are invisible, make two equal names
 # differ, and a terminal may obey them. Mongolian is written with one of them.
@@ -58,6 +61,8 @@ def parse_text(cell: str) -> str:
     """Return a text of at most 100 visible characters."""
     if visible(cell) != cell:
         raise CellError(f"{quoted(cell)} 含有换行或不可见字符（□ 处），请重新输入该单元格")
+    if half_width(cell).casefold() in MISSING:
+        raise CellError(f"{quoted(cell)} 是程序导出的空值：请填写实际内容")
     if len(cell) > _MAX_TEXT:
         raise CellError(f"{quoted(cell)} 过长：最多 {_MAX_TEXT} 个字符")
     return cell
@@ -65,17 +70,43 @@ def parse_text(cell: str) -> str:
 
 def parse_identifier(cell: str) -> str:
     """Return an identifier that can stand in a topic."""
-    if not IDENTIFIER.fullmatch(cell):
+    text = _code(cell)
+    if not IDENTIFIER.fullmatch(text):
         raise CellError(f"{quoted(cell)} 不是有效编号：应为 1 至 64 个小写字母、数字、- 或 _，且以字母或数字开头")
-    return cell
+    return text
+
+
+def parse_place(cell: str) -> str:
+    """Return a building, unit or room in its one spelling: no blanks, ASCII digits, capital letters."""
+    text = _code(cell)
+    if _BLANK_BETWEEN_DIGITS.search(text):
+        raise CellError(f"{quoted(cell)} 的数字之间有空格：楼、单元、房号请分列填写")
+    if loss := find_day_number(text):
+        raise CellError(f"{quoted(cell)} {loss}")
+    return fold_place(text)
+
+
+def parse_serial(cell: str) -> str:
+    """Return a serial number without blanks and in ASCII digits."""
+    return "".join(_code(cell).split())
+
+
+def _code(cell: str) -> str:
+    """Return a code as it was typed, in ASCII digits and letters."""
+    text = half_width(parse_text(cell))
+    if loss := find_code_loss(text):
+        raise CellError(f"{quoted(cell)} {loss}")
+    return text
 
 
 def parse_kind(cell: str) -> str:
-    """Return the name of a device kind."""
-    if cell not in KIND_BY_NAME:
+    """Return the name of a device kind, which may be written in Chinese."""
+    kind = KIND_BY_NAME.get(cell) or _KIND_BY_ZH.get(cell)
+    if kind is None:
         options = "、".join(f"{kind.name}（{kind.zh}）" for kind in KIND_BY_NAME.values())
-        raise CellError(f"没有设备类型 {quoted(cell)}：应为 {options} 之一{suggestion(cell, tuple(KIND_BY_NAME))}")
-    return cell
+        closest = suggestion(cell, (*KIND_BY_NAME, *_KIND_BY_ZH))
+        raise CellError(f"没有设备类型 {quoted(cell)}：应为 {options} 之一{closest}")
+    return kind.name
 
 
 def parse_stage(cell: str) -> str:
@@ -87,7 +118,7 @@ def parse_stage(cell: str) -> str:
 
 def parse_service(cell: str) -> str:
     """Return a service state, which may be written in Chinese or as it is stored."""
-    service = SERVICES.get(cell) or (cell if cell in set(Service) else None)
+    service = SERVICES.get(cell) or (cell if cell in SERVICES.values() else None)
     if service is None:
         options = "、".join(f"{zh}（{word}）" for zh, word in SERVICES.items())
         raise CellError(f"没有状态 {quoted(cell)}：应为 {options} 之一")
@@ -108,7 +139,7 @@ def parse_date(cell: str) -> date:
             return date.fromisoformat(cell)
     except ValueError:
         raise CellError(f"{quoted(cell)} 不是存在的日期：应为 YYYY-MM-DD，如 2024-05-01") from None
-    raise CellError(f"{quoted(cell)} 不是日期：应为 YYYY-MM-DD，如 2024-05-01（表格软件中请先把该列设为文本）")
+    raise CellError(f"{quoted(cell)} 不是日期：应为 YYYY-MM-DD，如 2024-05-01；{AS_TEXT}")
 
 
 def parse_year(cell: str) -> int:

@@ -8,11 +8,12 @@ from itertools import chain
 from acceptance.plan_items import PLAN_ITEM_IDS
 from devices.gateway import GATEWAY
 from imports.cells import quoted, suggestion
+from imports.damage import AS_TEXT
+from imports.spelling import PARTS, Place, Spellings, difference
 from imports.tables import Problem, Table
 from store.registry.registry import HouseholdKey, KindAndPlace
 from store.registry.upsert import CellValue
 
-_PLACE = ("building", "unit", "room")
 _PLAN_ITEMS = tuple(sorted(PLAN_ITEM_IDS))
 
 Fault = tuple[str, str]
@@ -21,7 +22,10 @@ Fault = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The content of the registry: all communities; households and devices of the communities that an import names."""
+    """The content of the registry: all communities; households and devices of the communities that an import names.
+
+    Withdrawn households are not among them, withdrawn devices are.
+    """
 
     communities: AbstractSet[str] = frozenset()
     households: AbstractSet[HouseholdKey] = frozenset()
@@ -31,14 +35,18 @@ class Registered:
 def check(communities: Table, households: Table, devices: Table, registered: Registered) -> Iterator[Problem]:
     """Yield every problem between the lines, and between them and the registry. Missing values (None) are skipped."""
     known_communities = registered.communities | {community for (community,) in communities.line_keys()}
+    spellings = Spellings(registered.households)
     after_import = _RegistryAfterImport(
         registered=registered,
         households=registered.households | set(households.line_keys()),
-        kinds={key: device.kind for key, device in registered.devices.items()}
+        spellings=spellings,
+        kinds={key: device.kind for key, device in registered.devices.items() if not device.withdrawn}
         | {(row.get("community"), row.get("device")): row.get("kind") for _, row in devices.records()},
     )
     for table in (communities, households, devices):
         yield from _duplicates(table)
+    for line, key in zip(households.lines, households.line_keys(), strict=True):
+        yield from _spelling_problems(households.file, line, key, spellings)
     for table in (households, devices):
         for line, row in table.records():
             community = row.get("community")
@@ -48,6 +56,26 @@ def check(communities: Table, households: Table, devices: Table, registered: Reg
     for line, row in devices.records():
         for column, message in after_import.faults(row):
             yield Problem(devices.file, line, column, message)
+        if not row.get("room"):
+            place = (row.get("community"), row.get("building"), row.get("unit") or "")
+            yield from _spelling_problems(devices.file, line, place, spellings)
+    yield from _serials_without_zeros(devices)
+
+
+def _spelling_problems(file: str, line: int, place: tuple[CellValue, ...], spellings: Spellings) -> Iterator[Problem]:
+    if None not in place:
+        for column, message in spellings.faults(tuple(map(str, place))):
+            yield Problem(file, line, column, message)
+
+
+def _serials_without_zeros(devices: Table) -> Iterator[Problem]:
+    """Yield a problem for each serial number that stands in the file with zeros before it, too."""
+    first: dict[tuple[CellValue, str], str] = {}
+    for line, row in devices.records():
+        if serial := row.get("serial"):
+            known = first.setdefault((row.get("kind"), str(serial).lstrip("0")), str(serial))
+            if known != serial:
+                yield Problem(devices.file, line, "serial", difference(str(serial), known))
 
 
 def _duplicates(table: Table) -> Iterator[Problem]:
@@ -64,6 +92,7 @@ class _RegistryAfterImport:
 
     registered: Registered
     households: AbstractSet[tuple[CellValue, ...]]
+    spellings: Spellings
     kinds: Mapping[tuple[CellValue, CellValue], CellValue]
 
     def faults(self, row: Mapping[str, CellValue]) -> Iterator[Fault]:
@@ -83,7 +112,7 @@ class _RegistryAfterImport:
         if key not in self.kinds:
             yield (
                 "gateway",
-                f"小区 {key[0]} 没有网关 {gateway}：请先登记，或在同一文件中加入 kind 为 {GATEWAY.name} 的一行",
+                f"小区 {key[0]} 没有网关 {gateway}：请先登记，或在同一文件中加入类型为 {GATEWAY.name} 的一行",
             )
         elif self.kinds[key] not in {GATEWAY.name, None}:
             yield "gateway", f"{gateway} 的类型是 {self.kinds[key]}，不是 {GATEWAY.name}（{GATEWAY.zh}）"
@@ -92,16 +121,27 @@ class _RegistryAfterImport:
 
     def _place_faults(self, row: Mapping[str, CellValue], stored: KindAndPlace | None) -> Iterator[Fault]:
         """Check the place of a device. An absent column keeps the stored part, so both together are the place."""
-        building, unit, room = (row.get(part, getattr(stored, part, "")) for part in _PLACE)
+        building, unit, room = (row.get(part, getattr(stored, part, "")) for part in PARTS)
         community = row.get("community")
         if not room or None in {community, building, unit}:
             return
-        missing = [name for name, part in (("building", building), ("unit", unit)) if not part]
+        missing = [name for name, part in (("楼（building）", building), ("单元（unit）", unit)) if not part]
         if missing:
-            yield "room", f"填写了房号 {room}，还须填写 {' 和 '.join(missing)}"
-        elif (community, building, unit, room) not in self.households:
-            text = f"building={building}、unit={unit}、room={room}"
-            yield "room", f"小区 {community} 没有登记住户 {text}：写法须与住户表完全一致，或先登记该住户"
+            yield "room", f"填写了房号 {room}，还须填写{'和'.join(missing)}"
+        elif (place := (community, building, unit, room)) not in self.households:
+            yield "room", self._unknown_household(tuple(map(str, place)))
+
+    def _unknown_household(self, place: Place) -> str:
+        known = self.spellings.known(place)
+        if known is None:
+            return f"小区 {place[0]} 没有登记住户 {_in_words(place)}：请先登记该住户，或改正位置"
+        only_zeros = [part.lstrip("0") for part in place] == [part.lstrip("0") for part in known]
+        hint = f"只差开头的 0，可能是表格软件去掉了：{AS_TEXT}" if only_zeros else "请照此填写"
+        return f"小区 {place[0]} 登记的住户写作 {_in_words(known)}，不是 {_in_words(place)}：{hint}"
+
+
+def _in_words(place: Place) -> str:
+    return "、".join(f"{name}“{part}”" for name, part in zip(("楼", "单元", "房号"), place[1:], strict=True))
 
 
 def _kind_faults(row: Mapping[str, CellValue], stored: KindAndPlace | None) -> Iterator[Fault]:

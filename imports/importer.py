@@ -1,20 +1,44 @@
 """The import of communities, households and devices: all of it, or nothing and the full list of problems."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imports.checks import Registered, check
-from imports.csv_file import read_sheet
 from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
-from imports.tables import ImportRefusedError, Problem, Sheet, Table, read_table, sheet_of
+from imports.sheet_file import read_sheet
+from imports.spelling import respell
+from imports.tables import ImportRefusedError, Problem, Sheet, Table, join_lines, read_table, sheet_of
 from store.database import Connection, translated_errors
 from store.registry.registry import load_communities, load_households, load_kinds_and_places, lock_registry
 from store.registry.secrets import issue_secrets, logins_without_secret
-from store.registry.upsert import ImportCount, upsert_registry
+from store.registry.upsert import RowChange, RowCounts, list_changes, upsert_registry
 
 _FORMS = (COMMUNITIES, HOUSEHOLDS, DEVICES)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """The result of an import, or of a dry run.
+
+    `without_secret` counts the imported devices that cannot log in yet. `notes` tells the author of a file what was
+    read otherwise than it was written. `changes` are those that a dry run found, and is empty otherwise.
+    """
+
+    communities: RowCounts
+    households: RowCounts
+    devices: RowCounts
+    secrets_issued: int = 0
+    without_secret: int = 0
+    notes: tuple[str, ...] = ()
+    changes: tuple[RowChange, ...] = ()
+
+    @property
+    def changed_anything(self) -> bool:
+        """Whether the import changed the registry."""
+        tables = (self.communities, self.households, self.devices)
+        return bool(self.secrets_issued or any(table.created or table.changed for table in tables))
 
 
 def import_files(
@@ -24,8 +48,12 @@ def import_files(
     devices: Path | None,
     *,
     secrets_out: Path | None = None,
-) -> ImportCount:
-    """Insert or update the registry from CSV files, in one transaction; a file that is None changes nothing.
+    dry_run: bool = False,
+) -> ImportResult:
+    """Insert or update the registry from CSV files or workbooks, in one transaction.
+
+    A file that is None changes nothing. A dry run checks the files in the same way, writes nothing, and returns the
+    changes that the import would make.
 
     With `secrets_out`, every imported device without a secret gets one. The file must not exist; it is written with
     mode 600 before the commit, one line `username,secret` a device. Without `secrets_out` no secret is issued, because
@@ -36,12 +64,13 @@ def import_files(
         ImportRefusedError: a file cannot be used as it is; it holds every problem, and nothing was written.
         DatabaseUnavailableError: the database is away; nothing was written.
     """
-    sheets, problems = [], []
+    sheets, problems, notes = [], [], []
     for form, path in zip(_FORMS, (communities, households, devices), strict=True):
-        sheet, sheet_problems = read_sheet(path) if path else (Sheet(form.name), [])
+        sheet, sheet_problems, sheet_notes = read_sheet(path, form) if path else (Sheet(form.name), [], [])
         sheets.append(sheet)
         problems += sheet_problems
-    return _import(connection, sheets, problems, secrets_out)
+        notes += sheet_notes
+    return _import(connection, sheets, problems, notes, secrets_out, dry_run=dry_run)
 
 
 def import_rows(
@@ -51,7 +80,7 @@ def import_rows(
     devices: Iterable[Mapping[str, object]],
     *,
     secrets_out: Path | None = None,
-) -> ImportCount:
+) -> ImportResult:
     """Do the same as `import_files` with rows made by a program: one mapping of column to cell for each line.
 
     Raises:
@@ -59,49 +88,49 @@ def import_rows(
         DatabaseUnavailableError: the database is away; nothing was written.
     """
     sheets = [sheet_of(form, rows) for form, rows in zip(_FORMS, (communities, households, devices), strict=True)]
-    return _import(connection, sheets, [], secrets_out)
-
-
-def summary(count: ImportCount) -> str:
-    """Return the result of an import as Chinese text for its user."""
-    lines = [
-        f"{name}：新增 {counts.created}，更新 {counts.changed}，未变 {counts.unchanged}"
-        for name, counts in (("小区", count.communities), ("住户", count.households), ("设备", count.devices))
-    ]
-    if count.secrets_issued:
-        lines.append(f"已为 {count.secrets_issued} 台设备生成密钥并写入文件：密钥只出现这一次，请妥善保管")
-    if count.without_secret:
-        lines.append(
-            f"{count.without_secret} 台设备还没有密钥，无法登录：用 --secrets-out 再导入一次，"
-            "或逐台执行 anju secrets rotate 小区/类型/设备"
-        )
-    return "\n".join(lines)
+    return _import(connection, sheets, [], [], secrets_out, dry_run=False)
 
 
 def _import(
-    connection: Connection, sheets: Iterable[Sheet], file_problems: Collection[Problem], secrets_out: Path | None
-) -> ImportCount:
-    problems = list(file_problems)
+    connection: Connection,
+    sheets: Iterable[Sheet],
+    file_problems: Collection[Problem],
+    notes: Collection[Problem],
+    secrets_out: Path | None,
+    *,
+    dry_run: bool,
+) -> ImportResult:
+    problems, notes = list(file_problems), list(notes)
     tables = []
     for form, sheet in zip(_FORMS, sheets, strict=True):
         table, table_problems = read_table(form, sheet)
         tables.append(table)
         problems += table_problems
-    communities, households, devices = tables
-    with translated_errors(), connection.transaction():
+        notes += table.notes
+    with translated_errors(), connection.transaction(force_rollback=dry_run):
         lock_registry(connection)
+        registered = _load_registered(connection, tables)
+        communities, households, devices = tables = [respell(table, registered.households) for table in tables]
         # References to unreadable lines would be reported as unknown, although the lines may well be there.
         if not file_problems:
-            problems += check(communities, households, devices, _load_registered(connection, devices))
+            problems += check(communities, households, devices, registered)
         if problems:
             raise ImportRefusedError(_in_reading_order(problems, tables))
-        count = upsert_registry(connection, communities.rows(), households.rows(), devices.rows())
-        return _with_secrets(connection, count, devices, secrets_out)
+        rows = [table.rows() for table in tables]
+        changes = list_changes(connection, *rows) if dry_run else []
+        result = ImportResult(
+            *upsert_registry(connection, *rows),
+            notes=tuple(map(str, _in_reading_order(notes, tables))),
+            changes=tuple(changes),
+        )
+        return _with_secrets(connection, result, devices, secrets_out, dry_run=dry_run)
 
 
-def _load_registered(connection: Connection, devices: Table) -> Registered:
-    """Return the content of the registry that the lines of these devices may refer to."""
-    communities = sorted({str(community) for community, _ in devices.line_keys()})
+def _load_registered(connection: Connection, tables: Sequence[Table]) -> Registered:
+    """Return the content of the registry that the lines of these tables may refer to."""
+    _, households, devices = tables
+    keys = (*households.line_keys(), *devices.line_keys())
+    communities = sorted({str(key[0]) for key in keys})
     return Registered(
         communities=set(load_communities(connection)),
         households=load_households(connection, communities),
@@ -110,17 +139,31 @@ def _load_registered(connection: Connection, devices: Table) -> Registered:
 
 
 def _in_reading_order(problems: Iterable[Problem], tables: Iterable[Table]) -> list[Problem]:
-    files = [table.file for table in tables]
-    return sorted(problems, key=lambda problem: (files.index(problem.file), problem.line or 0))
+    """Return the problems by file and line, with the headers of the files for the names of columns."""
+    headers = {table.file: table.headers for table in tables}
+    files = list(headers)
+    named = [
+        replace(problem, column=headers[problem.file].get(problem.column, problem.column))
+        if problem.column
+        else problem
+        for problem in problems
+    ]
+    return join_lines(sorted(named, key=lambda problem: (files.index(problem.file), problem.line or 0)))
 
 
-def _with_secrets(connection: Connection, count: ImportCount, devices: Table, secrets_out: Path | None) -> ImportCount:
+def _with_secrets(
+    connection: Connection, result: ImportResult, devices: Table, secrets_out: Path | None, *, dry_run: bool
+) -> ImportResult:
     imported = {(str(community), str(name)) for community, name in devices.line_keys()}
     logins = logins_without_secret(connection, imported)
     if secrets_out is None or not logins:
-        return replace(count, without_secret=len(logins))
-    _write_secrets(secrets_out, issue_secrets(connection, logins))
-    return replace(count, secrets_issued=len(logins))
+        return replace(result, without_secret=len(logins))
+    if secrets_out.exists():
+        message = "密钥文件已存在，不会覆盖：请换一个文件名，或先移走该文件"
+        raise ImportRefusedError([Problem(str(secrets_out), None, None, message)])
+    if not dry_run:
+        _write_secrets(secrets_out, issue_secrets(connection, logins))
+    return replace(result, secrets_issued=len(logins))
 
 
 def _write_secrets(path: Path, secrets: Mapping[str, str]) -> None:

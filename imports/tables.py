@@ -1,7 +1,7 @@
 """Sheets of text turned into typed tables, with the problems of their cells. Pure: no files, no database."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from imports.cells import CellError, quoted, suggestion, visible
 from imports.forms import Column, Form
@@ -13,17 +13,46 @@ _MAX_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason to refuse an import. `line` counts from 1, the header; a problem of a whole file has none."""
+    """One reason to refuse an import. `line` counts from 1; a problem of a whole file has none.
+
+    `last_line` is that of the last of several consecutive lines with the same problem. A note to the author of a file,
+    which refuses nothing, has the same form.
+    """
 
     file: str
     line: int | None
     column: str | None
     message: str
+    last_line: int | None = None
 
     def __str__(self) -> str:
-        line = "" if self.line is None else f" 第 {self.line} 行（line {self.line}）"
         column = "" if self.column is None else f" {self.column} 列"
-        return f"{self.file}{line}{column}：{self.message}"
+        return f"{self.file}{self._lines()}{column}：{self.message}"
+
+    def _lines(self) -> str:
+        if self.line is None:
+            return ""
+        if self.last_line is None:
+            return f" 第 {self.line} 行（line {self.line}）"
+        return f" 第 {self.line} 至 {self.last_line} 行（lines {self.line}-{self.last_line}）"
+
+
+def join_lines(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems with each run of one problem on consecutive lines as one, where the runs began.
+
+    The problems of one column of a file are in the order of their lines.
+    """
+    joined: list[Problem] = []
+    runs: dict[tuple[str, str | None, str], int] = {}
+    for problem in problems:
+        key = (problem.file, problem.column, problem.message)
+        run = joined[runs[key]] if key in runs else None
+        if run and run.line and problem.line == (run.last_line or run.line) + 1:
+            joined[runs[key]] = replace(run, last_line=problem.line)
+        else:
+            runs[key] = len(joined)
+            joined.append(problem)
+    return joined
 
 
 class ImportRefusedError(StoreError):
@@ -40,23 +69,33 @@ class ImportRefusedError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The cells of a file as text. Each row has one cell for each column; `lines` holds its line number in the file."""
+    """The cells of a file as text, below the headers of its columns.
+
+    Each row has one cell for each column; `lines` holds its line number in the file.
+    """
 
     file: str
     columns: tuple[str, ...] = ()
     lines: Sequence[int] = ()
     rows: Sequence[Sequence[str]] = ()
+    header_line: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The values of a sheet. A required or identifying cell with a problem is None."""
+    """The values of a sheet. A required or identifying cell with a problem is None.
+
+    `headers` holds the header of each column in the file, by its name. `notes` tells of each code that was folded into
+    its one spelling.
+    """
 
     file: str
     form: Form
     columns: tuple[Column, ...]
     lines: Sequence[int]
     values: Sequence[tuple[CellValue, ...]]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[Problem] = ()
 
     def records(self) -> Iterator[tuple[int, dict[str, CellValue]]]:
         """Yield the number of each line and its values by column name."""
@@ -89,20 +128,27 @@ def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:
 
 def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
     """Return the values of a sheet, and every problem of its header and cells."""
-    problems = [Problem(sheet.file, 1, name, message) for name, message in _header_faults(form, sheet.columns)]
-    columns = tuple(column for column in form.columns if column.name in sheet.columns)
-    values = []
+    positions, faults = _read_header(form, sheet.columns)
+    problems = [Problem(sheet.file, sheet.header_line, header, message) for header, message in faults]
+    columns = tuple(column for column in form.columns if column.name in positions)
+    values, notes = [], []
     for column in columns:
-        position = sheet.columns.index(column.name)
-        column_values, faults = _column_values(column, [row[position] for row in sheet.rows])
+        header = sheet.columns[positions[column.name]]
+        cells = [row[positions[column.name]] for row in sheet.rows]
+        column_values, messages = _column_values(column, cells)
         values.append(column_values)
-        problems += [Problem(sheet.file, sheet.lines[index], column.name, message) for index, message in faults]
+        for line, cell, value in zip(sheet.lines, cells, column_values, strict=True):
+            if cell in messages:
+                problems.append(Problem(sheet.file, line, header, messages[cell]))
+            elif column.is_code and value and value != cell:
+                notes.append(Problem(sheet.file, line, header, f"{quoted(cell)} 按 {quoted(str(value))} 读取"))
     rows = list(zip(*values, strict=True)) or [()] * len(sheet.lines)
-    return Table(sheet.file, form, columns, sheet.lines, rows), problems
+    headers = {name: sheet.columns[position] for name, position in positions.items()}
+    return Table(sheet.file, form, columns, sheet.lines, rows, headers, notes), problems
 
 
-def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], list[tuple[int, str]]]:
-    """Return the values of a column, and the (row index, message) of each problem.
+def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], dict[str, str]]:
+    """Return the values of a column, and the message of each cell with a problem.
 
     Most columns repeat few texts, so each text is parsed once.
     """
@@ -114,21 +160,29 @@ def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue
         except CellError as error:
             values[cell] = None
             messages[cell] = str(error)
-    faults = [(index, messages[cell]) for index, cell in enumerate(cells) if cell in messages] if messages else []
-    return [values[cell] for cell in cells], faults
+    return [values[cell] for cell in cells], messages
 
 
-def _header_faults(form: Form, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield (column, message) for each problem of a header; a sheet without columns stands for no file."""
-    allowed = tuple(column.name for column in form.columns)
-    for name in dict.fromkeys(names):
-        if name not in allowed:
-            yield (
-                visible(name),
-                f"没有名为 {quoted(name)} 的列：可用的列为 {'、'.join(allowed)}{suggestion(name, allowed)}",
-            )
-        elif list(names).count(name) > 1:
-            yield name, "该列出现了多次：每列只能有一个"
-    for column in form.columns:
-        if names and column.required and column.name not in names:
-            yield column.name, "缺少这一必填列"
+def _read_header(form: Form, headers: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Return the position of each column by its name, and (header, message) for each problem.
+
+    A sheet without columns stands for no file.
+    """
+    positions: dict[str, int] = {}
+    faults = []
+    for at, header in enumerate(headers):
+        column = form.column(header)
+        if column is None:
+            names = "、".join(f"{each.name}（{each.zh[0]}）" for each in form.columns)
+            closest = suggestion(header, form.headers)
+            faults.append((visible(header), f"没有名为 {quoted(header)} 的列：可用的列为 {names}{closest}"))
+        elif column.name in positions:
+            faults.append((header, f"与 {headers[positions[column.name]]} 是同一列：每列只能有一个"))
+        else:
+            positions[column.name] = at
+    faults += [
+        (column.name, f"缺少这一必填列（{column.zh[0]}）")
+        for column in form.columns
+        if headers and column.required and column.name not in positions
+    ]
+    return positions, faults

@@ -9,21 +9,25 @@ import typer
 from app.audit import audit_command
 from app.output import Exit, fail, say, say_json
 from app.settings import Settings
-from imports.importer import import_files, summary
+from imports.importer import ImportResult, import_files
 from imports.tables import ImportRefusedError
+from imports.wording import summary
 from store.database import connect, translated_errors
 from store.registry.secrets import UnknownUsernameError, rotate_secret
 
 
 def import_(
-    communities: Annotated[Path | None, typer.Option(help="CSV of communities")] = None,
-    households: Annotated[Path | None, typer.Option(help="CSV of households")] = None,
-    devices: Annotated[Path | None, typer.Option(help="CSV of devices")] = None,
+    communities: Annotated[Path | None, typer.Option(help="CSV or XLSX of communities")] = None,
+    households: Annotated[Path | None, typer.Option(help="CSV or XLSX of households")] = None,
+    devices: Annotated[Path | None, typer.Option(help="CSV or XLSX of devices")] = None,
     secrets_out: Annotated[Path | None, typer.Option(help="a new file for the secrets of new devices")] = None,
     *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="write nothing, and list each change")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
 ) -> None:
-    """Import the registry from CSV: everything, or nothing and every reason why not (exit code 1).
+    """Import the registry from CSV or XLSX: everything, or nothing and every reason why not (exit code 1).
+
+    One workbook may hold all three, in sheets named 小区, 住户 and 设备 (or communities, households, devices).
 
     Example: anju import --communities xiaoqu.csv --households zhuhu.csv --devices shebei.csv --secrets-out secrets.csv
     """
@@ -35,15 +39,25 @@ def import_(
             connect(Settings.load().need("database_url"), application_name="anju import") as connection,
             connection.transaction(),
         ):
-            count = import_files(connection, communities, households, devices, secrets_out=secrets_out)
-            if count.changed_anything:
-                audit_command(connection, "import", ("registry", ""), asdict(count))
+            result = import_files(
+                connection, communities, households, devices, secrets_out=secrets_out, dry_run=dry_run
+            )
+            if result.changed_anything and not dry_run:
+                audit_command(connection, "import", ("registry", ""), _counts(result))
     except ImportRefusedError as error:
         raise fail(str(error), Exit.REFUSED) from None
     if as_json:
-        say_json(asdict(count))
+        changes = [change._asdict() for change in result.changes]
+        say_json(
+            {**_counts(result), "notes": result.notes, **({"dry_run": True, "changes": changes} if dry_run else {})}
+        )
     else:
-        say(summary(count))
+        say(summary(result, dry_run=dry_run))
+
+
+def _counts(result: ImportResult) -> dict[str, object]:
+    tables = {name: asdict(getattr(result, name)) for name in ("communities", "households", "devices")}
+    return {**tables, "secrets_issued": result.secrets_issued, "without_secret": result.without_secret}
 
 
 def rotate(username: Annotated[str, typer.Argument(help="community/kind/device")]) -> None:

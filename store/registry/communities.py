@@ -63,13 +63,15 @@ def find_community(connection: Connection, community: str) -> CommunityRow | Non
 
 
 def count_households(connection: Connection, community: str) -> int:
-    """Count the registered households of a community."""
-    row = connection.execute("SELECT count(*) FROM household WHERE community = %s", (community,)).fetchone()
+    """Count the registered households of a community, without withdrawn ones."""
+    row = connection.execute(
+        "SELECT count(*) FROM household WHERE community = %s AND withdrawn_at IS NULL", (community,)
+    ).fetchone()
     return row[0] if row else 0
 
 
 def count_devices(connection: Connection, community: str) -> list[DeviceCount]:
-    """Count the devices of a community by kind, in the order of the kinds' names."""
+    """Count the devices of a community by kind, in the order of the kinds' names, without withdrawn ones."""
     with connection.cursor(row_factory=class_row(DeviceCount)) as cursor:
         return cursor.execute(
             """
@@ -78,7 +80,7 @@ def count_devices(connection: Connection, community: str) -> list[DeviceCount]:
                    count(*) FILTER (WHERE device.simulated) AS simulated,
                    count(*) FILTER (WHERE state.connection = 'online') AS online
             FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
-            WHERE device.community = %s
+            WHERE device.community = %s AND device.withdrawn_at IS NULL
             GROUP BY device.kind
             ORDER BY device.kind
             """,
@@ -90,8 +92,13 @@ def has_building(connection: Connection, community: str, building: str) -> bool:
     """Return whether a device or household of the community is in that building."""
     row = connection.execute(
         """
-        SELECT EXISTS (SELECT FROM device WHERE community = %(community)s AND building = %(building)s)
-            OR EXISTS (SELECT FROM household WHERE community = %(community)s AND building = %(building)s)
+        SELECT EXISTS (
+            SELECT FROM device
+            WHERE community = %(community)s AND building = %(building)s AND withdrawn_at IS NULL
+        ) OR EXISTS (
+            SELECT FROM household
+            WHERE community = %(community)s AND building = %(building)s AND withdrawn_at IS NULL
+        )
         """,
         {"community": community, "building": building},
     ).fetchone()

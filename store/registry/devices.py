@@ -33,6 +33,7 @@ class DeviceRow:
     serial: str | None
     installed_on: date | None
     simulated: bool
+    withdrawn_at: datetime | None
     last_ts: datetime | None
     last_values: Mapping[str, Value]
     last_seen: datetime | None
@@ -42,19 +43,23 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFilter:
-    """Conditions on the devices to list; None is no condition. `connection` is `online`, `offline` or `unknown`."""
+    """Conditions on the devices to list; None is no condition. `connection` is `online`, `offline` or `unknown`.
+
+    `withdrawn` selects the withdrawn devices instead of the others.
+    """
 
     community: str | None = None
     kind: str | None = None
     building: str | None = None
     connection: str | None = None
     simulated: bool | None = None
+    withdrawn: bool = False
 
 
 _DEVICE: LiteralString = """
     SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
            device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
-           state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
+           device.withdrawn_at, state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
            state.connection, state.connection_at
     FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
 """
@@ -70,7 +75,8 @@ def list_devices(
             sql.SQL(
                 """
                 {device}
-                WHERE (%(community)s::text IS NULL OR device.community = %(community)s)
+                WHERE (device.withdrawn_at IS NOT NULL) = %(withdrawn)s
+                  AND (%(community)s::text IS NULL OR device.community = %(community)s)
                   AND (%(kind)s::text IS NULL OR device.kind = %(kind)s)
                   AND (%(building)s::text IS NULL OR device.building = %(building)s)
                   AND (%(connection)s::text IS NULL OR coalesce(state.connection, 'unknown') = %(connection)s)
@@ -99,6 +105,7 @@ def count_by_connection(connection: Connection) -> dict[str, int]:
         """
         SELECT coalesce(state.connection, 'unknown'), count(*)
         FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+        WHERE device.withdrawn_at IS NULL
         GROUP BY 1
         """
     ).fetchall()

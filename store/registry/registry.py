@@ -11,12 +11,13 @@ HouseholdKey = tuple[str, str, str, str]
 
 
 class KindAndPlace(NamedTuple):
-    """The kind and the place of a registered device."""
+    """The kind and the place of a registered device, and whether it was withdrawn."""
 
     kind: str
     building: str
     unit: str
     room: str
+    withdrawn: bool = False
 
 
 def registry_version(connection: Connection) -> int:
@@ -39,29 +40,38 @@ def load_households(connection: Connection, communities: list[str]) -> set[House
     """Return the keys of the households of some communities."""
     return set(
         connection.execute(
-            "SELECT community, building, unit, room FROM household WHERE community = ANY (%s)", (communities,)
+            """
+            SELECT community, building, unit, room FROM household
+            WHERE community = ANY (%s) AND withdrawn_at IS NULL
+            """,
+            (communities,),
         )
     )
 
 
 def load_kinds_and_places(connection: Connection, communities: list[str]) -> dict[tuple[str, str], KindAndPlace]:
-    """Return kind and place of the devices of some communities, by (community, name)."""
+    """Return kind and place of the devices of some communities, by (community, name); withdrawn ones included."""
     rows = connection.execute(
-        "SELECT community, name, kind, building, unit, room FROM device WHERE community = ANY (%s)", (communities,)
+        """
+        SELECT community, name, kind, building, unit, room, withdrawn_at IS NOT NULL
+        FROM device WHERE community = ANY (%s)
+        """,
+        (communities,),
     )
-    return {
-        (community, name): KindAndPlace(kind, building, unit, room)
-        for community, name, kind, building, unit, room in rows
-    }
+    return {(community, name): KindAndPlace(*rest) for community, name, *rest in rows}
 
 
 def load_devices(connection: Connection, communities: list[str] | None = None) -> list[Device]:
-    """Return the devices of some communities, or all devices, by id."""
+    """Return the devices of some communities, or all devices, by id.
+
+    Withdrawn ones are included, in the service state of that name: they have a history.
+    """
     with connection.transaction(), connection.cursor(name="devices") as cursor:
         cursor.itersize = FETCH_ROWS
         cursor.execute(
             """
-            SELECT id, community, name, kind, gateway, building, unit, room, simulated, service
+            SELECT id, community, name, kind, gateway, building, unit, room, simulated,
+                   CASE WHEN withdrawn_at IS NULL THEN service ELSE 'withdrawn' END
             FROM device
             WHERE %(communities)s::text[] IS NULL OR community = ANY (%(communities)s)
             ORDER BY id

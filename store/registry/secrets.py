@@ -44,7 +44,10 @@ def rotate_secret(connection: Connection, username: str) -> str:
     # Without the lock, an import that issues the device's first secret at this moment would silently void one of them.
     lock_registry(connection)
     updated = connection.execute(
-        "UPDATE device SET secret_hash = %s WHERE community = %s AND kind = %s AND name = %s",
+        """
+        UPDATE device SET secret_hash = %s
+        WHERE community = %s AND kind = %s AND name = %s AND withdrawn_at IS NULL
+        """,
         (hash_secret(secret), community, kind, name),
     )
     if updated.rowcount == 0:

@@ -1,6 +1,7 @@
 """Changes of the registry by an import: rows of its tables, inserted or updated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -34,21 +35,23 @@ class RowCounts:
     unchanged: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ImportCount:
-    """The result of an import; `without_secret` counts the imported devices that cannot log in yet."""
+class RegistryCounts(NamedTuple):
+    """The rows of all tables that an import created, changed or left as they were."""
 
     communities: RowCounts
     households: RowCounts
     devices: RowCounts
-    secrets_issued: int = 0
-    without_secret: int = 0
 
-    @property
-    def changed_anything(self) -> bool:
-        """Whether the import changed the registry."""
-        tables = (self.communities, self.households, self.devices)
-        return bool(self.secrets_issued or any(table.created or table.changed for table in tables))
+
+class RowChange(NamedTuple):
+    """A change that an import would make to one row of `table`.
+
+    `before` holds the stored values of the imported columns as JSON values, and is empty for a new row.
+    """
+
+    table: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
 
 
 class _Table(NamedTuple):
@@ -63,25 +66,69 @@ _DEVICE = _Table("device", ("community", "name"))
 
 def upsert_registry(
     connection: Connection, communities: TableRows, households: TableRows, devices: TableRows
-) -> ImportCount:
+) -> RegistryCounts:
     """Insert or update rows of the registry in one transaction; rows that are not given stay.
 
-    The version grows exactly when a row was created or changed. The kind of an existing device must not change, because
-    its telemetry, topic and login depend on it: callers check that, as `imports.checks` does.
+    Withdrawn households and devices that are given are registered again. The version grows exactly when a row was
+    created or changed. The kind of an existing device must not change, because its telemetry, topic and login depend on
+    it: callers check that, as `imports.checks` does.
 
     Raises:
         psycopg.Error: a row breaks a constraint, such as a community that does not exist, or a row is given twice.
     """
     with connection.transaction():
         lock_registry(connection)
-        count = ImportCount(
-            _upsert(connection, _COMMUNITY, communities),
-            _upsert(connection, _HOUSEHOLD, households),
-            _upsert(connection, _DEVICE, devices),
+        counts = RegistryCounts(
+            *(_upsert(connection, table, rows) for table, rows in _tables(communities, households, devices))
         )
-        if any(counts.created or counts.changed for counts in (count.communities, count.households, count.devices)):
+        if any(table.created or table.changed for table in counts):
             connection.execute("UPDATE registry_version SET version = version + 1")
-    return count
+    return counts
+
+
+def list_changes(
+    connection: Connection, communities: TableRows, households: TableRows, devices: TableRows
+) -> list[RowChange]:
+    """Return the changes that `upsert_registry` would make, in the order of the rows, inside a transaction."""
+    changes = []
+    for table, rows in _tables(communities, households, devices):
+        if not rows.values:
+            continue
+        with _staged(connection, table, rows) as names:
+            stored = connection.execute(
+                sql.SQL(
+                    """
+                    SELECT stored.{first_key} IS NULL, jsonb_build_object({stored_pairs}), to_jsonb(staged)
+                    FROM staged LEFT JOIN {table} AS stored ON ({stored_key}) = ({staged_key})
+                    WHERE stored.{first_key} IS NULL OR ROW({stored_rest}) IS DISTINCT FROM ROW({staged_rest})
+                    ORDER BY staged.ctid
+                    """
+                ).format(**names)
+            )
+            changes += [RowChange(table.name, {} if new else before, after) for new, before, after in stored]
+    return changes
+
+
+def _tables(communities: TableRows, households: TableRows, devices: TableRows) -> Iterator[tuple[_Table, TableRows]]:
+    """Yield the tables that have rows, and no withdrawal in a row of a household or device."""
+    yield _COMMUNITY, communities
+    for table, rows in ((_HOUSEHOLD, households), (_DEVICE, devices)):
+        yield table, TableRows((*rows.columns, "withdrawn_at"), [(*values, None) for values in rows.values])
+
+
+@contextmanager
+def _staged(connection: Connection, table: _Table, rows: TableRows) -> Iterator[dict[str, Any]]:
+    """Hold the rows in a table `staged`; the names for statements about them come back."""
+    names = _identifiers(table, rows)
+    connection.execute(
+        sql.SQL("CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA").format(**names)
+    )
+    with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN") as copy:
+        for values in rows.values:
+            copy.write_row(values)
+    connection.execute("ANALYZE staged")
+    yield names
+    connection.execute("DROP TABLE staged")
 
 
 def _upsert(connection: Connection, table: _Table, rows: TableRows) -> RowCounts:
@@ -92,16 +139,7 @@ def _upsert(connection: Connection, table: _Table, rows: TableRows) -> RowCounts
     """
     if not rows.values:
         return RowCounts()
-    names = _identifiers(table, rows)
-    connection.execute(
-        sql.SQL("CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA").format(**names)
-    )
-    with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN") as copy:
-        for values in rows.values:
-            copy.write_row(values)
-    connection.execute("ANALYZE staged")
-    changed = 0
-    if set(rows.columns) - set(table.key):
+    with _staged(connection, table, rows) as names:
         changed = connection.execute(
             sql.SQL(
                 """
@@ -110,16 +148,15 @@ def _upsert(connection: Connection, table: _Table, rows: TableRows) -> RowCounts
                 """
             ).format(**names)
         ).rowcount
-    created = connection.execute(
-        sql.SQL(
-            """
-            INSERT INTO {table} ({columns})
-            SELECT {columns} FROM staged
-            WHERE NOT EXISTS (SELECT FROM {table} AS stored WHERE ({stored_key}) = ({staged_key}))
-            """
-        ).format(**names)
-    ).rowcount
-    connection.execute("DROP TABLE staged")
+        created = connection.execute(
+            sql.SQL(
+                """
+                INSERT INTO {table} ({columns})
+                SELECT {columns} FROM staged
+                WHERE NOT EXISTS (SELECT FROM {table} AS stored WHERE ({stored_key}) = ({staged_key}))
+                """
+            ).format(**names)
+        ).rowcount
     return RowCounts(created, changed, len(rows.values) - created - changed)
 
 
@@ -135,6 +172,10 @@ def _identifiers(table: _Table, rows: TableRows) -> dict[str, Any]:
         "columns": comma.join(map(sql.Identifier, rows.columns)),
         "assignments": comma.join(
             sql.SQL("{} = {}").format(sql.Identifier(column), sql.Identifier("staged", column)) for column in rest
+        ),
+        "first_key": sql.Identifier(table.key[0]),
+        "stored_pairs": comma.join(
+            sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier("stored", column)) for column in rows.columns
         ),
         "stored_key": qualified(table.key, "stored"),
         "staged_key": qualified(table.key, "staged"),

@@ -1,9 +1,12 @@
 """Checks between the lines of an import, and between them and the registry."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imports.checks import Registered, check
 from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.spelling import canonical, respell
 from imports.tables import read_table, sheet_of
 from store.registry.registry import KindAndPlace, compose_place
 
@@ -90,6 +93,111 @@ def test_a_room_needs_building_and_unit():
 def test_a_room_needs_a_registered_household():
     assert problems(devices=[device(building="1", unit="2", room="302")]) == [("devices", 1, "room")]
     assert problems(devices=[device(building="1号楼", unit="2", room="301")]) == [("devices", 1, "room")]
+
+
+def household(building: str, unit: str = "2", room: str = "301", community: str = "old") -> dict[str, str]:
+    return {"community": community, "building": building, "unit": unit, "room": room}
+
+
+SPELLINGS = {
+    "building": [
+        ("3", "3号楼"), ("3", "3栋"), ("3号楼", "3幢"), ("3", "3#"), ("3#楼", "3"), ("A栋", "A座"), ("A", "A栋"),
+        ("03", "3"), ("三号楼", "3"), ("十二栋", "12"), ("二十一", "21号楼"), ("⑦", "7"), ("综合楼", "综合"),
+    ],
+    "unit": [("1", "1单元"), ("一单元", "1"), ("01", "1"), ("1门", "1")],
+    "room": [("101", "101室"), ("101", "101号"), ("101室", "101房"), ("501", "0501"), ("0501", "501")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "pair"), [(part, pair) for part, pairs in SPELLINGS.items() for pair in pairs])
+def test_two_spellings_of_one_place_are_one_problem_wherever_the_first_stands(part: str, pair: tuple[str, str]):
+    first, second = ({**household("9", "8", "701"), part: spelling} for spelling in pair)
+    assert problems(households=[first, second]) == [("households", 2, part)]
+    known = Registered(communities={"old"}, households={tuple(first.values())})
+    assert problems(households=[second], registered=known) == [("households", 1, part)]
+    assert problems(households=[first], registered=known) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (household("3"), household("13")), (household("A栋"), household("B栋")), (household("10"), household("7")),
+        (household("3", "1"), household("3", "11")), (household("东单元"), household("西单元")),
+        (household("3", "2", "501"), household("3", "2", "5010")), (household("3"), household("3", "2", "302")),
+        (household("3号楼"), household("3", community="new")),
+        (household("3", "1", "101"), household("3", "2", "101室")),
+    ],
+)  # fmt: skip
+def test_different_places_are_no_spellings_of_one(first: dict[str, str], second: dict[str, str]):
+    assert problems([NEW], [first, second]) == []
+
+
+def test_a_building_that_is_spelt_in_two_ways_is_one_problem_for_all_its_lines():
+    rows = [household("3号楼", "1", str(room)) for room in range(101, 110)]
+    rows += [household("3", "1", str(room)) for room in range(201, 210)]
+    assert problems(households=rows) == [("households", 10, "building")]
+
+
+def test_both_spellings_stay_valid_where_both_are_registered():
+    known = Registered(communities={"old"}, households={("old", "3", "1", "101"), ("old", "3", "1", "101室")})
+    rows = [household("3", "1", "101"), household("3", "1", "101室")]
+    assert problems(households=rows, registered=known) == []
+
+
+def test_a_device_without_a_room_spells_its_building_as_the_households_do():
+    meters = [
+        device("m1", building="1号楼"),
+        device("m2", building="1", unit="02"),
+        device("m3", building="1", unit="2"),
+    ]
+    assert problems(devices=meters) == [("devices", 1, "building"), ("devices", 2, "unit")]
+
+
+def test_a_device_in_a_room_that_lost_its_zero_is_told_how_to_keep_it():
+    known = Registered(communities={"old"}, households={("old", "1", "2", "0301")})
+    tables = [read_table(form, sheet_of(form, rows))[0] for form, rows in (
+        (COMMUNITIES, []), (HOUSEHOLDS, []), (DEVICES, [device(building="1", unit="2", room="301")]),
+    )]  # fmt: skip
+    [problem] = check(*tables, known)
+    assert problem.message == (
+        "小区 old 登记的住户写作 楼“1”、单元“2”、房号“0301”，不是 楼“1”、单元“2”、房号“301”："
+        "只差开头的 0，可能是表格软件去掉了：请先把这一列设为“文本”格式，再重新填写"
+    )
+
+
+def test_serial_numbers_that_differ_by_zeros_before_them_are_a_problem():
+    meters = [device("m1", serial="000501"), device("m2", serial="501"), device("m3", serial="5010")]
+    assert problems(devices=meters) == [("devices", 2, "serial")]
+
+
+def test_a_withdrawn_gateway_is_no_gateway_until_it_is_imported_again():
+    known = Registered(
+        communities={"old"}, devices={("old", "gw"): KindAndPlace("gateway", "1", "", "", withdrawn=True)}
+    )
+    assert problems(devices=[device(gateway="gw")], registered=known) == [("devices", 1, "gateway")]
+    again = {"community": "old", "device": "gw", "kind": "gateway"}
+    assert problems(devices=[device(gateway="gw"), again], registered=known) == []
+
+
+def test_a_place_from_before_cells_were_folded_keeps_its_registered_spelling():
+    registered = {("old", "A 栋", "１", "３０１"), ("old", "B栋", "1", "101"), ("old", "b栋", "1", "101")}
+    rows = [
+        household("A 栋", "１", "３０１"),
+        household("a栋", "1", "301"),
+        household("b栋", "1", "101"),
+        household("C 栋"),
+    ]
+    table = respell(read_table(HOUSEHOLDS, sheet_of(HOUSEHOLDS, rows))[0], registered)
+    assert table.values == [
+        ("old", "A 栋", "１", "３０１"), ("old", "A 栋", "１", "３０１"),
+        ("old", "B栋", "1", "101"), ("old", "C栋", "2", "301"),
+    ]  # fmt: skip
+
+
+@given(number=st.integers(1, 99), noun=st.sampled_from(["", "号", "号楼", "栋", "#", "单元", "室"]), zero=st.booleans())
+def test_a_number_agrees_with_its_spellings(number: int, noun: str, *, zero: bool):
+    assert canonical(f"{'0' * zero}{number}{noun}") == str(number)
+    assert canonical(f"{'０' * zero}{number} {noun}") == str(number)
 
 
 def test_a_place_that_the_file_leaves_out_is_the_stored_one():

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imports.csv_file import read_sheet
-from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
-from imports.tables import ImportRefusedError, Problem, Sheet, read_table, sheet_of
+from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS, Form
+from imports.sheet_file import read_sheet
+from imports.tables import ImportRefusedError, Problem, Sheet, join_lines, read_table, sheet_of
 
 HOUSEHOLD_HEADER = "community,building,unit,room\n"
 
 # Texts that pass through a file unchanged: no blanks at the ends, no characters of only one encoding.
 cells = st.text(st.characters(codec="gb18030", exclude_categories=["Cs", "Cc"]), max_size=12).map(str.strip)
-named = st.lists(cells, min_size=4, max_size=4).filter(any)
+records = st.lists(cells, min_size=4, max_size=4).filter(lambda row: sum(map(bool, row)) > 1)
 on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -27,20 +27,24 @@ def written(path: Path, rows: list[list[str]], encoding: str = "utf-8", ending: 
     return path
 
 
+def read(path: Path, form: Form = HOUSEHOLDS) -> tuple[Sheet, list[Problem]]:
+    return read_sheet(path, form)[:2]
+
+
 def problems_of(path: Path, content: bytes | str) -> list[Problem]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_sheet(path)[1]
+    return read(path)[1]
 
 
 @on_disk
 @given(
-    rows=st.lists(named, max_size=8),
+    rows=st.lists(records, max_size=8),
     encoding=st.sampled_from(["utf-8", "utf-8-sig"]),
     ending=st.sampled_from(["\n", "\r\n"]),
 )
 def test_a_file_of_a_spreadsheet_is_read_back(tmp_path: Path, rows, encoding, ending):
     header = ["community", "building", "unit", "room"]
-    sheet, problems = read_sheet(written(tmp_path / "h.csv", [header, *rows], encoding, ending))
+    sheet, problems = read(written(tmp_path / "h.csv", [header, *rows], encoding, ending))
     assert problems == []
     assert sheet.columns == tuple(header)
     assert sheet.rows == rows
@@ -51,7 +55,7 @@ def test_a_file_of_a_spreadsheet_is_read_back(tmp_path: Path, rows, encoding, en
 def test_any_bytes_give_a_sheet_or_a_problem(tmp_path: Path, content: bytes):
     path = tmp_path / "any.csv"
     path.write_bytes(content)
-    sheet, problems = read_sheet(path)
+    sheet, problems = read(path)
     assert sheet.columns or problems
     assert all(len(row) == len(sheet.columns) for row in sheet.rows)
 
@@ -63,7 +67,7 @@ def test_the_order_of_the_columns_never_matters(tmp_path: Path, order: list[str]
         {"community": "c1", "device": "d1", "kind": "gateway", "building": "3", "serial": "", "simulated": "是"},
         {"community": "c1", "device": "D2", "kind": "meter", "building": "甲", "serial": "S1", "simulated": "?"},
     ]
-    sheet, _ = read_sheet(written(tmp_path / "d.csv", [order, *([row[name] for name in order] for row in rows)]))
+    sheet, _ = read(written(tmp_path / "d.csv", [order, *([row[name] for name in order] for row in rows)]), DEVICES)
     table, problems = read_table(DEVICES, sheet)
     straight, expected = read_table(
         DEVICES, Sheet("d.csv", tuple(rows[0]), [2, 3], [list(row.values()) for row in rows])
@@ -75,7 +79,7 @@ def test_the_order_of_the_columns_never_matters(tmp_path: Path, order: list[str]
 
 def test_gb18030_from_a_chinese_spreadsheet_is_recognised(tmp_path: Path):
     rows = [["community", "name", "banner", "street"], ["yangguang", "阳光小区", "东胜区", "天骄街道"]]
-    sheet, problems = read_sheet(written(tmp_path / "c.csv", rows, "gb18030"))
+    sheet, problems = read(written(tmp_path / "c.csv", rows, "gb18030"), COMMUNITIES)
     assert (sheet.rows, problems) == ([rows[1]], [])
 
 
@@ -108,7 +112,7 @@ def test_a_file_of_another_format_is_named(tmp_path: Path, content, expected: st
 
 
 def test_a_missing_file_is_a_problem(tmp_path: Path):
-    sheet, (problem,) = read_sheet(tmp_path / "nowhere.csv")
+    sheet, (problem,) = read(tmp_path / "nowhere.csv")
     assert sheet.columns == ()
     assert problem.file == "nowhere.csv"
 
@@ -116,7 +120,7 @@ def test_a_missing_file_is_a_problem(tmp_path: Path):
 def test_empty_lines_and_empty_cells_at_the_edge_are_skipped(tmp_path: Path):
     path = tmp_path / "h.csv"
     path.write_text("community,building,unit,room,,\n\nc1,1,1,101,,\n,,,,,\n  \nc1,1,1,102\n")
-    sheet, problems = read_sheet(path)
+    sheet, problems = read(path)
     assert problems == []
     assert sheet.rows == [["c1", "1", "1", "101"], ["c1", "1", "1", "102"]]
     assert sheet.lines == [3, 6]
@@ -127,10 +131,131 @@ def test_a_line_with_too_few_or_too_many_cells_is_named(tmp_path: Path):
     assert [(problem.line, problem.message[:6]) for problem in problems] == [(2, "有 3 个单"), (4, "有 5 个单")]
 
 
+TITLE = "阳光小区设备台账"
+TABLE = "community,device,kind,building\n" + "".join(f"yg,w{number},water_meter,3\n" for number in range(54))
+
+
+@pytest.mark.parametrize(
+    "above",
+    [f"{TITLE}\n", f"{TITLE},,,\n", f"{TITLE}\n\n", f"{TITLE}\n日期：2026-03-01,,,\n", "1,2,3,4\n", "设备；表\n"],
+)
+def test_lines_above_the_header_are_one_problem_that_names_the_header(tmp_path: Path, above: str):
+    path = tmp_path / "d.csv"
+    path.write_text(above + TABLE)
+    sheet, [problem] = read(path, DEVICES)
+    table, problems = read_table(DEVICES, sheet)
+    assert (table.columns, table.values, problems) == ((), [], [])
+    assert problem.line == 1
+    assert f"列名在第 {above.count(chr(10)) + 1} 行" in problem.message
+
+
+def test_a_file_without_a_header_is_one_problem_that_names_the_required_columns(tmp_path: Path):
+    path = tmp_path / "h.csv"
+    path.write_text("yg,3,2,501\nyg,3,2,502\n")
+    [problem] = read(path)[1]
+    assert problem.line == 1
+    assert all(
+        name in problem.message
+        for name in ("community（小区编号）", "building（楼号）", "unit（单元）", "room（房号）")
+    )
+
+
+@pytest.mark.parametrize("total", ["合计,,,2", "合 计,,,2", "总计：2 户,,,", "小计,3,,", "合计（户）,,,2"])
+def test_a_line_of_totals_is_one_problem(tmp_path: Path, total: str):
+    [problem] = problems_of(tmp_path / "h.csv", f"{HOUSEHOLD_HEADER}yg,3,2,501\n{total}\n")
+    assert (problem.line, problem.message) == (3, "合计行不是一条记录：请删除")
+
+
+@pytest.mark.parametrize("line", ["填表人：张三,,,", ",,,502", ",3,,", "备注,,,"])
+def test_a_line_with_one_cell_is_one_problem(tmp_path: Path, line: str):
+    [problem] = problems_of(tmp_path / "h.csv", f"{HOUSEHOLD_HEADER}yg,3,2,501\n{line}\n")
+    assert (problem.line, problem.column) == (3, None)
+    assert "只有一个单元格有内容" in problem.message
+
+
+def test_a_second_header_is_one_problem(tmp_path: Path):
+    [problem] = problems_of(tmp_path / "h.csv", f"{HOUSEHOLD_HEADER}yg,3,2,501\n{HOUSEHOLD_HEADER}")
+    assert (problem.line, problem.message) == (3, "重复的列名行：请删除")
+
+
+def test_cells_that_a_merged_cell_left_empty_are_one_problem_for_each_column(tmp_path: Path):
+    path = tmp_path / "h.csv"
+    path.write_text(HOUSEHOLD_HEADER + "yg,3,1,101\n" + "".join(f",,1,{room}\n" for room in range(102, 136)))
+    sheet, problems = read(path)
+    assert problems == []
+    joined = join_lines(read_table(HOUSEHOLDS, sheet)[1])
+    assert [(each.line, each.last_line, each.column) for each in joined] == [(3, 36, "community"), (3, 36, "building")]
+    assert str(joined[0]) == "h.csv 第 3 至 36 行（lines 3-36） community 列：不能为空"
+
+
+def test_a_blank_column_is_skipped_and_one_without_a_header_is_named(tmp_path: Path):
+    path = tmp_path / "h.csv"
+    path.write_text("community,,building,unit,,room\nyg,,3,2,,501\n")
+    sheet, problems = read(path)
+    assert (sheet.columns, sheet.rows, problems) == (
+        ("community", "building", "unit", "room"), [["yg", "3", "2", "501"]], [],
+    )  # fmt: skip
+    [problem] = problems_of(path, "community,,building,unit,,room\nyg,,3,2,张三,501\n")
+    assert "第 5 列有内容而没有列名" in problem.message
+
+
+def test_columns_for_people_are_left_unread(tmp_path: Path):
+    path = tmp_path / "h.csv"
+    path.write_text("序号,小区,楼栋,单元,房号,备注\n1,yg,3,2,501,空置\n")
+    sheet, problems = read(path)
+    assert (sheet.rows, problems) == ([["yg", "3", "2", "501"]], [])
+
+
+@pytest.mark.parametrize("form", [COMMUNITIES, HOUSEHOLDS, DEVICES], ids=lambda form: form.name)
+def test_every_header_of_a_form_names_one_column_in_any_dress(form: Form):
+    for column in form.columns:
+        for header in (column.name, *column.zh):
+            assert form.column(header) is column
+            for dressed in (f"*{header}", f"{header}（必填）", f"{header} ", f"{header}\n(文本)", f"{header}*"):
+                assert form.column(dressed) is column
+    assert len(set(form.headers)) == sum(1 + len(column.zh) for column in form.columns)
+
+
+def test_chinese_headers_are_read_and_named_in_problems(tmp_path: Path):
+    path = tmp_path / "d.csv"
+    path.write_text(
+        "小区编号,设备编号,设备类型,楼栋,安装日期,是否模拟\nyg,w501,水表,3,2024/5/1,也许\nyg,w502,电动表,3,,否\n"
+    )
+    table, problems = read_table(DEVICES, read(path, DEVICES)[0])
+    assert [(problem.line, problem.column) for problem in problems] == [
+        (3, "设备类型"),
+        (2, "安装日期"),
+        (2, "是否模拟"),
+    ]
+    assert problems[0].message.endswith("是否应为 电表？")
+    assert table.values[0][:4] == ("yg", "w501", "water_meter", "3")
+
+
+def test_two_headers_for_one_column_are_a_problem():
+    _, [problem] = read_table(HOUSEHOLDS, Sheet("h.csv", ("community", "building", "楼号", "unit", "room")))
+    assert (problem.column, problem.message) == ("楼号", "与 building 是同一列：每列只能有一个")
+
+
+def test_what_was_folded_is_noted():
+    sheet = Sheet("h.csv", ("community", "building", "unit", "room"), [2], [["yg", "a 栋", "１", "501"]])
+    table, problems = read_table(HOUSEHOLDS, sheet)
+    assert (table.values, problems) == ([("yg", "A栋", "1", "501")], [])
+    assert [(note.column, note.message) for note in table.notes] == [
+        ("building", "“a 栋” 按 “A栋” 读取"), ("unit", "“１” 按 “1” 读取"),
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path):
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as file:
+        file.truncate(300 * 2**20)
+    assert "超过 256 MiB" in read(path)[1][0].message
+
+
 def test_a_line_is_counted_from_where_it_begins(tmp_path: Path):
     path = tmp_path / "h.csv"
     path.write_text(HOUSEHOLD_HEADER + 'c1,"a\nb",1,101\nC2,1,1,101\n')
-    _, problems = read_table(HOUSEHOLDS, read_sheet(path)[0])
+    _, problems = read_table(HOUSEHOLDS, read(path)[0])
     assert [(problem.line, problem.column) for problem in problems] == [(4, "community"), (2, "building")]
 
 
