@@ -41,6 +41,7 @@ class DevicesQuery(PageQuery):
     building: str | None = Field(None, description="A building as it is registered.")
     connection: Connection | None = Field(None, description="Connection as reported by the device.")
     simulated: bool | None = Field(None, description="Only simulated devices, or only real ones.")
+    withdrawn: bool = Field(False, description="The devices withdrawn from the registry, instead of the others.")
 
 
 class EventsQuery(PageQuery):

@@ -99,6 +99,9 @@ class Device(ResponseModel):
     serial: str | None
     installed_on: date | None
     simulated: Simulated
+    withdrawn_at: datetime | None = Field(
+        description="When it was withdrawn from the registry; it is counted and evaluated no more, its history stays."
+    )
     connection: Connection = Field(description="Connection as reported by the device; unknown before its first report.")
     connection_zh: str = Field(examples=["在线"])
     connection_at: datetime | None = Field(description="Since when, by the device's clock.")

@@ -30,6 +30,20 @@ COMMANDS: Table = {
         "Import the registry from CSV or XLSX: everything, or nothing and every reason why not (exit code 1).",
         "app.commands.registry:import_",
     ),
+    "withdraw": GroupEntry(
+        "Withdraw households and devices from the registry.",
+        {
+            "device": Entry(
+                "Withdraw a device: it is counted and evaluated no more, its messages are rejected, and its history "
+                "stays.",
+                "app.commands.withdraw:device",
+            ),
+            "household": Entry(
+                "Withdraw a household without devices: it is counted no more. Import it again to register it again.",
+                "app.commands.withdraw:household",
+            ),
+        },
+    ),
     "simulate": Entry(
         "Send the messages of the simulated devices of the registry through the real broker.",
         "app.commands.simulate:simulate",

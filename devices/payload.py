@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from devices.catalogue import KIND_BY_NAME
-from devices.device import Device
+from devices.device import Device, Service
 from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason, Refusal, Violation, event_data, quoted, telemetry_values, unknown_keys
@@ -25,6 +25,7 @@ MAX_ITEMS = 8192  # more than fit as useful items; `[1,1,1,...]` would otherwise
 STORED_BYTES = 4096
 _STORED_TOPIC_LENGTH = 512
 _TOPIC_START = PREFIX + "/"
+_WITHDRAWN = "the device was withdrawn from the registry; take it off the network, or import it again"
 MAX_CLOCK_AHEAD = timedelta(minutes=5)
 _ITEM_KEYS = {
     Channel.TELEMETRY: ("ts", "values", "seq"),
@@ -140,7 +141,7 @@ def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] |
         return None
     _, _, community, kind, name, channel = parts
     device = find_device(community, name)
-    if device is None or device.kind != kind or channel not in CHANNELS:
+    if device is None or device.kind != kind or channel not in CHANNELS or device.service is Service.WITHDRAWN:
         return None
     return device, CHANNELS[channel]
 
@@ -158,6 +159,8 @@ def _reject_topic(topic: str, payload: bytes, find_device: FindDevice) -> Reject
         detail = "no such device in this community; import it first"
         return Rejection(topic, Reason.UNKNOWN_DEVICE, detail, storable, size, None)
     storable = _storable_payload(payload, address.kind, device.kind)
+    if device.service is Service.WITHDRAWN:
+        return Rejection(topic, Reason.UNKNOWN_DEVICE, _WITHDRAWN, storable, size, device)
     return Rejection(topic, Reason.WRONG_KIND, f"the device is registered as {device.kind}", storable, size, device)
 
 
@@ -247,6 +250,8 @@ class _ItemDecoder(NamedTuple):
         if child is None or child.gateway != self.sender.name:
             device = f" {name}" if isinstance(name, str) and IDENTIFIER.fullmatch(name) else ""
             raise _ItemError(Reason.UNKNOWN_DEVICE, f"the item's device{device} is not registered behind this gateway")
+        if child.service is Service.WITHDRAWN:
+            raise _ItemError(Reason.UNKNOWN_DEVICE, _WITHDRAWN, child)
         if child.kind != kind:
             raise _ItemError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
         return child

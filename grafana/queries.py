@@ -50,7 +50,8 @@ def devices(kind: DeviceKind) -> str:
         """
         SELECT @label AS __text, @key AS __value
         FROM device d
-        WHERE d.kind = @kind AND d.community = @communities AND @label ILIKE '%$__searchFilter'
+        WHERE d.kind = @kind AND d.community = @communities AND d.withdrawn_at IS NULL
+          AND @label ILIKE '%$__searchFilter'
         ORDER BY d.community, d.name
         LIMIT 500
         """,
@@ -141,7 +142,7 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
                count(*) FILTER (WHERE s.connection = 'offline') AS "离线",
                count(*) FILTER (WHERE d.simulated) AS "其中模拟"
         FROM (VALUES @kinds) AS k (position, name, zh, no_data_after)
-        LEFT JOIN device d ON d.kind = k.name AND d.community = @communities
+        LEFT JOIN device d ON d.kind = k.name AND d.community = @communities AND d.withdrawn_at IS NULL
         LEFT JOIN device_state s ON s.device_id = d.id
         GROUP BY k.position, k.zh
         ORDER BY k.position
@@ -160,7 +161,7 @@ def devices_without_data() -> str:
         JOIN (VALUES @kinds) AS k (position, name, zh, no_data_after) ON k.name = d.kind
         JOIN device_state s ON s.device_id = d.id
         JOIN community c ON c.id = d.community
-        WHERE d.community = @communities AND s.last_fresh < now() - k.no_data_after
+        WHERE d.community = @communities AND d.withdrawn_at IS NULL AND s.last_fresh < now() - k.no_data_after
         ORDER BY s.last_fresh, d.id
         LIMIT 200
         """,

@@ -14,7 +14,7 @@ from app.output import Exit, fail, say, say_json
 from app.settings import Settings
 from app.signals import stop_on_signals
 from app.simulation import SEED, register, register_communities, wait_for_ingest
-from devices.device import Device
+from devices.device import Device, Service
 from rules.model.duration import parse_duration
 from simulators import replay as recordings
 from simulators.community_plan import SITES, Site
@@ -143,7 +143,9 @@ def _simulated_devices(connection: Connection, communities: list[str] | None) ->
     return [
         device
         for device in load_devices(connection)
-        if device.simulated and (not communities or device.community in communities)
+        if device.simulated
+        and device.service is not Service.WITHDRAWN
+        and (not communities or device.community in communities)
     ]
 
 

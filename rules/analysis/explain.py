@@ -115,7 +115,7 @@ def _describe_withdrawal(transition: ProcessTransition) -> tuple[str, ...]:
     if transition.kind == DEVICE_GROUP.name:
         no_members = f"{at}起台账中已没有设备属于这个网关或地点，合并的报警随之结束"
         return (f"{no_members}；仍没有数据的设备会单独报警。",)
-    return (f"设备于{at}转为调试或报废，不再按规则判断，报警随之结束。",)
+    return (f"设备于{at}转入调试、报废或注销，不再按规则判断，报警随之结束。",)
 
 
 def _describe_closing(transition: ProcessTransition) -> tuple[str, ...]:

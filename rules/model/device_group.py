@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices.catalogue import KIND_BY_NAME
-from devices.device import Device
+from devices.device import Device, Service
 from rules.model.virtual_kinds import DEVICE_GROUP
 
 FIRST_GROUP_ID = -(2**56)
@@ -126,7 +126,7 @@ class DeviceGroups:
         """Take over the current registry."""
         communities: defaultdict[str, list[Device]] = defaultdict(list)
         for device in devices:
-            if device.kind in KIND_BY_NAME:
+            if device.kind in KIND_BY_NAME and device.service is not Service.WITHDRAWN:
                 communities[device.community].append(device)
         self._communities, self._by_key = communities, {}
         self._by_id = {group.id: self._current(group) for group in self._by_id.values()}

@@ -20,13 +20,13 @@ class SubMeters(NamedTuple):
 def submeters_by_master(devices: Iterable[Device]) -> dict[int, SubMeters]:
     """Return the sub-meters of each master meter by its id: the meters with a room, of its kind, in its place.
 
-    A retired meter has no master meter. A meter that is being commissioned has one: water flows through it
+    A retired or withdrawn meter has no master meter. A meter that is being commissioned has one: water flows through it
     that is not counted yet.
     """
     households: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     masters: list[Device] = []
     for device in devices:
-        if device.service is Service.RETIRED:
+        if device.service in {Service.RETIRED, Service.WITHDRAWN}:
             continue
         if not device.room:
             masters.append(device)

@@ -152,7 +152,11 @@ def _community(connection: Connection, community: str) -> Community:
 
 def _households(connection: Connection, community: str) -> tuple[Household, ...]:
     with connection.cursor(row_factory=class_row(Household)) as cursor:
-        return tuple(cursor.execute("SELECT building, unit, room FROM household WHERE community = %s", (community,)))
+        return tuple(
+            cursor.execute(
+                "SELECT building, unit, room FROM household WHERE community = %s AND withdrawn_at IS NULL", (community,)
+            )
+        )
 
 
 def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, ...]:
@@ -162,7 +166,7 @@ def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, 
                 """
                 SELECT id, name, kind, building, unit, room, location, gateway, plan_item, serial, installed_on,
                        simulated
-                FROM device WHERE community = %s
+                FROM device WHERE community = %s AND withdrawn_at IS NULL
                 """,
                 (community,),
             )

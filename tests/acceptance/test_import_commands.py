@@ -5,8 +5,10 @@ import hashlib
 import json
 import stat
 import uuid
+from datetime import date
 
 import pytest
+from openpyxl import Workbook
 
 from cli import anju
 from running import query
@@ -104,6 +106,68 @@ def test_an_existing_secrets_file_is_never_overwritten(house, community, files, 
     assert "密钥文件已存在" in done.stderr
     assert secrets.read_text() == "from another import\n"
     assert registered(house, community) == []
+
+
+def test_a_dry_run_writes_nothing_and_says_what_an_import_would_do(house, community, files, tmp_path):
+    log = house.get("/audit", subject="registry")
+    dry = house.anju("import", *files, "--dry-run", "--secrets-out", tmp_path / "secrets.csv")
+    assert dry.returncode == 0, dry.stderr
+    assert f"新增设备 {community} / w501" in dry.stdout.splitlines()
+    assert registered(house, community) == []
+    assert not (tmp_path / "secrets.csv").exists()
+    assert house.get("/audit", subject="registry") == log
+    house.anju("import", *files)
+    again = json.loads(house.anju("import", *files, "--dry-run", "--json").stdout)
+    assert (again["dry_run"], again["changes"], again["devices"]["unchanged"]) == (True, [], 2)
+
+
+def test_a_damaged_workbook_is_refused_and_a_mended_one_imported(house, community, files, tmp_path):
+    house.anju("import", *files)
+    book = Workbook()
+    book.active.title = "住户"
+    for row in (["小区", "楼号", "单元", "房号"], [community, 3, 2, date(2026, 3, 1)], [community, 3, 2, 503]):
+        book.active.append(row)
+    book.save(tmp_path / "台账.xlsx")
+    refused = house.anju("import", "--households", tmp_path / "台账.xlsx")
+    assert refused.returncode == 1
+    assert "台账.xlsx[住户] 第 2 行（line 2） 房号 列：“2026-03-01” 像是被表格软件改成了日期" in refused.stderr
+    assert "共 1 个问题" in refused.stderr
+    book.active["D2"] = "3-1"
+    book.save(tmp_path / "台账.xlsx")
+    assert "住户：新增 2" in house.anju("import", "--households", tmp_path / "台账.xlsx").stdout
+
+
+def test_a_device_and_its_household_are_withdrawn_with_who_and_why_and_return_by_an_import(house, community, files):
+    house.anju("import", *files)
+    household = ("withdraw", "household", community, "3", "2", "501", "--reason", "拆除")
+    refused = house.anju(*household)
+    assert (refused.returncode, "还有设备：w501" in refused.stderr) == (1, True)
+    done = house.anju("withdraw", "device", community, "w501", "--reason", "登记错误")
+    assert (done.returncode, "已注销设备" in done.stdout) == (0, True), done.stderr
+    assert house.anju(*household).returncode == 0
+    assert house.get(f"/communities/{community}")["households"] == 1
+    assert [item["device"] for item in house.get("/devices", community=community)["items"]] == ["cam1"]
+    [written] = house.get("/audit", subject="device", subject_id=f"{community}/water_meter/w501")["items"]
+    assert (written["person"], written["action"], written["after"]["reason"]) == (
+        getpass.getuser(), "withdraw", "登记错误",
+    )  # fmt: skip
+    [written] = house.get("/audit", subject="household", subject_id=f"{community}/3/2/501")["items"]
+    assert (written["action"], written["after"]["reason"]) == ("withdraw", "拆除")
+    house.anju("import", *files)
+    assert house.get(f"/communities/{community}")["households"] == 2
+    assert len(house.get("/devices", community=community)["items"]) == 2
+
+
+@pytest.mark.parametrize("what", [("device", "w9"), ("household", "3", "2", "599")])
+def test_what_is_not_registered_cannot_be_withdrawn(house, community, files, what):
+    house.anju("import", *files)
+    done = house.anju("withdraw", what[0], community, *what[1:], "--reason", "登记错误")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "没有登记" in done.stderr
+
+
+def test_a_withdrawal_needs_a_reason(tmp_path):
+    assert anju("withdraw", "device", "yg", "w1", cwd=tmp_path).returncode == 2
 
 
 def test_a_missing_file_is_named(house, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.catalogue import KINDS
-from devices.device import Device
+from devices.device import Device, Service
 from devices.kind import Identity
 from devices.payload import ConnectionReport, ConnectionState, DeviceEvent, Reading, Rejection, decode
 from devices.privacy import Pseudonymiser
@@ -24,7 +24,8 @@ GATEWAY = Device(2, "yangguang", "g1", "gateway")
 CHILD = Device(3, "yangguang", "w2", "water_meter", gateway="g1")
 GATE = Device(4, "yangguang", "gate", "vehicle_gate", gateway="g1")
 DOOR = Device(5, "yangguang", "door", "access_control")
-REGISTRY = {(device.community, device.name): device for device in (METER, GATEWAY, CHILD, GATE, DOOR)}
+WITHDRAWN = Device(6, "yangguang", "w6", "water_meter", gateway="g1", service=Service.WITHDRAWN)
+REGISTRY = {(device.community, device.name): device for device in (METER, GATEWAY, CHILD, GATE, DOOR, WITHDRAWN)}
 
 
 def decode_one(topic, payload):
@@ -125,6 +126,26 @@ def test_invalid_bytes_are_rejected_as_a_whole(payload, reason):
 )
 def test_a_topic_must_name_a_registered_device_of_its_kind(topic, reason):
     assert [reason_of(decoded) for decoded in decode_one(topic, b'{"ts": 1, "values": {}}')] == [reason]
+
+
+@pytest.mark.parametrize("service", [each for each in Service if each is not Service.WITHDRAWN])
+def test_a_registered_device_may_send_in_every_service_state(service):
+    device = Device(1, "yangguang", "w1", "water_meter", service=service)
+    topic = "anju/v1/yangguang/water_meter/w1/telemetry"
+    item = {"ts": TS, "values": {"volume_m3": 1}}
+    (decoded,) = decode(topic, json.dumps(item).encode(), NOW, lambda *_: device, PSEUDONYMISER)
+    assert isinstance(decoded, Reading)
+
+
+def test_a_withdrawn_device_is_unknown_and_the_rejection_says_why():
+    item = {"ts": TS, "values": {"volume_m3": 1}}
+    own = send(WITHDRAWN, "telemetry", item)
+    behind_its_gateway = send(GATEWAY, "telemetry", {**item, "kind": "water_meter", "device": "w6"})
+    for rejection in (*own, *behind_its_gateway, *send(WITHDRAWN, "status", {"state": "online"})):
+        assert reason_of(rejection) is Reason.UNKNOWN_DEVICE
+        assert "was withdrawn from the registry" in rejection.detail
+        assert rejection.device == WITHDRAWN
+    assert send(GATEWAY, "telemetry", [{**item, "kind": "water_meter", "device": "w2"}])[0].device == CHILD
 
 
 def test_one_bad_item_of_an_array_rejects_that_item_only():

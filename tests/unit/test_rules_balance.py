@@ -306,7 +306,8 @@ def test_a_rule_about_households_does_not_apply_to_their_master_meter():
     assert raised == [HOUSEHOLDS[0]]
 
 
-def test_a_retired_meter_has_no_master_meter_and_one_in_commissioning_is_missing():
+def test_a_retired_or_withdrawn_meter_has_no_master_meter_and_one_in_commissioning_is_missing():
     commissioned = device(11, "1", "101", service=Service.COMMISSIONING)
-    submeters = submeters_by_master([device(1), commissioned, device(12, "1", "102", service=Service.RETIRED)])
+    gone = [device(12, "1", "102", service=Service.RETIRED), device(13, "1", "103", service=Service.WITHDRAWN)]
+    submeters = submeters_by_master([device(1), commissioned, *gone])
     assert submeters == {1: SubMeters("community", (11,))}

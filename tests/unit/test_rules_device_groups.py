@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.device import Device
+from devices.device import Device, Service
 from devices.electricity_meter import ELECTRICITY_METER
 from devices.gateway import GATEWAY
 from laws import examples
@@ -333,3 +333,10 @@ def test_a_device_that_moves_to_another_gateway_without_data_is_suppressed_by_th
     (merged,) = [t for t in town.transitions if t.reason is Reason.MERGED]
     assert (merged.device_id, merged.inputs["caused_by"]) == (6, "网关 g2")
     assert {transition.rule for transition in town.notices()} <= {"gateway_silent", "family_silent"}
+
+
+def test_a_withdrawn_device_is_in_no_group():
+    behind = Town(4, gateway="g1")
+    behind.devices[0] = replace(behind.devices[0], service=Service.WITHDRAWN)
+    group = DeviceGroups(behind.devices).group_behind(behind.devices[-1])
+    assert group.children == (2, 3, 4)

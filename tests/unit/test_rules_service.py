@@ -24,7 +24,7 @@ from tests.unit.rules_fixtures.world import (
 )
 
 AT_ONCE = rule(on_delay=timedelta(), off_delay=timedelta())
-WITHDRAWN = [Service.COMMISSIONING, Service.RETIRED]
+WITHDRAWN = [Service.COMMISSIONING, Service.RETIRED, Service.WITHDRAWN]
 
 
 class Site(World):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from laws import examples
 from store.registry.upsert import TableRows
+from store.registry.withdraw import withdraw_device
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.write_events import ConnectionRow, record_connections
 
@@ -74,6 +75,24 @@ def test_a_device_without_data_has_no_state(api: Any, community: Any) -> None:
     community.device("new", "water_meter")
     result = api.get(f"/devices/{community.id}/new").raise_for_status().json()
     assert (result["connection"], result["last_seen"], result["values"]) == ("unknown", None, [])
+
+
+def test_a_withdrawn_device_leaves_the_list_and_the_counts_and_can_still_be_read(api: Any, community: Any) -> None:
+    for name in ("kept", "gone"):
+        community.device(name, "camera")
+    withdraw_device(community.connection, community.id, "gone", NOON)
+    community.connection.commit()
+
+    def listed(**query: Any) -> list[str]:
+        page = api.get("/devices", community=community.id, **query).raise_for_status().json()
+        return [item["device"] for item in page["items"]]
+
+    assert listed() == ["kept"]
+    assert listed(withdrawn=True) == ["gone"]
+    assert api.get(f"/communities/{community.id}").json()["devices"][0]["total"] == 1
+    device = api.get(f"/devices/{community.id}/gone").raise_for_status().json()
+    assert datetime.fromisoformat(device["withdrawn_at"]) == NOON
+    assert api.get(f"/devices/{community.id}/kept").json()["withdrawn_at"] is None
 
 
 def test_filters_of_devices_are_joined_by_and(api: Any, community: Any) -> None:

@@ -66,6 +66,18 @@ def test_the_fleet_distinguishes_devices_without_data_without_any_report_and_off
     assert all(item["无数据时长"] >= 240 for item in without_data)
 
 
+def test_a_withdrawn_device_is_on_no_dashboard(communities, reader, now):
+    camera = KIND_BY_NAME["camera"]
+    for name in ("kept", "withdrawn"):
+        communities.add_state(communities.add_device("camera", name), now - 4 * camera.reporting_period, None)
+    communities.execute("UPDATE device SET withdrawn_at = now() WHERE name = 'withdrawn'")
+    (row,) = reader.rows(queries.fleet([camera]), community=["jia-yuan"])
+    assert (row["设备总数"], row["没有数据"]) == (1, 1)
+    assert [item["设备"] for item in reader.rows(queries.devices_without_data())] == ["kept"]
+    options = reader.rows(queries.devices(camera))
+    assert [item["__value"] for item in options] == ["jia-yuan/kept"]
+
+
 def test_a_kind_without_devices_has_a_row_of_zeros(reader):
     rows = reader.rows(queries.fleet(KINDS))
     assert [row["类型"] for row in rows] == [kind.zh for kind in KINDS]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.rule_files import rules_folder
+from devices.device import Service
 from devices.water_meter import WATER_METER
 from imports.importer import import_rows
 from ingest.batch import Candidate
@@ -20,6 +21,7 @@ from running import query, register
 from store.alerts.bad_actors import list_bad_actors
 from store.alerts.shadow import list_shadow_alerts
 from store.database import connect
+from store.registry.withdraw import withdraw_device
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -104,6 +106,25 @@ def place(database_url):
     with closing(connect(database_url, application_name="test")) as connection:
         connection.autocommit = True
         yield Place(database_url, connection)
+
+
+def test_the_alert_of_a_withdrawn_device_ends_and_its_return_by_an_import_begins_anew(place):
+    place.begin(a_rule())
+    place.show("w1", (0, 3.0))
+    assert place.ask("SELECT process FROM alert") == [("active",)]
+    withdraw_device(place.connection, "c1", "w1", START)
+    place.devices.refresh(place.connection)
+    place.tick(30)
+    assert place.ask("SELECT process, attention FROM alert") == [("ended", "unacknowledged")]
+    assert place.ask("SELECT to_state, reason FROM alert_transition ORDER BY id DESC LIMIT 1") == [
+        ("normal", "service")
+    ]
+    place.begin(a_rule(), now=START + 40 * SECOND)
+    assert place.devices.find("c1", "w1").service is Service.WITHDRAWN
+    place.set_service("")
+    place.tick(60)
+    place.show("w1", (90, 3.0))
+    assert place.ask("SELECT sequence, process FROM alert ORDER BY sequence") == [(1, "ended"), (2, "active")]
 
 
 def flicker(first, times):
