@@ -8,16 +8,16 @@ decimal text. The canonical text (keys sorted, no spaces, UTF-8) is therefore th
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from acceptance.coverage import Cell, CellState, Matrix
 from acceptance.criterion import MeasuredCriterion, Medium
 from acceptance.figure import Figure
-from acceptance.labels import DEMO_NOTICE
+from acceptance.labels import DEMO_NOTICE, REFUSED
 from acceptance.plan_items import PlanClass
-from acceptance.result import DeviceFigure, ItemResult, Report, Result, Verdict
+from acceptance.result import DeviceFigure, ItemResult, Refused, Report, Result, Verdict
 from acceptance.witnessed import event_zh, result_of
 from acceptance.wording import method
 from devices.local_time import CITY
@@ -58,6 +58,7 @@ def document(report: Report) -> Document:
         "coverage": _coverage(report.matrix),
         "devices": [_device(device) for device in report.devices],
         "excluded": [{**_device(device), "reason": "simulated"} for device in report.excluded],
+        "refused": _refusals(report.refused),
         "witnessed_tests": [_witnessed(test) for test in report.witnessed],
     }
 
@@ -156,6 +157,32 @@ def _device_figure(figure: DeviceFigure) -> Document:
         "n": figure.total,
         "last_at": _time(figure.last_at) if figure.last_at else None,
         "gap": _window(figure.gap) if figure.gap else None,
+    }
+
+
+def _refusals(refused: Collection[Refused]) -> Document:
+    by_reason = Counter[str]()
+    for each in refused:
+        by_reason[each.reason] += each.times
+    return {
+        "total": by_reason.total(),
+        "reasons": [
+            {"reason": reason, "reason_zh": REFUSED.get(reason, reason), "times": times}
+            for reason, times in sorted(by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
+        ],
+        "devices": [
+            {
+                "device": each.device.name,
+                "kind": each.device.kind,
+                "place": _place(each.device),
+                "reason": each.reason,
+                "reason_zh": REFUSED.get(each.reason, each.reason),
+                "times": each.times,
+                "simulated": each.device.simulated,
+            }
+            for each in refused
+            if each.device
+        ],
     }
 
 

@@ -87,6 +87,15 @@ class ItemResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Messages and fields of a device that Anju refused for one reason; `device` is None where it is not known."""
+
+    device: RegisteredDevice | None
+    reason: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Complete verification. Everything except `generated_at` follows from evidence and criteria."""
 
@@ -102,3 +111,4 @@ class Report:
     devices: tuple[RegisteredDevice, ...]
     excluded: tuple[RegisteredDevice, ...]
     witnessed: tuple[WitnessedTestRow, ...]
+    refused: tuple[Refused, ...]

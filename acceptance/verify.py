@@ -24,7 +24,7 @@ from acceptance.figure import Figure
 from acceptance.measure import Count, count, delivery_question, slot_question, working_meters
 from acceptance.order import PlaceOrder, place_order
 from acceptance.plan_items import PLAN_ITEMS, PlanItem
-from acceptance.result import DeviceFigure, ItemResult, Outcome, Reason, Report, Result, Verdict
+from acceptance.result import DeviceFigure, ItemResult, Outcome, Reason, Refused, Report, Result, Verdict
 from acceptance.witnessed import EXPECTED_EVENTS
 from store.telemetry.evidence import Evidence, Questions, RegisteredDevice
 from store.telemetry.witnessed_tests import WitnessedTestRow
@@ -93,7 +93,22 @@ def verify(
         admitted,
         excluded,
         tuple(test for test in sorted(evidence.witnessed, key=_test_order) if include_simulated or not test.simulated),
+        _refused(evidence),
     )
+
+
+def _refused(evidence: Evidence) -> tuple[Refused, ...]:
+    """Return the refused data, the most frequent first; those of simulated devices too, for nothing is left out."""
+    devices = {device.id: device for device in evidence.devices}
+    refused = (
+        Refused(devices[each.device_id] if each.device_id is not None else None, each.reason, each.times)
+        for each in evidence.rejections
+    )
+    return tuple(sorted(refused, key=_refused_order))
+
+
+def _refused_order(refused: Refused) -> tuple[int, str, PlaceOrder]:
+    return -refused.times, refused.reason, place_order(refused.device.name if refused.device else "")
 
 
 def _device_order(device: RegisteredDevice) -> tuple[str, PlaceOrder]:

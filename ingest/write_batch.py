@@ -75,9 +75,11 @@ def _counts(rejections: Sequence[Rejected]) -> Counter[CountKey]:
     counts = Counter[CountKey]()
     for rejection, received_at, times in rejections:
         device = rejection.device
-        sender = (device.community, device.kind) if device else ("", "")
         hour = received_at.replace(minute=0, second=0, microsecond=0)
-        counts[CountKey(hour, *sender, rejection.reason)] += times
+        if device:
+            counts[CountKey(hour, device.community, device.kind, rejection.reason, device.id)] += times
+        else:
+            counts[CountKey(hour, "", "", rejection.reason)] += times
     return counts
 
 

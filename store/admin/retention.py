@@ -31,9 +31,9 @@ def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) 
         """,
         (_UNREGISTERED_REJECTIONS - 1,),
     )
-    connection.execute(
-        "DELETE FROM rejection_count WHERE hour < %s", (now - min(keep or _REJECTION_COUNTS, _REJECTION_COUNTS),)
-    )
+    counted_since = now - min(keep or _REJECTION_COUNTS, _REJECTION_COUNTS)
+    connection.execute("DELETE FROM rejection_count WHERE hour < %s", (counted_since,))
+    connection.execute("DELETE FROM device_rejection_count WHERE hour < %s", (counted_since,))
     connection.execute("DELETE FROM notice WHERE settled_at < %s", (now - _NOTICES,))
     connection.execute(
         """

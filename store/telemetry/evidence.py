@@ -11,6 +11,7 @@ from decimal import Decimal
 from psycopg.rows import class_row
 
 from store.database import Connection, StoreError, translated_errors
+from store.telemetry.rejections import RejectionCount, count_rejections_of_community
 from store.telemetry.slots import SlotAnswer, SlotQuestion, read_slots
 from store.telemetry.window import Window
 from store.telemetry.witnessed_tests import (
@@ -106,6 +107,7 @@ class Evidence:
     slots: Mapping[SlotQuestion, tuple[SlotAnswer, ...]]
     deliveries: Mapping[DeliveryQuestion, tuple[DeliveryAnswer, ...]]
     witnessed: tuple[WitnessedTestRow, ...] = ()
+    rejections: tuple[RejectionCount, ...] = ()
 
 
 def read_evidence(connection: Connection, community: str, window: Window, questions: Questions) -> Evidence:
@@ -133,6 +135,7 @@ def read_evidence(connection: Connection, community: str, window: Window, questi
             },
             {each: _deliveries(connection, community, window, each) for each in questions.deliveries},
             tuple(list_witnessed_tests(connection, tests, questions.expected)),
+            tuple(count_rejections_of_community(connection, community, window)),
         )
 
 

@@ -4,6 +4,7 @@ All are counted. Of each topic, reason and device the newest twenty are kept.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 
 from store.database import Connection
+from store.telemetry.window import Window
 
 KEPT_PER_REASON = 20
 
@@ -36,12 +38,25 @@ class RejectionRow(NamedTuple):
 
 
 class CountKey(NamedTuple):
-    """The hour, the sender and the reason that rejections are counted by; community and kind may be empty."""
+    """The hour, the sender and the reason that rejections are counted by.
+
+    Without a registered device, community and kind are empty.
+    """
 
     hour: datetime
     community: str
     kind: str
     reason: str
+    device_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionCount:
+    """Number of rejections of a device for a reason; `device_id` is None where they were not counted by device."""
+
+    device_id: int | None
+    reason: str
+    times: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +158,57 @@ def count_rejections(connection: Connection, counts: Mapping[CountKey, int]) -> 
     Partitions share the counts of rejections without a known device. Every partition updates the rows in the same
     order, so that no two wait for each other.
     """
+    by_kind = Counter[tuple[datetime, str, str, str]]()
+    by_device = Counter[tuple[int, datetime, str]]()
+    for (hour, community, kind, reason, device_id), count in counts.items():
+        by_kind[hour, community, kind, reason] += count
+        if device_id is not None:
+            by_device[device_id, hour, reason] += count
     with connection.cursor() as cursor:
         cursor.executemany(
             """
             INSERT INTO rejection_count AS stored (hour, community, kind, reason, count) VALUES (%s, %s, %s, %s, %s)
             ON CONFLICT (hour, community, kind, reason) DO UPDATE SET count = stored.count + excluded.count
             """,
-            [(*key, count) for key, count in sorted(counts.items())],
+            [(*key, count) for key, count in sorted(by_kind.items())],
         )
+    if by_device:
+        device_ids, hours, reasons = zip(*by_device, strict=True)
+        connection.execute(
+            """
+            INSERT INTO device_rejection_count AS stored (device_id, hour, reason, count)
+            SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::bigint[]) ORDER BY 1, 2, 3
+            ON CONFLICT (device_id, hour, reason) DO UPDATE SET count = stored.count + excluded.count
+            """,
+            (list(device_ids), list(hours), list(reasons), list(by_device.values())),
+        )
+
+
+def count_rejections_of_community(connection: Connection, community: str, window: Window) -> list[RejectionCount]:
+    """Return the numbers of rejections of a community's devices in the hours that a window touches, by arrival."""
+    with connection.cursor(row_factory=class_row(RejectionCount)) as cursor:
+        return cursor.execute(
+            """
+            WITH counted AS (
+                SELECT counted.device_id, counted.reason, sum(counted.count)::bigint AS times
+                FROM device_rejection_count AS counted JOIN device ON device.id = counted.device_id
+                WHERE device.community = %(community)s
+                  AND counted.hour > %(start)s - interval '1 hour' AND counted.hour < %(end)s
+                GROUP BY 1, 2
+            ), in_all AS (
+                SELECT reason, sum(count)::bigint AS times FROM rejection_count
+                WHERE community = %(community)s AND hour > %(start)s - interval '1 hour' AND hour < %(end)s
+                GROUP BY 1
+            )
+            SELECT device_id, reason, times FROM counted
+            UNION ALL
+            SELECT NULL, reason, in_all.times - coalesce(sum(counted.times), 0)::bigint
+            FROM in_all LEFT JOIN counted USING (reason)
+            GROUP BY reason, in_all.times
+            HAVING in_all.times > coalesce(sum(counted.times), 0)
+            """,
+            {"community": community, "start": window.start, "end": window.end},
+        ).fetchall()
 
 
 def list_rejections(

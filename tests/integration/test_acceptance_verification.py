@@ -16,6 +16,7 @@ from brute_force import most_filled_slots
 from laws import examples
 from store.database import Connection
 from store.telemetry.evidence import UnknownCommunityError
+from store.telemetry.rejections import CountKey, count_rejections
 from store.telemetry.slots import Clock, SlotQuestion, read_slots
 from store.telemetry.verifications import save_verification
 from store.telemetry.window import Window, WindowError
@@ -202,6 +203,40 @@ def test_simulated_devices_are_left_out_unless_a_demonstration_is_asked_for(conn
     demonstration, results = verify_community(connection, include_simulated=True)
     assert k_of_n(results["water.read_success"]) == (168, 168)
     assert demonstration.outcome is Outcome.DEMO
+
+
+def test_refused_data_of_the_window_is_said_by_reason_and_device(connection):
+    meter, camera = add_device(connection, "water-101", "water_meter", "101"), add_device(connection, "cam", "camera")
+    stranger = add_device(connection, "water-101", "water_meter", community="other")
+    counts = {
+        (START - HOUR, "c", "water_meter", "rate_limited", meter): 1000,
+        (START, "c", "water_meter", "rate_limited", meter): 3,
+        (START + HOUR, "c", "water_meter", "rate_limited", meter): 4,
+        (END - HOUR, "c", "camera", "future_timestamp", camera): 5,
+        (END, "c", "camera", "future_timestamp", camera): 1000,
+        (START, "other", "water_meter", "rate_limited", stranger): 1000,
+        (START, "c", "camera", "future_timestamp", None): 2,  # counted before devices were
+        (START, "", "", "bad_topic", None): 1000,
+    }
+    count_rejections(connection, {CountKey(*key): times for key, times in counts.items()})
+    report, _ = verify_community(connection)
+    refused = document(report)["refused"]
+    assert refused["total"] == 14
+    assert [(each["reason"], each["times"]) for each in refused["reasons"]] == [
+        ("future_timestamp", 7), ("rate_limited", 7),
+    ]  # fmt: skip
+    assert [(each["device"], each["place"], each["reason"], each["times"]) for each in refused["devices"]] == [
+        ("water-101", "1号楼 1单元 101", "rate_limited", 7), ("cam", "1号楼", "future_timestamp", 5),
+    ]  # fmt: skip
+
+
+def test_later_refusals_do_not_change_the_report_of_a_window_that_is_over(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    count_rejections(connection, {CountKey(START, "c", "water_meter", "rate_limited", meter): 3})
+    first, _ = verify_community(connection)
+    count_rejections(connection, {CountKey(END, "c", "water_meter", "rate_limited", meter): 3})
+    second, _ = verify_community(connection)
+    assert canonical_text(document(first)) == canonical_text(document(second))
 
 
 def test_the_same_data_give_the_same_bytes(connection):

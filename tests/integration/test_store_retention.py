@@ -23,7 +23,7 @@ def connection(database_url):
             insert_readings(connection, {"water_meter": [ReadingRow(1, at, at, {"volume_m3": 1.0})]})
             insert_events(connection, [EventRow(1, at, at, "cover_opened", "", {})])
             store_rejections(connection, [RejectionRow("t", "bad_json", str(days), b"", 1, None, at, times=1)])
-            count_rejections(connection, {CountKey(at, "", "", "bad_json"): 1})
+            count_rejections(connection, {CountKey(at, "c", "water_meter", "bad_json", 1): 1})
         yield connection
 
 
@@ -37,17 +37,18 @@ def stored_ages(connection):
         ages(connection, "SELECT ts FROM event"),
         ages(connection, "SELECT last_received_at FROM rejection"),
         ages(connection, "SELECT hour FROM rejection_count"),
+        ages(connection, "SELECT hour FROM device_rejection_count"),
     )
 
 
 def test_without_a_limit_everything_but_old_rejections_stays(connection):
     assert drop_expired(connection, NOW, None) == 0
-    assert stored_ages(connection) == ([1, 50, 500], [1, 50, 500], [1], [1, 50])
+    assert stored_ages(connection) == ([1, 50, 500], [1, 50, 500], [1], [1, 50], [1, 50])
 
 
 def test_what_is_older_than_the_limit_goes_by_whole_chunks(connection):
     assert drop_expired(connection, NOW, timedelta(days=100)) == 2
-    assert stored_ages(connection) == ([1, 50], [1, 50], [1], [1, 50])
+    assert stored_ages(connection) == ([1, 50], [1, 50], [1], [1, 50], [1, 50])
 
 
 def test_a_second_time_there_is_nothing_to_drop(connection):

@@ -47,7 +47,8 @@ def test_two_workers_create_chunks_of_the_same_tables_in_opposite_order(together
 
 def test_two_workers_count_the_same_rejections_in_opposite_order(together):
     def write(connection, order, number):
-        count_rejections(connection, {CountKey(NOON, "", "", reason): 1 for reason in REASONS[::order]})
+        counts = {CountKey(NOON, "c", "camera", reason, device): 1 for reason in REASONS for device in (1, 2, None)}
+        count_rejections(connection, dict(list(counts.items())[::order]))
 
     together(write, 150)
 

@@ -75,6 +75,9 @@ def test_of_each_topic_and_reason_the_newest_twenty_are_kept_and_all_are_counted
     early = [(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)]
     publish_and_wait([*unreadable, *early])
     assert reasons(database_url) == {"bad_timestamp": 50, "bad_json": 3}
+    by_device = query(database_url, "SELECT d.name, reason, sum(count)::int FROM device_rejection_count AS c "
+                      "JOIN device AS d ON d.id = c.device_id GROUP BY 1, 2 ORDER BY 2")  # fmt: skip
+    assert by_device == [("w1", "bad_json", 3), ("w1", "bad_timestamp", 50)]
     kept = query(database_url, "SELECT payload FROM rejection WHERE reason = 'bad_timestamp'")
     assert {json.loads(payload)["ts"] for (payload,) in kept} == {1000 + n for n in range(30, 50)}
     assert query(database_url, "SELECT count(*) FROM rejection WHERE reason = 'bad_json'") == [(3,)]
