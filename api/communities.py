@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from api.models import Community, CommunityDetail
 from api.paging import Cursor, Page, PageQuery
-from api.parameters import CommunityId, Store
+from api.parameters import CommunityId, Now, Store
 from api.problems import UnknownProblem, problem_responses
 from store.alerts import alerts
 from store.registry import communities
@@ -26,8 +26,8 @@ def list_communities(store: Store, query: Annotated[PageQuery, Query()]) -> Page
 
 
 @router.get("/{community}", summary="Read a community", responses=problem_responses(UnknownProblem(_NOT_FOUND)))
-def read_community(store: Store, community: CommunityId) -> CommunityDetail:
-    """A community with its number of households, devices by kind, and open alerts by severity."""
+def read_community(store: Store, now: Now, community: CommunityId) -> CommunityDetail:
+    """A community with its number of households, devices by kind and state, and open alerts by severity."""
     with store.connection() as connection:
         row = communities.find_community(connection, community)
         if row is None:
@@ -35,6 +35,6 @@ def read_community(store: Store, community: CommunityId) -> CommunityDetail:
         return CommunityDetail.of(
             row,
             communities.count_households(connection, community),
-            communities.count_devices(connection, community),
+            communities.count_devices(connection, now, community),
             alerts.count_open(connection, community),
         )

@@ -15,10 +15,11 @@ from store.alerts.suppression import count_suppressed
 from store.alerts.watchdog import last_raised
 from store.database import Database, DatabaseUnavailableError
 from store.notices.statistics import ChannelFigures, NoticeBacklog, channel_figures, notice_backlog
-from store.registry.devices import count_by_connection
+from store.registry.communities import count_devices
 
 _log = structlog.get_logger("api.access")
 
+_DEVICE_STATES = ("reporting", "silent", "never_heard", "out_of_service")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -87,8 +88,9 @@ class DatabaseCollector:
         up = GaugeMetricFamily("anju_database_up", "Whether the database answers.")
         try:
             with self._database.connection() as connection:
-                open_alerts, devices = count_open(connection), count_by_connection(connection)
-                channels, now = channel_figures(connection), datetime.now(UTC)
+                now = datetime.now(UTC)
+                open_alerts, counts = count_open(connection), count_devices(connection, now)
+                channels = channel_figures(connection)
                 waiting, suppressed = notice_backlog(connection, now), count_suppressed(connection, now)
                 watchdog_at = last_raised(connection)
         except DatabaseUnavailableError:
@@ -99,7 +101,10 @@ class DatabaseCollector:
         yield up
         yield _gauge("anju_open_alerts", "Open alerts, by severity.", "severity", open_alerts)
         yield _gauge("anju_suppressed_alerts", "Open alerts that are suppressed, by cause.", "cause", suppressed)
-        yield _gauge("anju_devices", "Registered devices, by the connection they report.", "connection", devices)
+        devices = {state: sum(getattr(count, state) for count in counts) for state in _DEVICE_STATES}
+        yield _gauge(
+            "anju_devices", "Registered devices: reporting, silent, never heard, out of service.", "state", devices
+        )
         yield from _notices(channels, waiting, now)
         if watchdog_at:
             age_s = (now - watchdog_at).total_seconds()

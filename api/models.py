@@ -53,13 +53,16 @@ class Community(ResponseModel):
 
 
 class KindCount(ResponseModel):
-    """Devices of one kind in a community; `simulated` and `online` are parts of `total`."""
+    """Devices of one kind in a community. `total` is the sum of the four states; `simulated` is a part of it."""
 
     kind: str = Field(examples=["water_meter"])
     kind_zh: str = Field(examples=["水表"])
     total: int
     simulated: int
-    online: int
+    reporting: int = Field(description="In service, with fresh telemetry within three reporting periods.")
+    silent: int = Field(description="In service and heard once, without such telemetry.")
+    never_heard: int = Field(description="In service, and no message has ever come.")
+    out_of_service: int = Field(description="Commissioning, out of service or retired.")
 
 
 class CommunityDetail(Community):
@@ -74,11 +77,7 @@ class CommunityDetail(Community):
         cls, row: CommunityRow, households: int, devices: list[DeviceCount], open_alerts: Mapping[str, int]
     ) -> "CommunityDetail":
         """Combine the row of a community with its counts."""
-        kinds = [
-            {"kind_zh": kind_label(each.kind), "kind": each.kind, "total": each.total, "simulated": each.simulated,
-             "online": each.online}
-            for each in devices
-        ]  # fmt: skip
+        kinds = [{**asdict(each), "kind_zh": kind_label(each.kind)} for each in devices]
         facts = Community.model_validate(row).model_dump()
         return cls.model_validate({**facts, "households": households, "devices": kinds, "open_alerts": open_alerts})
 

@@ -9,6 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+NO_DATA_PERIODS = 3
+"""A device that missed this many reporting periods counts as silent in figures."""
+
 Value = float | bool | str
 """The value of a field: a number, a flag, or a choice by name."""
 
@@ -145,6 +148,11 @@ class DeviceKind:
     reporting_period: timedelta
     plan_items: tuple[str, ...]
     standards: tuple[str, ...]
+
+    @property
+    def no_data_after(self) -> timedelta:
+        """Time without fresh telemetry after which a device counts as silent in figures; rules have their own."""
+        return NO_DATA_PERIODS * self.reporting_period
 
     def field(self, name: str) -> Field | None:
         """Return the field of that name, or None."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from devices.kind import Choice, Counter, DeviceKind, Flag, Gauge
+from devices.kind import NO_DATA_PERIODS, Choice, Counter, DeviceKind, Flag, Gauge
 from grafana import queries
 from grafana.datasource import REFERENCE
 from grafana.labels import ATTENTION, CONNECTION, CONNECTION_EVENT, PROCESS, SEVERITY, SIMULATED, SUPPRESSION, Label
@@ -129,7 +129,7 @@ def fleet_table(kinds: Iterable[DeviceKind]) -> TablePanel:
 def devices_without_data_panel() -> TablePanel:
     """Return the table of devices without data."""
     panel = _table("没有数据的设备", queries.devices_without_data()).description(
-        f"曾经上报、但已超过 {queries.NO_DATA_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
+        f"收到过消息、但已超过 {NO_DATA_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
     )
     panel = panel.override_by_name("无数据时长", [DynamicConfigValue("unit", "s")])
     return _with_labels(panel, {"连接": CONNECTION, "模拟": SIMULATED})
@@ -186,8 +186,8 @@ def events_panel(kind: DeviceKind) -> TablePanel:
 
 
 _FLEET_DESCRIPTION = (
-    f"没有数据：超过 {queries.NO_DATA_PERIODS} 个上报周期没有新数据。"
-    "在线、离线只统计自己报告连接状态的设备；经网关上报的设备没有自己的连接。"
+    f"没有数据：收到过消息，但超过 {NO_DATA_PERIODS} 个上报周期没有新数据。从未上报：一条消息也没有收到过。"
+    "不在用：调试、停用或报废的设备。"
 )
 
 
@@ -206,7 +206,7 @@ def _stat(title: str, sql: str) -> StatPanel:
 
 def _warn_of_missing_data(panel: StatPanel) -> StatPanel:
     warning = ThresholdsConfig().steps([Threshold(color="green"), Threshold(value=1, color="orange")]).build()
-    for column in ("没有数据", "从未上报", "离线"):
+    for column in ("没有数据", "从未上报"):
         panel = panel.override_by_name(column, [DynamicConfigValue("thresholds", warning)])
     return panel
 
@@ -259,7 +259,7 @@ def _interval(period: timedelta) -> str:
 
 def _max_gap_ms(period: timedelta) -> int:
     """Return the longest gap that a line bridges: the limit for a device without data."""
-    return int(period / timedelta(milliseconds=1)) * queries.NO_DATA_PERIODS
+    return int(period / timedelta(milliseconds=1)) * NO_DATA_PERIODS
 
 
 def _state_labels(field: Flag | Choice) -> dict[str, Label]:

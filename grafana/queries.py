@@ -16,14 +16,16 @@ from rules.model.labels_zh import FLAG, REJECTION_REASON
 from rules.model.virtual_kinds import RULE_KINDS
 from store.telemetry.schema import table_name
 
-NO_DATA_PERIODS = 3
-"""A device that missed this many reporting periods counts as without data."""
-
 # As arrays: Grafana expands a variable without a choice to nothing, and `IN ()` is an error.
 _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
     # IN instead of EXISTS, which would run for each alert: 72 s with 50,000 open alerts.
     "suppressed": "a.id IN (SELECT s.alert_id FROM suppression_at(now()) AS s)",
+    # While ingest is behind or away, nobody falls silent: as in `store.registry.communities.count_devices`.
+    "reports": (
+        "(coalesce(s.last_fresh, s.last_ts)"
+        " >= (SELECT least(now(), max(present_at)) FROM partition_report) - k.no_data_after)"
+    ),
     "key": "d.community || '/' || d.name",
     "place": "concat_ws(' ', nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))",
     "label": (
@@ -128,18 +130,16 @@ def suppressed_alerts() -> str:
 
 
 def fleet(kinds: Iterable[DeviceKind]) -> str:
-    """Return one row for each kind: devices in total, reporting in time, without data, without any report, simulated.
-
-    Data and connection are independent facts: a device behind a gateway has no connection of its own.
-    """
+    """Return one row for each kind: devices in total, reporting, silent, never heard, out of service, simulated."""
     return _render(
         """
         SELECT k.zh AS "类型", count(d.id) AS "设备总数",
-               count(*) FILTER (WHERE s.last_fresh >= now() - k.no_data_after) AS "按时上报",
-               count(*) FILTER (WHERE s.last_fresh < now() - k.no_data_after) AS "没有数据",
-               count(*) FILTER (WHERE d.id IS NOT NULL AND s.last_fresh IS NULL) AS "从未上报",
-               count(*) FILTER (WHERE s.connection = 'online') AS "在线",
-               count(*) FILTER (WHERE s.connection = 'offline') AS "离线",
+               count(*) FILTER (WHERE d.service = 'in_service' AND @reports) AS "按时上报",
+               count(*) FILTER (
+                   WHERE d.service = 'in_service' AND s.last_seen IS NOT NULL AND @reports IS NOT TRUE
+               ) AS "没有数据",
+               count(*) FILTER (WHERE d.service = 'in_service' AND s.last_seen IS NULL) AS "从未上报",
+               count(*) FILTER (WHERE d.service <> 'in_service') AS "不在用",
                count(*) FILTER (WHERE d.simulated) AS "其中模拟"
         FROM (VALUES @kinds) AS k (position, name, zh, no_data_after)
         LEFT JOIN device d ON d.kind = k.name AND d.community = @communities AND d.withdrawn_at IS NULL
@@ -152,7 +152,7 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
 
 
 def devices_without_data() -> str:
-    """Return devices that reported once and have no data now, the longest gap first."""
+    """Return the silent devices, the longest gap first; those that never sent usable data come at the end."""
     return _render(
         """
         SELECT c.name AS "小区", k.zh AS "类型", @place AS "位置", d.name AS "设备", s.last_fresh AS "最近上报",
@@ -161,7 +161,8 @@ def devices_without_data() -> str:
         JOIN (VALUES @kinds) AS k (position, name, zh, no_data_after) ON k.name = d.kind
         JOIN device_state s ON s.device_id = d.id
         JOIN community c ON c.id = d.community
-        WHERE d.community = @communities AND d.withdrawn_at IS NULL AND s.last_fresh < now() - k.no_data_after
+        WHERE d.community = @communities AND d.withdrawn_at IS NULL AND d.service = 'in_service'
+          AND @reports IS NOT TRUE
         ORDER BY s.last_fresh, d.id
         LIMIT 200
         """,
@@ -289,7 +290,7 @@ def _render(text: str, **parts: str) -> str:
 def _kind_rows(kinds: Iterable[DeviceKind]) -> str:
     return ", ".join(
         f"({position}, {_literal(kind.name)}, {_literal(kind.zh)},"
-        f" interval '{NO_DATA_PERIODS * kind.reporting_period.total_seconds():.0f} seconds')"
+        f" interval '{kind.no_data_after.total_seconds():.0f} seconds')"
         for position, kind in enumerate(kinds)
     )
 

@@ -97,16 +97,3 @@ def find_device(connection: Connection, community: str, name: str) -> DeviceRow 
         return cursor.execute(
             sql.SQL("{} WHERE device.community = %s AND device.name = %s").format(sql.SQL(_DEVICE)), (community, name)
         ).fetchone()
-
-
-def count_by_connection(connection: Connection) -> dict[str, int]:
-    """Count the registered devices that are `online`, `offline` or `unknown` (they never reported)."""
-    rows = connection.execute(
-        """
-        SELECT coalesce(state.connection, 'unknown'), count(*)
-        FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
-        WHERE device.withdrawn_at IS NULL
-        GROUP BY 1
-        """
-    ).fetchall()
-    return {"online": 0, "offline": 0, "unknown": 0} | dict(rows)

@@ -188,8 +188,10 @@ def test_metrics_count_requests_by_route_and_the_state_of_the_community(
     assert 'anju_open_alerts{severity="info"} 0.0' in result
     assert 'anju_suppressed_alerts{cause="maintenance"} 1.0' in result
     assert 'anju_suppressed_alerts{cause="shelved"} 0.0' in result
-    assert 'anju_devices{connection="online"} 1.0' in result
-    assert 'anju_devices{connection="unknown"} 1.0' in result
+    assert 'anju_devices{state="reporting"} 0.0' in result
+    assert 'anju_devices{state="silent"} 1.0' in result
+    assert 'anju_devices{state="never_heard"} 1.0' in result
+    assert 'anju_devices{state="out_of_service"} 0.0' in result
     assert 'anju_notices_total{kind="wecom",outcome="failed"} 1.0' in result
     assert "anju_notices_queued 1.0" in result
     # The notice is due, but its channel waits for a retry.

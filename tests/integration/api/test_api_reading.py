@@ -1,5 +1,6 @@
 """Communities, devices and events over the API."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laws import examples
+from store.admin.locks import PartitionReport, save_partition_report
 from store.registry.upsert import TableRows
 from store.registry.withdraw import withdraw_device
 from store.telemetry.device_state import DeviceStateChange, save_device_states
@@ -25,19 +27,78 @@ def test_a_community_is_read_with_its_counts(api: Any, community: Any) -> None:
     meter = community.device("meter", "electricity_meter")
     community.device("simulated", "electricity_meter", simulated=True)
     community.device("door", "access_control")
-    record_connections(community.connection, [ConnectionRow(meter, NOON, NOON, "online")])
-    community.connection.commit()
     community.alert(meter, severity="critical")
     community.end(community.alert(meter, severity="critical"), NOON)
 
     result = api.get(f"/communities/{community.id}").raise_for_status().json()
 
     assert (result["name"], result["banner"], result["households"]) == ("金河苑", "东胜区", 2)
+    states = {"reporting": 0, "silent": 0, "out_of_service": 0}
     assert result["devices"] == [
-        {"kind": "access_control", "kind_zh": "门禁", "total": 1, "simulated": 0, "online": 0},
-        {"kind": "electricity_meter", "kind_zh": "电表", "total": 2, "simulated": 1, "online": 1},
+        {"kind": "access_control", "kind_zh": "门禁", "total": 1, "simulated": 0, "never_heard": 1, **states},
+        {"kind": "electricity_meter", "kind_zh": "电表", "total": 2, "simulated": 1, "never_heard": 2, **states},
     ]
     assert result["open_alerts"] == {"info": 0, "warning": 0, "major": 0, "critical": 1}
+
+
+def _heard(community: Any, device_id: int, seen: timedelta, fresh: timedelta | None = None) -> None:
+    """Store that the newest message of a device came `seen` ago, and its newest fresh telemetry `fresh` ago."""
+    now = datetime.now(UTC)
+    at = None if fresh is None else now - fresh
+    save_device_states(community.connection, [DeviceStateChange(device_id, now - seen, at, at, {}, {})])
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_devices_are_counted_by_what_is_heard_of_them(api: Any, community: Any) -> None:
+    """Cameras of the demo, silent for 13 minutes, had been `online`, and no meter ever was."""
+    now = datetime.now(UTC)
+    for number in range(7):
+        camera = community.device(f"silent-{number}", "camera")
+        _heard(community, camera, 13 * MINUTE, 13 * MINUTE)
+        record_connections(community.connection, [ConnectionRow(camera, now, now, "online")])
+    _heard(community, status_only := community.device("status", "camera"), MINUTE)
+    record_connections(community.connection, [ConnectionRow(status_only, now, now, "online")])
+    _heard(community, community.device("reporting", "camera"), MINUTE, MINUTE)
+    _heard(community, community.device("just-in-time", "camera"), MINUTE, 2.9 * MINUTE)
+    community.device("unheard", "camera")
+    for service in ("out_of_service", "commissioning", "retired"):
+        _heard(community, community.device(service, "camera", service=service), MINUTE, MINUTE)
+    for number, kind in enumerate(["electricity_meter", "water_meter"]):
+        _heard(community, community.device(f"m{number}", kind), 40 * MINUTE, 40 * MINUTE)
+        _heard(community, community.device(f"event-{number}", kind), MINUTE)
+    community.connection.commit()
+
+    counts = {each["kind"]: each for each in api.get(f"/communities/{community.id}").json()["devices"]}
+
+    def states(kind: str) -> tuple[int, ...]:
+        return tuple(counts[kind][state] for state in ("reporting", "silent", "never_heard", "out_of_service"))
+
+    assert states("camera") == (2, 8, 1, 3)
+    assert states("electricity_meter") == states("water_meter") == (1, 1, 0, 0)
+    assert all(sum(states(kind)) == counts[kind]["total"] for kind in counts)
+    assert "online" not in counts["camera"]
+
+
+def test_no_device_falls_silent_while_ingest_is_away(
+    new_database: Any, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
+) -> None:
+    with new_database() as url:
+        api = start_api(url)
+        with community_in(url) as community:
+            _heard(community, community.device("c1", "camera"), HOUR, HOUR)
+            _heard(community, community.device("c2", "camera"), 2 * HOUR, 2 * HOUR)
+            an_hour_ago = datetime.now(UTC) - HOUR
+            report = PartitionReport(
+                partition=0, host="h", pid=1, owner_since=an_hour_ago, committed_at=an_hour_ago, caught_up=False,
+                caught_up_at=an_hour_ago, buffered=0,
+            )  # fmt: skip
+            save_partition_report(community.connection, report)
+            community.connection.commit()
+            (count,) = api.get(f"/communities/{community.id}").json()["devices"]
+        api.stop()
+    assert (count["reporting"], count["silent"]) == (1, 1)
 
 
 def test_every_community_is_listed(api: Any, community: Any) -> None:

@@ -1,6 +1,7 @@
 """All queries of all dashboards on a real database, and the lists of devices."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -48,22 +49,39 @@ def test_the_grants_may_be_given_twice(communities, reader):
     ]
 
 
-def test_the_fleet_distinguishes_devices_without_data_without_any_report_and_offline(communities, reader, now):
+def test_the_fleet_is_counted_by_what_is_heard_of_it_and_not_by_connections(communities, reader, now):
     camera = KIND_BY_NAME["camera"]
     fresh, old = now, now - 4 * camera.reporting_period
-    states = {"fine": (fresh, "online"), "no-data": (old, None), "gone": (old, "offline"), "new": (None, "online")}
+    states = {"fine": (fresh, "offline"), "no-data": (old, "online"), "gone": (old, "offline")}
+    states["status"] = None, "online"
     for name, (last, connection) in states.items():
         communities.add_state(communities.add_device("camera", name, simulated=name == "fine"), last, connection)
+    for service in ("out_of_service", "commissioning", "retired"):
+        communities.add_state(device := communities.add_device("camera", service), fresh, "online")
+        communities.execute("UPDATE device SET service = %s WHERE id = %s", (service, device))
     communities.add_device("camera", "unheard")
     communities.add_device("camera", "elsewhere", "kang-ting")
     (row,) = reader.rows(queries.fleet([camera]), community=["jia-yuan"])
     assert row == {
-        "类型": "视频监控", "设备总数": 5, "其中模拟": 1,
-        "按时上报": 1, "没有数据": 2, "从未上报": 2, "在线": 2, "离线": 1,
+        "类型": "视频监控", "设备总数": 8, "其中模拟": 1, "按时上报": 1, "没有数据": 3, "从未上报": 1, "不在用": 3,
     }  # fmt: skip
     without_data = reader.rows(queries.devices_without_data(), community=["jia-yuan"])
-    assert {item["设备"] for item in without_data} == {"no-data", "gone"}
-    assert all(item["无数据时长"] >= 240 for item in without_data)
+    assert [item["设备"] for item in without_data] == ["no-data", "gone", "status"]
+    assert all(item["无数据时长"] >= 240 for item in without_data[:2])
+
+
+def test_no_device_falls_silent_while_ingest_is_behind(communities, reader, now):
+    camera = KIND_BY_NAME["camera"]
+    an_hour_ago = now - timedelta(hours=1)
+    communities.add_state(communities.add_device("camera", "c1"), an_hour_ago, None)
+    communities.execute(
+        "INSERT INTO partition_report (partition, host, pid, owner_since, committed_at, live, present_at, buffered) "
+        "VALUES (0, 'h', 1, %(at)s, %(at)s, false, %(at)s, 0)",
+        {"at": an_hour_ago},
+    )
+    (row,) = reader.rows(queries.fleet([camera]), community=["jia-yuan"])
+    assert (row["按时上报"], row["没有数据"]) == (1, 0)
+    assert reader.rows(queries.devices_without_data(), community=["jia-yuan"]) == []
 
 
 def test_a_withdrawn_device_is_on_no_dashboard(communities, reader, now):
