@@ -26,7 +26,7 @@ def device(kind: str) -> DeviceRow:
     return DeviceRow(
         id=1, community="c", name="d", kind=kind, building="3", unit="", room="", gateway=None, plan_item=None,
         serial=None, installed_on=None, simulated=True, last_ts=NOW, last_values={}, last_seen=NOW,
-        connection="online", connection_at=NOW,
+        connection="online", connection_at=NOW, withdrawn_at=None,
     )  # fmt: skip
 
 
