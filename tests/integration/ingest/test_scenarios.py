@@ -64,7 +64,15 @@ def alerts(url):
     ]
 
 
-@pytest.mark.parametrize("name", ["duplicates", "late_batch", "burst_pipe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "duplicates",
+        "late_batch",
+        "burst_pipe",
+        pytest.param("gateway_back_after_a_week", marks=pytest.mark.slow),
+    ],
+)
 def test_a_scenario_raises_its_expected_alerts_although_the_broker_is_killed(killable, database_url, tmp_path, name):
     scenario = find_scenario(name)
     no_data_rules = {rule.name for rule in load_rules(rules_folder(None)).rules if rule.no_data}
