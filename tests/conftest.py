@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos.addoption("--chaos-seconds", type=float, default=600, help="how long to kill parts at random")
     chaos.addoption("--chaos-backlog", type=int, default=1_000_000, help="messages that wait while ingest is down")
     chaos.addoption("--chaos-devices", type=int, default=10_000, help="devices that reconnect at once")
+    chaos.addoption("--chaos-flood-mib", type=int, default=3072, help="MiB of useless arrays from one device")
+    chaos.addoption("--chaos-flood-readings", type=int, default=10_000_000, help="valid readings from one device")
     chaos.addoption("--chaos-page", metavar="FILE", help="write the summary between the markers in this page")
 
 

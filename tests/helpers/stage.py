@@ -98,8 +98,13 @@ class Stage:
         """Return the number of messages in the broker for ingest, delivered or not: the highest count of any node."""
         return max(map(_waiting, self.services.monitoring_urls))
 
+    def waiting(self) -> int:
+        """Return the number of messages that wait for ingest, at the broker or in the spool."""
+        spooled = query(self.database_url, "SELECT coalesce(sum(messages), 0)::int FROM spool_total")
+        return self.waiting_at_the_broker() + int(spooled[0][0])
+
     def must_be_whole(self, fault: str, *, times: int = 1, timeout_s: float = 120) -> Verdict:
-        """Wait until the broker's queue is empty, record the outcome and its duration, and assert the verdict."""
+        """Wait until nothing waits any more, record the outcome and its duration, and assert the verdict."""
         messages = self.acknowledged
         must = expected(messages)
         recovered_at = self._settled(must.rows, timeout_s)
@@ -124,16 +129,16 @@ class Stage:
         return verdict
 
     def _settled(self, complete: tuple[int, ...], timeout_s: float) -> float:
-        """Wait until the broker's queue is empty; return the time of the last change of the tables."""
+        """Wait until nothing waits; return the time of the last change of the tables."""
         until, stored, changed_at = time.monotonic() + patient(timeout_s), None, time.monotonic()
-        while stored != complete or self.waiting_at_the_broker():
+        while stored != complete or self.waiting():
             assert time.monotonic() < until, (
-                f"not whole after {timeout_s} s: {stored} of {complete}, {self.waiting_at_the_broker()} wait; "
+                f"not whole after {timeout_s} s: {stored} of {complete}, {self.waiting()} wait; "
                 f"the log of ingest ends: {self.ingest.log.read_text()[-2000:]}"
             )
             before, stored = stored, self.stored()
             changed_at = time.monotonic() if stored != before else changed_at
-            if stored == before and not self.waiting_at_the_broker():
+            if stored == before and not self.waiting():
                 break
             time.sleep(0.3)
         return changed_at
