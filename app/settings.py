@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     broker_log: str | None = Field(
         None, description="log files of NATS Server, with commas between; `anju doctor` looks there for refusals"
     )
+    spool_mib: int = Field(
+        4096,
+        ge=8,
+        description="how many MiB may wait of what is above the share of its device",
+    )
     api_key: SecretStr | None = Field(None, min_length=16, description="a first admin key for the API")
     secret_key: SecretStr | None = Field(
         None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"

@@ -11,7 +11,7 @@ from time import process_time
 from devices.device import Device
 from devices.payload import decode
 from devices.privacy import Pseudonymiser
-from ingest.device_limit import DeviceLimit
+from ingest.device_limit import BURST_BYTES, BYTES_PER_S, DeviceLimit, TokenBuckets
 from ingest.receiver import Message
 
 _NOW = datetime(2026, 11, 22, 4, tzinfo=UTC)
@@ -61,7 +61,7 @@ def main() -> None:
     topics = [_topic(meter) for meter in _METERS]
     messages = [Message(topic, single, _NOW, redelivered=False, packet_id=1) for topic in topics]
     flood = [messages[0]] * _MESSAGES
-    flooded = DeviceLimit(full_at_s={1: 1e9})
+    flooded = DeviceLimit(TokenBuckets(BURST_BYTES / BYTES_PER_S, BYTES_PER_S, full_at_s={1: 1e9}))
     gc.freeze()
     _report("decoding, a reading alone in its message", _MESSAGES, lambda: _decode_all(topics, single))
     _report(
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _admit(messages: list[Message], limit: DeviceLimit | None = None) -> None:
-    (limit or DeviceLimit()).admit(messages, _find, now_s=0)
+    (limit or DeviceLimit()).charge(messages, _find, now_s=0)
 
 
 if __name__ == "__main__":

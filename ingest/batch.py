@@ -12,6 +12,7 @@ from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
 from rules.model.sample import Sample
+from store.telemetry.spool import SpoolKey, SpoolRow
 from store.telemetry.write import ReadingKey, ReadingRow
 from store.telemetry.write_events import ConnectionRow, EventKey, EventRow
 
@@ -37,7 +38,10 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """The content of messages in order of arrival, sorted by destination; `last_seen` is by device id."""
+    """The content of messages in order of arrival, sorted by destination; `last_seen` is by device id.
+
+    `spooled` are messages for the spool, `worked_off` the rows of the spool whose messages are in this batch.
+    """
 
     candidates: list[Candidate] = field(default_factory=list)
     readings: dict[str, list[ReadingRow]] = field(default_factory=lambda: defaultdict(list))
@@ -45,6 +49,8 @@ class Batch:
     connections: list[ConnectionRow] = field(default_factory=list)
     rejections: list[Rejected] = field(default_factory=list)
     last_seen: dict[int, datetime] = field(default_factory=dict)
+    spooled: list[SpoolRow] = field(default_factory=list)
+    worked_off: list[SpoolKey] = field(default_factory=list)
 
     def reject(self, rejected: Rejected) -> None:
         """Add a rejection. Its device has been heard, although its message cannot be used."""

@@ -1,8 +1,9 @@
 """Evaluation of the rules over stored data: the engine, restored from rows and fed with new samples."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
+from devices.kind import Value
 from ingest.alert_writer import save_instances, write_alerts
 from ingest.batch import Candidate
 from ingest.instance_rows import device_state_of, state_of, stored_group
@@ -33,10 +34,28 @@ class Evaluation:
     """One engine over all devices of a partition, and the database's record of its decisions."""
 
     def __init__(
-        self, pack: RulePack, registry: RegistryCache, partition: Partition, now: datetime, clock: Clock | None = None
+        self,
+        pack: RulePack,
+        registry: RegistryCache,
+        partition: Partition,
+        now: datetime,
+        clock: Clock | None = None,
+        *,
+        is_spooled: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        """Evaluate by a pack of rules; `clock` is that of the evaluation that this one replaces, if there was one."""
-        self._engine = Engine(pack, now, registry.by_id, registry.submeters_of, groups=registry.groups, clock=clock)
+        """Evaluate by a pack of rules; `clock` is that of the evaluation that this one replaces, if there was one.
+
+        `is_spooled` returns whether data of a device waits in the spool: then it has sent some, whatever is stored.
+        """
+        self._engine = Engine(
+            pack,
+            now,
+            registry.by_id,
+            registry.submeters_of,
+            groups=registry.groups,
+            clock=clock,
+            spooled=is_spooled,
+        )
         self._registry = registry
         self._pipelines = {-partition.number}
         self._registry_version = registry.version
@@ -66,11 +85,15 @@ class Evaluation:
             transitions += self._engine.evaluate(sample, kind, now)
         return self._save(connection, transitions)
 
-    def tick(self, connection: Connection, now: datetime, *, caught_up: bool) -> list[Transition]:
+    def tick(
+        self, connection: Connection, now: datetime, *, caught_up: bool, refused_devices: str = ""
+    ) -> list[Transition]:
         """Let time pass, carry out the commands of people, and evaluate ingest itself by the same rules."""
         transitions: list[Transition] = []
         for number in sorted(self._pipelines):
-            values = {"behind": not caught_up}
+            values: dict[str, Value] = {"behind": not caught_up, "refused": bool(refused_devices)}
+            if refused_devices:
+                values["refused_devices"] = refused_devices
             if number == 0:
                 values["undelivered"] = any_undelivered(connection, now - _UNDELIVERED)
             transitions += self._engine.evaluate(Sample(number, now, now, values), PIPELINE.name, now)

@@ -32,5 +32,7 @@ def _of_partition(name: str, text: str) -> Gauge:
 
 
 BUFFERED = _of_partition("anju_buffered_messages", "Messages received and not yet in a batch")
+SPOOLED_MESSAGES = _of_partition("anju_spooled_messages", "Messages that wait in the spool")
+SPOOLED_BYTES = _of_partition("anju_spooled_bytes", "Bytes that wait in the spool, with those of its rows")
 SUBSCRIBED = _of_partition("anju_ingest_subscribed", "1 while the session with the broker stands, else 0")
 LIVE = _of_partition("anju_ingest_live", "1 while ingest is caught up, 0 while it catches up or is cut off")

@@ -8,7 +8,7 @@ import itertools
 import select
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from devices.broker_url import BrokerUrl
 from ingest.partition import Partition, outside_topic
 from ingest.publish_socket import Publish, PublishContext, PublishSocket
+from store.telemetry.spool import SpoolKey
 
 log = structlog.get_logger()
 
@@ -42,7 +43,8 @@ class Message(NamedTuple):
     """A received message.
 
     `packet_id` identifies it on this connection until it is acknowledged; 0 where no acknowledgement is due. `retained`
-    marks the copy of a retained message for a new subscription.
+    marks the copy of a retained message for a new subscription. `spooled` is its row in the
+    spool, if it comes from there.
     """
 
     topic: str
@@ -51,6 +53,7 @@ class Message(NamedTuple):
     redelivered: bool
     packet_id: int
     retained: bool = False
+    spooled: SpoolKey | None = None
 
 
 @dataclass(slots=True)
@@ -116,15 +119,15 @@ class Receiver:
         else:
             self.poll(timeout_s)
 
-    def take(self) -> list[Message]:
-        """Take the oldest buffered messages, as many as make a batch."""
-        messages: list[Message] = []
-        size = 0
-        while self._buffer and len(messages) < _BATCH_MESSAGES and size < _BATCH_BYTES:
-            messages.append(self._buffer.popleft())
-            size += len(messages[-1].payload)
-        self._buffered_bytes -= size
-        return messages
+    def take(self) -> Iterator[Message]:
+        """Take the oldest buffered messages one by one, at most as many as make a batch."""
+        buffer, until_bytes = self._buffer, self._buffered_bytes - _BATCH_BYTES
+        for _ in range(min(len(buffer), _BATCH_MESSAGES)):
+            if self._buffered_bytes <= until_bytes:
+                return
+            message = buffer.popleft()
+            self._buffered_bytes -= len(message.payload)
+            yield message
 
     @property
     def buffered(self) -> int:

@@ -6,6 +6,7 @@ away the batch stays in hand, the receiver's buffer fills and then stops reading
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,10 +15,9 @@ import structlog
 
 from devices.privacy import Pseudonymiser
 from ingest import metrics
-from ingest.batch import Batch, Rejected, decode_batch, has_unknown_device
-from ingest.batching import BATCH_S, Batching, split, unwritable
+from ingest.batch import Batch, decode_batch, has_unknown_device
+from ingest.batching import BATCH_S, NO_MESSAGES, NOTHING, Batching, Extra, split
 from ingest.catch_up import CatchUpMonitor
-from ingest.device_limit import Admission
 from ingest.evaluation import Evaluation
 from ingest.garbage import CollectionTimer, collect_young_objects, freeze_long_lived_objects
 from ingest.ownership import acquire_partition, report_ownership
@@ -25,6 +25,9 @@ from ingest.partition import EVERYTHING, Partition
 from ingest.receiver import Message, Receiver
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
+from ingest.seal import Seal
+from ingest.spool import Pace, Spool, unreadable
+from ingest.urgent import urgency_of
 from ingest.write_batch import Written, store_selection, write_batch
 from rules.engine.timers import Clock
 from rules.engine.transition import Transition
@@ -42,12 +45,16 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """Settings of a worker; setting the event `reread` makes it read the rules again at once."""
+    """Settings of a worker; setting the event `reread` makes it read the rules again at once.
+
+    `spool_bytes` is the bound on the spools of all partitions together.
+    """
 
     database_url: str
     mqtt_url: str
     secret_key: bytes
     rules: RuleFolder
+    spool_bytes: int
     partition: Partition = EVERYTHING
     reread: threading.Event = field(default_factory=threading.Event)
 
@@ -59,6 +66,7 @@ class Context:
     connection: Connection
     registry: RegistryCache
     evaluation: Evaluation
+    is_urgent: Callable[[bytes], bool]
     owner_since: datetime
 
 
@@ -75,12 +83,13 @@ class Worker:
         self._partition = settings.partition
         self._receiver = Receiver(settings.mqtt_url, settings.partition)
         self._catch_up = CatchUpMonitor()
-        self._batching = Batching(self._receiver, self._catch_up, settings.partition.number)
+        self._spool = Spool(Seal(settings.secret_key), settings.spool_bytes // settings.partition.count)
+        self._pace = Pace()
+        self._batching = Batching(self._receiver, self._spool, self._catch_up, settings.partition.number)
         self._pseudonymiser = Pseudonymiser(settings.secret_key)
         self._rejection_limit = RejectionLimit()
         self._collections = CollectionTimer()
-        self._in_hand: list[Message] = []
-        self._admission = Admission([], [])
+        self._in_hand = NO_MESSAGES
         self._outage = Outage()
 
     def run(self, stop: threading.Event) -> None:
@@ -109,29 +118,36 @@ class Worker:
         context = self._restore(connection)
         next_tick = time.monotonic()
         while not stop.is_set():
-            if not self._in_hand:
-                self._in_hand = self._batching.collect()
-                self._admission = self._batching.admit(self._in_hand, context.registry.find)
-            if self._in_hand:
-                context = self._process(context, self._admission.messages, self._admission.rejections)
-                self._receiver.acknowledge(self._in_hand)
-                self._in_hand = []
+            if not self._in_hand.received:
+                self._in_hand = self._batching.collect(context.registry.find, context.is_urgent)
+            if self._in_hand.received:
+                context = self._process(context, self._in_hand.messages, self._in_hand.extra)
+                self._receiver.acknowledge(self._in_hand.received)
+                self._in_hand = NO_MESSAGES
+            if self._spool.devices and (self._pace.is_due() or self._batching.has_spare_time()):
+                context = self._work_off_spool(context)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_S
                 self._tick(context)
                 context = self._reload_rules(context)
 
-    def _process(self, context: Context, messages: list[Message], rejections: list[Rejected]) -> Context:
+    def _work_off_spool(self, context: Context) -> Context:
+        """Write some of the oldest spooled messages; they leave the spool in the transaction that stores them."""
+        with self._pace.timed() as cost:
+            messages, discarded = self._spool.take(context.connection, cost)
+            return self._process(context, messages, Extra([], [unreadable(each) for each in discarded], discarded))
+
+    def _process(self, context: Context, messages: list[Message], extra: Extra) -> Context:
         """Write a batch. One that cannot be written is split until the message at fault is alone.
 
         Returns:
             The context for the next batch; another one if a transaction failed.
         """
         parts = [messages]
-        while parts or rejections:
+        while parts or any(extra):
             part = parts.pop() if parts else []
             try:
-                self._write(context, part, rejections)
+                self._write(context, part, extra)
             except DatabaseUnavailableError:
                 raise
             except Exception as error:
@@ -141,23 +157,28 @@ class Worker:
                 log.exception("a batch cannot be written", messages=len(part))
                 context = self._restore(context.connection)
                 if len(part) == 1:
-                    rejections = [*rejections, unwritable(part[0], error)]
+                    extra = extra.with_unwritable(part[0], error)
                 else:
                     parts += reversed(split(part))
             else:
-                rejections = []
-                # If the database goes away in a later part, the batch is tried again without them.
-                self._admission = self._admission._replace(rejections=[])
+                extra = NOTHING
+                # If the database goes away in a later part, the batch is tried again without it.
+                self._in_hand = self._in_hand._replace(extra=NOTHING)
         return context
 
-    def _write(self, context: Context, messages: list[Message], rejections: list[Rejected]) -> None:
+    def _write(self, context: Context, messages: list[Message], extra: Extra) -> None:
         """Decode messages and write them in one transaction."""
         began_s = time.monotonic()
         batch = self._decode(context, messages)
-        for rejected in rejections:
+        for rejected in extra.rejections:
             batch.reject(rejected)
+        batch.spooled = self._spool.rows(extra.spooled)
+        batch.last_seen |= {row.device_id: row.received_at for row in batch.spooled}
+        batch.worked_off = [each.spooled for each in (*messages, *extra.discarded) if each.spooled]
         written = write_batch(context.connection, batch, context.evaluation, self._rejection_limit, _now())
-        self._catch_up.note_ages(_now(), batch.sample_ages_s())
+        self._spool.note_written(batch.spooled, batch.worked_off)
+        if not batch.worked_off:
+            self._catch_up.note_ages(_now(), batch.sample_ages_s())
         _count(batch, written)
         if messages:
             metrics.BATCH_MESSAGES.observe(len(messages))
@@ -177,9 +198,14 @@ class Worker:
         caught_up = self._catch_up.is_caught_up(now)
         metrics.SUBSCRIBED.labels(self._partition.number).set(self._receiver.subscribed)
         metrics.LIVE.labels(self._partition.number).set(caught_up)
+        waiting = self._spool.total
+        metrics.SPOOLED_MESSAGES.labels(self._partition.number).set(waiting.messages)
+        metrics.SPOOLED_BYTES.labels(self._partition.number).set(waiting.bytes)
         _refresh(context)
         with translated_errors(), context.connection.transaction():
-            transitions = context.evaluation.tick(context.connection, now, caught_up=caught_up)
+            transitions = context.evaluation.tick(
+                context.connection, now, caught_up=caught_up, refused_devices=self._spool.refused_devices(now)
+            )
             selection = self._rejection_limit.select((), now)
             store_selection(context.connection, selection)
             report_ownership(
@@ -221,22 +247,37 @@ class Worker:
             clock: the clock of the rules, where it goes on under changed rules.
         """
         registry = RegistryCache(self._partition)
-        evaluation = Evaluation(self._settings.rules.pack, registry, self._partition, _now(), clock)
+        pack = self._settings.rules.pack
+        evaluation = Evaluation(pack, registry, self._partition, _now(), clock, is_spooled=self._is_spooled(registry))
         with translated_errors(), connection.transaction():
             registry.refresh(connection)
+            self._spool.restore(connection, registry.communities)
             evaluation.restore(connection, _now())
             self._catch_up.caught_up_at = self._catch_up.caught_up_at or last_caught_up(
                 connection, self._partition.number
             )
         freeze_long_lived_objects()
         if self._outage.end():
-            log.info("the database is back", in_hand=len(self._in_hand))
-        return Context(connection, registry, evaluation, _now())
+            log.info("the database is back", in_hand=len(self._in_hand.received))
+        return Context(connection, registry, evaluation, urgency_of(pack), _now())
+
+    def _is_spooled(self, registry: RegistryCache) -> Callable[[int], bool]:
+        """Return the test whether data of a device may wait in the spool: its own, or that of its gateway."""
+
+        def is_spooled(device_id: int) -> bool:
+            spooled = self._spool.devices
+            if not spooled or device_id <= 0:
+                return False
+            device = registry.by_id(device_id)
+            gateway = registry.find(device.community, device.gateway) if device.gateway else None
+            return device_id in spooled or (gateway is not None and gateway.id in spooled)
+
+        return is_spooled
 
     def _lose_database(self, error: DatabaseUnavailableError) -> None:
         metrics.DATABASE_FAILURES.inc()
         metrics.LIVE.labels(self._partition.number).set(0)
-        self._outage.report(error, in_hand=len(self._in_hand))
+        self._outage.report(error, in_hand=len(self._in_hand.received))
 
     def _wait(self, stop: threading.Event) -> None:
         """Wait a second before the next attempt, and keep the connection to the broker alive if it stands."""

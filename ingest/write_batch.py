@@ -13,6 +13,7 @@ from rules.engine.transition import Transition
 from store.database import Connection, translated_errors
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.rejections import CountKey, RejectionRow, count_rejections, store_rejections
+from store.telemetry.spool import delete_spooled, insert_spooled
 from store.telemetry.write import InsertResult, insert_readings
 from store.telemetry.write_events import insert_events, record_connections
 
@@ -44,6 +45,10 @@ def write_batch(
             count_rejections(connection, _counts(batch.rejections))
         selection = limit.select(batch.rejections, now)
         store_selection(connection, selection)
+        if batch.spooled:
+            insert_spooled(connection, batch.spooled)
+        if batch.worked_off:
+            delete_spooled(connection, batch.worked_off)
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
         transitions = evaluation.evaluate(connection, fresh, now)
         save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))

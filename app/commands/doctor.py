@@ -13,6 +13,7 @@ from app.finding import Finding
 from app.output import Exit, fail, say, say_json
 from app.rule_files import rules_folder
 from app.settings import Settings
+from app.spool_findings import spool_finding
 from ingest.broker_check import probe_broker, unreceived_topic
 from ingest.broker_client import BrokerUnavailableError
 from rules.language.loader import RuleFileError, load_rules
@@ -72,6 +73,7 @@ def _database(settings: Settings) -> list[Finding]:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             missing = missing_schema(connection)
             partitions = [] if missing else partition_states(connection)
+            spool = [] if missing else [spool_finding(connection, datetime.now(UTC))]
             notices = [] if missing else _notices(connection, datetime.now(UTC))
             rejections = [] if missing else [_rejections(connection, datetime.now(UTC))]
     except DatabaseUnavailableError as error:
@@ -81,6 +83,7 @@ def _database(settings: Settings) -> list[Finding]:
         Finding("database", good=True, detail="answers"),
         Finding("schema", not missing, schema),
         *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
+        *spool,
         *notices,
         *rejections,
     ]

@@ -54,6 +54,7 @@ def ingest(
         mqtt_url=settings.need("mqtt_url"),
         secret_key=settings.need("secret_key").encode(),
         rules=RuleFolder(rules_folder(settings.rules_dir)),
+        spool_bytes=settings.spool_mib * 1024 * 1024,
         partition=Partition(partition or 0, count),
     )
     signal.signal(signal.SIGHUP, lambda *_: work.reread.set())

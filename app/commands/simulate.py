@@ -1,5 +1,6 @@
 """`anju simulate` and `anju replay`: devices without hardware."""
 
+import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from app.output import Exit, fail, say, say_json
 from app.settings import Settings
 from app.signals import stop_on_signals
 from app.simulation import SEED, register, register_communities, wait_for_ingest
+from app.spool_findings import spool_line
 from devices.device import Device, Service
 from rules.model.duration import parse_duration
 from simulators import replay as recordings
@@ -26,6 +28,7 @@ from simulators.run import run
 from store.database import Connection, connect, translated_errors
 from store.registry.registry import load_devices
 from store.telemetry.device_state import newest_reading
+from store.telemetry.spool import count_refused
 
 
 def simulate(
@@ -76,19 +79,30 @@ def simulate(
                 )
             devices = _simulated_devices(connection, community)
             newest = newest_reading(connection, [device.id for device in devices])
+        refused_before = _refused(connection, devices)
     if not devices:
         raise fail("the registry has no such simulated device: register some with --register 120", Exit.REFUSED)
     start = max(now - back, newest + timedelta(milliseconds=1)) if newest else now - back
+    stop = stop_on_signals()
     sent = _send(
         settings,
         devices,
+        stop,
         seed=seed,
         faults=faults,
         start=start,
         until=now + ahead if ahead is not None else None,
         speed=speed,
     )
-    say(f"sent {sent} messages of {len(devices)} devices")
+    summary = f"sent {sent} messages of {len(devices)} devices"
+    if stop.is_set():
+        say(summary)
+        return
+    wait_for_ingest(settings.need("database_url"), stop.is_set)
+    with closing(connect(settings.need("database_url"), application_name="anju simulate")) as connection:
+        refused = _refused(connection, devices) - refused_before
+        fate = spool_line(connection, [device.id for device in devices], refused)
+    say(f"{summary}; {fate}")
 
 
 def replay(
@@ -149,9 +163,15 @@ def _simulated_devices(connection: Connection, communities: list[str] | None) ->
     ]
 
 
+def _refused(connection: Connection, devices: list[Device]) -> int:
+    """Return how many messages of the communities of these devices were ever refused."""
+    return count_refused(connection, communities=sorted({device.community for device in devices}))
+
+
 def _send(
     settings: Settings,
     devices: list[Device],
+    stop: threading.Event,
     *,
     seed: int,
     faults: list[Fault],
@@ -159,7 +179,6 @@ def _send(
     until: datetime | None,
     speed: float,
 ) -> int:
-    stop = stop_on_signals()
     try:
         fleet = Fleet(devices, seed, faults)
         with Publisher(settings.need("publish_mqtt_url")) as publisher:

@@ -109,7 +109,7 @@ def _start_anju(
         settings["ANJU_NOTIFY_FILE"] = str(given.notify_file.absolute())
     if given.rules_dir:
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
-    settings["ANJU_PARTITIONS"] = str(given.partitions)
+    settings |= {"ANJU_PARTITIONS": str(given.partitions), "ANJU_SPOOL_MIB": str(given.spool_mib)}
     metrics_port = home.ports.claim("metrics", given.metrics_port or 9100)
     settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
     api_url = f"http://{_reachable(given.http_host)}:{http_port}"

@@ -64,6 +64,7 @@ class Engine:
         submeters_of: Returns the household meters below a master meter by its id; None for any other device.
         groups: The device groups; without them there is no group suppression.
         clock: The clock of the engine that this one replaces, with other rules.
+        spooled: Returns whether data of a device has arrived that waits to be evaluated: it is not without data.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Engine:
         *,
         groups: DeviceGroups | None = None,
         clock: Clock | None = None,
+        spooled: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
         self._compiled = {kind: compile_rules(pack.of_kind(kind)) for kind in {rule.kind for rule in pack.rules}}
@@ -86,7 +88,7 @@ class Engine:
         self._instances = Instances()
         self._live: dict[int, LiveState] = {}
         self._new_values: dict[int, Mapping[str, Value]] = {}
-        self._no_data = NoDataWatch(self._live, self._compiled, devices, self._instances, self._timers)
+        self._no_data = NoDataWatch(self._live, self._compiled, devices, self._instances, self._timers, spooled=spooled)
         counter = GroupCounter(devices, rules_by_symptom(pack.rules), self._instances, self._no_data)
         self._groups = GroupSuppression(
             groups or DeviceGroups(), self._rules, counter, self._apply, self._evaluate_group, self._resumed_at
@@ -241,8 +243,7 @@ class Engine:
         if self._paused:
             self._paused, self._resumed_at, self._groups.resumed_at = False, now, now
         self._ticked_at = now
-        for name, device_id in self._timers.take_checks(now):
-            self._no_data.check(self._rules[name], device_id, self._resumed_at, now)
+        self._no_data.check_due(self._rules, self._resumed_at, now)
         transitions: list[Transition] = []
         for opened_at, compiled, device_ids in self._openings.take(now):
             for device_id in device_ids:
@@ -257,9 +258,8 @@ class Engine:
         """Return the input that follows from a timer that is due."""
         if timer.no_data:
             return self._no_data.verdict(self._rules[timer.rule], timer.device_id, self._resumed_at, now)
-        if self._groups.has_parent(self.instance(timer.rule, timer.device_id)):
-            return ParentCleared(None)
-        return Tick(now, self._resumed_at)
+        has_parent = self._groups.has_parent(self.instance(timer.rule, timer.device_id))
+        return ParentCleared(None) if has_parent else Tick(now, self._resumed_at)
 
     def next_due(self) -> datetime | None:
         """Return the earliest time at which a tick may find work; None while nothing waits."""

@@ -24,6 +24,7 @@ class NoDataWatch:
         devices: Returns a registered device by its id.
         instances: The instances of the rules.
         timers: Receives the checks, and the timers of devices without data.
+        spooled: Returns whether data of a device has arrived that waits to be evaluated.
     """
 
     def __init__(
@@ -33,18 +34,26 @@ class NoDataWatch:
         devices: Callable[[int], Device],
         instances: Instances,
         timers: Timers,
+        *,
+        spooled: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._live = live
         self._compiled = compiled
         self._devices = devices
         self._instances = instances
         self._timers = timers
+        self._spooled = spooled
 
     def expect(self, device_id: int, rules: CompiledRules, since: datetime) -> None:
         """Add the first checks of a device, up to a third early: so a restart spreads the work."""
         for rule, no_data in rules.no_data_rules:
             early = timedelta(seconds=device_id % (int(no_data.after.total_seconds()) // 3 + 1))
             self._timers.add_check(since + no_data.after - early, rule.name, device_id)
+
+    def check_due(self, rules: Mapping[str, Rule], resumed_at: datetime, now: datetime) -> None:
+        """Check the devices that may have no data by now."""
+        for name, device_id in self._timers.take_checks(now):
+            self.check(rules[name], device_id, resumed_at, now)
 
     def check(self, rule: Rule, device_id: int, resumed_at: datetime, now: datetime) -> None:
         """Set the timer of a device that has no data by now; check any other again at the time it may have none."""
@@ -67,13 +76,13 @@ class NoDataWatch:
         """Return the last arrival of a device, or `not_before` if that is later.
 
         Returns:
-            None for a device that is not in service, has never sent, or has no no-data rule.
+            None for a device that is not in service, has never sent, has spooled data, or has no no-data rule.
         """
         device, live = self._devices(device_id), self._live.get(device_id)
         if device.service is not Service.IN_SERVICE or device.kind not in self._compiled:
             return None
         no_data_rules = self._compiled[device.kind].no_data_rules
-        if live is None or live.last_arrival is None or not no_data_rules:
+        if live is None or live.last_arrival is None or not no_data_rules or self._spooled(device_id):
             return None
         (_, no_data), *_ = no_data_rules
         return LastArrival(max(live.last_arrival, not_before or live.last_arrival), no_data.period, no_data.jitter)
@@ -86,8 +95,9 @@ class NoDataWatch:
     def _due(self, rule: Rule, device_id: int, resumed_at: datetime, now: datetime) -> datetime | None:
         """Return the time from which a device has no data, past or future.
 
-        The time counts from the last arrival, or from the resumption of the engine if that is later. Under a calendar
-        it counts from an opening on, and earlier spans do not count.
+        The time counts from the last arrival, or from the resumption of the engine if that is later; where data of the
+        device waits in the spool, from now. Under a calendar it counts from an opening on, and earlier spans do not
+        count.
 
         Returns:
             None for a device that is withdrawn, has never sent, or has an alert of the rule already.
@@ -97,7 +107,8 @@ class NoDataWatch:
             return None
         if live.withdrawn or (state and state.verdict):
             return None
-        due, calendar = max(live.last_arrival, resumed_at) + rule.no_data.after, rule.schedule
+        since = now if self._spooled(device_id) else max(live.last_arrival, resumed_at)
+        due, calendar = since + rule.no_data.after, rule.schedule
         if calendar is None:
             return due
         span = calendar.span(now)

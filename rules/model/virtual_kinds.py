@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from devices.catalogue import KIND_BY_NAME
-from devices.kind import DeviceKind, Flag, Gauge, Interval
+from devices.kind import Choice, DeviceKind, Flag, Gauge, Interval
 
 PIPELINE = DeviceKind(
     name="pipeline",
@@ -16,6 +16,8 @@ PIPELINE = DeviceKind(
     fields=(
         Flag("behind", "接入滞后", "ingestion behind"),
         Flag("undelivered", "通知未送达", "notices undelivered"),
+        Flag("refused", "拒收数据", "data refused"),
+        Choice("refused_devices", {}, "被拒收数据的设备", "devices whose data were refused"),
     ),
     events=(),
     reporting_period=timedelta(seconds=10),

@@ -43,7 +43,7 @@ def test_an_installation_in_good_order_is_reported_as_good(house):
     assert done.returncode == 0, done.stdout
     lines = [line.split(":")[0] for line in done.stdout.splitlines()]
     assert [line for line in lines if not line.startswith("note")] == [
-        f"ok   {name}" for name in ("database", "schema", "ingest", "notices", "rejections", "broker", "rules")
+        f"ok   {name}" for name in ("database", "schema", "ingest", "spool", "notices", "rejections", "broker", "rules")
     ]
 
 

@@ -21,7 +21,7 @@ from local.binaries import OLDEST_NATS
 from local.brokers.broker import TOPICS, Account
 from local.brokers.nats import CONFIGURATION, mappings, user_line
 
-OPTIONAL = {"broker_log", "metrics_port", "partitions", "notify_file", "notify_yaml", "watchdog"}
+OPTIONAL = {"broker_log", "metrics_port", "partitions", "notify_file", "notify_yaml", "spool_mib", "watchdog"}
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -7,14 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.device import Device
-from devices.schema import Reason
-from ingest.device_limit import BURST_BYTES, BYTES_PER_S, MESSAGE_BYTES, DeviceLimit
+from ingest.device_limit import (
+    BATCH_COST,
+    BURST_BYTES,
+    BYTES_PER_S,
+    ITEM_BYTES,
+    MESSAGE_BYTES,
+    URGENT_BURST_BYTES,
+    URGENT_BYTES_PER_S,
+    Charged,
+    DeviceLimit,
+    price,
+)
 from ingest.receiver import Message
 
 NOW = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
 PERIOD_S = BURST_BYTES / BYTES_PER_S
 DEVICES = {("c", f"d{n}"): Device(n + 1, "c", f"d{n}", "gateway") for n in range(3)}
 SIZES = st.sampled_from([0, 100, 10_000, 256 * 1024, BURST_BYTES // 3])
+ALARM = b'{"event": "gas_leak"}'
 
 
 def find(community, name):
@@ -26,11 +37,21 @@ def sent(device, size, *, channel="telemetry", redelivered=False):
 
 
 def cost(messages):
-    return sum(len(message.payload) + MESSAGE_BYTES for message in messages)
+    return sum(price(message.payload) for message in messages)
 
 
-def admitted(limit, messages, now_s=0.0, lag_s=0.0):
-    return limit.admit(messages, find, now_s, lag_s).messages
+def charged(limit, messages, now_s=0.0, lag_s=0.0, *, spooled=(), **more):
+    """Charge all messages, batch after batch at one instant, and return the batches as one."""
+    waiting, spooled, whole = iter(messages), set(spooled), Charged([], [], [], [])
+    while (batch := limit.charge(waiting, find, now_s, lag_s, spooled=spooled, **more)).received:
+        for part, of_batch in zip(whole, batch, strict=True):
+            part.extend(of_batch)
+        spooled.update(device.id for device, _, _ in batch.excess)
+    return whole
+
+
+def admitted(limit, messages, now_s=0.0, lag_s=0.0, **more):
+    return charged(limit, messages, now_s, lag_s, **more).admitted
 
 
 def names(messages):
@@ -69,10 +90,11 @@ def test_a_device_within_its_rate_is_never_refused_however_late_its_messages_com
     st.integers(1, 5),
 )
 def test_forgetting_full_buckets_changes_no_decision(messages, sweep_at):
-    remembering, forgetting, now_s = DeviceLimit(sweep_at=10**9), DeviceLimit(), 0.0
+    remembering, forgetting, now_s = DeviceLimit(), DeviceLimit(), 0.0
+    remembering.shares.sweep_at = 10**9
     for pause_s, device, size in messages:
         now_s += pause_s
-        forgetting.sweep_at = sweep_at
+        forgetting.shares.sweep_at = sweep_at
         one = [sent(device, size)]
         assert admitted(forgetting, one, now_s) == admitted(remembering, one, now_s)
 
@@ -91,44 +113,76 @@ def test_the_channels_of_a_device_share_its_bucket():
     assert len(admitted(limit, [sent("d0", half), sent("d0", half, channel="event")])) == 1
 
 
-def test_what_no_registered_device_sends_shares_one_bucket():
+def test_what_no_registered_device_sends_shares_one_bucket_and_is_never_spooled():
     limit = DeviceLimit()
     messages = [sent(f"nobody-{n}", 1000) for n in range(20_000)] + [Message("made/up", b"", NOW, False, 1)]
-    admission = limit.admit(messages, find, 0)
-    assert cost(admission.messages) <= BURST_BYTES
-    (rejected,) = admission.rejections
-    assert rejected.times == len(messages) - len(admission.messages)
-    assert rejected.rejection.device is None
-    assert len(limit.full_at_s) == 1
+    whole = charged(limit, messages)
+    assert cost(whole.admitted) <= BURST_BYTES
+    assert whole.excess == []
+    assert len(whole.unregistered) == len(messages) - len(whole.admitted)
+    assert len(limit.shares.full_at_s) == 1
     assert admitted(limit, [sent("d0", 1000)]) == [sent("d0", 1000)]
 
 
-def test_the_excess_of_a_device_is_one_rejection_that_counts():
-    messages = [sent("d0", BURST_BYTES // 2, channel="event") for _ in range(5)]
-    admission = DeviceLimit().admit(messages, find, 0)
-    (rejected,) = admission.rejections
-    assert rejected.times == len(messages) - len(admission.messages) == 4
-    assert rejected.rejection.reason is Reason.RATE_LIMITED
-    assert rejected.rejection.device is DEVICES["c", "d0"]
-    assert rejected.rejection.payload == b""
+@given(st.lists(st.tuples(st.sampled_from(["d0", "d1", "d2"]), SIZES), max_size=60))
+def test_behind_the_first_excess_of_a_device_all_its_messages_queue_in_their_order(messages):
+    whole = charged(DeviceLimit(), received := [sent(device, size) for device, size in messages])
+    assert whole.received == received
+    for device in ("d0", "d1", "d2"):
+        of_device = [message for message in received if names([message]) == [device]]
+        at_once = [message for message in whole.admitted if names([message]) == [device]]
+        later = [message for _, message, _ in whole.excess if names([message]) == [device]]
+        assert at_once + later == of_device
 
 
-def test_what_the_broker_sends_again_is_not_refused():
-    again = [sent("d0", BURST_BYTES, redelivered=True)] * 3
-    assert admitted(DeviceLimit(), again) == again
+def test_messages_of_a_device_with_a_spool_queue_behind_it_and_those_of_others_do_not():
+    whole = charged(DeviceLimit(), [sent("d0", 1), sent("d1", 1), sent("d0", 2)], spooled={DEVICES["c", "d0"].id})
+    assert names(whole.admitted) == ["d1"]
+    assert [len(message.payload) for _, message, _ in whole.excess] == [1, 2]
+
+
+def test_an_alarm_does_not_queue_behind_the_spool_of_its_device():
+    alarm = sent("d0", 0)._replace(payload=ALARM)
+    messages = [sent("d0", 1), alarm, sent("d0", 2)]
+    whole = charged(DeviceLimit(), messages, spooled={1}, is_urgent=lambda payload: payload == ALARM)
+    assert whole.admitted == [alarm]
+    assert [message for _, message, _ in whole.excess] == [messages[0], messages[2]]
+
+
+def test_alarms_without_end_have_a_small_share_of_their_own():
+    limit, alarm, total = DeviceLimit(), sent("d0", 0)._replace(payload=ALARM), 0
+    for now_s in range(0, 1000, 10):
+        whole = charged(limit, [alarm] * 200, now_s, spooled={1}, is_urgent=lambda _: True)
+        assert len(whole.admitted) + len(whole.excess) == 200
+        total += cost(whole.admitted)
+    assert total <= URGENT_BURST_BYTES + URGENT_BYTES_PER_S * 1000
+
+
+def test_what_the_broker_sends_again_is_charged_again():
+    again = [sent("d0", BURST_BYTES // 2, redelivered=True)] * 3
+    assert len(charged(DeviceLimit(), again).excess) == 2
 
 
 @pytest.mark.parametrize(
-    ("count", "size"),
-    [
-        pytest.param(8_671, 60, id="the recording of one meter over a year"),
-        pytest.param(200 * 96, 240, id="a day of two hundred electricity meters behind a gateway, one by one"),
-        pytest.param(200 * 96 // 50, 240 * 50, id="the same, fifty to a message"),
-    ],
+    ("payload", "items"),
+    [(b"[" + b"1," * 8000 + b"1]", 8001), (b"[" + b"{}," * 5000 + b"{}]", 5001), (b'{"ts":1,"values":{"a":1}}', 1)],
 )
-def test_a_backlog_that_a_working_device_may_have_fits_into_a_burst(count, size):
-    backlog = [sent("d0", size)] * count
-    assert admitted(DeviceLimit(), backlog) == backlog
+def test_a_message_is_charged_for_its_items_as_well_as_for_its_bytes(payload, items):
+    assert price(payload) >= len(payload) + MESSAGE_BYTES + ITEM_BYTES * (items - 1)
+
+
+def test_arrays_of_numbers_get_no_more_time_than_readings():
+    """Items that are nothing but a number take as long to refuse as readings of fifty bytes take to store."""
+    numbers = sent("d0", 0)._replace(payload=b"[" + b"1," * 8000 + b"1]")
+    assert len(admitted(DeviceLimit(), [numbers] * 100)) * 8001 <= BURST_BYTES / ITEM_BYTES
+
+
+def test_a_batch_ends_where_its_messages_cost_as_much_as_one_transaction_should():
+    devices = [f"d{n % 3}" for n in range(100)]
+    waiting = iter([sent(device, BURST_BYTES - MESSAGE_BYTES) for device in devices])
+    first = DeviceLimit().charge(waiting, find, 0.0)
+    assert cost(first.admitted) <= BATCH_COST + BURST_BYTES
+    assert len(first.received) + len(list(waiting)) == 100
 
 
 def test_many_devices_that_send_a_little_leave_little_in_memory():
@@ -136,5 +190,5 @@ def test_many_devices_that_send_a_little_leave_little_in_memory():
     for start in range(0, 200_000, 10_000):
         devices = {("c", f"m{n}"): Device(n + 1, "c", f"m{n}", "gateway") for n in range(start, start + 10_000)}
         batch = [sent(name, 100) for _, name in devices]
-        limit.admit(batch, lambda community, name, devices=devices: devices.get((community, name)), start / 10_000)
-    assert len(limit.full_at_s) <= 20_000
+        limit.charge(batch, lambda community, name, devices=devices: devices.get((community, name)), start / 10_000)
+    assert len(limit.shares.full_at_s) <= 20_000

@@ -269,3 +269,33 @@ def test_a_rule_on_trial_explains_nothing():
     world.evaluate(volts(0, 230), event(10, "power_lost"))
     (silent,) = world.tick(50)
     assert not silent.suppressed
+
+
+def test_a_device_whose_data_wait_in_the_spool_is_not_without_data():
+    world = a_heard_world()
+    world.spooled.add(DEVICE.id)
+    for minute in range(0, 600, 7):
+        assert world.tick(minute) == []
+    world.spooled.clear()
+    world.evaluate(volts(590, 230, delay=5))
+    assert world.tick(644) == []
+    assert world.tick(645)[0].at == at(645)
+
+
+def test_once_its_spool_is_worked_off_a_device_that_sent_only_history_has_no_data():
+    world = a_heard_world()
+    world.spooled.add(DEVICE.id)
+    world.tick(200)
+    world.evaluate(*(volts(minute, 230, delay=400 - minute) for minute in (15, 30, 45)))
+    world.spooled.clear()
+    world.tick(251)
+    assert world.phase(NAME) == "active"
+
+
+def test_an_alert_about_missing_data_ends_with_a_fresh_sample_out_of_the_spool():
+    world = a_heard_world()
+    world.tick(50)
+    world.spooled.add(DEVICE.id)
+    assert world.tick(60) == []
+    (ended,) = world.evaluate(volts(61, 230))
+    assert path([ended]) == "active normal"

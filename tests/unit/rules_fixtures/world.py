@@ -94,7 +94,8 @@ class World:
 
     def __init__(self, *rules):
         self.pack = RulePack(tuple(rules))
-        self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_))
+        self.spooled = set()
+        self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_), spooled=self.spooled.__contains__)
         self.engine.tick(START, caught_up=True)
         self.transitions = []
         self.stored = {}
