@@ -125,33 +125,36 @@ class GroupSuppression:
     ) -> list[Transition]:
         """Suppress a raised or released alert that has a parent. It may bring the outage of a group to light."""
         device, before = self.counter.devices(state.device_id), list[Transition]()
-        parent, is_pending = self._parents.parent_of(device, symptom), False
         is_raised = any(each.raises for each in transitions)
-        if parent is None and (found := self._find_outage(rule, symptom, state, now, within_community=not is_raised)):
-            before = self._raise_outage(found, rule, symptom, state, now)
-            parent = self._parents.outage_of(found.group, symptom)
+        parent, pending = self._parents.parent_of(device, symptom), None
         if parent is None and is_raised:
-            parent = self._parents.pending_parent_of(device, symptom, self.resumed_at, now)
-            is_pending = parent is not None
-        if parent is None:
+            pending = self._parents.pending_explanation_of(device, symptom, self.resumed_at, now)
+        if not (parent or pending):
+            found = self._find_outage(rule, symptom, state, now, is_raised=is_raised)
+            before = self._raise_outage(found, rule, symptom, state, now) if found else []
+            parent = self._parents.outage_of(found.group, symptom) if found else None
+        if not (parent or pending) and is_raised:
+            pending = self._parents.pending_outage_of(device, symptom, now)
+        cause = parent or pending
+        if cause is None:
             return before + transitions
-        self.counter.instances.put(replace(state, parent=parent.id))
-        self.suppressed[parent.id].add(device.id)
-        if is_pending:
+        self.counter.instances.put(replace(state, parent=cause.id))
+        self.suppressed[cause.id].add(device.id)
+        if pending:
             self.apply(rule, device.id, ParentCleared(now + HOLD), now)
-        return before + [_merged(each, parent) for each in transitions]
+        return before + [_merged(each, cause) for each in transitions]
 
     def _find_outage(
-        self, rule: Rule, symptom: str, state: InstanceState, now: datetime, *, within_community: bool
+        self, rule: Rule, symptom: str, state: InstanceState, now: datetime, *, is_raised: bool
     ) -> Found | None:
         """Find the group in which the cause of an alert affects most devices; of several, the one with few others.
 
-        An alert that has left its group, `within_community`, does not make the outage of that group one of all.
+        An alert that was released, and not raised just now, does not make the outage of its old group one of all.
         """
         best: Found | None = None
         groups = self._parents.groups_of(self.counter.devices(state.device_id), symptom)
         for group in groups if symptom in self._parents.watching else ():
-            if within_community and group.is_community:
+            if group.is_community and not is_raised:
                 continue
             count = self.counter.count(group, rule, state, self.resumed_at, now)
             is_more = best is None or count.rank > best.counted.rank

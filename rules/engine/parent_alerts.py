@@ -68,23 +68,33 @@ class ParentAlerts:
         outages = (self.outage_of(group, symptom) for group in self.groups_of(device, symptom))
         return next(filter(None, outages), None)
 
-    def pending_parent_of(self, device: Device, symptom: str, resumed_at: datetime, now: datetime) -> Parent | None:
-        """Return the alert that is about to be raised and will stand for an alert of a device, raised just now.
+    def pending_explanation_of(
+        self, device: Device, symptom: str, resumed_at: datetime, now: datetime
+    ) -> Parent | None:
+        """Return the alert that is about to be raised and will explain the lack of data of a device.
 
-        The gateway has a report overdue, or most devices of a group have the symptom, pending for most of them.
+        The gateway has a report overdue, or most devices of the place are about to report the loss of its supply.
         """
         if symptom != OUTAGE:
-            groups, symptoms = self.groups_of(device, symptom), [symptom]
-        else:
-            before = self._groups.group_of_gateway(device)
-            arrival = self._counter.arrival(before.gateway_id, resumed_at) if before and before.gateway_id else None
-            if before and arrival and arrival.is_overdue(now):
-                return Parent(before.id, before, "网关没有按时上报（核实中）")
-            groups, symptoms = iter(self._groups.places_of(device)), self._explaining_symptoms()
-        for group in groups:
-            for each in symptoms:
-                if self._counter.count_recent(group, each, now - HOLD, now).is_shared:
-                    return Parent(group.id, group, f"{self.watching[each][0].title}（核实中）")
+            return None
+        before = self._groups.group_of_gateway(device)
+        arrival = self._counter.arrival(before.gateway_id, resumed_at) if before and before.gateway_id else None
+        if before and arrival and arrival.is_overdue(now):
+            return Parent(before.id, before, "网关没有按时上报（核实中）")
+        places = self._groups.places_of(device)
+        pending = (self._pending(place, each, now) for place in places for each in self._explaining_symptoms())
+        return next(filter(None, pending), None)
+
+    def pending_outage_of(self, device: Device, symptom: str, now: datetime) -> Parent | None:
+        """Return the alert of a group most of whose devices have a symptom, pending for most of them."""
+        if symptom == OUTAGE:
+            return None
+        pending = (self._pending(group, symptom, now) for group in self.groups_of(device, symptom))
+        return next(filter(None, pending), None)
+
+    def _pending(self, group: DeviceGroup, symptom: str, now: datetime) -> Parent | None:
+        if symptom in self.watching and self._counter.count_recent(group, symptom, now - HOLD, now).is_shared:
+            return Parent(group.id, group, f"{self.watching[symptom][0].title}（核实中）")
         return None
 
     def stands(self, parent_id: int, rule: Rule) -> bool:
