@@ -181,6 +181,29 @@ def test_children_of_an_offline_gateway_are_suppressed_and_notified_when_only_th
     assert place.ask("SELECT count(*) FROM alert_transition WHERE reason = 'parent'") == [(1,)]
 
 
+def test_flats_without_power_are_one_alert_of_the_building_and_one_that_moves_leaves_it_at_once(place, database_url):
+    register(database_url, "c2", [(f"m{n}", "electricity_meter") for n in range(36)])
+    query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
+    place.begin(*load_rules(rules_folder(None)).rules)
+    meters = [place.devices.find("c2", f"m{n}").id for n in range(36)]
+    place.arrive(0, *meters)
+    with place.connection.transaction():
+        lost = [Candidate("electricity_meter", Sample(each, START, START, {}, "power_lost")) for each in meters[:20]]
+        place.evaluation.evaluate(place.connection, lost, START)
+    place.begin(*load_rules(rules_folder(None)).rules, now=START + timedelta(minutes=1))
+    place.tick(60, 360)
+    assert place.ask(OPEN_ALERTS) == [
+        ("electricity_power_lost", 20, 20, "caused_by_parent"), ("family_power_lost", 1, 0, None),
+    ]  # fmt: skip
+    assert place.ask("SELECT DISTINCT detail FROM alert_suppression") == [("1号楼：成片停电，已合并报警",)]
+    row = {"community": "c2", "device": "m0", "kind": "electricity_meter", "building": "2"}
+    import_rows(place.connection, [], [], [row])
+    place.devices.refresh(place.connection)
+    place.tick(390)
+    assert place.ask("SELECT device.name FROM alert_suppression JOIN alert ON alert.id = alert_id"
+                     " JOIN device ON device.id = device_id WHERE until IS NOT NULL") == [("m0",)]  # fmt: skip
+
+
 OPEN_ALERTS = """
     SELECT rule, count(DISTINCT alert.id),
            count(*) FILTER (WHERE cause IS NOT NULL AND until IS NULL), min(cause)
