@@ -1,4 +1,4 @@
-"""Demo of `anju up --demo`: two invented communities, a day of history, and faults that raise alerts."""
+"""Demo of `anju up --demo`: two invented communities, a week of history, and faults that raise alerts."""
 
 from contextlib import closing
 
@@ -7,7 +7,7 @@ from simulators.community_plan import SITES
 from store.database import connect
 
 HOUSEHOLDS = 150
-HISTORY = "26h"
+HISTORY = "7d"
 COMMUNITIES = SITES[:2]
 _FIRST, _SECOND = (site.community for site in COMMUNITIES)
 

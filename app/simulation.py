@@ -26,14 +26,19 @@ def register(connection: Connection, plan: CommunityPlan) -> None:
     import_rows(connection, [plan.community], plan.households, plan.devices)
 
 
-def wait_for_ingest(database_url: str, stop: Callable[[], bool]) -> None:
+def wait_for_ingest(database_url: str, stop: Callable[[], bool], at_most_s: float = _MAX_WAIT_S) -> bool:
     """Wait until ingest has written every message published before the call.
 
-    Return at once without a running ingest, and after 30 s in any case: the broker keeps the rest.
+    Returns:
+        True once it is written, and without a running ingest; False if that takes longer, or if `stop` comes first: the
+        broker keeps the rest.
     """
-    published_at, deadline_s = datetime.now(UTC), time.monotonic() + _MAX_WAIT_S
-    while not stop() and time.monotonic() < deadline_s and not _is_written(database_url, published_at):
+    published_at, deadline_s = datetime.now(UTC), time.monotonic() + at_most_s
+    while not (written := _is_written(database_url, published_at)):
+        if stop() or time.monotonic() > deadline_s:
+            break
         time.sleep(_POLL_INTERVAL_S)
+    return written
 
 
 def _is_written(database_url: str, published_at: datetime) -> bool:

@@ -19,7 +19,8 @@ BUNDLE = Bundle(
     "-mosquitto",
     ("mosquitto", "mosquitto-clients"),
     (SERVER, "usr/bin/mosquitto_sub"),
-    "Mosquitto: 24 MB",
+    "Mosquitto",
+    24,
 )
 
 # Reasons of the settings:

@@ -26,7 +26,8 @@ BUNDLE = Bundle(
         *(f"usr/lib/erlang/erts-*/bin/{name}" for name in ("beam.smp", "epmd", "erl_child_setup", "inet_gethost")),
         *(f"usr/lib/erlang/lib/os_mon-*/priv/bin/{name}" for name in ("cpu_sup", "memsup")),
     ),
-    "RabbitMQ with Erlang: 78 MB",
+    "RabbitMQ with Erlang",
+    78,
 )
 
 # Reasons of the settings:

@@ -35,20 +35,23 @@ class Bundle:
         suffix: the end of the name of its folder.
         packages: their names, without dependencies.
         programs: the servers, as paths relative to the prefix with a `*` for a version.
-        download: a description of the download, with its size in MB.
+        download: a description of the download.
+        megabytes: its size.
     """
 
     suffix: str
     packages: tuple[str, ...]
     programs: tuple[str, ...]
     download: str
+    megabytes: int
 
 
 SERVERS = Bundle(
     "",
     (f"postgresql-{POSTGRES_MAJOR}-timescaledb", "nats-server"),
     (*(f"{POSTGRES_BIN}/{name}" for name in ("initdb", "postgres", "psql", "pg_dump", "pg_restore")), NATS_SERVER),
-    f"PostgreSQL {POSTGRES_MAJOR}, TimescaleDB and NATS Server: 71 MB",
+    f"PostgreSQL {POSTGRES_MAJOR}, TimescaleDB and NATS Server",
+    71,
 )
 
 
@@ -115,7 +118,7 @@ def build_once(target: Path, build_into: Callable[[Path], None]) -> None:
         with _readable_by_all(), locked(target.with_name(f"{target.name}.lock")):
             if target.exists():
                 return
-            draft = target.with_name(f".{target.name}.draft")
+            draft = _draft(target)
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
             build_into(draft)
@@ -135,12 +138,26 @@ def ensure_prefix(bundle: Bundle, progress: Callable[[str], None]) -> Path:
     if not target.exists():
         require_tools()
         mirror = chosen_mirror()
-        progress(f"fetching from {mirror}, once: {bundle.download}")
+        progress(f"fetching from {mirror}, once: {bundle.download}, {bundle.megabytes} MB")
         build_once(target, lambda folder: build(bundle, folder, arch, mirror))
         progress(f"now in {target}")
     if not ZONE.exists():
         raise LocalError(f"{ZONE} is missing, and PostgreSQL needs it. Install the package tzdata. {ADVICE}")
     return target
+
+
+def fetched_megabytes(bundle: Bundle) -> float:
+    """Return how much of the bundle a running `ensure_prefix` has fetched; 0 without one."""
+    downloads = _draft(bundle_path(bundle, architecture(platform.machine()))) / "apt"
+    sizes = (file.stat().st_size for file in downloads.glob("debs/**/*") if file.is_file())
+    try:
+        return sum(sizes) / 1e6
+    except FileNotFoundError:  # apt has just renamed a file, or all are unpacked
+        return 0.0
+
+
+def _draft(target: Path) -> Path:
+    return target.with_name(f".{target.name}.draft")
 
 
 @contextmanager

@@ -31,7 +31,8 @@ def run(
     now: Callable[[], datetime],
     sleep: Callable[[float], None],
     stop: Callable[[], bool],
-    wait_for_ingest: Callable[[], None] = lambda: None,
+    wait_for_ingest: Callable[[], object] = lambda: None,
+    report: Callable[[datetime, int], None] = lambda _at, _sent: None,
 ) -> int:
     """Send the connection states, then every message from `start` up to `until`.
 
@@ -51,6 +52,7 @@ def run(
         sleep: waits for seconds.
         stop: returns whether to end early; called before every message.
         wait_for_ingest: waits until ingest has written a burst of history.
+        report: receives the instant of each message that was sent, and the number of messages so far.
 
     Returns:
         The number of messages sent.
@@ -72,6 +74,7 @@ def run(
         if not _send(sink, message, stop):
             break
         sent += 1
+        report(message.at, sent)
         if speed == 1 and (moment := now()) > burst_ends and moment > message.at + _FRESH:
             wait_for_ingest()
             burst_ends = now() + _BURST

@@ -1,6 +1,6 @@
 """`anju rules backtest`: the alerts of a rule pack over stored history or a file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ import typer
 
 from app.backtest_text import print_summary
 from app.output import Exit, fail, say_json
+from app.progress import Progress, progress
 from app.rule_files import Folder, Json, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
@@ -27,6 +28,7 @@ from store.registry.registry import load_devices
 from store.telemetry.history import read_ingest_lags
 
 _MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
+_REPORTED_EVERY = 1000
 _DEFAULT_SPAN = timedelta(days=7)
 
 
@@ -101,7 +103,8 @@ def _backtest_file(
     span = Span(start or arrivals[0].sample.received_at, end or arrivals[-1].sample.received_at + timedelta(seconds=1))
     within = [each for each in arrivals if span.start <= each.sample.received_at < span.end]
     devices = with_device_groups(recording.devices)
-    return backtest(pack, within, span, devices), devices
+    with progress("backtest", "samples") as work:
+        return backtest(pack, _reported(within, span, work), span, devices), devices
 
 
 def _backtest_history(
@@ -124,9 +127,18 @@ def _backtest_history(
         with connection.transaction():
             query = wanted_history(pack, span, list(devices), device_time=device_time)
             paused = [] if device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
-            arrivals: Iterable[Arrival] = stored_arrivals(connection, query)
-            all_devices = with_device_groups(devices)
-            return backtest(pack, arrivals, span, all_devices, paused), all_devices
+            arrivals, all_devices = stored_arrivals(connection, query), with_device_groups(devices)
+            with progress("backtest", "samples") as work:
+                return backtest(pack, _reported(arrivals, span, work), span, all_devices, paused), all_devices
+
+
+def _reported(arrivals: Iterable[Arrival], span: Span, work: Progress) -> Iterator[Arrival]:
+    """Yield the arrivals and report how far they are in the span."""
+    length = span.end - span.start
+    for number, arrival in enumerate(arrivals, 1):
+        yield arrival
+        if number % _REPORTED_EVERY == 0:
+            work.update((arrival.sample.received_at - span.start) / length, number)
 
 
 def _as_json(summary: Summary, result: BacktestResult, devices: Mapping[int, Device]) -> dict[str, Any]:

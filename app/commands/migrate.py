@@ -1,5 +1,6 @@
 """`anju migrate`."""
 
+from app.progress import progress
 from app.settings import Settings
 from store.admin.migrate import migrate as migrate_database
 
@@ -9,4 +10,5 @@ def migrate() -> None:
 
     Example: ANJU_DATABASE_URL=postgresql://anju:secret@db/anju anju migrate
     """
-    migrate_database(Settings.load().need("database_url"))
+    with progress("bringing the database to this version"):
+        migrate_database(Settings.load().need("database_url"))

@@ -8,6 +8,7 @@ import typer
 
 from app.audit import audit_command
 from app.output import Exit, fail, say, say_json
+from app.progress import progress
 from app.settings import Settings
 from imports.importer import ImportResult, import_files
 from imports.tables import ImportRefusedError
@@ -35,6 +36,7 @@ def import_(
         raise fail("nothing to import: give --communities, --households or --devices", Exit.USAGE)
     try:
         with (
+            progress("importing"),
             translated_errors(),
             connect(Settings.load().need("database_url"), application_name="anju import") as connection,
             connection.transaction(),

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from app.commands.scenario import list_scenarios, play_scenario
+from app.loaded_history import LoadedHistory, load_in_background
 from app.logging import configure_logging
 from app.output import Exit, fail, say, say_json
+from app.progress import progress
 from app.settings import Settings
 from app.signals import stop_on_signals
 from app.simulation import SEED, register, register_communities, wait_for_ingest
@@ -30,6 +32,8 @@ from store.registry.registry import load_devices
 from store.telemetry.device_state import newest_reading
 from store.telemetry.spool import count_refused
 
+_STORED_S = 600.0
+
 
 def simulate(
     *,
@@ -38,6 +42,9 @@ def simulate(
         int, typer.Option("--register", min=0, help="first register the communities, with this number of households")
     ] = 0,
     history: Annotated[str, typer.Option(help="how far back to begin if nothing is stored: 0s, 90m, 24h, 7d")] = "0s",
+    on_time: Annotated[
+        bool, typer.Option("--on-time", help="write history into the database as a live run would have left it")
+    ] = False,
     duration: Annotated[str | None, typer.Option(help="how long to continue after now; default: until Ctrl-C")] = None,
     speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 does not wait at all")] = 1,
     seed: Annotated[int, typer.Option(help="the same seed gives the same readings")] = SEED,
@@ -51,8 +58,11 @@ def simulate(
 ) -> None:
     """Send the messages of the simulated devices of the registry through the real broker.
 
-    Continues where the stored readings of these devices end, at most --history ago. Needs ANJU_DATABASE_URL and
-    ANJU_PUBLISH_MQTT_URL.
+    Continues where the stored readings of these devices end, at most --history ago, and waits at the end until ingest
+    has stored it all. Needs ANJU_DATABASE_URL and ANJU_PUBLISH_MQTT_URL.
+
+    With --on-time the hours of the history that are missing are loaded beside the live run, with the arrivals of a live
+    run and without the rules; this needs ANJU_SECRET_KEY too.
 
     Example: anju simulate --community linyin-xiaoqu --register 120 --history 24h --fault leak:b01-u1-0101-water@+30s
     or: anju simulate --scenario burst_pipe
@@ -83,7 +93,11 @@ def simulate(
     if not devices:
         raise fail("the registry has no such simulated device: register some with --register 120", Exit.REFUSED)
     start = max(now - back, newest + timedelta(milliseconds=1)) if newest else now - back
-    stop = stop_on_signals()
+    stop, until = stop_on_signals(), now + ahead if ahead is not None else None
+    loading = None
+    if on_time:
+        start, history_to_load = now, LoadedHistory(devices, seed, faults, now - back, now)
+        loading = load_in_background(history_to_load, settings.need("database_url"), settings.need("secret_key"))
     sent = _send(
         settings,
         devices,
@@ -91,14 +105,17 @@ def simulate(
         seed=seed,
         faults=faults,
         start=start,
-        until=now + ahead if ahead is not None else None,
+        until=until,
         speed=speed,
     )
     summary = f"sent {sent} messages of {len(devices)} devices"
     if stop.is_set():
         say(summary)
         return
-    wait_for_ingest(settings.need("database_url"), stop.is_set)
+    if loading:
+        loading.join()
+        if loading.exitcode:
+            raise fail("the history could not be loaded", Exit.UNAVAILABLE)
     with closing(connect(settings.need("database_url"), application_name="anju simulate")) as connection:
         refused = _refused(connection, devices) - refused_before
         fate = spool_line(connection, [device.id for device in devices], refused)
@@ -123,9 +140,11 @@ def replay(
         rows = list(recordings.read_daiad(recording))
         with closing(connect(settings.need("database_url"), application_name="anju replay")) as connection:
             register(connection, recordings.plan_of_recording(rows))
-        with Publisher(settings.need("publish_mqtt_url")) as publisher:
-            for message in recordings.messages(rows, batch):
+        with progress("sending", "readings") as work, Publisher(settings.need("publish_mqtt_url")) as publisher:
+            for number, message in enumerate(recordings.messages(rows, batch), 1):
                 publisher.publish(message.topic, message.payload)
+                readings = min(number * batch, len(rows))
+                work.update(readings / len(rows), readings)
             publisher.flush(600)
     except ReplayError as error:
         raise fail(str(error), Exit.REFUSED) from None
@@ -179,10 +198,19 @@ def _send(
     until: datetime | None,
     speed: float,
 ) -> int:
+    database_url = settings.need("database_url")
+    span = (until or datetime.now(UTC)) - start
+
+    def report(at: datetime, sent: int) -> None:
+        if at - start < span:
+            work.update((at - start) / span, sent)
+        elif until is None:
+            work.end()  # live, without an end
+
     try:
         fleet = Fleet(devices, seed, faults)
-        with Publisher(settings.need("publish_mqtt_url")) as publisher:
-            return run(
+        with progress("sending", "messages") as work, Publisher(settings.need("publish_mqtt_url")) as publisher:
+            sent = run(
                 fleet,
                 publisher,
                 start=start,
@@ -191,9 +219,15 @@ def _send(
                 now=lambda: datetime.now(UTC),
                 sleep=time.sleep,
                 stop=stop.is_set,
-                wait_for_ingest=lambda: wait_for_ingest(settings.need("database_url"), stop.is_set),
+                wait_for_ingest=lambda: wait_for_ingest(database_url, stop.is_set),
+                report=report,
             )
+            publisher.flush(_STORED_S)
+        with progress("waiting until ingest has stored it"):
+            if not wait_for_ingest(database_url, stop.is_set, _STORED_S) and not stop.is_set():
+                raise fail("ingest has not stored all of it yet: `anju doctor` says how far it is", Exit.UNAVAILABLE)
     except (FaultError, ValueError) as error:
         raise fail(str(error), Exit.USAGE) from None
     except PublisherError as error:
         raise fail(str(error), Exit.UNAVAILABLE) from None
+    return sent

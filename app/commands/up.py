@@ -14,12 +14,16 @@ from app.alert_lines import print_alerts
 from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
 from app.output import say
 from app.parts import always_ready, anju_part, api_ready, ingest_ready, worker_ready
+from app.progress import Progress as ShownProgress
+from app.progress import progress as shown_progress
 from app.settings import Settings, SettingsError
 from app.signals import stop_on_signals
 from local.home import Home
 from local.ports import is_free
+from local.prefix import SERVERS, fetched_megabytes
 from local.services import BROKERS, BrokerName, prepare_broker, prepare_database
 from local.supervisor import Supervisor
+from rules.model.duration import in_chinese, parse_duration
 from store.admin.migrate import migrate
 
 _READY_S = 120
@@ -49,7 +53,8 @@ def up(
     stop = stop_on_signals()
     with Home(data_dir) as home, Supervisor(home, progress) as supervisor:
         http_port = _http_port(given, home)
-        settings = _start_servers(given, broker, home, supervisor, progress)
+        with shown_progress("preparing the servers", "MB fetched", _look_at_download):
+            settings = _start_servers(given, broker, home, supervisor, progress)
         progress("bringing the database to this version")
         migrate(settings["ANJU_DATABASE_URL"])
         if demo:
@@ -66,6 +71,12 @@ def up(
             _start_demo(settings, supervisor, progress)
         supervisor.watch(stop)
         progress("stopping")
+
+
+def _look_at_download(work: ShownProgress) -> None:
+    fetched = fetched_megabytes(SERVERS)
+    if fetched:
+        work.update(min(fetched / SERVERS.megabytes, 1.0), round(fetched))
 
 
 def _start_servers(
@@ -143,10 +154,11 @@ def _reachable(host: str) -> str:
 
 def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Progress) -> None:
     names = "、".join(f"{site.name}（{site.community}）" for site in COMMUNITIES)
-    progress(f"演示：{names} 开始上报，先补 {HISTORY} 历史数据，随后两分钟内依次发生 {len(FAULTS)} 个故障")
+    week = in_chinese(parse_duration(HISTORY))
+    progress(f"演示：{names} 开始上报，两分钟内依次发生 {len(FAULTS)} 个故障；同时在后台补 {week}的历史数据")
     options = [argument for site in COMMUNITIES for argument in ("--community", site.community)]
     options += [argument for fault in FAULTS for argument in ("--fault", fault)]
-    arguments = ("simulate", "--history", HISTORY, *options)
+    arguments = ("simulate", "--history", HISTORY, "--on-time", *options)
     supervisor.start(anju_part("simulators", arguments, settings, always_ready))
 
 

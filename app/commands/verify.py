@@ -12,6 +12,7 @@ from acceptance.report import to_html, to_json
 from acceptance.run import run_verification
 from acceptance.summary import exit_code, summary
 from app.output import Exit, fail, say
+from app.progress import progress
 from app.settings import Settings
 from devices.local_time import CITY
 from store.database import connect, translated_errors
@@ -50,6 +51,7 @@ def verify(
     database_url = Settings.load().need("database_url")
     try:
         with (
+            progress("verifying"),
             closing(connect(database_url, application_name="anju verify")) as connection,
             translated_errors(),
             connection.transaction(),

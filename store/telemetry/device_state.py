@@ -72,6 +72,17 @@ def save_device_states(connection: Connection, changes: Iterable[DeviceStateChan
     )
 
 
+def add_last_seen(connection: Connection, last_seen: Mapping[int, datetime]) -> None:
+    """Note the newest arrival, by device id, of devices that have never reported to ingest; leave all others."""
+    connection.execute(
+        """
+        INSERT INTO device_state (device_id, last_seen) SELECT * FROM unnest(%s::bigint[], %s::timestamptz[])
+        ON CONFLICT (device_id) DO NOTHING
+        """,
+        (list(last_seen), list(last_seen.values())),
+    )
+
+
 def _json(values: Mapping[str, object]) -> str:
     return to_json(values).decode() if values else "{}"
 

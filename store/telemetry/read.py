@@ -219,3 +219,19 @@ _BUCKETS = """
     GROUP BY bucket
     ORDER BY bucket
 """
+
+
+def hours_with_readings(
+    connection: Connection, kind: str, device_ids: Sequence[int], start: datetime, end: datetime
+) -> set[datetime]:
+    """Return the begin of every hour in [start, end) with a reading of one of these devices of a kind."""
+    rows = connection.execute(
+        sql.SQL(
+            """
+            SELECT DISTINCT date_bin('1 hour', ts, timestamptz '2000-01-01T00:00:00Z') FROM {}
+            WHERE device_id = ANY (%s) AND ts >= %s AND ts < %s
+            """
+        ).format(sql.Identifier(table_name(kind))),
+        (list(device_ids), start, end),
+    )
+    return {hour for (hour,) in rows}

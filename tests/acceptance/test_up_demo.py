@@ -81,6 +81,18 @@ def test_the_history_of_the_demo_never_makes_ingest_lag(demo):
 
 
 @pytest.mark.slow
+def test_the_demo_has_a_week_of_history_that_arrived_on_time(demo):
+    hours = "SELECT count(DISTINCT date_trunc('hour', received_at)) FROM telemetry_gateway"
+    eventually(lambda: query(demo.database_url, hours)[0][0] > 7 * 24, timeout_s=300)
+    [(late, readings)] = query(
+        demo.database_url,
+        "SELECT count(*) FILTER (WHERE received_at - ts > '2 minutes'), count(*) FROM telemetry_electricity_meter",
+    )
+    assert readings > 100_000
+    assert late < 0.01 * readings
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_a_killed_part_is_back_within_five_seconds_and_no_alert_is_lost(demo, part):
     alerts = {alert["id"] for alert in eventually(lambda: alerts_since_ready(demo), timeout_s=120)}
