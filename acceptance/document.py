@@ -21,7 +21,7 @@ from acceptance.result import DeviceFigure, ItemResult, Refused, Report, Result,
 from acceptance.witnessed import event_zh, result_of
 from acceptance.wording import method
 from devices.local_time import CITY
-from store.registry.registry import compose_place
+from devices.place import compose_place
 from store.telemetry.evidence import Community, Household, RegisteredDevice
 from store.telemetry.window import Window
 from store.telemetry.witnessed_tests import WitnessedTestRow
@@ -152,7 +152,7 @@ def _device_figure(figure: DeviceFigure) -> Document:
     return {
         "device": figure.device.name,
         "kind": figure.device.kind,
-        "place": _place(figure.device),
+        "place": _device_place(figure.device),
         "k": figure.passed,
         "n": figure.total,
         "last_at": _time(figure.last_at) if figure.last_at else None,
@@ -174,7 +174,7 @@ def _refusals(refused: Collection[Refused]) -> Document:
             {
                 "device": each.device.name,
                 "kind": each.device.kind,
-                "place": _place(each.device),
+                "place": _device_place(each.device),
                 "reason": each.reason,
                 "reason_zh": REFUSED.get(each.reason, each.reason),
                 "times": each.times,
@@ -190,7 +190,7 @@ def _witnessed(test: WitnessedTestRow) -> Document:
     return {
         "device": test.device,
         "kind": test.kind,
-        "place": _place(test),
+        "place": _device_place(test),
         "event": test.event,
         "event_zh": event_zh(test.kind, test.event),
         "triggered_at": _time(test.triggered_at),
@@ -210,7 +210,7 @@ def _device(device: RegisteredDevice) -> Document:
     return {
         "device": device.name,
         "kind": device.kind,
-        "place": _place(device),
+        "place": _device_place(device),
         "gateway": device.gateway,
         "plan_item": device.plan_item,
         "serial": device.serial,
@@ -219,9 +219,12 @@ def _device(device: RegisteredDevice) -> Document:
     }
 
 
-def _place(where: RegisteredDevice | WitnessedTestRow | Household) -> str:
-    location = "" if isinstance(where, Household) else where.location
-    return f"{compose_place(where.building, where.unit, where.room)} {location}".strip()
+def _device_place(device: RegisteredDevice | WitnessedTestRow) -> str:
+    return compose_place(device.building, device.unit, device.room, device.location)
+
+
+def _household_place(household: Household) -> str:
+    return compose_place(household.building, household.unit, household.room)
 
 
 def _coverage(matrix: Matrix) -> Document:
@@ -240,7 +243,7 @@ def _coverage(matrix: Matrix) -> Document:
             {"medium": each.medium.value, "serial": each.serial, "meters": list(each.meters)} for each in matrix.shared
         ],
         "several_meters": [
-            {"place": _place(household), "medium": medium.value, "meters": list(meters)}
+            {"place": _household_place(household), "medium": medium.value, "meters": list(meters)}
             for household, medium, meters in matrix.several_meters
         ],
         "unplaced_meters": list(matrix.unplaced),

@@ -17,7 +17,7 @@ from acceptance.document import Document, digest
 from acceptance.wording import measured_percent, percent, span
 from devices.catalogue import KIND_BY_NAME
 from devices.local_time import CITY
-from store.registry.registry import compose_place
+from devices.place import compose_place
 
 _LISTED = 10
 """Maximum of devices below the target on the page, for each criterion; the JSON lists all."""
@@ -84,9 +84,9 @@ def _buildings(households: Iterable[Document]) -> list[tuple[str, list[tuple[str
     """Nest households in units and units in buildings, in the order of the document."""
     return [
         (
-            compose_place(building, "", ""),
+            compose_place(building),
             [
-                (compose_place("", unit, ""), list(of_unit))
+                (compose_place(unit=unit), list(of_unit))
                 for unit, of_unit in groupby(of_building, lambda each: each["unit"])
             ],
         )

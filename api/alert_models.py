@@ -17,7 +17,6 @@ from store.alerts.alerts import AlertRow
 from store.alerts.stream import AlertTransition
 from store.alerts.suppression import Cause, CauseName
 from store.alerts.transitions import StoredTransition
-from store.registry.registry import compose_place
 
 Process = Literal["active", "recovering", "latched", "ended"]
 Causes = Mapping[UUID, Sequence[Cause]]
@@ -102,8 +101,9 @@ class Alert(ResponseModel):
     message: str
     advice: str
     community: str | None = Field(description="Null for an alert about Anju itself.")
+    community_name: str | None = Field(description="Its Chinese name.", examples=["金河苑"])
     device: str | None = Field(description="Null for an alert about Anju itself.")
-    place: str = Field(examples=["3号楼 2单元 501"])
+    place: str = Field(description="Its place within the community, in words.", examples=["3号楼2单元501室"])
     kind: str
     kind_zh: str
     process: Process
@@ -178,7 +178,7 @@ def _alert_facts(row: AlertRow, causes: Causes) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in AlertRow.__slots__},
         "kind_zh": kind_label(row.kind),
-        "place": compose_place(row.building or "", row.unit or "", row.room or ""),
+        "place": row.place,
         "severity_zh": SEVERITY[row.severity],
         "process_zh": PROCESS[row.process],
         "attention_zh": ATTENTION[row.attention],

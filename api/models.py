@@ -18,7 +18,6 @@ from rules.model.labels_zh import CONNECTION, REJECTION_REASON
 from rules.model.rule import Severity
 from store.registry.communities import CommunityRow, DeviceCount
 from store.registry.devices import DeviceRow
-from store.registry.registry import compose_place
 from store.telemetry.events import StoredEvent
 from store.telemetry.newest import NewestValue
 from store.telemetry.read import Aggregate, Point
@@ -89,10 +88,11 @@ class Device(ResponseModel):
     device: str = Field(examples=["b03-u2-0501-water"])
     kind: str = Field(examples=["water_meter"])
     kind_zh: str = Field(examples=["水表"])
-    place: str = Field(description="Building, unit and room in words.", examples=["3号楼 2单元 501"])
+    place: str = Field(description="Its place within the community, in words.", examples=["3号楼2单元501室"])
     building: str
     unit: str
     room: str
+    location: str = Field(description="Where it hangs if it belongs to no flat; may be empty.", examples=["东门内车棚"])
     gateway: str | None = Field(description="The gateway it reports through, if any.")
     plan_item: str | None = Field(description="The item of the renovation plan that it is evidence for.")
     serial: str | None
@@ -275,7 +275,7 @@ def _device_facts(row: DeviceRow) -> dict[str, Any]:
         **{name: getattr(row, name) for name in DeviceRow.__slots__},
         "device": row.name,
         "kind_zh": kind_label(row.kind),
-        "place": compose_place(row.building, row.unit, row.room),
+        "place": row.place,
         "connection": connection,
         "connection_zh": CONNECTION[connection],
     }

@@ -24,9 +24,9 @@ from api.models import ResponseModel, Simulated
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
+from devices.place import compose_place
 from store.admin.audit import Change, record_change
 from store.database import Connection
-from store.registry.registry import compose_place
 from store.telemetry.witnessed_tests import (
     WitnessedTestFilter,
     WitnessedTestRow,
@@ -49,7 +49,7 @@ class WitnessedTest(ResponseModel):
     device: str = Field(examples=["b01-u1-0301-gas"])
     kind: str = Field(examples=["gas_meter"])
     kind_zh: str = Field(examples=["燃气表"])
-    place: str = Field(examples=["1号楼 1单元 301"])
+    place: str = Field(examples=["1号楼1单元301室"])
     event: str = Field(examples=["gas_leak"])
     event_zh: str = Field(examples=["燃气泄漏"])
     triggered_at: datetime
@@ -73,7 +73,7 @@ class WitnessedTest(ResponseModel):
             {
                 **{name: getattr(row, name) for name in WitnessedTestRow.__slots__},
                 "kind_zh": kind_label(row.kind),
-                "place": f"{compose_place(row.building, row.unit, row.room)} {row.location}".strip(),
+                "place": compose_place(row.building, row.unit, row.room, row.location),
                 "event_zh": event_label(row.kind, row.event),
                 "by": row.tested_by,
                 "result": result,

@@ -6,7 +6,10 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from devices.local_time import CITY
+from devices.place import join_place
 from rules.model.labels_zh import SEVERITY
+from rules.model.subject_zh import device_zh, sentence_zh
+from store.alerts.alerts import AlertRow
 from store.alerts.stream import AlertTransition, follow_transitions, newest_transition, read_alert_transitions
 from store.database import connect, repeat_over_outages, translated_errors
 
@@ -49,5 +52,14 @@ def alert_line(step: AlertTransition, now: datetime) -> str | None:
         return None
     at = f"{transition.at.astimezone(CITY):%H:%M:%S}"
     simulated = "（模拟）" if alert.simulated else ""
-    words = alert.message if transition.to_state == "active" else f"{alert.device or ''} {alert.title}".strip()
-    return f"{at} [{SEVERITY[alert.severity]}] {change}{simulated} {alert.community or '平台'}：{words}"
+    if transition.to_state == "active":
+        words = sentence_zh(alert.message, join_place(alert.community_name, alert.place))
+    else:
+        words = f"{alert_subject(alert)}：{alert.title}"
+    return f"{at} [{SEVERITY[alert.severity]}] {change}{simulated} {words}"
+
+
+def alert_subject(alert: AlertRow) -> str:
+    """Return the device of an alert with its place, or only the place of a device group; 平台 for Anju itself."""
+    device = device_zh(alert.kind, alert.device, alert.room or "") if alert.device else ""
+    return f"{join_place(alert.community_name, alert.place)} {device}".strip() or "平台"

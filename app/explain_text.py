@@ -19,7 +19,11 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
     out = terminal()
     out.print(
         Text.assemble(
-            (explanation["title"], _HEAD), "  ", (f"{explanation['rule']}  {explanation['device'] or '平台'}", _QUIET)
+            (explanation["title"], _HEAD),
+            "  ",
+            explanation["subject"],
+            "  ",
+            (" ".join(filter(None, (explanation["rule"], explanation["device"]))), _QUIET),
         )
     )
     for line in (explanation["message"], *explanation["state"]):

@@ -32,8 +32,9 @@ class Device:
     """Installed device.
 
     `id` is the number in the registry, `name` the id in topics and paths, unique within its community. `gateway` is the
-    name of the gateway that it reports through, if any. `place` is the displayed building, unit and room. `building`,
-    `unit` and `room` are the registered ones, empty where the device serves all of them.
+    name of the gateway that it reports through, if any. `place` is its place within the community in words, made by
+    `compose_place`, and `community_name` the name of the community for people. `building`, `unit` and `room` are the
+    registered ones, empty where the device serves all of them.
     """
 
     id: int
@@ -47,3 +48,4 @@ class Device:
     room: str = ""
     service: Service = Service.IN_SERVICE
     unit: str = ""
+    community_name: str = ""

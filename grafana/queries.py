@@ -27,10 +27,15 @@ _COMMON = {
         " >= (SELECT least(now(), max(present_at)) FROM partition_report) - k.no_data_after)"
     ),
     "key": "d.community || '/' || d.name",
-    "place": "concat_ws(' ', nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))",
+    "place": "compose_place(d.building, d.unit, d.room, d.location)",
+    # An alert about several devices of a building has no device.
+    "alert_place": (
+        "compose_place(coalesce(d.building, a.building, ''), coalesce(d.unit, ''), coalesce(d.room, ''),"
+        " coalesce(d.location, ''))"
+    ),
     "label": (
-        "concat_ws(' ', d.community || '/' || d.name, nullif(d.building, ''), nullif(d.unit, ''), nullif(d.room, ''))"
-        " || CASE WHEN d.simulated THEN '（模拟）' ELSE '' END"
+        "concat_ws(' ', c.name, nullif(compose_place(d.building, d.unit, d.room, d.location), '')) || '（' || d.name"
+        " || CASE WHEN d.simulated THEN '，模拟）' ELSE '）' END"
     ),
 }
 
@@ -52,6 +57,7 @@ def devices(kind: DeviceKind) -> str:
         """
         SELECT @label AS __text, @key AS __value
         FROM device d
+        JOIN community c ON c.id = d.community
         WHERE d.kind = @kind AND d.community = @communities AND d.withdrawn_at IS NULL
           AND @label ILIKE '%$__searchFilter'
         ORDER BY d.community, d.name
@@ -88,7 +94,7 @@ def alerts(kind: DeviceKind | None = None) -> str:
     return _render(
         """
         SELECT a.opened_at AS "发生时间", a.severity AS "级别", a.process AS "状态", a.attention AS "处理",
-               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @place AS "位置", d.name AS "设备",
+               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @alert_place AS "位置", d.name AS "设备",
                a.title AS "报警", a.message AS "说明", a.advice AS "建议", a.assignee AS "负责人",
                a.ended_at AS "结束时间", a.simulated AS "模拟"
         FROM alert a
@@ -115,7 +121,7 @@ def suppressed_alerts() -> str:
         """
         SELECT s.cause AS "原因", s.detail AS "原因说明", s.actor AS "操作人", s.since AS "开始时间",
                s.until AS "截止时间", a.severity AS "级别", a.process AS "状态",
-               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @place AS "位置", d.name AS "设备",
+               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @alert_place AS "位置", d.name AS "设备",
                a.title AS "报警", a.opened_at AS "发生时间", a.simulated AS "模拟"
         FROM alert a
         JOIN suppression_at(now()) AS s ON s.alert_id = a.id
@@ -226,6 +232,7 @@ def increase(kind: DeviceKind, field: Counter) -> str:
             $__timeFrom()::timestamptz, $__timeTo()::timestamptz, make_interval(secs => $__interval_ms / 1000.0)
         ) AS used
         JOIN device d ON d.id = used.device_id
+        JOIN community c ON c.id = d.community
         WHERE used.increase IS NOT NULL
         ORDER BY 1
         """,
@@ -247,6 +254,7 @@ def events(kind: DeviceKind) -> str:
         SELECT e.ts AS "时间", @label AS "设备", e.event AS "事件", @data AS "内容", e.received_at AS "收到时间"
         FROM event e
         JOIN device d ON d.id = e.device_id
+        JOIN community c ON c.id = d.community
         WHERE $__timeFilter(e.ts) AND @selected
         ORDER BY e.ts DESC
         LIMIT 200
@@ -264,6 +272,7 @@ def _series(kind: DeviceKind, field: Field, aggregate: str) -> str:
         SELECT $__timeGroupAlias(t.ts, $__interval, NULL), @label AS metric, @value AS value
         FROM @table t
         JOIN device d ON d.id = t.device_id
+        JOIN community c ON c.id = d.community
         WHERE $__timeFilter(t.ts) AND @column IS NOT NULL AND @selected
         GROUP BY 1, 2
         ORDER BY 1

@@ -1,6 +1,6 @@
 """Wording of messages: their content in Chinese, and the template of each channel. Pure, without a clock."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,15 +8,17 @@ from datetime import datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from devices.local_time import CITY
-from notify.plan import Form, Message
+from devices.place import join_place
+from notify.plan import UNLIMITED, Form, Message
 from notify.routing import RANK, ChannelKind
 from rules.model.duration import in_chinese
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Severity
+from rules.model.subject_zh import sentence_zh
 from store.alerts.alerts import AlertRow
-from store.registry.registry import compose_place
 
 _MAX_LINES = 10
+_MAX_PLACES = 3
 _PLATFORM = "平台"
 # Characters that a robot would take for markup, and look-alikes without that effect.
 _PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "［", "]": "］", "\n": " "})
@@ -24,13 +26,13 @@ _PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "�
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Line about one alert. `label` names severity and community where alerts of several causes are listed.
+    """Line about one alert. `label` names the severity where alerts of several causes are listed.
 
-    `state` says that the alert has ended or is being handled, `duration` how long it has lasted; both may be empty.
+    `message` names the place, `device` is the id as an addition. `state` says that the alert has ended or is being
+    handled, `duration` how long it has lasted; all three may be empty.
     """
 
     label: str
-    place: str
     device: str
     message: str
     since: str
@@ -40,13 +42,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Number of alerts of one cause in a digest, and how many of them have ended."""
+    """Number of alerts of one cause in a digest, and how many of them have ended.
+
+    `places` are the first places where a grave one is open still, at most three; `more` counts the others.
+    """
 
     severity: str
     community: str
     title: str
     count: int
     ended: int
+    places: tuple[str, ...] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ def compose_content(message: Message, alerts: Sequence[AlertRow], now: datetime)
     """
     severity = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
     ended = all(alert.process == "ended" for alert in alerts)
-    grouped = message.form is Form.GROUP
+    grouped = message.form is Form.GROUP or len(alerts) == 1
     is_itemised = grouped or len(alerts) <= _MAX_LINES
     ordered = sorted(alerts, key=lambda alert: (alert.process == "ended", -RANK[Severity(alert.severity)]))
     tallies = () if is_itemised else _tallies(alerts)
@@ -96,7 +103,7 @@ def compose_content(message: Message, alerts: Sequence[AlertRow], now: datetime)
 def _group_heading(alerts: Sequence[AlertRow], severity: Severity, *, ended: bool) -> str:
     first = alerts[0]
     mark = "恢复" if ended else SEVERITY[severity]
-    where = _location(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
+    where = _place(first) if len(alerts) == 1 else f"{_community(first)} {len(alerts)} 处"
     return f"【{mark}】{first.title}{_simulated(alerts)} {where}".strip()
 
 
@@ -112,7 +119,7 @@ def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
     """Return the reason for sending now or to this recipient, or an empty text."""
     levels = [notice.n for notice in message.notices if notice.kind == "escalated"]
     critical = any(alert.severity == Severity.CRITICAL for alert in alerts)
-    if message.form is Form.DIGEST:
+    if message.form is Form.DIGEST and len(alerts) > 1:
         return "短时间内报警较多，已合并；紧急和重要的报警仍会单独通知。"
     if levels:
         return f"前面通知的人没有确认，现升级通知到您（第 {max(levels)} 级）。请先确认报警，再安排处理。"
@@ -127,12 +134,11 @@ def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
 
 
 def _entry(alert: AlertRow, now: datetime, *, alone: bool) -> Entry:
-    label = "" if alone else f"【{SEVERITY[alert.severity]}】{_community(alert)} "
+    simulated = "（模拟）" if alert.simulated else ""
     return Entry(
-        label=f"{label}{'（模拟）' if alert.simulated and not alone else ''}",
-        place=_location(alert),
+        label="" if alone else f"【{SEVERITY[alert.severity]}】{simulated}",
         device=alert.device or "",
-        message=alert.message,
+        message=sentence_zh(alert.message, _place(alert)),
         since=_local_time(alert.opened_at, now),
         duration=_duration(alert, now),
         state=_state(alert),
@@ -155,18 +161,34 @@ def _state(alert: AlertRow) -> str:
 
 def _tallies(alerts: Sequence[AlertRow]) -> tuple[Tally, ...]:
     """Count alerts by cause, the gravest and most frequent cause first."""
-    count = Counter((alert.severity, _community(alert), alert.title) for alert in alerts)
-    ended = Counter((a.severity, _community(a), a.title) for a in alerts if a.process == "ended")
-    order = sorted(count, key=lambda key: (-RANK[Severity(key[0])], -count[key], key))
-    return tuple(Tally(SEVERITY[k[0]], k[1], k[2], count[k], ended[k]) for k in order)
+    causes: defaultdict[tuple[str, str, str], list[AlertRow]] = defaultdict(list)
+    for alert in alerts:
+        causes[alert.severity, _community(alert), alert.title].append(alert)
+    order = sorted(causes, key=lambda key: (-RANK[Severity(key[0])], -len(causes[key]), key))
+    return tuple(_tally(*key, causes[key]) for key in order)
+
+
+def _tally(severity: str, community: str, title: str, alerts: Sequence[AlertRow]) -> Tally:
+    still_open = [alert for alert in alerts if alert.process != "ended"]
+    # Each place once: several devices may hang there. An alert about a whole community has none of its own.
+    places = tuple(dict.fromkeys(alert.place for alert in still_open if alert.place)) if severity in UNLIMITED else ()
+    return Tally(
+        severity=SEVERITY[severity],
+        community=community,
+        title=title,
+        count=len(alerts),
+        ended=len(alerts) - len(still_open),
+        places=places[:_MAX_PLACES],
+        more=len(places[_MAX_PLACES:]),
+    )
 
 
 def _simulated(alerts: Sequence[AlertRow]) -> str:
     return "（模拟）" if all(alert.simulated for alert in alerts) else ""
 
 
-def _location(alert: AlertRow) -> str:
-    return f"{_community(alert)} {compose_place(alert.building or '', alert.unit or '', alert.room or '')}".strip()
+def _place(alert: AlertRow) -> str:
+    return join_place(_community(alert), alert.place)
 
 
 def _community(alert: AlertRow) -> str:

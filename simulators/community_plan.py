@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from typing import NamedTuple, TypeVar
 
 from devices.device import Device
+from devices.place import compose_place
 from simulators.seeded_random import SeededRandom
-from store.registry.registry import compose_place
 
 _STOREYS = 6
 _DOORS_A_LANDING = 2
@@ -20,6 +20,14 @@ _METERING = {
     "electricity": ("electricity_meter", "basic.metering.electricity"),
     "gas": ("gas_meter", "basic.metering.gas"),
 }
+
+_AT_ENTRANCE = (
+    ("door", "access_control", "basic.access", "入口"),
+    ("camera", "camera", "basic.video", "门厅"),
+)
+_GATES = ("南门", "北门")
+_WALLS = ("东侧围墙", "西侧围墙", "北侧围墙", "南侧围墙")
+_SHEDS = ("东门内车棚", "西门内车棚", "中心花园旁车棚")
 
 Row = Mapping[str, str]
 _T = TypeVar("_T")
@@ -63,11 +71,12 @@ class CommunityPlan:
                 name=row["device"],
                 kind=row["kind"],
                 gateway=row.get("gateway") or None,
-                place=compose_place(row.get("building", ""), row.get("unit", ""), row.get("room", "")),
+                place=compose_place(*(row.get(part, "") for part in ("building", "unit", "room", "location"))),
                 simulated=row["simulated"] == "true",
                 building=row.get("building", ""),
                 room=row.get("room", ""),
                 unit=row.get("unit", ""),
+                community_name=self.community["name"],
             )
             for number, row in enumerate(self.devices, start=1)
         ]
@@ -152,6 +161,7 @@ class _PlannedDevice(NamedTuple):
     unit: str = ""
     room: str = ""
     gateway: str = ""
+    location: str = ""
 
     def row(self) -> dict[str, str]:
         return {
@@ -160,6 +170,7 @@ class _PlannedDevice(NamedTuple):
             "building": self.building,
             "unit": self.unit,
             "room": self.room,
+            "location": self.location,
             "gateway": self.gateway,
             "plan_item": self.plan_item,
         }
@@ -176,7 +187,9 @@ def _flats(households: int) -> Iterator[_Flat]:
 def _metering(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
     """Yield a gateway for each building, three meters for each flat, and a heat meter for each entrance."""
     for building in _distinct(flat.building for flat in flats):
-        yield _PlannedDevice(_gateway_name(building), "gateway", "basic.metering.electricity", building)
+        yield _PlannedDevice(
+            _gateway_name(building), "gateway", "basic.metering.electricity", building, location="一层弱电井"
+        )
     for flat in flats:
         for short, (kind, plan_item) in _METERING.items():
             yield _PlannedDevice(f"{flat.name}-{short}", kind, plan_item, *flat, _gateway_name(flat.building))
@@ -187,29 +200,40 @@ def _metering(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
             "basic.heating",
             building,
             unit,
-            "",
-            _gateway_name(building),
+            gateway=_gateway_name(building),
+            location="热力入口",
         )
 
 
 def _entrances(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
     """Yield door control and a camera for each entrance."""
     for building, unit in _distinct((flat.building, flat.unit) for flat in flats):
-        yield _PlannedDevice(_entrance_device(building, unit, "door"), "access_control", "basic.access", building, unit)
-        yield _PlannedDevice(_entrance_device(building, unit, "camera"), "camera", "basic.video", building, unit)
+        for suffix, kind, plan_item, location in _AT_ENTRANCE:
+            name = _entrance_device(building, unit, suffix)
+            yield _PlannedDevice(name, kind, plan_item, building, unit, location=location)
 
 
 def _grounds(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
     """Yield gates with a camera each, cameras along the perimeter, and chargers for cars and e-bikes."""
     for number in range(1, 2 + (len(flats) > 150)):
-        yield _PlannedDevice(f"gate-{number:02d}", "vehicle_gate", "upgraded.vehicle_gate")
-        yield _PlannedDevice(f"gate-{number:02d}-camera", "camera", "basic.video")
+        gate = _location(_GATES, number)
+        yield _PlannedDevice(f"gate-{number:02d}", "vehicle_gate", "upgraded.vehicle_gate", location=f"{gate}出入口")
+        yield _PlannedDevice(f"gate-{number:02d}-camera", "camera", "basic.video", location=f"{gate}岗亭")
     for number in range(1, 3 + len(flats) // 100):
-        yield _PlannedDevice(f"perimeter-{number:02d}-camera", "camera", "basic.video")
+        location = _location(_WALLS, number)
+        yield _PlannedDevice(f"perimeter-{number:02d}-camera", "camera", "basic.video", location=location)
     for number in range(1, 3 + len(flats) // 40):
-        yield _PlannedDevice(f"ev-{number:02d}", "ev_charger", "improved.charging.car")
+        location = f"东侧停车场{number}号车位"
+        yield _PlannedDevice(f"ev-{number:02d}", "ev_charger", "improved.charging.car", location=location)
     for number in range(1, 2 + len(flats) // 40):
-        yield _PlannedDevice(f"ebike-{number:02d}", "ebike_charger", "improved.charging.ebike")
+        location = _location(_SHEDS, number)
+        yield _PlannedDevice(f"ebike-{number:02d}", "ebike_charger", "improved.charging.ebike", location=location)
+
+
+def _location(names: Sequence[str], number: int) -> str:
+    """Return the place of a number from 1; beyond the names they begin again, with the round as a number."""
+    turn, index = divmod(number - 1, len(names))
+    return names[index] + (f"{turn + 1}号" if turn else "")
 
 
 def _gateway_name(building: str) -> str:

@@ -1,6 +1,7 @@
 """Residents of a flat and their hours at home: the common cause of its water, gas and electricity use."""
 
 import random
+import re
 from dataclasses import dataclass
 
 from devices.device import Device
@@ -35,7 +36,9 @@ class Household:
 
 def household_of(device: Device, seed: int) -> Household:
     """Return the household of a meter; all meters of one flat share it."""
-    generator = SeededRandom.of(seed, device.community, device.place or device.name, "household").generator(0)
+    # The blanks are those of the first version: another text is another seed, and other households in every figure.
+    flat = re.sub("(号楼|单元)", r"\1 ", device.place).removesuffix("室").strip() if device.building else device.name
+    generator = SeededRandom.of(seed, device.community, flat, "household").generator(0)
     empty = generator.random() < 0.08
     (people,) = generator.choices((1, 2, 3, 4, 5), (15, 35, 30, 15, 5))
     activity = 0.03 if empty else generator.uniform(0.6, 1.4)

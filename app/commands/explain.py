@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from app.alert_lines import alert_subject
 from app.explain_text import print_explanation
 from app.output import Exit, fail, say_json
 from app.rule_files import Json, chosen_rule, rules_folder
@@ -24,6 +25,7 @@ from rules.engine.state_machine import InstanceState
 from rules.language.loader import load_rules
 from rules.model.labels_zh import ATTENTION, PROCESS, SUPPRESSION
 from rules.model.rule import Rule, RulePack
+from rules.model.subject_zh import subject_of
 from store.alerts.alerts import AlertRow, find_alert
 from store.alerts.rule_state import find_rule_state
 from store.alerts.suppression import Cause, causes_of
@@ -86,6 +88,7 @@ def _alert_explanation(connection: Connection, alert_id: UUID) -> dict[str, Any]
     return {
         "rule": alert.rule,
         "device": f"{alert.community}/{alert.device}" if alert.device else None,
+        "subject": alert_subject(alert),
         "title": alert.title,
         "message": alert.message,
         "process": alert.process,
@@ -136,6 +139,7 @@ def _instance_explanation(connection: Connection, rule: Rule, path: str, at: dat
     return {
         "rule": rule.name,
         "device": path,
+        "subject": subject_of(device),
         "title": rule.title,
         "message": f"{local_time_zh(now)}，{'按历史数据重新推算' if at else '按当前保存的状态'}",
         "phase": state.phase if state else "normal",

@@ -14,8 +14,8 @@ from app.output import Exit, fail, say, say_json
 from app.settings import Settings
 from app.tables import say_table
 from devices.local_time import CITY
+from devices.place import compose_place
 from store.database import Connection, connect, translated_errors
-from store.registry.registry import compose_place
 from store.telemetry.witnessed_tests import (
     WitnessedTestFilter,
     WitnessedTestRow,
@@ -83,7 +83,7 @@ def list_tests(
         [
             (
                 str(test.id), test.community, test.device,
-                f"{compose_place(test.building, test.unit, test.room)} {test.location}".strip(),
+                compose_place(test.building, test.unit, test.room, test.location),
                 event_zh(test.kind, test.event), f"{test.triggered_at.astimezone(CITY):%Y-%m-%d %H:%M:%S}",
                 test.tested_by, test.how, _result(test, now),
             )

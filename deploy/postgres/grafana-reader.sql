@@ -15,7 +15,8 @@ ALTER ROLE anju_grafana SET default_transaction_read_only = on;
 
 GRANT USAGE ON SCHEMA public TO anju_grafana;
 GRANT SELECT ON community, device_state, event, alert, rejection_count, silence, alert_suppression TO anju_grafana;
-GRANT SELECT (id, community, name, kind, building, unit, room, simulated, service, withdrawn_at) ON device TO anju_grafana;
+GRANT SELECT (id, community, name, kind, building, unit, room, location, simulated, service, withdrawn_at)
+ON device TO anju_grafana;
 GRANT SELECT (present_at) ON partition_report TO anju_grafana;
 GRANT SELECT (device_id, field, at, old_register, new_register, withdrawn_at) ON meter_replacement TO anju_grafana;
 

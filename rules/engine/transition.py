@@ -13,6 +13,7 @@ from rules.model.calendar import ALWAYS
 from rules.model.duration import spell
 from rules.model.rule import OPEN_PHASES, Phase, Rule, Severity
 from rules.model.sample import Sample
+from rules.model.subject_zh import subject_of
 from rules.model.template import data_fields, render
 from rules.model.virtual_kinds import RULE_KINDS
 
@@ -142,7 +143,7 @@ def _texts_of_removed_rule(change: PhaseChange, device: Device) -> _Texts:
     return _Texts(
         severity=Severity.INFO,
         title="规则已停用",
-        message=f"{device.place} {device.name}：规则 {change.state.rule} 已停用，本次报警随之结束。".strip(),
+        message=f"{subject_of(device)}：规则 {change.state.rule} 已停用，本次报警随之结束。",
         advice="请确认停用该规则是有意为之；现场问题如仍存在，请人工跟进。",
     )
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Device, Service
+from devices.place import compose_place
 from rules.model.virtual_kinds import DEVICE_GROUP
 
 FIRST_GROUP_ID = -(2**56)
@@ -52,6 +53,8 @@ class DeviceGroup(NamedTuple):
         gateway: Name of the gateway; empty for a place.
         unit: Unit of the place; empty for a larger one.
         kind: Kind of all devices; empty for all kinds.
+        place: Place of the gateway within the community; empty for a place, which is the name.
+        community_name: Name of the community for people.
     """
 
     id: int
@@ -64,6 +67,8 @@ class DeviceGroup(NamedTuple):
     gateway: str = ""
     unit: str = ""
     kind: str = ""
+    place: str = ""
+    community_name: str = ""
 
     @property
     def key(self) -> GroupKey:
@@ -79,8 +84,9 @@ class DeviceGroup(NamedTuple):
     def as_device(self) -> Device:
         """The group as a device of the kind `family`, for the rules."""
         return Device(
-            self.id, self.community, self.name, DEVICE_GROUP.name, simulated=self.simulated, building=self.building
-        )
+            self.id, self.community, self.name, DEVICE_GROUP.name, place=self.place, simulated=self.simulated,
+            building=self.building, community_name=self.community_name,
+        )  # fmt: skip
 
 
 class LastArrival(NamedTuple):
@@ -225,18 +231,20 @@ class DeviceGroups:
     def _make(self, key: GroupKey) -> DeviceGroup:
         devices = self._communities.get(key.community, [])
         children = [device for device in devices if key.includes(device)]
-        gateways = (device.id for device in devices if device.name == key.gateway)
+        gateway = next((device for device in devices if key.gateway and device.name == key.gateway), None)
         return DeviceGroup(
             id=_hash(key),
             community=key.community,
             name=_name(key),
-            gateway_id=next(gateways, None) if key.gateway else None,
+            gateway_id=gateway.id if gateway else None,
             children=tuple(device.id for device in children),
             simulated=any(device.simulated for device in children),
             building=_common(device.building for device in children) if key.gateway else key.building,
             gateway=key.gateway,
             unit=key.unit,
             kind=key.kind,
+            place=gateway.place if gateway else "",
+            community_name=devices[0].community_name if devices else "",
         )
 
 
@@ -254,12 +262,8 @@ def _name(key: GroupKey) -> str:
     kind = KIND_BY_NAME[key.kind].zh if key.kind else ""
     if key.gateway:
         return f"网关 {key.gateway}{f' 下的{kind}' if kind else ''}"
-    place = f"{_with_noun(key.building, '号楼')}{_with_noun(key.unit, '单元')}" or "整个小区"
+    place = compose_place(key.building, key.unit) or "整个小区"
     return f"{place}的{kind}" if kind else place
-
-
-def _with_noun(part: str, noun: str) -> str:
-    return part + noun if part and part.isascii() else part
 
 
 def _common(buildings: Iterable[str]) -> str:

@@ -8,11 +8,12 @@ from devices.device import Device
 from devices.kind import Choice, DeviceKind, EventField, Flag, Personal
 from rules.model.condition import Condition, NoData, derived_values_of, events_of
 from rules.model.duration import in_chinese
+from rules.model.subject_zh import device_zh, place_of, subject_of
 
 _OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
-    "device": lambda device: device.name,
-    "community": lambda device: device.community,
-    "place": lambda device: device.place,
+    "device": lambda device: device_zh(device.kind, device.name, device.room),
+    "community": lambda device: device.community_name or device.community,
+    "place": place_of,
 }
 _UNKNOWN = "未知"
 
@@ -52,13 +53,19 @@ def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, .
 def render(
     text: str, device: Device, values: Mapping[str, object], silent_for: timedelta, known: Mapping[str, EventField]
 ) -> str:
-    """Return a checked text with its placeholders filled in, in Chinese; an unknown value reads 未知."""
+    """Return a checked text with its placeholders filled in, in Chinese; an unknown value reads 未知.
+
+    A text that names its device without `{place}` gets the place with it: people have to find the device.
+    """
     parts = []
+    names_place = "{place}" in text
     for literal, name, _, _ in Formatter().parse(text):
         parts.append(literal)
         if name is None:
             continue
-        if name in _OF_THE_DEVICE:
+        if name == "device" and not names_place:
+            parts.append(subject_of(device))
+        elif name in _OF_THE_DEVICE:
             parts.append(_OF_THE_DEVICE[name](device))
         elif name == "silent_for":
             parts.append(in_chinese(silent_for))

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.rows import class_row
 
+from devices.place import compose_place
 from store.alerts.transitions import LockedConnection
 from store.database import Connection
 
@@ -49,13 +50,19 @@ class AlertRow:
     historical: bool
     chattering: bool
     simulated: bool
+    location: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The place within the community, in words."""
+        return compose_place(self.building or "", self.unit or "", self.room or "", self.location or "")
 
 
 ALERT_COLUMNS: LiteralString = """
     alert.id, alert.rule, alert.rule_version, alert.sequence, alert.device_id, alert.community,
     community.name AS community_name, device.name AS device, coalesce(device.building, alert.building) AS building,
-    device.unit, device.room, alert.kind, alert.severity, alert.title, alert.message, alert.advice, alert.process,
-    alert.attention, alert.assignee, alert.opened_at, alert.raised_at, alert.ended_at, alert.historical,
+    device.unit, device.room, device.location, alert.kind, alert.severity, alert.title, alert.message, alert.advice,
+    alert.process, alert.attention, alert.assignee, alert.opened_at, alert.raised_at, alert.ended_at, alert.historical,
     alert.chattering, alert.simulated
 """
 """The columns of `AlertRow`, selected from `ALERT_TABLES`."""

@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from devices.kind import Value
+from devices.place import compose_place
 from store.database import Connection
 
 
@@ -39,6 +40,12 @@ class DeviceRow:
     last_seen: datetime | None
     connection: str | None
     connection_at: datetime | None
+    location: str = ""
+
+    @property
+    def place(self) -> str:
+        """The place within the community, in words."""
+        return compose_place(self.building, self.unit, self.room, self.location)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,7 @@ class DeviceFilter:
 
 _DEVICE: LiteralString = """
     SELECT device.id, device.community, device.name, device.kind, device.building, device.unit, device.room,
-           device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
+           device.location, device.gateway, device.plan_item, device.serial, device.installed_on, device.simulated,
            device.withdrawn_at, state.last_ts, coalesce(state.last_values, '{}') AS last_values, state.last_seen,
            state.connection, state.connection_at
     FROM device LEFT JOIN device_state AS state ON state.device_id = device.id

@@ -4,6 +4,7 @@ from sys import intern
 from typing import NamedTuple
 
 from devices.device import Device, Service
+from devices.place import compose_place
 from store.database import FETCH_ROWS, Connection
 
 HouseholdKey = tuple[str, str, str, str]
@@ -70,11 +71,11 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
         cursor.itersize = FETCH_ROWS
         cursor.execute(
             """
-            SELECT id, community, name, kind, gateway, building, unit, room, simulated,
-                   CASE WHEN withdrawn_at IS NULL THEN service ELSE 'withdrawn' END
-            FROM device
-            WHERE %(communities)s::text[] IS NULL OR community = ANY (%(communities)s)
-            ORDER BY id
+            SELECT device.id, device.community, device.name, kind, gateway, building, unit, room, location, simulated,
+                   CASE WHEN withdrawn_at IS NULL THEN service ELSE 'withdrawn' END, community.name
+            FROM device JOIN community ON community.id = device.community
+            WHERE %(communities)s::text[] IS NULL OR community.id = ANY (%(communities)s)
+            ORDER BY device.id
             """,
             {"communities": communities},
         )
@@ -86,25 +87,14 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
                 name,
                 intern(kind),
                 gateway and intern(gateway),
-                intern(compose_place(building, unit, room)),
+                intern(compose_place(building, unit, room, location)),
                 simulated,
                 intern(building),
                 intern(room),
                 Service(service),
                 intern(unit),
+                intern(community_name),
             )
-            for device_id, community, name, kind, gateway, building, unit, room, simulated, service in cursor
-        ]
-
-
-def compose_place(building: str, unit: str, room: str) -> str:
-    """Return the place of a device in everyday words: `3号楼 2单元 501`. Empty parts are left out.
-
-    A bare number or letter gets its noun; a part in words (`A栋`, `物业中心`) stays as it is.
-    """
-    parts = (_with_noun(building, "号楼"), _with_noun(unit, "单元"), room)
-    return " ".join(part for part in parts if part)
-
-
-def _with_noun(part: str, noun: str) -> str:
-    return part + noun if part and part.isascii() else part
+            for device_id, community, name, kind, gateway, building, unit, room, location, simulated, service,
+            community_name in cursor
+        ]  # fmt: skip

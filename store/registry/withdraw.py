@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from devices.place import compose_place
 from store.database import Connection, StoreError
-from store.registry.registry import HouseholdKey, compose_place, lock_registry
+from store.registry.registry import HouseholdKey, lock_registry
 
 
 class WithdrawalRefusedError(StoreError):

@@ -70,7 +70,7 @@ def test_five_kinds_of_alert_are_raised_and_printed_in_the_first_two_minutes(dem
     assert len({alert["rule"] for alert in in_time}) >= 5
     assert all(alert["simulated"] for alert in alerts)
     for alert in alerts:
-        line = f"报警（模拟） {alert['community']}：{alert['message']}"
+        line = f"报警（模拟） {alert['message']}"
         eventually(lambda line=line: line in demo.output, timeout_s=20)
 
 

@@ -47,7 +47,7 @@ def raise_alerts(
                 alert = NewAlert(
                     id=alert_id(number), rule=rule, rule_version="1", device_id=None, sequence=number,
                     community=community, kind="gas_meter", severity=severity, title="检测到燃气泄漏",
-                    message=f"3号楼 2单元 {number} b03-u2-{number}-gas：燃气浓度超标！",
+                    message=f"阳光小区 3号楼2单元{number}室 燃气表：燃气浓度超标！",
                     advice="请立即关阀、开窗，并拨打燃气公司电话。",
                     opened_at=at, raised_at=at, simulated=False, partition=number,
                 )  # fmt: skip

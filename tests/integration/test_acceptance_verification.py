@@ -226,7 +226,7 @@ def test_refused_data_of_the_window_is_said_by_reason_and_device(connection):
         ("future_timestamp", 7), ("rate_limited", 7),
     ]  # fmt: skip
     assert [(each["device"], each["place"], each["reason"], each["times"]) for each in refused["devices"]] == [
-        ("water-101", "1号楼 1单元 101", "rate_limited", 7), ("cam", "1号楼", "future_timestamp", 5),
+        ("water-101", "1号楼1单元101室", "rate_limited", 7), ("cam", "1号楼", "future_timestamp", 5),
     ]  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def test_an_import_registers_what_the_files_say(connection, folder):
     count = folder.whole(connection)
     assert (count.communities, count.households, count.devices) == (RowCounts(1), RowCounts(2), RowCounts(3))
     assert [(d.community, d.name, d.kind, d.gateway, d.place, d.simulated) for d in load_devices(connection)] == [
-        ("yg", "w501", "water_meter", "gw3", "3号楼 2单元 501", False),
+        ("yg", "w501", "water_meter", "gw3", "3号楼2单元501室", False),
         ("yg", "gw3", "gateway", None, "3号楼", False),
         ("yg", "cam1", "camera", None, "", True),
     ]
@@ -110,7 +110,17 @@ def test_a_changed_line_updates_that_device_and_no_other(connection, folder):
     count = folder.hand_in(connection, devices=DEVICES.replace("camera,,", "camera,5,"))
     assert count.devices == RowCounts(0, 1, 2)
     assert [device for device in load_devices(connection) if device not in before] == [
-        Device(before[2].id, "yg", "cam1", "camera", None, "5号楼", simulated=True, building="5")
+        Device(
+            before[2].id,
+            "yg",
+            "cam1",
+            "camera",
+            None,
+            "5号楼",
+            simulated=True,
+            building="5",
+            community_name="阳光小区",
+        )
     ]
     assert registry_version(connection) == 2
 

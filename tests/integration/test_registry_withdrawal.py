@@ -105,7 +105,7 @@ def test_a_gateway_is_withdrawn_after_the_devices_behind_it(connection):
 
 
 def test_a_household_is_withdrawn_after_its_devices(connection):
-    with pytest.raises(WithdrawalRefusedError, match="3号楼 2单元 501 还有设备：w501"):
+    with pytest.raises(WithdrawalRefusedError, match="3号楼2单元501室 还有设备：w501"):
         withdraw_household(connection, ("yg", "3", "2", "501"), NOW)
     withdraw_device(connection, "yg", "w501", NOW)
     withdraw_household(connection, ("yg", "3", "2", "501"), NOW)

@@ -48,7 +48,7 @@ def test_a_test_is_recorded_listed_and_withdrawn(witness, database_url):
     (listed,) = json.loads(witness("list", "c", "--json").stdout)
     assert (listed["id"], listed["event"], listed["result"]) == (test_id, "gas_leak", "delivered")
     table = witness("list").stdout
-    for words in (test_id, "1号楼 1单元 301", "燃气泄漏", local(at), "街道 王某", "用检漏气体触发", "已送达"):
+    for words in (test_id, "1号楼1单元301室", "燃气泄漏", local(at), "街道 王某", "用检漏气体触发", "已送达"):
         assert words in table
     assert witness("withdraw", test_id, "--by", "李某", "--reason", "记错了设备").stdout == "已撤回\n"
     assert "已撤回：记错了设备" in witness("list", "c").stdout

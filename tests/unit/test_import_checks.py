@@ -8,7 +8,7 @@ from imports.checks import Registered, check
 from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
 from imports.spelling import canonical, respell
 from imports.tables import read_table, sheet_of
-from store.registry.registry import KindAndPlace, compose_place
+from store.registry.registry import KindAndPlace
 
 REGISTERED = Registered(
     communities={"old"},
@@ -207,19 +207,3 @@ def test_a_place_that_the_file_leaves_out_is_the_stored_one():
 
 def test_a_missing_value_is_not_reported_twice():
     assert problems(devices=[{"community": "OLD", "device": "?", "kind": "meter", "gateway": "GW", "room": "\n"}]) == []
-
-
-@pytest.mark.parametrize(
-    ("parts", "place"),
-    [
-        (("3", "2", "501"), "3号楼 2单元 501"),
-        (("3号楼", "2单元", "501"), "3号楼 2单元 501"),
-        (("A栋", "", ""), "A栋"),
-        (("综合楼", "", "101"), "综合楼 101"),
-        (("B", "1", ""), "B号楼 1单元"),
-        (("物业中心", "", ""), "物业中心"),
-        (("", "", ""), ""),
-    ],
-)
-def test_a_place_reads_as_people_say_it(parts: tuple[str, str, str], place: str):
-    assert compose_place(*parts) == place

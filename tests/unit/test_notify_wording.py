@@ -24,8 +24,9 @@ def alert(number, **more):
     values = {
         "id": UUID(int=number), "rule": "gas_leak", "rule_version": "1", "sequence": number, "device_id": number,
         "community": "yg", "community_name": "阳光小区", "building": "3",
-        "unit": "2", "room": f"{number}01", "device": f"gas-{number}", "kind": "gas_meter", "severity": "critical",
-        "title": "检测到燃气泄漏", "message": f"3号楼 2单元 {number}01 gas-{number}：检测到燃气泄漏！",
+        "unit": "2", "room": f"{number}01", "location": "", "device": f"gas-{number}",
+        "kind": "gas_meter", "severity": "critical",
+        "title": "检测到燃气泄漏", "message": f"阳光小区 3号楼2单元{number}01室 燃气表：检测到燃气泄漏！",
         "advice": "请立即关阀、开窗。", "process": "active", "attention": "unacknowledged", "assignee": None,
         "opened_at": NOW - timedelta(minutes=12), "raised_at": NOW, "ended_at": None, "simulated": False,
         "chattering": False, "historical": False, **more,
@@ -50,7 +51,7 @@ def test_one_alert_says_problem_place_beginning_and_remedy(kind):
     text = text_of(kind, [alert(1)])
     for part in (
         "【紧急】",
-        "阳光小区 3号楼 2单元 101",
+        "阳光小区 3号楼2单元101室",
         "检测到燃气泄漏！",
         "12:00",
         "已持续 12 分钟",
@@ -79,8 +80,8 @@ def test_a_recovery_says_how_long_it_lasted_and_asks_for_nothing(kind):
 def test_alerts_of_one_cause_are_listed_up_to_ten(kind):
     text = text_of(kind, [alert(number) for number in range(1, 13)])
     assert "阳光小区 12 处" in text
-    assert "gas-10：" in text
-    assert "gas-11：" not in text
+    assert "1001室 燃气表：" in text
+    assert "1101室 燃气表：" not in text
     assert "另有 2 处未列出" in text
 
 
@@ -94,6 +95,46 @@ def test_a_digest_counts_by_cause_the_gravest_first(kind):
     assert "【汇总】28 条未恢复，4 条已恢复" in text
     assert text.index("闸杆卡住") < text.index("没有数据")
     assert "（4 条已恢复）" in text
+
+
+@every_kind
+def test_a_digest_names_the_first_three_open_places_of_each_grave_cause_and_no_other(kind):
+    """Found by a stranger: 疑似爆管：1 条, without a place."""
+    bursts = [alert(n, severity="major", title="疑似爆管") for n in range(2, 7)]
+    bursts.append(alert(1, severity="major", title="疑似爆管", process="ended"))
+    gates = [
+        alert(20 + n, severity="major", title="闸杆卡住", building="", unit="", room="", location="南门出入口")
+        for n in range(2)
+    ]
+    batteries = [alert(n, severity="warning", title="电池电量低") for n in range(30, 40)]
+    text = text_of(kind, [*bursts, *gates, *batteries], form=Form.AFTER_QUIET).replace("**", "")
+    assert "疑似爆管：6 条（1 条已恢复），在3号楼2单元201室、3号楼2单元301室、3号楼2单元401室 等 5 处" in text
+    assert "闸杆卡住：2 条，在南门出入口" in text
+    assert "电池电量低：10 条" in text
+    assert text.count("，在") == 2
+
+
+@every_kind
+def test_one_alert_is_an_ordinary_message_whatever_its_form(kind):
+    for form in Form:
+        text = text_of(kind, [alert(1)], form=form)
+        assert "汇总" not in text
+        assert "【紧急】检测到燃气泄漏 阳光小区 3号楼2单元101室" in text
+
+
+@every_kind
+def test_the_id_of_the_device_is_an_addition_and_the_slug_of_the_community_in_no_text(kind):
+    text = text_of(kind, [alert(1, community="yangguang")])
+    assert "阳光小区 3号楼2单元101室 燃气表：检测到燃气泄漏！" in text
+    assert "设备编号" in text
+    assert "gas-1" in text
+    assert "yangguang" not in text
+
+
+@every_kind
+def test_a_message_that_names_no_place_gets_it_in_front(kind):
+    shed = alert(1, building="", unit="", room="", location="东门内车棚", message="充电柜检测到烟雾！")
+    assert "阳光小区 东门内车棚：充电柜检测到烟雾！" in text_of(kind, [shed])
 
 
 @every_kind

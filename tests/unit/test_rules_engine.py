@@ -37,7 +37,7 @@ def at_once(**changed):
 def test_a_transition_has_texts_severity_and_inputs():
     world = World(rule(on_delay=minutes(1)))
     (_, activated) = world.evaluate(volts(0, 245.5, delay=0.5), volts(1, 246))
-    assert (activated.title, activated.message) == ("电压过高", "3 号楼 2 单元 101 e-101：245.5 V")
+    assert (activated.title, activated.message) == ("电压过高", "3号楼2单元101室 电表（e-101）：245.5 V")
     assert activated.severity is Severity.WARNING
     assert activated.inputs == {
         "ts": at(0).isoformat(),

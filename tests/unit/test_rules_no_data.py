@@ -33,7 +33,7 @@ def test_a_device_has_no_data_after_its_periods_and_the_jitter():
     assert world.tick(49) == []
     (activated,) = world.tick(50)
     assert (path([activated]), activated.at, activated.reason) == ("normal active", at(50), Reason.NO_DATA)
-    assert activated.message == "e-101 已 50 分钟 没有数据"
+    assert activated.message == "3号楼2单元101室 电表（e-101） 已 50 分钟 没有数据"
 
 
 def test_the_time_of_a_no_data_alert_does_not_depend_on_the_tick():

@@ -62,7 +62,7 @@ def test_a_device_name_contains_its_place():
 def test_the_fleet_of_a_plan_is_marked_as_simulated_and_can_be_simulated():
     devices = plan_community(*SITES[1], 40, seed=1).numbered_devices()
     assert all(device.simulated for device in devices)
-    assert Counter(device.place for device in devices)["1号楼 1单元 101"] == 3
+    assert Counter(device.place for device in devices)["1号楼1单元101室"] == 3
     Fleet(devices, seed=1)
 
 

@@ -33,7 +33,7 @@ def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, commun
 
     result = api.get(f"/alerts/{alert}").raise_for_status().json()
 
-    assert (result["device"], result["place"], result["kind_zh"]) == ("meter", "3号楼 2单元 501", "电表")
+    assert (result["device"], result["place"], result["kind_zh"]) == ("meter", "3号楼2单元501室", "电表")
     assert (result["severity"], result["severity_zh"]) == ("major", "重要")
     assert (result["process"], result["process_zh"]) == ("active", "发生中")
     assert (result["attention"], result["attention_zh"]) == ("unacknowledged", "未确认")

@@ -117,7 +117,7 @@ def test_a_device_shows_its_last_values_with_unit_and_chinese_label(api: Any, co
 
     result = api.get(f"/devices/{community.id}/c1").raise_for_status().json()
 
-    assert result["place"] == "3号楼 2单元 501"
+    assert result["place"] == "3号楼2单元501室"
     assert result["simulated"] is True
     assert (result["connection"], result["connection_zh"]) == ("offline", "离线")
     assert (result["last_seen"], result["last_ts"]) == ("2026-07-01T05:00:00Z", "2026-07-01T04:00:00Z")

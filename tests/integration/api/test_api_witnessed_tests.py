@@ -33,7 +33,7 @@ def recorded(api: Any, community: Any, **body: Any) -> dict[str, Any]:
 def test_a_test_waits_for_its_event(api: Any, community: Any) -> None:
     test = recorded(api, community)
     assert (test["kind_zh"], test["event"], test["event_zh"]) == ("燃气表", "gas_leak", "燃气泄漏")
-    assert (test["place"], test["by"], test["limit_s"]) == ("1号楼 1单元 301", "街道 王某", 30)
+    assert (test["place"], test["by"], test["limit_s"]) == ("1号楼1单元301室", "街道 王某", 30)
     assert (test["result"], test["result_zh"], test["arrived_at"]) == ("waiting", "等待中", None)
     (change,) = api.items("/audit", subject="witnessed_test", subject_id=test["id"])
     assert (change["action"], change["person"], change["after"]["how"]) == ("create", "街道 王某", "用检漏气体触发")

@@ -19,7 +19,7 @@ def test_every_chart_of_a_field_shows_its_readings(communities, reader, now):
             series = reader.rows(query, device=["jia-yuan/one"])
             assert series, f"{kind.name}: {title} is empty"
             assert all(set(row) == {"time", "metric", "value"} for row in series)
-            assert {row["metric"] for row in series} == {"jia-yuan/one 3号楼 2单元 501"}
+            assert {row["metric"] for row in series} == {"佳园小区 3号楼2单元501室（one）"}
         communities.execute("DELETE FROM device")
 
 
@@ -72,7 +72,7 @@ def test_a_state_is_the_place_of_the_last_choice_in_the_interval(communities, re
         communities.add_reading("gas_meter", meter, at + timedelta(minutes=minutes), {valve.name: value})
     rows = reader.rows(queries.state(kind, valve), device=["jia-yuan/g1"], interval=HOUR)
     assert [list(valve.choices)[row["value"] - 1] for row in rows] == ["stuck", "closed"]
-    assert {row["metric"] for row in rows} == {"jia-yuan/g1 3号楼 2单元 501（模拟）"}
+    assert {row["metric"] for row in rows} == {"佳园小区 3号楼2单元501室（g1，模拟）"}
 
 
 def test_an_event_reads_in_chinese_and_shows_no_hash(communities, reader, now):

@@ -56,7 +56,7 @@ def test_a_window_continues_after_a_restart(database_url, tmp_path):
         flow_for_hours(database_url, pack, range(begin, begin + 8))
         assert query(database_url, "SELECT count(*) FROM alert") == [(0,)]
     flow_for_hours(database_url, pack, [24])
-    assert query(database_url, "SELECT message FROM alert") == [("w1 0.03",)]
+    assert query(database_url, "SELECT message FROM alert") == [("阳光小区 水表（w1） 0.03",)]
 
 
 def test_values_that_no_rule_needs_any_more_are_deleted(database_url, tmp_path):

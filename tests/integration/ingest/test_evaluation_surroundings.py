@@ -269,7 +269,7 @@ def test_another_severity_and_other_texts_update_the_alert_without_a_second_one(
     place.begin(changed, now=START + timedelta(minutes=1))
     place.begin(changed, now=START + timedelta(minutes=2))
     assert place.ask("SELECT severity, title, message, advice, process FROM alert") == [
-        ("major", "流量过大", "w1 流量 3", "查", "active")
+        ("major", "流量过大", "阳光小区 水表（w1） 流量 3", "查", "active")
     ]
     assert place.ask("SELECT from_state, to_state, reason FROM alert_transition ORDER BY id") == [
         ("normal", "active", "condition"), ("active", "active", "reworded"),
@@ -281,7 +281,7 @@ def test_a_rule_on_trial_stores_its_transitions_separately_and_no_alert(place):
     place.show("w1", (0, 3.0), (60, 0.0), (120, 3.0))
     assert place.ask("SELECT (SELECT count(*) FROM alert), (SELECT count(*) FROM alert_transition)") == [(0, 0)]
     newest, oldest = list_shadow_alerts(place.connection, START, 10)
-    assert (oldest.rule, oldest.device, oldest.message) == ("flow_trial", "w1", "w1：3")
+    assert (oldest.rule, oldest.device, oldest.message) == ("flow_trial", "w1", "阳光小区 水表（w1）：3")
     assert (oldest.opened_at, oldest.ended_at) == (START, START + timedelta(minutes=1))
     assert (newest.opened_at, newest.ended_at) == (START + timedelta(minutes=2), None)
     place.begin(a_rule(name="flow_trial"), now=START + timedelta(minutes=3))

@@ -118,7 +118,7 @@ def test_a_major_alert_is_sent_at_once_behind_a_storm_of_warnings(manager, recei
     manager.raise_alerts(50, rule="water_burst", severity="major")
     manager.send_due(seconds=5)
     assert "【重要】检测到燃气泄漏 阳光小区" in receiver.words()[-1]
-    assert "3号楼 2单元 50 " in receiver.words()[-1]
+    assert "3号楼2单元50室 " in receiver.words()[-1]
 
 
 def test_alerts_of_quiet_hours_are_one_summary_in_the_morning(harness, receiver):

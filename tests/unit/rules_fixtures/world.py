@@ -13,7 +13,7 @@ from rules.model.rule import Rule, RulePack, Severity
 from rules.model.sample import Sample
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-DEVICE = Device(7, "dongsheng-1", "e-101", ELECTRICITY_METER.name, place="3 号楼 2 单元 101")
+DEVICE = Device(7, "dongsheng-1", "e-101", ELECTRICITY_METER.name, place="3号楼2单元101室")
 
 HIGH = Compare("voltage_v", "above", 242.0)
 LOW_AGAIN = Compare("voltage_v", "below", 238.0)
