@@ -193,7 +193,7 @@ def _publish(data: bytes, head: int, start: int, stop: int) -> Publish:
     if body > stop or head & 0x04 or (head & 0x06 and not packet_id):
         raise MalformedPacketError("the broker sent a PUBLISH that is no MQTT 3.1.1 of QoS 0 or 1")
     end_of_topic = body - 2 if packet_id else body
-    return Publish(data[topic:end_of_topic], data[body:stop], packet_id, bool(head & _DUP), bool(head & _RETAIN))
+    return Publish(data[topic:end_of_topic], data[body:stop], packet_id, head & _DUP != 0, head & _RETAIN != 0)
 
 
 def _long_length(data: bytes, at: int) -> tuple[int, int]:
