@@ -1,4 +1,4 @@
-"""Batches of messages: collected from the receiver, admitted by device, split where one cannot be written."""
+"""Batches of messages: collected from the receiver, and admitted by device."""
 
 import time
 from collections import defaultdict
@@ -122,9 +122,3 @@ def _rate_limited(device: Device | None, messages: Sequence[Message]) -> Rejecte
     first, detail = messages[0], _SPOOL_FULL if device else _UNREGISTERED
     rejection = Rejection(storable_topic(first.topic), Reason.RATE_LIMITED, detail, b"", len(first.payload), device)
     return Rejected(rejection, first.received_at, len(messages))
-
-
-def split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
-    """Return the first and the second half of a batch that cannot be written as a whole."""
-    half = len(messages) // 2
-    return messages[:half], messages[half:]

@@ -16,7 +16,7 @@ import structlog
 from devices.privacy import Pseudonymiser
 from ingest import metrics
 from ingest.batch import Batch, decode_batch, has_unknown_device
-from ingest.batching import BATCH_S, NO_MESSAGES, NOTHING, Batching, Extra, split
+from ingest.batching import BATCH_S, NO_MESSAGES, NOTHING, Batching, Extra
 from ingest.catch_up import CatchUpMonitor
 from ingest.evaluation import Evaluation
 from ingest.garbage import CollectionTimer, collect_young_objects, freeze_long_lived_objects
@@ -27,8 +27,9 @@ from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.seal import Seal
 from ingest.spool import Pace, Spool, unreadable
+from ingest.unwritable import Unwritable, find_unwritable, rest_of
 from ingest.urgent import urgency_of
-from ingest.write_batch import Written, store_selection, write_batch
+from ingest.write_batch import Written, store_selection, storing_error, write_batch
 from rules.engine.timers import Clock
 from rules.engine.transition import Transition
 from rules.language.loader import RuleFileError
@@ -138,7 +139,11 @@ class Worker:
             return self._process(context, messages, Extra([], [unreadable(each) for each in discarded], discarded))
 
     def _process(self, context: Context, messages: list[Message], extra: Extra) -> Context:
-        """Write a batch. One that cannot be written is split until the message at fault is alone.
+        """Write a batch. One that cannot be written is tried again without the messages at fault.
+
+        They are found without the rules, whose state has to be read from the database again after each failure. Where
+        the rules themselves fail, the batch is split until the message at fault is alone. The connection with the
+        broker is kept meanwhile: the broker would send the batch again, and the search would begin anew.
 
         Returns:
             The context for the next batch; another one if a transaction failed.
@@ -156,15 +161,25 @@ class Worker:
                 # Any error of one message's content, foreseen or not: it must not stop the messages that follow.
                 log.exception("a batch cannot be written", messages=len(part))
                 context = self._restore(context.connection)
-                if len(part) == 1:
-                    extra = extra.with_unwritable(part[0], error)
-                else:
-                    parts += reversed(split(part))
+                self._receiver.keep(0)
+                unwritable = self._find_unwritable(context, part, error)
+                for one in unwritable:
+                    extra = extra.with_unwritable(*one)
+                parts += reversed(rest_of(part, unwritable))
             else:
                 extra = NOTHING
                 # If the database goes away in a later part, the batch is tried again without it.
                 self._in_hand = self._in_hand._replace(extra=NOTHING)
         return context
+
+    def _find_unwritable(self, context: Context, part: list[Message], error: Exception) -> list[Unwritable]:
+        """Return the messages at fault in a part that has failed with that error."""
+
+        def storing_error_of(messages: list[Message]) -> Exception | None:
+            self._receiver.keep(0)
+            return storing_error(context.connection, self._decode(context, messages))
+
+        return [Unwritable(part[0], error)] if len(part) == 1 else find_unwritable(part, storing_error_of)
 
     def _write(self, context: Context, messages: list[Message], extra: Extra) -> None:
         """Decode messages and write them in one transaction."""

@@ -10,12 +10,12 @@ from ingest.evaluation import Evaluation
 from ingest.rejection_limit import RejectionLimit, Selection
 from rules.engine.device_state import DeviceState
 from rules.engine.transition import Transition
-from store.database import Connection, translated_errors
+from store.database import Connection, DatabaseUnavailableError, translated_errors
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.rejections import CountKey, RejectionRow, count_rejections, store_rejections
 from store.telemetry.spool import delete_spooled, insert_spooled
 from store.telemetry.write import InsertResult, insert_readings
-from store.telemetry.write_events import insert_events, record_connections
+from store.telemetry.write_events import EventKey, insert_events, record_connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,7 @@ def write_batch(
         UnusableDataError: the database refuses a value; nothing is stored, and the evaluation no longer agrees with it.
     """
     with translated_errors(), connection.transaction():
-        readings = insert_readings(connection, batch.readings) if batch.readings else {}
-        new_events = insert_events(connection, batch.events) if batch.events else frozenset()
-        if batch.connections:
-            record_connections(connection, batch.connections)
+        readings, new_events = _store(connection, batch)
         if batch.rejections:
             count_rejections(connection, _counts(batch.rejections))
         selection = limit.select(batch.rejections, now)
@@ -54,6 +51,31 @@ def write_batch(
         save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))
     limit.confirm(selection)
     return Written(readings, len(new_events), transitions)
+
+
+def storing_error(connection: Connection, batch: Batch) -> Exception | None:
+    """Return the error with which the database refuses the data of a batch; None if it takes them. Nothing is stored.
+
+    Raises:
+        DatabaseUnavailableError: the database is away.
+    """
+    try:
+        with translated_errors(), connection.transaction(force_rollback=True):
+            _store(connection, batch)
+    except DatabaseUnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as in a batch, any error of the content counts
+        return error
+    return None
+
+
+def _store(connection: Connection, batch: Batch) -> tuple[dict[str, InsertResult], frozenset[EventKey]]:
+    """Store readings, events and connection states; return the outcomes by kind, and the new events."""
+    readings = insert_readings(connection, batch.readings) if batch.readings else {}
+    new_events = insert_events(connection, batch.events) if batch.events else frozenset[EventKey]()
+    if batch.connections:
+        record_connections(connection, batch.connections)
+    return readings, new_events
 
 
 def _state_changes(last_seen: Mapping[int, datetime], states: Iterator[DeviceState]) -> Iterator[DeviceStateChange]:

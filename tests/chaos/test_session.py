@@ -60,6 +60,8 @@ def test_poison_at_the_head_of_the_queue(stage):
     stage.ingest.start()
     stage.over_at = time.monotonic()
     stage.must_be_whole("poison at the head of the queue", times=20)
+    # The state of the rules is read again once for a batch with poison, not for every step of the search.
+    assert 1 <= stage.ingest.log.read_text().count("a batch cannot be written") <= 5
     assert query(stage.database_url, "SELECT sum(times) FROM rejection WHERE topic = %s", POISONED) == [(20,)]
 
 
