@@ -11,13 +11,12 @@ from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 
+from acceptance.checklist import CHECKLIST
 from acceptance.criterion import (
     Basis,
     Coverage,
     Criterion,
     EventDelivery,
-    Inspection,
-    ManualCriterion,
     MeasuredCriterion,
     Medium,
     OnlineRate,
@@ -25,7 +24,6 @@ from acceptance.criterion import (
     Target,
     WitnessedDelivery,
 )
-from acceptance.plan_items import PLAN_ITEMS, Method
 
 SLOT_TOLERANCE = Decimal("0.1")
 """Reporting periods by which a reading may miss its slot and still fill it."""
@@ -33,7 +31,6 @@ SLOT_TOLERANCE = Decimal("0.1")
 _DAY = timedelta(days=1)
 _ALARM_LIMIT = timedelta(seconds=30)
 _CHOSEN = "自定指标，供参考"
-_UNCONFIRMED = "出处待核，核实前按自定指标处理"
 _ONE_HOUSEHOLD_ONE_METER = "鄂府发〔2021〕51号附件4要求一户一表；以100 %作为合格线为自定"
 _REDWOOD = "美国Redwood City智能水表采购合同的抄读指标（3日），并非本项目合同"
 _NATIONAL_VIDEO = "发改高技〔2015〕996号的完好率目标；在线不等于完好，以98 %为在线率合格线为自定"
@@ -139,55 +136,9 @@ _FACILITIES = (
 )  # fmt: skip
 
 
-def _inspection(
-    identifier: str, title: str, requirement: str, basis: Basis = Basis.CHOSEN, source: str = _CHOSEN
-) -> ManualCriterion:
-    """Make a manual criterion; its id is the id of its plan item with a name appended."""
-    item = identifier.rpartition(".")[0]
-    return ManualCriterion(identifier, (item,), title, Inspection(requirement), basis, source)
-
-
-_NOT_MEASURED_YET = (
-    _inspection("basic.drainage.cover_alarm", "井盖开启报警", "井盖开启后30 s内报警送达", Basis.REGULATION,
-                "GB/T 41401"),
-    _inspection("basic.waste.overflow", "垃圾满溢清运", "满溢后24 h内清运"),
-    _inspection("basic.metering.water.bulk_meter", "小区总水表", "总表安装并可读数"),
-    _inspection("basic.metering.electricity.bulk_meter", "小区总电表", "总表安装并可读数"),
-    _inspection("basic.heating.room_temperature", "室内温度", "供暖期室温不低于18 ℃"),
-    _inspection("basic.telecom.link", "光纤链路", "链路可用率不低于99 %"),
-    _inspection("basic.fire.alarm", "火灾报警", "火警10 s内发出", source=_UNCONFIRMED),
-    _inspection("basic.building.condition", "楼体公共部位", "屋面、外墙、楼梯、扶手现场查验"),
-    _inspection("basic.building.lamps", "楼道灯", "完好率不低于96 %"),
-    _inspection("basic.lighting.lit", "路灯亮灯率与完好率", "亮灯率不低于96 %，完好率不低于99 %",
-                Basis.REGULATION, "长沙市关于居住区道路照明的规定（外地，借鉴）"),
-    _inspection("basic.video.intact", "摄像机完好率", "重点公共区域不低于98 %，其他不低于95 %",
-                Basis.REGULATION, "发改高技〔2015〕996号"),
-    _inspection("basic.video.recording", "录像保存", "录像保存不少于30天"),
-    _inspection("basic.access.unlock", "开门响应", "识别后2 s内开门", Basis.REGULATION, "GB 50396"),
-    _inspection("improved.insulation.heat", "单位面积耗热量", "按度日折算后低于改造前记录"),
-    _inspection("improved.parking.sensors", "车位检测器", "在线率不低于95 %"),
-    _inspection("improved.charging.car.uptime", "汽车充电桩可用率", "可用率大于97 %",
-                Basis.REGULATION, "美国23 CFR 680.116（外国规章，借鉴）"),
-    _inspection("improved.elevator.entrapment", "电梯困人",
-                "困人报警送达，30 min内到场解救", source=_UNCONFIRMED),
-    _inspection("improved.accessibility.button", "紧急求助按钮", "每次测试求助均送达"),
-    _inspection("improved.mailbox.online", "智能信包箱", "在线率不低于95 %"),
-    _inspection("improved.parcel.online", "智能快件箱", "在线率不低于95 %"),
-    _inspection("upgraded.vehicle_gate.recognition", "车牌识别率",
-                "不少于24 h、1000次通行中识别率不低于95 %"),
-    _inspection("upgraded.sensing.alarm", "周界报警",
-                "测试报警无漏报，5 s内响应", source="无漏报取自GB 50394；5 s为自定"),
-)  # fmt: skip
-
-_BY_PERSON = tuple(
-    _inspection(f"{item.id}.inspection", item.title, "现场查验并附记录", source=item.source)
-    for item in PLAN_ITEMS
-    if item.method is Method.MANUAL
-)
-
 MEASURED: tuple[MeasuredCriterion, ...] = _METERING + _FACILITIES
 
-CRITERIA: tuple[Criterion, ...] = MEASURED + _NOT_MEASURED_YET + _BY_PERSON
+CRITERIA: tuple[Criterion, ...] = MEASURED + CHECKLIST
 
 DEFAULT_WINDOW: timedelta = max(criterion.target.window for criterion in MEASURED)
 """Shortest window that satisfies every criterion."""
