@@ -42,7 +42,7 @@ REASON: dict[str, str] = {
 BASIS: dict[str, str] = {Basis.REGULATION: "规范", Basis.CONTRACT: "合同", Basis.CHOSEN: "自定"}
 
 BASIS_MEANING: dict[str, str] = {
-    Basis.REGULATION: "有来源的规定值；注明借鉴的，对本项目没有约束力",
+    Basis.REGULATION: "有来源的规定；注明借鉴的，对本项目没有约束力",
     Basis.CONTRACT: "有来源的合同值；不是本项目合同的，仅供比照",
     Basis.CHOSEN: "本系统选用的参考值，不是规定要求",
 }

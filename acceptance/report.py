@@ -20,7 +20,7 @@ from devices.local_time import CITY
 from devices.place import compose_place
 
 _LISTED = 10
-"""Maximum of devices below the target on the page, for each criterion; the JSON lists all."""
+"""Maximum of devices below the target in the section of each criterion; the appendix lists all."""
 
 
 def to_json(document: Mapping[str, Any], generated_at: datetime) -> bytes:
@@ -39,8 +39,14 @@ def to_html(document: Mapping[str, Any], generated_at: datetime) -> str:
         sha256=digest(document),
         items=items,
         measured=_by_class([each for each in document["results"] if each["target"]], items),
-        manual=_by_class([each for each in document["results"] if not each["target"]], items),
+        manual={
+            plan_class: _by_item(results)
+            for plan_class, results in _by_class(
+                [each for each in document["results"] if not each["target"]], items
+            ).items()
+        },
         tally=Counter(each["verdict"] for each in document["results"] if each["counted"]),
+        silences=_silences(document["results"]),
         buildings=_buildings(document["coverage"]["households"]),
         kinds=_kinds(document),
         window=span(datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])),
@@ -63,6 +69,7 @@ def _template() -> Template:
         "count": "{:,}".format,
         "span": lambda seconds: span(timedelta(seconds=seconds)),
         "minute": lambda text: text[:16].replace("T", " "),
+        "second": lambda text: text[:19].replace("T", " "),
         "kind": lambda name: KIND_BY_NAME[name].zh if name in KIND_BY_NAME else name,
     }
     return environment.get_template("report.html")
@@ -78,6 +85,23 @@ def _by_class(results: Iterable[Document], items: Mapping[str, Document]) -> dic
     for result in results:
         groups[items[result["plan_items"][0]]["class"]].append(result)
     return dict(groups)
+
+
+def _by_item(results: Iterable[Document]) -> dict[str, list[Document]]:
+    """Group the lines of the checklist by their plan item."""
+    groups: dict[str, list[Document]] = defaultdict(list)
+    for result in results:
+        groups[result["plan_items"][0]].append(result)
+    return dict(groups)
+
+
+def _silences(results: Iterable[Document]) -> list[tuple[str, str, list[str]]]:
+    """Return start and end of each silence with the titles of its criteria: one cause silences several of them."""
+    titles: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for result in results:
+        if silence := result["silence"]:
+            titles[silence["start"], silence["end"]].append(result["title"])
+    return [(start, end, those) for (start, end), those in sorted(titles.items())]
 
 
 def _buildings(households: Iterable[Document]) -> list[tuple[str, list[tuple[str, list[Document]]]]]:

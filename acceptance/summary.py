@@ -9,7 +9,7 @@ from acceptance.result import Outcome, Report, Result, Verdict
 from acceptance.wording import measured_percent, percent, span
 from devices.local_time import CITY
 
-_HEADER = ("指标", "结论", "实测", "合格线", "k/n", "95%下限", "依据", "说明")
+_HEADER = ("指标", "结论", "实测", "合格线", "做到/应有", "保守估计", "依据", "说明")
 
 _EXIT_CODE = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INSUFFICIENT_DATA: 3}
 
