@@ -23,7 +23,9 @@ class BadActor(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
     community: str = Field(examples=["jinhe-yuan"])
+    community_name: str = Field(examples=["金河苑"])
     device: str = Field(examples=["b03-u2-door"])
+    place: str = Field(description="Its place within the community, in words.", examples=["3号楼2单元入口"])
     kind: str = Field(examples=["access_control"])
     kind_zh: str = Field(examples=["单元门禁"])
     rule: str = Field(examples=["door_offline"])

@@ -163,6 +163,7 @@ class DeviceResult(ResponseModel):
 
     community: str
     device: str
+    subject: str = Field(description="The device with its place, in words.", examples=["金河苑 3号楼2单元501室 电表"])
     alerts: int
     rules: dict[str, int]
 

@@ -82,13 +82,13 @@ def _print_days(summary: Summary) -> None:
 
 def _print_devices(summary: Summary) -> None:
     say("")
-    say_table(("device", "alerts", "of the rules"), _device_rows(summary), numbers=("alerts",), whole=("device",))
+    say_table(("device", "", "alerts", "of the rules"), _device_rows(summary), numbers=("alerts",), whole=("device",))
     left = len(summary.by_device) - _DEVICES
     if left > 0:
         say(f"and {left:,} more devices, with fewer alerts each")
 
 
-def _device_rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
+def _device_rows(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
     for each in summary.by_device[:_DEVICES]:
         rules = ", ".join(f"{name} {count}" if count > 1 else name for name, count in each.rules.items())
-        yield f"{each.community}/{each.device}", f"{each.alerts:,}", rules
+        yield f"{each.community}/{each.device}", each.subject, f"{each.alerts:,}", rules

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from devices.place import join_place
 from store.alerts.alerts import AlertRow
 
 _NOT_ENDED = "0001-01-01T00:00:00Z"
@@ -53,6 +54,7 @@ def _alert(alert: AlertRow) -> dict[str, Any]:
             "summary": alert.title,
             "description": alert.message,
             "advice": alert.advice,
+            "place": join_place(alert.community_name, alert.place),
             "alert_id": str(alert.id),
         },
         "startsAt": _rfc3339(alert.opened_at),

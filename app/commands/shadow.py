@@ -34,5 +34,5 @@ def list_shadow(
     for alert in alerts:
         opened = alert.opened_at.astimezone(CITY)
         lasted = alert.ended_at - alert.opened_at if alert.ended_at else "open"
-        say(f"{opened:%Y-%m-%d %H:%M:%S}  {alert.rule}  {alert.community or ''}  {alert.message}  ({lasted})")
+        say(f"{opened:%Y-%m-%d %H:%M:%S}  {alert.rule}  {alert.message}  ({lasted})")
     say(f"{len(alerts)} alerts would have been raised by rules on trial in {days} days")

@@ -11,6 +11,7 @@ from rules.analysis.alarm_load import AlarmLoad, Goal, assess_goals, chattering,
 from rules.analysis.backtest import BacktestAlert, BacktestResult, Span
 from rules.model.device_group import with_device_groups
 from rules.model.rule import Rule, RulePack, Severity
+from rules.model.subject_zh import subject_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ class DaySummary:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSummary:
-    """Alerts of one device, and their number by rule."""
+    """Alerts of one device, and their number by rule; `subject` is the device with its place, for people."""
 
     community: str
     device: str
+    subject: str
     alerts: int
     rules: Mapping[str, int]
 
@@ -145,7 +147,8 @@ def _of_day(day: date, alerts: Sequence[BacktestAlert], span: Span) -> DaySummar
 
 def _of_device(device: Device, alerts: Sequence[BacktestAlert]) -> DeviceSummary:
     rules = Counter(alert.rule for alert in alerts)
-    return DeviceSummary(device.community, device.name, len(alerts), dict(rules.most_common()))
+    subject = subject_of(device)
+    return DeviceSummary(device.community, device.name, subject, len(alerts), dict(rules.most_common()))
 
 
 def _of_community(community: str, alerts: Sequence[BacktestAlert], span: Span) -> CommunitySummary:

@@ -13,7 +13,9 @@ class BadActor:
     """A rule on a device that chattered: the number of its alerts, and of the chattering ones among them."""
 
     community: str
+    community_name: str
     device: str
+    place: str
     kind: str
     rule: str
     title: str
@@ -27,10 +29,14 @@ def list_bad_actors(connection: Connection, community: str | None, since: dateti
     with connection.cursor(row_factory=class_row(BadActor)) as cursor:
         return cursor.execute(
             """
-            SELECT device.community, device.name AS device, device.kind, alert.rule, max(alert.title) AS title,
+            SELECT device.community, community.name AS community_name, device.name AS device,
+                   compose_place(device.building, device.unit, device.room, device.location) AS place,
+                   device.kind, alert.rule, max(alert.title) AS title,
                    count(*) AS alerts, count(*) FILTER (WHERE alert.chattering) AS chattering,
                    max(alert.opened_at) AS last_at
-            FROM alert JOIN device ON device.id = alert.device_id
+            FROM alert
+            JOIN device ON device.id = alert.device_id
+            JOIN community ON community.id = device.community
             WHERE alert.opened_at >= %(since)s
               AND (%(community)s::text IS NULL OR device.community = %(community)s)
               AND EXISTS (
@@ -38,7 +44,7 @@ def list_bad_actors(connection: Connection, community: str | None, since: dateti
                   WHERE bad.chattering AND bad.opened_at >= %(since)s
                     AND bad.device_id = alert.device_id AND bad.rule = alert.rule
               )
-            GROUP BY device.id, alert.rule
+            GROUP BY device.id, community.id, alert.rule
             ORDER BY chattering DESC, alerts DESC, device.community, device.name, alert.rule
             LIMIT %(limit)s
             """,

@@ -45,6 +45,17 @@ def test_an_alert_is_read_with_all_transitions_and_their_inputs(api: Any, commun
     assert step["inputs"] == {"values": {"voltage_v": 245}}
 
 
+def test_an_alert_of_a_device_outside_the_flats_has_its_location_and_the_name_of_the_community(
+    api: Any, community: Any
+) -> None:
+    charger = community.device("ebike-01", "ebike_charger", location="东门内车棚")
+    alert = community.alert(charger, kind="ebike_charger")
+    result = api.get(f"/alerts/{alert}").raise_for_status().json()
+    assert (result["community_name"], result["place"]) == ("金河苑", "东门内车棚")
+    device = api.get(f"/devices/{community.id}/ebike-01").raise_for_status().json()
+    assert (device["location"], device["place"]) == ("东门内车棚", "东门内车棚")
+
+
 def test_an_alert_about_anju_itself_belongs_to_no_device(api: Any, community: Any) -> None:
     alert = community.alert(kind="pipeline", community=None)
     result = api.get(f"/alerts/{alert}").raise_for_status().json()

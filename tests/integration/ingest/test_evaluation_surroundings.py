@@ -148,7 +148,9 @@ def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
     place.begin(a_rule())
     place.show("w1", *flicker(0, 3))
     place.show("w2", *flicker(0, 1))
+    query(place.url, "UPDATE device SET building = '3', location = '泵房' WHERE name = 'w1' RETURNING id")
     (actor,) = list_bad_actors(place.connection, "c1", START, 10)
+    assert (actor.community_name, actor.place) == ("阳光小区", "3号楼泵房")
     assert (actor.device, actor.rule, actor.title, actor.alerts, actor.chattering) == (
         "w1",
         "flow_high",

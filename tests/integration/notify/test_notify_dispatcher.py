@@ -33,6 +33,7 @@ def test_a_webhook_gets_what_alertmanager_would_send(program, receiver):
     assert alert["startsAt"] == "2026-11-25T04:00:00Z"
     assert alert["endsAt"] == "0001-01-01T00:00:00Z"
     assert alert["labels"]["severity"] == "critical"
+    assert alert["annotations"]["place"] == "阳光小区"
 
 
 def test_an_alert_is_sent_once_however_often_its_job_runs(program, receiver):
