@@ -53,13 +53,13 @@ def check(communities: Table, households: Table, devices: Table, registered: Reg
             if community is not None and community not in known_communities:
                 message = f"小区 {community} 未登记：请先导入该小区，或在同一次导入的小区文件中加入"
                 yield Problem(table.file, line, "community", message)
+    serials: dict[tuple[CellValue, str], str] = {}
     for line, row in devices.records():
-        for column, message in after_import.faults(row):
+        for column, message in chain(after_import.faults(row), _serial_faults(row, serials)):
             yield Problem(devices.file, line, column, message)
         if not row.get("room"):
             place = (row.get("community"), row.get("building"), row.get("unit") or "")
             yield from _spelling_problems(devices.file, line, place, spellings)
-    yield from _serials_without_zeros(devices)
 
 
 def _spelling_problems(file: str, line: int, place: tuple[CellValue, ...], spellings: Spellings) -> Iterator[Problem]:
@@ -68,14 +68,13 @@ def _spelling_problems(file: str, line: int, place: tuple[CellValue, ...], spell
             yield Problem(file, line, column, message)
 
 
-def _serials_without_zeros(devices: Table) -> Iterator[Problem]:
-    """Yield a problem for each serial number that stands in the file with zeros before it, too."""
-    first: dict[tuple[CellValue, str], str] = {}
-    for line, row in devices.records():
-        if serial := row.get("serial"):
-            known = first.setdefault((row.get("kind"), str(serial).lstrip("0")), str(serial))
-            if known != serial:
-                yield Problem(devices.file, line, "serial", difference(str(serial), known))
+def _serial_faults(row: Mapping[str, CellValue], first: dict[tuple[CellValue, str], str]) -> Iterator[Fault]:
+    """Yield the fault of a serial number that differs by zeros before it from one of the `first` of its kind."""
+    serial = row.get("serial")
+    if isinstance(serial, str):
+        known = first.setdefault((row.get("kind"), serial.lstrip("0")), serial)
+        if known != serial:
+            yield "serial", difference(serial, known)
 
 
 def _duplicates(table: Table) -> Iterator[Problem]:

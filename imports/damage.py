@@ -40,6 +40,8 @@ _DAY_NUMBERS = range((date(2010, 1, 1) - _DAY_0).days, (date(2050, 1, 1) - _DAY_
 def unwrap(cell: str) -> str:
     """Return the text that the author meant by a leading apostrophe, or by a formula that is a quoted text."""
     text = cell.strip()
+    if text.isalnum():
+        return text
     if formula := _QUOTED_FORMULA.fullmatch(text):
         text = formula[1].replace('""', '"')
     return text[text[:1] in _APOSTROPHES :].strip()
@@ -47,7 +49,7 @@ def unwrap(cell: str) -> str:
 
 def half_width(text: str) -> str:
     """Return the text with ASCII characters instead of their full-width forms: ５０１ becomes 501."""
-    return text.translate(_HALF_WIDTH)
+    return text if text.isascii() else text.translate(_HALF_WIDTH)
 
 
 def fold_place(text: str) -> str:
@@ -57,6 +59,8 @@ def fold_place(text: str) -> str:
 
 def find_loss(text: str) -> str | None:
     """Return why a cell of any column has lost its content, or None."""
+    if text.isalnum():
+        return None
     text = half_width(text)
     if _ERROR.fullmatch(text):
         return "是表格软件的错误值，原来的内容已经丢失：请填写实际内容"
@@ -69,14 +73,16 @@ def find_loss(text: str) -> str | None:
 
 def find_code_loss(text: str) -> str | None:
     """Return why a code (an id, a serial number, a part of a place) is no longer as it was typed, or None."""
+    if text.casefold() in {"true", "false"}:
+        return f"是表格软件的逻辑值：{AS_TEXT}"
+    if text.isascii() and text.isalnum():
+        return None
     if _SCIENTIFIC.fullmatch(text):
         return f"是科学计数法，后面的数字已经丢失：{AS_TEXT}"
     if _NUMBER.fullmatch(text):
         return f"是带格式的数字，开头的 0 可能已经丢失：{AS_TEXT}"
     if _DATE.fullmatch(text):
         return f"像是被表格软件改成了日期或时间（3-1 会变成 1-Mar 或 3月1日）：{AS_TEXT}"
-    if text.casefold() in {"true", "false"}:
-        return f"是表格软件的逻辑值：{AS_TEXT}"
     return None
 
 

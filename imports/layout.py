@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from imports.cells import quoted
-from imports.damage import half_width
 from imports.forms import IGNORED_HEADERS, Form
 from imports.tables import Problem, Sheet
 
@@ -89,13 +88,13 @@ def _missing_header(file: str, rows: Sequence[Row], form: Form) -> Problem:
 
 def _fault(cells: Sequence[str], header: Sequence[str], width: int, form: Form) -> str | None:
     """Return why a line is not a record of as many cells as the header has columns, or None."""
-    filled = [cell for cell in cells if cell]
-    if _TOTAL.fullmatch("".join(half_width(filled[0]).split())):
+    first = cells[0] or next(filter(None, cells))
+    if _TOTAL.fullmatch("".join(first.split())):
         return "合计行不是一条记录：请删除"
-    if list(cells[:width]) == list(header[:width]):
+    if first in header and list(cells[:width]) == list(header[:width]):
         return "重复的列名行：请删除"
     if len(cells) < width or any(cells[width:]):
         return f"有 {len(cells)} 个单元格，而表头有 {width} 列：含逗号的内容须加双引号，空单元格须保留逗号"
-    if len(filled) == 1 and sum(column.required for column in form.columns) > 1:
+    if len(cells) - cells.count("") == 1 and sum(column.required for column in form.columns) > 1:
         return "只有一个单元格有内容：标题、说明等行请删除，合并的单元格请取消合并后逐行填写"
     return None

@@ -128,39 +128,49 @@ def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:
 
 def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
     """Return the values of a sheet, and every problem of its header and cells."""
-    positions, faults = _read_header(form, sheet.columns)
-    problems = [Problem(sheet.file, sheet.header_line, header, message) for header, message in faults]
+    positions, header_faults = _read_header(form, sheet.columns)
+    problems = [Problem(sheet.file, sheet.header_line, header, message) for header, message in header_faults]
     columns = tuple(column for column in form.columns if column.name in positions)
-    values, notes = [], []
+    values: list[list[CellValue]] = []
+    notes: list[Problem] = []
     for column in columns:
         header = sheet.columns[positions[column.name]]
         cells = [row[positions[column.name]] for row in sheet.rows]
-        column_values, messages = _column_values(column, cells)
+        column_values, faults, folds = _column_values(column, cells)
         values.append(column_values)
-        for line, cell, value in zip(sheet.lines, cells, column_values, strict=True):
-            if cell in messages:
-                problems.append(Problem(sheet.file, line, header, messages[cell]))
-            elif column.is_code and value and value != cell:
-                notes.append(Problem(sheet.file, line, header, f"{quoted(cell)} 按 {quoted(str(value))} 读取"))
+        problems += _of_lines(sheet, header, cells, faults)
+        notes += _of_lines(sheet, header, cells, folds)
     rows = list(zip(*values, strict=True)) or [()] * len(sheet.lines)
     headers = {name: sheet.columns[position] for name, position in positions.items()}
     return Table(sheet.file, form, columns, sheet.lines, rows, headers, notes), problems
 
 
-def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], dict[str, str]]:
-    """Return the values of a column, and the message of each cell with a problem.
+def _of_lines(sheet: Sheet, header: str, cells: Sequence[str], messages: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the message of each cell of a column that has one."""
+    if messages:
+        for line, cell in zip(sheet.lines, cells, strict=True):
+            if cell in messages:
+                yield Problem(sheet.file, line, header, messages[cell])
+
+
+def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], dict[str, str], dict[str, str]]:
+    """Return the values of a column, the message of each cell with a problem, and the note on each folded cell.
 
     Most columns repeat few texts, so each text is parsed once.
     """
     values: dict[str, CellValue] = {}
-    messages: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    folds: dict[str, str] = {}
     for cell in set(cells):
         try:
-            values[cell] = column.value(cell)
+            value = values[cell] = column.value(cell)
         except CellError as error:
             values[cell] = None
-            messages[cell] = str(error)
-    return [values[cell] for cell in cells], messages
+            faults[cell] = str(error)
+        else:
+            if column.is_code and value and value != cell:
+                folds[cell] = f"{quoted(cell)} 按 {quoted(str(value))} 读取"
+    return [values[cell] for cell in cells], faults, folds
 
 
 def _read_header(form: Form, headers: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
