@@ -72,7 +72,10 @@ def parse_identifier(cell: str) -> str:
     """Return an identifier that can stand in a topic."""
     text = _code(cell)
     if not IDENTIFIER.fullmatch(text):
-        raise CellError(f"{quoted(cell)} 不是有效编号：应为 1 至 64 个小写字母、数字、- 或 _，且以字母或数字开头")
+        small = text.lower()
+        closest = f"；是否应为 {small}？" if IDENTIFIER.fullmatch(small) else ""
+        rule = "应为 1 至 64 个小写字母、数字、- 或 _，且以字母或数字开头"
+        raise CellError(f"{quoted(cell)} 不是有效编号：{rule}{closest}")
     return text
 
 
@@ -101,7 +104,8 @@ def _code(cell: str) -> str:
 
 def parse_kind(cell: str) -> str:
     """Return the name of a device kind, which may be written in Chinese."""
-    kind = KIND_BY_NAME.get(cell) or _KIND_BY_ZH.get(cell)
+    text = "".join(cell.split())
+    kind = KIND_BY_NAME.get(text) or _KIND_BY_ZH.get(text)
     if kind is None:
         options = "、".join(f"{kind.name}（{kind.zh}）" for kind in KIND_BY_NAME.values())
         closest = suggestion(cell, (*KIND_BY_NAME, *_KIND_BY_ZH))

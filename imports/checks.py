@@ -133,10 +133,11 @@ class _RegistryAfterImport:
     def _unknown_household(self, place: Place) -> str:
         known = self.spellings.known(place)
         if known is None:
-            return f"小区 {place[0]} 没有登记住户 {_in_words(place)}：请先登记该住户，或改正位置"
+            return f"小区 {place[0]} 没有登记住户{_in_words(place)}：请先登记该住户，或改正位置"
         only_zeros = [part.lstrip("0") for part in place] == [part.lstrip("0") for part in known]
-        hint = f"只差开头的 0，可能是表格软件去掉了：{AS_TEXT}" if only_zeros else "请照此填写"
-        return f"小区 {place[0]} 登记的住户写作 {_in_words(known)}，不是 {_in_words(place)}：{hint}"
+        if only_zeros:
+            return f"登记的住户是{_in_words(known)}，只差开头的 0（表格软件会把它去掉）：{AS_TEXT}"
+        return f"登记的住户写作{_in_words(known)}，不是{_in_words(place)}：请照登记的写"
 
 
 def _in_words(place: Place) -> str:

@@ -29,6 +29,8 @@ def csv_rows(data: bytes) -> Iterator[Row]:
 
 
 def _decode(data: bytes) -> str:
+    if data.lstrip().startswith(b"<"):
+        raise UnreadableError(f"这是网页（HTML）文件，不是表格：{HOW_TO_SAVE}")
     if data.startswith(_UTF16_BOMS):
         raise UnreadableError(f"文件编码是 UTF-16：{HOW_TO_SAVE}")
     try:

@@ -1,17 +1,19 @@
 """The import of communities, households and devices: all of it, or nothing and the full list of problems."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from devices.topic import IDENTIFIER
 from imports.checks import Registered, check
 from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
 from imports.sheet_file import read_sheet
 from imports.spelling import respell
-from imports.tables import ImportRefusedError, Problem, Sheet, Table, join_lines, read_table, sheet_of
+from imports.tables import NO_COMMUNITIES, ImportRefusedError, Problem, Sheet, Table, join_lines, read_table, sheet_of
 from store.database import Connection, translated_errors
-from store.registry.registry import load_communities, load_households, load_kinds_and_places, lock_registry
+from store.registry.registry import load_community_names, load_households, load_kinds_and_places, lock_registry
 from store.registry.secrets import issue_secrets, logins_without_secret
 from store.registry.upsert import RowChange, RowCounts, list_changes, upsert_registry
 
@@ -101,15 +103,17 @@ def _import(
     dry_run: bool,
 ) -> ImportResult:
     problems, notes = list(file_problems), list(notes)
-    tables = []
-    for form, sheet in zip(_FORMS, sheets, strict=True):
-        table, table_problems = read_table(form, sheet)
-        tables.append(table)
-        problems += table_problems
-        notes += table.notes
     with translated_errors(), connection.transaction(force_rollback=dry_run):
         lock_registry(connection)
-        registered = _load_registered(connection, tables)
+        names = load_community_names(connection)
+        tables: list[Table] = []
+        for form, sheet in zip(_FORMS, sheets, strict=True):
+            ids_by_name = _ids_by_name(names, tables[0]) if tables else NO_COMMUNITIES
+            table, table_problems = read_table(form, sheet, ids_by_name)
+            tables.append(table)
+            problems += table_problems
+            notes += table.notes
+        registered = _load_registered(connection, names, tables)
         communities, households, devices = tables = [respell(table, registered.households) for table in tables]
         # References to unreadable lines would be reported as unknown, although the lines may well be there.
         if not file_problems:
@@ -126,13 +130,23 @@ def _import(
         return _with_secrets(connection, result, devices, secrets_out, dry_run=dry_run)
 
 
-def _load_registered(connection: Connection, tables: Sequence[Table]) -> Registered:
+def _ids_by_name(registered: Mapping[str, str], communities: Table) -> dict[str, str]:
+    """Return the ids of the communities of the registry and of an import by name, where it names one and is no id."""
+    imported = {str(row.get("community")): str(row.get("name")) for _, row in communities.records()}
+    names = {**registered, **imported}
+    counts = Counter(names.values())
+    return {
+        name: identifier for identifier, name in names.items() if counts[name] == 1 and not IDENTIFIER.fullmatch(name)
+    }
+
+
+def _load_registered(connection: Connection, names: Iterable[str], tables: Sequence[Table]) -> Registered:
     """Return the content of the registry that the lines of these tables may refer to."""
     _, households, devices = tables
     keys = (*households.line_keys(), *devices.line_keys())
     communities = sorted({str(key[0]) for key in keys})
     return Registered(
-        communities=set(load_communities(connection)),
+        communities=set(names),
         households=load_households(connection, communities),
         devices=load_kinds_and_places(connection, communities),
     )

@@ -8,7 +8,8 @@ from imports.cells import quoted
 from imports.forms import IGNORED_HEADERS, Form
 from imports.tables import Problem, Sheet
 
-HOW_TO_SAVE = "请在表格软件中另存为 .xlsx 或“CSV UTF-8（逗号分隔）”"
+_FORMATS = ".xlsx 或“CSV UTF-8（逗号分隔）”"
+HOW_TO_SAVE = f"请在表格软件中另存为 {_FORMATS}"
 """The end of a message about a file that is neither of both."""
 
 _HEADER_WITHIN = 20
@@ -81,7 +82,9 @@ def _missing_header(file: str, rows: Sequence[Row], form: Form) -> Problem:
         for delimiter, name in _DELIMITERS.items():
             parts = [part.strip() for part in next(filter(None, row.cells)).split(delimiter)]
             if len(parts) > 1 and _is_header(parts, form):
-                return Problem(file, row.line, None, f"各列挤在一个单元格里，之间是{name}：{HOW_TO_SAVE}，分列保存")
+                return Problem(
+                    file, row.line, None, f"各列挤在一个单元格里，之间是{name}：请在表格软件中分列，再另存为 {_FORMATS}"
+                )
     names = "、".join(f"{column.name}（{column.zh[0]}）" for column in form.columns if column.required)
     return Problem(file, line, None, f"第一行应为列名，其中必填的有 {names}；现在这一行以 {quoted(first)} 开头")
 

@@ -94,7 +94,7 @@ def respell(table: Table, registered: Iterable[Place]) -> Table:
 def difference(part: str, known: str) -> str:
     """Return the message about two spellings of one part of a place."""
     if part.lstrip("0") == known.lstrip("0"):
-        return f"“{part}” 与已有的 “{known}” 只差开头的 0，可能是表格软件去掉了：{AS_TEXT}"
+        return f"“{part}” 与已有的 “{known}” 只差开头的 0（表格软件会把它去掉）：{AS_TEXT}"
     return f"“{part}” 与已有的 “{known}” 是同一处的两种写法：请统一写成 “{known}”"
 
 

@@ -8,6 +8,8 @@ from imports.forms import Column, Form
 from store.database import StoreError
 from store.registry.upsert import CellValue, TableRows
 
+NO_COMMUNITIES: Mapping[str, str] = {}
+
 _MAX_SHOWN = 200
 
 
@@ -126,8 +128,13 @@ def sheet_of(form: Form, rows: Iterable[Mapping[str, object]]) -> Sheet:
     return Sheet(form.name, columns, range(1, len(all_rows) + 1), cells)
 
 
-def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
-    """Return the values of a sheet, and every problem of its header and cells."""
+def read_table(
+    form: Form, sheet: Sheet, community_ids: Mapping[str, str] = NO_COMMUNITIES
+) -> tuple[Table, list[Problem]]:
+    """Return the values of a sheet, and every problem of its header and cells.
+
+    A line may refer to a community by its name instead of its id; `community_ids` holds the ids by name.
+    """
     positions, header_faults = _read_header(form, sheet.columns)
     problems = [Problem(sheet.file, sheet.header_line, header, message) for header, message in header_faults]
     columns = tuple(column for column in form.columns if column.name in positions)
@@ -136,7 +143,8 @@ def read_table(form: Form, sheet: Sheet) -> tuple[Table, list[Problem]]:
     for column in columns:
         header = sheet.columns[positions[column.name]]
         cells = [row[positions[column.name]] for row in sheet.rows]
-        column_values, faults, folds = _column_values(column, cells)
+        known = community_ids if column.name == "community" else NO_COMMUNITIES
+        column_values, faults, folds = _column_values(column, cells, known)
         values.append(column_values)
         problems += _of_lines(sheet, header, cells, faults)
         notes += _of_lines(sheet, header, cells, folds)
@@ -153,7 +161,9 @@ def _of_lines(sheet: Sheet, header: str, cells: Sequence[str], messages: Mapping
                 yield Problem(sheet.file, line, header, messages[cell])
 
 
-def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue], dict[str, str], dict[str, str]]:
+def _column_values(
+    column: Column, cells: Sequence[str], ids: Mapping[str, str]
+) -> tuple[list[CellValue], dict[str, str], dict[str, str]]:
     """Return the values of a column, the message of each cell with a problem, and the note on each folded cell.
 
     Most columns repeat few texts, so each text is parsed once.
@@ -163,7 +173,7 @@ def _column_values(column: Column, cells: Sequence[str]) -> tuple[list[CellValue
     folds: dict[str, str] = {}
     for cell in set(cells):
         try:
-            value = values[cell] = column.value(cell)
+            value = values[cell] = column.value(ids.get(cell, cell))
         except CellError as error:
             values[cell] = None
             faults[cell] = str(error)
@@ -185,7 +195,9 @@ def _read_header(form: Form, headers: Sequence[str]) -> tuple[dict[str, int], li
         if column is None:
             names = "、".join(f"{each.name}（{each.zh[0]}）" for each in form.columns)
             closest = suggestion(header, form.headers)
-            faults.append((visible(header), f"没有名为 {quoted(header)} 的列：可用的列为 {names}{closest}"))
+            faults.append(
+                (visible(header), f"没有名为 {quoted(header)} 的列，多余的列请删除：可用的列为 {names}{closest}")
+            )
         elif column.name in positions:
             faults.append((header, f"与 {headers[positions[column.name]]} 是同一列：每列只能有一个"))
         else:

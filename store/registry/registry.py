@@ -37,6 +37,11 @@ def load_communities(connection: Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT id FROM community ORDER BY id")]
 
 
+def load_community_names(connection: Connection) -> dict[str, str]:
+    """Return the names of all communities by id."""
+    return dict(connection.execute("SELECT id, name FROM community ORDER BY id").fetchall())
+
+
 def load_households(connection: Connection, communities: list[str]) -> set[HouseholdKey]:
     """Return the keys of the households of some communities."""
     return set(

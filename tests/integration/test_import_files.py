@@ -104,3 +104,16 @@ def test_one_workbook_holds_all_three_tables(connection, folder):
     result = import_files(connection, path, path, path)
     assert (result.communities, result.households, result.devices) == (RowCounts(1), RowCounts(2), RowCounts(3))
     assert folder.whole(connection).changed_anything is False
+
+
+def test_a_community_may_be_named_if_no_other_has_its_name(connection, folder):
+    folder.hand_in(connection, communities=COMMUNITIES)
+    both = (
+        "小区编号,小区名称,旗区,街道\nhs,怀朔苑,东胜区,天骄街道\nyg2,阳光小区,东胜区,公园街道\nab,yg,东胜区,公园街道\n"
+    )
+    households = "小区,楼栋,单元,房号\n怀朔苑,3,2,501\nyg,3,2,501\n"
+    assert folder.hand_in(connection, communities=both, households=households).households == RowCounts(2)
+    rows = connection.execute("SELECT community FROM household ORDER BY 1").fetchall()
+    assert rows == [("hs",), ("yg",)]
+    with pytest.raises(ImportRefusedError, match="“阳光小区” 不是有效编号"):
+        folder.hand_in(connection, households="小区,楼栋,单元,房号\n阳光小区,3,2,502\n")

@@ -160,8 +160,8 @@ def test_a_device_in_a_room_that_lost_its_zero_is_told_how_to_keep_it():
     )]  # fmt: skip
     [problem] = check(*tables, known)
     assert problem.message == (
-        "小区 old 登记的住户写作 楼“1”、单元“2”、房号“0301”，不是 楼“1”、单元“2”、房号“301”："
-        "只差开头的 0，可能是表格软件去掉了：请先把这一列设为“文本”格式，再重新填写"
+        "登记的住户是楼“1”、单元“2”、房号“0301”，只差开头的 0（表格软件会把它去掉）："
+        "请先把这一列设为“文本”格式，再重新填写"
     )
 
 

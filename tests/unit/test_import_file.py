@@ -99,6 +99,7 @@ def test_damaged_utf8_is_not_taken_for_gb18030(tmp_path: Path):
         ("community\tbuilding\tunit\troom\nc1\t1\t1\t101\n", "制表符"),
         ("community，building，unit，room\n", "中文逗号"),
         (b"PK\x03\x04...", "Excel"),
+        ("\n<html><table><tr><td>community</td></tr></table>", "网页"),
         ("community,building".encode("utf-16"), "UTF-16"),
         (b"community\n\xff\xff\xff", "GB18030"),
         ("", "空的"),
@@ -234,6 +235,14 @@ def test_chinese_headers_are_read_and_named_in_problems(tmp_path: Path):
 def test_two_headers_for_one_column_are_a_problem():
     _, [problem] = read_table(HOUSEHOLDS, Sheet("h.csv", ("community", "building", "楼号", "unit", "room")))
     assert (problem.column, problem.message) == ("楼号", "与 building 是同一列：每列只能有一个")
+
+
+def test_a_line_may_name_its_community_instead_of_its_id():
+    sheet = Sheet("h.csv", ("community", "building", "unit", "room"), [2], [["阳光小区", "3", "2", "501"]])
+    table, problems = read_table(HOUSEHOLDS, sheet, {"阳光小区": "yg"})
+    assert (table.values, problems) == ([("yg", "3", "2", "501")], [])
+    assert [note.message for note in table.notes] == ["“阳光小区” 按 “yg” 读取"]
+    assert "不是有效编号" in read_table(HOUSEHOLDS, sheet)[1][0].message
 
 
 def test_what_was_folded_is_noted():
