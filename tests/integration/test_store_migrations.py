@@ -26,8 +26,7 @@ def test_every_migration_can_be_undone_and_applied_again(empty_database_url):
 
 
 def test_the_stored_groups_of_an_older_version_get_their_gateway(database_url):
-    text = (files("store") / "migrations" / "20261201000004_place_of_a_group.sql").read_text("utf-8")
-    up, down = text.split("-- migrate:down")
+    up, down = _halves("20261201000004_place_of_a_group.sql")
     groups = [[-1, "c1", "网关 g1", 7, [], False, "3"], [-2, "c1", "3号楼", None, [], False, "3"]]
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(down)
@@ -42,3 +41,53 @@ def test_the_stored_groups_of_an_older_version_get_their_gateway(database_url):
         assert query(database_url, stored) == [([*groups[0], "g1", "", ""],), ([*groups[1], "", "", ""],)]
         connection.execute(down)
         assert query(database_url, stored) == [(group,) for group in groups]
+
+
+def test_the_notices_and_shelvings_of_an_older_version_keep_their_meaning(database_url):
+    up, down = _halves("20261201000013_safety_of_people.sql")
+    raise_alerts(database_url, [1], defer=False)
+    alert = alert_id(1)
+    reasons = {
+        "somebody has seen to it": "acknowledged",
+        "over before its suppression ended": "over_while_suppressed",
+        "it was told as over": "told_as_over",
+        "nobody was told of it": "not_told",
+        "the channel is no longer in the file": "channel_removed",
+    }
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(down)
+        for n, reason in enumerate(reasons):
+            connection.execute(
+                "INSERT INTO notice (alert_id, channel, kind, n, severity, state, queued_at, due_at, last_error) "
+                "VALUES (%s, 'a/wecom', 'escalated', %s, 'critical', 'dropped', now(), now(), %s)",
+                (alert, n, reason),
+            )
+        connection.execute(
+            "INSERT INTO notice (alert_id, channel, kind, n, severity, queued_at, due_at) "
+            "VALUES (%s, 'b/wecom', 'raised', 1, 'critical', now(), now()), "
+            "(%s, 'b/wecom', 'escalated', 1, 'critical', now(), now())",
+            (alert, alert),
+        )
+        connection.execute(
+            "INSERT INTO notice_message (channel, sent_at, form, critical, notices) "
+            "VALUES ('a/wecom', now(), 'group', true, 1)"
+        )
+        connection.execute(
+            "INSERT INTO alert_suppression (alert_id, cause, since, until, detail) "
+            "VALUES (%s, 'shelved', now(), now() + interval '1 hour', '等备件')",
+            (alert,),
+        )
+        connection.execute(up)
+        stored = "SELECT last_error FROM notice WHERE state = 'dropped' ORDER BY n"
+        assert query(database_url, stored) == [(code,) for code in reasons.values()]
+        waits = "SELECT kind, waits_for FROM notice WHERE state = 'queued' ORDER BY id"
+        assert query(database_url, waits) == [("raised", "gathering"), ("escalated", "escalation")]
+        assert query(database_url, "SELECT unlimited FROM notice_message") == [(True,)]
+        assert query(database_url, "SELECT cause FROM suppression_at(now() + interval '1 minute')") == [("shelved",)]
+        connection.execute(down)
+        assert query(database_url, stored) == [(reason,) for reason in reasons]
+
+
+def _halves(name):
+    """Return both directions of a migration."""
+    return (files("store") / "migrations" / name).read_text("utf-8").split("-- migrate:down")
