@@ -48,6 +48,7 @@ class GroupSuppression:
         active: Groups with an open outage.
         suppressed: The devices and groups whose alerts each parent suppresses.
         revisit: The communities to look at with the next tick: something there has changed, or data have arrived.
+        is_moved: Whether a device may have moved to another group since the last tick.
     """
 
     groups: DeviceGroups
@@ -59,6 +60,7 @@ class GroupSuppression:
     active: set[int] = field(default_factory=set)
     suppressed: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     revisit: set[str] = field(default_factory=set)
+    is_moved: bool = True
     _parents: ParentAlerts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,10 +105,12 @@ class GroupSuppression:
         for parent_id in sorted(self.suppressed):
             transitions += self._review(parent_id, now)
         self.revisit.clear()
+        self.is_moved = False
         return transitions
 
     def removed(self) -> list[int]:
         """Return the groups with an open outage that have left the registry; look at all others with the next tick."""
+        self.is_moved = True
         children = (child for suppressed in self.suppressed.values() for child in suppressed)
         self.revisit |= {self.counter.devices(each).community for each in (*self.active, *children)}
         removed = [each for each in sorted(self.active) if (group := self.groups.by_id(each)) and not group.children]
@@ -270,7 +274,7 @@ class GroupSuppression:
             self.suppressed[parent_id].add(state.device_id)
             if state.phase is not Phase.ACTIVE:
                 continue
-            if not self._parents.belongs(state.device_id, parent_id):
+            if self.is_moved and not self._parents.belongs(state.device_id, parent_id):
                 for new in (ParentCleared(now), Tick(now)):
                     transitions += self.apply(rule, state.device_id, new, now)
             elif not stands[rule.name] and state.deadline is None:

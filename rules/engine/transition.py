@@ -15,7 +15,7 @@ from rules.model.rule import OPEN_PHASES, Phase, Rule, Severity
 from rules.model.sample import Sample
 from rules.model.subject_zh import subject_of
 from rules.model.template import data_fields, render
-from rules.model.virtual_kinds import RULE_KINDS
+from rules.model.virtual_kinds import DEVICE_GROUP, RULE_KINDS
 
 _ALERT_IDS = UUID("8d1f6e0a-52c7-4c55-9d2e-6f3b1c0a7e41")
 _CALCULATED_DECIMALS = 6
@@ -183,6 +183,8 @@ def describe_sample(rule: Rule, sample: Sample, last_values: Mapping[str, object
     """
     names = rule.placeholders if sample.event else rule.compared_fields | rule.placeholders
     values = sample.data if sample.event else sample.values
+    if rule.kind == DEVICE_GROUP.name:
+        names |= values.keys()  # the end of an outage is decided by the numbers of its beginning
     description: dict[str, object] = {
         "ts": sample.ts.isoformat(),
         "received_at": sample.received_at.isoformat(),

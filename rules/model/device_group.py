@@ -7,7 +7,7 @@ group is notified. The alerts of the devices are raised all the same, suppressed
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -124,18 +124,21 @@ class DeviceGroups:
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
         self._communities: dict[str, list[Device]] = {}
+        self._units: dict[tuple[str, str], set[str]] = {}
         self._by_key: dict[GroupKey, DeviceGroup] = {}
-        self._by_id: dict[int, DeviceGroup] = {}
+        self._known: dict[int, DeviceGroup] = {}
         self.read(devices)
 
     def read(self, devices: Iterable[Device]) -> None:
         """Take over the current registry."""
         communities: defaultdict[str, list[Device]] = defaultdict(list)
+        units: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for device in devices:
             if device.kind in KIND_BY_NAME and device.service is not Service.WITHDRAWN:
                 communities[device.community].append(device)
-        self._communities, self._by_key = communities, {}
-        self._by_id = {group.id: self._current(group) for group in self._by_id.values()}
+                if device.unit:
+                    units[device.community, device.building].add(device.unit)
+        self._communities, self._units, self._by_key = communities, units, {}
 
     def groups_of_path(self, device: Device) -> Iterator[DeviceGroup]:
         """Yield the groups whose lack of data may have the cause of that of a device, the narrowest first.
@@ -172,11 +175,15 @@ class DeviceGroups:
 
     def remember(self, group: DeviceGroup) -> None:
         """Add a group with a stored alert; it may have left the registry."""
-        self._by_id[group.id] = self._current(group)
+        self._known[group.id] = group
 
     def by_id(self, group_id: int) -> DeviceGroup | None:
-        """Return the group of that id, even after it has left the registry."""
-        return self._by_id.get(group_id)
+        """Return the group of that id as the registry has it, without children if it has left."""
+        known = self._known.get(group_id)
+        if known is None:
+            return None
+        group = self._group(known.key)
+        return group if group.children else known._replace(gateway_id=None, children=())
 
     def make_groups_of(self, device: Device) -> None:
         """Make every group of a device, and the one behind it, so that each can be found by its id."""
@@ -187,8 +194,11 @@ class DeviceGroups:
     def all(self) -> Iterator[DeviceGroup]:
         """Yield every group of the registry."""
         for devices in self._communities.values():
-            keys = {key for device in devices for key in self._keys_of(device)}
-            yield from map(self._group, sorted(keys))
+            children: defaultdict[GroupKey, list[Device]] = defaultdict(list)
+            for device in devices:
+                for key in self._keys_of(device):
+                    children[key].append(device)
+            yield from (self._make(key, members) for key, members in children.items())
 
     def _keys_of(self, device: Device) -> Iterator[GroupKey]:
         gateway = [GroupKey(device.community, device.gateway)] if device.gateway else []
@@ -202,14 +212,9 @@ class DeviceGroups:
         if not device.building:
             return [community]
         building = community._replace(building=device.building)
-        if not device.unit or len(self._units(building)) < 2:
+        if not device.unit or len(self._units[device.community, device.building]) < 2:
             return [building, community]
         return [building._replace(unit=device.unit), building, community]
-
-    def _units(self, building: GroupKey) -> set[str]:
-        return {
-            each.unit for each in self._communities.get(building.community, []) if building.includes(each) and each.unit
-        }
 
     def _with_kind(self, key: GroupKey, device: Device) -> tuple[DeviceGroup, DeviceGroup]:
         return self._group(key), self._group(key._replace(kind=device.kind))
@@ -217,20 +222,14 @@ class DeviceGroups:
     def _group(self, key: GroupKey) -> DeviceGroup:
         group = self._by_key.get(key)
         if group is None:
-            group = self._by_key[key] = self._make(key)
+            devices = self._communities.get(key.community, ())
+            group = self._by_key[key] = self._make(key, [device for device in devices if key.includes(device)])
             if group.children:
-                self._by_id[group.id] = group
+                self._known[group.id] = group
         return group
 
-    def _current(self, group: DeviceGroup) -> DeviceGroup:
-        """Return the group as the registry has it, without children if it has left."""
-        current = self._make(group.key)
-        self._by_key[group.key] = current
-        return current if current.children else group._replace(gateway_id=None, children=())
-
-    def _make(self, key: GroupKey) -> DeviceGroup:
-        devices = self._communities.get(key.community, [])
-        children = [device for device in devices if key.includes(device)]
+    def _make(self, key: GroupKey, children: Sequence[Device]) -> DeviceGroup:
+        devices = self._communities.get(key.community, ())
         gateway = next((device for device in devices if key.gateway and device.name == key.gateway), None)
         return DeviceGroup(
             id=_hash(key),

@@ -9,6 +9,7 @@ from devices.kind import Choice, DeviceKind, EventField, Flag, Personal
 from rules.model.condition import Condition, NoData, derived_values_of, events_of
 from rules.model.duration import in_chinese
 from rules.model.subject_zh import device_zh, place_of, subject_of
+from rules.model.virtual_kinds import DEVICE_GROUP
 
 _OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
     "device": lambda device: device_zh(device.kind, device.name, device.room),
@@ -16,6 +17,7 @@ _OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
     "place": place_of,
 }
 _UNKNOWN = "未知"
+_EXPECTED = DEVICE_GROUP.fields[-1]
 
 
 def placeholders(text: str) -> tuple[str, ...]:
@@ -47,7 +49,8 @@ def data_fields(kind: DeviceKind, condition: Condition) -> dict[str, EventField]
 def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, ...]:
     """Return every placeholder that the texts of a rule with this condition may use."""
     no_data = ("silent_for",) if isinstance(condition, NoData) else ()
-    return (*_OF_THE_DEVICE, *no_data, *data_fields(kind, condition))
+    share = ("share",) if kind is DEVICE_GROUP else ()
+    return (*_OF_THE_DEVICE, *no_data, *share, *data_fields(kind, condition))
 
 
 def render(
@@ -69,9 +72,19 @@ def render(
             parts.append(_OF_THE_DEVICE[name](device))
         elif name == "silent_for":
             parts.append(in_chinese(silent_for))
+        elif name == "share":
+            parts.append(_share_of(values))
         else:
             parts.append(in_words(values.get(name), known[name]))
     return "".join(parts).strip()
+
+
+def _share_of(values: Mapping[str, object]) -> str:
+    """Return the affected devices of a group among those that count: `6 台全部`, or `14 台中有 12 台`."""
+    affected, expected = values.get("children_affected"), values.get("children_expected")
+    if affected == expected:
+        return f"{in_words(expected, _EXPECTED)} 台全部"
+    return f"{in_words(expected, _EXPECTED)} 台中有 {in_words(affected, _EXPECTED)} 台"
 
 
 def in_words(value: object, field: EventField) -> str:

@@ -17,5 +17,9 @@ WHERE memory ? 'family' AND jsonb_array_length(memory -> 'family') = 7;
 -- migrate:down
 
 UPDATE rule_state
-SET memory = jsonb_set(memory, '{family}', (memory -> 'family') - 9 - 8 - 7)
-WHERE memory ? 'family' AND jsonb_array_length(memory -> 'family') = 10;
+SET memory = jsonb_set(memory, '{family}', (
+    SELECT jsonb_agg(element ORDER BY position)
+    FROM jsonb_array_elements(memory -> 'family') WITH ORDINALITY AS part (element, position)
+    WHERE position <= 7
+))
+WHERE memory ? 'family' AND jsonb_array_length(memory -> 'family') > 7;

@@ -106,7 +106,7 @@ def test_two_hundred_children_behind_one_gateway_are_one_notice():
     town.tick(*range(15, 120))
     (notice,) = town.notices()
     assert (notice.rule, notice.inputs["values"]["children_silent"]) == ("family_silent", 200)
-    assert notice.message.startswith("网关 g1：应当上报的 200 台设备中有 200 台")
+    assert notice.message.startswith("网关 g1：应上报的 200 台全部没有数据，")
     silent = town.raised("meter_silent")
     assert len(silent) == 200
     assert {transition.suppressed[0].cause for transition in silent} == {"caused_by_parent"}
@@ -147,7 +147,7 @@ def test_the_devices_of_a_building_are_a_group_too():
     staggered(town)
     town.tick(*range(15, 120))
     (notice,) = town.notices()
-    assert notice.message.startswith("3号楼：应当上报的 12 台设备中有 12 台")
+    assert notice.message.startswith("3号楼：应上报的 12 台全部没有数据，")
 
 
 def test_a_few_devices_without_data_among_many_have_their_own_alerts():

@@ -135,7 +135,7 @@ def test_the_flats_of_a_building_without_power_are_one_alert_of_the_building(spr
     assert estate.told == ["family_power_lost 1号楼"]
     assert len(estate.open) == 37
     (raised,) = [each for each in estate.transitions if each.raises and each.rule == "family_power_lost"]
-    assert raised.message == "1号楼：36 台设备中有 36 台报告停电，逐户的停电报警已合并到这一条。"
+    assert raised.message == "1号楼：电表等设备 36 台全部停电，逐户的停电报警已合并到这一条。"
     assert raised.at == at(15)
 
 
@@ -311,7 +311,7 @@ def test_children_that_are_silent_for_a_reason_of_their_own_count_neither_way(re
     estate.live(1, 90, 500)
     assert estate.told == ["family_silent 网关 g1"]
     (raised,) = [each for each in estate.transitions if each.raises and each.rule == "family_silent"]
-    assert raised.inputs["values"] == {"outage": True, "children_expected": 3, "children_silent": 3}
+    assert raised.message.startswith("网关 g1：应上报的 3 台全部没有数据")
 
 
 def test_a_flat_that_has_been_without_power_for_long_does_not_disappear_in_a_power_cut():
@@ -321,6 +321,24 @@ def test_a_flat_that_has_been_without_power_for_long_does_not_disappear_in_a_pow
     estate.report(100, "power_lost", *range(2, 13))
     estate.live(101, 120)
     assert estate.told == ["electricity_power_lost electricity_meter-0", "family_power_lost 1号楼"]
+
+
+def test_a_group_counts_those_that_are_well_too():
+    estate = Estate(flats())
+    estate.report(10, "power_lost", *range(1, 31))
+    estate.live(11, 20, *range(31, 37))
+    (raised,) = [each for each in estate.transitions if each.raises and each.rule == "family_power_lost"]
+    assert raised.message.startswith("1号楼：电表等设备 36 台中有 30 台停电")
+
+
+def test_a_rule_of_a_group_that_quotes_no_number_ends_as_any_other():
+    texts = [replace(rule, message="{device}") if rule.kind == "family" else rule for rule in PACK.rules]
+    estate = Estate(flats(units=1), RulePack(tuple(texts)))
+    estate.report(10, "power_lost", *range(1, 13))
+    estate.live(11, 20)
+    estate.report(21, "power_restored", *range(1, 7))
+    estate.tick(21)
+    assert "family_power_lost 1号楼" not in estate.open
 
 
 def test_a_child_that_is_still_affected_after_its_group_has_an_alert_of_its_own():
