@@ -1,7 +1,9 @@
 """Registered device, as every other part of Anju uses it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Service(StrEnum):
@@ -27,6 +29,18 @@ OUT_OF_SERVICE_ZH = "设备已停用"
 """The reason for the suppressed notices of a device out of service."""
 
 
+class Replacement(NamedTuple):
+    """Recorded exchange of a meter (换表): the last reading of the old register and the first of the new one.
+
+    `field` is the counter of the two registers.
+    """
+
+    field: str
+    at: datetime
+    old_register: float
+    new_register: float
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """Installed device.
@@ -34,7 +48,7 @@ class Device:
     `id` is the number in the registry, `name` the id in topics and paths, unique within its community. `gateway` is the
     name of the gateway that it reports through, if any. `place` is its place within the community in words, made by
     `compose_place`, and `community_name` the name of the community for people. `building`, `unit` and `room` are the
-    registered ones, empty where the device serves all of them.
+    registered ones, empty where the device serves all of them. `replacements` are those in force, in order of time.
     """
 
     id: int
@@ -49,3 +63,4 @@ class Device:
     service: Service = Service.IN_SERVICE
     unit: str = ""
     community_name: str = ""
+    replacements: tuple[Replacement, ...] = ()

@@ -19,7 +19,9 @@ from simulators.scenarios.scenario import SEED, Scenario, ScenarioError, all_sce
 from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
 from store.alerts.alerts import AlertFilter, list_alerts
 from store.database import Connection, connect, translated_errors
+from store.registry.devices import find_device
 from store.registry.registry import load_devices
+from store.registry.replacements import NewReplacement, list_replacements, record_replacement
 from store.telemetry.device_state import newest_reading
 
 _MAX_ALERTS = 1000
@@ -58,6 +60,7 @@ def play_scenario(settings: Settings, name: str) -> None:
         connection.autocommit = True
         with translated_errors():
             register(connection, scenario.plan)
+            _record_replacements(connection, scenario)
             sent = _send(settings, scenario)
             raised = _await_alerts(connection, scenario)
     score = score_alerts(scenario, raised)
@@ -74,6 +77,20 @@ def _observable_part(scenario: Scenario, pack: RulePack) -> Scenario:
     no_data_rules = set() if scenario.live else {rule.name for rule in pack.rules if rule.no_data}
     expected = tuple(each for each in scenario.expected if each.device and each.rule not in no_data_rules)
     return scenario.model_copy(update={"expected": expected})
+
+
+def _record_replacements(connection: Connection, scenario: Scenario) -> None:
+    """Record the replacements of the scenario, unless an earlier run has done so."""
+    for meter in scenario.devices:
+        device = find_device(connection, scenario.community, meter.name) if meter.replacements else None
+        if device is None:
+            continue
+        recorded = {(row.field, row.at) for row in list_replacements(connection, device.id)}
+        for field, at, old, new in meter.replacements:
+            if (field, at) not in recorded:
+                exchange = NewReplacement(field=field, at=at, old_register=old, new_register=new, actor="演练")
+                with connection.transaction():
+                    record_replacement(connection, device, exchange, datetime.now(UTC))
 
 
 def _send(settings: Settings, scenario: Scenario) -> int:

@@ -19,7 +19,7 @@ from datetime import timedelta
 from math import inf
 from typing import Any, NamedTuple
 
-from devices.kind import Counter, Gauge, Interval, Value
+from devices.kind import Counter, Gauge, Interval
 from rules.model.derived_value import Observe, OneFieldValue, State
 from rules.model.duration import microseconds
 
@@ -119,6 +119,11 @@ def _plausible(counter: Counter) -> Callable[[float, int], bool]:
     return lambda step, elapsed: least <= step <= most and step <= (elapsed + _SLACK) * per_microsecond
 
 
+def replacement_name(field: str) -> str:
+    """Return the name under which a sample gives both registers of a recorded replacement, the old one first."""
+    return f"{field}_replaced"
+
+
 def _current_form(state: CountState) -> CountState:
     """Return a state in the form of this version; the one before it had five parts, the last of them a suspect."""
     return state if len(state) == 6 else (*state[:4], (), None)
@@ -143,12 +148,17 @@ class Counting(OneFieldValue):
     def observer(self) -> Observe:
         """Return the function that observes the samples."""
         name, count = self.of.name, counting(self.of)
+        replaced, replace = replacement_name(name), replacing(self.of)
 
-        def observe(state: State, at: int, values: Mapping[str, Value]) -> tuple[State, Any]:
+        def observe(state: State, at: int, values: Mapping[str, Any]) -> tuple[State, Any]:
             value = values.get(name)
             if value is None:
-                return state, None
-            now = count(state, at, value)  # type: ignore[arg-type]
+                registers = values.get(replaced)
+                if registers is None or (state is not None and at <= state[1]):
+                    return state, None
+                now = replace(state, at, *registers)
+                return now, (state, now)
+            now = count(state, at, value)
             return now, None if now[4] else (state, now)
 
         return observe

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from msgspec.msgpack import Decoder, Encoder
 
+from devices.device import Replacement
 from devices.kind import Value
 from rules.derived.balance import Balance
+from rules.derived.counter import replacement_name
 from rules.model.derived_value import DerivedValue, Observe, State
 from rules.model.duration import microseconds_since_1970
 from rules.model.sample import Sample
@@ -70,9 +72,19 @@ class BalanceInputs(NamedTuple):
 
 
 def derive(
-    observers: tuple[Observer, ...], states: States, ts: datetime, values: Mapping[str, Value]
+    observers: tuple[Observer, ...],
+    states: States,
+    ts: datetime,
+    values: Mapping[str, Any],
+    replacements: Iterable[Replacement] = (),
 ) -> tuple[States, dict[str, Value]]:
-    """Return the states after one sample, and the values of the sample with the derived ones."""
+    """Return the states after one sample, and the values of the sample with the derived ones.
+
+    Each recorded replacement of the meter before the sample is a sample of its own; passed again, it changes nothing.
+    """
+    for field, replaced_at, *registers in replacements:
+        if replaced_at <= ts:
+            states, _ = derive(observers, states, replaced_at, {replacement_name(field): registers})
     at, seen = microseconds_since_1970(ts), dict(values)
     entries = _unpack_entries(states) if states else [_NOTHING] * len(observers)
     for index, (name, observe, _) in enumerate(observers):

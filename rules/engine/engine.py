@@ -125,10 +125,10 @@ class Engine:
             return []
         values = sample.values
         if rules.observers:
-            live.derived, values = derive(rules.observers, live.derived, sample.ts, values)
+            replacements = self._devices(sample.device_id).replacements
+            live.derived, values = derive(rules.observers, live.derived, sample.ts, values, replacements)
             if rules.balances and (submeters := self._submeters_of(sample.device_id)):
-                meters = (self._live.get(meter) for meter in submeters.meters)
-                states = [meter.derived for meter in meters if meter is not None and meter.derived]
+                states = [one.derived for meter in submeters.meters if (one := self._live.get(meter)) and one.derived]
                 live.derived, balances = compare_submeters(rules.balances, submeters, states, live.derived, sample)
                 values = {**values, **balances}
         transitions = self._evaluate_telemetry(sample, values, rules, live, now)

@@ -11,7 +11,7 @@ from typing import Annotated
 import yaml
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from devices.device import Device
+from devices.device import Device, Replacement
 from rules.model.duration import parse_duration
 from simulators.community_plan import CommunityPlan, Row, plan_community
 from simulators.faults import Fault, FaultError, parse_fault
@@ -56,13 +56,24 @@ class BrokerOutage(_Strict):
         return self.start + self.lasts
 
 
+class RecordedReplacement(_Strict):
+    """Meter that is replaced, and both registers as a person records them."""
+
+    device: str
+    field: str
+    at: Span
+    old_register: float
+    new_register: float = 0.0
+
+
 class Scenario(_Strict):
     """Faults in a small community, and the expected alerts.
 
     `households` are in buildings of 36 flats each. `kinds` limits the devices to these kinds. With `one_gateway` all
     meters report through the gateway of the first building. With `master_meters` each building has a water meter of its
     own (`b01-water`). `faults` have the notation of `anju simulate`, with times counted from the start. `suppressed` is
-    the number of further alerts without notices. A `live` scenario depends on arrival times and is sent in real time.
+    the number of further alerts without notices. `replacements` are on record, beside the fault that makes the register
+    begin anew. A `live` scenario depends on arrival times and is sent in real time.
     """
 
     name: str
@@ -75,6 +86,7 @@ class Scenario(_Strict):
     master_meters: bool = False
     live: bool = False
     faults: tuple[str, ...] = ()
+    replacements: tuple[RecordedReplacement, ...] = ()
     broker_away: BrokerOutage | None = None
     expected: tuple[ExpectedAlert, ...] = ()
     suppressed: int = Field(default=0, ge=0)
@@ -99,11 +111,18 @@ class Scenario(_Strict):
     @cached_property
     def devices(self) -> Sequence[Device]:
         """Devices of the scenario, with ids as in a new registry."""
-        return self.plan.numbered_devices()
+        return [replace(each, replacements=self._replacements_of(each)) for each in self.plan.numbered_devices()]
 
     def parse_faults(self) -> list[Fault]:
         """Return the faults with their absolute times."""
         return [parse_fault(text, self.start) for text in self.faults]
+
+    def _replacements_of(self, device: Device) -> tuple[Replacement, ...]:
+        return tuple(
+            Replacement(each.field, self.start + each.at, each.old_register, each.new_register)
+            for each in self.replacements
+            if each.device == device.name
+        )
 
     def _includes(self, row: Row) -> bool:
         of_kind = not self.kinds or row["kind"] in self.kinds

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from devices.device import Device, Service
 from devices.place import compose_place
 from store.database import FETCH_ROWS, Connection
+from store.registry.replacements import load_replacements
 
 HouseholdKey = tuple[str, str, str, str]
 """The community, building, unit and room of a household."""
@@ -72,6 +73,7 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
 
     Withdrawn ones are included, in the service state of that name: they have a history.
     """
+    replacements = load_replacements(connection)
     with connection.transaction(), connection.cursor(name="devices") as cursor:
         cursor.itersize = FETCH_ROWS
         cursor.execute(
@@ -99,6 +101,7 @@ def load_devices(connection: Connection, communities: list[str] | None = None) -
                 Service(service),
                 intern(unit),
                 intern(community_name),
+                replacements.get(device_id, ()),
             )
             for device_id, community, name, kind, gateway, building, unit, room, location, simulated, service,
             community_name in cursor

@@ -51,6 +51,12 @@ def test_a_scenario_has_a_chinese_summary_and_expects_possible_alerts(scenario, 
         assert expected.raised <= (expected.ended or scenario.lasts) <= scenario.lasts
 
 
+def test_without_its_record_a_replacement_hides_what_was_used_before_it(pack):
+    scenario = find_scenario("meter_replaced")
+    run = dry_run(scenario.model_copy(update={"replacements": ()}), pack)
+    assert not score_alerts(scenario, run.raised).perfect
+
+
 def test_a_second_dry_run_has_the_same_result(pack):
     assert dry_run(find_scenario("door_forced"), pack) == dry_run(find_scenario("door_forced"), pack)
 

@@ -14,6 +14,8 @@ from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from running import query, register
 from store.database import connect
+from store.registry.devices import find_device
+from store.registry.replacements import NewReplacement, record_replacement
 from store.telemetry.write import ReadingRow
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -31,7 +33,7 @@ RULES = """
 """
 
 
-def flow_for_hours(url, pack, hours):
+def flow_for_hours(url, pack, hours, register=100):
     """Evaluate a reading of a small flow in each of these hours, by a new evaluation."""
     with closing(connect(url, application_name="test")) as connection:
         devices = RegistryCache(EVERYTHING)
@@ -41,7 +43,7 @@ def flow_for_hours(url, pack, hours):
             evaluation.restore(connection, START)
         number = devices.find("c", "w1").id
         for hour in hours:
-            at, values = START + timedelta(hours=hour), {"flow_m3_h": 0.03, "volume_m3": 100 + 0.03 * hour}
+            at, values = START + timedelta(hours=hour), {"flow_m3_h": 0.03, "volume_m3": register + 0.03 * hour}
             batch = Batch(last_seen={number: at})
             batch.readings["water_meter"].append(ReadingRow(number, at, at, values))
             batch.candidates.append(("water_meter", Sample(number, at, at, values), None))
@@ -57,6 +59,20 @@ def test_a_window_continues_after_a_restart(database_url, tmp_path):
         assert query(database_url, "SELECT count(*) FROM alert") == [(0,)]
     flow_for_hours(database_url, pack, [24])
     assert query(database_url, "SELECT message FROM alert") == [("阳光小区 水表（w1） 0.03",)]
+
+
+def test_a_window_goes_on_across_a_replacement_that_is_recorded_meanwhile(database_url, tmp_path):
+    """The registry in memory is read again, and the state of the rules is none the wiser."""
+    (tmp_path / "water_meter.yaml").write_text(RULES, "utf-8")
+    pack = load_rules(tmp_path)
+    register(database_url, "c", [("w1", "water_meter")])
+    flow_for_hours(database_url, pack, range(20))
+    with closing(connect(database_url, application_name="test")) as connection, connection.transaction():
+        at = START + timedelta(hours=19.5)
+        new = NewReplacement(at=at, old_register=100 + 0.03 * 19.5, new_register=50 + 0.03 * 19.5, actor="王师傅")
+        record_replacement(connection, find_device(connection, "c", "w1"), new, at)
+    flow_for_hours(database_url, pack, range(20, 25), register=50)
+    assert query(database_url, "SELECT message FROM alert") == [("w1 0.03",)]
 
 
 def test_values_that_no_rule_needs_any_more_are_deleted(database_url, tmp_path):
