@@ -214,6 +214,7 @@ def _device(device: RegisteredDevice) -> Document:
         "gateway": device.gateway,
         "plan_item": device.plan_item,
         "serial": device.serial,
+        "earlier_serials": list(device.earlier_serials),
         "installed_on": device.installed_on.isoformat() if device.installed_on else None,
         "simulated": device.simulated,
     }

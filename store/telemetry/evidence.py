@@ -4,7 +4,7 @@ Each fact is one set-based query.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -52,7 +52,7 @@ class Household:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredDevice:
-    """A device as registered at the time of reading."""
+    """A device as registered at the time of reading; `earlier_serials` are those of the meters that it replaced."""
 
     id: int
     name: str
@@ -66,6 +66,7 @@ class RegisteredDevice:
     serial: str | None = None
     installed_on: date | None = None
     simulated: bool = False
+    earlier_serials: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +166,17 @@ def _households(connection: Connection, community: str) -> tuple[Household, ...]
 def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, ...]:
     with connection.cursor(row_factory=class_row(RegisteredDevice)) as cursor:
         return tuple(
-            cursor.execute(
+            replace(device, earlier_serials=tuple(device.earlier_serials))
+            for device in cursor.execute(
                 """
                 SELECT id, name, kind, building, unit, room, location, gateway, plan_item, serial, installed_on,
-                       simulated
+                       simulated,
+                       ARRAY(
+                           SELECT DISTINCT replacement.old_serial FROM meter_replacement AS replacement
+                           WHERE replacement.device_id = device.id AND replacement.withdrawn_at IS NULL
+                             AND replacement.old_serial IS NOT NULL
+                           ORDER BY replacement.old_serial
+                       ) AS earlier_serials
                 FROM device WHERE community = %s AND withdrawn_at IS NULL
                 """,
                 (community,),

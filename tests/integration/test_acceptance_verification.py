@@ -44,6 +44,22 @@ def connection(database_url: str) -> Iterator[Connection]:
         yield opened
 
 
+def test_the_evidence_keeps_the_serials_of_replaced_meters(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101", serial="second")
+    for day, serial in enumerate(("first", None, "before")):
+        connection.execute(
+            "INSERT INTO meter_replacement (device_id, field, at, old_register, new_register, old_serial, actor,"
+            " recorded_at) VALUES (%s, 'volume_m3', %s, 1, 0, %s, '王师傅', now())",
+            (meter, START + day * timedelta(days=1), serial),
+        )
+    connection.execute(
+        "UPDATE meter_replacement SET withdrawn_at = now(), withdrawn_by = '' WHERE old_serial = 'before'"
+    )
+    report, _ = verify_community(connection)
+    (device,) = (each for each in document(report)["devices"] if each["device"] == "water-101")
+    assert (device["serial"], device["earlier_serials"]) == ("second", ["first"])
+
+
 def test_every_expected_reading_is_counted_once(connection):
     for room in ("101", "102", "201"):
         add_water_meter(connection, room)
