@@ -17,6 +17,7 @@ from api import (
     devices,
     health,
     notices,
+    replacements,
     rules,
     silences,
     stream,
@@ -94,8 +95,8 @@ def _version_1(api_key: str) -> APIRouter:
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
     # The stream's path would also match that of a single alert.
     parts = (
-        communities, devices, telemetry, stream, alerts, attention, silences, audit, bad_actors, notices, rules,
-        witnessed_tests,
+        communities, devices, telemetry, replacements, stream, alerts, attention, silences, audit, bad_actors, notices,
+        rules, witnessed_tests,
     )  # fmt: skip
     for part in parts:
         router.include_router(part.router)

@@ -101,6 +101,24 @@ def notice_failed(error: str) -> str:
 
 TEST_WITHDRAWN = "这次测试已经撤回。"
 
+REPLACEMENT_WITHDRAWN_EXAMPLE = "这次换表记录已由 王师傅 于7月1日 12:05:03撤回。"
+_REPLACEMENT_REFUSED = {
+    "no_counter": "这种设备没有这个累计读数",
+    "out_of_range": "读数超出了表的量程",
+    "future": "换表时间晚于现在，请换完表再登记",
+    "recorded": "这个时间的换表已经登记过；要更正，请先撤回原来的记录",
+}
+
+
+def replacement_refused(reason: str) -> str:
+    """Return the message about a replacement that cannot have been."""
+    return _REPLACEMENT_REFUSED[reason]
+
+
+def replacement_withdrawn(by: str, at: datetime) -> str:
+    """Return the message about a replacement that was withdrawn before."""
+    return f"这次换表记录已由 {by} 于{local_time_zh(at)}撤回。"
+
 
 def unknown_kind(kind: str) -> str:
     """Return the message about a device kind that does not exist."""

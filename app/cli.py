@@ -81,6 +81,23 @@ COMMANDS: Table = {
         "List the messages and fields that could not be used, newest first, each with its reason.",
         "app.commands.rejections:rejections",
     ),
+    "replacement": GroupEntry(
+        "Replacements of meters (换表).",
+        {
+            "record": Entry(
+                "Record the replacement of a meter (换表), so that its consumption goes on across it.",
+                "app.commands.replacement:record",
+            ),
+            "list": Entry(
+                "List the replacements of a meter, newest first, with those that were withdrawn.",
+                "app.commands.replacement:show",
+            ),
+            "withdraw": Entry(
+                "Withdraw a replacement that was recorded by mistake; it stays listed.",
+                "app.commands.replacement:withdraw",
+            ),
+        },
+    ),
     "secrets": GroupEntry(
         "The secrets that devices log in with.",
         {
