@@ -20,6 +20,7 @@ from devices.kind import Counter, DeviceKind, EventField, Flag, Gauge, Value
 from devices.privacy import Pseudonymiser
 from devices.schema import Refusal, event_data, telemetry_values
 from devices.timestamp import TimestampError, parse_timestamp
+from devices.topic import IDENTIFIER
 from rules.analysis.backtest import Arrival
 from rules.language.yaml_document import nearest
 from rules.model.rule import RulesError
@@ -28,7 +29,8 @@ from rules.model.sample import Sample
 _Line = tuple[int, Callable[[], Mapping[str, object]]]
 """The number of a line and its reader."""
 
-_KEYS = ("community", "kind", "device", "ts", "received_at", "event", "values", "data")
+_REQUIRED = ("community", "kind", "device", "ts")
+_KEYS = (*_REQUIRED, "received_at", "event", "values", "data")
 # Hashes of plates and names do not leave the process, so that any key will do.
 _PSEUDONYMISER = Pseudonymiser(b"rules that are tried on a file")
 
@@ -61,6 +63,9 @@ def read_recording(path: Path) -> Recording:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise RecordingError(f"{path} cannot be read: {reason}") from None
     recording, numbers = Recording(), dict[tuple[str, str], int]()
+    if path.suffix == ".csv" and not set(_REQUIRED) <= set(next(csv.reader(text.splitlines()), [])):
+        names = ", ".join(_REQUIRED)
+        raise RecordingError(f"{path}, line 1: the first line names the columns, separated by commas: {names}, ...")
     for number, read in _csv_lines(text) if path.suffix == ".csv" else _json_lines(text):
         try:
             recording.arrivals.append(_arrival(read(), recording, numbers))
@@ -83,7 +88,7 @@ def _from_json(line: str) -> Mapping[str, object]:
 
 def _csv_lines(text: str) -> Iterator[_Line]:
     rows = csv.DictReader(text.splitlines())
-    return ((rows.line_num, partial(_from_csv, row)) for row in rows)
+    return ((rows.line_num, partial(_from_csv, row)) for row in rows if any(row.values()))
 
 
 def _from_csv(row: Mapping[str, str | None]) -> Mapping[str, object]:
@@ -121,7 +126,10 @@ def _fields(kind: DeviceKind, event: object) -> Iterable[EventField]:
 def _cell(cell: str, known: EventField | None) -> Value:
     match known:
         case Gauge() | Counter():
-            return float(cell)
+            try:
+                return float(cell)
+            except ValueError:
+                raise _LineError(f"{known.name} must be a number, not {cell!r}") from None
         case Flag() if cell.lower() in {"true", "false"}:
             return cell.lower() == "true"
         case _:
@@ -134,6 +142,9 @@ def _arrival(line: Mapping[str, object], recording: Recording, numbers: dict[tup
     for key in ("community", "kind", "device"):
         if not isinstance(line.get(key), str):
             raise _LineError(f"`{key}` is missing")
+    for key in ("community", "device"):
+        if not IDENTIFIER.fullmatch(str(line[key])):
+            raise _LineError(f"`{key}` must match {IDENTIFIER.pattern}, as in topics, not {line[key]!r}")
     kind = KIND_BY_NAME.get(str(line["kind"]))
     if kind is None:
         raise _LineError(f"there is no kind `{line['kind']}`{nearest(str(line['kind']), KIND_BY_NAME)}")

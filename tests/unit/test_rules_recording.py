@@ -91,3 +91,35 @@ def test_csv_with_an_extra_cell_is_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RecordingError, match=r"nowhere\.csv cannot be read"):
         read_recording(tmp_path / "nowhere.csv")
+
+
+HEADER = "community,kind,device,ts,voltage_v\n"
+LINE = ("c1", "electricity_meter", "e1", "1795381250000", "230")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "expected"),
+    [
+        (0, "#N/A", "`community` must match"), (2, "1.01E+03", "`device` must match"),
+        (2, "1-Mar", "`device` must match"), (2, "E1", "`device` must match"),
+        (3, "1.79538E+12", "ts must be"), (3, "2026/3/1 8:00", "ts must be"),
+        (3, "46082.333", "ts must be"), (4, "#N/A", "voltage_v must be a number, not '#N/A'"),
+        (4, "1-Mar", "voltage_v must be a number"), (4, "1,230.5", "voltage_v must be a number"),
+    ],
+)  # fmt: skip
+def test_a_cell_that_a_spreadsheet_damaged_is_refused_with_its_line_and_name(tmp_path, column, cell, expected):
+    cells = [f'"{cell}"' if at == column else each for at, each in enumerate(LINE)]
+    with pytest.raises(RecordingError) as refused:
+        read_recording(csv(tmp_path, HEADER + ",".join(LINE) + "\n" + ",".join(cells) + "\n"))
+    assert "line 3: " in str(refused.value)
+    assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize("header", ["小区用电记录\n" + HEADER, HEADER.replace(",", ";"), "", ",".join(LINE) + "\n"])
+def test_a_file_without_its_columns_in_the_first_line_is_one_mistake(tmp_path, header):
+    with pytest.raises(RecordingError, match="line 1: the first line names the columns"):
+        read_recording(csv(tmp_path, header + ",".join(LINE) + "\n"))
+
+
+def test_blank_lines_at_the_end_are_skipped(tmp_path):
+    assert len(read_recording(csv(tmp_path, HEADER + ",".join(LINE) + "\n,,,,\n\n")).arrivals) == 1
