@@ -92,16 +92,25 @@ def verify(
         matrix,
         admitted,
         excluded,
-        tuple(test for test in sorted(evidence.witnessed, key=_test_order) if include_simulated or not test.simulated),
+        _witnessed(evidence, admitted),
         _refused(evidence),
     )
 
 
+def _witnessed(evidence: Evidence, admitted: Iterable[RegisteredDevice]) -> tuple[WitnessedTestRow, ...]:
+    """Return the tests of admitted devices in the order of their times; those of withdrawn devices are left out."""
+    numbers = {device.id for device in admitted}
+    return tuple(sorted((test for test in evidence.witnessed if test.device_id in numbers), key=_test_order))
+
+
 def _refused(evidence: Evidence) -> tuple[Refused, ...]:
-    """Return the refused data, the most frequent first; those of simulated devices too, for nothing is left out."""
+    """Return the refused data, the most frequent first; those of simulated devices too, for nothing is left out.
+
+    Without a registered device are those of devices withdrawn meanwhile, and those that were not counted by device.
+    """
     devices = {device.id: device for device in evidence.devices}
     refused = (
-        Refused(devices[each.device_id] if each.device_id is not None else None, each.reason, each.times)
+        Refused(devices.get(each.device_id) if each.device_id is not None else None, each.reason, each.times)
         for each in evidence.rejections
     )
     return tuple(sorted(refused, key=_refused_order))

@@ -63,14 +63,16 @@ def record_test(connection: Connection, entry: Entry, now: datetime) -> UUID:
     """Store a test in the caller's transaction and return its id.
 
     Raises:
-        RecordRefusedError: unknown community or device, an event that is not tested, a time in the future, or another
-            test of the event within `SPACING`.
+        RecordRefusedError: unknown community or device, a withdrawn device, an event that is not tested, a time in the
+            future, or another test of the event within `SPACING`.
     """
     if find_community(connection, entry.community) is None:
         raise RecordRefusedError("community", f"没有小区“{entry.community}”")
     device = find_device(connection, entry.community, entry.device)
     if device is None:
         raise RecordRefusedError("device", f"小区里没有设备“{entry.device}”")
+    if device.withdrawn_at is not None:
+        raise RecordRefusedError("device", f"设备“{entry.device}”已经注销")
     event = _tested_event(device.kind, entry.event)
     if entry.triggered_at > now:
         raise RecordRefusedError("triggered_at", "触发时间还没有到：测试做完再登记")

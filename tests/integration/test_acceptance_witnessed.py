@@ -8,7 +8,9 @@ import pytest
 from acceptance.document import document
 from acceptance.result import Reason, Verdict
 from acceptance.run import stored_form
+from acceptance.witnessed import Entry, RecordRefusedError, record_test
 from store.database import Connection
+from store.telemetry.rejections import CountKey, count_rejections
 from store.telemetry.witnessed_tests import NewWitnessedTest, insert_witnessed_test, withdraw_witnessed_test
 from verified_community import (
     END,
@@ -126,3 +128,17 @@ def test_tests_of_one_alarm_are_a_minute_apart(connection):
             id=uuid4(), device_id=gas, event="gas_leak", triggered_at=at, tested_by="王", how="检漏", recorded_at=END
         )
         assert insert_witnessed_test(connection, test) is stored
+
+
+def test_nothing_of_a_withdrawn_device_is_counted_or_listed(connection):
+    gas = add_device(connection, "gas-101", "gas_meter", "101")
+    add_test(connection, gas, START + HOUR)
+    connection.execute("UPDATE device SET withdrawn_at = %s WHERE id = %s", (END, gas))
+    count_rejections(connection, {CountKey(START, "c", "gas_meter", "rate_limited", gas): 3})
+    report, results = verify_community(connection)
+    assert results["gas.leak_delivery"].verdict is Verdict.NOT_APPLICABLE
+    assert document(report)["witnessed_tests"] == []
+    assert (document(report)["refused"]["total"], document(report)["refused"]["devices"]) == (3, [])
+    entry = Entry(community="c", device="gas-101", event=None, triggered_at=END, by="王某", how="检漏气体")
+    with pytest.raises(RecordRefusedError, match="已经注销"):
+        record_test(connection, entry, END)
