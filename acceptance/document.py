@@ -57,7 +57,7 @@ def document(report: Report) -> Document:
         "results": [_result(result, demo=report.demo) for result in report.results],
         "coverage": _coverage(report.matrix),
         "devices": [_device(device) for device in report.devices],
-        "excluded": [{**_device(device), "reason": "simulated"} for device in report.excluded],
+        "excluded": [{**_device(device), "reason": _exclusion(device)} for device in report.excluded],
         "refused": _refusals(report.refused),
         "witnessed_tests": [_witnessed(test) for test in report.witnessed],
     }
@@ -184,6 +184,10 @@ def _refusals(refused: Collection[Refused]) -> Document:
             if each.device
         ],
     }
+
+
+def _exclusion(device: RegisteredDevice) -> str:
+    return "simulated" if device.simulated else "retired"
 
 
 def _witnessed(test: WitnessedTestRow) -> Document:

@@ -64,6 +64,8 @@ TEST_RESULT: dict[str, str] = {
     DeliveryResult.WITHDRAWN: "已撤回",
 }
 
+EXCLUDED: dict[str, str] = {"simulated": "模拟设备不得作为验收依据", "retired": "报废设备不参与验证"}
+
 REFUSED: dict[str, str] = {
     "rate_limited": "短时间内发送过多，超出限额",
     "future_timestamp": "时间在未来，设备时钟偏快",

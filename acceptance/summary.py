@@ -38,8 +38,11 @@ def summary(report: Report) -> str:
         "",
         f"结论：{labels.OUTCOME[report.outcome]}；另有{manual}项由人工查验",
     ]
-    if report.excluded:
-        lines.append(f"已排除{len(report.excluded)}台模拟设备：{labels.DEMO_NOTICE}")
+    simulated = sum(device.simulated for device in report.excluded)
+    if simulated:
+        lines.append(f"已排除{simulated}台模拟设备：{labels.DEMO_NOTICE}")
+    if retired := len(report.excluded) - simulated:
+        lines.append(f"已排除{retired}台报废设备")
     return "\n".join(lines)
 
 

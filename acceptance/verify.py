@@ -26,6 +26,7 @@ from acceptance.order import PlaceOrder, place_order
 from acceptance.plan_items import PLAN_ITEMS, PlanItem
 from acceptance.result import DeviceFigure, ItemResult, Outcome, Reason, Refused, Report, Result, Verdict
 from acceptance.witnessed import EXPECTED_EVENTS
+from devices.device import Service
 from store.telemetry.evidence import Evidence, Questions, RegisteredDevice
 from store.telemetry.witnessed_tests import WitnessedTestRow
 
@@ -64,7 +65,7 @@ def questions() -> Questions:
 def verify(
     evidence: Evidence, *, include_simulated: bool, generated_at: datetime, records: Records = NO_RECORDS
 ) -> Report:
-    """Judge every criterion over the evidence's window.
+    """Judge every criterion over the evidence's window. Retired devices are excluded and listed.
 
     Args:
         evidence: Answers to `questions()`.
@@ -74,8 +75,11 @@ def verify(
         records: Records of households by a person, in place of readings of a meter.
     """
     devices = sorted(evidence.devices, key=_device_order)
-    admitted = tuple(device for device in devices if include_simulated or not device.simulated)
-    excluded = tuple(device for device in devices if device.simulated and not include_simulated)
+    is_admitted = {
+        device.id: not _is_retired(device) and (include_simulated or not device.simulated) for device in devices
+    }
+    admitted = tuple(device for device in devices if is_admitted[device.id])
+    excluded = tuple(device for device in devices if not is_admitted[device.id])
     matrix = _matrix(evidence, admitted, records)
     case = _Case(evidence, admitted, matrix, is_over=evidence.window.end <= generated_at)
     results = tuple(_result(criterion, case) for criterion in CRITERIA)
@@ -95,6 +99,10 @@ def verify(
         _witnessed(evidence, admitted),
         _refused(evidence),
     )
+
+
+def _is_retired(device: RegisteredDevice) -> bool:
+    return device.service == Service.RETIRED
 
 
 def _witnessed(evidence: Evidence, admitted: Iterable[RegisteredDevice]) -> tuple[WitnessedTestRow, ...]:
@@ -160,11 +168,11 @@ def _result(criterion: Criterion, case: _Case) -> Result:
 def _applies(criterion: MeasuredCriterion, case: _Case) -> bool:
     """Return whether a criterion concerns the community.
 
-    A registered device of its kind makes it do so, even a simulated one. A required criterion always does, except for
-    meters of a medium that no household needs: all of them are exempt, by the record of a person.
+    A device of its kind that is not retired makes it do so, even a simulated one. A required criterion always does,
+    except for meters of a medium that no household needs: all of them are exempt, by the record of a person.
     """
     kind = criterion.measure.kind
-    if any(device.kind == kind for device in case.evidence.devices):
+    if any(device.kind == kind and not _is_retired(device) for device in case.evidence.devices):
         return True
     medium = _MEDIUM_OF_KIND.get(kind)
     states = set(case.matrix.states(medium)) if medium else set()

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from psycopg.rows import class_row
 
+from devices.device import Service
 from store.database import Connection, StoreError, translated_errors
 from store.telemetry.rejections import RejectionCount, count_rejections_of_community
 from store.telemetry.slots import SlotAnswer, SlotQuestion, read_slots
@@ -67,6 +68,7 @@ class RegisteredDevice:
     installed_on: date | None = None
     simulated: bool = False
     earlier_serials: tuple[str, ...] = ()
+    service: str = Service.IN_SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, 
             for device in cursor.execute(
                 """
                 SELECT id, name, kind, building, unit, room, location, gateway, plan_item, serial, installed_on,
-                       simulated,
+                       simulated, service,
                        ARRAY(
                            SELECT DISTINCT replacement.old_serial FROM meter_replacement AS replacement
                            WHERE replacement.device_id = device.id AND replacement.withdrawn_at IS NULL

@@ -221,6 +221,15 @@ def test_simulated_devices_are_left_out_unless_a_demonstration_is_asked_for(conn
     assert demonstration.outcome is Outcome.DEMO
 
 
+def test_a_retired_device_is_in_no_denominator(connection):
+    add_water_meter(connection, "101")
+    old = add_device(connection, "water-old", "water_meter", "102")
+    connection.execute("UPDATE device SET service = 'retired' WHERE id = %s", (old,))
+    report, results = verify_community(connection)
+    assert k_of_n(results["water.read_success"]) == (168, 168)
+    assert [device.name for device in report.excluded] == ["water-old"]
+
+
 def test_refused_data_of_the_window_is_said_by_reason_and_device(connection):
     meter, camera = add_device(connection, "water-101", "water_meter", "101"), add_device(connection, "cam", "camera")
     stranger = add_device(connection, "water-101", "water_meter", community="other")

@@ -218,6 +218,28 @@ def test_one_simulated_device_makes_a_demonstration_of_the_whole():
     assert all(row["demo"] for row in rows)
 
 
+def test_a_retired_device_is_excluded_and_listed():
+    facts = evidence(households=6)
+    retired = tuple(
+        replace(device, service="retired") if device.kind == "camera" else device for device in facts.devices
+    )
+    camera = RegisteredDevice(900, "old", "camera", service="retired")
+    one_more = judge(replace(facts, devices=(*facts.devices, camera)))
+    assert one_more.outcome is Outcome.PASS
+    assert [(each["device"], each["reason"]) for each in document(one_more)["excluded"]] == [("old", "retired")]
+    assert measured(judge(replace(facts, devices=retired)))["video.online"].reason is Reason.NO_DEVICES
+
+
+def test_retired_devices_do_not_make_a_criterion_concern_the_community():
+    facts = evidence(households=6)
+    retired = tuple(
+        replace(device, service="retired") if device.kind == "ev_charger" else device for device in facts.devices
+    )
+    report = judge(replace(facts, devices=retired))
+    assert verdicts(report)["charging_car.online"] is Verdict.NOT_APPLICABLE
+    assert report.outcome is Outcome.PASS
+
+
 def test_including_simulated_devices_where_there_are_none_changes_nothing():
     facts = evidence(households=6)
     assert canonical_text(document(judge(facts, include_simulated=True))) == canonical_text(document(judge(facts)))
