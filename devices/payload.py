@@ -165,8 +165,15 @@ def _reject_topic(topic: str, payload: bytes, find_device: FindDevice) -> Reject
 
 
 def storable_topic(topic: str) -> str:
-    """Return the part of an arbitrary topic that may be stored."""
-    return topic[:_STORED_TOPIC_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """Return the part of an arbitrary topic that may be stored.
+
+    Levels that are no valid name are masked where the topic names a kind with personal values: a sender may have put a
+    number plate in the place of the device.
+    """
+    levels = topic[:_STORED_TOPIC_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}").split("/")
+    if any(level in KIND_BY_NAME and KIND_BY_NAME[level].redacted for level in levels):
+        levels = [level if IDENTIFIER.fullmatch(level) else "…" for level in levels]
+    return "/".join(levels)
 
 
 def _address(topic: str) -> Topic:

@@ -264,3 +264,17 @@ def test_every_field_of_every_kind_is_named_with_its_limits(kind):
         assert rejection.detail.startswith(f"values.{field.name} must be ")
         if hasattr(field, "choices"):
             assert all(choice in rejection.detail for choice in field.choices)
+
+
+@pytest.mark.parametrize("kind", sorted(PERSONAL))
+@pytest.mark.parametrize("name", [PERSON, "KA1234", f"{PERSON}/extra", f"gate\0{PERSON}"])
+def test_a_plate_in_a_topic_is_masked(kind, name):
+    (rejection,) = decoded(f"anju/v1/yangguang/{kind}/{name}/event", b"{}")
+    assert rejection.reason is Reason.BAD_TOPIC
+    assert rejection.topic.startswith(f"anju/v1/yangguang/{kind}/…/")
+    assert "KA1234" not in repr(rejection)
+
+
+def test_a_bad_topic_of_another_kind_is_stored_as_it_came():
+    (rejection,) = decoded("anju/v1/yangguang/water_meter/水表1/telemetry", b"{}")
+    assert rejection.topic == "anju/v1/yangguang/water_meter/水表1/telemetry"
