@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from api.models import Community, CommunityDetail
 from api.paging import Cursor, Page, PageQuery
-from api.parameters import CommunityId, Now, Store
+from api.parameters import CommunityId, Store
 from api.problems import UnknownProblem, problem_responses
 from store.alerts import alerts
 from store.registry import communities
@@ -26,7 +26,7 @@ def list_communities(store: Store, query: Annotated[PageQuery, Query()]) -> Page
 
 
 @router.get("/{community}", summary="Read a community", responses=problem_responses(UnknownProblem(_NOT_FOUND)))
-def read_community(store: Store, now: Now, community: CommunityId) -> CommunityDetail:
+def read_community(store: Store, community: CommunityId) -> CommunityDetail:
     """A community with its number of households, devices by kind and state, and open alerts by severity."""
     with store.connection() as connection:
         row = communities.find_community(connection, community)
@@ -35,6 +35,6 @@ def read_community(store: Store, now: Now, community: CommunityId) -> CommunityD
         return CommunityDetail.of(
             row,
             communities.count_households(connection, community),
-            communities.count_devices(connection, now, community),
+            communities.count_devices(connection, community),
             alerts.count_open(connection, community),
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from api.models import Connection, Device, DeviceDetail, Event, Rejection
+from api.models import Connection, Device, DeviceDetail, DeviceState, Event, Rejection
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
 from api.problems import UnknownProblem, problem_responses
@@ -40,6 +40,7 @@ class DevicesQuery(PageQuery):
     kind: str | None = Field(None, description="A device kind, such as `water_meter`.")
     building: str | None = Field(None, description="A building as it is registered.")
     connection: Connection | None = Field(None, description="Connection as reported by the device.")
+    state: DeviceState | None = Field(None, description="What is heard of the device.")
     simulated: bool | None = Field(None, description="Only simulated devices, or only real ones.")
     withdrawn: bool = Field(False, description="The devices withdrawn from the registry, instead of the others.")
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rules.model.labels_zh import DEVICE_STATE
 from store.alerts.alerts import count_open
 from store.alerts.suppression import count_suppressed
 from store.alerts.watchdog import last_raised
@@ -19,7 +20,6 @@ from store.registry.communities import count_devices
 
 _log = structlog.get_logger("api.access")
 
-_DEVICE_STATES = ("reporting", "silent", "never_heard", "out_of_service")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -89,7 +89,7 @@ class DatabaseCollector:
         try:
             with self._database.connection() as connection:
                 now = datetime.now(UTC)
-                open_alerts, counts = count_open(connection), count_devices(connection, now)
+                open_alerts, counts = count_open(connection), count_devices(connection)
                 channels = channel_figures(connection)
                 waiting, suppressed = notice_backlog(connection, now), count_suppressed(connection, now)
                 watchdog_at = last_raised(connection)
@@ -101,7 +101,7 @@ class DatabaseCollector:
         yield up
         yield _gauge("anju_open_alerts", "Open alerts, by severity.", "severity", open_alerts)
         yield _gauge("anju_suppressed_alerts", "Open alerts that are suppressed, by cause.", "cause", suppressed)
-        devices = {state: sum(getattr(count, state) for count in counts) for state in _DEVICE_STATES}
+        devices = {state: sum(getattr(count, state) for count in counts) for state in DEVICE_STATE}
         yield _gauge(
             "anju_devices", "Registered devices: reporting, silent, never heard, out of service.", "state", devices
         )

@@ -14,7 +14,7 @@ from api.labels import event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge, Value
 from devices.kind import Field as KindField
-from rules.model.labels_zh import CONNECTION, REJECTION_REASON
+from rules.model.labels_zh import CONNECTION, DEVICE_STATE, REJECTION_REASON
 from rules.model.rule import Severity
 from store.registry.communities import CommunityRow, DeviceCount
 from store.registry.devices import DeviceRow
@@ -24,6 +24,7 @@ from store.telemetry.read import Aggregate, Point
 from store.telemetry.rejections import StoredRejection
 
 Connection = Literal["online", "offline", "unknown"]
+DeviceState = Literal["reporting", "silent", "never_heard", "out_of_service"]
 
 Simulated = Annotated[bool, Field(description="From a simulator; never evidence.")]
 
@@ -101,6 +102,11 @@ class Device(ResponseModel):
     withdrawn_at: datetime | None = Field(
         description="When it was withdrawn from the registry; it is counted and evaluated no more, its history stays."
     )
+    state: DeviceState = Field(
+        description="Fresh telemetry within three reporting periods; heard once, without such telemetry; no message "
+        "ever; commissioning, out of service or retired."
+    )
+    state_zh: str = Field(examples=["按时上报"])
     connection: Connection = Field(description="Connection as reported by the device; unknown before its first report.")
     connection_zh: str = Field(examples=["在线"])
     connection_at: datetime | None = Field(description="Since when, by the device's clock.")
@@ -278,6 +284,7 @@ def _device_facts(row: DeviceRow) -> dict[str, Any]:
         "place": row.place,
         "connection": connection,
         "connection_zh": CONNECTION[connection],
+        "state_zh": DEVICE_STATE[row.state],
     }
 
 

@@ -48,6 +48,12 @@ NOTICE_DROPPED: Mapping[str, str] = {
     "channel_removed": "通知配置里已没有这个渠道，改按现在的配置通知",
 }
 MAINTENANCE_STATE: Mapping[str, str] = {"scheduled": "未开始", "active": "进行中", "over": "已结束"}
+DEVICE_STATE: Mapping[str, str] = {
+    "reporting": "按时上报",
+    "silent": "没有数据",
+    "never_heard": "从未上报",
+    "out_of_service": "不在用",
+}
 CONNECTION: Mapping[str, str] = {"online": "在线", "offline": "离线", "unknown": "未知"}
 CONNECTION_EVENT: Mapping[str, str] = {"online": "上线", "offline": "离线"}
 FLAG: Mapping[bool, str] = {True: "是", False: "否"}

@@ -1,14 +1,14 @@
 """Communities, with the numbers of their households and devices."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import LiteralString
 
 from psycopg import sql
 from psycopg.rows import class_row
 
-from devices.catalogue import KINDS
 from store.database import Connection
+from store.registry.devices import DEVICE_STATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +31,7 @@ class CommunityRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCount:
-    """The number of devices of a kind; each is `reporting`, `silent`, `never_heard` or `out_of_service`.
-
-    A device that reports has sent fresh telemetry within three reporting periods; a silent one has sent something once.
-    Commissioning and retired devices are out of service too. `simulated` is a part of `total`.
-    """
+    """The number of devices of a kind, by their state (`store.registry.devices`); `simulated` is a part of `total`."""
 
     kind: str
     total: int
@@ -78,48 +74,29 @@ def count_households(connection: Connection, community: str) -> int:
     return row[0] if row else 0
 
 
-def count_devices(connection: Connection, now: datetime, community: str | None = None) -> list[DeviceCount]:
-    """Count the devices of a community, or of all, by kind, in the order of the kinds' names, without withdrawn ones.
-
-    While ingest is behind or away, nobody falls silent: the time of the count is the last at which it was caught up.
-    """
+def count_devices(connection: Connection, community: str | None = None) -> list[DeviceCount]:
+    """Count the devices of a community, or of all, by kind in the order of their names, without withdrawn ones."""
     with connection.cursor(row_factory=class_row(DeviceCount)) as cursor:
         return cursor.execute(
-            """
-            WITH heard AS (
-                SELECT least(%(now)s::timestamptz, max(present_at)) AS until FROM partition_report
-            ), listed AS (
-                SELECT device.kind, device.simulated,
-                       CASE
-                           WHEN device.service <> 'in_service' THEN 'out_of_service'
-                           WHEN state.last_seen IS NULL THEN 'never_heard'
-                           WHEN coalesce(state.last_fresh, state.last_ts) >= heard.until - kind.no_data_after
-                               THEN 'reporting'
-                           ELSE 'silent'
-                       END AS state
-                FROM device
-                CROSS JOIN heard
-                LEFT JOIN device_state AS state ON state.device_id = device.id
-                LEFT JOIN unnest(%(kinds)s::text[], %(no_data_after)s::interval[]) AS kind (name, no_data_after)
-                    ON kind.name = device.kind
-                WHERE device.withdrawn_at IS NULL
-                  AND (%(community)s::text IS NULL OR device.community = %(community)s)
-            )
-            SELECT kind,
-                   count(*) AS total,
-                   count(*) FILTER (WHERE simulated) AS simulated,
-                   count(*) FILTER (WHERE state = 'reporting') AS reporting,
-                   count(*) FILTER (WHERE state = 'silent') AS silent,
-                   count(*) FILTER (WHERE state = 'never_heard') AS never_heard,
-                   count(*) FILTER (WHERE state = 'out_of_service') AS out_of_service
-            FROM listed GROUP BY kind ORDER BY kind
-            """,
-            {
-                "now": now,
-                "community": community,
-                "kinds": [kind.name for kind in KINDS],
-                "no_data_after": [kind.no_data_after for kind in KINDS],
-            },
+            sql.SQL(
+                """
+                SELECT kind,
+                       count(*) AS total,
+                       count(*) FILTER (WHERE simulated) AS simulated,
+                       count(*) FILTER (WHERE state = 'reporting') AS reporting,
+                       count(*) FILTER (WHERE state = 'silent') AS silent,
+                       count(*) FILTER (WHERE state = 'never_heard') AS never_heard,
+                       count(*) FILTER (WHERE state = 'out_of_service') AS out_of_service
+                FROM (
+                    SELECT device.kind, device.simulated, {state} AS state
+                    FROM device LEFT JOIN device_state AS state ON state.device_id = device.id
+                    WHERE device.withdrawn_at IS NULL
+                      AND (%(community)s::text IS NULL OR device.community = %(community)s)
+                ) AS listed
+                GROUP BY kind ORDER BY kind
+                """
+            ).format(state=DEVICE_STATE),
+            {"community": community},
         ).fetchall()
 
 

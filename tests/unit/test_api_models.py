@@ -7,7 +7,7 @@ import pytest
 
 from api import labels
 from api.alert_models import Process
-from api.models import Connection, DeviceDetail, FieldInfo
+from api.models import Connection, DeviceDetail, DeviceState, FieldInfo
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag
 from rules.model import labels_zh
@@ -26,7 +26,7 @@ def device(kind: str) -> DeviceRow:
     return DeviceRow(
         id=1, community="c", name="d", kind=kind, building="3", unit="", room="", gateway=None, plan_item=None,
         serial=None, installed_on=None, simulated=True, last_ts=NOW, last_values={}, last_seen=NOW,
-        connection="online", connection_at=NOW, withdrawn_at=None,
+        connection="online", connection_at=NOW, withdrawn_at=None, state="silent",
     )  # fmt: skip
 
 
@@ -69,6 +69,7 @@ def test_every_state_has_its_chinese_word() -> None:
     assert set(labels_zh.PHASE) == set(Phase)
     assert set(labels_zh.ACT) >= set(Action)
     assert set(labels_zh.SUPPRESSION) == set(CauseName)
+    assert set(labels_zh.DEVICE_STATE) == set(get_args(DeviceState))
     assert set(labels_zh.CONNECTION) == set(get_args(Connection))
 
 

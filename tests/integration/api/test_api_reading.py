@@ -79,6 +79,12 @@ def test_devices_are_counted_by_what_is_heard_of_them(api: Any, community: Any) 
     assert states("electricity_meter") == states("water_meter") == (1, 1, 0, 0)
     assert all(sum(states(kind)) == counts[kind]["total"] for kind in counts)
     assert "online" not in counts["camera"]
+    silent = {
+        device["device"] for device in api.items("/devices", community=community.id, kind="camera", state="silent")
+    }
+    assert silent == {"status", *(f"silent-{number}" for number in range(7))}
+    device = api.get(f"/devices/{community.id}/silent-0").json()
+    assert (device["state"], device["state_zh"], device["connection"]) == ("silent", "没有数据", "online")
 
 
 def test_no_device_falls_silent_while_ingest_is_away(
