@@ -16,6 +16,7 @@ from acceptance.criterion import (
     EventDelivery,
     ManualCriterion,
     MeasuredCriterion,
+    Medium,
     OnlineRate,
     ReadSuccess,
     WitnessedDelivery,
@@ -72,7 +73,7 @@ def verify(
         include_simulated: Admit simulated devices, which makes the report a demonstration. Otherwise they are
             excluded and listed.
         generated_at: Time of the report; it only decides whether the window is over.
-        records: Records of households by a person, in place of readings of a meter.
+        records: Records of households by a person besides those of the registry, in place of readings of a meter.
     """
     devices = sorted(evidence.devices, key=_device_order)
     is_admitted = {
@@ -139,7 +140,8 @@ def _test_order(test: WitnessedTestRow) -> tuple[datetime, UUID]:
 def _matrix(evidence: Evidence, admitted: Collection[RegisteredDevice], records: Records) -> Matrix:
     measures = [criterion.measure for criterion in MEASURED if isinstance(criterion.measure, Coverage)]
     working = {measure: working_meters(measure, evidence) for measure in measures}
-    return coverage_matrix(evidence.households, admitted, working, records)
+    exempt = {(household, Medium(medium)): CellState.EXEMPT for household, medium in evidence.exempt}
+    return coverage_matrix(evidence.households, admitted, working, {**exempt, **records})
 
 
 def _result(criterion: Criterion, case: _Case) -> Result:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from unicodedata import category
 
+from acceptance.criterion import Medium
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Service
 from devices.topic import IDENTIFIER
@@ -20,6 +21,8 @@ SERVICES = {
     "报废": Service.RETIRED,
 }
 
+MEDIA = {"水": Medium.WATER, "电": Medium.ELECTRICITY, "气": Medium.GAS}
+
 _KIND_BY_ZH = {kind.zh: kind for kind in KIND_BY_NAME.values()}
 _MAX_TEXT = 100
 _YEARS = range(1900, 2101)
@@ -27,6 +30,7 @@ _FLAGS = {"是": True, "true": True, "1": True, "否": False, "false": False, "0
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _BLANK_BETWEEN_DIGITS = re.compile(r"\d\s+\d", re.ASCII)
+_WORD = re.compile(r"[水电气]|[^\s、,，;；/]+")
 _DEGREES = re.compile(r"-?\d{1,3}(\.\d{1,12})?", re.ASCII)
 # Controls, format characters, surrogates, line and paragraph separators: they are invisible, make two equal names
 # differ, and a terminal may obey them. Mongolian is written with one of them.
@@ -127,6 +131,15 @@ def parse_service(cell: str) -> str:
         options = "、".join(f"{zh}（{word}）" for zh, word in SERVICES.items())
         raise CellError(f"没有状态 {quoted(cell)}：应为 {options} 之一")
     return str(service)
+
+
+def parse_media(cell: str) -> str:
+    """Return the media of a cell, written in Chinese or as they are stored, as `water,gas` in a fixed order."""
+    words = set(_WORD.findall(cell))
+    if unknown := words - MEDIA.keys() - set(Medium):
+        options = "、".join(f"{zh}（{medium}）" for zh, medium in MEDIA.items())
+        raise CellError(f"{quoted(min(unknown))} 不是表的种类：应为 {options}，几种之间用顿号")
+    return ",".join(medium for zh, medium in MEDIA.items() if words & {zh, medium})
 
 
 def parse_flag(cell: str) -> bool:

@@ -13,6 +13,7 @@ from imports.cells import (
     parse_flag,
     parse_identifier,
     parse_kind,
+    parse_media,
     parse_place,
     parse_serial,
     parse_service,
@@ -123,6 +124,7 @@ HOUSEHOLDS = Form(
         Column("building", _BUILDING, parse_place, required=True),
         Column("unit", _UNIT, parse_place, required=True),
         Column("room", _ROOM, parse_place, required=True),
+        Column("exempt", ("豁免", "不用装表"), parse_media, empty=""),
     ),
     key=("community", "building", "unit", "room"),
 )

@@ -101,7 +101,10 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The complete input of a verification. The order of rows has no meaning."""
+    """The complete input of a verification. The order of rows has no meaning.
+
+    `exempt` holds the households that do without a medium, by the record of a person.
+    """
 
     window: Window
     community: Community
@@ -111,6 +114,7 @@ class Evidence:
     deliveries: Mapping[DeliveryQuestion, tuple[DeliveryAnswer, ...]]
     witnessed: tuple[WitnessedTestRow, ...] = ()
     rejections: tuple[RejectionCount, ...] = ()
+    exempt: frozenset[tuple[Household, str]] = frozenset()
 
 
 def read_evidence(connection: Connection, community: str, window: Window, questions: Questions) -> Evidence:
@@ -125,12 +129,13 @@ def read_evidence(connection: Connection, community: str, window: Window, questi
     with translated_errors():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         facts = _community(connection, community)
+        households = _households(connection, community)
         devices = _devices(connection, community)
         tests = WitnessedTestFilter(community=community, start=window.start, end=window.end)
         return Evidence(
             window,
             facts,
-            _households(connection, community),
+            tuple(households),
             devices,
             {
                 each: read_slots(connection, _ids_of_kind(devices, each.kind), window, each, questions.tolerance)
@@ -139,6 +144,7 @@ def read_evidence(connection: Connection, community: str, window: Window, questi
             {each: _deliveries(connection, community, window, each) for each in questions.deliveries},
             tuple(list_witnessed_tests(connection, tests, questions.expected)),
             tuple(count_rejections_of_community(connection, community, window)),
+            frozenset((household, medium) for household, media in households.items() for medium in media),
         )
 
 
@@ -156,13 +162,16 @@ def _community(connection: Connection, community: str) -> Community:
     return row
 
 
-def _households(connection: Connection, community: str) -> tuple[Household, ...]:
-    with connection.cursor(row_factory=class_row(Household)) as cursor:
-        return tuple(
-            cursor.execute(
-                "SELECT building, unit, room FROM household WHERE community = %s AND withdrawn_at IS NULL", (community,)
-            )
-        )
+def _households(connection: Connection, community: str) -> dict[Household, list[str]]:
+    """Return the households, each with the media that it does without."""
+    rows = connection.execute(
+        """
+        SELECT building, unit, room, string_to_array(exempt, ',') FROM household
+        WHERE community = %s AND withdrawn_at IS NULL
+        """,
+        (community,),
+    )
+    return {Household(building, unit, room): exempt for building, unit, room, exempt in rows}
 
 
 def _devices(connection: Connection, community: str) -> tuple[RegisteredDevice, ...]:

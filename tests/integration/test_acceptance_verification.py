@@ -179,6 +179,18 @@ def test_coverage_counts_registered_households_and_names_the_meters_without_data
     assert results["gas.coverage"].reason is Reason.NO_DEVICES
 
 
+def test_a_community_whose_households_do_without_gas_is_not_concerned_by_it(connection):
+    connection.execute("UPDATE household SET exempt = 'gas' WHERE community = 'c'")
+    connection.execute("UPDATE household SET exempt = 'water,gas' WHERE community = 'c' AND room = '202'")
+    for room in ("101", "102", "201"):
+        add_water_meter(connection, room)
+    report, results = verify_community(connection)
+    gas = ("gas.coverage", "gas.read_success", "gas.leak_delivery")
+    assert {results[name].verdict for name in gas} == {Verdict.NOT_APPLICABLE}
+    assert k_of_n(results["water.coverage"]) == (3, 3)
+    assert document(report)["coverage"]["media"]["gas"]["exempt"] == 4
+
+
 def test_one_meter_registered_for_two_flats_covers_neither(connection):
     for room in ("101", "102"):
         meter = add_device(connection, f"water-{room}", "water_meter", room, serial="SN-1")

@@ -86,6 +86,20 @@ def test_the_location_of_a_device_outside_the_flats_is_stored_and_emptied(connec
     assert stored(connection, "cam1", "location") == ("",)
 
 
+def test_the_meters_that_a_household_does_without_are_stored_and_emptied(connection, folder):
+    def exempt():
+        return connection.execute("SELECT exempt FROM household WHERE room = '502'").fetchone()
+
+    folder.whole(connection)
+    assert exempt() == ("",)
+    folder.hand_in(connection, households="小区,楼号,单元,房号,豁免\nyg,3,2,502,水、气\n")
+    assert exempt() == ("water,gas",)
+    folder.hand_in(connection, households="community,building,unit,room\nyg,3,2,502\n")
+    assert exempt() == ("water,gas",)
+    folder.hand_in(connection, households="community,building,unit,room,exempt\nyg,3,2,502,\n")
+    assert exempt() == ("",)
+
+
 def test_an_empty_registry_has_no_devices(connection):
     assert load_devices(connection) == []
     assert registry_version(connection) == 0

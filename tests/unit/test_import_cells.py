@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KINDS
 from devices.topic import IDENTIFIER
-from imports.cells import STAGES, CellError
+from imports.cells import STAGES, CellError, parse_media
 from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS, Column, Form
 
 EVERY_COLUMN = [column for form in (COMMUNITIES, HOUSEHOLDS, DEVICES) for column in form.columns]
@@ -133,3 +133,20 @@ def test_a_service_state_is_a_chinese_word_or_its_name():
     ]  # fmt: skip
     with pytest.raises(CellError, match="没有状态 “坏了”：应为 在用（in_service）、"):
         service.value("坏了")
+
+
+@pytest.mark.parametrize(
+    ("cell", "stored"),
+    [
+        ("气", "gas"), ("gas", "gas"), ("气、水", "water,gas"), ("gas，electricity water", "water,electricity,gas"),
+        ("气；气", "gas"), ("水电气", "water,electricity,gas"),
+    ],
+)  # fmt: skip
+def test_media_are_chinese_words_or_their_names_in_a_fixed_order(cell: str, stored: str):
+    assert parse_media(cell) == stored
+
+
+@pytest.mark.parametrize("cell", ["暖", "燃气", "gas?"])
+def test_an_unknown_medium_is_refused_with_the_expected_ones(cell: str):
+    with pytest.raises(CellError, match="应为 水（water）、电（electricity）、气（gas）"):
+        parse_media(cell)
