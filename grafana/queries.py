@@ -211,7 +211,7 @@ def rejections() -> str:
 
 def gauge(kind: DeviceKind, field: Gauge) -> str:
     """Return the mean of a gauge in each interval, one series for each device."""
-    return _series(kind, field, "avg(@column)")
+    return _series(kind, field, f"round(avg(@column)::numeric, {field.decimals + 2})::double precision")
 
 
 def state(kind: DeviceKind, field: Flag | Choice) -> str:
