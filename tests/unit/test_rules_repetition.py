@@ -3,15 +3,18 @@
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Choice, Counter
+from devices.water_meter import WATER_METER
 from rules.derived.repeats import EVENT, RepeatedCondition, RepeatedEvents
 from rules.derived.unchanged import Unchanged
 from rules.model.condition import Any, Compare, Happens
 from rules.model.duration import microseconds
+from tests.unit.rules_fixtures.derived import Following
 from tests.unit.rules_fixtures.world import COVER, LOST, World, event, event_rule, minutes, path, rule, volts
 
 VALVE = Choice("valve_state", {"open": "开", "closed": "关"}, "阀门", "valve")
@@ -51,6 +54,42 @@ def test_a_value_that_has_changed_has_not_stayed():
 def test_over_a_gap_it_is_unknown_whether_a_value_has_stayed():
     course = valve((0, "open"), (1, "closed"), (4, "closed"), (5, "closed"), (6, "closed"), (7, "closed"))
     assert values_of(stays(3), *course) == [None, False, None, None, None, True]
+
+
+def standstill(length, course):
+    """Whether the register of a water meter has stood still after each (minute, register)."""
+    following = Following(Unchanged(WATER_METER.field("volume_m3"), minutes(length), minutes(1), minutes(2)))
+    return [following.show(minute, {"volume_m3": register}) for minute, register in course]
+
+
+@pytest.mark.parametrize(
+    ("course", "result"),
+    [
+        ([(0, 100), (9, 100)], [None, True]),
+        ([(0, 100), (1, 100), (9, 100)], [None, None, True]),
+        ([(0, 100), (9, 100.1), (10, 100.1)], [None, False, False]),
+        ([(0, 100), (9, 100.1), (13, 100.1)], [None, False, True]),
+        ([(0, 100), (1, 0), (2, 0), (9, 100)], [None, None, None, True]),
+        ([(0, 100), (1, 0), (2, 0), (3, 0), (4, 0), (9, 100)], [None, None, None, None, None, None]),
+        ([(0, 100), (1, 99.95), (4, 99.95)], [None, False, True]),
+    ],
+    ids=["a gap", "a longer one", "used in it", "and then no more", "false readings", "a reset", "backwards"],
+)
+def test_a_counter_that_stands_still_across_a_gap_was_not_used_in_it(course, result):
+    assert standstill(3, course) == result
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from([0, 0, 0, 0.1])), min_size=1, max_size=30))
+def test_a_register_stands_still_for_the_time_since_its_last_rise_whatever_the_gaps(steps):
+    minute, register, course = 0, 100.0, [(0, 100.0)]
+    for gap, rise in steps:
+        minute, register = minute + gap, register + rise
+        course.append((minute, register))
+    still = [value == register for _, value in course]
+    since = course[len(still) - still[::-1].index(False) if False in still else 0][0]
+    known = False in still or minute - since >= 10
+    expected = minute - since >= 10 if known else None
+    assert standstill(10, course)[-1] == expected
 
 
 def test_a_sample_without_the_field_neither_keeps_nor_ends_what_stays():

@@ -110,6 +110,15 @@ def test_a_sample_without_the_field_says_nothing_of_the_window():
     assert observe(state, 5, {"pressure_mpa": 1}) == (state, None)
 
 
+def test_a_register_that_reads_the_same_after_a_gap_covers_it():
+    window, day = over("increase", gap=2 * HOUR), 24 * 60
+    course = [(hour * 60, 100 + hour) for hour in range(25)]
+    same = [(day + 600, 124), (day + 660, 125)]
+    assert values_of(window, [*course, *same])[-2:] == [14, 14]
+    assert values_of(window, [*course, (day + 600, 124.5), (day + 660, 125)])[-2:] == [None, None]
+    assert values_of(window, [*course, (day + 6000, 124)])[-1] == 0
+
+
 def test_what_a_counter_shows_is_not_in_its_increase_unless_it_was_consumed():
     hourly = [(hour * 60, 5_000 + hour) for hour in range(40)]
     with_zero = [*hourly[:30], (30 * 60, 0), *hourly[31:]]
