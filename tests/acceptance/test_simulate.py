@@ -21,7 +21,11 @@ def test_a_fault_of_a_registered_device_raises_an_alert_that_is_marked_as_simula
 
 
 @pytest.mark.parametrize(
-    "name", ["burst_pipe", *(pytest.param(each, marks=pytest.mark.slow) for each in ("duplicates", "late_batch"))]
+    "name",
+    [
+        "burst_pipe",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("duplicates", "late_batch", "meter_replaced")),
+    ],
 )
 def test_a_scenario_raises_by_the_whole_of_anju_what_it_expects_and_again_changes_nothing(house, name):
     for _ in range(2):

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Counter
+from devices.local_time import CITY
 from laws import examples
 from rules.derived.counter import Count, counting, replacing
 from rules.model.duration import microseconds_since_1970
+from simulators.replay import Row
 from store.database import Connection, connect
 from store.registry.upsert import TableRows, upsert_registry
 from store.telemetry.read import read_increases
@@ -246,3 +248,60 @@ def test_a_curve_of_a_device_takes_less_than_a_tenth_of_a_second(meter: Meter) -
     began = datetime.now(UTC)
     assert len(meter.consumption("15m", start, start + DAY)) == 96
     assert datetime.now(UTC) - began < timedelta(milliseconds=100)
+
+
+@pytest.mark.slow
+def test_a_month_of_a_thousand_meters_by_day_takes_seconds(database_url: str) -> None:
+    with connect(database_url, application_name="test") as connection:
+        connection.execute(
+            """
+            INSERT INTO telemetry_water_meter (device_id, ts, received_at, volume_m3)
+            SELECT meter, ts, ts, 100 + meter + extract(epoch FROM ts - %(start)s) / 3600 * 0.0123
+            FROM generate_series(1, 1000) AS meter,
+                 generate_series(%(start)s - interval '7 days', %(start)s + interval '38 days', '1 hour') AS ts
+            """,
+            {"start": MIDNIGHT},
+        )
+        began = datetime.now(UTC)
+        meters, end = range(1, 1001), MIDNIGHT + 31 * DAY
+        days = read_increases(connection, "water_meter", WATER, meters, start=MIDNIGHT, end=end, width="1 day")
+        assert datetime.now(UTC) - began < timedelta(seconds=30)
+    assert len(days) == 31_000
+    assert {day.value for day in days} == {0.2952}
+
+
+@pytest.mark.recorded_data
+def test_every_month_of_a_real_meter_is_the_same_to_sql_and_to_the_rules(
+    database_url: str, recorded_rows: Sequence[Row]
+) -> None:
+    """Ninety-two meters of a year, with gaps of months, falls by litres and two meters in turn (DAIAD trial A)."""
+    meters = {name: number for number, name in enumerate(sorted({row.device for row in recorded_rows}), 1)}
+    rows = {(meters[row.device], row.at): row.litres / 1000 for row in reversed(recorded_rows)}
+    start, end = datetime(2016, 2, 29, 16, tzinfo=UTC), datetime(2017, 3, 31, 16, tzinfo=UTC)
+    with connect(database_url, application_name="test") as connection:
+        readings = [ReadingRow(meter, at, at, {WATER.name: register}) for (meter, at), register in rows.items()]
+        insert_readings(connection, {"water_meter": readings})
+        months = read_increases(
+            connection, "water_meter", WATER, [*meters.values()], start=start, end=end, width="1 month"
+        )
+    by_meter: dict[int, list[Reading]] = {meter: [] for meter in meters.values()}
+    for (meter, at), register in sorted(rows.items()):
+        by_meter[meter].append(Reading(at, register))
+    totals = {meter: totals_of_the_rules(course) for meter, course in by_meter.items()}
+    assert len(months) > 900
+    for meter, month, used in months:
+        next_month = (month.astimezone(CITY) + timedelta(days=31)).replace(day=1)
+        at_ends = (register_at(totals[meter], at) for at in (month, next_month.astimezone(UTC)))
+        assert used == pytest.approx(-next(at_ends) + next(at_ends), abs=1.5e-4)
+
+
+def totals_of_the_rules(readings: Sequence[Reading]) -> list[Reading]:
+    """Return the total after each good reading, and before and after all of them."""
+    count, state, totals = counting(WATER), None, [Reading(MIDNIGHT - 20 * 365 * DAY, 0.0)]
+    for at, value, _ in readings:
+        state = count(state, microseconds_since_1970(at), value)
+        if not state[4]:
+            totals.append(Reading(at, state[2]))
+    assert state is not None
+    first, *others = totals[1:]
+    return [totals[0], first, *others, Reading(MIDNIGHT + 365 * DAY, state[2])]
