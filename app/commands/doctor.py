@@ -11,6 +11,7 @@ import typer
 from app.broker_refusals import refusal_findings
 from app.finding import Finding
 from app.output import Exit, fail, say, say_json
+from app.registry_finding import registry_finding
 from app.rule_files import rules_folder
 from app.settings import Settings
 from app.spool_findings import spool_finding
@@ -74,6 +75,7 @@ def _database(settings: Settings) -> list[Finding]:
             missing = missing_schema(connection)
             partitions = [] if missing else partition_states(connection)
             spool = [] if missing else [spool_finding(connection, datetime.now(UTC))]
+            registry = [] if missing else [registry_finding(connection)]
             notices = [] if missing else _notices(connection, datetime.now(UTC))
             rejections = [] if missing else [_rejections(connection, datetime.now(UTC))]
     except DatabaseUnavailableError as error:
@@ -83,6 +85,7 @@ def _database(settings: Settings) -> list[Finding]:
         Finding("database", good=True, detail="answers"),
         Finding("schema", not missing, schema),
         *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
+        *registry,
         *spool,
         *notices,
         *rejections,

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from imports.checks import Registered, check
 from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS
+from imports.registered import damaged_households
 from imports.spelling import canonical, respell
 from imports.tables import read_table, sheet_of
 from store.registry.registry import KindAndPlace
@@ -207,3 +208,11 @@ def test_a_place_that_the_file_leaves_out_is_the_stored_one():
 
 def test_a_missing_value_is_not_reported_twice():
     assert problems(devices=[{"community": "OLD", "device": "?", "kind": "meter", "gateway": "GW", "room": "\n"}]) == []
+
+
+def test_registered_households_that_an_import_would_refuse_now_are_found():
+    sound = {("c", "3", "2", "501"), ("c", "3", "2", "502"), ("d", "3号楼", "2", "501"), ("c", "A栋", "1", "1")}
+    damaged = {("c", "3", "2", "#N/A"), ("c", "3", "2", "1-Mar"), ("c", "3", "46082", "501"), ("c", "1.0", "2", "501")}
+    second = {("c", "3", "2", "502室"), ("c", "3", "2", "５０１"), ("c", "a 栋", "1", "1"), ("c", "3号楼", "2", "501")}
+    assert damaged_households(sound) == []
+    assert set(damaged_households(sound | damaged | second)) == damaged | second
