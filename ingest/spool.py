@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.payload import Rejection
 from devices.schema import Reason
@@ -14,6 +13,7 @@ from ingest.batch import Rejected
 from ingest.device_limit import MESSAGE_BYTES, Excess
 from ingest.receiver import Message
 from ingest.seal import SEAL_BYTES, Seal, SealError
+from rules.model.subject_zh import subject_of
 from store.database import Connection
 from store.telemetry.spool import (
     ROW_BYTES,
@@ -93,7 +93,7 @@ class Spool:
     def refused_devices(self, now: datetime) -> str:
         """Return the names of the devices whose messages were refused a short time ago, for people; else nothing."""
         self._refused = {device: at for device, at in self._refused.items() if now - at < REFUSED_FOR}
-        names = [_name_zh(device) for device in self._refused]
+        names = [subject_of(device) for device in self._refused]
         more = f"等 {len(names)} 台设备" if len(names) > _NAMED else ""
         return "、".join(names[:_NAMED]) + more
 
@@ -168,12 +168,6 @@ class Pace:
         self._ended_s = time.monotonic()
         pace = _PIECE_S / max(self._ended_s - began_s, 0.001)
         self._cost = min(max(round(self._cost * min(pace, 2)), _LEAST_COST), _GREATEST_COST)
-
-
-def _name_zh(device: Device) -> str:
-    """Return the name of a device for people: community, place, kind, and the id as an addition."""
-    where = f"{device.community} {device.place}".strip()
-    return f"{where} {KIND_BY_NAME[device.kind].zh}（{device.name}）"
 
 
 def unreadable(message: Message) -> Rejected:

@@ -15,7 +15,9 @@ from ingest.spool import DEVICE_SHARE, REFUSED_FOR, Spool
 from store.telemetry.spool import ROW_BYTES, SpoolKey
 
 NOW = datetime(2026, 12, 1, 4, 30, tzinfo=UTC)
-DEVICES = [Device(n + 1, "linyin", f"gw-{n}", "gateway", place=f"{n + 1}号楼") for n in range(12)]
+DEVICES = [
+    Device(n + 1, "linyin", f"gw-{n}", "gateway", place=f"{n + 1}号楼", community_name="林荫小区") for n in range(12)
+]
 LIMIT = 80_000
 PLATE = '{"ts":1,"event":"passed","data":{"plate":"蒙K12345"}}'.encode()
 TOPIC = "anju/v1/linyin/vehicle_gate/gate-1/event"
@@ -80,7 +82,7 @@ def test_a_device_is_named_for_five_minutes_after_its_last_refused_message():
     spool, full = spool_with(), [excess(DEVICES[0], 9000)] * 2
     assert spool.refused_devices(NOW) == ""
     spool.admit(full, NOW)
-    assert spool.refused_devices(NOW + REFUSED_FOR - timedelta(seconds=1)) == "linyin 1号楼 采集网关（gw-0）"
+    assert spool.refused_devices(NOW + REFUSED_FOR - timedelta(seconds=1)) == "林荫小区 1号楼 采集网关（gw-0）"
     assert spool.refused_devices(NOW + REFUSED_FOR) == ""
 
 
@@ -88,7 +90,7 @@ def test_of_many_refused_devices_three_are_named_and_all_are_counted():
     spool = spool_with()
     spool.admit([excess(device, LIMIT) for device in DEVICES], NOW)
     assert spool.refused_devices(NOW) == (
-        "linyin 1号楼 采集网关（gw-0）、linyin 2号楼 采集网关（gw-1）、linyin 3号楼 采集网关（gw-2）等 12 台设备"
+        "林荫小区 1号楼 采集网关（gw-0）、林荫小区 2号楼 采集网关（gw-1）、林荫小区 3号楼 采集网关（gw-2）等 12 台设备"
     )
 
 
