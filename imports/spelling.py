@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import takewhile
 from unicodedata import normalize
 
 from imports.damage import AS_TEXT, fold_place
@@ -18,7 +19,6 @@ Place = tuple[str, ...]
 """A community and the first one, two or three of building, unit and room."""
 
 PARTS = ("building", "unit", "room")
-_HOUSEHOLD = ("community", *PARTS)
 
 _NOUN = re.compile(r"(?<=.)(#|号)?(楼|栋|幢|座|单元|门|室|房|户)?$")
 _DIGITS_ZH = {digit: number for number, digit in enumerate("一二三四五六七八九", 1)}
@@ -75,17 +75,17 @@ def respell(table: Table, registered: Iterable[Place]) -> Table:
 
     Otherwise the same file would register the household of A 栋 again as one of A栋.
     """
+    known = {prefix for place in registered for prefix in _prefixes(place)}
+    former = {(place[0], *map(fold_place, place[1:])): place for place in known}
+    former = {folded: place for folded, place in former.items() if folded not in known}
     names = [column.name for column in table.columns]
-    known = set(registered)
-    former = {(key[0], *map(fold_place, key[1:])): key for key in known}
-    former = {folded: key for folded, key in former.items() if folded not in known}
-    if not former or not set(_HOUSEHOLD) <= set(names):
+    if not former or "building" not in names:
         return table
-    at = [names.index(name) for name in _HOUSEHOLD]
+    at = [names.index(name) for name in ("community", *PARTS) if name in names]
 
     def respelt(row: tuple[CellValue, ...]) -> tuple[CellValue, ...]:
-        spelt = former.get(tuple(str(row[position]) for position in at), ())
-        by_position = dict(zip(at, spelt, strict=False))
+        place = tuple(str(row[position]) for position in takewhile(row.__getitem__, at))
+        by_position = dict(zip(at, former.get(place, ()), strict=False))
         return tuple(by_position.get(position, value) for position, value in enumerate(row))
 
     return replace(table, values=list(map(respelt, table.values)))

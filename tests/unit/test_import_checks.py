@@ -27,6 +27,7 @@ def problems(
 ) -> list[tuple[str, int | None, str | None]]:
     inputs = zip((COMMUNITIES, HOUSEHOLDS, DEVICES), (communities, households, devices), strict=True)
     tables = [read_table(form, sheet_of(form, rows))[0] for form, rows in inputs]
+    tables = [respell(table, registered.households) for table in tables]
     return [(problem.file, problem.line, problem.column) for problem in check(*tables, registered)]
 
 
@@ -208,6 +209,21 @@ def test_a_place_that_the_file_leaves_out_is_the_stored_one():
 
 def test_a_missing_value_is_not_reported_twice():
     assert problems(devices=[{"community": "OLD", "device": "?", "kind": "meter", "gateway": "GW", "room": "\n"}]) == []
+
+
+def test_a_device_without_a_room_keeps_the_registered_spelling_of_its_building_too():
+    registered = {("old", "a 栋", "１", "101")}
+    rows = [
+        device("m1", building="a 栋"),
+        device("m2", building="a 栋", unit="１"),
+        device("m3", building="b 栋"),
+        device(),
+    ]
+    table = respell(read_table(DEVICES, sheet_of(DEVICES, rows))[0], registered)
+    assert [(row["building"], row["unit"]) for _, row in table.records()] == [
+        ("a 栋", ""), ("a 栋", "１"), ("B栋", ""), ("", ""),
+    ]  # fmt: skip
+    assert problems(devices=rows[:2], registered=Registered({"old"}, registered)) == []
 
 
 def test_registered_households_that_an_import_would_refuse_now_are_found():
