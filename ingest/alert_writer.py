@@ -66,7 +66,7 @@ def _write_alert(connection: LockedConnection, transition: Transition, device_by
     if transition.raises:
         device = device_by_id(transition.device_id)
         raise_alert(connection, _alert_row(transition.alert_id, transition, device))
-    elif transition.reason is Reason.REWORDED:
+    elif transition.reason in {Reason.REWORDED, Reason.RECOUNTED}:
         reword_alert(connection, transition.alert_id, _text(transition))
     else:
         is_open = transition.to_phase in OPEN_PHASES

@@ -179,6 +179,8 @@ def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ..
                 raised_at=transition.decided_at,
                 suppressed=bool(transition.suppressed),
             )
+        elif transition.reason is Reason.RECOUNTED and transition.alert_id in alerts:
+            alerts[transition.alert_id] = replace(alerts[transition.alert_id], message=transition.message)
         elif transition.reason is Reason.MERGED and transition.alert_id in alerts:
             raised = alerts[transition.alert_id]
             unnoticed = raised.suppressed or transition.decided_at - raised.raised_at < GATHERING_TIME

@@ -60,8 +60,10 @@ def _describe_consequence(transition: ProcessTransition) -> str:
             text = f"这一情况须持续{_delay(transition, 'on_delay')}才会报警，从{at}起计时。"
         case _ if transition.reason == Reason.REWORDED:
             text = f"规则的级别或文字于{at}修改，本次报警随之更新。"
+        case _ if transition.reason == Reason.RECOUNTED:
+            text = f"{at}，受影响的设备比报警时多，报警的文字随之更新。"
         case _ if transition.reason == Reason.MERGED:
-            text = f"{at}起，这一条合并到另一条报警，不再单独通知。"
+            text = f"{at}起合并到原因相同的另一条报警。"
         case Phase.ACTIVE, Phase.ACTIVE:
             text = f"合并的报警不再包括这一台，而情况仍在，{at}起单独报警。"
         case Phase.ACTIVE, before:
@@ -150,7 +152,7 @@ def _calendar(transition: ProcessTransition) -> str:
 def _describe_suppression(transition: ProcessTransition) -> tuple[str, ...]:
     if group := transition.inputs.get("caused_by"):
         title = transition.inputs.get("parent_title", "多台设备同时离线")
-        return (f"{group}的报警“{title}”已包括这一台，这一条不单独通知。",)
+        return (f"{group}的报警“{title}”已说明原因，这一条不单独通知。",)
     if alert := transition.inputs.get("explained_by"):
         return (f"同一设备的“{alert}”已说明原因，这一条不单独通知。",)
     return ()
@@ -194,11 +196,33 @@ def _describe_verdict(
     if "silent" in limits:
         return (f"{describe_no_data(limits['silent'], sample.get('received_at'))}。",)
     values = {**_mapping(sample.get("last_known")), **_mapping(sample.get("values"))}
+    if transition.kind == DEVICE_GROUP.name and "children_affected" in values:
+        return (_describe_share(transition, sample, values),)
     kind, text = RULE_KINDS.get(transition.kind), ""
     if kind and (condition := read_stored_condition(limits, kind, transition.inputs.get("scope"), values)):
         text = describe_condition(condition, Evidence(kind, values, sample))
     measured = f"（{stored_time_zh(sample['ts'])}测得）" if "event" not in sample and "ts" in sample else ""
     return (f"{text or json.dumps(limits, ensure_ascii=False)}{measured}。",)
+
+
+def _describe_share(transition: ProcessTransition, sample: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Describe the numbers of affected devices that raised the alert of a group, or ended it."""
+    at, affected, before = (
+        stored_time_zh(sample.get("ts")),
+        values["children_affected"],
+        transition.inputs.get("values"),
+    )
+    if sample is not transition.inputs:
+        return (
+            f"{at}，有这一情况的设备减少到 {affected:.0f} 台，已不超过最多时（{_affected_of(before):.0f} 台）的一半。"
+        )
+    expected = values.get("children_expected", affected)
+    share = f"{expected:.0f} 台全部" if affected == expected else f"{expected:.0f} 台中有 {affected:.0f} 台"
+    return f"{at}，同组能判断的设备 {share}有这一情况。"
+
+
+def _affected_of(values: object) -> float:
+    return float(_mapping(values).get("children_affected", 0))
 
 
 def _limits(transition: ProcessTransition, which: str) -> Mapping[str, Any]:

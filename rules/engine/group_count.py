@@ -41,9 +41,10 @@ class Count(NamedTuple):
 
 
 class Remainder(NamedTuple):
-    """The number of devices that an outage still affects, and the time at which the latest of the others was back."""
+    """The devices that an outage still affects, all that count, and the time at which the latest other one was back."""
 
     affected: int
+    expected: int
     back_at: datetime | None
 
 
@@ -113,7 +114,7 @@ class GroupCounter:
 
     def remaining(self, group: DeviceGroup, symptom: str, now: datetime) -> Remainder:
         """Count the devices that are still affected or recovering, without those that have an alert of their own."""
-        affected, back = 0, []
+        affected, others, back = 0, 0, []
         for child in self._children(group, symptom):
             states = list(self.states(child, symptom))
             if any(state.phase in OPEN_PHASES and state.parent is None for state in states):
@@ -125,9 +126,10 @@ class GroupCounter:
                 holds = any(state.phase is Phase.PENDING or state.phase in OPEN_PHASES for state in states)
                 at = max((state.since for state in states if state.since), default=None)
             affected += holds
+            others += not holds and self.no_data.has_sent(child)
             if at and not holds:
                 back.append(at)
-        return Remainder(affected, max(back, default=None))
+        return Remainder(affected, affected + others, max(back, default=None))
 
     def arrival(self, device_id: int, resumed_at: datetime) -> LastArrival | None:
         """Return the last arrival of a device; not before `resumed_at` unless it already had no data then."""

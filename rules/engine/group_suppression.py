@@ -14,7 +14,7 @@ from typing import NamedTuple
 from devices.kind import Value
 from rules.engine.group_count import Count, GroupCounter, onset_of
 from rules.engine.parent_alerts import HOLD, Parent, ParentAlerts, is_within
-from rules.engine.state_machine import Input, InstanceState, ParentCleared, ParentRaised, Reason, Tick
+from rules.engine.state_machine import Input, InstanceState, ParentCleared, ParentRaised, Reason, Recount, Tick
 from rules.engine.transition import Transition, suppressed_by_alert, suppressed_by_group
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups
 from rules.model.rule import OPEN_PHASES, UNCLEARED_PHASES, Phase, Rule
@@ -236,7 +236,7 @@ class GroupSuppression:
         return transitions
 
     def _end_outages(self, now: datetime) -> list[Transition]:
-        """End the outages in which at most half of the affected devices still are; resume those that have relapsed."""
+        """End the outages in which at most half of the affected devices still are; recount those that have grown."""
         transitions: list[Transition] = []
         for group in filter(None, map(self.groups.by_id, sorted(self.active))):
             for symptom in self._parents.watching if group.community in self.revisit else ():
@@ -250,11 +250,16 @@ class GroupSuppression:
         remaining = self.counter.remaining(group, symptom, now)
         before = float(known.get("children_affected") or known.get("children_silent") or 0)
         lasts = remaining.affected * 2 > before
-        if lasts is outage.verdict:
-            return []
-        at = now if lasts else min(remaining.back_at or now, now)
-        counted = {symptom: lasts, "children_affected": float(remaining.affected)}
-        return self._evaluate(group, symptom, {**known, **counted}, at, now)
+        counted: dict[str, Value] = {symptom: lasts, "children_affected": float(remaining.affected)}
+        if lasts is not outage.verdict:
+            at = now if lasts else min(remaining.back_at or now, now)
+            return self._evaluate(group, symptom, {**known, **counted}, at, now)
+        if remaining.affected > before and outage.phase is Phase.ACTIVE:
+            counted["children_expected"] = float(remaining.expected)
+            if symptom == OUTAGE:
+                counted["children_silent"] = counted["children_affected"]
+            return self.apply(self.rules[outage.rule], group.id, Recount({**known, **counted}, now), now)
+        return []
 
     def _review(self, parent_id: int, now: datetime) -> list[Transition]:
         """Look at the alerts that a parent suppresses: each keeps it, has left its group, or is released later.

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     SCHEDULE = "schedule"
     PARENT = "parent"
     MERGED = "merged"
+    RECOUNTED = "recounted"
     SERVICE = "service"
     REWORDED = "reworded"
     RESOLVED = "resolved"
@@ -129,13 +130,20 @@ class ParentRaised(NamedTuple):
     at: datetime
 
 
+class Recount(NamedTuple):
+    """More devices of a group are affected at `now` than the open alert says; `values` are the new numbers."""
+
+    values: Mapping[str, object]
+    now: datetime
+
+
 class Withdrawal(NamedTuple):
     """The device is withdrawn, that is being commissioned or retired: no rule applies to it."""
 
     now: datetime
 
 
-Input = NewVerdict | Tick | Close | ParentCleared | ParentRaised | Withdrawal
+Input = NewVerdict | Tick | Close | ParentCleared | ParentRaised | Recount | Withdrawal
 Outcome = tuple[InstanceState, tuple[PhaseChange, ...]]
 
 
@@ -157,8 +165,8 @@ def step(rule: Rule, state: InstanceState, new: Input) -> Outcome:
             if state.phase is Phase.NORMAL:
                 return state, ()
             return _enter(replace(state, verdict=None), Phase.NORMAL, now, Reason.SERVICE)
-        case ParentCleared() | ParentRaised():
-            return _change_parent(state, new)
+        case ParentCleared() | ParentRaised() | Recount():
+            return _update(state, new)
         case NewVerdict():
             return _apply_verdict(rule, state, new)
 
@@ -288,9 +296,13 @@ def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, re
     return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
 
 
-def _change_parent(state: InstanceState, new: ParentCleared | ParentRaised) -> Outcome:
+def _update(state: InstanceState, new: ParentCleared | ParentRaised | Recount) -> Outcome:
+    """Update what suppresses an alert, or the numbers that it quotes; the phase stays."""
     if isinstance(new, ParentCleared):
         return (state if state.parent is None else replace(state, deadline=new.until)), ()
+    if isinstance(new, Recount):
+        counted = replace(state, inputs={**state.inputs, "values": new.values})
+        return counted, (PhaseChange(state.phase, _not_before(state, new.now), Reason.RECOUNTED, counted),)
     merged = replace(state, parent=new.parent, deadline=None if state.phase is Phase.ACTIVE else state.deadline)
     return merged, (PhaseChange(state.phase, _not_before(state, new.at), Reason.MERGED, merged),)
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from devices.device import Device, Service
 from laws import examples
+from rules.analysis.backtest import collect_alerts
+from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.language.loader import load_rules
@@ -329,6 +331,48 @@ def test_a_group_counts_those_that_are_well_too():
     estate.live(11, 20, *range(31, 37))
     (raised,) = [each for each in estate.transitions if each.raises and each.rule == "family_power_lost"]
     assert raised.message.startswith("1号楼：电表等设备 36 台中有 30 台停电")
+
+
+def test_an_alert_whose_group_grows_says_so():
+    estate = Estate(flats(units=1))
+    for number in range(1, 13):
+        estate.report(10 + number, "power_lost", number)
+        estate.tick(10 + number)
+    estate.live(23, 30)
+    group = [each for each in estate.transitions if each.rule == "family_power_lost"]
+    assert "12 台中有 7 台停电" in group[0].message
+    assert "12 台全部停电" in group[-1].message
+    assert {each.reason for each in group[1:]} == {Reason.RECOUNTED}
+    (alert,) = [each for each in collect_alerts(estate.transitions) if each.rule == "family_power_lost"]
+    assert "12 台全部停电" in alert.message
+
+
+def test_the_steps_of_a_group_and_of_its_devices_are_explained():
+    estate = Estate(flats(units=1))
+    for number in range(1, 13):
+        estate.report(10 + number, "power_lost", number)
+        estate.tick(10 + number)
+    estate.live(23, 29)
+    estate.report(30, "power_restored", *range(1, 9))
+    estate.live(30, 60, *range(1, 9))
+    lines = {}
+    for each in estate.transitions:
+        kind = estate.find(each.device_id).kind
+        step = ProcessTransition(
+            kind=kind, from_phase=each.from_phase, to_phase=each.to_phase, at=each.at, reason=each.reason,
+            inputs=each.inputs,
+        )  # fmt: skip
+        lines[kind, each.reason.value, each.to_phase.value] = explain(step)
+    assert lines["family", "condition", "active"][0] == "1月1日 08:17:00，同组能判断的设备 12 台中有 7 台有这一情况。"
+    assert lines["family", "condition", "normal"][0] == (
+        "1月1日 08:30:00，有这一情况的设备减少到 4 台，已不超过最多时（12 台）的一半。"
+    )
+    assert lines["electricity_meter", "merged", "active"][1:] == (
+        "1月1日 08:17:00起合并到原因相同的另一条报警。", "1号楼的报警“成片停电”已说明原因，这一条不单独通知。",
+    )  # fmt: skip
+    assert lines["electricity_meter", "parent", "active"][1:] == (
+        "合并的报警不再包括这一台，而情况仍在，1月1日 08:45:00起单独报警。",
+    )
 
 
 def test_a_rule_of_a_group_that_quotes_no_number_ends_as_any_other():

@@ -198,6 +198,13 @@ def test_flats_without_power_are_one_alert_of_the_building_and_one_that_moves_le
         ("electricity_power_lost", 20, 20, "caused_by_parent"), ("family_power_lost", 1, 0, None),
     ]  # fmt: skip
     assert place.ask("SELECT DISTINCT detail FROM alert_suppression") == [("1号楼：成片停电，已合并报警",)]
+    with place.connection.transaction():
+        at = START + timedelta(seconds=370)
+        lost = [Candidate("electricity_meter", Sample(each, at, at, {}, "power_lost")) for each in meters[20:]]
+        place.evaluation.evaluate(place.connection, lost, at)
+    place.tick(375)
+    ((message,),) = place.ask("SELECT message FROM alert WHERE rule = 'family_power_lost'")
+    assert message.endswith("1号楼：电表等设备 36 台全部停电，逐户的停电报警已合并到这一条。")
     row = {"community": "c2", "device": "m0", "kind": "electricity_meter", "building": "2"}
     import_rows(place.connection, [], [], [row])
     place.devices.refresh(place.connection)

@@ -288,3 +288,22 @@ def test_a_history_that_is_loaded_late_is_not_sent(program, receiver):
     program.enqueue_notices(1)
     program.send_due(hours=1)
     assert receiver.requests == []
+
+
+def test_alerts_that_are_merged_seconds_later_are_never_told_and_the_one_of_their_group_is(manager, receiver):
+    manager.raise_alerts(*range(1, 37), rule="electricity_power_lost", severity="major")
+    manager.clock.advance(seconds=3)
+    with manager.database.connection() as connection, alert_lock(connection) as locked:
+        children = [alert_id(number) for number in range(1, 37)]
+        detail = "1号楼：成片停电，已合并报警"
+        suppress(locked, children, CauseName.CAUSED_BY_PARENT, since=manager.clock(), detail=detail)
+    manager.raise_alerts(100, rule="family_power_lost", severity="major")
+    for _ in range(12):
+        manager.send_due(seconds=10)
+    manager.end_alerts(*range(1, 37), 100)
+    manager.send_due(seconds=10)
+    assert len(receiver.words()) == 2
+    assert sorted(manager.states()) == [
+        ("王经理/wecom", "raised", 1, "dropped", 36), ("王经理/wecom", "raised", 1, "sent", 1),
+        ("王经理/wecom", "resolved", 1, "dropped", 36), ("王经理/wecom", "resolved", 1, "sent", 1),
+    ]  # fmt: skip
