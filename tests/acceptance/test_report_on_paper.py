@@ -1,4 +1,4 @@
-"""The report printed on A4: a heading stands on the page of what it announces, and all devices at fault are listed."""
+"""The report printed on A4: a heading stands on the page of its content, and all devices at fault are listed."""
 
 import re
 import shutil
