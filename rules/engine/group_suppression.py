@@ -142,9 +142,10 @@ class GroupSuppression:
         cause = parent or pending
         if cause is None:
             return before + transitions
-        self.counter.instances.put(replace(state, parent=cause.id))
-        self.suppressed[cause.id].add(device.id)
-        if pending:
+        if state.phase in OPEN_PHASES:
+            self.counter.instances.put(replace(state, parent=cause.id))
+            self.suppressed[cause.id].add(device.id)
+        if state.phase is Phase.ACTIVE and pending:
             self.apply(rule, device.id, ParentCleared(now + HOLD), now)
         return before + [_merged(each, cause) for each in transitions]
 

@@ -124,7 +124,8 @@ class DeviceGroups:
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
         self._communities: dict[str, list[Device]] = {}
-        self._units: dict[tuple[str, str], set[str]] = {}
+        self._units: Mapping[tuple[str, str], set[str]] = {}
+        self._gateways: set[tuple[str, str]] = set()
         self._by_key: dict[GroupKey, DeviceGroup] = {}
         self._known: dict[int, DeviceGroup] = {}
         self.read(devices)
@@ -139,6 +140,7 @@ class DeviceGroups:
                 if device.unit:
                     units[device.community, device.building].add(device.unit)
         self._communities, self._units, self._by_key = communities, units, {}
+        self._gateways = {(each.community, each.gateway) for of in communities.values() for each in of if each.gateway}
 
     def groups_of_path(self, device: Device) -> Iterator[DeviceGroup]:
         """Yield the groups whose lack of data may have the cause of that of a device, the narrowest first.
@@ -166,8 +168,8 @@ class DeviceGroups:
 
     def group_behind(self, device: Device) -> DeviceGroup | None:
         """Return the group behind a gateway."""
-        group = self._group(GroupKey(device.community, device.name))
-        return group if group.children else None
+        is_gateway = (device.community, device.name) in self._gateways
+        return self._group(GroupKey(device.community, device.name)) if is_gateway else None
 
     def group_of_gateway(self, device: Device) -> DeviceGroup | None:
         """Return the group of all devices behind the gateway of a device."""
@@ -188,8 +190,9 @@ class DeviceGroups:
     def make_groups_of(self, device: Device) -> None:
         """Make every group of a device, and the one behind it, so that each can be found by its id."""
         if device.kind in KIND_BY_NAME:
-            for key in (*self._keys_of(device), GroupKey(device.community, device.name)):
+            for key in self._keys_of(device):
                 self._group(key)
+            self.group_behind(device)
 
     def all(self) -> Iterator[DeviceGroup]:
         """Yield every group of the registry."""

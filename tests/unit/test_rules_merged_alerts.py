@@ -15,6 +15,7 @@ from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.language.loader import load_rules
+from rules.model.condition import Happens
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroups
 from rules.model.rule import OPEN_PHASES, RulePack, Severity
 from rules.model.sample import Sample
@@ -539,6 +540,24 @@ def test_a_power_cut_of_1440_flats_is_one_alert():
     estate.live(15, 16)
     assert estate.told == ["family_power_lost 整个小区"]
     assert len(estate.open) == 1441
+
+
+def test_an_alert_that_is_over_in_the_step_that_raises_it_has_no_parent_afterwards():
+    quick = [replace(rule, on_delay=timedelta(), off_delay=timedelta(), until=None, when=Happens(("power_lost",)))
+             if rule.name == "electricity_power_lost" else rule for rule in PACK.rules]  # fmt: skip
+    estate = Estate(flats(units=1), RulePack(tuple(quick)))
+    estate.report(10, "power_lost", *range(1, 13))
+    estate.live(11, 12)
+    assert estate.open == []
+    assert {state.parent for state in estate.engine.drain_changes().saved} == {None}
+
+
+def test_only_a_gateway_has_devices_behind_it():
+    meters = [Device(n, "c1", f"m{n}", "electricity_meter", "g1") for n in (1, 2)]
+    groups = DeviceGroups([*meters, Device(500, "c1", "g1", "gateway")])
+    assert groups.group_behind(meters[0]) is None
+    assert groups.group_behind(Device(500, "c1", "g1", "gateway")).children == (1, 2)
+    assert groups.group_behind(Device(500, "c2", "g1", "gateway")) is None
 
 
 def test_the_alert_of_a_group_that_was_over_before_its_data_came_ends_at_its_own_time():
