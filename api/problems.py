@@ -21,7 +21,7 @@ Responses = dict[int | str, dict[str, Any]]
 class KeyRefusedProblem(UnauthorisedProblem):
     """The request carries no API key, or a wrong one."""
 
-    title = "API key missing or wrong"
+    title = "没有 API 密钥，或密钥不对"
     type_ = "key-refused"
 
     def __init__(self) -> None:
@@ -34,21 +34,21 @@ class KeyRefusedProblem(UnauthorisedProblem):
 class UnknownProblem(NotFoundProblem):
     """The object named by the path does not exist."""
 
-    title = "Not found"
+    title = "没有找到"
     type_ = "not-found"
 
 
 class RefusedProblem(ConflictProblem):
     """The action does not fit the state of the object."""
 
-    title = "Not possible in this state"
+    title = "现在不能这样操作"
     type_ = "state-conflict"
 
 
 class InvalidProblem(StatusProblem):
     """A parameter or the body can't be used."""
 
-    title = "Request not valid"
+    title = "请求的内容有误"
     type_ = "request-invalid"
     status = 422
 
@@ -63,7 +63,7 @@ class InvalidProblem(StatusProblem):
 class UnavailableProblem(StatusProblem):
     """The database does not answer."""
 
-    title = "Database not available"
+    title = "数据库暂时连不上"
     type_ = "database-unavailable"
     status = 503
 
@@ -75,7 +75,7 @@ class UnavailableProblem(StatusProblem):
 class NotReadyProblem(StatusProblem):
     """The service runs but can't do its work yet."""
 
-    title = "Not ready"
+    title = "服务还没有准备好"
     type_ = "not-ready"
     status = 503
 
@@ -83,7 +83,7 @@ class NotReadyProblem(StatusProblem):
 class InternalProblem(StatusProblem):
     """Unexpected error inside Anju."""
 
-    title = "Internal error"
+    title = "系统内部出错"
     type_ = "internal-error"
     status = 500
 

@@ -50,6 +50,8 @@ def alert_line(step: AlertTransition, now: datetime) -> str | None:
     change = _TRANSITIONS_ZH.get(transition.to_state)
     if transition.axis != "process" or change is None or now - transition.at > _MAX_AGE:
         return None
+    if transition.to_state == "active" and transition.from_state in {"active", "recovering"}:
+        return None  # still the same alert
     at = f"{transition.at.astimezone(CITY):%H:%M:%S}"
     simulated = "（模拟）" if alert.simulated else ""
     if transition.to_state == "active":

@@ -15,7 +15,7 @@ CAMERA = DeviceKind(
         Gauge("bitrate_kbit_s", "kbit/s", Interval(0, 100_000), "码率", "bit rate"),
         Gauge("recording_days", "天", Interval(0, 3_650), "录像保存天数", "days of recording kept"),
         Gauge("storage_used_percent", "%", Interval(0, 100), "存储占用", "storage used"),
-        Gauge("clock_offset_s", "s", Interval(-86_400, 86_400), "时钟偏差", "clock offset"),
+        Gauge("clock_offset_s", "s", Interval(-86_400, 86_400), "时钟偏差", "clock offset", signs=("慢", "快")),
         Gauge("temperature_c", "℃", Interval(-60, 120), "设备温度", "device temperature"),
     ),
     events=(

@@ -13,7 +13,7 @@ GATEWAY = DeviceKind(
         Gauge("children_online", "个", Interval(0, 65_535), "在线设备数", "devices behind it that answer"),
         Gauge("queue_messages", "条", Interval(0, 100_000_000), "待上传消息", "messages waiting for upload"),
         Gauge("storage_used_percent", "%", Interval(0, 100), "存储占用", "storage used"),
-        Gauge("clock_offset_s", "s", Interval(-86_400, 86_400), "时钟偏差", "clock offset"),
+        Gauge("clock_offset_s", "s", Interval(-86_400, 86_400), "时钟偏差", "clock offset", signs=("慢", "快")),
         Flag("mains_ok", "市电正常", "mains present"),
         Gauge("temperature_c", "℃", Interval(-60, 120), "设备温度", "device temperature"),
         signal_dbm(),

@@ -29,13 +29,17 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Number that may rise and fall, such as a voltage."""
+    """Number that may rise and fall, such as a voltage.
+
+    `signs` are the Chinese words for its negative and its positive values, such as 慢 and 快 of a clock.
+    """
 
     name: str
     unit: str
     possible: Interval
     zh: str
     en: str
+    signs: tuple[str, str] | None = None
 
     @property
     def decimals(self) -> int:

@@ -88,7 +88,7 @@ def _describe_consequence(transition: ProcessTransition) -> str:
 def _describe_raising(transition: ProcessTransition) -> str:
     delay, at = stored_duration(transition.inputs.get("on_delay")), local_time_zh(transition.at)
     if not delay or transition.reason == Reason.NO_DATA:
-        return f"规则不要求持续时间，{at}即报警。"
+        return f"此类情况一次即报，{at}报警。"
     return f"自{local_time_zh(transition.at - delay)}起持续满 {in_chinese(delay)}，{at}报警。"
 
 

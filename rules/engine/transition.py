@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -14,7 +14,7 @@ from rules.model.duration import spell
 from rules.model.rule import OPEN_PHASES, Phase, Rule, Severity
 from rules.model.sample import Sample
 from rules.model.subject_zh import subject_of
-from rules.model.template import data_fields, render
+from rules.model.template import Silence, data_fields, render
 from rules.model.virtual_kinds import DEVICE_GROUP, RULE_KINDS
 
 _ALERT_IDS = UUID("8d1f6e0a-52c7-4c55-9d2e-6f3b1c0a7e41")
@@ -100,9 +100,10 @@ def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: d
     fields = data_fields(RULE_KINDS[rule.kind], rule.when)
     values = _values_to_quote(state.inputs)
     received_at = state.inputs.get("received_at")
-    silent_for = change.at - datetime.fromisoformat(received_at) if isinstance(received_at, str) else timedelta()
+    last_arrival = datetime.fromisoformat(received_at) if isinstance(received_at, str) else change.at
+    silence = Silence(last_arrival, change.at - last_arrival)
     title, message, advice = (
-        render(text, device, values, silent_for, fields) for text in (rule.title, rule.message, rule.advice)
+        render(text, device, values, silence, fields) for text in (rule.title, rule.message, rule.advice)
     )
     inputs = {
         **state.inputs,
@@ -227,8 +228,9 @@ def _suppressed(transition: Transition, suppression: Suppression) -> Transition:
 
 
 def _values_to_quote(inputs: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of the sample, and older ones of other fields; an event quotes nothing from before it."""
     values: dict[str, object] = {}
-    for key in ("last_known", "values"):
+    for key in ("values",) if "event" in inputs else ("last_known", "values"):
         part = inputs.get(key)
         values |= part if isinstance(part, dict) else {}
     return values

@@ -49,6 +49,10 @@ _KEYS = (
     "examples",
 )
 _REQUIRED = ("name", "kind", "severity", "when", "title", "message", "advice", "examples")
+# YAML folds a line break into a blank, which Chinese does not have.
+_FOLD = re.compile(
+    r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef“”‘’]) (?=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef“”‘’])"
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -202,7 +206,7 @@ def _read_text(
         allowed = allowed_placeholders(kind, when)
         for name in dict.fromkeys(name for name in names if name not in allowed):
             diagnostics.add(node.line, f"`{key}` cannot quote {{{name}}}{nearest(name, allowed)}")
-    return node.plain
+    return _FOLD.sub("", node.plain)
 
 
 def _read_examples(

@@ -1,11 +1,14 @@
 """Texts of rules: their placeholders, and the values in Chinese that replace them."""
 
+import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from string import Formatter
+from typing import NamedTuple
 
 from devices.device import Device
-from devices.kind import Choice, DeviceKind, EventField, Flag, Personal
+from devices.kind import Choice, DeviceKind, EventField, Flag, Gauge, Personal
+from devices.local_time import local_time_zh
 from rules.model.condition import Condition, NoData, derived_values_of, events_of
 from rules.model.duration import in_chinese
 from rules.model.subject_zh import device_zh, place_of, subject_of
@@ -18,6 +21,15 @@ _OF_THE_DEVICE: Mapping[str, Callable[[Device], str]] = {
 }
 _UNKNOWN = "未知"
 _EXPECTED = DEVICE_GROUP.fields[-1]
+_REMARK = re.compile(r"（[^（）]*）")
+_WHOLE_FROM = 10  # a clock that is 200 s slow is not 200.05 s slow to a person
+
+
+class Silence(NamedTuple):
+    """Absence of data: the last arrival before it, and its duration so far."""
+
+    since: datetime
+    lasted: timedelta
 
 
 def placeholders(text: str) -> tuple[str, ...]:
@@ -48,18 +60,20 @@ def data_fields(kind: DeviceKind, condition: Condition) -> dict[str, EventField]
 
 def allowed_placeholders(kind: DeviceKind, condition: Condition) -> tuple[str, ...]:
     """Return every placeholder that the texts of a rule with this condition may use."""
-    no_data = ("silent_for",) if isinstance(condition, NoData) else ()
+    no_data = ("silent_since", "silent_for") if isinstance(condition, NoData) else ()
     share = ("share",) if kind is DEVICE_GROUP else ()
     return (*_OF_THE_DEVICE, *no_data, *share, *data_fields(kind, condition))
 
 
 def render(
-    text: str, device: Device, values: Mapping[str, object], silent_for: timedelta, known: Mapping[str, EventField]
+    text: str, device: Device, values: Mapping[str, object], silence: Silence, known: Mapping[str, EventField]
 ) -> str:
     """Return a checked text with its placeholders filled in, in Chinese; an unknown value reads 未知.
 
-    A text that names its device without `{place}` gets the place with it: people have to find the device.
+    A remark in Chinese brackets, such as `（{battery_v} V）`, is left out if it quotes an unknown value. A text with
+    its device and without `{place}` gets the place too: people have to find the device.
     """
+    text = _REMARK.sub(lambda remark: remark[0] if _is_known(remark[0], values, known) else "", text)
     parts = []
     names_place = "{place}" in text
     for literal, name, _, _ in Formatter().parse(text):
@@ -71,7 +85,9 @@ def render(
         elif name in _OF_THE_DEVICE:
             parts.append(_OF_THE_DEVICE[name](device))
         elif name == "silent_for":
-            parts.append(in_chinese(silent_for))
+            parts.append(in_chinese(silence.lasted))
+        elif name == "silent_since":
+            parts.append(_minute_zh(silence.since))
         elif name == "share":
             parts.append(_share_of(values))
         else:
@@ -87,6 +103,14 @@ def _share_of(values: Mapping[str, object]) -> str:
     return f"{in_words(expected, _EXPECTED)} 台中有 {in_words(affected, _EXPECTED)} 台"
 
 
+def _is_known(remark: str, values: Mapping[str, object], known: Mapping[str, EventField]) -> bool:
+    return all(values.get(name) is not None for name in placeholders(remark) if name in known)
+
+
+def _minute_zh(at: datetime) -> str:
+    return local_time_zh(at).rpartition(":")[0]
+
+
 def in_words(value: object, field: EventField) -> str:
     """Return a value in words for people, without its unit; 未知 for None."""
     match value:
@@ -96,6 +120,9 @@ def in_words(value: object, field: EventField) -> str:
             return "是" if value else "否"
         case str() if isinstance(field, Choice):
             return field.choices.get(value, value)
+        case float() | int() if isinstance(field, Gauge) and field.signs:
+            digits = f"{abs(value):.0f}" if abs(value) >= _WHOLE_FROM else f"{abs(value):.1f}"
+            return f"{field.signs[value > 0]} {digits.removesuffix('.0')}"
         case float() | int():
             digits = f"{value:.3f}".rstrip("0").rstrip(".")
             return "0" if digits == "-0" else digits

@@ -136,7 +136,7 @@ def test_an_event_is_explained_by_its_name_and_time():
     world = World(event_rule(when=COVER, latch=True))
     world.evaluate(event(0, "cover_opened"))
     raised, latched = map(words, world.transitions)
-    assert raised == ("设备报告“开表盖”（1月1日 08:00:00）。", "规则不要求持续时间，1月1日 08:00:00即报警。")
+    assert raised == ("设备报告“开表盖”（1月1日 08:00:00）。", "此类情况一次即报，1月1日 08:00:00报警。")
     assert latched[-1] == "按规则，报警须经人工确认才会结束。"
 
 
@@ -182,7 +182,7 @@ def test_empty_inputs_of_an_older_version_are_explained_by_the_times():
     sentences = ProcessTransition(
         kind="sundial", from_phase="normal", to_phase="active", at=START, reason="condition", inputs={}
     )
-    assert explain(sentences) == ("规则不要求持续时间，1月1日 08:00:00即报警。",)
+    assert explain(sentences) == ("此类情况一次即报，1月1日 08:00:00报警。",)
 
 
 def test_times_are_local():

@@ -90,7 +90,7 @@ def test_a_refused_action_leaves_no_record(api: Any, community: Any) -> None:
 
 def test_an_alert_explains_its_beginning(api: Any, community: Any) -> None:
     alert = community.alert(community.device("meter", "electricity_meter"))
-    assert api.get(f"/alerts/{alert}").json()["why"] == ["规则不要求持续时间，7月1日 12:00:00即报警。"]
+    assert api.get(f"/alerts/{alert}").json()["why"] == ["此类情况一次即报，7月1日 12:00:00报警。"]
 
 
 def test_a_late_action_is_refused_with_the_person_and_time_of_the_first(api: Any, community: Any) -> None:

@@ -76,7 +76,7 @@ def test_an_internal_error_reveals_no_internals(mortal_database: str, start_api:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json() == {
         "type": "internal-error",
-        "title": "Internal error",
+        "title": "系统内部出错",
         "status": 500,
         "detail": "Anju made a mistake; its log says which.",
     }
