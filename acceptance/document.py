@@ -59,6 +59,7 @@ def document(report: Report) -> Document:
         "devices": [_device(device) for device in report.devices],
         "excluded": [{**_device(device), "reason": _exclusion(device)} for device in report.excluded],
         "refused": _refusals(report.refused),
+        "waiting": report.waiting,
         "witnessed_tests": [_witnessed(test) for test in report.witnessed],
     }
 

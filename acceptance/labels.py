@@ -64,6 +64,8 @@ TEST_RESULT: dict[str, str] = {
     DeliveryResult.WITHDRAWN: "已撤回",
 }
 
+WAITING_NOTICE = "还有{:,}条收到的数据在排队处理，没有计入；处理完再出一次报告"
+
 EXCLUDED: dict[str, str] = {"simulated": "模拟设备不得作为验收依据", "retired": "报废设备不参与验证"}
 
 REFUSED: dict[str, str] = {

@@ -112,3 +112,4 @@ class Report:
     excluded: tuple[RegisteredDevice, ...]
     witnessed: tuple[WitnessedTestRow, ...]
     refused: tuple[Refused, ...]
+    waiting: int

@@ -38,6 +38,10 @@ def summary(report: Report) -> str:
         "",
         f"结论：{labels.OUTCOME[report.outcome]}；另有{manual}项由人工查验",
     ]
+    if report.waiting:
+        lines.append(labels.WAITING_NOTICE.format(report.waiting))
+    if refused := sum(each.times for each in report.refused):
+        lines.append(f"时段内有{refused:,}条数据被拒收，没有计入")
     simulated = sum(device.simulated for device in report.excluded)
     if simulated:
         lines.append(f"已排除{simulated}台模拟设备：{labels.DEMO_NOTICE}")

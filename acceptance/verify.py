@@ -99,6 +99,7 @@ def verify(
         excluded,
         _witnessed(evidence, admitted),
         _refused(evidence),
+        evidence.waiting,
     )
 
 

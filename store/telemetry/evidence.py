@@ -14,6 +14,7 @@ from devices.device import Service
 from store.database import Connection, StoreError, translated_errors
 from store.telemetry.rejections import RejectionCount, count_rejections_of_community
 from store.telemetry.slots import SlotAnswer, SlotQuestion, read_slots
+from store.telemetry.spool import count_spooled_of_community
 from store.telemetry.window import Window
 from store.telemetry.witnessed_tests import (
     ExpectedEvent,
@@ -103,7 +104,8 @@ class Questions:
 class Evidence:
     """The complete input of a verification. The order of rows has no meaning.
 
-    `exempt` holds the households that do without a medium, by the record of a person.
+    `exempt` holds the households that do without a medium, by the record of a person. `waiting` counts the messages
+    from before the end of the window that still wait in the spool.
     """
 
     window: Window
@@ -115,6 +117,7 @@ class Evidence:
     witnessed: tuple[WitnessedTestRow, ...] = ()
     rejections: tuple[RejectionCount, ...] = ()
     exempt: frozenset[tuple[Household, str]] = frozenset()
+    waiting: int = 0
 
 
 def read_evidence(connection: Connection, community: str, window: Window, questions: Questions) -> Evidence:
@@ -145,6 +148,7 @@ def read_evidence(connection: Connection, community: str, window: Window, questi
             tuple(list_witnessed_tests(connection, tests, questions.expected)),
             tuple(count_rejections_of_community(connection, community, window)),
             frozenset((household, medium) for household, media in households.items() for medium in media),
+            count_spooled_of_community(connection, community, window.end),
         )
 
 

@@ -201,6 +201,18 @@ def spool_state(connection: Connection, device_ids: Sequence[int] | None = None)
         return cursor.fetchone() or SpoolState(0, 0, 0, None)
 
 
+def count_spooled_of_community(connection: Connection, community: str, before: datetime) -> int:
+    """Return how many messages of a community's devices that arrived before a time wait in the spool."""
+    row = connection.execute(
+        """
+        SELECT count(*) FROM spool JOIN device ON device.id = spool.device_id
+        WHERE device.community = %s AND spool.received_at < %s
+        """,
+        (community, before),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def most_spooled_devices(connection: Connection, limit: int) -> list[SpooledDevice]:
     """Return the devices with the most bytes in the spool, greatest first."""
     with translated_errors(), connection.cursor(row_factory=class_row(SpooledDevice)) as cursor:

@@ -10,14 +10,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from acceptance.document import canonical_text, digest, document
+from acceptance.report import to_html
 from acceptance.result import Outcome, Reason, Verdict
 from acceptance.run import run_verification, stored_form
+from acceptance.summary import summary
 from brute_force import most_filled_slots
 from laws import examples
 from store.database import Connection
 from store.telemetry.evidence import UnknownCommunityError
 from store.telemetry.rejections import CountKey, count_rejections
 from store.telemetry.slots import Clock, SlotQuestion, read_slots
+from store.telemetry.spool import SpoolRow, insert_spooled
 from store.telemetry.verifications import save_verification
 from store.telemetry.window import Window, WindowError
 from verified_community import (
@@ -265,6 +268,17 @@ def test_refused_data_of_the_window_is_said_by_reason_and_device(connection):
     assert [(each["device"], each["place"], each["reason"], each["times"]) for each in refused["devices"]] == [
         ("water-101", "1号楼1单元101室", "rate_limited", 7), ("cam", "1号楼", "future_timestamp", 5),
     ]  # fmt: skip
+
+
+def test_data_of_the_window_that_still_waits_in_the_spool_is_said(connection):
+    meter = add_device(connection, "water-101", "water_meter", "101")
+    stranger = add_device(connection, "water-101", "water_meter", community="other")
+    times = ((meter, START - HOUR), (meter, END - SECOND), (meter, END), (stranger, START))
+    insert_spooled(connection, [SpoolRow(device, at, False, False, "t", b"sealed", 6) for device, at in times])
+    report, _ = verify_community(connection)
+    assert document(report)["waiting"] == 2
+    assert "还有2条收到的数据在排队处理" in summary(report)
+    assert "还有2条收到的数据在排队处理" in to_html(document(report), END)
 
 
 def test_later_refusals_do_not_change_the_report_of_a_window_that_is_over(connection):
