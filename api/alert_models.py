@@ -132,9 +132,7 @@ class AlertDetail(Alert):
 
     why: list[str] = Field(
         description="Reasons for raising it, in Chinese sentences.",
-        examples=[
-            ["电压 245 V，高于限值 242 V（7月1日 12:10:00测得）。", "此类情况一次即报，7月1日 12:10:00报警。"]
-        ],
+        examples=[["电压 245 V，高于限值 242 V（7月1日 12:10:00测得）。", "此类情况一次即报，7月1日 12:10:00报警。"]],
     )
     transitions: list[Transition] = Field(description="Transitions of both axes, in the order they were written.")
 
