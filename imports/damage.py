@@ -8,8 +8,7 @@ import re
 from datetime import date, timedelta
 
 AS_TEXT = "请先把这一列设为“文本”格式，再重新填写"
-NOTHING = frozenset({"-", "--", "—", "——", "/", "\\", "无", "暂无"})
-"""Cells by which people mean that there is nothing to fill in."""
+_NOTHING = frozenset({"-", "--", "—", "——", "/", "\\", "无", "暂无"})
 
 MISSING = frozenset({"nan", "none", "null", "n/a", "nat", "inf", "undefined"})
 """Texts that programs write for a missing value, in small letters."""
@@ -57,6 +56,11 @@ def fold_place(text: str) -> str:
     return "".join(half_width(text).split()).upper()
 
 
+def means_nothing(text: str) -> bool:
+    """Return whether a cell is a word for nothing, such as 无 or a dash."""
+    return half_width(unwrap(text)) in _NOTHING
+
+
 def find_loss(text: str) -> str | None:
     """Return why a cell of any column has lost its content, or None."""
     if text.isalnum():
@@ -80,7 +84,7 @@ def find_code_loss(text: str) -> str | None:
     if _SCIENTIFIC.fullmatch(text):
         return f"是科学计数法，后面的数字已经丢失：{AS_TEXT}"
     if _NUMBER.fullmatch(text):
-        return f"是带格式的数字，开头的 0 可能已经丢失：{AS_TEXT}"
+        return f"被表格软件当成了数字，原来的写法可能已经丢失：{AS_TEXT}"
     if _DATE.fullmatch(text):
         return f"像是被表格软件改成了日期或时间（3-1 会变成 1-Mar 或 3月1日）：{AS_TEXT}"
     return None

@@ -22,7 +22,7 @@ from imports.cells import (
     parse_year,
     quoted,
 )
-from imports.damage import NOTHING, find_loss, half_width, unwrap
+from imports.damage import find_loss, half_width, means_nothing, unwrap
 from store.registry.upsert import CellValue
 
 IGNORED_HEADERS = frozenset({"序号", "备注", "说明"})
@@ -59,7 +59,7 @@ class Column:
             CellError: the cell cannot be used.
         """
         text = unwrap(cell)
-        if text and half_width(text) not in NOTHING:
+        if text and not means_nothing(text):
             if loss := find_loss(text):
                 raise CellError(f"{quoted(text)} {loss}")
             return self.parse(text)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imports.cells import CellError, quoted, suggestion, visible
+from imports.damage import means_nothing
 from imports.forms import Column, Form
 from store.database import StoreError
 from store.registry.upsert import CellValue, TableRows
@@ -180,6 +181,8 @@ def _column_values(
         else:
             if column.is_code and value and value != cell:
                 folds[cell] = f"{quoted(cell)} 按 {quoted(str(value))} 读取"
+            elif means_nothing(cell):
+                folds[cell] = f"{quoted(cell)} 按空单元格读取"
     return [values[cell] for cell in cells], faults, folds
 
 

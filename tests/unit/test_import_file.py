@@ -254,6 +254,15 @@ def test_what_was_folded_is_noted():
     ]  # fmt: skip
 
 
+def test_a_word_for_nothing_is_noted_as_an_empty_cell():
+    sheet = Sheet(
+        "d.csv", ("community", "device", "kind", "serial", "simulated"), [2], [["yg", "w1", "水表", "无", "否"]]
+    )
+    table, problems = read_table(DEVICES, sheet)
+    assert (table.values, problems) == ([("yg", "w1", "water_meter", None, False)], [])
+    assert [(note.column, note.message) for note in table.notes] == [("serial", "“无” 按空单元格读取")]
+
+
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path):
     path = tmp_path / "huge.csv"
     with path.open("wb") as file:
