@@ -72,7 +72,7 @@ def test_a_window_goes_on_across_a_replacement_that_is_recorded_meanwhile(databa
         new = NewReplacement(at=at, old_register=100 + 0.03 * 19.5, new_register=50 + 0.03 * 19.5, actor="王师傅")
         record_replacement(connection, find_device(connection, "c", "w1"), new, at)
     flow_for_hours(database_url, pack, range(20, 25), register=50)
-    assert query(database_url, "SELECT message FROM alert") == [("w1 0.03",)]
+    assert query(database_url, "SELECT message FROM alert") == [("阳光小区 水表（w1） 0.03",)]
 
 
 def test_values_that_no_rule_needs_any_more_are_deleted(database_url, tmp_path):
