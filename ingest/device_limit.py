@@ -4,7 +4,7 @@ Each device has a token bucket, measured in bytes: the cost of decoding and stor
 with its items. The excess waits in the spool. The figures: docs/decisions/0021-a-spool-for-the-excess.md.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -112,7 +112,7 @@ class DeviceLimit:
         now_s: float,
         lag_s: float = 0.0,
         *,
-        spooled: Container[int] = (),
+        spooled: Iterable[int] = (),
         is_urgent: Callable[[bytes], bool] = _no_urgency,
     ) -> Charged:
         """Charge each sender's token bucket, and divide the messages of one batch.
@@ -132,14 +132,14 @@ class DeviceLimit:
         full_now_s = now_s - lag_s
         self.shares.drop_full(full_now_s)
         self.urgent.drop_full(full_now_s)
-        charged, behind, admitted_cost = Charged([], [], [], []), set[int](), 0
+        charged, behind, admitted_cost = Charged([], [], [], []), set(spooled), 0
         charge, received, admitted = self.shares.charge, charged.received.append, charged.admitted.append
         for message in messages:
             received(message)
             sender = find_sender(message.topic, find_device)
             cost = price(message.payload)
             key = sender[0].id if sender else _UNREGISTERED
-            if key not in behind and key not in spooled and charge(key, cost, full_now_s, now_s):
+            if key not in behind and charge(key, cost, full_now_s, now_s):
                 admitted(message)
             elif sender is None:
                 charged.unregistered.append(message)

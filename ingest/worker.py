@@ -189,7 +189,8 @@ class Worker:
             batch.reject(rejected)
         batch.spooled = self._spool.rows(extra.spooled)
         batch.last_seen |= {row.device_id: row.received_at for row in batch.spooled}
-        batch.worked_off = [each.spooled for each in (*messages, *extra.discarded) if each.spooled]
+        if self._spool.devices:
+            batch.worked_off = [each.spooled for each in (*messages, *extra.discarded) if each.spooled]
         written = write_batch(context.connection, batch, context.evaluation, self._rejection_limit, _now())
         self._spool.note_written(batch.spooled, batch.worked_off)
         if not batch.worked_off:
