@@ -198,7 +198,7 @@ def _send(
     until: datetime | None,
     speed: float,
 ) -> int:
-    database_url = settings.need("database_url")
+    database_url, device_ids = settings.need("database_url"), [device.id for device in devices]
     span = (until or datetime.now(UTC)) - start
 
     def report(at: datetime, sent: int) -> None:
@@ -219,12 +219,12 @@ def _send(
                 now=lambda: datetime.now(UTC),
                 sleep=time.sleep,
                 stop=stop.is_set,
-                wait_for_ingest=lambda: wait_for_ingest(database_url, stop.is_set),
+                wait_for_ingest=lambda: wait_for_ingest(database_url, device_ids, stop.is_set),
                 report=report,
             )
             publisher.flush(_STORED_S)
         with progress("waiting until ingest has stored it"):
-            if not wait_for_ingest(database_url, stop.is_set, _STORED_S) and not stop.is_set():
+            if not wait_for_ingest(database_url, device_ids, stop.is_set, _STORED_S) and not stop.is_set():
                 raise fail("ingest has not stored all of it yet: `anju doctor` says how far it is", Exit.UNAVAILABLE)
     except (FaultError, ValueError) as error:
         raise fail(str(error), Exit.USAGE) from None

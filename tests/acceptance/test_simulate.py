@@ -14,6 +14,7 @@ def test_a_fault_of_a_registered_device_raises_an_alert_that_is_marked_as_simula
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("sent ")
+    assert "0 of them wait in the spool of ingest, 0 were refused" in done.stdout
     [alert] = eventually(lambda: house.get("/alerts", community="tianjiao-huayuan", kind="gas_meter")["items"])
     assert alert["device"] == "b01-u1-0101-gas"
     assert alert["severity"] == "critical"

@@ -168,7 +168,7 @@ def test_beyond_its_bound_messages_are_refused_and_an_alert_names_the_device(ser
         eventually(lambda: stored(database_url, "w2") == 1)
         look = "SELECT message FROM alert WHERE rule = 'data_refused'"
         ((message,),) = eventually(lambda: query(database_url, look))
-    assert f"{COMMUNITY} 水表（w1）" in message
+    assert "阳光小区 水表（w1）" in message
     assert "w2" not in message
     assert stored(database_url, "w1") >= (BURST_BYTES + 1024 * 1024) // (LARGE + 300)
     senders = "SELECT DISTINCT name FROM rejection JOIN device ON device.id = device_id WHERE reason = 'rate_limited'"
