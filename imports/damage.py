@@ -5,6 +5,7 @@ for a date and a serial number for a large number, and drop leading zeros.
 """
 
 import re
+import string
 from datetime import date, timedelta
 
 AS_TEXT = "请先把这一列设为“文本”格式，再重新填写"
@@ -13,8 +14,10 @@ _NOTHING = frozenset({"-", "--", "—", "——", "/", "\\", "无", "暂无"})
 MISSING = frozenset({"nan", "none", "null", "n/a", "nat", "inf", "undefined"})
 """Texts that programs write for a missing value, in small letters."""
 
-# The ASCII characters and the blank in their full-width forms, which Chinese input methods type.
-_HALF_WIDTH = {0xFF01 + offset: 0x21 + offset for offset in range(94)} | {0x3000: 0x20}
+# Digits, letters and the signs of codes in their full-width forms, which Chinese input methods type. Commas and
+# brackets stay: 501，502 is no number with a thousands separator.
+_CODE_CHARACTERS = string.digits + string.ascii_letters + "#-./:_+=%!?"
+_HALF_WIDTH = {ord(character) + 0xFEE0: character for character in _CODE_CHARACTERS} | {0x3000: " "}
 
 _APOSTROPHES = frozenset("'‘’＇")
 _QUOTED_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
@@ -47,7 +50,7 @@ def unwrap(cell: str) -> str:
 
 
 def half_width(text: str) -> str:
-    """Return the text with ASCII characters instead of their full-width forms: ５０１ becomes 501."""
+    """Return the text with ASCII digits, letters and signs instead of their full-width forms: ５０１ becomes 501."""
     return text if text.isascii() else text.translate(_HALF_WIDTH)
 
 
