@@ -5,8 +5,9 @@ A symptom is a flag of the kind `family`: `outage` for missing data, or the one 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from devices.device import Device, Service
@@ -64,21 +65,25 @@ def onset_of(rule: Rule, state: InstanceState) -> datetime | None:
     return state.opened_at - rule.on_delay if state.opened_at else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GroupCounter:
-    """Counter of affected devices. It reads the state of the engine and changes nothing.
+    """Counter of affected devices. It reads the state of the engine and changes nothing there.
 
     Attributes:
         devices: Returns a registered device by its id.
         rules: The rules whose alerts can be merged.
         instances: The instances of the engine.
         no_data: The last arrivals of all devices.
+        counted: The counts of one moment: a tick may raise hundreds of alerts in a group.
+        counted_at: The moment.
     """
 
     devices: Callable[[int], Device]
     rules: Rules
     instances: Instances
     no_data: NoDataWatch
+    counted: dict[tuple[object, ...], Count] = field(default_factory=dict)
+    counted_at: datetime | None = None
 
     def count(self, group: DeviceGroup, rule: Rule, state: InstanceState, resumed_at: datetime, now: datetime) -> Count:
         """Count the devices of a group whose alerts may have the cause of a raised one.
@@ -92,7 +97,9 @@ class GroupCounter:
         """
         if rule.symptom == OUTAGE:
             first = self.arrival(state.device_id, resumed_at)
-            return _count(self._children(group, OUTAGE), lambda child: self._lacks_data(child, first, resumed_at, now))
+            same_minute = first and first.at.replace(second=0, microsecond=0)
+            children, lacks_data = self._children(group, OUTAGE), partial(self._lacks_data, first, resumed_at, now)
+            return self._once((group.id, rule.name, same_minute), now, lambda: _count(children, lacks_data))
         onset = onset_of(rule, state) or now
         # The report of another device may be a period older, and one by the same rule may still be pending.
         earliest = onset - rule.on_delay - RULE_KINDS[rule.kind].reporting_period
@@ -102,7 +109,8 @@ class GroupCounter:
             is_ripe = theirs.phase is not Phase.PENDING or other is rule
             return is_ripe and began is not None and began >= earliest
 
-        return self._count_reports(group, str(rule.symptom), has_the_cause, now)
+        key = (group.id, rule.name, earliest.replace(second=0, microsecond=0))
+        return self._once(key, now, lambda: self._count_reports(group, str(rule.symptom), has_the_cause, now))
 
     def count_recent(self, group: DeviceGroup, symptom: str, since: datetime, now: datetime) -> Count:
         """Count the devices of a group whose alerts about a symptom are pending, or were raised after `since`."""
@@ -110,7 +118,7 @@ class GroupCounter:
         def is_recent(_: Rule, state: InstanceState) -> bool:
             return state.opened_at is None or state.opened_at > since
 
-        return self._count_reports(group, symptom, is_recent, now)
+        return self._once((group.id, symptom), now, lambda: self._count_reports(group, symptom, is_recent, now))
 
     def remaining(self, group: DeviceGroup, symptom: str, now: datetime) -> Remainder:
         """Count the devices that are still affected or recovering, without those that have an alert of their own."""
@@ -153,8 +161,19 @@ class GroupCounter:
             if device.kind in kinds and not (direct_only and device.gateway):
                 yield child
 
+    def forget(self) -> None:
+        """Count anew: a device has got a symptom, or lost it."""
+        self.counted = {}
+
+    def _once(self, key: tuple[object, ...], now: datetime, count: Callable[[], Count]) -> Count:
+        if self.counted_at != now:
+            self.counted, self.counted_at = {}, now
+        if key not in self.counted:
+            self.counted[key] = count()
+        return self.counted[key]
+
     def _lacks_data(
-        self, device_id: int, first: LastArrival | None, resumed_at: datetime, now: datetime
+        self, first: LastArrival | None, resumed_at: datetime, now: datetime, device_id: int
     ) -> bool | None:
         arrival = self.arrival(device_id, resumed_at)
         return arrival.is_missing_with(first, now) if arrival and first else None

@@ -92,6 +92,8 @@ class GroupSuppression:
             transitions: The transitions.
             now: The time of the decision.
         """
+        if rule.merge_as and any(Phase.NORMAL in {each.from_phase, each.to_phase} for each in transitions):
+            self.counter.forget()
         if rule.symptom and any(each.raises or each.reason is Reason.PARENT for each in transitions):
             transitions = self._merge(rule, rule.symptom, state, transitions, now)
         if state.device_id > 0 and any(each.raises for each in transitions):

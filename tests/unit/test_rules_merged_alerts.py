@@ -552,6 +552,15 @@ def test_an_alert_that_is_over_in_the_step_that_raises_it_has_no_parent_afterwar
     assert {state.parent for state in estate.engine.drain_changes().saved} == {None}
 
 
+def test_reports_of_one_batch_without_a_delay_are_one_alert():
+    hasty = [replace(rule, on_delay=timedelta()) if rule.merge_as else rule for rule in PACK.rules]
+    estate = Estate(flats(units=1), RulePack(tuple(hasty)))
+    estate.report(10, "power_lost", *range(1, 13))
+    estate.tick(10)
+    assert estate.told == ["family_power_lost 1号楼"]
+    assert len(estate.open) == 13
+
+
 def test_only_a_gateway_has_devices_behind_it():
     meters = [Device(n, "c1", f"m{n}", "electricity_meter", "g1") for n in (1, 2)]
     groups = DeviceGroups([*meters, Device(500, "c1", "g1", "gateway")])
