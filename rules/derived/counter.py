@@ -35,8 +35,8 @@ Reading = tuple[float, int]
 Base = tuple[float, int, float, int]
 """The first four attributes of a `Count`."""
 
-CountState = tuple[float, int, float, int, tuple[Reading, ...], Base | None]
-"""A `Count` as a plain tuple, the form in states."""
+CountState = Base | tuple[float, int, float, int, tuple[Reading, ...], Base | None]
+"""A `Count` as a plain tuple, the form in states; the last two attributes are left out where they say nothing."""
 
 
 class Count(NamedTuple):
@@ -61,36 +61,42 @@ class Count(NamedTuple):
 
 def counting(counter: Counter) -> Callable[[CountState | None, int, float], CountState]:
     """Return the function that takes the next reading of a counter, at a time in microseconds."""
-    plausible, modulus = _plausible(counter), counter.modulus
-
-    def distance(value: float, at: int, base: float, since: int) -> float:
-        """Return the size of a step, infinite if it is not plausible."""
-        return abs(value - base) if plausible(value - base, at - since) else inf
+    per_microsecond, most, least = counter.per_hour / _HOUR, counter.modulus * _LARGEST_STEP, -counter.backward
+    distance, modulus = _distance(counter), counter.modulus
 
     def count(before: CountState | None, at: int, value: float) -> CountState:
         if before is None:
-            return value, at, 0.0, 0, (), None
-        base, since, total, register, suspects, previous = _current_form(before)
-        own = distance(value, at, base, since)
-        if own < inf and not suspects and previous is None:
-            return value, at, total + value - base, register, (), None
+            return value, at, 0.0, 0
+        if len(before) == 4:
+            # Nearly every reading: the test of `distance`, without a call.
+            base, since, total, register = before
+            step = value - base
+            if least <= step <= most and step <= (at - since + _SLACK) * per_microsecond:
+                return value, at, total + step, register
+        base, since, total, register = before[:4]
+        suspects, previous = _doubts(before)
+        step = value - base
         # A reading belongs to the nearest of the registers that can have counted up to it.
-        again = distance(value, at, *previous[:2]) if previous else inf
-        other = distance(value, at, *suspects[-1]) if suspects else inf
+        own = distance(step, at - since)
+        again = distance(value - previous[0], at - previous[1]) if previous else inf
+        other = distance(value - suspects[-1][0], at - suspects[-1][1]) if suspects else inf
         if min(own, again) == inf or other < min(own, again):
             run = (*suspects, (value, at)) if other < inf else ((value, at),)
             return confirm(before, run) if len(run) == CONFIRMED_BY else (base, since, total, register, run, previous)
         if previous and again < own:
-            return value, at, previous[2] + value - previous[0], previous[3], (), None
-        return value, at, total + value - base, register, (), previous if value == base else None
+            return value, at, previous[2] + value - previous[0], previous[3]
+        now = value, at, total + step, register
+        return now if step or previous is None else (*now, (), previous)
 
     def confirm(before: CountState, run: tuple[Reading, ...]) -> CountState:
-        base, since, total, register, *_ = before
+        base, since, total, register = before[:4]
         (first, first_at), (value, at) = run[0], run[-1]
         total += value - first
-        if first < base and plausible(first - base + modulus, first_at - since):
-            return value, at, total + first - base + modulus, register, (), None
-        return value, at, total, register + 1, (), before[:4] if value == first else None
+        rolled_over = first - base + modulus
+        if first < base and distance(rolled_over, first_at - since) < inf:
+            return value, at, total + rolled_over, register
+        now = value, at, total, register + 1
+        return now if value != first else (*now, (), before[:4])
 
     return count
 
@@ -101,22 +107,26 @@ def replacing(counter: Counter) -> Callable[[CountState | None, int, float, floa
     The old register closes what it counted, unless it is no reading that this register can have. Readings in
     quarantine are void.
     """
-    plausible, modulus = _plausible(counter), counter.modulus
+    distance, modulus = _distance(counter), counter.modulus
 
     def replace(before: CountState | None, at: int, old: float, new: float) -> CountState:
         if before is None:
-            return new, at, 0.0, 0, (), None
-        base, since, total, register, *_ = before
+            return new, at, 0.0, 0
+        base, since, total, register = before[:4]
         step = old - base if old - base >= -counter.backward else old - base + modulus
-        return new, at, total + step if plausible(step, at - since) else total, register, (), None
+        return new, at, total + step if distance(step, at - since) < inf else total, register
 
     return replace
 
 
-def _plausible(counter: Counter) -> Callable[[float, int], bool]:
-    """Return the test whether a register can have counted a step in a time in microseconds."""
+def _distance(counter: Counter) -> Callable[[float, int], float]:
+    """Return the function of a step in a time: its size, infinite if no working register counts that."""
     per_microsecond, most, least = counter.per_hour / _HOUR, counter.modulus * _LARGEST_STEP, -counter.backward
-    return lambda step, elapsed: least <= step <= most and step <= (elapsed + _SLACK) * per_microsecond
+
+    def distance(step: float, elapsed: int) -> float:
+        return abs(step) if least <= step <= most and step <= (elapsed + _SLACK) * per_microsecond else inf
+
+    return distance
 
 
 def replacement_name(field: str) -> str:
@@ -124,9 +134,9 @@ def replacement_name(field: str) -> str:
     return f"{field}_replaced"
 
 
-def _current_form(state: CountState) -> CountState:
-    """Return a state in the form of this version; the one before it had five parts, the last of them a suspect."""
-    return state if len(state) == 6 else (*state[:4], (), None)
+def _doubts(state: CountState) -> tuple[tuple[Reading, ...], Base | None]:
+    """Return suspects and previous base. The version before this one stored five parts: its suspect is dropped."""
+    return (state[4], state[5]) if len(state) == 6 else ((), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +169,7 @@ class Counting(OneFieldValue):
                 now = replace(state, at, *registers)
                 return now, (state, now)
             now = count(state, at, value)
-            return now, None if now[4] else (state, now)
+            in_quarantine = len(now) == 6 and now[4]
+            return now, None if in_quarantine else (state, now)
 
         return observe

@@ -62,7 +62,8 @@ class Unchanged(OneFieldValue, ComparableValue):
             before, since, _, begun = state
             if value != before:
                 return (value, at, at, True), False
-            return _lasting(before, since, at, begun, length)
+            lasted = at - since >= length
+            return (before, since, at, begun), lasted if lasted or begun else None
 
         return observe
 
@@ -75,17 +76,13 @@ def _standstill(counter: Counter, length: int) -> Observe:
         counted = values.get(name)
         if counted is None:
             return state, None
-        before, (value, _, total, register, *_) = counted
-        if state is None or before is None or before[3] != register:
-            return (value, at, at, False), None
-        if before[2] != total:
-            return (value, at, at, True), False
-        return _lasting(value, state[1], at, state[3], length)
+        before, now = counted
+        if state is None or before is None or before[3] != now[3]:
+            return (now[0], at, at, False), None
+        if before[2] != now[2]:
+            return (now[0], at, at, True), False
+        _, since, _, begun = state
+        lasted = at - since >= length
+        return (now[0], since, at, begun), lasted if lasted or begun else None
 
     return observe
-
-
-def _lasting(value: Value, since: int, at: int, begun: bool, length: int) -> tuple[State, Value | None]:
-    """Return the state of a value that goes on, and whether it has lasted long enough."""
-    lasted = at - since >= length
-    return (value, since, at, begun), lasted if lasted or begun else None

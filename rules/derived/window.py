@@ -213,8 +213,9 @@ def _increase(counter: Counter, slide: Slide, gap: int) -> Observe:
         counted = values.get(name)
         if counted is None:
             return state, None
-        before, (_, _, total, register, *_) = counted
-        goes_on = before and before[3] == register and (at - before[1] <= gap or before[2] == total)
+        before, now = counted
+        total = now[2]
+        goes_on = before and before[3] == now[3] and (at - before[1] <= gap or before[2] == total)
         slots, oldest = slide(state if goes_on else None, at, total)
         return slots, None if oldest is None else round(total - oldest, decimals)
 

@@ -300,7 +300,7 @@ def totals_of_the_rules(readings: Sequence[Reading]) -> list[Reading]:
     count, state, totals = counting(WATER), None, [Reading(MIDNIGHT - 20 * 365 * DAY, 0.0)]
     for at, value, _ in readings:
         state = count(state, microseconds_since_1970(at), value)
-        if not state[4]:
+        if not Count(*state).suspects:
             totals.append(Reading(at, state[2]))
     assert state is not None
     first, *others = totals[1:]
