@@ -13,7 +13,17 @@ from rules.engine.state_machine import Reason
 from rules.engine.transition import Suppression, Transition
 from rules.model.device_group import DeviceGroups
 from rules.model.rule import OPEN_PHASES, Severity
-from store.alerts.alerts import LATE, AlertText, NewAlert, progress_alert, raise_alert, reword_alert
+from store.alerts.alerts import (
+    LATE,
+    AlertText,
+    NewAlert,
+    move_alert,
+    progress_alert,
+    raise_alert,
+    remove_alerts,
+    reword_alert,
+    set_other_alerts_aside,
+)
 from store.alerts.rule_state import delete_rule_states, save_rule_states
 from store.alerts.shadow import insert_shadow_transitions
 from store.alerts.suppression import Cause, CauseName, causes_of, release, suppress
@@ -55,6 +65,8 @@ def write_alerts(
         _release(locked, in_force)
         causes = causes_of(locked, _alert_ids(in_force), in_force[-1].decided_at)
         insert_transitions(locked, [_transition_row(transition, causes) for transition in in_force])
+        if revoked := _alert_ids(each for each in in_force if each.reason is Reason.REVOKED):
+            remove_alerts(locked, revoked)
     _enqueue_notices(connection, [transition for transition in in_force if _may_notify(transition)])
     return in_force
 
@@ -63,9 +75,13 @@ def _write_alert(connection: LockedConnection, transition: Transition, device_by
     """Raise or change one alert. In order: an alert may be raised, end and be followed by the next in one batch."""
     if transition.alert_id is None:
         return
+    if transition.reason in {Reason.REORDERED, Reason.REWOUND}:
+        set_other_alerts_aside(connection, transition.alert_id)
     if transition.raises:
         device = device_by_id(transition.device_id)
         raise_alert(connection, _alert_row(transition.alert_id, transition, device))
+    elif transition.reason is Reason.REORDERED:
+        move_alert(connection, transition.alert_id, transition.at, _text(transition))
     elif transition.reason in {Reason.REWORDED, Reason.RECOUNTED}:
         reword_alert(connection, transition.alert_id, _text(transition))
     else:

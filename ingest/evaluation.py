@@ -9,6 +9,7 @@ from ingest.batch import Candidate
 from ingest.instance_rows import device_state_of, state_of, stored_group
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
+from ingest.stored_journal import StoredJournal
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.engine.timers import Clock
@@ -47,6 +48,7 @@ class Evaluation:
 
         `is_spooled` returns whether data of a device waits in the spool: then it has sent some, whatever is stored.
         """
+        self._journal = StoredJournal(pack)
         self._engine = Engine(
             pack,
             now,
@@ -55,6 +57,7 @@ class Evaluation:
             groups=registry.groups,
             clock=clock,
             spooled=is_spooled,
+            journal=self._journal,
         )
         self._registry = registry
         self._pipelines = {-partition.number}
@@ -79,10 +82,25 @@ class Evaluation:
         self._save(connection, transitions + self._update_services(connection, now))
 
     def evaluate(self, connection: Connection, candidates: Iterable[Candidate], now: datetime) -> list[Transition]:
-        """Evaluate the rules on new samples, in order of arrival, and store the transitions."""
+        """Evaluate the rules on new samples, given in the order of arrival, and store the transitions.
+
+        Samples that come late wait for the end of the batch, with all that follow of their devices.
+        """
         transitions: list[Transition] = []
+        late: dict[int, tuple[str, list[Sample]]] = {}
         for kind, sample, _ in candidates:
-            transitions += self._engine.evaluate(sample, kind, now)
+            if late and (waiting := late.get(sample.device_id)):
+                waiting[1].append(sample)
+                continue
+            new = self._engine.evaluate_next(sample, kind, now)
+            if new is None:
+                late[sample.device_id] = kind, [sample]
+            else:
+                transitions += new
+        if late:
+            recent = self._journal.load(connection, late)
+            for device_id, (kind, samples) in late.items():
+                transitions += self._engine.evaluate_late(samples, kind, recent.get(device_id), now)
         return self._save(connection, transitions)
 
     def tick(
@@ -129,5 +147,6 @@ class Evaluation:
 
     def _save(self, connection: Connection, transitions: list[Transition]) -> list[Transition]:
         """Store the changed instances and the transitions; return the transitions of rules that are not on trial."""
+        self._journal.save(connection)
         save_instances(connection, self._engine.drain_changes(), self._registry.groups)
         return write_alerts(connection, transitions, self._registry.by_id)

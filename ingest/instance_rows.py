@@ -21,6 +21,7 @@ def device_state_of(row: DeviceStateRow) -> DeviceState:
         event_ts=row.event_ts,
         values=row.values,
         derived=row.derived,
+        next_checkpoint=row.next_checkpoint,
     )
 
 
@@ -36,6 +37,10 @@ def state_row(state: InstanceState, group: DeviceGroup | None = None) -> RuleSta
         "shadow": state.shadow,
         "chatter": [state.chatter.doublings, *map(datetime.isoformat, state.chatter.raised)],
     }
+    if state.raised_late:
+        memory["raised_late"] = True
+    if state.revoked:
+        memory["revoked"] = state.revoked
     if group:
         memory["family"] = group._replace(gateway_id=None, children=())
     return RuleStateRow(
@@ -73,6 +78,8 @@ def state_of(row: RuleStateRow) -> InstanceState:
         parent=row.memory.get("parent"),
         text_hash=row.memory.get("words"),
         shadow=row.memory.get("shadow", False),
+        raised_late=row.memory.get("raised_late", False),
+        revoked=tuple(row.memory.get("revoked", ())),
         chatter=_chatter(*row.memory.get("chatter", [0])),
     )
 

@@ -88,7 +88,7 @@ def _state_changes(last_seen: Mapping[int, datetime], states: Iterator[DeviceSta
         if evaluated is None or evaluated.device_id > device_id:
             yield DeviceStateChange(device_id, seen, None, None, {}, {})
         else:
-            _, last_ts, last_arrival, event_ts, values, derived = evaluated
+            _, last_ts, last_arrival, event_ts, values, derived, _ = evaluated
             yield DeviceStateChange(device_id, seen, last_arrival, last_ts, values, event_ts, derived)
 
 

@@ -105,6 +105,7 @@ FAULTS: dict[str, FaultKind] = {
         ),
         FaultKind("late_batch", "readings are stored and sent together at the end", _ALL),
         FaultKind("duplicates", "everything is sent twice", _ALL, {"repeat_after_s": 2}),
+        FaultKind("out_of_order", "messages take up to delay_s, each a time of its own", _ALL, {"delay_s": 480}),
     )
 }
 

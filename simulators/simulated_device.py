@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from importlib import import_module
 from typing import NamedTuple, cast
+from zlib import crc32
 
 from devices.topic import Channel
 from simulators.device_model import DeviceModel, DeviceSetup, ModelEvent
@@ -40,6 +41,8 @@ class SimulatedDevice:
         self._drifts = setup.faults_of("clock_drift")
         self._late_batches = setup.faults_of("late_batch")
         self._duplications = setup.faults_of("duplicates")
+        self._disorders = setup.faults_of("out_of_order")
+        self._random = setup.random
         self._address_keys = (
             f'"kind":"{self.device.kind}","device":"{self.device.name}",' if self.device.gateway else ""
         )
@@ -51,6 +54,16 @@ class SimulatedDevice:
 
     def deliveries(self, start: float, end: float) -> list[Delivery]:
         """Return the deliveries from `start` up to, not including, `end`, in order."""
+        deliveries = self._undelayed(start, end)
+        for fault in self._disorders:
+            deliveries = [each for each in deliveries if not fault.active(each.at)]
+            deliveries += self._delayed(fault, start, end)
+        if self.has_unscheduled_items:
+            deliveries.sort()
+        return deliveries
+
+    def _undelayed(self, start: float, end: float) -> list[Delivery]:
+        """Return the deliveries without the delays of `out_of_order`, in any order."""
         deliveries = [
             Delivery(at, Channel.TELEMETRY, self._reading(at)) for at in self._slots(start, end) if self._on_time(at)
         ]
@@ -62,8 +75,15 @@ class SimulatedDevice:
                     deliveries += (Delivery(fault.end_s, Channel.TELEMETRY, self._reading(at)) for at in late_slots)
             for fault in self._duplications:
                 deliveries += self._duplicates(fault, start, end)
-            deliveries.sort()
         return deliveries
+
+    def _delayed(self, fault: Fault, start: float, end: float) -> Iterator[Delivery]:
+        """Yield the deliveries that a fault `out_of_order` has delayed into the time from `start` up to `end`."""
+        longest = fault.parameter("delay_s")
+        for each in self._undelayed(max(start - longest, fault.start_s), min(end, fault.end_s)):
+            at = each.at + longest * self._random.fraction(crc32(each.item.encode()))
+            if start <= at < end:
+                yield each._replace(at=at)
 
     def _slots(self, start: float, end: float) -> Iterator[float]:
         """Yield the instants of the grid from `start` up to, not including, `end`."""

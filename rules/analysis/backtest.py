@@ -11,7 +11,7 @@ from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.engine.transition import Transition
 from rules.model.device_group import DeviceGroups, with_device_groups
-from rules.model.rule import OPEN_PHASES, Phase, RulePack, Severity
+from rules.model.rule import OPEN_PHASES, RulePack, Severity
 from rules.model.sample import Sample
 from rules.model.submeters import submeters_by_master
 
@@ -165,11 +165,12 @@ def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ..
     """Return the alerts of transitions in the order of their raising."""
     alerts: dict[UUID, BacktestAlert] = {}
     for transition in transitions:
-        if transition.alert_id is None:
+        alert_id = transition.alert_id
+        if alert_id is None:
             continue
-        if transition.to_phase is Phase.ACTIVE and transition.from_phase not in OPEN_PHASES:
-            alerts[transition.alert_id] = BacktestAlert(
-                id=transition.alert_id,
+        if transition.raises:
+            alerts[alert_id] = BacktestAlert(
+                id=alert_id,
                 rule=transition.rule,
                 device_id=transition.device_id,
                 severity=transition.severity,
@@ -179,16 +180,23 @@ def collect_alerts(transitions: Iterable[Transition]) -> tuple[BacktestAlert, ..
                 raised_at=transition.decided_at,
                 suppressed=bool(transition.suppressed),
             )
-        elif transition.reason is Reason.RECOUNTED and transition.alert_id in alerts:
-            alerts[transition.alert_id] = replace(alerts[transition.alert_id], message=transition.message)
-        elif transition.reason is Reason.MERGED and transition.alert_id in alerts:
-            raised = alerts[transition.alert_id]
-            unnoticed = raised.suppressed or transition.decided_at - raised.raised_at < GATHERING_TIME
-            alerts[transition.alert_id] = replace(raised, suppressed=unnoticed)
-        elif transition.reason is Reason.PARENT and transition.alert_id in alerts:  # released from its suppression
-            alerts[transition.alert_id] = replace(
-                alerts[transition.alert_id], raised_at=transition.decided_at, suppressed=False
-            )
-        elif transition.to_phase not in OPEN_PHASES and transition.alert_id in alerts:
-            alerts[transition.alert_id] = replace(alerts[transition.alert_id], ended_at=transition.at)
+        elif alert_id in alerts:
+            if transition.reason is Reason.REVOKED:
+                del alerts[alert_id]
+            else:
+                alerts[alert_id] = _changed(alerts[alert_id], transition)
     return tuple(alerts.values())
+
+
+def _changed(alert: BacktestAlert, transition: Transition) -> BacktestAlert:
+    """Return an alert after a transition of it, which may take back its end or give it another beginning."""
+    if transition.reason is Reason.RECOUNTED:
+        return replace(alert, message=transition.message)
+    if transition.reason is Reason.MERGED:
+        unnoticed = alert.suppressed or transition.decided_at - alert.raised_at < GATHERING_TIME
+        return replace(alert, suppressed=unnoticed)
+    if transition.reason is Reason.PARENT:  # released from its suppression
+        return replace(alert, raised_at=transition.decided_at, suppressed=False)
+    if transition.reason is Reason.REORDERED:
+        alert = replace(alert, opened_at=transition.at, title=transition.title, message=transition.message)
+    return replace(alert, ended_at=None if transition.to_phase in OPEN_PHASES else transition.at)

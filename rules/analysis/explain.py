@@ -40,6 +40,8 @@ class ProcessTransition:
 
 def explain(transition: ProcessTransition) -> tuple[str, ...]:
     """Return the reasons of a transition, one sentence each, the decisive one first; times are local."""
+    if transition.reason in _REORDERED:
+        return (_REORDERED[transition.reason](transition),)
     describe_end = _ENDS.get(transition.reason)
     if describe_end and transition.to_phase != Phase.ACTIVE and not _is_opening(transition):
         return describe_end(transition)
@@ -124,6 +126,24 @@ def _describe_closing(transition: ProcessTransition) -> tuple[str, ...]:
     end = "不再继续观察" if transition.from_phase == Phase.PENDING else "报警随之结束"
     return (f"规则只在{_calendar(transition)}有效，这一时段于{local_time_zh(transition.at)}结束，{end}。",)
 
+
+def _describe_new_beginning(transition: ProcessTransition) -> str:
+    return f"较早的数据后来才收到：按数据的先后顺序重新判断，报警从{local_time_zh(transition.at)}开始。"
+
+
+def _describe_rewinding(transition: ProcessTransition) -> str:
+    return "较早的数据后来才收到：按数据的先后顺序重新判断，此前的变化作废，以下面的为准。"
+
+
+def _describe_revocation(transition: ProcessTransition) -> str:
+    return "较早的数据后来才收到：按数据的先后顺序重新判断，当时没有达到报警条件，这次报警撤回。"
+
+
+_REORDERED: Mapping[str, Callable[[ProcessTransition], str]] = {
+    Reason.REORDERED: _describe_new_beginning,
+    Reason.REWOUND: _describe_rewinding,
+    Reason.REVOKED: _describe_revocation,
+}
 
 _ENDS: Mapping[str, Callable[[ProcessTransition], tuple[str, ...]]] = {
     Reason.RESOLVED: _describe_resolution,

@@ -21,8 +21,8 @@ def wanted_history(pack: RulePack, span: Span, device_ids: Sequence[int], *, dev
         start=span.start,
         end=span.end,
         device_ids=device_ids,
-        fields={kind: _fields(pack, kind) for kind in kinds},
-        events={kind: sorted({name for rule in pack.of_kind(kind) for name in rule.event_verdicts}) for kind in kinds},
+        fields={kind: needed_fields(pack, kind) for kind in kinds},
+        events={kind: needed_events(pack, kind) for kind in kinds},
         device_time=device_time,
     )
 
@@ -32,7 +32,13 @@ def stored_arrivals(connection: Connection, query: HistoryQuery) -> Iterator[Arr
     return map(_arrival, read_history(connection, query))
 
 
-def _fields(pack: RulePack, kind: str) -> list[str]:
+def needed_events(pack: RulePack, kind: str) -> list[str]:
+    """Return the events of a kind that its rules need."""
+    return sorted({name for rule in pack.of_kind(kind) for name in rule.event_verdicts})
+
+
+def needed_fields(pack: RulePack, kind: str) -> list[str]:
+    """Return the fields of a kind that its rules compare or quote."""
     names = {name for rule in pack.of_kind(kind) for name in rule.required_fields | rule.placeholders}
     return sorted(name for name in names if RULE_KINDS[kind].field(name))
 

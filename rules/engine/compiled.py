@@ -47,6 +47,7 @@ class CompiledRules:
     Attributes:
         telemetry: Name, test from normal, and rule, of each rule that compares fields.
         events: The rules that each event concerns.
+        raising_events: The events that make a condition TRUE.
         no_data_rules: The rules about absence.
         scheduled: The rules with a calendar, without those about absence.
         freshness: The highest age of a sample that still counts as an arrival.
@@ -60,6 +61,7 @@ class CompiledRules:
 
     telemetry: tuple[tuple[str, Test | None, CompiledRule], ...]
     events: Mapping[str, tuple[Rule, ...]]
+    raising_events: frozenset[str]
     no_data_rules: tuple[tuple[Rule, NoData], ...]
     scheduled: tuple[CompiledRule, ...]
     freshness: timedelta
@@ -83,6 +85,7 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
     compiled_rules = CompiledRules(
         telemetry=tuple((each.rule.name, each.when, each) for each in compiled if each.rule.compared_fields),
         events={event: tuple(rule for rule in rules if event in rule.event_verdicts) for event in events},
+        raising_events=frozenset(name for rule in rules for name, verdict in rule.event_verdicts.items() if verdict),
         no_data_rules=no_data_rules,
         scheduled=scheduled,
         freshness=max((no_data.after for _, no_data in no_data_rules), default=timedelta()),

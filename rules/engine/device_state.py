@@ -23,6 +23,7 @@ class DeviceState(NamedTuple):
         event_ts: Device time of the newest event of each name.
         values: Last known value of each field.
         derived: States and newest values of the derived values, packed behind their names.
+        next_checkpoint: Device time from which the next checkpoint is due.
     """
 
     device_id: int
@@ -31,6 +32,7 @@ class DeviceState(NamedTuple):
     event_ts: Mapping[str, datetime] = {}
     values: Mapping[str, Value] = {}
     derived: bytes = b""
+    next_checkpoint: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class LiveState:
         retained_values: Last known values of the retained fields of the compiled rules, in their order.
         derived: States of the derived values, packed, without their names.
         withdrawn: Whether no rule applies to the device at present.
+        next_checkpoint: As in `DeviceState`.
     """
 
     last_ts: datetime | None = None
@@ -52,6 +55,7 @@ class LiveState:
     retained_values: tuple[Value | None, ...] = ()
     derived: States = b""
     withdrawn: bool = False
+    next_checkpoint: datetime | None = None
 
 
 def from_stored(stored: DeviceState, rules: CompiledRules) -> LiveState:
@@ -62,13 +66,14 @@ def from_stored(stored: DeviceState, rules: CompiledRules) -> LiveState:
         stored.event_ts or NO_EVENTS,
         merge_values(rules.retained_fields, stored.values, ()),
         from_store(rules.observers, rules.packed_names, stored.derived),
+        next_checkpoint=stored.next_checkpoint,
     )
 
 
 def to_stored(device_id: int, live: LiveState, values: Mapping[str, Value], rules: CompiledRules) -> DeviceState:
     """Return a state to store, with the `values` that are new since it was stored last."""
     derived = to_store(rules.packed_names, live.derived)
-    return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, values, derived)
+    return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, values, derived, live.next_checkpoint)
 
 
 def merge_values(

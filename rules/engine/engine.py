@@ -6,34 +6,43 @@ transaction fails, the owner makes a new engine and restores it from the databas
 first caught-up tick no timer runs out, and no device counts as having no data.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from devices.device import Device
 from devices.kind import Value
-from rules.derived.pipeline import compare_submeters, derive
-from rules.derived.repeats import EVENT
-from rules.engine.compiled import CompiledRule, CompiledRules, compile_rules
+from rules.engine.compiled import CompiledRules, compile_rules
 from rules.engine.device_state import (
     DeviceState,
     LiveState,
     from_stored,
-    last_values,
-    merge_values,
     to_stored,
     update_withdrawn,
 )
 from rules.engine.group_count import GroupCounter, rules_by_symptom
 from rules.engine.group_suppression import GroupSuppression
 from rules.engine.instances import InstanceChanges, Instances
+from rules.engine.item_evaluation import ItemEvaluation
+from rules.engine.late_items import LateItems
 from rules.engine.no_data import NoDataWatch
-from rules.engine.schedule import KnownData, Openings, missed_openings, verdict_at_opening
+from rules.engine.reorder import (
+    NEVER,
+    REACH,
+    Journal,
+    MemoryJournal,
+    Recent,
+    in_event_order,
+    is_misdated,
+    newest_time,
+    split_by_lateness,
+)
+from rules.engine.replaying import Replaying
+from rules.engine.schedule import KnownData, Openings
 from rules.engine.state_machine import (
     Close,
     Input,
     InstanceState,
-    NewVerdict,
     ParentCleared,
     Reason,
     Tick,
@@ -43,11 +52,10 @@ from rules.engine.state_machine import (
     step,
 )
 from rules.engine.timers import Clock, Timer, Timers
-from rules.engine.transition import Transition, describe_sample, transition_of
-from rules.model.condition import Verdict
+from rules.engine.transition import Transition, transition_of
 from rules.model.device_group import DeviceGroups
 from rules.model.rule import Phase, Rule, RulePack
-from rules.model.sample import Sample
+from rules.model.sample import LATENESS, Sample
 from rules.model.submeters import SubMeters
 from rules.model.virtual_kinds import DEVICE_GROUP
 
@@ -65,6 +73,7 @@ class Engine:
         groups: The device groups; without them there is no group suppression.
         clock: The clock of the engine that this one replaces, with other rules.
         spooled: Returns whether data of a device has arrived that waits to be evaluated: it is not without data.
+        journal: Receives what a replay needs; None for one in memory.
     """
 
     def __init__(
@@ -77,6 +86,7 @@ class Engine:
         groups: DeviceGroups | None = None,
         clock: Clock | None = None,
         spooled: Callable[[int], bool] = lambda _: False,
+        journal: Journal | None = None,
     ) -> None:
         self._rules = {rule.name: rule for rule in pack.rules}
         self._compiled = {kind: compile_rules(pack.of_kind(kind)) for kind in {rule.kind for rule in pack.rules}}
@@ -85,10 +95,14 @@ class Engine:
         self._paused, self._resumed_at, self._ticked_at = clock or Clock(paused=True, resumed_at=now, ticked_at=now)
         self._timers = Timers()
         self._openings = Openings(self._compiled.values(), self._timers, now)
+        self._opened_at: dict[str, datetime] = {}
         self._instances = Instances()
         self._live: dict[int, LiveState] = {}
         self._new_values: dict[int, Mapping[str, Value]] = {}
         self._no_data = NoDataWatch(self._live, self._compiled, devices, self._instances, self._timers, spooled=spooled)
+        self._journal: Journal = journal or MemoryJournal()
+        self._items = ItemEvaluation(self._instances, self._live, devices, submeters_of, self._apply)
+        self._late = LateItems(self._items, self._rules)
         counter = GroupCounter(devices, rules_by_symptom(pack.rules), self._instances, self._no_data)
         self._groups = GroupSuppression(
             groups or DeviceGroups(), self._rules, counter, self._apply, self._evaluate_group, self._resumed_at
@@ -103,123 +117,134 @@ class Engine:
         """Return the state of a rule on a device; None where it is normal and always was."""
         return self._instances.of(device_id).get(rule_name)
 
+    def instances_of(self, device_id: int) -> Mapping[str, InstanceState]:
+        """Return the states of all rules on a device by name, without those that are normal and always were."""
+        return self._instances.of(device_id)
+
     def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
         """Evaluate one new sample of a device of that kind; `now` is the time of the decision.
 
-        Telemetry that is not newer than the newest of its device, and an event that is not newer than the newest of its
-        name, change nothing.
+        A late sample takes its place in event time, in an engine with a journal in memory.
+        """
+        transitions = self.evaluate_next(sample, kind_name, now)
+        if transitions is None and isinstance(self._journal, MemoryJournal):
+            return self.evaluate_late([sample], kind_name, self._journal.recent(sample.device_id), now)
+        return transitions or []
+
+    def evaluate_next(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition] | None:
+        """Evaluate one new sample if it follows all others of its device.
+
+        Returns:
+            None for a late sample: `evaluate_late` takes it, with the recent items of its device.
         """
         rules = self._compiled.get(kind_name, _NO_RULES)
-        if rules.for_master_meters is not None and self._submeters_of(sample.device_id):
+        device_id, ts, event = sample.device_id, sample.ts, sample.event
+        if rules.for_master_meters is not None and self._submeters_of(device_id):
             rules = rules.for_master_meters
-        live = self._live.get(sample.device_id)
+        live = self._live.get(device_id)
         if live is None:
-            live = self._live[sample.device_id] = LiveState(withdrawn=self._is_withdrawn(sample.device_id))
+            live = self._live[device_id] = LiveState(withdrawn=self._is_withdrawn(device_id))
             if rules.scheduled:
-                self._openings.watch(kind_name, sample.device_id)
+                self._openings.watch(kind_name, device_id)
         if live.withdrawn:
             rules = _NO_RULES
-        if sample.event is not None:
-            return self._evaluate_event(sample, sample.event, rules, live, now)
-        if live.last_ts is not None and sample.ts <= live.last_ts:
+        if event is not None and event not in rules.events:
             return []
-        values = sample.values
-        if rules.observers:
-            replacements = self._devices(sample.device_id).replacements
-            live.derived, values = derive(rules.observers, live.derived, sample.ts, values, replacements)
-            if rules.balances and (submeters := self._submeters_of(sample.device_id)):
-                states = [one.derived for meter in submeters.meters if (one := self._live.get(meter)) and one.derived]
-                live.derived, balances = compare_submeters(rules.balances, submeters, states, live.derived, sample)
-                values = {**values, **balances}
-        transitions = self._evaluate_telemetry(sample, values, rules, live, now)
+        last_ts, instances = live.last_ts, self._instances.of(device_id)
+        if (
+            (last_ts is not None and (ts < last_ts or (ts == last_ts and event not in rules.raising_events)))
+            or (event is not None and is_misdated(sample))
+            or (live.event_ts and _precedes(sample, live, rules))
+            or (instances and self._late.advanced_to(device_id) > ts)
+            or (rules.scheduled and self._opened_at.get(kind_name, ts) > ts)
+        ):
+            known = last_ts if event is None else live.event_ts.get(event)
+            if ts == known or live.withdrawn:
+                return []
+            if device_id > 0:
+                return None
+        return self._evaluate_in_order(sample, rules, live, now)
+
+    def _evaluate_in_order(
+        self, sample: Sample, rules: CompiledRules, live: LiveState, now: datetime
+    ) -> list[Transition]:
+        """Evaluate a sample that follows all others of its device."""
+        device_id = sample.device_id
+        if (live.next_checkpoint is None or sample.ts >= live.next_checkpoint) and device_id > 0:
+            live.next_checkpoint = sample.ts + REACH
+            self._journal.keep(self._late.checkpoint(device_id, live, rules), live.next_checkpoint)
+        transitions = self._items.evaluate(sample, rules, live, now)
+        self._journal.add(sample)
+        if sample.event is not None:
+            self._new_values.setdefault(device_id, {})
+            return transitions
         if rules.no_data_rules and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._end_no_data(sample, rules, live, now)
-        live.last_ts = sample.ts
-        if rules.retained_fields:
-            live.retained_values = merge_values(rules.retained_fields, sample.values, live.retained_values)
-        new_values = self._new_values.get(sample.device_id)
-        self._new_values[sample.device_id] = {**new_values, **sample.values} if new_values else sample.values
+        new_values = self._new_values.get(device_id)
+        self._new_values[device_id] = {**new_values, **sample.values} if new_values else sample.values
         return transitions
 
-    def _evaluate_telemetry(
-        self, sample: Sample, values: Mapping[str, Value], rules: CompiledRules, live: LiveState, now: datetime
+    def evaluate_late(
+        self, samples: Sequence[Sample], kind_name: str, recent: Recent | None, now: datetime
     ) -> list[Transition]:
-        """Evaluate telemetry by its own values and its derived values."""
-        transitions: list[Transition] = []
-        if rules.scheduled:
-            transitions += self._make_up_openings(rules.scheduled, sample, KnownData.of(live, rules), now)
-        states = self._instances.of(sample.device_id)
-        for name, when, compiled in rules.telemetry:
-            state = states.get(name)
-            if state is not None and (state.deadline is not None or compiled.rule.schedule):
-                transitions += self._advance_time(Tick(sample.ts), state, compiled.rule, now)
-                state = states.get(name)
-            verdict: Verdict
-            if state is None or state.phase is Phase.NORMAL:
-                if when is None or when(values) is not True:
-                    continue
-                verdict = True
-            else:
-                test = compiled.while_pending if state.phase is Phase.PENDING else compiled.while_open
-                if test is None:
-                    continue
-                verdict = test(values)
-                if not (verdict or compiled.telemetry_ends or state.phase is Phase.PENDING):
-                    continue
-            rule = compiled.rule
-            if rule.schedule and not rule.schedule.is_open(sample.ts):
-                continue
-            inputs = describe_sample(rule, sample._replace(values=values), last_values(rules.retained_fields, live))
-            new = NewVerdict(sample.ts, verdict, Reason.CONDITION, inputs)
-            transitions += self._apply(rule, sample.device_id, new, now)
-        return transitions
+        """Evaluate samples of one device of which the first is late; `recent` holds its items so far.
 
-    def _evaluate_event(
-        self, sample: Sample, event: str, rules: CompiledRules, live: LiveState, now: datetime
-    ) -> list[Transition]:
-        concerned = rules.events.get(event, ())
-        newest_of_name = live.event_ts.get(event)
-        if not concerned or (newest_of_name is not None and sample.ts <= newest_of_name):
+        Samples within the bound on lateness take their place in event time. Those beyond it, or without a checkpoint
+        before them, are evaluated at their arrival.
+        """
+        samples = recent.new_among(samples) if recent else samples
+        if not samples:
             return []
-        derived: Mapping[str, Value] = {}
-        if rules.observers:
-            live.derived, derived = derive(rules.observers, live.derived, sample.ts, {EVENT: event})
+        device_id, live = samples[0].device_id, self._live[samples[0].device_id]
+        rules = self._compiled.get(kind_name, _NO_RULES)
+        if rules.for_master_meters is not None and self._submeters_of(device_id):
+            rules = rules.for_master_meters
+        newest = newest_time(live.last_ts, live.event_ts.values()) or NEVER
+        placeable, too_late = split_by_lateness(samples, newest, rules.raising_events)
+        until = max(newest, self._late.advanced_to(device_id), self._opened_at.get(kind_name, NEVER))
+        late = [sample for sample in placeable if sample.ts <= until]
+        since = recent.before(min(sample.ts for sample in late)) if recent and late else None
         transitions: list[Transition] = []
-        if scheduled := [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]:
-            transitions += self._make_up_openings(scheduled, sample, KnownData.of(live, rules), now)
-        for rule in concerned:
-            newest = max((ts for ts in map(live.event_ts.get, rule.event_verdicts) if ts), default=sample.ts)
-            required = rule.repeat_conditions.get(event)
-            if sample.ts < newest or (required and not any(derived.get(name) for name in required)):
-                continue
-            state = self.instance(rule.name, sample.device_id)
-            if state is not None:
-                transitions += self._advance_time(Tick(sample.ts), state, rule, now)
-            if rule.schedule and not rule.schedule.is_open(sample.ts):
-                continue
-            inputs = describe_sample(rule, sample, last_values(rules.retained_fields, live))
-            new = NewVerdict(sample.ts, rule.event_verdicts[event], Reason.EVENT, inputs)
-            transitions += self._apply(rule, sample.device_id, new, now)
-        live.event_ts = {**live.event_ts, event: sample.ts}
-        self._new_values.setdefault(sample.device_id, {})
+        if recent and since:
+            transitions += self._place(late, since, rules, live, now)
+            recent.items.extend(late)
+        for sample in too_late if since else (*too_late, *late):
+            if sample.ts > newest and not is_misdated(sample):
+                transitions += self._evaluate_in_order(sample, rules, live, now)
+            else:
+                transitions += self._late.evaluate_at_arrival(sample, rules, live, now)
+        for sample in in_event_order((each for each in placeable if each.ts > until), rules.raising_events):
+            new = self.evaluate_next(sample, kind_name, now)
+            transitions += self.evaluate_late([sample], kind_name, recent, now) if new is None else new
+            if recent:
+                recent.items.append(sample)
+        return transitions
+
+    def _place(
+        self, late: Sequence[Sample], since: Recent, rules: CompiledRules, live: LiveState, now: datetime
+    ) -> list[Transition]:
+        """Place samples in event time. A fresh one is an arrival, too."""
+        device_id = late[0].device_id
+        alone = self._items._replace(apply=self._apply_alone)
+        replaying = Replaying(alone, self._rules, Tick(self._ticked_at, self._resumed_at))
+        placed = replaying.place(late, since, rules, live, now)
+        self._new_values[device_id] = {**self._new_values.get(device_id, {}), **placed.values}
+        transitions: list[Transition] = []
+        for state, found in placed.changes:
+            transitions += self._groups.changed(self._rules[state.rule], state, found, now)
+        for sample in late:
+            self._journal.add(sample)
+            if placed.unchanged:
+                transitions += self._late.evaluate_at_arrival(sample, rules, live, now, placed.unchanged)
+            if sample.event is None and rules.no_data_rules and sample.received_at - sample.ts <= LATENESS:
+                transitions += self._end_no_data(sample, rules, live, now)
         return transitions
 
     def _end_no_data(self, sample: Sample, rules: CompiledRules, live: LiveState, now: datetime) -> list[Transition]:
         """End the no-data alerts of a device that has sent a fresh sample."""
         transitions: list[Transition] = []
-        states = self._instances.of(sample.device_id)
-        for rule, no_data in rules.no_data_rules:
-            state = states.get(rule.name)
-            if state is not None and state.verdict:
-                if sample.received_at - sample.ts > no_data.after:
-                    continue
-                inputs = describe_sample(rule, sample, last_values(rules.retained_fields, live))
-                new = NewVerdict(sample.received_at, False, Reason.ARRIVAL, inputs)
-                transitions += self._apply(rule, sample.device_id, new, now)
-            elif live.last_arrival is not None:
-                continue
-            self._timers.add_check(sample.received_at + no_data.after, rule.name, sample.device_id)
-        live.last_arrival = sample.received_at
+        for rule, new in self._no_data.arrived(sample, rules, live):
+            transitions += self._apply(rule, sample.device_id, new, now)
         self._groups.hear(sample.device_id)
         return transitions
 
@@ -227,7 +252,7 @@ class Engine:
         self, group_id: int, ts: datetime, values: Mapping[str, Value], now: datetime
     ) -> list[Transition]:
         sample = Sample(group_id, ts, now, values)
-        return self._evaluate_telemetry(sample, values, self._compiled[DEVICE_GROUP.name], LiveState(), now)
+        return self._items.evaluate_telemetry(sample, values, self._compiled[DEVICE_GROUP.name], LiveState(), now)
 
     def tick(self, now: datetime, caught_up: bool) -> list[Transition]:
         """Advance the time to `now`: timers run out, calendars open, devices without data get an alert.
@@ -246,9 +271,10 @@ class Engine:
         self._no_data.check_due(self._rules, self._resumed_at, now)
         transitions: list[Transition] = []
         for opened_at, compiled, device_ids in self._openings.take(now):
+            self._opened_at[compiled.rule.kind] = opened_at
             for device_id in device_ids:
                 known = KnownData.of(self._live[device_id], self._compiled[compiled.rule.kind])
-                transitions += self._open(compiled, device_id, known, Tick(opened_at, self._resumed_at), now)
+                transitions += self._items.open(compiled, device_id, known, Tick(opened_at, self._resumed_at), now)
         for timer in self._timers.take(now):
             if new := self._input_of(timer, now):
                 transitions += self._apply(self._rules[timer.rule], timer.device_id, new, now)
@@ -268,26 +294,6 @@ class Engine:
             return due
         return self._ticked_at if due is None else min(self._ticked_at, due)
 
-    def _make_up_openings(
-        self, scheduled: Iterable[CompiledRule], sample: Sample, known: KnownData, now: datetime
-    ) -> list[Transition]:
-        """Open the calendars that opened between the last known data of a device and a sample of it."""
-        transitions: list[Transition] = []
-        for opened_at, compiled in missed_openings(scheduled, known, sample.ts):
-            transitions += self._open(compiled, sample.device_id, known, Tick(opened_at), now)
-        return transitions
-
-    def _open(
-        self, compiled: CompiledRule, device_id: int, known: KnownData, opening: Tick, now: datetime
-    ) -> list[Transition]:
-        """Evaluate a rule on the last known data of a device, as its calendar opens."""
-        if known.withdrawn:
-            return []
-        rule, state = compiled.rule, self.instance(compiled.rule.name, device_id)
-        transitions = self._advance_time(opening, state, rule, now) if state else []
-        new = verdict_at_opening(compiled, self.instance(rule.name, device_id), known, opening.now)
-        return transitions + self._apply(rule, device_id, new, now) if new else transitions
-
     def close(self, rule_name: str, device_id: int, now: datetime, actor: str) -> list[Transition]:
         """End the open alert by the decision of `actor`; return nothing where none is open any more."""
         rule = self._rules.get(rule_name)
@@ -296,15 +302,16 @@ class Engine:
         transitions = self._apply(rule, device_id, Close(now), now)
         return [replace(each, inputs={**each.inputs, "resolved_by": actor}) for each in transitions]
 
-    def _advance_time(self, time: Tick, state: InstanceState, rule: Rule, now: datetime) -> list[Transition]:
-        """Advance the event time of one instance, before input of that time is applied."""
-        closes = closes_at(rule, state) if rule.schedule else None
-        if (state.deadline is None or state.deadline > time.now) and (closes is None or closes > time.now):
-            return []
-        return self._apply(rule, state.device_id, time, now)
-
     def _apply(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
-        """Apply an input to one instance, keep its new state, and return the transitions."""
+        """Apply an input to one instance, and return its transitions with those of other alerts that follow."""
+        transitions = self._apply_alone(rule, device_id, new, now)
+        if not transitions:
+            return []
+        state = self.instance(rule.name, device_id) or new_instance(rule, device_id)
+        return self._groups.changed(rule, state, transitions, now)
+
+    def _apply_alone(self, rule: Rule, device_id: int, new: Input, now: datetime) -> list[Transition]:
+        """Apply an input to one instance, keep its new state, and return its transitions."""
         states = self._instances.of(device_id)
         before = states.get(rule.name) or new_instance(rule, device_id)
         after, changes = step(rule, before, new)
@@ -321,8 +328,7 @@ class Engine:
             if rule.no_data and after.phase is Phase.NORMAL and changes[-1].reason is Reason.SCHEDULE:
                 self._no_data.check(rule, device_id, self._resumed_at, now)
         device = self._devices(device_id)
-        transitions = [transition_of(rule, change, device, now) for change in changes]
-        return self._groups.changed(rule, after, transitions, now)
+        return [transition_of(rule, change, device, now) for change in changes]
 
     def update_services(self, now: datetime) -> list[Transition]:
         """Take over from the registry which devices are in service; end the alerts of withdrawn devices."""
@@ -381,3 +387,11 @@ class Engine:
     def drain_changes(self) -> InstanceChanges:
         """Return the instance states that changed since the last call, ordered by rule and device."""
         return self._instances.drain()
+
+
+def _precedes(sample: Sample, live: LiveState, rules: CompiledRules) -> bool:
+    """Return whether a sample comes before an event of its device, or may do so at the same instant."""
+    newest = max(live.event_ts.values())
+    if sample.ts != newest or sample.event is not None:
+        return sample.ts <= newest
+    return any(ts == newest and name in rules.raising_events for name, ts in live.event_ts.items())

@@ -42,7 +42,7 @@ class Instances:
         self._changed.add((state.rule, state.device_id))
         states = self._states.setdefault(state.device_id, {})
         states[state.rule] = state
-        if state.phase is Phase.NORMAL and not state.sequence:
+        if state.phase is Phase.NORMAL and not state.sequence and not state.revoked:
             del states[state.rule]
             if not states:
                 del self._states[state.device_id]

@@ -55,6 +55,23 @@ class NoDataWatch:
         for name, device_id in self._timers.take_checks(now):
             self.check(rules[name], device_id, resumed_at, now)
 
+    def arrived(self, sample: Sample, rules: CompiledRules, live: LiveState) -> list[tuple[Rule, NewVerdict]]:
+        """Take over a fresh sample; return the verdicts that end the no-data alerts of its device, with their rules."""
+        ends: list[tuple[Rule, NewVerdict]] = []
+        states = self._instances.of(sample.device_id)
+        for rule, no_data in rules.no_data_rules:
+            state = states.get(rule.name)
+            if state is not None and state.verdict:
+                if sample.received_at - sample.ts > no_data.after:
+                    continue
+                inputs = describe_sample(rule, sample, last_values(rules.retained_fields, live))
+                ends.append((rule, NewVerdict(sample.received_at, False, Reason.ARRIVAL, inputs)))
+            elif live.last_arrival is not None:
+                continue
+            self._timers.add_check(sample.received_at + no_data.after, rule.name, sample.device_id)
+        live.last_arrival = sample.received_at
+        return ends
+
     def check(self, rule: Rule, device_id: int, resumed_at: datetime, now: datetime) -> None:
         """Set the timer of a device that has no data by now; check any other again at the time it may have none."""
         due = self._due(rule, device_id, resumed_at, now)

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from rules.engine.chattering import NO_CHATTER, Chatter, count_alert, extended_off_delay
 from rules.model.condition import Verdict
-from rules.model.rule import OPEN_PHASES, OnClose, Phase, Rule, Unknown
+from rules.model.rule import OPEN_PHASES, OnClose, Phase, Rule, Severity, Unknown
+from rules.model.sample import LATENESS, lateness
 
 
 class Reason(StrEnum):
-    """Cause of a transition."""
+    """Cause of a transition; `rewound`, `reordered` and `revoked` are in `docs/decisions/0015-order-of-arrival.md`."""
 
     CONDITION = "condition"
     TIMER = "timer"
@@ -32,6 +33,9 @@ class Reason(StrEnum):
     REWORDED = "reworded"
     RESOLVED = "resolved"
     RULE_CHANGED = "rule_changed"
+    REWOUND = "rewound"
+    REORDERED = "reordered"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class InstanceState:
             alert of the device explains the lack of data.
         text_hash: Hash of severity and texts that the open alert was notified with.
         shadow: Whether the rule was on trial.
+        raised_late: Whether the data of a critical alert came beyond the bound on lateness: it is latched at its end.
+        revoked: Numbers of alerts that late data have revoked; no other alert gets them.
         inputs: JSON of the latest sample that held the condition and, under `cleared`, of the latest that did not.
     """
 
@@ -72,6 +78,8 @@ class InstanceState:
     parent: int | None = None
     text_hash: str | None = None
     shadow: bool = False
+    raised_late: bool = False
+    revoked: tuple[int, ...] = ()
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -290,10 +298,23 @@ def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, re
     """Enter the phase that follows `waiting`: active after pending, latched or normal after recovering."""
     if waiting is Phase.PENDING:
         at = _not_before(state, at)
-        chatter = count_alert(state.chatter, at)
-        opened = replace(state, sequence=state.sequence + 1, opened_at=at, chatter=chatter, text_hash=rule.text_hash)
+        opened = replace(
+            state,
+            sequence=_next_sequence(state),
+            opened_at=at,
+            chatter=count_alert(state.chatter, at),
+            text_hash=rule.text_hash,
+            raised_late=rule.severity is Severity.CRITICAL and not rule.no_data and lateness(state.inputs) > LATENESS,
+        )
         return _enter(opened, Phase.ACTIVE, at, reason)
-    return _enter(state, Phase.LATCHED if rule.latch else Phase.NORMAL, at, reason)
+    return _enter(state, Phase.LATCHED if rule.latch or state.raised_late else Phase.NORMAL, at, reason)
+
+
+def _next_sequence(state: InstanceState) -> int:
+    sequence = state.sequence + 1
+    while sequence in state.revoked:
+        sequence += 1
+    return sequence
 
 
 def _update(state: InstanceState, new: ParentCleared | ParentRaised | Recount) -> Outcome:

@@ -10,9 +10,9 @@ from devices.device import OUT_OF_SERVICE_ZH, Device, Service
 from rules.engine.chattering import CALM, TIMES, WINDOW
 from rules.engine.state_machine import InstanceState, PhaseChange, Reason, delay_of
 from rules.model.calendar import ALWAYS
-from rules.model.duration import spell
+from rules.model.duration import in_chinese, spell
 from rules.model.rule import OPEN_PHASES, Phase, Rule, Severity
-from rules.model.sample import Sample
+from rules.model.sample import CLOCK_FAULT, LATENESS, Sample, lateness
 from rules.model.subject_zh import subject_of
 from rules.model.template import Silence, data_fields, render
 from rules.model.virtual_kinds import DEVICE_GROUP, RULE_KINDS
@@ -76,8 +76,9 @@ class Transition:
 
     @property
     def raises(self) -> bool:
-        """Whether it raises an alert."""
-        return self.to_phase is Phase.ACTIVE and self.from_phase not in OPEN_PHASES
+        """Whether it raises an alert that was not raised before."""
+        is_raised = self.to_phase is Phase.ACTIVE and self.from_phase not in OPEN_PHASES
+        return is_raised and self.reason not in {Reason.REORDERED, Reason.REWOUND}
 
 
 def alert_id(rule: str, device: Device, sequence: int) -> UUID:
@@ -114,12 +115,25 @@ def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: d
         "scope": rule.scope.value,
         "verdict": state.verdict,
     }
+    message += _note_of_lateness(rule, state)
     transition = _transition(change, device, now, _Texts(rule.severity, title, message, advice), inputs)
     if transition.raises and state.chatter.doublings:
         transition = _with_chattering(transition, state)
     if transition.raises and device.service is Service.OUT_OF_SERVICE:
         transition = _suppressed(transition, Suppression("out_of_service", None, OUT_OF_SERVICE_ZH))
     return transition
+
+
+def _note_of_lateness(rule: Rule, state: InstanceState) -> str:
+    """Return a note for an alert whose data came too late, where somebody has to look all the same; else nothing."""
+    late = lateness(state.inputs)
+    if rule.no_data or late <= LATENESS or not (rule.latch or rule.severity is Severity.CRITICAL):
+        return ""
+    if "counted_at" not in state.inputs:
+        return f"（迟到的消息：事发 {in_chinese(late)}后才收到，请尽快到现场查看。）"
+    if late > CLOCK_FAULT:
+        return "（设备时钟不准，发生时间按收到时间计，请尽快到现场查看。）"
+    return f"（迟到的消息：设备记的时间比收到时间早 {in_chinese(late)}，发生时间按收到时间计，请尽快到现场查看。）"
 
 
 def _with_chattering(transition: Transition, state: InstanceState) -> Transition:

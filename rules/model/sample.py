@@ -1,10 +1,16 @@
 """The input of the rules: one telemetry sample or one event of one device."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from devices.kind import Value
+
+LATENESS = timedelta(minutes=10)
+"""Bound on lateness: an item that comes within it takes its place in time."""
+
+CLOCK_FAULT = timedelta(days=30)
+"""Age at its arrival from which an event comes from a wrong clock, and not out of a backlog."""
 
 
 class Sample(NamedTuple):
@@ -25,3 +31,11 @@ class Sample(NamedTuple):
     values: Mapping[str, Value]
     event: str | None = None
     data: Mapping[str, object] = {}
+
+
+def lateness(described: Mapping[str, object]) -> timedelta:
+    """Return the time between the data of a described sample and its arrival; zero without either."""
+    ts, received_at = described.get("ts"), described.get("received_at")
+    if not isinstance(ts, str) or not isinstance(received_at, str):
+        return timedelta()
+    return datetime.fromisoformat(received_at) - datetime.fromisoformat(ts)

@@ -219,15 +219,63 @@ def reword_alert(connection: LockedConnection, alert_id: UUID, text: AlertText) 
     )
 
 
+def move_alert(connection: LockedConnection, alert_id: UUID, opened_at: datetime, text: AlertText) -> None:
+    """Give a raised alert the beginning that late data have found for it, and the texts from then; it is active."""
+    connection.execute(
+        """
+        UPDATE alert SET process = 'active', opened_at = %s, ended_at = NULL, historical = false,
+            severity = %s, title = %s, message = %s, advice = %s
+        WHERE id = %s
+        """,
+        (opened_at, *text, alert_id),
+    )
+
+
+def set_other_alerts_aside(connection: LockedConnection, alert_id: UUID) -> None:
+    """End any other open alert of the same rule and device, which is about to be moved or revoked itself."""
+    connection.execute(
+        """
+        UPDATE alert SET process = 'ended', ended_at = alert.opened_at FROM alert AS one
+        WHERE one.id = %s AND alert.rule = one.rule AND alert.device_id = one.device_id
+          AND alert.id <> one.id AND alert.process <> 'ended'
+        """,
+        (alert_id,),
+    )
+
+
+def remove_alerts(connection: LockedConnection, alert_ids: Sequence[UUID]) -> None:
+    """Remove ended alerts that late data have found to have no cause, except those that a person has met."""
+    # A worker may be about to queue notices for them.
+    connection.execute("SELECT FROM alert WHERE id = ANY (%s) FOR UPDATE", (list(alert_ids),))
+    connection.execute(
+        """
+        WITH unmet AS (
+            SELECT id FROM alert
+            WHERE id = ANY (%s) AND process = 'ended'
+              AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = alert.id)
+              AND NOT EXISTS (SELECT FROM alert_transition WHERE alert_id = alert.id AND axis = 'attention')
+        ), unlinked AS (
+            UPDATE alert_transition SET alert_id = NULL FROM unmet WHERE alert_transition.alert_id = unmet.id
+        ), unsuppressed AS (
+            DELETE FROM alert_suppression USING unmet WHERE alert_suppression.alert_id = unmet.id
+        )
+        DELETE FROM alert USING unmet WHERE alert.id = unmet.id
+        """,
+        (list(alert_ids),),
+    )
+
+
 def progress_alert(connection: LockedConnection, alert_id: UUID, process: str, ended_at: datetime | None) -> None:
     """Set the process state of a raised alert; `ended_at` is its end, or None.
 
-    An alert is historical if late data raised it after its end.
+    An alert is historical if late data raised it after its end. A critical one never is: somebody has to look.
     """
     connection.execute(
         """
         UPDATE alert SET process = %(process)s, ended_at = %(ended_at)s,
-            historical = coalesce(%(ended_at)s::timestamptz <= raised_at AND raised_at - opened_at > %(late)s, false)
+            historical = severity <> 'critical' AND coalesce(
+                %(ended_at)s::timestamptz <= raised_at AND raised_at - opened_at > %(late)s, false
+            )
         WHERE id = %(id)s
         """,
         {"process": process, "ended_at": ended_at, "late": LATE, "id": alert_id},

@@ -40,6 +40,7 @@ class DeviceStateRow(NamedTuple):
     event_ts: dict[str, datetime]
     values: dict[str, Value]
     derived: bytes
+    next_checkpoint: datetime | None = None
 
 
 def save_device_states(connection: Connection, changes: Iterable[DeviceStateChange]) -> None:
@@ -93,14 +94,18 @@ def load_device_states(connection: Connection, communities: list[str]) -> Iterat
         cursor.itersize = FETCH_ROWS
         cursor.execute(
             """
-            SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values, state.tracks
+            SELECT state.device_id, state.last_ts, state.last_fresh, state.event_ts, state.last_values, state.tracks,
+                   checkpoint.next_at
             FROM device_state AS state JOIN device ON device.id = state.device_id
+            LEFT JOIN device_checkpoint AS checkpoint ON checkpoint.device_id = state.device_id
             WHERE device.community = ANY (%s)
             """,
             (communities,),
         )
-        for device_id, last_ts, last_arrival, event_ts, values, derived in cursor:
-            yield DeviceStateRow(device_id, last_ts, last_arrival, _event_times(event_ts), values, derived or b"")
+        for device_id, last_ts, last_arrival, event_ts, values, derived, next_checkpoint in cursor:
+            yield DeviceStateRow(
+                device_id, last_ts, last_arrival, _event_times(event_ts), values, derived or b"", next_checkpoint
+            )
 
 
 def find_device_state(connection: Connection, device_id: int) -> DeviceStateRow | None:

@@ -67,9 +67,11 @@ def test_a_momentary_event_with_a_latch_waits_for_a_person():
     assert len({transition.alert_id for transition in world.transitions}) == 1
 
 
-def test_an_event_that_arrives_after_its_own_end_is_ignored():
+def test_an_event_that_arrives_after_its_own_end_takes_its_place_before_it():
     world = World(event_rule(until=RESTORED))
-    assert world.evaluate(event(5, "power_restored"), event(3, "power_lost")) == []
+    world.evaluate(event(5, "power_restored"), event(3, "power_lost"))
+    assert path(world.transitions) == "normal active normal"
+    assert [transition.at for transition in world.transitions] == [at(3), at(5)]
 
 
 def test_an_event_older_than_an_unrelated_one_still_counts():
@@ -125,10 +127,11 @@ def test_any_of_an_event_and_a_value_opens_by_either():
     assert by_event.phase("power_lost") == "normal"
 
 
-def test_an_event_that_arrives_after_newer_telemetry_is_not_lost():
+def test_an_event_that_arrives_after_newer_telemetry_takes_its_place_before_it():
     world = World(event_rule(when=Any((LOST, HIGH)), until=Compare("voltage_v", "below", 238.0)))
-    world.evaluate(volts(0, 245), volts(10, 230), event(9, "power_lost"))
-    assert path(world.transitions) == "normal active normal active"
+    world.evaluate(volts(0, 230), volts(10, 230), event(9, "power_lost"))
+    assert path(world.transitions) == "normal active normal"
+    assert [transition.at for transition in world.transitions] == [at(9), at(10)]
 
 
 def test_when_holding_outweighs_an_end_that_was_drawn_too_wide():

@@ -199,7 +199,12 @@ def test_the_state_of_a_device_holds_everything_that_the_next_engine_needs():
     world = World(no_data_rule())
     world.evaluate(volts(0, 230), volts(5, 231, delay=1), volts(6, 232, delay=120), event(7, "power_lost"))
     assert world.device_state == DeviceState(
-        DEVICE.id, last_ts=at(6), last_arrival=at(6), event_ts={}, values={"voltage_v": 232}
+        DEVICE.id,
+        last_ts=at(6),
+        last_arrival=at(6),
+        event_ts={},
+        values={"voltage_v": 232},
+        next_checkpoint=at(15),
     )
 
 

@@ -229,12 +229,13 @@ def test_where_nothing_is_open_there_is_nothing_to_close(samples):
     assert world.engine.close("no_such_rule", DEVICE.id, at(1), "li") == []
 
 
-def test_a_false_sample_that_was_late_for_the_timer_does_not_turn_time_back():
+def test_a_false_sample_that_was_late_for_the_timer_revokes_its_alert():
     world = World(rule())
     world.evaluate(*every_minute(0, 9, 245))
     world.tick(10)
-    (recovering,) = world.evaluate(volts(9.5, 230, delay=1))
-    assert (recovering.to_phase, recovering.at) == (Phase.RECOVERING, at(10))
+    (revoked, ended) = world.evaluate(volts(9.5, 230, delay=1))
+    assert (revoked.from_phase, revoked.to_phase, revoked.reason) == ("active", "normal", Reason.REVOKED)
+    assert (ended.from_phase, ended.to_phase, ended.at) == ("pending", "normal", at(9.5))
 
 
 def test_a_timer_phase_without_a_timer_is_refused():

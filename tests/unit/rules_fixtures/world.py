@@ -8,6 +8,7 @@ from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
+from rules.engine.reorder import MemoryJournal
 from rules.model.condition import Compare, Happens, NoData
 from rules.model.rule import Rule, RulePack, Severity
 from rules.model.sample import Sample
@@ -95,7 +96,14 @@ class World:
     def __init__(self, *rules):
         self.pack = RulePack(tuple(rules))
         self.spooled = set()
-        self.engine = Engine(self.pack, START, lambda id_: replace(DEVICE, id=id_), spooled=self.spooled.__contains__)
+        self.journal = MemoryJournal()
+        self.engine = Engine(
+            self.pack,
+            START,
+            lambda id_: replace(DEVICE, id=id_),
+            spooled=self.spooled.__contains__,
+            journal=self.journal,
+        )
         self.engine.tick(START, caught_up=True)
         self.transitions = []
         self.stored = {}
@@ -121,7 +129,8 @@ class World:
         """Begin anew from the stored state, with other rules if any are given."""
         states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
         self.pack = RulePack(tuple(rules)) if rules else self.pack
-        self.engine = Engine(self.pack, at(minute), lambda id_: replace(DEVICE, id=id_), clock=clock)
+        device = lambda id_: replace(DEVICE, id=id_)  # noqa: E731
+        self.engine = Engine(self.pack, at(minute), device, clock=clock, journal=self.journal)
         return self._record(self.engine.restore(states, [self.device_state], at(minute)))
 
     def _record(self, found):

@@ -1,0 +1,100 @@
+"""Evaluation of late items that can't be placed in event time, at their arrival."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from rules.engine.compiled import CompiledRules
+from rules.engine.device_state import LiveState, last_values, to_stored
+from rules.engine.item_evaluation import ItemEvaluation, has_newer_event
+from rules.engine.reorder import NEVER, Checkpoint, is_misdated
+from rules.engine.replaying import states_by_event_time
+from rules.engine.state_machine import NewVerdict, Reason
+from rules.engine.transition import Transition, describe_sample
+from rules.model.rule import UNCLEARED_PHASES, Phase, Rule, Severity
+from rules.model.sample import Sample
+
+
+class LateItems(NamedTuple):
+    """The late items of devices.
+
+    Attributes:
+        items: The evaluation of items in their order.
+        rules: The rules by name.
+    """
+
+    items: ItemEvaluation
+    rules: Mapping[str, Rule]
+
+    def advanced_to(self, device_id: int) -> datetime:
+        """Return the time to which timers have advanced the instances of a device; an earlier item comes late."""
+        states = states_by_event_time(self.items.instances.of(device_id), self.rules).values()
+        return max((state.since or NEVER for state in states if state.phase is not Phase.MUTED), default=NEVER)
+
+    def checkpoint(self, device_id: int, live: LiveState, rules: CompiledRules) -> Checkpoint:
+        """Return the state of a device to replay from."""
+        states = states_by_event_time(self.items.instances.of(device_id), self.rules).values()
+        return Checkpoint(to_stored(device_id, live, last_values(rules.retained_fields, live), rules), tuple(states))
+
+    def evaluate_at_arrival(
+        self,
+        item: Sample,
+        rules: CompiledRules,
+        live: LiveState,
+        now: datetime,
+        only: frozenset[str] | None = None,
+    ) -> list[Transition]:
+        """Evaluate an item that can't be placed in event time, by all rules or `only` some.
+
+        Telemetry counts for critical rules alone. An event counts at its own time where no newer one of its rule is
+        known. Otherwise critical and latching rules are raised at its arrival: nobody must miss a gas leak because the
+        clock of the meter is wrong.
+        """
+        if item.event is None:
+            return [] if only is not None else self._raise_by_telemetry(item, rules, live, now)
+        transitions: list[Transition] = []
+        ordinary: list[Rule] = []
+        newest = live.event_ts.get(item.event)
+        has_newer = newest is not None and newest > item.ts
+        for rule in rules.events.get(item.event, ()):
+            if only is not None and rule.name not in only:
+                continue
+            if self._counts_at_arrival(rule, item, item.event, live, has_newer=has_newer):
+                inputs = _inputs_at_arrival(rule, item, rules, live)
+                new = NewVerdict(item.received_at, rule.event_verdicts[item.event], Reason.EVENT, inputs)
+                transitions += self.items.apply(rule, item.device_id, new, now)
+            elif not has_newer:
+                ordinary.append(rule)
+        if ordinary:
+            transitions += self.items.evaluate_event(item, ordinary, rules, live, now)
+        return transitions
+
+    def _raise_by_telemetry(
+        self, item: Sample, rules: CompiledRules, live: LiveState, now: datetime
+    ) -> list[Transition]:
+        transitions: list[Transition] = []
+        for name, when, compiled in rules.telemetry:
+            rule, state = compiled.rule, self.items.instances.of(item.device_id).get(name)
+            if rule.severity is not Severity.CRITICAL or rule.on_delay or when is None or not when(item.values):
+                continue
+            if (state and state.phase in UNCLEARED_PHASES) or (rule.schedule and not rule.schedule.is_open(item.ts)):
+                continue
+            inputs = _inputs_at_arrival(rule, item, rules, live)
+            new = NewVerdict(item.received_at, True, Reason.CONDITION, inputs)
+            transitions += self.items.apply(rule, item.device_id, new, now)
+        return transitions
+
+    def _counts_at_arrival(self, rule: Rule, item: Sample, event: str, live: LiveState, *, has_newer: bool) -> bool:
+        """Return whether an event counts at its arrival: its own time would lose it, or its rule was raised so."""
+        if not rule.event_verdicts[event]:
+            state = self.items.instances.of(item.device_id).get(rule.name)
+            inputs = state.inputs if state and state.verdict else {}
+            return "counted_at" in inputs and item.ts.isoformat() >= str(inputs["ts"])
+        if rule.repeat_conditions.get(event) or not (rule.latch or rule.severity is Severity.CRITICAL):
+            return False
+        return has_newer or has_newer_event(rule, item, live) or is_misdated(item)
+
+
+def _inputs_at_arrival(rule: Rule, item: Sample, rules: CompiledRules, live: LiveState) -> dict[str, object]:
+    inputs = describe_sample(rule, item, last_values(rules.retained_fields, live))
+    return {**inputs, "counted_at": item.received_at.isoformat()}

@@ -1,0 +1,167 @@
+"""Order of event time: the recent items of a device, and a state from before them to replay them on.
+
+The order of arrival decides nothing: an item that comes late takes its place in time. The engine then returns to the
+state of the device before that place and evaluates the items since anew. `docs/decisions/0015-order-of-arrival.md`
+gives the reasons.
+
+A checkpoint is taken with the first item, and with each that is at least `REACH` after the one before; the last two are
+kept. So one of them always lies before the place of an item within the bound on lateness.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from rules.engine.device_state import DeviceState
+from rules.engine.state_machine import InstanceState
+from rules.model.sample import CLOCK_FAULT, LATENESS, Sample
+
+REACH = LATENESS + timedelta(minutes=5)
+"""Reach of a replay: an item within the bound can be this much older than one of a clock that is ahead."""
+
+MOST_ITEMS = 1_000
+"""Most items that a replay covers; a device that sends more in that time is evaluated in the order of arrival."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+_STEP = timedelta(minutes=1)
+_EXACT = timedelta(seconds=10)
+
+Key = tuple[datetime, int, str]
+
+
+class Checkpoint(NamedTuple):
+    """State of a device before an item: its last values and derived values, and the instances of its rules.
+
+    Instances of no-data rules are left out: they go by the time of arrival.
+    """
+
+    device: DeviceState
+    states: tuple[InstanceState, ...] = ()
+
+    @property
+    def at(self) -> datetime | None:
+        """Time of the newest item that the state includes; None before the first."""
+        return newest_time(self.device.last_ts, self.device.event_ts.values())
+
+
+class Recent(NamedTuple):
+    """The last checkpoints of a device, newest first, and the items since the oldest of them, in any order."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    items: list[Sample]
+
+    def without(self, samples: Iterable[Sample]) -> "Recent":
+        """Return the same without these items."""
+        out = {(sample.ts, sample.event) for sample in samples}
+        return self._replace(items=[item for item in self.items if (item.ts, item.event) not in out])
+
+    def new_among(self, samples: Iterable[Sample]) -> list[Sample]:
+        """Return the samples that are no items of it."""
+        known = {(item.ts, item.event) for item in self.items}
+        return [sample for sample in samples if (sample.ts, sample.event) not in known]
+
+    def before(self, ts: datetime) -> "Recent | None":
+        """Return the newest checkpoint before a time with the items since; None without one, or with too many items."""
+        for checkpoint in self.checkpoints:
+            at = checkpoint.at
+            if at is None or at < ts:
+                items = [item for item in self.items if at is None or item.ts > at]
+                return Recent((checkpoint,), items) if len(items) <= MOST_ITEMS else None
+        return None
+
+
+class Journal(Protocol):
+    """The record of what a replay needs."""
+
+    def add(self, sample: Sample) -> None:
+        """Add an item that has been evaluated in its order."""
+
+    def keep(self, checkpoint: Checkpoint, until: datetime) -> None:
+        """Add a checkpoint; the next is due at `until`."""
+
+
+class MemoryJournal:
+    """A journal in memory, for engines without a database."""
+
+    def __init__(self) -> None:
+        self._recent: dict[int, tuple[tuple[Checkpoint, ...], list[Sample]]] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Add an item that has been evaluated in its order, or placed."""
+        if recent := self._recent.get(sample.device_id):
+            recent[1].append(sample)
+
+    def keep(self, checkpoint: Checkpoint, until: datetime) -> None:
+        """Add a checkpoint, and drop those before the last two with their items."""
+        device_id = checkpoint.device.device_id
+        checkpoints, items = self._recent.get(device_id, ((), []))
+        checkpoints = (checkpoint, *checkpoints[:1])
+        oldest = checkpoints[-1].at
+        self._recent[device_id] = checkpoints, [item for item in items if oldest is None or item.ts > oldest]
+
+    def recent(self, device_id: int) -> Recent | None:
+        """Return the last checkpoints of a device with the items since; None without a checkpoint."""
+        recent = self._recent.get(device_id)
+        return recent and Recent(recent[0], list(recent[1]))
+
+
+def newest_time(last_ts: datetime | None, event_ts: Iterable[datetime]) -> datetime | None:
+    """Return the later of the newest telemetry and the newest event; None without either."""
+    return max((ts for ts in (last_ts, *event_ts) if ts is not None), default=None)
+
+
+def place_of(item: Sample, raising: AbstractSet[str]) -> Key:
+    """Return the key of event order, given the events that make a condition TRUE.
+
+    Of one instant an event that ends comes before telemetry, and one that raises after it.
+    """
+    if item.event is None:
+        return item.ts, 1, ""
+    return item.ts, 2 if item.event in raising else 0, item.event
+
+
+def is_misdated(item: Sample) -> bool:
+    """Return whether an event is so old that it comes from a wrong clock, and not out of a backlog."""
+    return item.event is not None and item.received_at - item.ts > CLOCK_FAULT
+
+
+def split_by_lateness(
+    items: Iterable[Sample], newest: datetime | None, raising: AbstractSet[str]
+) -> tuple[list[Sample], list[Sample]]:
+    """Split items into those within the bound on lateness and those beyond it, in the order of arrival.
+
+    An item is within the bound if it is at most `LATENESS` older than its arrival or, in a backlog, than the newest
+    item of its device so far, which is `newest` at first. Items of one arrival, as of an array, are taken in the order
+    of event time.
+    """
+    placeable: list[Sample] = []
+    too_late: list[Sample] = []
+    for item in sorted(items, key=lambda item: (item.received_at, place_of(item, raising))):
+        due = item.received_at - LATENESS
+        in_time = (
+            item.ts >= due or newest is None or item.ts >= newest or (newest < due and newest - item.ts <= LATENESS)
+        )
+        (placeable if in_time and not is_misdated(item) else too_late).append(item)
+        newest = item.ts if newest is None else max(newest, item.ts)
+    return placeable, too_late
+
+
+def in_event_order(items: Iterable[Sample], raising: AbstractSet[str]) -> list[Sample]:
+    """Return items in the order of event time, each once.
+
+    A clock that was ahead and has been set back is no reason to believe its old times: an event whose time lies after
+    the arrival of a later, rightly dated item counts at its own arrival.
+    """
+    placed: dict[Key, Sample] = {}
+    next_exact: datetime | None = None
+    for item in sorted(items, key=lambda item: (item.received_at, item.ts), reverse=True):
+        key = place_of(item, raising)
+        if item.event is not None and next_exact is not None and item.ts - next_exact > _STEP:
+            placed[key] = item._replace(ts=item.received_at)
+            continue
+        placed[key] = item
+        if item.ts - item.received_at <= _EXACT:
+            next_exact = item.received_at
+    return sorted(placed.values(), key=lambda item: place_of(item, raising))

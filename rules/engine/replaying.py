@@ -1,0 +1,165 @@
+"""Placing of late items in event time: a replay from a checkpoint on, and the reconciliation of the alerts with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+from devices.kind import Value
+from rules.engine.compiled import CompiledRules
+from rules.engine.device_state import LiveState, from_stored
+from rules.engine.item_evaluation import ItemEvaluation
+from rules.engine.reconcile import reconcile, revoked_sequences
+from rules.engine.reorder import Checkpoint, Recent, in_event_order, split_by_lateness
+from rules.engine.schedule import KnownData, missed_openings
+from rules.engine.state_machine import InstanceState, Tick, new_instance
+from rules.engine.transition import Transition
+from rules.model.rule import Phase, Rule
+from rules.model.sample import Sample
+
+_MOST_REVOKED = 16
+
+States = Mapping[str, InstanceState]
+
+
+class Replay(NamedTuple):
+    """Result of a replay: the device, and the instances and transitions without and with the time since."""
+
+    device: LiveState
+    states: tuple[States, States]
+    transitions: tuple[list[Transition], list[Transition]]
+
+
+class Placed(NamedTuple):
+    """Result of placing items.
+
+    Attributes:
+        changes: The instances with another history, and the transitions that lead there.
+        values: The newest values since the checkpoint.
+        unchanged: The rules whose instances stay as they are, with a history that the items do not explain.
+    """
+
+    changes: list[tuple[InstanceState, list[Transition]]]
+    values: Mapping[str, Value]
+    unchanged: frozenset[str]
+
+
+class Replaying(NamedTuple):
+    """The replay of the recent items of one device.
+
+    Attributes:
+        items: The evaluation of items in their order.
+        rules: The rules by name.
+        ticked: The last tick, up to which timers have run out.
+    """
+
+    items: ItemEvaluation
+    rules: Mapping[str, Rule]
+    ticked: Tick
+
+    def place(
+        self, late: Sequence[Sample], recent: Recent, rules: CompiledRules, live: LiveState, now: datetime
+    ) -> Placed:
+        """Place items in event time: replay the items since a checkpoint with them, and reconcile the alerts.
+
+        The replay without them must give the state that stands. Where it does not, a person or changed rules have
+        intervened since the checkpoint, and the instance stays as it is.
+
+        Args:
+            late: The items to place.
+            recent: The checkpoint, and the items that have been evaluated since.
+            rules: The rules of the kind.
+            live: The device; its last values and derived values become those of the true order.
+            now: The time of the decision.
+        """
+        raising = rules.raising_events
+        (checkpoint,), since = recent
+        evaluated, _ = split_by_lateness(since, checkpoint.at, raising)
+        device_id, stored = late[0].device_id, self._states(late[0].device_id)
+        items = in_event_order([*evaluated, *late], raising)
+        replayed = self._replay(checkpoint, items, rules, now)
+        recorded: Replay | None = None
+        changes: list[tuple[InstanceState, list[Transition]]] = []
+        final, unplaced = dict(stored), set[str]()
+        changed = {each.rule for each in replayed.transitions[1]}
+        for name in sorted({*stored, *changed}):
+            if name not in changed and _is_same(stored.get(name), replayed.states[1].get(name)):
+                continue
+            if recorded is None:
+                recorded = self._replay(checkpoint, in_event_order(evaluated, raising), rules, now)
+            for which in (1, 0):
+                if _is_same(stored.get(name), recorded.states[which].get(name)):
+                    old, new = (
+                        [each for each in one.transitions[which] if each.rule == name] for one in (recorded, replayed)
+                    )
+                    found = reconcile(old, new, now)
+                    state = replayed.states[which].get(name) or new_instance(self.rules[name], device_id)
+                    final[name] = _adopted(state, stored.get(name), revoked_sequences(found))
+                    changes += [(final[name], found)] if found else []
+                    break
+            else:
+                unplaced.add(name)
+        self._restore(device_id, final)
+        live.last_ts, live.event_ts = replayed.device.last_ts, replayed.device.event_ts
+        live.retained_values, live.derived = replayed.device.retained_values, replayed.device.derived
+        values = {name: value for item in items for name, value in item.values.items()}
+        return Placed(changes, values, frozenset(unplaced))
+
+    def _replay(self, checkpoint: Checkpoint, items: Sequence[Sample], rules: CompiledRules, now: datetime) -> Replay:
+        """Evaluate items from a checkpoint on, then let the time come to the last tick."""
+        device_id = checkpoint.device.device_id
+        device = from_stored(checkpoint.device, rules)
+        numbers = {name: state.revoked for name, state in self.items.instances.of(device_id).items()}
+        begun = {state.rule: state for state in checkpoint.states if state.rule in self.rules}
+        for name in numbers:
+            if name not in begun and name in self.rules and not self.rules[name].no_data:
+                begun[name] = new_instance(self.rules[name], device_id)
+        self._restore(device_id, {name: replace(each, revoked=numbers.get(name, ())) for name, each in begun.items()})
+        transitions: list[Transition] = []
+        for item in items:
+            transitions += self.items.evaluate(item, rules, device, now)
+        states = self._states(device_id)
+        later = list(transitions)
+        known = KnownData.of(device, rules)
+        for opened_at, compiled in missed_openings(rules.scheduled, known, self.ticked.now):
+            later += self.items.open(compiled, device_id, known, self.ticked._replace(now=opened_at), now)
+        for name, state in self._states(device_id).items():
+            later += self.items.advance_time(self.ticked, state, self.rules[name], now)
+        return Replay(device, (states, self._states(device_id)), (transitions, later))
+
+    def _states(self, device_id: int) -> dict[str, InstanceState]:
+        return states_by_event_time(self.items.instances.of(device_id), self.rules)
+
+    def _restore(self, device_id: int, states: States) -> None:
+        """Replace the instances on a device that go by event time."""
+        for name in self._states(device_id).keys() - states.keys():
+            self.items.instances.put(new_instance(self.rules[name], device_id))
+        for state in states.values():
+            self.items.instances.put(state)
+
+
+def states_by_event_time(states: States, rules: Mapping[str, Rule]) -> dict[str, InstanceState]:
+    """Return the instances of a device that go by event time: those of no-data rules go by the time of arrival."""
+    return {name: each for name, each in states.items() if (rule := rules.get(name)) and not rule.no_data}
+
+
+def _is_same(one: InstanceState | None, other: InstanceState | None) -> bool:
+    """Return whether two states of an instance are the same, apart from texts and numbers of revoked alerts."""
+    return _course(one) == _course(other)
+
+
+def _course(state: InstanceState | None) -> tuple[object, ...]:
+    if state is None or (state.phase is Phase.NORMAL and not state.sequence):
+        return ()
+    # An active instance may have changed its parent since it was raised.
+    times = () if state.phase is Phase.ACTIVE else (state.since, state.deadline)
+    return (state.phase, *times, state.verdict, state.last_ts, state.sequence, state.opened_at, state.chatter)
+
+
+def _adopted(state: InstanceState, stored: InstanceState | None, revoked: set[int]) -> InstanceState:
+    """Return a replayed state with what the replay does not know: the parent, and the numbers of revoked alerts."""
+    if stored and stored.sequence == state.sequence and stored.phase is state.phase is Phase.ACTIVE:
+        state = replace(state, parent=stored.parent, since=stored.since, deadline=stored.deadline)
+    if revoked:
+        state = replace(state, revoked=tuple(sorted({*state.revoked, *revoked}))[-_MOST_REVOKED:])
+    return state
