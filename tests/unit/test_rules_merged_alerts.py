@@ -294,3 +294,23 @@ def test_the_alert_of_a_group_that_was_over_before_its_data_came_ends_at_its_own
     assert not [alert for alert in estate.open if "power_lost" in alert]
     group = [each.at for each in estate.transitions if each.rule == "family_power_lost"]
     assert group in ([], [at(15), at(40)])
+
+
+@examples(60)
+@given(
+    st.dictionaries(st.integers(1, 12), st.floats(0, 8), min_size=9),
+    st.dictionaries(st.integers(1, 12), st.floats(0, 8), max_size=2),
+)
+def test_reports_that_come_late_and_out_of_order_end_in_the_same_alerts(lost, back):
+    """Each report arrives up to eight minutes after its time; some flats have power again before the delay is over."""
+    estate = Estate(flats(units=1))
+    back = {meter: delay for meter, delay in back.items() if meter in lost}
+    reports = [(10 + delay, 10, "power_lost", meter) for meter, delay in lost.items()]
+    reports += [(13 + delay, 13, "power_restored", meter) for meter, delay in back.items()]
+    for minute in range(10, 35):
+        for arrival, ts, event, meter in sorted(each for each in reports if minute - 1 < each[0] <= minute):
+            sample = Sample(meter, at(ts), at(arrival), {}, event)
+            estate.transitions += estate.engine.evaluate(sample, "electricity_meter", at(arrival))
+        estate.tick(minute)
+    assert estate.told == ["family_power_lost 1号楼"]
+    assert len(estate.open) == 1 + len(lost) - len(back)
