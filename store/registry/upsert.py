@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
 
@@ -62,6 +62,16 @@ class _Table(NamedTuple):
 _COMMUNITY = _Table("community", ("id",))
 _HOUSEHOLD = _Table("household", ("community", "building", "unit", "room"))
 _DEVICE = _Table("device", ("community", "name"))
+
+
+# A file from before the replacement of a meter still has the serial number of the old one.
+_KEEP_NEW_SERIALS: LiteralString = """
+    UPDATE staged SET serial = device.serial
+    FROM device JOIN meter_replacement AS replacement ON replacement.device_id = device.id
+    WHERE (device.community, device.name) = (staged.community, staged.name)
+      AND replacement.withdrawn_at IS NULL AND replacement.new_serial IS NOT NULL
+      AND replacement.old_serial = staged.serial
+"""
 
 
 def upsert_registry(
@@ -126,6 +136,8 @@ def _staged(connection: Connection, table: _Table, rows: TableRows) -> Iterator[
     with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN") as copy:
         for values in rows.values:
             copy.write_row(values)
+    if table is _DEVICE and "serial" in rows.columns:
+        connection.execute(_KEEP_NEW_SERIALS)
     connection.execute("ANALYZE staged")
     yield names
     connection.execute("DROP TABLE staged")

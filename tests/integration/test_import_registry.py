@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from imports.tables import ImportRefusedError, Sheet, read_table, sheet_of
 from imports.wording import summary
 from laws import examples
 from store.database import Connection, UnusableDataError, connect, translated_errors
+from store.registry.devices import find_device
 from store.registry.registry import load_devices, registry_version
+from store.registry.replacements import NewReplacement, record_replacement, withdraw_replacement
 from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret
 from store.registry.upsert import RowCounts, TableRows, upsert_registry
 
@@ -145,6 +148,26 @@ def test_a_column_that_is_absent_leaves_the_stored_value_and_an_empty_cell_empti
     assert stored(connection, "w501", "serial, gateway, plan_item, building, room") == (
         None, "gw3", "basic.metering.water", "3", "501",
     )  # fmt: skip
+
+
+def test_a_file_from_before_a_replacement_does_not_bring_the_old_serial_back(connection):
+    columns = ("community", "name", "kind", "serial")
+    communities = TableRows(("id", "name", "banner", "street"), [("yg", "阳光小区", "东胜区", "公园街道")])
+
+    def register(serial):
+        return upsert_registry(
+            connection, communities, TableRows(), TableRows(columns, [("yg", "w1", "water_meter", serial)])
+        ).devices
+
+    register("old")
+    replaced = NewReplacement(at=datetime.now(UTC), old_register=812.4, new_serial="new", actor="王师傅")
+    row = record_replacement(connection, find_device(connection, "yg", "w1"), replaced, datetime.now(UTC))
+    assert register("old") == RowCounts(0, 0, 1)
+    assert stored(connection, "w1", "serial") == ("new",)
+    assert register("corrected") == RowCounts(0, 1, 0)
+    assert register("old") == RowCounts(0, 0, 1)
+    withdraw_replacement(connection, row, "李经理", datetime.now(UTC))
+    assert register("old") == RowCounts(0, 1, 0)
 
 
 def test_a_community_keeps_what_a_shorter_file_leaves_out(connection, folder):
