@@ -94,8 +94,12 @@ class GroupSuppression:
         """
         if rule.merge_as and any(Phase.NORMAL in {each.from_phase, each.to_phase} for each in transitions):
             self.counter.forget()
-        if rule.symptom and any(each.raises or each.reason is Reason.PARENT for each in transitions):
-            transitions = self._merge(rule, rule.symptom, state, transitions, now)
+        if any(each.raises or each.reason is Reason.PARENT for each in transitions):
+            if parent := self._parents.explaining_alert(state.device_id, rule):
+                self._put_below(parent, state)
+                transitions = [_merged(each, parent) for each in transitions]
+            elif rule.symptom:
+                transitions = self._merge(rule, rule.symptom, state, transitions, now)
         if state.device_id > 0 and any(each.raises for each in transitions):
             transitions += self._adopt_explained(rule, state, now)
         self.hear(state.device_id)
@@ -144,12 +148,15 @@ class GroupSuppression:
         cause = parent or pending
         if cause is None:
             return before + transitions
-        if state.phase in OPEN_PHASES:
-            self.counter.instances.put(replace(state, parent=cause.id))
-            self.suppressed[cause.id].add(device.id)
+        self._put_below(cause, state)
         if state.phase is Phase.ACTIVE and pending:
             self.apply(rule, device.id, ParentCleared(now + HOLD), now)
         return before + [_merged(each, cause) for each in transitions]
+
+    def _put_below(self, parent: Parent, state: InstanceState) -> None:
+        if state.phase in OPEN_PHASES:
+            self.counter.instances.put(replace(state, parent=parent.id))
+            self.suppressed[parent.id].add(state.device_id)
 
     def _find_outage(
         self, rule: Rule, symptom: str, state: InstanceState, now: datetime, *, is_raised: bool
@@ -192,8 +199,11 @@ class GroupSuppression:
         return transitions
 
     def _adopt_explained(self, rule: Rule, state: InstanceState, now: datetime) -> list[Transition]:
-        """Suppress by an alert of a device the earlier alerts about missing data that it explains."""
+        """Suppress by an alert of a device the earlier alerts that it explains."""
         device, transitions = self.counter.devices(state.device_id), list[Transition]()
+        states = self.counter.instances.of(device.id)
+        explained = [states[name] for name in rule.explains if name in states]
+        transitions += self._adopt(Parent(device.id, None, rule.title), explained, now)
         if rule.explains_silence:
             transitions += self._adopt(Parent(device.id, None, rule.title), self.counter.states(device.id, OUTAGE), now)
         group = self.groups.group_behind(device) if rule.no_data or rule.explains_children else None

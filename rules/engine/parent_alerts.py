@@ -9,7 +9,7 @@ from devices.device import Device
 from rules.engine.group_count import GroupCounter
 from rules.engine.state_machine import InstanceState
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups
-from rules.model.rule import UNCLEARED_PHASES, Rule
+from rules.model.rule import OPEN_PHASES, UNCLEARED_PHASES, Rule
 from rules.model.virtual_kinds import DEVICE_GROUP, OUTAGE
 
 HOLD = timedelta(minutes=10)
@@ -61,6 +61,14 @@ class ParentAlerts:
             return iter(())
         return self._groups.groups_of_path(device) if symptom == OUTAGE else self._groups.groups_of_place(device)
 
+    def explaining_alert(self, device_id: int, rule: Rule) -> Parent | None:
+        """Return an open alert of a device, latched included, that stands for the alert of a rule on it."""
+        for state in self._counter.instances.of(device_id).values():
+            explaining = self._rules.get(state.rule)
+            if explaining and rule.name in explaining.explains and state.phase in OPEN_PHASES and not explaining.shadow:
+                return Parent(device_id, None, explaining.title)
+        return None
+
     def parent_of(self, device: Device, symptom: str) -> Parent | None:
         """Return the open alert that stands for an alert of a device."""
         if symptom == OUTAGE and (parent := self._explanation_of(device)):
@@ -101,7 +109,8 @@ class ParentAlerts:
         """Return whether the alert of that device or group still stands for the alerts of a rule."""
         group = self._groups.by_id(parent_id)
         if group is None:
-            return self._explaining_rule(parent_id) is not None
+            is_silent = rule.symptom == OUTAGE and self._explaining_rule(parent_id) is not None
+            return is_silent or self.explaining_alert(parent_id, rule) is not None
         symptoms = [name for name, watching in self.watching.items() if rule.symptom == name or rule in watching]
         if any(self.outage(group, symptom) for symptom in symptoms):
             return True

@@ -225,8 +225,8 @@ def suppressed_by_group(transition: Transition, group: str, title: str) -> Trans
 
 
 def suppressed_by_alert(transition: Transition, title: str) -> Transition:
-    """Suppress a no-data alert by another alert of the device, of that title."""
-    return _suppressed_by(transition, "explained_by", title, f"{title}：设备因此没有数据，已合并报警")
+    """Suppress an alert by another alert of the device, of that title, which says what to do."""
+    return _suppressed_by(transition, "explained_by", title, f"{title}：原因相同，以这一条为准，已合并报警")
 
 
 def _suppressed_by(transition: Transition, key: str, cause: str, detail: str) -> Transition:

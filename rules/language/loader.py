@@ -7,7 +7,7 @@ is in `rules.language.read_condition`, the keys of a rule are in `rules.language
 A rule enters the `RulePack` of `load_rules` only if all its examples hold. `read_rules` does not run them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rules.language.read_calendars import FILE_NAME, read_calendars
@@ -55,7 +55,18 @@ def read_rules(folder: Path) -> tuple[tuple[Rule, ...], tuple[Diagnostic, ...]]:
         diagnostics = Diagnostics(path.name)
         rules += _read_file(path, calendars, diagnostics, names)
         entries += diagnostics.entries
-    return tuple(rules), tuple(entries)
+    return tuple(rules), (*entries, *_check_explained(rules))
+
+
+def _check_explained(rules: Sequence[Rule]) -> Iterator[Diagnostic]:
+    """Yield a diagnostic for each rule that explains an unknown one, one of another kind, or itself."""
+    for rule in rules:
+        file, line = rule.source.rsplit(":", 1)
+        others = [other.name for other in rules if other.kind == rule.kind and other is not rule]
+        for name in rule.explains:
+            if name not in others:
+                message = f"`explains` of {rule.name} names {name!r}, no other rule of `{rule.kind}`"
+                yield Diagnostic(file, int(line), f"{message}{nearest(name, others)}")
 
 
 def _read_file(

@@ -41,6 +41,7 @@ _KEYS = (
     "on_close",
     "explains_children",
     "explains_silence",
+    "explains",
     "merge_as",
     "shadow",
     "title",
@@ -89,6 +90,7 @@ def read_rule(node: Node, kind: DeviceKind, calendars: Mapping[str, Calendar], d
         latch=_read_flag(keys, "latch", diagnostics),
         explains_children=_read_explains(keys, kind, diagnostics),
         explains_silence=_read_flag(keys, "explains_silence", diagnostics),
+        explains=_read_explained(keys, diagnostics),
         merge_as=_read_symptom(keys, diagnostics),
         shadow=_read_flag(keys, "shadow", diagnostics),
         schedule=_read_schedule(keys, calendars, diagnostics),
@@ -157,6 +159,17 @@ def _read_explains(keys: Mapping[str, Node], kind: DeviceKind, diagnostics: Diag
             keys["explains_children"].line, f"only a rule of a `{GATEWAY.name}` can have `explains_children`: drop it"
         )
     return _read_flag(keys, "explains_children", diagnostics)
+
+
+def _read_explained(keys: Mapping[str, Node], diagnostics: Diagnostics) -> tuple[str, ...]:
+    """Read `explains: [ev_faulted]`; `rules.language.loader` checks the names, since it knows all rules."""
+    if "explains" not in keys:
+        return ()
+    nodes = list(as_list(keys["explains"], diagnostics, "`explains`"))
+    for node in nodes:
+        if not isinstance(node.plain, str):
+            diagnostics.add(node.line, f"`explains` lists names of rules, such as [ev_faulted], not {describe(node)}")
+    return tuple(str(node.plain) for node in nodes)
 
 
 def _read_symptom(keys: Mapping[str, Node], diagnostics: Diagnostics) -> str | None:

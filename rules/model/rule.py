@@ -128,6 +128,7 @@ class Rule:
         explains_children: Whether an alert explains the lack of data of all devices behind the gateway.
         explains_silence: Whether an alert explains the lack of data of the device itself; of a device group, that of
             every device in its place.
+        explains: Names of rules whose alerts on the same device this alert stands for: it tells what to do.
         merge_as: Symptom of a device group, a flag of the kind `family`, that stands for this alert on most of its
             devices; None where each device has an alert of its own.
         shadow: Whether the rule is on trial: evaluated like any other, and not notified.
@@ -153,6 +154,7 @@ class Rule:
     on_close: OnClose = OnClose.CLEAR
     explains_children: bool = False
     explains_silence: bool = False
+    explains: tuple[str, ...] = ()
     merge_as: str | None = None
     shadow: bool = False
     examples: tuple[tuple[ExampleStep, ...], ...] = ()

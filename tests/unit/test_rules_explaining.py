@@ -1,0 +1,96 @@
+"""One alert explains another on the same device: two alerts never give opposite advice."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from app.rule_files import rules_folder
+from rules.language.loader import RuleFileError, load_rules
+from rules.model.rule import Severity
+from tests.unit.rules_fixtures.world import COVER, World, event, event_rule, rule, volts
+
+PACK = load_rules(rules_folder(None))
+# Words of an advice to operate the device, which a dangerous device forbids.
+OPERATES = re.compile(r"复位|重启|旋出急停|拔枪|开门并|换电池|更换电池|随手关好|抬起放行")
+
+
+def world(**of_explaining):
+    """A cover alert that explains the voltage alert of the same meter."""
+    cover = event_rule(
+        name="cover", when=COVER, latch=True, explains=("voltage_high",), title="表盖打开", **of_explaining
+    )
+    return World(cover, rule(on_delay=timedelta(), off_delay=timedelta()))
+
+
+def raised(world):
+    return [(each.rule, [one.cause for one in each.suppressed]) for each in world.transitions if each.raises]
+
+
+def test_the_later_alert_is_recorded_and_not_notified():
+    one = world()
+    one.evaluate(event(0, "cover_opened"), volts(1, 250))
+    assert raised(one) == [("cover", []), ("voltage_high", ["caused_by_parent"])]
+
+
+def test_the_earlier_alert_is_suppressed_as_soon_as_its_explanation_comes():
+    one = world()
+    one.evaluate(volts(0, 250), event(1, "cover_opened"))
+    assert raised(one) == [("voltage_high", []), ("cover", [])]
+    (merged,) = [each for each in one.transitions if each.rule == "voltage_high" and each.suppressed]
+    assert merged.suppressed[0].detail == "表盖打开：原因相同，以这一条为准，已合并报警"
+
+
+def test_on_another_device_nothing_is_explained():
+    one = world()
+    one.evaluate(event(0, "cover_opened"), volts(1, 250, device_id=8))
+    assert raised(one) == [("cover", []), ("voltage_high", [])]
+
+
+def test_a_latched_alert_explains_until_a_person_has_closed_it_then_the_other_is_notified():
+    one = world(until=None)
+    one.evaluate(event(0, "cover_opened"), *(volts(minute, 250) for minute in range(1, 4)))
+    one.tick(60)
+    assert not [each for each in one.transitions if each.reason == "parent"]
+    one.close(61, "cover")
+    for minute in range(62, 120):
+        one.evaluate(volts(minute, 250))
+        one.tick(minute)
+    (released,) = [each for each in one.transitions if each.reason == "parent"]
+    assert (released.rule, released.suppressed) == ("voltage_high", ())
+
+
+def test_a_critical_alert_is_never_suppressed_by_an_explanation():
+    cover = event_rule(name="cover", when=COVER, latch=True, explains=("voltage_high",))
+    high = rule(on_delay=timedelta(), severity=Severity.CRITICAL)
+    one = World(cover, high)
+    one.evaluate(event(0, "cover_opened"), volts(1, 250))
+    assert raised(one) == [("cover", []), ("voltage_high", [])]
+
+
+@pytest.mark.parametrize(
+    "critical", [one for one in PACK.rules if one.severity is Severity.CRITICAL], ids=lambda one: one.name
+)
+def test_beside_a_danger_no_alert_of_the_same_device_tells_people_to_operate_it(critical):
+    others = [each for each in PACK.of_kind(critical.kind) if each.severity is not Severity.CRITICAL]
+    operating = {each.name for each in others if OPERATES.search(each.advice)}
+    assert operating <= set(critical.explains)
+
+
+@pytest.mark.parametrize("one", [each for each in PACK.rules if each.explains], ids=lambda each: each.name)
+def test_an_explanation_is_at_least_as_grave_and_goes_one_way(one):
+    ranks = list(Severity)
+    for name in one.explains:
+        (other,) = (each for each in PACK.rules if each.name == name)
+        assert ranks.index(other.severity) <= ranks.index(one.severity)
+        assert one.name not in other.explains
+
+
+@pytest.mark.parametrize("named", ["voltage_hihg", "gas_leak", "electricity_cover_opened"])
+def test_an_explained_rule_is_another_one_of_the_kind(tmp_path, named):
+    text = (rules_folder(None) / "electricity_meter.yaml").read_text("utf-8")
+    head = "- name: electricity_cover_opened\n  kind: electricity_meter\n"
+    assert head in text
+    (tmp_path / "electricity_meter.yaml").write_text(text.replace(head, f"{head}  explains: [{named}]\n"), "utf-8")
+    with pytest.raises(RuleFileError, match=f"`explains` of electricity_cover_opened names '{named}'"):
+        load_rules(tmp_path)
