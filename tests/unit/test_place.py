@@ -13,11 +13,11 @@ from devices.place import compose_place, join_place
 from rules.language.loader import load_rules
 from rules.model.device_group import DeviceGroups
 from rules.model.subject_zh import subject_of
-from rules.model.template import data_fields, render
+from rules.model.template import Silence, data_fields, render
 from rules.model.virtual_kinds import RULE_KINDS
 
 RULES = load_rules(Path(__file__).parents[2] / "rules" / "definitions").rules
-NOW = datetime(2026, 7, 1, tzinfo=UTC)
+QUIET = Silence(datetime(2026, 7, 1, tzinfo=UTC), timedelta(minutes=5))
 
 parts = st.sampled_from(["", "3", "12", "B", "A栋", "3号楼", "2单元", "501", "501室", "物业中心"])
 locations = st.sampled_from(["", "东门内车棚", "3号楼东侧车棚", "2单元门厅", "13号楼旁", "501室厨房"])
@@ -76,16 +76,16 @@ def test_a_device_in_a_flat_is_its_kind_and_one_outside_has_its_id_as_an_additio
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.kind != "pipeline"], ids=lambda rule: rule.name)
 def test_the_message_of_every_rule_names_the_place_and_never_the_slug(rule):
     fields = data_fields(RULE_KINDS[rule.kind], rule.when)
-    text = render(rule.message, device(rule.kind), {}, timedelta(minutes=5), fields)
+    text = render(rule.message, device(rule.kind), {}, QUIET, fields)
     assert text.startswith("林荫小区 东门内车棚 ")
     assert "linyin" not in text
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_text_of_an_operator_that_names_only_the_device_gets_its_place(kind):
-    text = render("{device}：坏了", device(kind.name, place="3号楼2单元501室", room="501"), {}, timedelta(), {})
+    text = render("{device}：坏了", device(kind.name, place="3号楼2单元501室", room="501"), {}, QUIET, {})
     assert text == f"林荫小区 3号楼2单元501室 {kind.zh}：坏了"
-    assert render("{community}的{place}", device(kind.name), {}, timedelta(), {}) == "林荫小区的林荫小区 东门内车棚"
+    assert render("{community}的{place}", device(kind.name), {}, QUIET, {}) == "林荫小区的林荫小区 东门内车棚"
 
 
 def test_the_alert_of_a_group_names_the_place_of_its_gateway_or_its_building():
