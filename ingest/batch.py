@@ -40,7 +40,7 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """The content of messages by destination, in the order of arrival and, of one arrival, of the time of the device.
+    """The content of messages by destination, in the order of arrival and, of one array, of the time of the devices.
 
     `last_seen` is by device id. `spooled` are messages for the spool, `worked_off` the rows of the spool whose messages
     are in this batch.
@@ -96,23 +96,15 @@ class Batch:
 def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonymiser: Pseudonymiser) -> Batch:
     """Decode messages. Every message becomes rows to store, an unusable one a rejection."""
     batch = Batch()
-    first, received_at = 0, None
     for message in messages:
-        if message.received_at != received_at:
-            _sort_by_time(batch.candidates, first)
-            first, received_at = len(batch.candidates), message.received_at
+        first = len(batch.candidates)
         if _GATEWAY_TOPIC in message.topic and (sender := find_sender(message.topic, find_device)):
             batch.last_seen[sender[0].id] = message.received_at  # its items may all be those of other devices
         for decoded in decode(message.topic, message.payload, message.received_at, find_device, pseudonymiser):
             _add_item(batch, message, decoded)
-    _sort_by_time(batch.candidates, first)
+        if len(batch.candidates) - first > 1:  # the order of an array is free
+            batch.candidates[first:] = sorted(batch.candidates[first:], key=_time)
     return batch
-
-
-def _sort_by_time(candidates: list[Candidate], first: int) -> None:
-    """Sort the candidates from `first` on, which arrived together, by their own time: the order of an array is free."""
-    if len(candidates) - first > 1:
-        candidates[first:] = sorted(candidates[first:], key=_time)
 
 
 def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:

@@ -152,7 +152,7 @@ class Engine:
             return []
         last_ts, instances = live.last_ts, self._instances.of(device_id)
         if (
-            (last_ts is not None and (ts < last_ts or (ts == last_ts and event not in rules.raising_events)))
+            (last_ts is not None and ts <= last_ts and (ts < last_ts or event not in rules.raising_events))
             or (event is not None and is_misdated(sample))
             or (live.event_ts and _precedes(sample, live, rules))
             or (instances and self._late.advanced_to(device_id) > ts)
