@@ -129,7 +129,7 @@ def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
         return "这条报警变得更严重了，级别已提高。"
     if message.form is Form.GROUP and any(alert.chattering for alert in alerts):
         more = "" if critical else "，接下来不再逐次通知"
-        return f"一分钟内反复报警{more}。请检修设备，或请管理员调整限值。"
+        return f"问题反复出现{more}。请检修设备，或请管理员调整限值。"
     return ""
 
 

@@ -184,11 +184,22 @@ def _apply_verdict(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome
     if late and (new.reason is Reason.CONDITION or (new.reason is Reason.EVENT and not new.verdict)):
         # Older than the latest evidence, it is no evidence of the present. An event of `when` must not get lost.
         return state, ()
+    if rule.is_instantaneous and new.verdict and state.phase is Phase.RECOVERING:
+        return _recur(rule, state, new), ()
     state, changes = _change_phase(rule, state, new)
     if rule.is_instantaneous and new.verdict:
         state, more = _change_phase(rule, state, new._replace(verdict=False))
         changes += more
     return state, changes
+
+
+def _recur(rule: Rule, state: InstanceState, new: NewVerdict) -> InstanceState:
+    """Return the state after one more event of the same alert: its end moves, and nothing else changes for a person."""
+    again = _record(rule, _record(rule, state, new), new._replace(verdict=False))
+    due = new.ts + delay_of(rule, again, Phase.RECOVERING)
+    if state.deadline is not None and due <= state.deadline:
+        return again
+    return replace(again, since=new.ts, deadline=due)
 
 
 def _change_phase(rule: Rule, state: InstanceState, new: NewVerdict) -> Outcome:

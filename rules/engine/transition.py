@@ -119,6 +119,9 @@ def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: d
     transition = _transition(change, device, now, _Texts(rule.severity, title, message, advice), inputs)
     if transition.raises and state.chatter.doublings:
         transition = _with_chattering(transition, state)
+    elif transition.raises and rule.repeat_conditions:
+        # A device that comes and goes is a bad actor even if its rule tells of it in one alert.
+        transition = replace(transition, chattering=True)
     if transition.raises and device.service is Service.OUT_OF_SERVICE:
         transition = _suppressed(transition, Suppression("out_of_service", None, OUT_OF_SERVICE_ZH))
     return transition

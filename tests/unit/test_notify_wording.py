@@ -159,7 +159,7 @@ def test_a_chattering_alert_says_that_no_more_messages_will_come(kind):
 @every_kind
 def test_a_chattering_alert_that_can_hurt_people_promises_no_silence(kind):
     text = text_of(kind, [alert(1, chattering=True)])
-    assert "一分钟内反复报警。" in text
+    assert "问题反复出现。" in text
     assert "不再逐次通知" not in text
 
 

@@ -1,13 +1,18 @@
 """Chattering: an instance with three alerts within a minute takes longer to recover, and is notified once more."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.rule_files import rules_folder
 from rules.engine.chattering import CALM, Chatter, count_alert, extended_off_delay
-from rules.model.rule import Severity
-from tests.unit.rules_fixtures.world import START, World, at, rule, volts
+from rules.engine.engine import Engine
+from rules.language.loader import load_rules
+from rules.model.rule import RulePack, Severity
+from rules.model.sample import Sample
+from tests.unit.rules_fixtures.world import DEVICE, START, World, at, rule, volts
 
 SECONDS = timedelta(seconds=1)
 
@@ -105,3 +110,18 @@ def test_the_time_to_recover_is_never_shorter_than_the_rule_says_and_never_beyon
         assert off_delay <= delay <= max(off_delay, timedelta(minutes=15))
         assert delay in {off_delay, before} or delay <= 2 * max(before, 15 * SECONDS)
         before = delay
+
+
+def test_a_camera_that_comes_and_goes_fifteen_times_is_one_chattering_alert_with_two_steps():
+    (flapping,) = (one for one in load_rules(rules_folder(None)).rules if one.name == "camera_flapping")
+    engine = Engine(RulePack((flapping,)), START, lambda id_: replace(DEVICE, id=id_, kind="camera"))
+    transitions = []
+    for number in range(15):
+        for name, after_s in (("video_lost", 0), ("video_restored", 22)):
+            ts = START + timedelta(seconds=44 * number + after_s)
+            transitions += engine.evaluate(Sample(7, ts, ts, {}, name), "camera", ts)
+    last_lost = START + timedelta(seconds=44 * 14)
+    transitions += engine.tick(last_lost + flapping.off_delay, caught_up=True)
+    assert [each.to_phase for each in transitions] == ["active", "recovering", "normal"]
+    assert [each.chattering for each in transitions if each.raises] == [True]
+    assert transitions[-1].at == last_lost + flapping.off_delay

@@ -54,7 +54,7 @@ def test_a_momentary_event_recovers_at_once_and_ends_after_its_off_delay():
     world.evaluate(event(0, "cover_opened"), volts(1, 230), event(6, "cover_opened"))
     assert world.tick(15) == []
     (ended,) = world.tick(16)
-    assert path(world.transitions) == "normal active recovering active recovering normal"
+    assert path(world.transitions) == "normal active recovering normal"
     assert (ended.at, ended.reason) == (at(16), Reason.TIMER)
 
 
