@@ -29,6 +29,7 @@ from benchmarks.processes import resident_bytes
 from devices.device import Device
 from devices.electricity_meter import ELECTRICITY_METER
 from ingest.instance_rows import state_of, state_row
+from ingest.stored_journal import StoredJournal
 from rules.engine.device_state import DeviceState
 from rules.engine.engine import Engine
 from rules.engine.state_machine import InstanceState
@@ -85,7 +86,7 @@ def _pack() -> RulePack:
 def _engine(pack: RulePack, now: datetime) -> Engine:
     """Return an engine; all devices share one description, since the registry is not measured."""
     device = Device(1, "c1", "d1", ELECTRICITY_METER.name)
-    return Engine(pack, now, lambda _: device)
+    return Engine(pack, now, lambda _: device, journal=StoredJournal(pack))
 
 
 def _round(number: int, devices: int) -> Iterator[Sample]:
@@ -123,9 +124,10 @@ def _device_states(stored: Path) -> Iterator[DeviceState]:
     with stored.open("rb") as file:
         for line in file:
             if line.startswith(b'{"device_state"'):
-                device_id, last_ts, arrival, events, values, derived = from_json(line)["device_state"]
+                device_id, last_ts, arrival, events, values, derived, due = from_json(line)["device_state"]
                 event_ts = {name: datetime.fromisoformat(ts) for name, ts in events.items()}
-                yield DeviceState(device_id, _at(last_ts), _at(arrival), event_ts, values, urlsafe_b64decode(derived))
+                packed = urlsafe_b64decode(derived)
+                yield DeviceState(device_id, _at(last_ts), _at(arrival), event_ts, values, packed, _at(due))
 
 
 def _at(text: str | None) -> datetime | None:
