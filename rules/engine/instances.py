@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from rules.engine.state_machine import InstanceState, Outcome, carry_over
+from rules.engine.carry_over import carry_over
+from rules.engine.state_machine import InstanceState, Outcome
 from rules.model.rule import Phase, Rule
 
 _NONE: Mapping[str, InstanceState] = {}

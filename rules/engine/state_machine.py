@@ -308,7 +308,7 @@ def _run_out_timer(rule: Rule, state: InstanceState, new: Tick) -> Outcome:
 def _complete(rule: Rule, state: InstanceState, waiting: Phase, at: datetime, reason: Reason) -> Outcome:
     """Enter the phase that follows `waiting`: active after pending, latched or normal after recovering."""
     if waiting is Phase.PENDING:
-        at = _not_before(state, at)
+        at = not_before(state, at)
         opened = replace(
             state,
             sequence=_next_sequence(state),
@@ -334,9 +334,9 @@ def _update(state: InstanceState, new: ParentCleared | ParentRaised | Recount) -
         return (state if state.parent is None else replace(state, deadline=new.until)), ()
     if isinstance(new, Recount):
         counted = replace(state, inputs={**state.inputs, "values": new.values})
-        return counted, (PhaseChange(state.phase, _not_before(state, new.now), Reason.RECOUNTED, counted),)
+        return counted, (PhaseChange(state.phase, not_before(state, new.now), Reason.RECOUNTED, counted),)
     merged = replace(state, parent=new.parent, deadline=None if state.phase is Phase.ACTIVE else state.deadline)
-    return merged, (PhaseChange(state.phase, _not_before(state, new.at), Reason.MERGED, merged),)
+    return merged, (PhaseChange(state.phase, not_before(state, new.at), Reason.MERGED, merged),)
 
 
 def _close(state: InstanceState, now: datetime) -> Outcome:
@@ -351,37 +351,8 @@ def new_instance(rule: Rule, device_id: int) -> InstanceState:
     return InstanceState(rule.name, rule.version, device_id, shadow=rule.shadow)
 
 
-def carry_over(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
-    """Apply a reload to a stored instance; `rule` is None where the rule has been removed.
-
-    With the same logic the state stays, and an open alert takes over other texts. With another logic the state returns
-    to normal. The number of its alerts stays, so that alert ids never recur.
-    """
-    if rule is None or rule.version != state.rule_version:
-        return _reset(rule, state, now)
-    if state.opened_at is None or state.text_hash == rule.text_hash:
-        return state, ()
-    reworded = replace(state, text_hash=rule.text_hash)
-    change = PhaseChange(state.phase, _not_before(state, now), Reason.REWORDED, reworded)
-    return reworded, () if state.text_hash is None else (change,)
-
-
-def _reset(rule: Rule | None, state: InstanceState, now: datetime) -> Outcome:
-    if rule is None:
-        reset = InstanceState(state.rule, state.rule_version, state.device_id)
-    else:
-        reset = new_instance(rule, state.device_id)
-    reset = replace(reset, since=now, sequence=state.sequence)
-    if state.phase is Phase.NORMAL:
-        return reset, ()
-    change = PhaseChange(
-        state.phase, now, Reason.RULE_CHANGED, replace(reset, inputs=state.inputs, shadow=state.shadow)
-    )
-    return reset, (change,)
-
-
 def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, delay: timedelta | None = None) -> Outcome:
-    at = _not_before(state, at)
+    at = not_before(state, at)
     stays_open = phase in OPEN_PHASES
     entered = replace(
         state,
@@ -394,7 +365,7 @@ def _enter(state: InstanceState, phase: Phase, at: datetime, reason: Reason, del
     return entered, (PhaseChange(state.phase, at, reason, entered),)
 
 
-def _not_before(state: InstanceState, at: datetime) -> datetime:
+def not_before(state: InstanceState, at: datetime) -> datetime:
     """Return `at`, or the time of the phase if `at` is earlier: an instance never moves back in time.
 
     A late sample can be older than a timer that has run out.
