@@ -1,12 +1,15 @@
 """Hypothesis strategies for valid items of a device."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from decoder_laws import NOW_MS
 from devices.catalogue import KIND_BY_NAME
+from devices.device import Device
 
 
-def values_of(field):
+def values_of(field: Any) -> st.SearchStrategy[Any]:
     """Generate the valid values of a field."""
     if hasattr(field, "possible"):
         return st.floats(*field.possible)
@@ -18,7 +21,7 @@ def values_of(field):
 
 
 @st.composite
-def readings(draw, device):
+def readings(draw: st.DrawFn, device: Device) -> tuple[dict[str, Any], dict[str, Any]]:
     """Generate a valid item of a device, and its values."""
     fields = draw(st.lists(st.sampled_from(KIND_BY_NAME[device.kind].fields), min_size=1, unique_by=lambda f: f.name))
     values = {field.name: draw(values_of(field)) for field in fields}
@@ -27,7 +30,7 @@ def readings(draw, device):
 
 
 @st.composite
-def event_items(draw, device):
+def event_items(draw: st.DrawFn, device: Device) -> dict[str, Any]:
     """Generate a valid event item of a device."""
     event = draw(st.sampled_from(KIND_BY_NAME[device.kind].events))
     data = {part.name: draw(values_of(part)) for part in event.data}

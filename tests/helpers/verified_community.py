@@ -1,11 +1,13 @@
 """Rows of a community of four flats from which a verification reads its evidence, and the verification."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from psycopg import sql
 
+from acceptance.result import Report, Result
 from acceptance.run import run_verification
 from store.database import Connection, connect
 
@@ -28,7 +30,16 @@ def community_of_four_flats(database_url: str) -> Iterator[Connection]:
         yield opened
 
 
-def add_device(connection, name, kind, room="", *, community="c", simulated=False, serial=None):
+def add_device(
+    connection: Connection,
+    name: str,
+    kind: str,
+    room: str = "",
+    *,
+    community: str = "c",
+    simulated: bool = False,
+    serial: str | None = None,
+) -> int:
     row = connection.execute(
         """
         INSERT INTO device (community, name, kind, building, unit, room, simulated, serial)
@@ -36,10 +47,13 @@ def add_device(connection, name, kind, room="", *, community="c", simulated=Fals
         """,
         (community, name, kind, "1" if room else "", room, simulated, serial),
     ).fetchone()
-    return row[0]
+    assert row is not None
+    return int(row[0])
 
 
-def add_readings(connection, device, kind, field, times, *, delay=SECOND):
+def add_readings(
+    connection: Connection, device: int, kind: str, field: str, times: Iterable[datetime], *, delay: timedelta = SECOND
+) -> None:
     """Insert readings at these times, each received `delay` after its measurement."""
     statement = sql.SQL(
         "INSERT INTO {table} (device_id, ts, received_at, {field}) VALUES (%s, %s, %s, 1) ON CONFLICT DO NOTHING"
@@ -48,24 +62,35 @@ def add_readings(connection, device, kind, field, times, *, delay=SECOND):
         cursor.executemany(statement, [(device, at, at + delay) for at in times])
 
 
-def every(period, *, count, first=timedelta(0), without=()):
+def every(
+    period: timedelta, *, count: int, first: timedelta = timedelta(0), without: Collection[int] = ()
+) -> list[datetime]:
     """Return `count` times, one a period, without the numbers in `without`."""
     return [START + first + number * period for number in range(count) if number not in without]
 
 
-def add_water_meter(connection, room, **options):
+def add_water_meter(connection: Connection, room: str, **options: Any) -> None:
     meter = add_device(connection, f"water-{room}", "water_meter", room)
     add_readings(connection, meter, "water_meter", "volume_m3", every(HOUR, count=168, **options))
 
 
-def add_event(connection, device, event, at, delay, *, identifier=""):
+def add_event(
+    connection: Connection, device: int, event: str, at: datetime, delay: timedelta, *, identifier: str = ""
+) -> None:
     connection.execute(
         "INSERT INTO event (device_id, ts, received_at, event, id, data) VALUES (%s, %s, %s, %s, %s, '{}')",
         (device, at, at + delay, event, identifier),
     )
 
 
-def verify_community(connection, *, include_simulated=False, start=START, end=END, generated_at=END):
+def verify_community(
+    connection: Connection,
+    *,
+    include_simulated: bool = False,
+    start: datetime = START,
+    end: datetime = END,
+    generated_at: datetime = END,
+) -> tuple[Report, dict[str, Result]]:
     """Verify the inserted evidence; return the report, and its results by criterion."""
     connection.commit()
     report = run_verification(
@@ -74,5 +99,6 @@ def verify_community(connection, *, include_simulated=False, start=START, end=EN
     return report, {each.criterion.id: each for each in report.results}
 
 
-def k_of_n(result):
+def k_of_n(result: Result) -> tuple[int, int]:
+    assert result.figure is not None
     return result.figure.passed, result.figure.total
