@@ -137,7 +137,7 @@ def test_an_earlier_phase_of_a_rule_is_computed_again(rules):
     ("arguments", "code", "message"),
     [
         (("--rule", "electricity_voltage_high"), 2, "name an alert by its id, or a rule"),
-        (("--rule", "voltage_high", "--device", "c1/e1"), 2, "did you mean `electricity_voltage_high`?"),
+        (("--rule", "electricity_voltage_hihg", "--device", "c1/e1"), 2, "did you mean `electricity_voltage_high`?"),
         (("--rule", "water_leak", "--device", "c1/e1"), 2, "is a rule for a water_meter"),
         (("--rule", "electricity_voltage_high", "--device", "c1/e9"), 1, "there is no device c1/e9"),
         (("00000000-0000-0000-0000-000000000000",), 1, "there is no alert"),
