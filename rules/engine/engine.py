@@ -230,7 +230,8 @@ class Engine:
         placed = replaying.place(late, since, rules, live, now)
         self._new_values[device_id] = {**self._new_values.get(device_id, {}), **placed.values}
         transitions: list[Transition] = []
-        for state, found in placed.changes:
+        # An explained alert first: raised after its explanation, it would be merged before it is raised.
+        for state, found in sorted(placed.changes, key=lambda change: bool(self._rules[change[0].rule].explains)):
             transitions += self._groups.changed(self._rules[state.rule], state, found, now)
         for sample in late:
             self._journal.add(sample)
