@@ -56,7 +56,10 @@ def stored(url, scenario):
 def alerts(url):
     rows = query(
         url,
-        "SELECT rule, device.name, opened_at, ended_at FROM alert JOIN device ON device.id = alert.device_id",
+        """
+        SELECT rule, device.name, opened_at, ended_at FROM alert JOIN device ON device.id = alert.device_id
+        WHERE NOT EXISTS (SELECT FROM alert_suppression AS own WHERE own.alert_id = alert.id)
+        """,
     )
     return [
         RaisedAlert(rule, device, at.astimezone(UTC), ended and ended.astimezone(UTC))
