@@ -153,7 +153,7 @@ class Engine:
         last_ts, instances = live.last_ts, self._instances.of(device_id)
         if (
             (last_ts is not None and ts <= last_ts and (ts < last_ts or event not in rules.raising_events))
-            or (event is not None and is_misdated(sample))
+            or (event is not None and is_misdated(sample, newest_time(last_ts, live.event_ts.values())))
             or (live.event_ts and _precedes(sample, live, rules))
             or (instances and self._late.advanced_to(device_id) > ts)
             or (rules.scheduled and self._opened_at.get(kind_name, ts) > ts)
@@ -199,9 +199,9 @@ class Engine:
         rules = self._compiled.get(kind_name, _NO_RULES)
         if rules.for_master_meters is not None and self._submeters_of(device_id):
             rules = rules.for_master_meters
-        newest = newest_time(live.last_ts, live.event_ts.values()) or NEVER
+        newest = newest_time(live.last_ts, live.event_ts.values())
         placeable, too_late = split_by_lateness(samples, newest, rules.raising_events)
-        until = max(newest, self._late.advanced_to(device_id), self._opened_at.get(kind_name, NEVER))
+        until = max(newest or NEVER, self._late.advanced_to(device_id), self._opened_at.get(kind_name, NEVER))
         late = [sample for sample in placeable if sample.ts <= until]
         since = recent.before(min(sample.ts for sample in late)) if recent and late else None
         transitions: list[Transition] = []
@@ -209,7 +209,7 @@ class Engine:
             transitions += self._place(late, since, rules, live, now)
             recent.items.extend(late)
         for sample in too_late if since else (*too_late, *late):
-            if sample.ts > newest and not is_misdated(sample):
+            if (newest is None or sample.ts > newest) and not is_misdated(sample, newest):
                 transitions += self._evaluate_in_order(sample, rules, live, now)
             else:
                 transitions += self._late.evaluate_at_arrival(sample, rules, live, now)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import LiveState, last_values, to_stored
 from rules.engine.item_evaluation import ItemEvaluation, has_newer_event
-from rules.engine.reorder import NEVER, Checkpoint, is_misdated
+from rules.engine.reorder import NEVER, Checkpoint, is_misdated, newest_time
 from rules.engine.replaying import states_by_event_time
 from rules.engine.state_machine import NewVerdict, Reason
 from rules.engine.transition import Transition, describe_sample
@@ -46,12 +46,13 @@ class LateItems(NamedTuple):
     ) -> list[Transition]:
         """Evaluate an item that can't be placed in event time, by all rules or `only` some.
 
-        Telemetry counts for critical rules alone. An event counts at its own time where no newer one of its rule is
-        known. Otherwise critical and latching rules are raised at its arrival: nobody must miss a gas leak because the
-        clock of the meter is wrong.
+        Telemetry counts for critical rules alone. For `only` some rules it has to be the newest, since newer telemetry
+        tells how things stand. An event counts at its own time where no newer one of its rule is known. Otherwise
+        critical and latching rules are raised at its arrival: a wrong clock of a meter hides no leak.
         """
         if item.event is None:
-            return [] if only is not None else self._raise_by_telemetry(item, rules, live, now)
+            is_outdated = only is not None and live.last_ts is not None and item.ts < live.last_ts
+            return [] if is_outdated else self._raise_by_telemetry(item, rules, live, now, only)
         transitions: list[Transition] = []
         ordinary: list[Rule] = []
         newest = live.event_ts.get(item.event)
@@ -70,10 +71,12 @@ class LateItems(NamedTuple):
         return transitions
 
     def _raise_by_telemetry(
-        self, item: Sample, rules: CompiledRules, live: LiveState, now: datetime
+        self, item: Sample, rules: CompiledRules, live: LiveState, now: datetime, only: frozenset[str] | None
     ) -> list[Transition]:
         transitions: list[Transition] = []
         for name, when, compiled in rules.telemetry:
+            if only is not None and name not in only:
+                continue
             rule, state = compiled.rule, self.items.instances.of(item.device_id).get(name)
             if rule.severity is not Severity.CRITICAL or rule.on_delay or when is None or not when(item.values):
                 continue
@@ -92,7 +95,11 @@ class LateItems(NamedTuple):
             return "counted_at" in inputs and item.ts.isoformat() >= str(inputs["ts"])
         if rule.repeat_conditions.get(event) or not (rule.latch or rule.severity is Severity.CRITICAL):
             return False
-        return has_newer or has_newer_event(rule, item, live) or is_misdated(item)
+        return (
+            has_newer
+            or has_newer_event(rule, item, live)
+            or is_misdated(item, newest_time(live.last_ts, live.event_ts.values()))
+        )
 
 
 def _inputs_at_arrival(rule: Rule, item: Sample, rules: CompiledRules, live: LiveState) -> dict[str, object]:

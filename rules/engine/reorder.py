@@ -122,9 +122,15 @@ def place_of(item: Sample, raising: AbstractSet[str]) -> Key:
     return item.ts, 2 if item.event in raising else 0, item.event
 
 
-def is_misdated(item: Sample) -> bool:
-    """Return whether an event is so old that it comes from a wrong clock, and not out of a backlog."""
-    return item.event is not None and item.received_at - item.ts > CLOCK_FAULT
+def is_misdated(item: Sample, newest: datetime | None) -> bool:
+    """Return whether an event is so old that it comes from a wrong clock, and not out of a backlog or a replay.
+
+    In a backlog the `newest` item of the device so far is about as old as the event. After a clock that has fallen back
+    it is not, and before the first item nothing is known: then the clock is taken for wrong.
+    """
+    if item.event is None or item.received_at - item.ts <= CLOCK_FAULT:
+        return False
+    return newest is None or newest - item.ts > CLOCK_FAULT
 
 
 def split_by_lateness(
@@ -132,18 +138,18 @@ def split_by_lateness(
 ) -> tuple[list[Sample], list[Sample]]:
     """Split items into those within the bound on lateness and those beyond it, in the order of arrival.
 
-    An item is within the bound if it is at most `LATENESS` older than its arrival or, in a backlog, than the newest
-    item of its device so far, which is `newest` at first. Items of one arrival, as of an array, are taken in the order
-    of event time.
+    An item is within the bound if it is at most `LATENESS` older than its arrival. In a backlog it is less than that
+    older than the newest item of its device so far: live it would have come after that one. `newest` is the newest at
+    first. Items of one arrival, as of an array, are taken in the order of event time.
     """
     placeable: list[Sample] = []
     too_late: list[Sample] = []
     for item in sorted(items, key=lambda item: (item.received_at, place_of(item, raising))):
         due = item.received_at - LATENESS
         in_time = (
-            item.ts >= due or newest is None or item.ts >= newest or (newest < due and newest - item.ts <= LATENESS)
+            item.ts >= due or newest is None or item.ts >= newest or (newest < due and newest - item.ts < LATENESS)
         )
-        (placeable if in_time and not is_misdated(item) else too_late).append(item)
+        (placeable if in_time and not is_misdated(item, newest) else too_late).append(item)
         newest = item.ts if newest is None else max(newest, item.ts)
     return placeable, too_late
 

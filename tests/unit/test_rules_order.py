@@ -164,6 +164,51 @@ def test_a_first_gas_leak_of_a_clock_that_fell_back_begins_at_its_arrival():
     assert (raised.to_phase, raised.at) == ("active", NOW)
 
 
+def test_a_leak_in_a_replay_of_old_history_keeps_its_own_time():
+    meter = Meter("gas_meter")
+    meter.send(BACK_IN_2020, {"volume_m3": 10.0}, NOW)
+    (raised,) = meter.send(BACK_IN_2020 + HOUR, "gas_leak", NOW + SECOND)
+    assert (raised.to_phase, raised.at) == ("active", BACK_IN_2020 + HOUR)
+    assert "设备时钟不准" not in raised.message
+    meter.send(BACK_IN_2020 + 2 * HOUR, "gas_leak_cleared", NOW + 2 * SECOND)
+    assert meter.open == {"gas_leak": "latched"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "danger", "harmless", "every"),
+    [
+        ("electricity_meter", "electricity_neutral_fault", {"voltage_v": 280.0}, {"voltage_v": 230.0}, 15),
+        ("ebike_charger", "ebike_smoke", {"smoke": True}, {"smoke": False}, 1),
+        (
+            "ebike_charger",
+            "ebike_over_temperature",
+            {"battery_temperature_c": 90.0},
+            {"battery_temperature_c": 30.0},
+            1,
+        ),
+    ],
+)
+def test_a_danger_in_late_readings_is_raised_again_although_a_person_closed_the_one_before(
+    kind, rule, danger, harmless, every
+):
+    meter, began = Meter(kind), NOW - 3 * HOUR
+    meter.send(began, danger, NOW)
+    for minute in range(every, 75, every):
+        meter.send(began + minute * MINUTE, harmless, NOW + SECOND)
+    meter.tick(NOW + MINUTE)
+    assert meter.open[rule] == "latched"
+    meter.transitions += meter.engine.close(rule, 1, NOW + 2 * MINUTE, "li")
+    assert rule not in meter.open
+    meter.send(began + 80 * MINUTE, harmless, NOW + 3 * MINUTE)
+    assert rule not in meter.open
+    (again,) = [each for each in meter.send(began + 90 * MINUTE, danger, NOW + 4 * MINUTE) if each.rule == rule]
+    assert (again.raises, again.sequence) == (True, 2)
+    # An older reading than the newest shows nothing new.
+    meter.engine.close(rule, 1, NOW + 5 * MINUTE, "li")
+    meter.send(began + 100 * MINUTE, harmless, NOW + 6 * MINUTE)
+    assert not [each for each in meter.send(began + 95 * MINUTE, danger, NOW + 7 * MINUTE) if each.raises]
+
+
 def test_an_all_clear_of_a_clock_that_fell_back_ends_nothing_that_began_by_a_right_clock():
     meter = Meter("gas_meter")
     meter.send(NOW, "gas_leak")

@@ -88,7 +88,7 @@ def test_a_shelved_alert_is_still_evaluated_and_its_successor_comes_all_the_same
     (ended,) = eventually(lambda: [each for each in line.alerts(state="open") if each["process"] == "latched"])
     line.act(ended, "resolve")
     eventually(lambda: line.alerts(state="open") == [])
-    line.measure(280, 182)  # after the person has closed it
+    line.measure(280, 90)
     (again,) = eventually(lambda: line.alerts(state="open"))
     assert again["id"] != alert["id"]
     assert (again["severity"], again["suppressions"]) == ("critical", [])
