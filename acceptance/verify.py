@@ -116,7 +116,7 @@ def _witnessed(evidence: Evidence, admitted: Iterable[RegisteredDevice]) -> tupl
 def _refused(evidence: Evidence) -> tuple[Refused, ...]:
     """Return the refused data, the most frequent first; those of simulated devices too, for nothing is left out.
 
-    Without a registered device are those of devices withdrawn meanwhile, and those that were not counted by device.
+    A refusal has no registered device if the device has been withdrawn since, or if it was not counted by device.
     """
     devices = {device.id: device for device in evidence.devices}
     refused = (

@@ -66,7 +66,7 @@ class Exchange(Signed):
 
 @router.get("", summary="List the replacements of a meter (换表)", responses=problem_responses(UnknownDeviceProblem()))
 def list_device_replacements(store: Store, community: CommunityId, device: DeviceName) -> Page[Replacement]:
-    """All replacements, newest first, also those that were withdrawn."""
+    """All replacements, newest first, including withdrawn ones."""
     with store.connection() as connection:
         rows = list_replacements(connection, require_device(connection, community, device).id)
     return Page[Replacement](items=[Replacement.model_validate(row) for row in rows], next_cursor=None)
@@ -124,7 +124,7 @@ def withdraw(
     replacement_id: ReplacementId,
     note: Signed | None = None,
 ) -> Replacement:
-    """Take a record back that should not exist. It stays listed; what was counted by it is counted without it again."""
+    """Take a wrong record back. It stays listed, and consumption is computed without it again."""
     signature = note or Signed()
     with request.store.connection() as connection:
         owner = require_device(connection, community, device)

@@ -89,7 +89,7 @@ COMMANDS: Table = {
                 "app.commands.replacement:record",
             ),
             "list": Entry(
-                "List the replacements of a meter, newest first, with those that were withdrawn.",
+                "List the replacements of a meter, newest first, including withdrawn ones.",
                 "app.commands.replacement:show",
             ),
             "withdraw": Entry(

@@ -14,7 +14,7 @@ _LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """How far some work has come: the fraction done, None where it is unknown, and a count of what is done."""
+    """Progress of some work: the fraction done, None where it is unknown, and the number of units done."""
 
     def __init__(self, title: str, unit: str, look: Callable[["Progress"], None] = lambda _: None) -> None:
         """Begin.

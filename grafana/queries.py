@@ -21,7 +21,7 @@ _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
     # IN instead of EXISTS, which would run for each alert: 72 s with 50,000 open alerts.
     "suppressed": "a.id IN (SELECT s.alert_id FROM suppression_at(now()) AS s)",
-    # While ingest is behind or away, nobody falls silent: as in `store.registry.communities.count_devices`.
+    # While ingest is behind or away, no device counts as silent: as in `store.registry.communities.count_devices`.
     "reports": (
         "(coalesce(s.last_fresh, s.last_ts)"
         " >= (SELECT least(now(), max(present_at)) FROM partition_report) - k.no_data_after)"
@@ -158,7 +158,7 @@ def fleet(kinds: Iterable[DeviceKind]) -> str:
 
 
 def devices_without_data() -> str:
-    """Return the silent devices, the longest gap first; those that never sent usable data come at the end."""
+    """Return the silent devices, the longest gap first, devices without any usable data last."""
     return _render(
         """
         SELECT c.name AS "小区", k.zh AS "类型", @place AS "位置", d.name AS "设备", s.last_fresh AS "最近上报",

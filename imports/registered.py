@@ -12,7 +12,7 @@ from store.registry.registry import HouseholdKey
 
 
 def damaged_households(households: Iterable[HouseholdKey]) -> list[HouseholdKey]:
-    """Return the households with a damaged place, and those that are a second spelling of another one, in order."""
+    """Return the households with a damaged place or with a second spelling of a place, in order."""
     first: dict[Place, HouseholdKey] = {}
     return [
         key

@@ -37,7 +37,7 @@ _RESULT = re.compile(rb"(</f>|<f[^>]*/>)\s*<v>[^<]")
 
 
 class SheetRows(NamedTuple):
-    """The rows of one sheet of a workbook, and notes to its author about what was read."""
+    """The rows of one sheet of a workbook, and notes about them to its author."""
 
     sheet: str
     rows: list[Row]

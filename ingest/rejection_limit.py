@@ -88,7 +88,7 @@ class RejectionLimit:
         self._unregistered = _Queue(UNREGISTERED_PER_S)
 
     def select(self, rejections: Sequence[Rejected], now: datetime) -> Selection:
-        """Return the rejections to store now: those that waited, and of the given ones as many as the limit allows.
+        """Return the rejections to store now: the waiting ones, and as many of the given ones as the limit allows.
 
         Nothing counts as stored before `confirm`: a selection whose transaction failed has no effect on the next.
         """

@@ -1,4 +1,4 @@
-"""The spool of a partition: what waits, whose turn it is, and what is refused because it is full."""
+"""The spool of a partition: its waiting messages, the turns of the devices, and the refusals of a full spool."""
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence

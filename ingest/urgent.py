@@ -1,4 +1,4 @@
-"""Urgent messages: those that may raise a critical alert. They do not wait in the spool behind older data."""
+"""Urgent messages, which may raise a critical alert. They do not wait in the spool behind older data."""
 
 import re
 from collections.abc import Callable, Iterator

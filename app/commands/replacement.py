@@ -66,7 +66,7 @@ def record(
 
 
 def show(meter: Meter, *, as_json: Json = False) -> None:
-    """List the replacements of a meter, newest first, with those that were withdrawn.
+    """List the replacements of a meter, newest first, including withdrawn ones.
 
     Example: anju replacement list linyin-xiaoqu/b01-u1-0101-water
     """

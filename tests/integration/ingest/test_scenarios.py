@@ -100,7 +100,7 @@ def test_a_scenario_raises_its_expected_alerts_although_the_broker_is_killed(kil
         expected_counts = distinct(scenario, messages)
         eventually(lambda: stored(database_url, scenario) == expected_counts, timeout_s=60)
         raised = steady(lambda: alerts(database_url))
-    # A gateway that empties its queue tells of a queue hours ago: beyond the bound on lateness no order is the right one.
+    # A gateway that empties its queue reports the queue of hours ago: beyond the bound no order is the right one.
     score = score_alerts(scenario, [each for each in raised if each.rule not in OF_THE_QUEUE])
     assert score.perfect, score_table([score])
     assert stored(database_url, scenario) == expected_counts
