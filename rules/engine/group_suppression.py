@@ -203,7 +203,8 @@ class GroupSuppression:
         device, transitions = self.counter.devices(state.device_id), list[Transition]()
         states = self.counter.instances.of(device.id)
         explained = [states[name] for name in rule.explains if name in states]
-        transitions += self._adopt(Parent(device.id, None, rule.title), explained, now)
+        # In event time, as both alerts are: a replay gives the same step.
+        transitions += self._adopt(Parent(device.id, None, rule.title), explained, now, at=state.opened_at)
         if rule.explains_silence:
             transitions += self._adopt(Parent(device.id, None, rule.title), self.counter.states(device.id, OUTAGE), now)
         group = self.groups.group_behind(device) if rule.no_data or rule.explains_children else None
@@ -222,13 +223,15 @@ class GroupSuppression:
                 transitions += self._adopt(parent, self.counter.states(child, OUTAGE), now)
         return transitions
 
-    def _adopt(self, parent: Parent, states: Iterable[InstanceState], now: datetime) -> list[Transition]:
-        """Suppress open alerts without a parent, or about to be released, by an alert that was raised after them."""
+    def _adopt(
+        self, parent: Parent, states: Iterable[InstanceState], now: datetime, *, at: datetime | None = None
+    ) -> list[Transition]:
+        """Suppress open alerts without a parent, or about to be released, by an alert raised after them, `at` or now."""
         transitions: list[Transition] = []
         for state in list(states):
             is_free = state.parent is None or (state.phase is Phase.ACTIVE and state.deadline is not None)
             if state.phase in OPEN_PHASES and state.verdict is not False and is_free:
-                merged = self.apply(self.rules[state.rule], state.device_id, ParentRaised(parent.id, now), now)
+                merged = self.apply(self.rules[state.rule], state.device_id, ParentRaised(parent.id, at or now), now)
                 transitions += [_merged(each, parent) for each in merged]
                 self.suppressed[parent.id].add(state.device_id)
         return transitions
