@@ -90,18 +90,20 @@ def plan(
         return Plan(list(_split_for_webhook(selected)), postponements, drops)
     of = {severity: [notice for notice in selected if notice.severity == severity] for severity in Severity}
     critical, major, rest = of[Severity.CRITICAL], of[Severity.MAJOR], [*of[Severity.WARNING], *of[Severity.INFO]]
-    messages = _space_causes(_group_by_cause(critical), recent, now, postponements)
     paused_until = _end_of_pause(recent, now)
     if quiet_until := channel.quiet.end_of(now) if channel.quiet else None:
+        messages = _space_causes(_group_by_cause(critical), recent, now, postponements)
         _postpone([*major, *rest], quiet_until, WaitReason.QUIET_HOURS, postponements)
     elif _is_after_quiet([*major, *rest], channel) and (major or not paused_until):
+        messages = _space_causes(_group_by_cause(critical), recent, now, postponements)
         messages.append(_message(Form.AFTER_QUIET, None, [*major, *rest]))
-    elif paused_until:
-        messages += _space_causes(_group_by_cause(major), recent, now, postponements)
-        _postpone(rest, paused_until, WaitReason.MESSAGE_LIMIT, postponements)
     else:
-        messages += _space_causes(_group_by_cause(major), recent, now, postponements)
-        messages += _limit_rate(rest, recent, now, postponements)
+        # Together: an alert that became critical and its like of the same cause are one message.
+        messages = _space_causes(_group_by_cause([*critical, *major]), recent, now, postponements)
+        if paused_until:
+            _postpone(rest, paused_until, WaitReason.MESSAGE_LIMIT, postponements)
+        else:
+            messages += _limit_rate(rest, recent, now, postponements)
     return Plan(messages, postponements, drops)
 
 

@@ -165,6 +165,11 @@ def test_alerts_of_one_cause_are_one_message():
     assert [[each.id for each in message.notices] for message in planned.messages] == [[1, 2], [3], [4]]
 
 
+def test_critical_and_major_alerts_of_one_cause_are_one_message():
+    planned = plan([notice(1, severity="major"), notice(2, severity="critical")], PERSON, [], (), NOON)
+    assert [ids([message]) for message in planned.messages] == [[2, 1]]
+
+
 def test_beyond_the_limit_the_rest_is_one_digest_and_the_next_message_comes_ten_minutes_later():
     many = [notice(number, rule=f"rule-{number}") for number in range(20)]
     (digest,) = plan(many, PERSON, [], (), NOON).messages
