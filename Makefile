@@ -4,13 +4,14 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test test-slow coverage chaos fuzz check format hooks site bench brokers prose lock clean
+.PHONY: demo test test-slow laws coverage chaos fuzz check format hooks site bench brokers prose lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       a whole community on this machine, with live alerts (stop it with Ctrl-C)"
 	@echo "make test       the tests for every change, on a real database and a real broker (five minutes)"
 	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
+	@echo "make laws       every law of the tests without servers with ten times its examples (most of an hour)"
 	@echo "make coverage   the share of the code that the tests without servers run, which may not fall (a minute)"
 	@echo "make chaos      every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check      format, lint, types, import layers, rules, migrations, spelling, the site"
@@ -49,6 +50,10 @@ test: $(READY)
 # A law runs in both: here with all of its examples.
 test-slow: $(READY)
 	@$(PYTEST) -m "(slow or recorded_data or hypothesis) and not chaos" --hypothesis-profile full
+
+# The hunt for examples that no run has drawn yet: make laws LAWS="-k notify"
+laws: $(READY)
+	@$(PYTEST) tests/unit -m hypothesis --hypothesis-profile thorough $(LAWS)
 
 # Of the tests without servers: a minute, and the same figure on every machine.
 coverage: $(READY)

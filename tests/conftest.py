@@ -15,11 +15,13 @@ from run_guard import VARIABLE, RunGuard, is_worker
 from shared_database import stop_shared_database
 from simulators.replay import Row, read_daiad
 
-# A law holds for every example, so the number of examples is a matter of time. `quick` is for `make test`; `full` is
-# Hypothesis' own number, for `make test-slow` and for pytest by itself. A law that sets `max_examples` because
-# its examples are slow asks `examples` of helpers/laws.py for them. An example may take any time on a busy machine.
+# A law holds for every example, so the number of examples is a matter of time. `quick` is for `make test`: the same
+# examples in every run, so that a failure comes of the change. `full` is Hypothesis' own number, drawn anew, for
+# `make test-slow` and for pytest by itself; `thorough` hunts (`make laws`). A law that sets `max_examples` because its
+# examples are slow asks `examples` of helpers/laws.py for them. An example may take any time on a busy machine.
 settings.register_profile("full", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("quick", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("full")
 
 # A worker takes a whole file, or all files of a group: those share fixtures that are expensive and last for a session.

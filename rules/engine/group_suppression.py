@@ -226,7 +226,7 @@ class GroupSuppression:
     def _adopt(
         self, parent: Parent, states: Iterable[InstanceState], now: datetime, *, at: datetime | None = None
     ) -> list[Transition]:
-        """Suppress open alerts without a parent, or about to be released, by an alert raised after them, `at` or now."""
+        """Suppress open alerts without a parent, or about to be released, by a later alert, raised `at` or now."""
         transitions: list[Transition] = []
         for state in list(states):
             is_free = state.parent is None or (state.phase is Phase.ACTIVE and state.deadline is not None)
