@@ -10,7 +10,7 @@ from fastapi_problem.error import ConflictProblem, NotFoundProblem, StatusProble
 from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
 from rfc9457.openapi import problem_response
 
-from store.database import DatabaseUnavailableError, UnusableDataError
+from store.database import DatabaseFullError, DatabaseUnavailableError, UnusableDataError
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +72,17 @@ class UnavailableProblem(StatusProblem):
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+class DatabaseFullProblem(UnavailableProblem):
+    """The disk of the database is full: the database reads and can't write."""
+
+    title = "数据库所在磁盘已满"
+    type_ = "database-full"
+
+    def __init__(self) -> None:
+        """Say who can help."""
+        super().__init__("The disk of the database is full; nothing can be stored until its operator makes room.")
+
+
 class NotReadyProblem(StatusProblem):
     """The service runs but can't do its work yet."""
 
@@ -96,7 +107,11 @@ def install_problems(app: FastAPI) -> None:
     """Answer all errors of the application with problem details, and describe them in its OpenAPI document."""
     handler = new_exception_handler(
         unhandled_wrappers={"default": InternalProblem},
-        handlers={DatabaseUnavailableError: _unavailable, UnusableDataError: _unusable},
+        handlers={
+            DatabaseUnavailableError: _unavailable,
+            DatabaseFullError: _unavailable,
+            UnusableDataError: _unusable,
+        },
         request_validation_handler=_invalid,
     )
     add_exception_handler(app, handler, generic_swagger_defaults=False)
@@ -111,7 +126,7 @@ def problem_responses(*problems: StatusProblem) -> Responses:
 
 def _unavailable(_handler: ExceptionHandler, _request: Request, error: Exception) -> UnavailableProblem:
     _log.warning("database not available", error=str(error))
-    return UnavailableProblem()
+    return DatabaseFullProblem() if isinstance(error, DatabaseFullError) else UnavailableProblem()
 
 
 def _unusable(_handler: ExceptionHandler, _request: Request, _error: Exception) -> InvalidProblem:

@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 
 import uvicorn
@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from api.app import ApiSettings, create_app
 from rules.language.reload import RuleFolder
-from store.database import Database
+from store.database import Database, DatabaseUnavailableError, connect
 
 _GRACE_S = 5
 
@@ -30,10 +30,13 @@ def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFold
         rules: Source of the rules in force.
 
     Raises:
+        NewerDatabaseError: A newer Anju has migrated the database.
         ValueError: The API key is empty.
         SystemExit: The address is in use.
     """
     logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
+    with suppress(DatabaseUnavailableError):
+        connect(database_url, application_name="anju api").close()  # a newer database is refused at once
     database = Database(database_url, application_name="anju api")
     try:
         settings = ApiSettings(api_key=api_key, version=version("anju"), rules=rules)

@@ -6,6 +6,8 @@ No package above `store` imports psycopg: they use `Connection`, `Database` and 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import psycopg
@@ -46,6 +48,14 @@ class DatabaseUnavailableError(StoreError):
     """The database cannot be reached, refuses connections, or lost one; a later attempt may succeed."""
 
 
+class DatabaseFullError(DatabaseUnavailableError):
+    """The disk of the database has no space left (SQLSTATE 53100); an attempt after room was made succeeds."""
+
+
+class NewerDatabaseError(StoreError):
+    """The database was migrated by a newer Anju, whose tables this program does not know."""
+
+
 class UnusableDataError(StoreError):
     """The database refuses a value; another attempt with the same value fails again."""
 
@@ -55,9 +65,42 @@ def connect(url: str, *, application_name: str) -> Connection:
 
     Raises:
         DatabaseUnavailableError: no server answers, or the credentials are refused. The message contains no secret.
+        NewerDatabaseError: a newer Anju has migrated the database.
     """
     with translated_errors():
-        return psycopg.connect(url, application_name=application_name, **connection_options())
+        connection = psycopg.connect(url, application_name=application_name, **connection_options())
+        try:
+            _refuse_newer(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@cache
+def shipped_versions() -> tuple[str, ...]:
+    """Return the versions of the migrations that come with this program, in their order."""
+    names = (entry.name for entry in (files("store") / "migrations").iterdir())
+    return tuple(sorted(name.split("_", 1)[0] for name in names if name.endswith(".sql")))
+
+
+def _refuse_newer(connection: Connection) -> None:
+    """Refuse a database with a migration that this program does not know.
+
+    Raises:
+        NewerDatabaseError: there is one.
+    """
+    known = list(shipped_versions())
+    unknown: str | None = None
+    if connection.execute("SELECT FROM pg_class WHERE oid = to_regclass('schema_migrations')").rowcount:
+        row = connection.execute("SELECT max(version) FROM schema_migrations WHERE version <> ALL(%s)", (known,))
+        (unknown,) = row.fetchone() or (None,)
+    connection.rollback()
+    if unknown:
+        raise NewerDatabaseError(
+            f"the database was migrated by a newer Anju (its migration {unknown} is unknown here, the newest known is "
+            f"{known[-1]}): use that version of Anju, or restore a backup from before the upgrade into another database"
+        )
 
 
 class Database:
@@ -66,9 +109,10 @@ class Database:
     def __init__(self, url: str, *, application_name: str, max_size: int = 8) -> None:
         """Open the pool. It opens connections in the background, and replaces broken ones."""
         options = {"application_name": application_name, **connection_options()}
+        self._newer: NewerDatabaseError | None = None
         self._pool = ConnectionPool(
             url, kwargs=options, min_size=1, max_size=max_size, timeout=_POOL_TIMEOUT_S, open=True,
-            reconnect_timeout=_POOL_TIMEOUT_S, check=ConnectionPool.check_connection,
+            reconnect_timeout=_POOL_TIMEOUT_S, check=ConnectionPool.check_connection, configure=self._configure,
         )  # fmt: skip
 
     @contextmanager
@@ -76,14 +120,29 @@ class Database:
         """Provide a connection in a transaction, committed at the end of the block, rolled back on an exception.
 
         Raises:
-            DatabaseUnavailableError: no connection is free within two seconds, or it broke.
+            DatabaseUnavailableError: no connection is free within two seconds, it broke, or the database is newer than
+                this program.
         """
-        with translated_errors(), self._pool.connection() as connection:
-            yield connection
+        try:
+            with translated_errors(), self._pool.connection() as connection:
+                yield connection
+        except DatabaseUnavailableError as error:
+            if self._newer and isinstance(error.__cause__, PoolTimeout):
+                raise DatabaseUnavailableError(str(self._newer)) from error
+            raise
 
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+
+    def _configure(self, connection: Connection) -> None:
+        """Keep connections to a newer database out of the pool, which tries again."""
+        try:
+            _refuse_newer(connection)
+        except NewerDatabaseError as error:
+            self._newer = error
+            raise
+        self._newer = None
 
 
 @contextmanager
@@ -91,8 +150,9 @@ def translated_errors() -> Iterator[None]:
     """Turn psycopg's errors into the store's own.
 
     Raises:
-        DatabaseUnavailableError: the server is away, starting, stopping, full, read-only, out of connections, or lacks
-            a table, a column or a right that `anju migrate` gives.
+        DatabaseUnavailableError: the server is away, starting, stopping, read-only, out of connections, or lacks a
+            table, a column or a right that `anju migrate` gives.
+        DatabaseFullError: the disk of the server has no space left.
         UnusableDataError: a value does not fit its column or an index, or breaks a constraint, or the statement exceeds
             a limit of the server.
     """
@@ -109,6 +169,8 @@ def translated_errors() -> Iterator[None]:
         raise DatabaseUnavailableError(
             f"the database is not as this version expects it, run `anju migrate`: {_first_line(error)}"
         ) from error
+    except errors.DiskFull as error:
+        raise DatabaseFullError(f"the disk of the database is full, make room there: {_first_line(error)}") from error
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout) as error:
         raise DatabaseUnavailableError(f"the database is not available: {_first_line(error)}") from error
 

@@ -20,7 +20,7 @@ from ingest.broker_client import BrokerUnavailableError
 from rules.language.loader import RuleFileError, load_rules
 from store.admin.locks import PartitionState, dispatcher_address, partition_count, partition_states
 from store.admin.readiness import missing_schema
-from store.database import Connection, DatabaseUnavailableError, connect
+from store.database import Connection, DatabaseUnavailableError, NewerDatabaseError, connect
 from store.notices.statistics import channel_figures, notice_backlog
 from store.telemetry.rejections import RejectionFilter, count_by_reason, list_rejections
 
@@ -78,7 +78,7 @@ def _database(settings: Settings) -> list[Finding]:
             registry = [] if missing else [registry_finding(connection)]
             notices = [] if missing else _notices(connection, datetime.now(UTC))
             rejections = [] if missing else [_rejections(connection, datetime.now(UTC))]
-    except DatabaseUnavailableError as error:
+    except (DatabaseUnavailableError, NewerDatabaseError) as error:
         return [Finding("database", good=False, detail=str(error))]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
     return [
@@ -175,11 +175,11 @@ def _broker(settings: Settings) -> list[Finding]:
 
 
 def _partitions_in_force(settings: Settings) -> int | None:
-    """Return the number of partitions; None without a database, which is another finding."""
+    """Return the number of partitions; None without a usable database, which is another finding."""
     try:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             return partition_count(connection)
-    except DatabaseUnavailableError:
+    except (DatabaseUnavailableError, NewerDatabaseError):
         return None
 
 

@@ -1,9 +1,7 @@
 """Readiness of a database: does it have the schema of this version?"""
 
-from importlib.resources import files
-
 from devices.catalogue import KINDS
-from store.database import Connection
+from store.database import Connection, shipped_versions
 from store.telemetry.schema import table_name
 
 
@@ -12,12 +10,7 @@ def missing_schema(connection: Connection) -> list[str]:
     if _absent(connection, ["schema_migrations"]):
         return ["every migration"]
     applied_versions = {row[0] for row in connection.execute("SELECT version FROM schema_migrations")}
-    shipped_versions = sorted(
-        entry.name.split("_", 1)[0]
-        for entry in (files("store") / "migrations").iterdir()
-        if entry.name.endswith(".sql")
-    )
-    missing = [f"migration {version}" for version in shipped_versions if version not in applied_versions]
+    missing = [f"migration {version}" for version in shipped_versions() if version not in applied_versions]
     tables = [*(table_name(kind.name) for kind in KINDS), "procrastinate_jobs"]
     return missing + [f"table {name}" for name in _absent(connection, tables)]
 
