@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.finding import Finding
 from ingest.broker_log import Refusal, RefusalReason, refusals
+from local.log_files import earlier
 
 _SINCE = timedelta(days=1)
 _NAMED = 3
@@ -45,11 +46,13 @@ def _describe(refusal: Refusal) -> str:
 
 
 def _lines(logs: list[str]) -> Iterator[str]:
-    """Yield the lines of log files, `-` for standard input; of a long file its end."""
+    """Yield the lines of log files with their last rotated part, `-` for standard input; of a long file its end."""
     for name in logs:
         if name == "-":
             yield from sys.stdin
             continue
-        with Path(name).open("rb") as log:
-            log.seek(max(0, Path(name).stat().st_size - _LOG_END))
-            yield from (line.decode(errors="replace") for line in log)
+        rotated = earlier(Path(name))
+        for file in (*([rotated] if rotated.exists() else []), Path(name)):
+            with file.open("rb") as log:
+                log.seek(max(0, file.stat().st_size - _LOG_END))
+                yield from (line.decode(errors="replace") for line in log)

@@ -2,17 +2,23 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
 from devices.broker_url import BrokerUrl
+from local.errors import LocalError
+from local.secret import read_secret, refuse_foreign
 
 # Stricter than the driver: its own error message would quote the password.
 _DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
+_FILE = "_FILE"
+"""End of the name of a setting that names a file with the secret instead of holding it."""
 
 
 class SettingsError(Exception):
@@ -59,11 +65,19 @@ class Settings(BaseSettings):
     grafana_url: str | None = Field(None, description="where `anju grafana apply` finds Grafana")
     grafana_token: SecretStr | None = Field(None, description="a Grafana service account token")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_newline(cls, value: object) -> object:
+        """Drop white space around a text: a key written with an editor or `echo` ends in a newline."""
+        return value.strip() if isinstance(value, str) else value
+
     @field_validator("database_url")
     @classmethod
     def _is_database_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url and not _DATABASE_URL.fullmatch(url.get_secret_value()):
             raise ValueError("must be postgresql://user:secret@host:port/database, with % written as %25")
+        if url and not _has_ports(url.get_secret_value()):
+            raise ValueError("must have a port from 1 to 65535")
         return url
 
     @field_validator("mqtt_url", "publish_mqtt_url")
@@ -94,18 +108,34 @@ class Settings(BaseSettings):
     @classmethod
     def _read(cls, file: Path) -> Self:
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        if unknown := sorted(cls._keys(file) - known):
-            raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        in_files = {f"{PREFIX}{name.upper()}{_FILE}": name for name in cls._secret_names()}
         try:
-            return cls(_env_file=file, _secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None)
+            if file.exists():
+                refuse_foreign(file, file.stat())
+            given = cls._given(file)
+            if unknown := sorted(given.keys() - known - in_files.keys()):
+                raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            secrets: dict[str, Any] = {name: _read_file(key, given) for key, name in in_files.items() if given.get(key)}
+            return cls(_env_file=file, _secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None, **secrets)
+        except LocalError as error:
+            raise SettingsError(str(error)) from None
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
 
     @classmethod
     def _keys(cls, file: Path) -> set[str]:
         """Return the keys of Anju in the environment and in the file, if it exists."""
-        in_file = DotEnvSettingsSource(cls, env_file=file).env_vars
-        return set(filter(is_setting, (*os.environ, *map(str.upper, in_file))))
+        return set(cls._given(file))
+
+    @classmethod
+    def _given(cls, file: Path) -> dict[str, str | None]:
+        """Return what the environment and the file, if it exists, say by the keys of Anju."""
+        in_file = {key.upper(): text for key, text in DotEnvSettingsSource(cls, env_file=file).env_vars.items()}
+        return {key: text for key, text in {**in_file, **os.environ}.items() if is_setting(key)}
+
+    @classmethod
+    def _secret_names(cls) -> list[str]:
+        return [name for name, field in cls.model_fields.items() if field.annotation == SecretStr | None]
 
     def need(self, name: str) -> str:
         """Return the text of a required setting.
@@ -120,6 +150,30 @@ class Settings(BaseSettings):
                 "`anju up` writes all of them to <data-dir>/anju.env"
             )
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _read_file(key: str, given: Mapping[str, str | None]) -> str:
+    """Return the secret in the file that a setting such as `ANJU_API_KEY_FILE` names.
+
+    Raises:
+        SettingsError: the secret itself is set as well, or the file can't be read.
+        LocalError: the file is open to other users.
+    """
+    if given.get(other := key.removesuffix(_FILE)):
+        raise SettingsError(f"{other} and {key} are both set: remove one of them")
+    path = Path(given[key] or "")
+    try:
+        # A container's secrets are readable by all of its few users.
+        return path.read_text("utf-8").strip() if path.is_relative_to(SECRETS_DIR) else read_secret(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{key}: {path} can't be read: {getattr(error, 'strerror', 'it is no text')}") from None
+
+
+def _has_ports(url: str) -> bool:
+    """Return whether every port of a database URL, which may name several hosts, can be one."""
+    nodes = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    ports = [port for node in nodes if (port := node.rpartition("]")[2].partition(":")[2])]
+    return all(port.isascii() and port.isdigit() and 0 < int(port) <= 65535 for port in ports)
 
 
 def _explain(error: ValidationError) -> str:

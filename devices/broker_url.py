@@ -67,9 +67,11 @@ class BrokerUrl:
 def _address(text: str, default_port: int) -> Address:
     try:
         parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port or default_port
+        host, port = parts.hostname, default_port if parts.port is None else parts.port
     except ValueError:
-        raise BrokerUrlError("a port in the broker's URL must be a number up to 65535") from None
+        port = 0
+    if port == 0:
+        raise BrokerUrlError("a port in the broker's URL must be a number from 1 to 65535")
     if not host or parts.netloc != text or parts.username:
         raise BrokerUrlError(
             "the broker's URL must be mqtt://user:secret@host:port, for several nodes host:port,host:port"

@@ -24,7 +24,9 @@ class Home:
         self.path = path.resolve()
         lock_file = self.path / "run" / "owner.lock"
         try:
-            (self.path / "log").mkdir(parents=True, exist_ok=True)
+            for folder in (self.path / "log", self.path / "run"):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)  # parts inherit their log and their lock as open files
             self._lock = open_lock(lock_file)
         except OSError as error:
             raise LocalError(

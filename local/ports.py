@@ -9,6 +9,7 @@ from local.errors import LocalError
 
 # Below 32768, from where Linux assigns ports to outgoing connections, which could take one.
 FREE_CHOICE = range(20000, 32768)
+PORTS = range(1, 65536)
 
 
 class Ports:
@@ -44,9 +45,12 @@ class Ports:
         if not self._file.exists():
             return {}
         try:
-            return {str(name): int(port) for name, port in json.loads(self._file.read_text()).items()}
+            ports = {str(name): int(port) for name, port in json.loads(self._file.read_text()).items()}
         except (ValueError, TypeError, AttributeError) as error:
             raise LocalError(f"{self._file} is damaged ({error}); remove it and start again.") from error
+        if strange := [port for port in ports.values() if port not in PORTS]:
+            raise LocalError(f"{self._file} is damaged ({strange[0]} is no port); remove it and start again.")
+        return ports
 
     def _take(self, port: int) -> bool:
         if not is_free(port):
@@ -69,12 +73,18 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server could listen on this port of 127.0.0.1 now.
+
+    Raises:
+        LocalError: this process may not listen on it.
+    """
     with socket.socket() as probe:
         # As servers do: connections of a predecessor in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError as error:
+            raise LocalError(f"Port {port} is for root only: choose one from 1024 on.") from error
         except OSError:
             return False
         return True

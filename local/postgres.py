@@ -168,8 +168,12 @@ class Postgres:
 
 
 def open_postgres(programs: PostgresPrograms, data_dir: Path, port: int, user: User | None) -> Postgres:
-    """Return the server of `data_dir`, with the password stored there, which is generated the first time."""
-    password = kept_secret(private_directory(data_dir, user) / "password", user)
+    """Return the server of `data_dir`, with the password stored there, which is generated the first time.
+
+    Raises:
+        LocalError: the password of an existing cluster is lost, or open to other users.
+    """
+    password = kept_secret(private_directory(data_dir, user) / "password", user, used_by=data_dir / "cluster")
     return Postgres(programs, data_dir, port, user, password)
 
 

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from local.errors import LocalError
 from local.home import Home
+from local.interrupts import signals_held
 from local.locks import holders, open_lock, try_lock
 from local.users import User
 
@@ -78,7 +80,7 @@ class Process:
                 part.stale_file.unlink(missing_ok=True)
             identity = (str(part.user.uid), str(part.user.gid)) if part.user else ("-", "-")
             launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(part.stop_signal))]
-            with self.log_file.open("ab") as log:
+            with _private_log(self.log_file) as log, signals_held():
                 self._child = subprocess.Popen(  # noqa: S603 - the argv is a list and ours
                     [*launcher, *identity, *part.argv],
                     stdin=subprocess.DEVNULL,
@@ -89,8 +91,8 @@ class Process:
                     pass_fds=[lock],
                     process_group=0,
                 )
-            os.ftruncate(lock, 0)
-            os.write(lock, f"{self._child.pid}\n".encode())
+                os.ftruncate(lock, 0)
+                os.write(lock, f"{self._child.pid}\n".encode())
         finally:
             os.close(lock)
 
@@ -121,12 +123,17 @@ class Process:
         """Process id of the last start."""
         return self._started().pid
 
+    def ask_to_end(self) -> None:
+        """Send the signal for an orderly end, if the part runs, and do not wait."""
+        if self._child is not None and self.alive():
+            self._child.send_signal(self.part.stop_signal)
+
     def stop(self, timeout_s: float = 20) -> None:
         """Ask the part to end, kill it after `timeout_s` seconds, and return when none of its processes is left."""
         if self._child is None:
             return
         if self.alive():
-            self._child.send_signal(self.part.stop_signal)
+            self.ask_to_end()
             try:
                 self._child.wait(timeout_s)
             except subprocess.TimeoutExpired:
@@ -154,6 +161,13 @@ class Process:
     def _log_end(self, lines: int = 8) -> str:
         tail = self.log_file.read_text(errors="replace").splitlines()[-lines:] if self.log_file.exists() else []
         return "\n".join([f"The end of {self.log_file}:", *(f"    {line}" for line in tail)])
+
+
+def _private_log(path: Path) -> IO[bytes]:
+    """Open a log for appending, readable by this user only; a log is truncated while it is open."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb", buffering=0)
 
 
 def start_together(processes: Sequence[Process], timeout_s: float = 60) -> None:

@@ -10,12 +10,15 @@ from typing import Self
 
 from local.errors import LocalError
 from local.home import Home
+from local.log_files import rotate
 from local.process import Part, Process, start_together
 
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 3.0  # a part is restarted within 5 s, whatever its history
 STEADY_AFTER_S = 30.0
 CHECK_EVERY_S = 0.2
+ROTATE_EVERY_S = 5.0
+HASTE_S = 3.0
 
 
 def restart_delay_s(deaths: int) -> float:
@@ -32,7 +35,7 @@ class _Watched:
 
 
 class Supervisor:
-    """Running parts of one data directory; leaving the `with` block stops all of them.
+    """Running parts of one data directory; leaving the `with` block stops all of them, after an exception in haste.
 
     Use it from the main thread only: the lives of the parts are tied to the thread that starts them.
     """
@@ -41,7 +44,7 @@ class Supervisor:
         self._home = home
         self._progress = progress
         self._watched: list[_Watched] = []
-        self._stops = ExitStack()
+        self._rotate_at = 0.0
 
     def start(self, part: Part, timeout_s: float = 60) -> Process:
         """Start a part after those before it, wait until it is ready, and keep it running from now on.
@@ -56,20 +59,43 @@ class Supervisor:
         processes = [Process(part, self._home) for part in parts]
         for process in processes:
             self._watched.append(_Watched(process))
-            self._stops.callback(process.stop)
         start_together(processes, timeout_s)
         return processes
 
     def watch(self, stop: threading.Event) -> None:
-        """Restart parts that die, until `stop` is set."""
+        """Restart parts that die, and rotate their logs, until `stop` is set."""
         while not stop.wait(CHECK_EVERY_S):
+            now = time.monotonic()
             for watched in self._watched:
-                self._look_after(watched, time.monotonic())
+                self._look_after(watched, now)
+            if now >= self._rotate_at:
+                self._rotate_at = now + ROTATE_EVERY_S
+                self._rotate_logs()
 
     def stop(self) -> None:
         """Stop all parts in the reverse order of their start."""
-        self._watched.clear()
-        self._stops.close()
+        with ExitStack() as stops:
+            for watched in self._watched:
+                stops.callback(watched.process.stop)
+            self._watched = []
+
+    def abandon(self) -> None:
+        """Stop all parts at the same time, and kill after three seconds those that still run."""
+        processes = [watched.process for watched in reversed(self._watched)]
+        self._watched = []
+        for process in processes:
+            process.ask_to_end()
+        until = time.monotonic() + HASTE_S
+        for process in processes:
+            process.stop(max(0.0, until - time.monotonic()))
+
+    def _rotate_logs(self) -> None:
+        for log in (watched.process.log_file for watched in self._watched):
+            try:
+                rotate(log)
+            except OSError as error:
+                self._progress(f"{log} grows and cannot be rotated: {error.strerror}")
+                self._rotate_at = time.monotonic() + 60 * ROTATE_EVERY_S
 
     def _look_after(self, watched: _Watched, now: float) -> None:
         process = watched.process
@@ -102,4 +128,7 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if kind is None:
+            self.stop()
+        else:
+            self.abandon()

@@ -65,12 +65,12 @@ def private_directory(path: Path, user: User | None) -> Path:
     return path
 
 
-def write_private(path: Path, text: str, user: User | None) -> None:
-    """Replace the file in one step by this text, readable by the service's user only."""
+def write_private(path: Path, content: str | bytes, user: User | None = None) -> None:
+    """Replace the file in one step by this content, readable by the service's user only, whatever its mode was."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         if user:
             os.fchown(file.fileno(), user.uid, user.gid)
     draft.replace(path)

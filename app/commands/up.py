@@ -1,10 +1,10 @@
 """`anju up`: all of Anju on this machine, in the foreground."""
 
-import os
-import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +19,13 @@ from app.progress import progress as shown_progress
 from app.settings import Settings, SettingsError
 from app.signals import stop_on_signals
 from local.home import Home
+from local.interrupts import StartInterruptedError, interrupted_by_signals
 from local.ports import is_free
 from local.prefix import SERVERS, fetched_megabytes
+from local.secret import kept_secret
 from local.services import BROKERS, BrokerName, prepare_broker, prepare_database
 from local.supervisor import Supervisor
+from local.users import write_private
 from rules.model.duration import in_chinese, parse_duration
 from store.admin.migrate import migrate
 
@@ -39,7 +42,7 @@ def up(
     """Run everything on this machine until Ctrl-C: database, broker, ingest, API and worker.
 
     Servers that the settings name are used; otherwise private ones are started. When all is ready, one line begins
-    with `ready:`, and the settings in force are in DATA_DIR/anju.env.
+    with `ready:`, and the settings in force are in DATA_DIR/anju.env. The API key is shown on a terminal only.
 
     Example: anju up --demo
     """
@@ -51,26 +54,37 @@ def up(
     if demo and given.mqtt_url:
         given.need("publish_mqtt_url")
     stop = stop_on_signals()
-    with Home(data_dir) as home, Supervisor(home, progress) as supervisor:
-        http_port = _http_port(given, home)
-        with shown_progress("preparing the servers", "MB fetched", _look_at_download):
-            settings = _start_servers(given, broker, home, supervisor, progress)
-        progress("bringing the database to this version")
-        migrate(settings["ANJU_DATABASE_URL"])
-        if demo:
-            register_demo(settings["ANJU_DATABASE_URL"])
-        api_url = _start_anju(given, settings, home, supervisor, progress, http_port=http_port)
-        _write_settings(data_dir / "anju.env", settings)
-        say(
-            f"ready: API {api_url}/api/v1, its documentation {api_url}/docs, key {settings['ANJU_API_KEY']}, "
-            f"settings {data_dir / 'anju.env'}"
-        )
-        printing = threading.Thread(target=print_alerts, args=(settings["ANJU_DATABASE_URL"], say, stop), daemon=True)
-        printing.start()
-        if demo:
-            _start_demo(settings, supervisor, progress)
+    with suppress(StartInterruptedError), Home(data_dir) as home, Supervisor(home, progress) as supervisor:
+        with interrupted_by_signals(stop):
+            settings, api_url = _start(given, broker, home, supervisor, progress, demo=demo)
+            write_private(data_dir / "anju.env", "".join(f"{key}={value}\n" for key, value in sorted(settings.items())))
+            # A log or a journal is read by more people than may use the key.
+            key = settings["ANJU_API_KEY"] if sys.stdout.isatty() else "ANJU_API_KEY"
+            say(
+                f"ready: API {api_url}/api/v1, its documentation {api_url}/docs, key {key}, "
+                f"settings {data_dir / 'anju.env'}"
+            )
+            database_url = settings["ANJU_DATABASE_URL"]
+            threading.Thread(target=print_alerts, args=(database_url, say, stop), daemon=True).start()
+            if demo:
+                _start_demo(settings, supervisor, progress)
         supervisor.watch(stop)
         progress("stopping")
+
+
+def _start(
+    given: Settings, broker: BrokerName, home: Home, supervisor: Supervisor, progress: Progress, *, demo: bool
+) -> tuple[dict[str, str], str]:
+    """Start all parts; return the settings in force and the URL of the API."""
+    keys = {f"ANJU_{name.upper()}": _key(given, home, name) for name in ("api_key", "secret_key")}
+    http_port = _port(given, home, "http", 8000)
+    with shown_progress("preparing the servers", "MB fetched", _look_at_download):
+        settings = _start_servers(given, broker, home, supervisor, progress) | keys
+    progress("bringing the database to this version")
+    migrate(settings["ANJU_DATABASE_URL"])
+    if demo:
+        register_demo(settings["ANJU_DATABASE_URL"])
+    return settings, _start_anju(given, settings, home, supervisor, progress, http_port=http_port)
 
 
 def _look_at_download(work: ShownProgress) -> None:
@@ -112,8 +126,6 @@ def _start_anju(
     http_port: int,
 ) -> str:
     """Start ingest, API and worker, complete the settings, and return the URL of the API."""
-    for name in ("api_key", "secret_key"):
-        settings[f"ANJU_{name.upper()}"] = given.need(name) if getattr(given, name) else _stored_key(home.path / name)
     if given.retention_days:
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
     if given.notify_file:
@@ -121,7 +133,7 @@ def _start_anju(
     if given.rules_dir:
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
     settings |= {"ANJU_PARTITIONS": str(given.partitions), "ANJU_SPOOL_MIB": str(given.spool_mib)}
-    metrics_port = home.ports.claim("metrics", given.metrics_port or 9100)
+    metrics_port = _port(given, home, "metrics", 9100)
     settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
     api_url = f"http://{_reachable(given.http_host)}:{http_port}"
     progress("starting ingest, API and worker")
@@ -134,17 +146,32 @@ def _start_anju(
     return api_url
 
 
-def _http_port(given: Settings, home: Home) -> int:
+def _key(given: Settings, home: Home, name: str) -> str:
+    """Return the configured key, or else the one of the data directory, made at its first start.
+
+    Raises:
+        LocalError: the secret key of an existing database is lost.
+    """
+    if getattr(given, name):
+        return given.need(name)
+    # Hashes of plates and what waits in the spool belong to the secret key; an API key may be made anew.
+    used_by = home.path / "postgres" / "cluster" if name == "secret_key" else None
+    return kept_secret(home.path / name, None, used_by=used_by)
+
+
+def _port(given: Settings, home: Home, name: str, preferred: int) -> int:
     """Return the configured port, or else a free one.
 
     Raises:
         SettingsError: the configured port is in use.
     """
-    if "http_port" not in given.model_fields_set or given.http_port == 0:
-        return home.ports.claim("http", 8000)
-    if not is_free(given.http_port):
-        raise SettingsError(f"ANJU_HTTP_PORT={given.http_port} is in use by another program: end it, or choose another")
-    return given.http_port
+    port: int = getattr(given, f"{name}_port")
+    if f"{name}_port" not in given.model_fields_set or port == 0:
+        return home.ports.claim(name, preferred)
+    if not is_free(port):
+        setting = f"ANJU_{name.upper()}_PORT={port}"
+        raise SettingsError(f"{setting} is in use by another program: end it, or choose another")
+    return port
 
 
 def _reachable(host: str) -> str:
@@ -160,18 +187,3 @@ def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Prog
     options += [argument for fault in FAULTS for argument in ("--fault", fault)]
     arguments = ("simulate", "--history", HISTORY, "--on-time", *options)
     supervisor.start(anju_part("simulators", arguments, settings, always_ready))
-
-
-def _stored_key(path: Path) -> str:
-    """Return the key in the file, made at the first start and readable by this user only."""
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    return path.read_text()
-
-
-def _write_settings(path: Path, settings: dict[str, str]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"{key}={value}\n" for key, value in sorted(settings.items()))

@@ -15,6 +15,7 @@ from app.output import Exit, fail, say
 from app.progress import progress
 from app.settings import Settings
 from devices.local_time import CITY
+from local.users import write_private
 from store.database import connect, translated_errors
 from store.telemetry.evidence import UnknownCommunityError
 
@@ -69,8 +70,9 @@ def verify(
     content = document(report)
     name = f"{community}-{end.astimezone(CITY):%Y%m%d%H%M}"
     out.mkdir(parents=True, exist_ok=True)
-    (out / f"{name}.json").write_bytes(to_json(content, now))
-    (out / f"{name}.html").write_text(to_html(content, now), encoding="utf-8")
+    # Both name households.
+    write_private(out / f"{name}.json", to_json(content, now))
+    write_private(out / f"{name}.html", to_html(content, now))
     if as_json:
         typer.echo(to_json(content, now).decode(), nl=False)
     else:

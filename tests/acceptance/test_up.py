@@ -1,17 +1,21 @@
 """`anju up` beside another installation, on external servers, and after a crash."""
 
 import os
+import pty
+import random
 import signal
+import stat
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from cli import anju, running_up
+from cli import Up, anju, environment, running_up
 from local.services import start_services
-from patience import Stopwatch, patient
+from patience import Stopwatch, eventually, patient, within
 from run_guard import processes_of
-from running import query
+from running import ANJU, query
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +89,82 @@ def test_after_a_crash_of_everything_the_next_start_has_all_data(tmp_path):
         assert watch.quiet_s() < 30
         assert up.secrets == secrets
         assert query(up.database_url, "SELECT name FROM community") == [("阳光小区",)]
+
+
+def test_no_secret_is_in_the_output_that_is_no_terminal_nor_in_a_log(house):
+    texts = [house.output, *(file.read_text(errors="replace") for file in (house.data_dir / "log").iterdir())]
+    assert len(texts) > len(house.secrets)
+    assert [secret for secret in house.secrets for text in texts if secret in text] == []
+
+
+def test_what_it_writes_is_closed_to_other_users(house):
+    data = house.data_dir
+    private = [data / "anju.env", data / "log", data / "run", data / "api_key", data / "secret_key"]
+    private += [data / "postgres", data / "broker", *(data / "log").iterdir()]
+    assert {path: stat.S_IMODE(path.stat().st_mode) & 0o077 for path in private} == dict.fromkeys(private, 0)
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_the_key(settings, tmp_path):
+    terminal, other_end = pty.openpty()
+    with subprocess.Popen([ANJU, "up"], cwd=tmp_path, env=environment(settings), stdout=other_end) as up:
+        os.close(other_end)
+        shown = b""
+        while b"ready:" not in shown or not shown.endswith(b"\n"):
+            shown += os.read(terminal, 4096)
+        up.terminate()
+    assert f"key {settings['ANJU_API_KEY']}," in shown.decode()
+
+
+@pytest.mark.slow
+def test_a_lost_secret_is_said_and_not_made_anew(tmp_path):
+    with running_up(tmp_path) as up:
+        secrets = {name: up.data_dir / name for name in ("postgres/password", "secret_key")}
+        assert up.stop() == 0
+    for name, file in secrets.items():
+        content = file.read_bytes()
+        file.unlink()
+        done = anju("up", cwd=tmp_path)
+        assert done.returncode == 4
+        assert f"{name} is lost, and" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert not file.exists()
+        file.touch(0o600)
+        file.write_bytes(content)
+    with running_up(tmp_path) as again:
+        assert again.settings["ANJU_SECRET_KEY"] == secrets["secret_key"].read_text()
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_start_at_any_moment_within_five_seconds(tmp_path):
+    """Some starts are the first of their folder, and some find what an interrupted one has left."""
+    (tmp_path / "measured").mkdir()
+    with running_up(tmp_path / "measured") as up:
+        whole_s = up.ready_after_s
+    dice, interrupted = random.Random(random.random()), 0
+    for n in range(6):
+        up = Up(tmp_path / f"folder-{n % 3}")
+        up.folder.mkdir(exist_ok=True)
+        up.spawn()
+        with suppress(subprocess.TimeoutExpired):
+            up.process.wait(dice.uniform(0.0, whole_s))
+        interrupted += not up.ready_line
+        up.process.terminate()
+        within(5, lambda up=up: up.process.poll() is not None)
+        assert up.process.returncode in {0, -signal.SIGTERM}, up.output  # the kernel's own way, before Python has begun
+        assert "Traceback" not in up.output
+        eventually(lambda up=up: processes_of(up.data_dir) == [])
+    assert interrupted
+    with running_up(tmp_path / "folder-0") as up:
+        assert up.anju("doctor").returncode == 0
+
+
+def test_the_log_of_a_part_does_not_grow_for_ever(house):
+    log = house.data_dir / "log" / "ingest.log"
+    with log.open("ab") as file:
+        file.truncate(33 * 2**20)
+    eventually(lambda: log.stat().st_size < 2**20)
+    rotated = log.with_name("ingest.log.1")
+    assert rotated.stat().st_size >= 33 * 2**20
+    assert stat.S_IMODE(rotated.stat().st_mode) == 0o600
+    rotated.unlink()

@@ -73,7 +73,19 @@ class Up:
 
     def start(self) -> None:
         """Start it, or start it again, and return when it says that it is ready."""
-        self.lines, began = [], time.monotonic()
+        began = time.monotonic()
+        self.spawn()
+        eventually(lambda: self.ready_line or self.process.poll() is not None, timeout_s=_READY_S)
+        words = _READY.fullmatch(self.ready_line)
+        assert words, self.output
+        self.ready_after_s, self.ready_at = time.monotonic() - began, datetime.now(UTC)
+        self.url, self.documentation, key, self.settings_file = words.groups()
+        assert key == "ANJU_API_KEY"  # its name: the output is a pipe here, and may be a log
+        self.key = self.settings[key]
+
+    def spawn(self) -> None:
+        """Start it, and do not wait."""
+        self.lines = []
         self.process = subprocess.Popen(
             [ANJU, "up", *self._options],
             cwd=self.folder, env=environment(self._settings), text=True, start_new_session=True,
@@ -81,11 +93,6 @@ class Up:
         )  # fmt: skip
         self._reader = threading.Thread(target=_read, args=(self.process.stdout, self.lines))
         self._reader.start()
-        eventually(lambda: self.ready_line or self.process.poll() is not None, timeout_s=_READY_S)
-        words = _READY.fullmatch(self.ready_line)
-        assert words, self.output
-        self.ready_after_s, self.ready_at = time.monotonic() - began, datetime.now(UTC)
-        self.url, self.documentation, self.key, self.settings_file = words.groups()
 
     @property
     def running(self) -> bool:
