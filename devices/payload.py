@@ -33,6 +33,7 @@ _ITEM_KEYS = {
     Channel.STATUS: ("ts", "state"),
 }
 _INVALID_ID = Violation(Reason.IMPOSSIBLE_VALUE, "id must be printable text of at most 64 characters")
+_WITHOUT_TIME = {Reason.MISSING_TIMESTAMP, Reason.BAD_TIMESTAMP, Reason.FUTURE_TIMESTAMP}
 _KEYS = {channel: dict.fromkeys(keys).keys() for channel, keys in _ITEM_KEYS.items()}
 _GATEWAY_KEYS = {channel: dict.fromkeys((*keys, "kind", "device")).keys() for channel, keys in _ITEM_KEYS.items()}
 
@@ -75,7 +76,8 @@ class Rejection(NamedTuple):
 
     `payload` is the part that may be stored: the first 4 KiB, or nothing where it could contain personal data. `size`
     is the length of the whole payload, in bytes. `device` is the registered device, where it is known. `times` is the
-    number of refused fields, or 1.
+    number of refused fields, or 1. `undated` is the content of an item that was rejected for its time alone, with the
+    time of its arrival. It is not to be stored, but it may tell of a danger.
     """
 
     topic: str
@@ -85,6 +87,7 @@ class Rejection(NamedTuple):
     size: int
     device: Device | None
     times: int = 1
+    undated: Reading | DeviceEvent | None = None
 
 
 Decoded = Reading | DeviceEvent | ConnectionReport | Rejection
@@ -224,13 +227,27 @@ class _ItemDecoder(NamedTuple):
             device, content = self._addressed(item)
             match self.channel:
                 case Channel.TELEMETRY:
-                    return self._reading(device, content)
+                    return self._reading(device, self._timestamp(content, device), content)
                 case Channel.EVENT:
-                    return self._event(device, content)
+                    return self._event(device, self._timestamp(content, device), content)
                 case Channel.STATUS:
                     return self._connection(device, content)
         except _ItemError as error:
-            return self._rejection(error.violation, item, error.device)
+            rejection = self._rejection(error.violation, item, error.device)
+            if error.violation.reason in _WITHOUT_TIME and error.device and isinstance(item, dict):
+                return rejection._replace(undated=self._undated(error.device, item))
+            return rejection
+
+    def _undated(self, device: Device, item: dict[str, Any]) -> Reading | DeviceEvent | None:
+        """Return the content of an item without a usable time, as of its arrival; None without usable content."""
+        arrival = self.latest - MAX_CLOCK_AHEAD
+        try:
+            if self.channel is Channel.EVENT:
+                return self._event(device, arrival, item)
+            content = self._reading(device, arrival, item) if self.channel is Channel.TELEMETRY else None
+        except _ItemError:
+            return None
+        return content if isinstance(content, Reading) else None
 
     def _rejection(self, violation: Violation, item: object, device: Device | None) -> Rejection:
         storable = _storable_item(device, item)
@@ -263,8 +280,7 @@ class _ItemDecoder(NamedTuple):
             raise _ItemError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
         return child
 
-    def _reading(self, device: Device, item: dict[str, Any]) -> Decoded:
-        ts = self._timestamp(item, device)
+    def _reading(self, device: Device, ts: datetime, item: dict[str, Any]) -> Decoded:
         seq = item.get("seq")
         if seq is not None and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
             self._refuse(device, item, Violation(Reason.IMPOSSIBLE_VALUE, "seq must be a whole number from 0"))
@@ -282,8 +298,7 @@ class _ItemDecoder(NamedTuple):
         self._refuse(device, item, *more)
         return self._rejection(first, item, device)
 
-    def _event(self, device: Device, item: dict[str, Any]) -> DeviceEvent:
-        ts = self._timestamp(item, device)
+    def _event(self, device: Device, ts: datetime, item: dict[str, Any]) -> DeviceEvent:
         name = item.get("event")
         event = KIND_BY_NAME[device.kind].event(name) if isinstance(name, str) else None
         if event is None:

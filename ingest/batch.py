@@ -42,8 +42,8 @@ class Rejected(NamedTuple):
 class Batch:
     """The content of messages by destination, in the order of arrival and, of one array, of the time of the devices.
 
-    `last_seen` is by device id. `spooled` are messages for the spool, `worked_off` the rows of the spool whose messages
-    are in this batch.
+    `last_seen` is by device id. `undated` are the contents of items that were rejected for their time alone. `spooled`
+    are messages for the spool, `worked_off` the rows of the spool whose messages are in this batch.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -51,6 +51,7 @@ class Batch:
     events: list[EventRow] = field(default_factory=list)
     connections: list[ConnectionRow] = field(default_factory=list)
     rejections: list[Rejected] = field(default_factory=list)
+    undated: list[Candidate] = field(default_factory=list)
     last_seen: dict[int, datetime] = field(default_factory=dict)
     spooled: list[SpoolRow] = field(default_factory=list)
     worked_off: list[SpoolKey] = field(default_factory=list)
@@ -112,17 +113,19 @@ def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:
     received_at = message.received_at
     if isinstance(decoded, Rejection):
         batch.reject(Rejected(decoded, received_at, decoded.times))
+        if decoded.undated:
+            batch.undated.append(_candidate(decoded.undated, received_at))
         return
     device = decoded.device
     batch.last_seen[device.id] = received_at
     if isinstance(decoded, Reading):
         _, ts, values = decoded
         batch.readings[device.kind].append(ReadingRow(device.id, ts, received_at, values))
-        batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, values)))
+        batch.candidates.append(_candidate(decoded, received_at))
     elif isinstance(decoded, DeviceEvent):
         _, ts, event, event_id, data = decoded
         batch.events.append(EventRow(device.id, ts, received_at, event, event_id, data))
-        batch.candidates.append(Candidate(device.kind, Sample(device.id, ts, received_at, {}, event, data), event_id))
+        batch.candidates.append(_candidate(decoded, received_at))
     else:
         report = ConnectionRow(
             device.id,
@@ -133,6 +136,13 @@ def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:
             retained=message.retained,
         )
         batch.connections.append(report)
+
+
+def _candidate(content: Reading | DeviceEvent, received_at: datetime) -> Candidate:
+    device, ts = content.device, content.ts
+    if isinstance(content, Reading):
+        return Candidate(device.kind, Sample(device.id, ts, received_at, content.values))
+    return Candidate(device.kind, Sample(device.id, ts, received_at, {}, content.event, content.data), content.id)
 
 
 def has_unknown_device(batch: Batch) -> bool:

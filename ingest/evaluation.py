@@ -81,10 +81,17 @@ class Evaluation:
         transitions = self._engine.restore(states, device_states, now)
         self._save(connection, transitions + self._update_services(connection, now))
 
-    def evaluate(self, connection: Connection, candidates: Iterable[Candidate], now: datetime) -> list[Transition]:
+    def evaluate(
+        self,
+        connection: Connection,
+        candidates: Iterable[Candidate],
+        now: datetime,
+        undated: Iterable[Candidate] = (),
+    ) -> list[Transition]:
         """Evaluate the rules on new samples, given in the order of arrival, and store the transitions.
 
-        Samples that come late wait for the end of the batch, with all that follow of their devices.
+        Samples that come late wait for the end of the batch, with all that follow of their devices. So do `undated`
+        ones, which are not stored: their own time cannot be used.
         """
         transitions: list[Transition] = []
         late: dict[int, tuple[str, list[Sample]]] = {}
@@ -101,6 +108,8 @@ class Evaluation:
             recent = self._journal.load(connection, late)
             for device_id, (kind, samples) in late.items():
                 transitions += self._engine.evaluate_late(samples, kind, recent.get(device_id), now)
+        for kind, sample, _ in undated:
+            transitions += self._engine.evaluate_undated(sample, kind, now)
         return self._save(connection, transitions)
 
     def tick(

@@ -47,7 +47,7 @@ def write_batch(
         if batch.worked_off:
             delete_spooled(connection, batch.worked_off)
         fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
-        transitions = evaluation.evaluate(connection, fresh, now)
+        transitions = evaluation.evaluate(connection, fresh, now, batch.undated)
         save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))
     limit.confirm(selection)
     return Written(readings, len(new_events), transitions)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from devices.kind import Value
 from rules.derived.pipeline import States, from_store, to_store
 from rules.engine.compiled import CompiledRules
+from rules.model.sample import Sample
 
 NO_EVENTS: Mapping[str, datetime] = {}
 
@@ -104,3 +105,11 @@ def update_withdrawn(
         elif before and live.last_arrival:
             returned.append(device_id)
     return withdrawn, returned
+
+
+def precedes(sample: Sample, live: LiveState, rules: CompiledRules) -> bool:
+    """Return whether a sample comes before an event of its device, or may do so at the same instant."""
+    newest = max(live.event_ts.values())
+    if sample.ts != newest or sample.event is not None:
+        return sample.ts <= newest
+    return any(ts == newest and name in rules.raising_events for name, ts in live.event_ts.items())

@@ -13,13 +13,7 @@ from datetime import datetime
 from devices.device import Device
 from devices.kind import Value
 from rules.engine.compiled import CompiledRules, compile_rules
-from rules.engine.device_state import (
-    DeviceState,
-    LiveState,
-    from_stored,
-    to_stored,
-    update_withdrawn,
-)
+from rules.engine.device_state import DeviceState, LiveState, from_stored, precedes, to_stored, update_withdrawn
 from rules.engine.group_count import GroupCounter, rules_by_symptom
 from rules.engine.group_suppression import GroupSuppression
 from rules.engine.instances import InstanceChanges, Instances
@@ -154,7 +148,7 @@ class Engine:
         if (
             (last_ts is not None and ts <= last_ts and (ts < last_ts or event not in rules.raising_events))
             or (event is not None and is_misdated(sample, newest_time(last_ts, live.event_ts.values())))
-            or (live.event_ts and _precedes(sample, live, rules))
+            or (live.event_ts and precedes(sample, live, rules))
             or (instances and self._late.advanced_to(device_id) > ts)
             or (rules.scheduled and self._opened_at.get(kind_name, ts) > ts)
         ):
@@ -196,9 +190,7 @@ class Engine:
         if not samples:
             return []
         device_id, live = samples[0].device_id, self._live[samples[0].device_id]
-        rules = self._compiled.get(kind_name, _NO_RULES)
-        if rules.for_master_meters is not None and self._submeters_of(device_id):
-            rules = rules.for_master_meters
+        rules = self._rules_for(device_id, kind_name)
         newest = newest_time(live.last_ts, live.event_ts.values())
         placeable, too_late = split_by_lateness(samples, newest, rules.raising_events)
         until = max(newest or NEVER, self._late.advanced_to(device_id), self._opened_at.get(kind_name, NEVER))
@@ -219,6 +211,19 @@ class Engine:
             if recent:
                 recent.items.append(sample)
         return transitions
+
+    def evaluate_undated(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
+        """Evaluate an item whose own time cannot be used, at its arrival: it counts as a danger alone."""
+        device_id = sample.device_id
+        if self._is_withdrawn(device_id):
+            return []
+        live, rules = self._live.get(device_id) or LiveState(), self._rules_for(device_id, kind_name)
+        return self._late.evaluate_at_arrival(sample, rules, live, now, undated=True)
+
+    def _rules_for(self, device_id: int, kind_name: str) -> CompiledRules:
+        rules = self._compiled.get(kind_name, _NO_RULES)
+        masters = rules.for_master_meters
+        return masters if masters is not None and self._submeters_of(device_id) else rules
 
     def _place(
         self, late: Sequence[Sample], since: Recent, rules: CompiledRules, live: LiveState, now: datetime
@@ -388,11 +393,3 @@ class Engine:
     def drain_changes(self) -> InstanceChanges:
         """Return the instance states that changed since the last call, ordered by rule and device."""
         return self._instances.drain()
-
-
-def _precedes(sample: Sample, live: LiveState, rules: CompiledRules) -> bool:
-    """Return whether a sample comes before an event of its device, or may do so at the same instant."""
-    newest = max(live.event_ts.values())
-    if sample.ts != newest or sample.event is not None:
-        return sample.ts <= newest
-    return any(ts == newest and name in rules.raising_events for name, ts in live.event_ts.items())

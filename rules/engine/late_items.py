@@ -43,12 +43,15 @@ class LateItems(NamedTuple):
         live: LiveState,
         now: datetime,
         only: frozenset[str] | None = None,
+        *,
+        undated: bool = False,
     ) -> list[Transition]:
         """Evaluate an item that can't be placed in event time, by all rules or `only` some.
 
         Telemetry counts for critical rules alone. For `only` some rules it has to be the newest, since newer telemetry
         tells how things stand. An event counts at its own time where no newer one of its rule is known. Otherwise
-        critical and latching rules are raised at its arrival: a wrong clock of a meter hides no leak.
+        critical and latching rules are raised at its arrival: a wrong clock of a meter hides no leak. An `undated` one,
+        whose time is that of its arrival, counts in no other way.
         """
         if item.event is None:
             is_outdated = only is not None and live.last_ts is not None and item.ts < live.last_ts
@@ -56,7 +59,7 @@ class LateItems(NamedTuple):
         transitions: list[Transition] = []
         ordinary: list[Rule] = []
         newest = live.event_ts.get(item.event)
-        has_newer = newest is not None and newest > item.ts
+        has_newer = undated or (newest is not None and newest > item.ts)
         for rule in rules.events.get(item.event, ()):
             if only is not None and rule.name not in only:
                 continue

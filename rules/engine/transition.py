@@ -130,7 +130,11 @@ def transition_of(rule: Rule | None, change: PhaseChange, device: Device, now: d
 def _note_of_lateness(rule: Rule, state: InstanceState) -> str:
     """Return a note for an alert whose data came too late, where somebody has to look all the same; else nothing."""
     late = lateness(state.inputs)
-    if rule.no_data or late <= LATENESS or not (rule.latch or rule.severity is Severity.CRITICAL):
+    if rule.no_data or not (rule.latch or rule.severity is Severity.CRITICAL):
+        return ""
+    if "counted_at" in state.inputs and state.inputs["counted_at"] == state.inputs["ts"]:
+        return "（设备报的时间不对，发生时间按收到时间计，请尽快到现场查看。）"
+    if late <= LATENESS:
         return ""
     if "counted_at" not in state.inputs:
         return f"（迟到的消息：事发 {in_chinese(late)}后才收到，请尽快到现场查看。）"

@@ -278,3 +278,25 @@ def test_a_plate_in_a_topic_is_masked(kind, name):
 def test_a_bad_topic_of_another_kind_is_stored_as_it_came():
     (rejection,) = decoded("anju/v1/yangguang/water_meter/水表1/telemetry", b"{}")
     assert rejection.topic == "anju/v1/yangguang/water_meter/水表1/telemetry"
+
+
+NO_TIMES = [None, 0, 5, NOW_MS // 1000, NOW_MS + 300_001, NOW_MS * 1000, float(NOW_MS), str(NOW_MS), True, "yesterday"]
+
+
+@pytest.mark.parametrize("ts", NO_TIMES)
+def test_an_item_without_a_usable_time_is_rejected_with_what_it_tells_as_of_its_arrival(ts):
+    (rejection,) = send(GAS_METER, Channel.EVENT, {"ts": ts, "event": "gas_leak", "id": "a"})
+    assert rejection.undated == DeviceEvent(GAS_METER, NOW, "gas_leak", "a", {})
+    rejection, _ = send(CHARGER, Channel.TELEMETRY, {"ts": ts, "values": {"smoke": True, "battery_temperature_c": 999}})
+    assert rejection.undated == Reading(CHARGER, NOW, {"smoke": True})
+    (rejection,) = send(GAS_METER, Channel.EVENT, {"ts": ts, "event": "leak"})
+    assert rejection.undated is None
+    (rejection,) = send(GATE, Channel.EVENT, {"ts": ts, "event": "vehicle_passed", "data": {"plate": PERSON}})
+    assert PERSON not in repr(rejection)
+
+
+def test_an_item_rejected_for_another_reason_than_its_time_tells_nothing():
+    (rejection,) = send(GAS_METER, Channel.EVENT, {"ts": NOW_MS, "event": "leak"})
+    assert rejection.undated is None
+    (rejection,) = telemetry(CHARGER, battery_temperature_c=999)
+    assert rejection.undated is None

@@ -27,7 +27,7 @@ from store.database import connect
 from store.registry.registry import load_devices
 
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 COMMUNITY = "c1"
 CONTENTS = {
     "gas_meter": [
@@ -301,3 +301,50 @@ def test_an_alert_without_a_cause_that_people_know_ends_and_the_next_one_is_anot
     site.tick(START + 8 * MINUTE)
     rows = query(site.url, "SELECT sequence, process FROM alert ORDER BY sequence")
     assert rows == [(1, "ended"), (2, "active")]
+
+
+def ahead(now):
+    return epoch_ms((now + HOUR).timestamp())
+
+
+def in_seconds(now):
+    return int(now.timestamp())
+
+
+@pytest.mark.parametrize("time_of", [ahead, in_seconds, lambda _: None], ids=["ahead", "seconds", "missing"])
+@pytest.mark.parametrize(
+    ("kind", "channel", "danger", "all_clear", "rule"),
+    [
+        ("gas_meter", "event", {"event": "gas_leak"}, {"event": "gas_leak_cleared"}, "gas_leak"),
+        ("ebike_charger", "telemetry", {"values": {"smoke": True}}, {"values": {"smoke": False}}, "ebike_smoke"),
+        ("electricity_meter", "telemetry", {"values": {"voltage_v": 276}}, {}, "electricity_neutral_fault"),
+        ("camera", "event", {"event": "tampered"}, {"event": "tamper_cleared"}, "camera_tampered"),
+    ],
+)
+def test_a_danger_without_a_usable_time_is_raised_at_its_arrival(
+    site, *, kind, channel, danger, all_clear, rule, time_of
+):
+    topic = f"anju/v1/{COMMUNITY}/{kind}/{kind.replace('_', '-')}/{channel}"
+
+    def write(content, now):
+        site.write([(topic, json.dumps({"ts": time_of(now), **content}).encode())], now)
+
+    for second in range(3):  # a redelivery is no second alert
+        write(danger, START + second * timedelta(seconds=1))
+    site.begin(START + MINUTE)
+    ((raised, process, opened_at, historical, message),) = alerts_of(site)
+    assert (raised, process, opened_at, historical) == (rule, "active", START, False)
+    assert "设备报的时间不对，发生时间按收到时间计" in message
+    assert query(site.url, "SELECT sum(count) FROM rejection_count WHERE reason LIKE '%%timestamp'") == [(3,)]
+    assert query(site.url, f"SELECT ts FROM event UNION ALL SELECT ts FROM telemetry_{kind}") == []
+    write(all_clear, START + 2 * MINUTE)
+    ((_, process, *_),) = alerts_of(site)
+    assert process == ("latched" if channel == "event" else "active")
+
+
+def test_what_is_no_danger_and_has_no_usable_time_raises_nothing(site):
+    topic = f"anju/v1/{COMMUNITY}/camera/camera"
+    site.write([(f"{topic}/event", json.dumps({"ts": ahead(START), "event": "storage_fault"}).encode())], START)
+    site.write([(f"{topic}/telemetry", json.dumps({"values": {"video_ok": False}}).encode())], START)
+    site.tick(START + 10 * MINUTE)
+    assert alerts_of(site) == []
