@@ -199,7 +199,7 @@ def _assignee(locked: _LockedAlert, note: Assignment) -> str:
 def _last_action(locked: _LockedAlert) -> str:
     """Return a sentence about the last action by a person, or an empty text without one."""
     steps = reversed(list_transitions(locked.connection, locked.row.id))
-    last = next((step for step in steps if step.axis == "attention"), None)
+    last = next((step for step in steps if step.axis == "attention" and step.actor), None)
     return messages_zh.last_action(last.actor, last.reason, last.at) if last else ""
 
 

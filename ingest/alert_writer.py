@@ -24,6 +24,7 @@ from store.alerts.alerts import (
     reword_alert,
     set_other_alerts_aside,
 )
+from store.alerts.attention import renew_attention
 from store.alerts.rule_state import delete_rule_states, save_rule_states
 from store.alerts.shadow import insert_shadow_transitions
 from store.alerts.suppression import Cause, CauseName, causes_of, release, suppress
@@ -88,6 +89,9 @@ def _write_alert(connection: LockedConnection, transition: Transition, device_by
         is_open = transition.to_phase in OPEN_PHASES
         process = transition.to_phase.value if is_open else "ended"
         progress_alert(connection, transition.alert_id, process, None if is_open else transition.at)
+        if transition.returns:
+            reword_alert(connection, transition.alert_id, _text(transition))
+            renew_attention(connection, transition.alert_id, transition.decided_at)
 
 
 def _suppress(connection: LockedConnection, transitions: list[Transition]) -> None:
@@ -117,10 +121,10 @@ def _enqueue_notices(connection: Connection, transitions: list[Transition]) -> N
 
 
 def _may_notify(transition: Transition) -> bool:
-    """Return whether the transition may cause a notice: raised, ended, released from its parent, or reworded."""
-    return transition.reason in {Reason.PARENT, Reason.REWORDED} or (transition.from_phase in OPEN_PHASES) != (
-        transition.to_phase in OPEN_PHASES
-    )
+    """Return whether the transition may cause a notice: raised, back, ended, released from its parent, or reworded."""
+    is_open = transition.to_phase in OPEN_PHASES
+    begins_or_ends = (transition.from_phase in OPEN_PHASES) != is_open
+    return begins_or_ends or transition.returns or transition.reason in {Reason.PARENT, Reason.REWORDED}
 
 
 def _may_be_over(transition: Transition) -> bool:

@@ -8,7 +8,13 @@ from notify.routing import RANK, Routing
 from rules.model.rule import Severity
 from store.alerts.alerts import AlertRow, find_alerts
 from store.database import Connection
-from store.notices.enqueue import NewNotice, insert_notices, insert_recoveries, latest_raised_notices
+from store.notices.enqueue import (
+    NewNotice,
+    RaisedNotice,
+    insert_notices,
+    insert_recoveries,
+    latest_raised_notices,
+)
 
 # Alerts of the same cause that arrive within this time share one message.
 _GATHERING_TIME = timedelta(seconds=5)
@@ -60,13 +66,19 @@ def fallback_notices(
 
 
 def _raised_notices(
-    alert: AlertRow, routing: Routing, last_raised: Mapping[tuple[UUID, str], tuple[int, str]], now: datetime
+    alert: AlertRow, routing: Routing, last_raised: Mapping[tuple[UUID, str], RaisedNotice], now: datetime
 ) -> Iterator[NewNotice]:
-    """Yield the `raised` notices: one for each first channel, and another when the severity has risen since."""
+    """Yield the `raised` notices: one for each first channel, and another when it became graver or came back."""
     if alert.historical or (alert.ended_at and now - alert.ended_at > _MAX_AGE):
         return
     due_at = now if alert.severity == Severity.CRITICAL else now + _GATHERING_TIME
     for channel in routing.first_channels(alert.community, Severity(alert.severity)):
-        n, severity = last_raised.get((alert.id, channel.name), (0, None))
-        if severity is None or RANK[Severity(alert.severity)] > RANK[Severity(severity)]:
-            yield NewNotice(alert.id, channel.name, "raised", n + 1, alert.severity, due_at)
+        last = last_raised.get((alert.id, channel.name))
+        if last is None:
+            yield NewNotice(alert.id, channel.name, "raised", 1, alert.severity, due_at)
+        elif _is_graver(alert, last) or (alert.returned_at and last.queued_at < alert.returned_at):
+            yield NewNotice(alert.id, channel.name, "raised", last.n + 1, alert.severity, due_at)
+
+
+def _is_graver(alert: AlertRow, last: RaisedNotice) -> bool:
+    return RANK[Severity(alert.severity)] > RANK[Severity(last.severity)]

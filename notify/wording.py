@@ -125,8 +125,10 @@ def _remark(message: Message, alerts: Sequence[AlertRow]) -> str:
         return f"前面通知的人没有确认，现升级通知到您（第 {max(levels)} 级）。请先确认报警，再安排处理。"
     if any(notice.kind == "fallback" for notice in message.notices):
         return "原定的通知渠道发送失败，改为通知到您。请转告负责人，并检查该渠道。"
-    if message.form is Form.GROUP and any(notice.kind == "raised" and notice.n > 1 for notice in message.notices):
-        return "这条报警变得更严重了，级别已提高。"
+    again = {notice.alert_id for notice in message.notices if notice.kind == "raised" and notice.n > 1}
+    if message.form is Form.GROUP and again:
+        returned = any(alert.id in again and alert.returned_at for alert in alerts)
+        return "这个问题解除后又发生了，请重新到场查看。" if returned else "这条报警变得更严重了，级别已提高。"
     if message.form is Form.GROUP and any(alert.chattering for alert in alerts):
         more = "" if critical else "，接下来不再逐次通知"
         return f"问题反复出现{more}。请检修设备，或请管理员调整限值。"
@@ -139,7 +141,7 @@ def _entry(alert: AlertRow, now: datetime, *, alone: bool) -> Entry:
         label="" if alone else f"【{SEVERITY[alert.severity]}】{simulated}",
         device=alert.device or "",
         message=sentence_zh(alert.message, _place(alert)),
-        since=_local_time(alert.opened_at, now),
+        since=_local_time(_beginning(alert), now),
         duration=_duration(alert, now),
         state=_state(alert),
     )
@@ -148,9 +150,14 @@ def _entry(alert: AlertRow, now: datetime, *, alone: bool) -> Entry:
 def _duration(alert: AlertRow, now: datetime) -> str:
     """Return the duration of an alert; of an open one in whole minutes, empty in the first minute."""
     if alert.ended_at:
-        return in_chinese(max(timedelta(), alert.ended_at - alert.opened_at))
-    minutes = (now - alert.opened_at) // timedelta(minutes=1)
+        return in_chinese(max(timedelta(), alert.ended_at - _beginning(alert)))
+    minutes = (now - _beginning(alert)) // timedelta(minutes=1)
     return in_chinese(timedelta(minutes=minutes)) if minutes > 0 else ""
+
+
+def _beginning(alert: AlertRow) -> datetime:
+    """Return the time from which people have been asked to look: of an alert that came back, its return."""
+    return alert.returned_at or alert.opened_at
 
 
 def _state(alert: AlertRow) -> str:

@@ -80,6 +80,13 @@ class Transition:
         is_raised = self.to_phase is Phase.ACTIVE and self.from_phase not in OPEN_PHASES
         return is_raised and self.reason not in {Reason.REORDERED, Reason.REWOUND}
 
+    @property
+    def returns(self) -> bool:
+        """Whether the condition of a grave alert is back, which had been over and waited for a person."""
+        is_back = self.from_phase is Phase.LATCHED and self.to_phase is Phase.ACTIVE
+        is_grave = self.severity in {Severity.CRITICAL, Severity.MAJOR}
+        return is_back and is_grave and self.reason not in {Reason.REORDERED, Reason.REWOUND}
+
 
 def alert_id(rule: str, device: Device, sequence: int) -> UUID:
     """Return the id of an alert. It is made of names, so that a replay into another database gives the same ids."""

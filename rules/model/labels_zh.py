@@ -29,6 +29,7 @@ ACT: Mapping[str, str] = {
     "comment": "备注",
     "shelve": "搁置",
     "unshelve": "取消搁置",
+    "returned": "再次发生",
 }
 SUPPRESSION: Mapping[str, str] = {
     "shelved": "已搁置",

@@ -22,7 +22,8 @@ class AlertRow:
     """An alert with its device and community, both None for an alert about Anju itself.
 
     At `opened_at` the condition had held for the on-delay; at `raised_at` the rules decided it, later if the data were
-    late. An alert about several devices has the `building` they share, if any, but no `device`.
+    late. At `returned_at` it last came back after it had been latched, if ever. An alert about several devices has the
+    `building` they share, if any, but no `device`.
     """
 
     id: UUID
@@ -51,6 +52,7 @@ class AlertRow:
     chattering: bool
     simulated: bool
     location: str | None = None
+    returned_at: datetime | None = None
 
     @property
     def place(self) -> str:
@@ -63,7 +65,7 @@ ALERT_COLUMNS: LiteralString = """
     community.name AS community_name, device.name AS device, coalesce(device.building, alert.building) AS building,
     device.unit, device.room, device.location, alert.kind, alert.severity, alert.title, alert.message, alert.advice,
     alert.process, alert.attention, alert.assignee, alert.opened_at, alert.raised_at, alert.ended_at, alert.historical,
-    alert.chattering, alert.simulated
+    alert.chattering, alert.simulated, alert.returned_at
 """
 """The columns of `AlertRow`, selected from `ALERT_TABLES`."""
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg.rows import class_row
 
@@ -25,6 +26,10 @@ class AttentionChange:
     actor: str
     comment: str | None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+RENEWED_AFTER = timedelta(minutes=10)
+"""The least time between two requests to look after one alert: a detector that flickers is no reason to ask again."""
 
 
 class RuleCommand(NamedTuple):
@@ -64,6 +69,26 @@ def record_attention(connection: LockedConnection, alert: AlertRow, change: Atte
         inputs=change.inputs,
     )
     insert_transitions(connection, [transition])
+
+
+def renew_attention(connection: LockedConnection, alert_id: UUID, now: datetime) -> None:
+    """Make a latched alert whose condition has come back unacknowledged again, unless it has just been raised."""
+    connection.execute(
+        """
+        WITH renewed AS (
+            UPDATE alert SET attention = 'unacknowledged', returned_at = %(now)s
+            FROM (SELECT id, attention FROM alert WHERE id = %(id)s) AS before
+            WHERE alert.id = before.id AND coalesce(alert.returned_at, alert.raised_at) <= %(now)s - %(least)s
+            RETURNING alert.id, alert.rule, alert.rule_version, alert.device_id, alert.sequence, before.attention
+        )
+        INSERT INTO alert_transition (alert_id, rule, rule_version, device_id, sequence, axis, from_state, to_state, at,
+                                      decided_at, reason)
+        SELECT id, rule, rule_version, device_id, sequence, 'attention', attention, 'unacknowledged', %(now)s, %(now)s,
+               'returned'
+        FROM renewed
+        """,
+        {"id": alert_id, "now": now, "least": RENEWED_AFTER},
+    )
 
 
 def order_close(connection: LockedConnection, alert: AlertRow, *, actor: str, now: datetime) -> None:

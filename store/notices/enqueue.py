@@ -16,7 +16,7 @@ NOTICE_TASK = "tell"
 
 
 class NewNotice(NamedTuple):
-    """A notice to queue. `n` is the level of an escalation, or counts the `raised` notices of a rising severity.
+    """A notice to queue. `n` is the level of an escalation, or counts the `raised` notices of an alert.
 
     Until `due_at` an escalation waits for an acknowledgement, any other notice for alerts of the same cause.
     """
@@ -48,7 +48,8 @@ def defer_notice_job(connection: Connection, alert_ids: Sequence[UUID], not_befo
 def insert_notices(connection: Connection, notices: Sequence[NewNotice], now: datetime) -> None:
     """Queue notices inside the caller's transaction; a notice that was queued before is not queued again.
 
-    A waiting escalation moves forward if it is due earlier now, because the severity of its alert has risen.
+    A waiting escalation moves forward if it is due earlier now, because the severity of its alert has risen. One from
+    before the return of its alert is queued anew.
     """
     if not notices:
         return
@@ -59,8 +60,12 @@ def insert_notices(connection: Connection, notices: Sequence[NewNotice], now: da
         FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[])
             AS new (alert_id, channel, kind, n, severity, due_at)
         ON CONFLICT (alert_id, channel, kind, n) DO UPDATE
-        SET due_at = excluded.due_at, severity = excluded.severity
-        WHERE notice.kind = 'escalated' AND notice.state = 'queued' AND notice.due_at > excluded.due_at
+        SET due_at = excluded.due_at, severity = excluded.severity, state = 'queued', attempts = 0, settled_at = NULL,
+            waits_for = excluded.waits_for, queued_at = excluded.queued_at
+        WHERE notice.kind = 'escalated' AND (
+            (notice.state = 'queued' AND notice.due_at > excluded.due_at)
+            OR notice.queued_at < (SELECT returned_at FROM alert WHERE alert.id = notice.alert_id)
+        )
         """,
         (now, *map(list, zip(*notices, strict=True))),
     )
@@ -85,14 +90,22 @@ def insert_recoveries(connection: Connection, alert_ids: Sequence[UUID], now: da
     )
 
 
-def latest_raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[int, str]]:
-    """Return number and severity of the latest `raised` notice of each alert, by alert and channel."""
+class RaisedNotice(NamedTuple):
+    """The latest `raised` notice of an alert on a channel."""
+
+    n: int
+    severity: str
+    queued_at: datetime
+
+
+def latest_raised_notices(connection: Connection, alert_ids: Sequence[UUID]) -> dict[tuple[UUID, str], RaisedNotice]:
+    """Return the latest `raised` notice of each alert, by alert and channel."""
     rows = connection.execute(
         """
-        SELECT DISTINCT ON (alert_id, channel) alert_id, channel, n, severity
+        SELECT DISTINCT ON (alert_id, channel) alert_id, channel, n, severity, queued_at
         FROM notice WHERE alert_id = ANY (%s) AND kind = 'raised'
         ORDER BY alert_id, channel, n DESC
         """,
         (list(alert_ids),),
     )
-    return {(alert_id, channel): (n, severity) for alert_id, channel, n, severity in rows}
+    return {(alert_id, channel): RaisedNotice(*notice) for alert_id, channel, *notice in rows}
