@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from app.rule_files import rules_folder
+from devices.device import Device
 from rules.language.loader import RuleFileError, load_rules
 from rules.model.rule import Severity
-from tests.unit.rules_fixtures.world import COVER, World, event, event_rule, rule, volts
+from tests.unit.rules_fixtures.estate import Estate
+from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, rule, volts
 
 PACK = load_rules(rules_folder(None))
 # Words of an advice to operate the device, which a dangerous device forbids.
@@ -75,6 +77,56 @@ def test_beside_a_danger_no_alert_of_the_same_device_tells_people_to_operate_it(
     others = [each for each in PACK.of_kind(critical.kind) if each.severity is not Severity.CRITICAL]
     operating = {each.name for each in others if OPERATES.search(each.advice)}
     assert operating <= set(critical.explains)
+
+
+@pytest.mark.parametrize(
+    "critical", [one for one in PACK.rules if one.severity is Severity.CRITICAL], ids=lambda one: one.name
+)
+def test_a_danger_explains_that_its_device_falls_silent(critical):
+    # Smoke burns the charger and the electrician switches it off: nobody is to have a look at it because of that.
+    silent = {each.name for each in PACK.of_kind(critical.kind) if each.no_data}
+    assert silent
+    assert silent <= set(critical.explains)
+
+
+@pytest.mark.parametrize(
+    ("explaining", "explained"),
+    [
+        ("electricity_neutral_fault", "electricity_cover_opened"),  # 不要触碰 beside 查看封印和接线
+        ("electricity_neutral_fault", "electricity_power_lost"),  # 未修复前不要送电 beside 检查表前开关
+        ("electricity_neutral_fault", "electricity_overload"),
+        ("door_duress", "door_power_lost"),
+        ("door_forced", "door_refused_often"),  # 不要单独上前 beside 帮忙开门
+        ("ebike_cabinet_hot", "ebike_unavailable"),  # 断开电源 beside 尽快恢复
+        ("ebike_port_fault", "ebike_unavailable"),
+        ("ev_connector_hot", "ev_unavailable"),  # 停用该枪 beside 远程启用
+        ("water_frozen", "water_valve_stuck"),  # 慢慢化开 beside 手动开关几次
+    ],
+)
+def test_the_opposite_advice_is_explained(explaining, explained):
+    rule_ = PACK.find(explaining)
+    assert rule_ is not None
+    assert explained in rule_.explains
+
+
+@pytest.mark.parametrize(
+    ("kind", "danger", "silent"),
+    [
+        ("access_control", "duress", "door_silent"),
+        ("ebike_charger", "smoke_detected", "ebike_silent"),
+        ("ev_charger", "ground_fault", "ev_silent"),
+        ("gas_meter", "gas_leak", "gas_silent"),
+    ],
+)
+def test_a_dangerous_device_that_falls_silent_is_told_of_once_its_danger_is_closed(kind, danger, silent):
+    estate = Estate([Device(1, "c1", "d1", kind), Device(2, "c1", "d2", kind)])
+    estate.report(1, danger, 1)
+    estate.live(2, 26 * 60, 2)
+    (rule_,) = {each.rule for each in estate.transitions if each.raises} - {silent}
+    assert estate.open == [f"-{silent} d1", f"{rule_} d1"]
+    estate.transitions += estate.engine.close(rule_, 1, at(26 * 60), "li")
+    estate.live(26 * 60 + 1, 28 * 60, 2)
+    assert estate.told == [f"{silent} d1"]
 
 
 @pytest.mark.parametrize("one", [each for each in PACK.rules if each.explains], ids=lambda each: each.name)

@@ -21,6 +21,8 @@ HEALTHY = {
     "camera": {"video_ok": True},
     "gateway": {"mains_ok": True, "children_online": 9.0, "children_total": 9.0},
     "access_control": {"mains_ok": True, "backup_battery_v": 13.0},
+    "ebike_charger": {"status": "available"},
+    "ev_charger": {"status": "available"},
 }
 
 
