@@ -26,6 +26,14 @@ COMMANDS: Table = {
         "Send notices of alerts, and drop data older than ANJU_RETENTION_DAYS every hour, until SIGTERM.",
         "app.commands.worker:worker",
     ),
+    "backup": Entry(
+        "Back up the database into an encrypted file, once or every night.",
+        "app.commands.backup:backup",
+    ),
+    "restore": Entry(
+        "Restore a backup into an empty database, or only check that the file is whole.",
+        "app.commands.restore:restore",
+    ),
     "import": Entry(
         "Import the registry from CSV or XLSX: everything, or nothing and every reason why not (exit code 1).",
         "app.commands.registry:import_",

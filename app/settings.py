@@ -59,6 +59,13 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None, ge=30, description="drop raw telemetry and events after so many days; unset keeps everything"
     )
+    backup_dir: Path | None = Field(
+        None, description="the folder of the backups; with it `anju up` makes one every night"
+    )
+    backup_recipient: str | None = Field(
+        None, description="public keys of age, with commas between, that open the backups instead of ANJU_SECRET_KEY"
+    )
+    backup_keep: int = Field(14, ge=1, description="how many backups stay in the folder")
     watchdog: bool = Field(
         default=False, description="let the worker break a rule every minute with a device of its own, and watch"
     )

@@ -45,6 +45,30 @@ def find_postgres(progress: Callable[[str], None]) -> PostgresPrograms:
     )
 
 
+def find_postgres_clients(major: int, progress: Callable[[str], None]) -> Path:
+    """Return the folder of pg_dump and pg_restore that fit a server: of this machine, or of the private prefix.
+
+    Args:
+        major: major version of the server; pg_dump refuses a newer one, and pg_restore an older one its commands.
+        progress: receives a line in plain English for each long step.
+
+    Raises:
+        LocalError: there are none; the message names the package.
+    """
+    on_path = shutil.which("pg_dump")
+    candidates = [Path("/usr/lib/postgresql", str(major), "bin"), *([Path(on_path).parent] if on_path else [])]
+    for folder in candidates:
+        found = re.search(r"\(PostgreSQL\) (\d+)", _output([str(folder / "pg_dump"), "--version"]))
+        if found and int(found[1]) == major and (folder / "pg_restore").exists():
+            return folder
+    if major != POSTGRES_MAJOR:
+        raise LocalError(
+            f"The server is PostgreSQL {major}, and this machine has no pg_dump of that version: install "
+            f"postgresql-client-{major}."
+        )
+    return private_prefix(SERVERS, progress) / POSTGRES_BIN
+
+
 def find_nats_server(progress: Callable[[str], None]) -> Path:
     """Return NATS Server, as `find_postgres` does for PostgreSQL."""
     return host_nats_server() or private_prefix(SERVERS, progress) / NATS_SERVER

@@ -71,6 +71,11 @@ class Postgres:
         return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
+    def superuser_url(self) -> str:
+        """URL of Anju's database for the superuser of the server, with the password."""
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
     def cluster(self) -> Path:
         """Folder of the cluster (PGDATA)."""
         return self.data_dir / "cluster"

@@ -30,6 +30,7 @@ from rules.model.duration import in_chinese, parse_duration
 from store.admin.migrate import migrate
 
 _READY_S = 120
+_BACKUP_AT = "02:30"
 Progress = Callable[[str], None]
 
 
@@ -126,6 +127,9 @@ def _start_anju(
     http_port: int,
 ) -> str:
     """Start ingest, API and worker, complete the settings, and return the URL of the API."""
+    if given.backup_dir:
+        settings |= {"ANJU_BACKUP_DIR": str(given.backup_dir.absolute()), "ANJU_BACKUP_KEEP": str(given.backup_keep)}
+        settings |= {"ANJU_BACKUP_RECIPIENT": given.backup_recipient} if given.backup_recipient else {}
     if given.retention_days:
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
     if given.notify_file:
@@ -142,7 +146,8 @@ def _start_anju(
     supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ready), _READY_S)
     api = anju_part("api", ("api",), settings, api_ready(api_url))
     worker = anju_part("worker", ("worker",), settings, worker_ready(settings["ANJU_DATABASE_URL"]))
-    supervisor.start_together((api, worker), _READY_S)
+    backup = anju_part("backup", ("backup", "--daily", _BACKUP_AT), settings, always_ready)
+    supervisor.start_together((api, worker, *([backup] if given.backup_dir else [])), _READY_S)
     return api_url
 
 

@@ -168,3 +168,28 @@ def test_the_log_of_a_part_does_not_grow_for_ever(house):
     assert rotated.stat().st_size >= 33 * 2**20
     assert stat.S_IMODE(rotated.stat().st_mode) == 0o600
     rotated.unlink()
+
+
+@pytest.mark.slow
+def test_a_backup_of_one_installation_becomes_another(tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    with running_up(tmp_path / "old", ANJU_BACKUP_DIR="backups") as up:
+        (up.folder / "communities.csv").write_text("community,name,banner,street\nyangguang,阳光小区,东胜区,公园街道\n")
+        assert up.anju("import", "--communities", "communities.csv").returncode == 0
+        nightly = eventually(lambda: list((up.folder / "backups").glob("*.backup.age")))  # the first one comes at once
+        made = up.anju("backup", "elsewhere")
+        assert made.returncode == 0, made.stderr
+        secret_key = up.settings["ANJU_SECRET_KEY"]
+        assert nightly
+    (file,) = (tmp_path / "old" / "elsewhere").iterdir()
+    words = ("restore", file, "--data-dir", ".anju")
+    assert anju(*words, cwd=tmp_path / "new").returncode == 2  # it does not open without the key
+    done = anju(*words, cwd=tmp_path / "new", ANJU_SECRET_KEY=secret_key)
+    assert done.returncode == 0, done.stderr
+    again = anju(*words, cwd=tmp_path / "new", ANJU_SECRET_KEY=secret_key)
+    assert (again.returncode, "is in use since an earlier start" in again.stderr) == (1, True)
+    with running_up(tmp_path / "new") as up:
+        assert query(up.database_url, "SELECT name FROM community") == [("阳光小区",)]
+        assert up.settings["ANJU_SECRET_KEY"] == secret_key
+        assert up.anju("doctor").returncode == 0
