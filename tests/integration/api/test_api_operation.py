@@ -141,6 +141,7 @@ def test_while_the_database_is_dead_the_api_says_so_and_afterwards_it_works_agai
     assert httpx.get(f"{api.url}/readyz", timeout=patient(20)).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_api_that_starts_before_its_database_waits_for_it(
     mortal_database: str, local_services: Any, start_api: Callable[[str], Any]
 ) -> None:

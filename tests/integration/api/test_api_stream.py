@@ -219,6 +219,7 @@ def eventually_logged(api: Any, text: str) -> None:
     eventually(lambda: text in api.log() and api.log())
 
 
+@pytest.mark.slow
 def test_a_stream_survives_the_death_of_its_database(
     mortal_database: str, local_services: Any, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
 ) -> None:

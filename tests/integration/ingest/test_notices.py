@@ -4,6 +4,8 @@ import random
 import time
 from collections import Counter
 
+import pytest
+
 from notifying import running_worker, write_routing
 from patience import eventually, patient
 from receiver import receiving
@@ -13,6 +15,7 @@ from simulators.publisher import Publisher
 METERS = 60
 
 
+@pytest.mark.slow
 def test_each_alert_is_notified_once_however_often_ingest_is_killed(services, database_url, tmp_path):
     register(database_url, "yangguang", [(f"e{n}", "electricity_meter") for n in range(METERS)])
     forget_session(services)

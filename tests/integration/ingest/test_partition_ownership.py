@@ -139,6 +139,7 @@ def test_members_see_each_other_count_once_and_disappear_with_their_sessions(dat
         assert eventually(lambda: rank_among_members(second, member=2**31 - 1) == (0, 1))
 
 
+@pytest.mark.slow
 def test_a_session_that_ends_between_write_and_commit_writes_nothing_and_the_batch_comes_again(
     services, database_url, tmp_path
 ):
@@ -186,6 +187,7 @@ def test_a_new_owner_continues_from_the_rows_stored_while_it_waited(services, da
     assert query(database_url, steps) == [("normal", "active"), ("active", "normal")]
 
 
+@pytest.mark.slow
 def test_a_paused_owner_without_its_session_writes_nothing_when_it_wakes(services, database_url, tmp_path):
     count, began = 6000, epoch_ms() - 3_600_000
 

@@ -244,6 +244,7 @@ def test_forty_communities_over_four_workers_are_stored_once_and_doctor_shows_th
     assert all("no ingest receives" in each["detail"] and "--partitions 4" in each["detail"] for each in checks)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_under_load_is_replaced_within_ten_seconds_and_loses_and_duplicates_nothing(
     mapped, database_url, tmp_path
 ):

@@ -68,6 +68,7 @@ def assert_everything_is_stored_once(url, count):
     assert len(raised) == len(alerts)
 
 
+@pytest.mark.slow
 def test_repeated_kill_9_of_ingest_loses_and_duplicates_nothing(services, database_url, tmp_path):
     prepared(services, database_url)
     publishing = threading.Thread(target=publish_all, args=(services.publish_mqtt_url, MESSAGES, epoch_ms() - 600_000))

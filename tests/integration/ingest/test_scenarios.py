@@ -72,10 +72,11 @@ def alerts(url):
 @pytest.mark.parametrize(
     "name",
     [
-        "duplicates",
-        "late_batch",
         "burst_pipe",
-        pytest.param("gateway_back_after_a_week", marks=pytest.mark.slow),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("duplicates", "late_batch", "gateway_back_after_a_week")
+        ),
     ],
 )
 def test_a_scenario_raises_its_expected_alerts_although_the_broker_is_killed(killable, database_url, tmp_path, name):

@@ -94,6 +94,7 @@ def test_an_alarm_of_a_device_does_not_wait_behind_its_backlog(
     assert waiting
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("session")
 def test_plates_and_door_users_are_in_no_table_while_they_wait(services, database_url, tmp_path):
     register(database_url, COMMUNITY, [("gw", "gateway"), ("gate", "vehicle_gate", "gw")])
@@ -119,6 +120,7 @@ def test_plates_and_door_users_are_in_no_table_while_they_wait(services, databas
         assert query(database_url, f"SELECT count(*) FROM {table} WHERE {table}::text LIKE %s", f"%{PLATE}%") == [(0,)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("session")
 def test_kills_while_the_spool_is_worked_off_lose_and_double_nothing(services, database_url, tmp_path):
     register(database_url, COMMUNITY, [("w1", "water_meter"), ("w2", "water_meter")])
