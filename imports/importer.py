@@ -183,8 +183,8 @@ def _with_secrets(
 def _write_secrets(path: Path, secrets: Mapping[str, str]) -> None:
     """Write the secrets and sync them to the disk, so that a power cut after the commit does not lose them.
 
-    If the commit fails afterwards, the file stays: the database may have
-    committed all the same, and no secret is shown twice.
+    If the commit fails afterwards, the file stays: the database may have committed all the same, and no secret is shown
+    twice.
     """
     try:
         path.touch(0o600, exist_ok=False)

@@ -85,10 +85,6 @@ class TokenBuckets:
             self.sweep_at = max(_SWEEP_AT, 2 * len(self.full_at_s))
 
 
-def _buckets(burst_bytes: int, bytes_per_s: int) -> TokenBuckets:
-    return TokenBuckets(burst_bytes / bytes_per_s, bytes_per_s)
-
-
 def _no_urgency(_: bytes) -> bool:
     return False
 

@@ -43,8 +43,8 @@ class Message(NamedTuple):
     """A received message.
 
     `packet_id` identifies it on this connection until it is acknowledged; 0 where no acknowledgement is due. `retained`
-    marks the copy of a retained message for a new subscription. `spooled` is its row in the
-    spool, if it comes from there.
+    marks the copy of a retained message for a new subscription. `spooled` is its row in the spool, if it comes from
+    there.
     """
 
     topic: str
