@@ -13,9 +13,10 @@ from imports.sheet_file import read_sheet
 from imports.spelling import respell
 from imports.tables import NO_COMMUNITIES, ImportRefusedError, Problem, Sheet, Table, join_lines, read_table, sheet_of
 from store.database import Connection, translated_errors
-from store.registry.registry import load_community_names, load_households, load_kinds_and_places, lock_registry
+from store.registry.registry import load_community_names, load_households, load_kinds_and_places
 from store.registry.secrets import issue_secrets, logins_without_secret
 from store.registry.upsert import RowChange, RowCounts, list_changes, upsert_registry
+from store.registry.version import lock_registry
 
 _FORMS = (COMMUNITIES, HOUSEHOLDS, DEVICES)
 

@@ -6,7 +6,8 @@ from rules.model.device_group import FIRST_GROUP_ID, DeviceGroups
 from rules.model.submeters import SubMeters, submeters_by_master
 from rules.model.virtual_kinds import PIPELINE
 from store.database import Connection
-from store.registry.registry import load_communities, load_devices, registry_version
+from store.registry.registry import load_communities, load_devices
+from store.registry.version import registry_version
 
 
 def pipeline_device(number: int) -> Device:

@@ -22,17 +22,6 @@ class KindAndPlace(NamedTuple):
     withdrawn: bool = False
 
 
-def registry_version(connection: Connection) -> int:
-    """Return how often the registry has changed. Read it before the devices: then no change in between is missed."""
-    row = connection.execute("SELECT version FROM registry_version").fetchone()
-    return int(row[0]) if row else 0
-
-
-def lock_registry(connection: Connection) -> None:
-    """Lock out other imports until the caller's transaction ends; readers do not wait."""
-    connection.execute("SELECT FROM registry_version FOR UPDATE")
-
-
 def load_communities(connection: Connection) -> list[str]:
     """Return the ids of all communities."""
     return [row[0] for row in connection.execute("SELECT id FROM community ORDER BY id")]

@@ -14,6 +14,7 @@ from devices.device import Replacement
 from devices.kind import Counter
 from store.database import Connection, StoreError
 from store.registry.devices import DeviceRow
+from store.registry.version import count_registry_change, lock_registry
 
 _CLOCK_ERROR = timedelta(minutes=5)  # of the person's clock against the server's
 
@@ -99,7 +100,7 @@ def record_replacement(connection: Connection, device: DeviceRow, new: NewReplac
             )
     if new.at > now + _CLOCK_ERROR:
         raise ReplacementRefusedError("at", "future", f"{new.at.isoformat()} is yet to come")
-    _change_registry(connection)
+    lock_registry(connection)
     values = {**asdict(new), "field": counter.name, "old_serial": new.old_serial or device.serial}
     try:
         with connection.transaction(), connection.cursor(row_factory=class_row(ReplacementRow)) as cursor:
@@ -119,6 +120,7 @@ def record_replacement(connection: Connection, device: DeviceRow, new: NewReplac
         raise ReplacementRefusedError("at", "recorded", message) from None
     assert row is not None  # noqa: S101 - an INSERT returns its row
     _update_serial(connection, device.id)
+    count_registry_change(connection)
     return row
 
 
@@ -127,7 +129,7 @@ def withdraw_replacement(connection: Connection, replacement: ReplacementRow, ac
 
     Call it inside the transaction of the change.
     """
-    _change_registry(connection)
+    lock_registry(connection)
     connection.execute(
         "UPDATE meter_replacement SET withdrawn_at = %s, withdrawn_by = %s WHERE id = %s",
         (now, actor, replacement.id),
@@ -138,6 +140,7 @@ def withdraw_replacement(connection: Connection, replacement: ReplacementRow, ac
             (replacement.old_serial, replacement.device_id, replacement.new_serial),
         )
     _update_serial(connection, replacement.device_id)
+    count_registry_change(connection)
 
 
 def list_replacements(connection: Connection, device_id: int) -> list[ReplacementRow]:
@@ -179,11 +182,6 @@ def _counter(kind: str, name: str | None) -> Counter:
             return counter
     known = ", ".join(each.name for each in counters)
     raise ReplacementRefusedError("field", "no_counter", f"{kind} has the counters {known}")
-
-
-def _change_registry(connection: Connection) -> None:
-    """Count a change of the registry, so that ingest reads it again; other changes wait for this one."""
-    connection.execute("UPDATE registry_version SET version = version + 1")
 
 
 def _update_serial(connection: Connection, device_id: int) -> None:

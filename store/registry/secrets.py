@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from store.database import Connection, StoreError
-from store.registry.registry import lock_registry
+from store.registry.version import lock_registry
 
 _SECRET_BYTES = 32
 

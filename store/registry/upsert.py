@@ -9,7 +9,7 @@ from typing import Any, LiteralString, NamedTuple
 from psycopg import sql
 
 from store.database import Connection
-from store.registry.registry import lock_registry
+from store.registry.version import count_registry_change, lock_registry
 
 CellValue = str | bool | int | float | date | None
 """The value of one column of a registry row."""
@@ -92,7 +92,7 @@ def upsert_registry(
             *(_upsert(connection, table, rows) for table, rows in _tables(communities, households, devices))
         )
         if any(table.created or table.changed for table in counts):
-            connection.execute("UPDATE registry_version SET version = version + 1")
+            count_registry_change(connection)
     return counts
 
 

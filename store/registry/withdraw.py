@@ -5,7 +5,8 @@ from datetime import datetime
 
 from devices.place import compose_place
 from store.database import Connection, StoreError
-from store.registry.registry import HouseholdKey, lock_registry
+from store.registry.registry import HouseholdKey
+from store.registry.version import count_registry_change, lock_registry
 
 
 class WithdrawalRefusedError(StoreError):
@@ -37,7 +38,7 @@ def withdraw_device(connection: Connection, community: str, name: str, at: datet
     ).fetchone()
     if row is None:
         raise WithdrawalRefusedError(f"小区 {community} 没有登记设备 {name}，或它已经注销")
-    _count_change(connection)
+    count_registry_change(connection)
     return f"{community}/{row[0]}/{name}"
 
 
@@ -70,11 +71,7 @@ def withdraw_household(connection: Connection, key: HouseholdKey, at: datetime) 
     if withdrawn.rowcount == 0:
         text = f"楼“{building}”、单元“{unit}”、房号“{room}”"
         raise WithdrawalRefusedError(f"小区 {community} 没有登记住户 {text}，或它已经注销：写法须与登记的完全一致")
-    _count_change(connection)
-
-
-def _count_change(connection: Connection) -> None:
-    connection.execute("UPDATE registry_version SET version = version + 1")
+    count_registry_change(connection)
 
 
 def _listed(names: Sequence[tuple[str]]) -> str:

@@ -22,10 +22,11 @@ from imports.wording import summary
 from laws import examples
 from store.database import Connection, UnusableDataError, connect, translated_errors
 from store.registry.devices import find_device
-from store.registry.registry import load_devices, registry_version
+from store.registry.registry import load_devices
 from store.registry.replacements import NewReplacement, record_replacement, withdraw_replacement
 from store.registry.secrets import UnknownUsernameError, hash_secret, rotate_secret
 from store.registry.upsert import RowCounts, TableRows, upsert_registry
+from store.registry.version import registry_version
 
 IN_FILE = ("community", "device", "kind", "building", "serial", "installed_on", "simulated")
 READ_BACK = """

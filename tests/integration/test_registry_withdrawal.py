@@ -12,8 +12,9 @@ from imports.tables import ImportRefusedError
 from store.database import Connection, connect
 from store.registry.communities import count_devices, count_households, has_building
 from store.registry.devices import DeviceFilter, find_device, list_devices
-from store.registry.registry import load_devices, registry_version
+from store.registry.registry import load_devices
 from store.registry.secrets import UnknownUsernameError, rotate_secret
+from store.registry.version import registry_version
 from store.registry.withdraw import WithdrawalRefusedError, withdraw_device, withdraw_household
 from store.telemetry.write import ReadingRow, insert_readings
 
