@@ -23,13 +23,16 @@ from rules.engine.no_data import NoDataWatch
 from rules.engine.reorder import (
     NEVER,
     REACH,
+    Checkpoint,
     Journal,
     MemoryJournal,
     Recent,
+    Segment,
     in_event_order,
     is_misdated,
     newest_time,
     split_by_lateness,
+    states_by_event_time,
 )
 from rules.engine.replaying import Replaying
 from rules.engine.schedule import KnownData, Openings
@@ -111,10 +114,6 @@ class Engine:
         """Return the state of a rule on a device; None where it is normal and always was."""
         return self._instances.of(device_id).get(rule_name)
 
-    def instances_of(self, device_id: int) -> Mapping[str, InstanceState]:
-        """Return the states of all rules on a device by name, without those that are normal and always were."""
-        return self._instances.of(device_id)
-
     def evaluate(self, sample: Sample, kind_name: str, now: datetime) -> list[Transition]:
         """Evaluate one new sample of a device of that kind; `now` is the time of the decision.
 
@@ -131,10 +130,8 @@ class Engine:
         Returns:
             None for a late sample: `evaluate_late` takes it, with the recent items of its device.
         """
-        rules = self._compiled.get(kind_name, _NO_RULES)
         device_id, ts, event = sample.device_id, sample.ts, sample.event
-        if rules.for_master_meters is not None and self._submeters_of(device_id):
-            rules = rules.for_master_meters
+        rules = self._rules_for(device_id, kind_name)
         live = self._live.get(device_id)
         if live is None:
             live = self._live[device_id] = LiveState(withdrawn=self._is_withdrawn(device_id))
@@ -166,7 +163,8 @@ class Engine:
         device_id = sample.device_id
         if (live.next_checkpoint is None or sample.ts >= live.next_checkpoint) and device_id > 0:
             live.next_checkpoint = sample.ts + REACH
-            self._journal.keep(self._late.checkpoint(device_id, live, rules), live.next_checkpoint)
+            states = states_by_event_time(self._instances.of(device_id), self._rules)
+            self._journal.keep(Checkpoint.of(device_id, live, rules, states), live.next_checkpoint)
         transitions = self._items.evaluate(sample, rules, live, now)
         self._journal.add(sample)
         if sample.event is not None:
@@ -195,7 +193,7 @@ class Engine:
         placeable, too_late = split_by_lateness(samples, newest, rules.raising_events)
         until = max(newest or NEVER, self._late.advanced_to(device_id), self._opened_at.get(kind_name, NEVER))
         late = [sample for sample in placeable if sample.ts <= until]
-        since = recent.before(min(sample.ts for sample in late)) if recent and late else None
+        since = recent.since(min(sample.ts for sample in late)) if recent and late else None
         transitions: list[Transition] = []
         if recent and since:
             transitions += self._place(late, since, rules, live, now)
@@ -220,13 +218,8 @@ class Engine:
         live, rules = self._live.get(device_id) or LiveState(), self._rules_for(device_id, kind_name)
         return self._late.evaluate_at_arrival(sample, rules, live, now, undated=True)
 
-    def _rules_for(self, device_id: int, kind_name: str) -> CompiledRules:
-        rules = self._compiled.get(kind_name, _NO_RULES)
-        masters = rules.for_master_meters
-        return masters if masters is not None and self._submeters_of(device_id) else rules
-
     def _place(
-        self, late: Sequence[Sample], since: Recent, rules: CompiledRules, live: LiveState, now: datetime
+        self, late: Sequence[Sample], since: Segment, rules: CompiledRules, live: LiveState, now: datetime
     ) -> list[Transition]:
         """Place samples in event time. A fresh one is an arrival, too."""
         device_id = late[0].device_id
@@ -350,8 +343,15 @@ class Engine:
     def _is_withdrawn(self, device_id: int) -> bool:
         return device_id > 0 and self._devices(device_id).service.is_withdrawn
 
+    def _rules_for(self, device_id: int, kind_name: str) -> CompiledRules:
+        """Return the rules of a device of that kind: those about households concern no master meter."""
+        rules = self._compiled.get(kind_name, _NO_RULES)
+        if rules.for_master_meters is not None and self._submeters_of(device_id):
+            return rules.for_master_meters
+        return rules
+
     def _rules_of(self, device_id: int) -> CompiledRules:
-        return self._compiled.get(self._devices(device_id).kind, _NO_RULES)
+        return self._rules_for(device_id, self._devices(device_id).kind)
 
     def restore(
         self, states: Iterable[InstanceState], devices: Iterable[DeviceState], now: datetime

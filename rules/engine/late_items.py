@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rules.engine.compiled import CompiledRules
-from rules.engine.device_state import LiveState, last_values, to_stored
+from rules.engine.device_state import LiveState, last_values
 from rules.engine.item_evaluation import ItemEvaluation, has_newer_event
-from rules.engine.reorder import NEVER, Checkpoint, is_misdated, newest_time
-from rules.engine.replaying import states_by_event_time
+from rules.engine.reorder import NEVER, is_misdated, newest_time, states_by_event_time
 from rules.engine.state_machine import NewVerdict, Reason
 from rules.engine.transition import Transition, describe_sample
 from rules.model.rule import UNCLEARED_PHASES, Phase, Rule, Severity
@@ -30,11 +29,6 @@ class LateItems(NamedTuple):
         """Return the time to which timers have advanced the instances of a device; an earlier item comes late."""
         states = states_by_event_time(self.items.instances.of(device_id), self.rules).values()
         return max((state.since or NEVER for state in states if state.phase is not Phase.MUTED), default=NEVER)
-
-    def checkpoint(self, device_id: int, live: LiveState, rules: CompiledRules) -> Checkpoint:
-        """Return the state of a device to replay from."""
-        states = states_by_event_time(self.items.instances.of(device_id), self.rules).values()
-        return Checkpoint(to_stored(device_id, live, last_values(rules.retained_fields, live), rules), tuple(states))
 
     def evaluate_at_arrival(
         self,

@@ -8,13 +8,15 @@ A checkpoint is taken with the first item, and with each that is at least `REACH
 kept. So one of them always lies before the place of an item within the bound on lateness.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from rules.engine.device_state import DeviceState
+from rules.engine.compiled import CompiledRules
+from rules.engine.device_state import DeviceState, LiveState, last_values, to_stored
 from rules.engine.state_machine import InstanceState
+from rules.model.rule import Rule
 from rules.model.sample import CLOCK_FAULT, LATENESS, Sample
 
 REACH = LATENESS + timedelta(minutes=5)
@@ -32,18 +34,30 @@ Key = tuple[datetime, int, str]
 
 
 class Checkpoint(NamedTuple):
-    """State of a device before an item: its last values and derived values, and the instances of its rules.
-
-    Instances of no-data rules are left out: they go by the time of arrival.
-    """
+    """State of a device before an item: its last values and derived values, and the instances that go by event time."""
 
     device: DeviceState
     states: tuple[InstanceState, ...] = ()
+
+    @classmethod
+    def of(
+        cls, device_id: int, live: LiveState, rules: CompiledRules, states: Mapping[str, InstanceState]
+    ) -> "Checkpoint":
+        """Return the present state of a device; `states` are its instances that go by event time."""
+        device = to_stored(device_id, live, last_values(rules.retained_fields, live), rules)
+        return cls(device, tuple(states.values()))
 
     @property
     def at(self) -> datetime | None:
         """Time of the newest item that the state includes; None before the first."""
         return newest_time(self.device.last_ts, self.device.event_ts.values())
+
+
+class Segment(NamedTuple):
+    """A checkpoint of a device, and the items that have been evaluated since, in any order."""
+
+    checkpoint: Checkpoint
+    items: list[Sample]
 
 
 class Recent(NamedTuple):
@@ -62,13 +76,13 @@ class Recent(NamedTuple):
         known = {(item.ts, item.event) for item in self.items}
         return [sample for sample in samples if (sample.ts, sample.event) not in known]
 
-    def before(self, ts: datetime) -> "Recent | None":
+    def since(self, ts: datetime) -> Segment | None:
         """Return the newest checkpoint before a time with the items since; None without one, or with too many items."""
         for checkpoint in self.checkpoints:
             at = checkpoint.at
             if at is None or at < ts:
                 items = [item for item in self.items if at is None or item.ts > at]
-                return Recent((checkpoint,), items) if len(items) <= MOST_ITEMS else None
+                return Segment(checkpoint, items) if len(items) <= MOST_ITEMS else None
         return None
 
 
@@ -86,25 +100,31 @@ class MemoryJournal:
     """A journal in memory, for engines without a database."""
 
     def __init__(self) -> None:
-        self._recent: dict[int, tuple[tuple[Checkpoint, ...], list[Sample]]] = {}
+        self._recent: dict[int, Recent] = {}
 
     def add(self, sample: Sample) -> None:
         """Add an item that has been evaluated in its order, or placed."""
         if recent := self._recent.get(sample.device_id):
-            recent[1].append(sample)
+            recent.items.append(sample)
 
     def keep(self, checkpoint: Checkpoint, until: datetime) -> None:
         """Add a checkpoint, and drop those before the last two with their items."""
         device_id = checkpoint.device.device_id
-        checkpoints, items = self._recent.get(device_id, ((), []))
+        checkpoints, items = self._recent.get(device_id, Recent((), []))
         checkpoints = (checkpoint, *checkpoints[:1])
         oldest = checkpoints[-1].at
-        self._recent[device_id] = checkpoints, [item for item in items if oldest is None or item.ts > oldest]
+        items = [item for item in items if oldest is None or item.ts > oldest]
+        self._recent[device_id] = Recent(checkpoints, items)
 
     def recent(self, device_id: int) -> Recent | None:
         """Return the last checkpoints of a device with the items since; None without a checkpoint."""
         recent = self._recent.get(device_id)
-        return recent and Recent(recent[0], list(recent[1]))
+        return recent and recent._replace(items=list(recent.items))
+
+
+def states_by_event_time(states: Mapping[str, InstanceState], rules: Mapping[str, Rule]) -> dict[str, InstanceState]:
+    """Return the instances of a device that go by event time: those of no-data rules go by the time of arrival."""
+    return {name: each for name, each in states.items() if (rule := rules.get(name)) and not rule.no_data}
 
 
 def newest_time(last_ts: datetime | None, event_ts: Iterable[datetime]) -> datetime | None:

@@ -10,7 +10,7 @@ from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import LiveState, from_stored
 from rules.engine.item_evaluation import ItemEvaluation
 from rules.engine.reconcile import reconcile, revoked_sequences
-from rules.engine.reorder import Checkpoint, Recent, in_event_order, split_by_lateness
+from rules.engine.reorder import Checkpoint, Segment, in_event_order, split_by_lateness, states_by_event_time
 from rules.engine.schedule import KnownData, missed_openings
 from rules.engine.state_machine import InstanceState, Tick, new_instance
 from rules.engine.transition import Transition
@@ -22,12 +22,23 @@ _MOST_REVOKED = 16
 States = Mapping[str, InstanceState]
 
 
+class Course(NamedTuple):
+    """The instances on a device after some inputs, and the transitions that lead there."""
+
+    states: States
+    transitions: list[Transition]
+
+    def transitions_of(self, rule: str) -> list[Transition]:
+        """Return the transitions of one rule."""
+        return [each for each in self.transitions if each.rule == rule]
+
+
 class Replay(NamedTuple):
-    """Result of a replay: the device, and the instances and transitions without and with the time since."""
+    """Result of a replay: the device, and its course to the last item and on to the last tick."""
 
     device: LiveState
-    states: tuple[States, States]
-    transitions: tuple[list[Transition], list[Transition]]
+    to_last_item: Course
+    to_last_tick: Course
 
 
 class Placed(NamedTuple):
@@ -58,7 +69,7 @@ class Replaying(NamedTuple):
     ticked: Tick
 
     def place(
-        self, late: Sequence[Sample], recent: Recent, rules: CompiledRules, live: LiveState, now: datetime
+        self, late: Sequence[Sample], since: Segment, rules: CompiledRules, live: LiveState, now: datetime
     ) -> Placed:
         """Place items in event time: replay the items since a checkpoint with them, and reconcile the alerts.
 
@@ -67,38 +78,34 @@ class Replaying(NamedTuple):
 
         Args:
             late: The items to place.
-            recent: The checkpoint, and the items that have been evaluated since.
+            since: A checkpoint from before the items, and the items that have been evaluated since.
             rules: The rules of the kind.
             live: The device; its last values and derived values become those of the true order.
             now: The time of the decision.
         """
         raising = rules.raising_events
-        (checkpoint,), since = recent
-        evaluated, _ = split_by_lateness(since, checkpoint.at, raising)
+        evaluated, _ = split_by_lateness(since.items, since.checkpoint.at, raising)
         device_id, stored = late[0].device_id, self._states(late[0].device_id)
         items = in_event_order([*evaluated, *late], raising)
-        replayed = self._replay(checkpoint, items, rules, now)
+        replayed = self._replay(since.checkpoint, items, rules, now)
         recorded: Replay | None = None
         changes: list[tuple[InstanceState, list[Transition]]] = []
         final, unplaced = dict(stored), set[str]()
-        changed = {each.rule for each in replayed.transitions[1]}
+        changed = {each.rule for each in replayed.to_last_tick.transitions}
         for name in sorted({*stored, *changed}):
-            if name not in changed and _is_same(stored.get(name), replayed.states[1].get(name)):
+            if name not in changed and _is_same(stored.get(name), replayed.to_last_tick.states.get(name)):
                 continue
             if recorded is None:
-                recorded = self._replay(checkpoint, in_event_order(evaluated, raising), rules, now)
-            for which in (1, 0):
-                if _is_same(stored.get(name), recorded.states[which].get(name)):
-                    old, new = (
-                        [each for each in one.transitions[which] if each.rule == name] for one in (recorded, replayed)
-                    )
-                    found = reconcile(old, new, now)
-                    state = replayed.states[which].get(name) or new_instance(self.rules[name], device_id)
-                    final[name] = _adopted(state, stored.get(name), revoked_sequences(found))
-                    changes += [(final[name], found)] if found else []
-                    break
-            else:
+                recorded = self._replay(since.checkpoint, in_event_order(evaluated, raising), rules, now)
+            courses = _courses_to(name, stored.get(name), recorded, replayed)
+            if courses is None:
                 unplaced.add(name)
+                continue
+            old, new = courses
+            found = reconcile(old.transitions_of(name), new.transitions_of(name), now)
+            state = new.states.get(name) or new_instance(self.rules[name], device_id)
+            final[name] = _adopted(state, stored.get(name), revoked_sequences(found))
+            changes += [(final[name], found)] if found else []
         self._restore(device_id, final)
         live.last_ts, live.event_ts = replayed.device.last_ts, replayed.device.event_ts
         live.retained_values, live.derived = replayed.device.retained_values, replayed.device.derived
@@ -118,14 +125,13 @@ class Replaying(NamedTuple):
         transitions: list[Transition] = []
         for item in items:
             transitions += self.items.evaluate(item, rules, device, now)
-        states = self._states(device_id)
-        later = list(transitions)
+        to_last_item = Course(self._states(device_id), list(transitions))
         known = KnownData.of(device, rules)
         for opened_at, compiled in missed_openings(rules.scheduled, known, self.ticked.now):
-            later += self.items.open(compiled, device_id, known, self.ticked._replace(now=opened_at), now)
+            transitions += self.items.open(compiled, device_id, known, self.ticked._replace(now=opened_at), now)
         for name, state in self._states(device_id).items():
-            later += self.items.advance_time(self.ticked, state, self.rules[name], now)
-        return Replay(device, (states, self._states(device_id)), (transitions, later))
+            transitions += self.items.advance_time(self.ticked, state, self.rules[name], now)
+        return Replay(device, to_last_item, Course(self._states(device_id), transitions))
 
     def _states(self, device_id: int) -> dict[str, InstanceState]:
         return states_by_event_time(self.items.instances.of(device_id), self.rules)
@@ -138,17 +144,31 @@ class Replaying(NamedTuple):
             self.items.instances.put(state)
 
 
-def states_by_event_time(states: States, rules: Mapping[str, Rule]) -> dict[str, InstanceState]:
-    """Return the instances of a device that go by event time: those of no-data rules go by the time of arrival."""
-    return {name: each for name, each in states.items() if (rule := rules.get(name)) and not rule.no_data}
+def _courses_to(
+    rule: str, stored: InstanceState | None, recorded: Replay, replayed: Replay
+) -> tuple[Course, Course] | None:
+    """Return the recorded course of an instance to its stored state, and the replayed course to the same time.
+
+    The stored state may not have met the last tick yet.
+
+    Returns:
+        None where the recorded items lead to another state than the stored one.
+    """
+    for old, new in (
+        (recorded.to_last_tick, replayed.to_last_tick),
+        (recorded.to_last_item, replayed.to_last_item),
+    ):
+        if _is_same(stored, old.states.get(rule)):
+            return old, new
+    return None
 
 
 def _is_same(one: InstanceState | None, other: InstanceState | None) -> bool:
     """Return whether two states of an instance are the same, apart from texts and numbers of revoked alerts."""
-    return _course(one) == _course(other)
+    return _essence(one) == _essence(other)
 
 
-def _course(state: InstanceState | None) -> tuple[object, ...]:
+def _essence(state: InstanceState | None) -> tuple[object, ...]:
     if state is None or (state.phase is Phase.NORMAL and not state.sequence):
         return ()
     # An active instance may have changed its parent since it was raised.

@@ -29,8 +29,8 @@ def course_of(world):
 
 
 def instances(world):
-    states = world.engine.instances_of(7)
-    return [(name, state) for name, state in sorted(states.items()) if state.phase != "normal"]
+    states = [(rule.name, world.engine.instance(rule.name, 7)) for rule in world.pack.rules]
+    return [(name, state) for name, state in states if state and state.phase != "normal"]
 
 
 happenings = st.sampled_from(["power_lost", "power_restored", "cover_opened"])
@@ -97,8 +97,8 @@ class Meter:
 
     @property
     def open(self):
-        states = self.engine.instances_of(1)
-        return {name: state.phase.value for name, state in states.items() if state.opened_at}
+        states = [self.engine.instance(rule.name, 1) for rule in PACK.of_kind(self.device.kind)]
+        return {state.rule: state.phase.value for state in states if state and state.opened_at}
 
     @property
     def alerts(self):
