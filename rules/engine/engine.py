@@ -272,8 +272,10 @@ class Engine:
         for opened_at, compiled, device_ids in self._openings.take(now):
             self._opened_at[compiled.rule.kind] = opened_at
             for device_id in device_ids:
-                known = KnownData.of(self._live[device_id], self._compiled[compiled.rule.kind])
-                transitions += self._items.open(compiled, device_id, known, Tick(opened_at, self._resumed_at), now)
+                rules = self._rules_for(device_id, compiled.rule.kind)
+                if compiled in rules.scheduled:
+                    known = KnownData.of(self._live[device_id], rules)
+                    transitions += self._items.open(compiled, device_id, known, Tick(opened_at, self._resumed_at), now)
         for timer in self._timers.take(now):
             if new := self._input_of(timer, now):
                 transitions += self._apply(self._rules[timer.rule], timer.device_id, new, now)

@@ -8,7 +8,8 @@ import pytest
 from rules.engine.state_machine import Reason
 from rules.model.calendar import Calendar
 from rules.model.condition import Any
-from rules.model.rule import OnClose
+from rules.model.rule import OnClose, Scope
+from rules.model.submeters import SubMeters
 from tests.unit.rules_fixtures.world import (
     COVER,
     HIGH,
@@ -70,6 +71,16 @@ def test_a_device_that_reports_only_changes_is_evaluated_at_the_opening_too():
     world.tick(60)
     (pending, active) = [*world.transitions, *world.tick(65)]
     assert (pending.at, active.at, pending.inputs["ts"]) == (at(60), at(65), at(10).isoformat())
+
+
+@pytest.mark.parametrize("seen_by", ["tick", "sample", "restart"])
+def test_a_rule_about_households_is_not_opened_on_a_master_meter(seen_by):
+    world = World(scheduled(scope=Scope.HOUSEHOLD), scheduled(name="any"), submeters=SubMeters("building", (8,)))
+    steady(world, 245, 0, 55)
+    if seen_by == "restart":
+        world.restart(minute=58)
+    world.evaluate(volts(61, 245)) if seen_by == "sample" else world.tick(60)
+    assert (world.phase(), world.phase("any")) == ("normal", "pending")
 
 
 def test_data_older_than_the_gap_start_nothing_at_an_opening():

@@ -91,23 +91,32 @@ def event(minute, name, **data):
 
 
 class World:
-    """An engine with the rules given, and the record of its decisions; it is caught up from minute 0 on."""
+    """An engine with the rules given, and the record of its decisions; it is caught up from minute 0 on.
 
-    def __init__(self, *rules):
+    With `submeters` its meter is a master meter.
+    """
+
+    def __init__(self, *rules, submeters=None):
         self.pack = RulePack(tuple(rules))
         self.spooled = set()
         self.journal = MemoryJournal()
-        self.engine = Engine(
-            self.pack,
-            START,
-            lambda id_: replace(DEVICE, id=id_),
-            spooled=self.spooled.__contains__,
-            journal=self.journal,
-        )
+        self.submeters = submeters
+        self.engine = self._engine(START)
         self.engine.tick(START, caught_up=True)
         self.transitions = []
         self.stored = {}
         self.device_state = DeviceState(DEVICE.id)
+
+    def _engine(self, now, clock=None):
+        return Engine(
+            self.pack,
+            now,
+            lambda id_: replace(DEVICE, id=id_),
+            lambda _: self.submeters,
+            clock=clock,
+            spooled=self.spooled.__contains__,
+            journal=self.journal,
+        )
 
     def evaluate(self, *samples):
         found = []
@@ -129,8 +138,7 @@ class World:
         """Begin anew from the stored state, with other rules if any are given."""
         states = [replace(state, inputs=json.loads(kept)) for state, kept in self.stored.values()]
         self.pack = RulePack(tuple(rules)) if rules else self.pack
-        device = lambda id_: replace(DEVICE, id=id_)  # noqa: E731
-        self.engine = Engine(self.pack, at(minute), device, clock=clock, journal=self.journal)
+        self.engine = self._engine(at(minute), clock)
         return self._record(self.engine.restore(states, [self.device_state], at(minute)))
 
     def _record(self, found):
