@@ -14,14 +14,11 @@ from typing import NamedTuple
 from devices.kind import Value
 from rules.engine.group_count import Count, GroupCounter, onset_of
 from rules.engine.parent_alerts import HOLD, Parent, ParentAlerts, is_within
-from rules.engine.state_machine import Input, InstanceState, ParentCleared, ParentRaised, Reason, Recount, Tick
-from rules.engine.transition import Transition, suppressed_by_alert, suppressed_by_group
+from rules.engine.state_machine import InstanceState, ParentCleared, ParentRaised, Reason, Recount, Tick
+from rules.engine.transition import Apply, Transition, suppressed_by_alert, suppressed_by_group
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroup, DeviceGroups
 from rules.model.rule import OPEN_PHASES, UNCLEARED_PHASES, Phase, Rule
 from rules.model.virtual_kinds import OUTAGE, RULE_KINDS
-
-Apply = Callable[[Rule, int, Input, datetime], list[Transition]]
-"""Applies an input to the instance of a rule on a device or on a group, at the current time."""
 
 EvaluateGroup = Callable[[int, datetime, Mapping[str, Value], datetime], list[Transition]]
 """Evaluates values of a group at an event time; the last argument is the current time."""
@@ -181,10 +178,8 @@ class GroupSuppression:
     ) -> list[Transition]:
         """Raise the alert of a group, and suppress by it the alerts that came before."""
         group, count = found
-        values = {"children_affected": float(len(count.affected)), "children_expected": float(count.expected)}
-        if symptom == OUTAGE:
-            values["children_silent"] = values["children_affected"]
-        transitions = self._evaluate(group, symptom, {symptom: True, **values}, state.since or now, now)
+        values = {symptom: True, **_numbers(symptom, len(count.affected), count.expected)}
+        transitions = self._evaluate(group, symptom, values, state.since or now, now)
         parent, outage = self._parents.outage_of(group, symptom), self._parents.outage(group, symptom)
         if parent is None or outage is None:
             return transitions
@@ -266,15 +261,13 @@ class GroupSuppression:
         remaining = self.counter.remaining(group, symptom, now)
         before = float(known.get("children_affected") or known.get("children_silent") or 0)
         lasts = remaining.affected * 2 > before
-        counted: dict[str, Value] = {symptom: lasts, "children_affected": float(remaining.affected)}
         if lasts is not outage.verdict:
             at = now if lasts else min(remaining.back_at or now, now)
-            return self._evaluate(group, symptom, {**known, **counted}, at, now)
+            values = {**known, symptom: lasts, "children_affected": float(remaining.affected)}
+            return self._evaluate(group, symptom, values, at, now)
         if remaining.affected > before and outage.phase is Phase.ACTIVE:
-            counted["children_expected"] = float(remaining.expected)
-            if symptom == OUTAGE:
-                counted["children_silent"] = counted["children_affected"]
-            return self.apply(self.rules[outage.rule], group.id, Recount({**known, **counted}, now), now)
+            values = {**known, symptom: lasts, **_numbers(symptom, remaining.affected, remaining.expected)}
+            return self.apply(self.rules[outage.rule], group.id, Recount(values, now), now)
         return []
 
     def _review(self, parent_id: int, now: datetime) -> list[Transition]:
@@ -305,6 +298,12 @@ class GroupSuppression:
     def _suppressed_by(self, parent_id: int, device_id: int) -> list[InstanceState]:
         states = self.counter.instances.of(device_id).values()
         return [state for state in states if state.parent == parent_id and state.rule in self.rules]
+
+
+def _numbers(symptom: str, affected: int, expected: int) -> dict[str, Value]:
+    """Return the numbers of devices as values of a group; those without data have a name of their own, too."""
+    numbers: dict[str, Value] = {"children_affected": float(affected), "children_expected": float(expected)}
+    return {**numbers, "children_silent": float(affected)} if symptom == OUTAGE else numbers
 
 
 def _grace(rule: Rule) -> timedelta:

@@ -12,15 +12,12 @@ from rules.engine.compiled import CompiledRule, CompiledRules
 from rules.engine.device_state import LiveState, last_values, merge_values
 from rules.engine.instances import Instances
 from rules.engine.schedule import KnownData, missed_openings, verdict_at_opening
-from rules.engine.state_machine import Input, InstanceState, NewVerdict, Reason, Tick, closes_at
-from rules.engine.transition import Transition, describe_sample
+from rules.engine.state_machine import InstanceState, NewVerdict, Reason, Tick, closes_at
+from rules.engine.transition import Apply, Transition, describe_sample
 from rules.model.condition import Verdict
 from rules.model.rule import Phase, Rule
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters
-
-Apply = Callable[[Rule, int, Input, datetime], list[Transition]]
-"""Applies an input to the instance of a rule on a device, at the time of the decision."""
 
 
 class ItemEvaluation(NamedTuple):

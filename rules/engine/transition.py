@@ -1,6 +1,6 @@
 """Transitions: phase changes as they are stored and notified, with alert id, texts and inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from devices.device import OUT_OF_SERVICE_ZH, Device, Service
 from rules.engine.chattering import CALM, TIMES, WINDOW
-from rules.engine.state_machine import InstanceState, PhaseChange, Reason, delay_of
+from rules.engine.state_machine import Input, InstanceState, PhaseChange, Reason, delay_of
 from rules.model.calendar import ALWAYS
 from rules.model.duration import in_chinese, spell
 from rules.model.rule import OPEN_PHASES, Phase, Rule, Severity
@@ -86,6 +86,10 @@ class Transition:
         is_back = self.from_phase is Phase.LATCHED and self.to_phase is Phase.ACTIVE
         is_grave = self.severity in {Severity.CRITICAL, Severity.MAJOR}
         return is_back and is_grave and self.reason not in {Reason.REORDERED, Reason.REWOUND}
+
+
+Apply = Callable[[Rule, int, Input, datetime], list[Transition]]
+"""Applies an input to the instance of a rule on a device or on a group, at the time of the decision."""
 
 
 def alert_id(rule: str, device: Device, sequence: int) -> UUID:
