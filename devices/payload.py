@@ -6,7 +6,7 @@ an item that field only. The layout of the payloads is the outside surface descr
 
 import json
 from collections.abc import Callable, KeysView, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from devices.device import Device, Service
 from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason, Refusal, Violation, event_data, quoted, telemetry_values, unknown_keys
-from devices.timestamp import TimestampError, parse_timestamp
+from devices.timestamp import MAX_CLOCK_AHEAD, TimestampError, parse_timestamp
 from devices.topic import CHANNELS, IDENTIFIER, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
@@ -28,7 +28,6 @@ _TOPIC_START = PREFIX + "/"
 # Needed for every message; until Python 3.12 the access to a member of an enumeration takes 0.2 us.
 _TELEMETRY, _WITHDRAWN_SERVICE = Channel.TELEMETRY, Service.WITHDRAWN
 _WITHDRAWN = "the device was withdrawn from the registry; take it off the network, or import it again"
-MAX_CLOCK_AHEAD = timedelta(minutes=5)
 _ITEM_KEYS = {
     Channel.TELEMETRY: ("ts", "values", "seq"),
     Channel.EVENT: ("ts", "event", "id", "data"),

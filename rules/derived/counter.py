@@ -20,11 +20,12 @@ from math import inf
 from typing import Any, NamedTuple
 
 from devices.kind import Counter, Gauge, Interval
+from devices.timestamp import MAX_CLOCK_AHEAD
 from rules.model.derived_value import Observe, OneFieldValue, State
 from rules.model.duration import microseconds
 
 CONFIRMED_BY = 3
-_SLACK = microseconds(timedelta(minutes=5))  # error that the clock of a device may have before its samples are refused
+_SLACK = microseconds(MAX_CLOCK_AHEAD)  # error that the clock of a device may have before its samples are refused
 _LARGEST_STEP = 0.1  # of the modulus: a larger step looks like a reset
 _HOUR = microseconds(timedelta(hours=1))
 

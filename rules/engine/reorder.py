@@ -13,13 +13,14 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
+from devices.timestamp import MAX_CLOCK_AHEAD
 from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import DeviceState, LiveState, last_values, to_stored
 from rules.engine.state_machine import InstanceState
 from rules.model.rule import Rule
 from rules.model.sample import CLOCK_FAULT, LATENESS, Sample
 
-REACH = LATENESS + timedelta(minutes=5)
+REACH = LATENESS + MAX_CLOCK_AHEAD
 """Reach of a replay: an item within the bound can be this much older than one of a clock that is ahead."""
 
 MOST_ITEMS = 1_000

@@ -15,15 +15,13 @@ from operator import sub
 
 from psycopg import sql
 
+from devices.timestamp import MAX_CLOCK_AHEAD
 from store.database import Connection
 from store.telemetry.schema import table_name
 from store.telemetry.window import Window
 
-_LATEST = timedelta(days=7)
+_LONGEST_DELAY = timedelta(days=7)
 """Greatest age of a message at its arrival that the query finds. It bounds the scan."""
-
-_EARLIEST = timedelta(minutes=5)
-"""Ingest rejects timestamps further in the future."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -118,8 +116,8 @@ def read_slots(
         "devices": list(devices),
         "start": window.start,
         "end": window.end,
-        "oldest": window.start - stray - (_LATEST if question.clock is Clock.ARRIVAL else timedelta(0)),
-        "newest": window.end + stray + (_EARLIEST if question.clock is Clock.ARRIVAL else timedelta(0)),
+        "oldest": window.start - stray - (_LONGEST_DELAY if question.clock is Clock.ARRIVAL else timedelta(0)),
+        "newest": window.end + stray + (MAX_CLOCK_AHEAD if question.clock is Clock.ARRIVAL else timedelta(0)),
         "tolerance": stray,
     }
     connection.execute("SET LOCAL work_mem = '64MB'")

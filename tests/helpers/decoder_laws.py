@@ -10,7 +10,6 @@ from devices.catalogue import KIND_BY_NAME, KINDS
 from devices.device import Device
 from devices.kind import Choice, Counter, Flag, Gauge, Personal
 from devices.payload import (
-    MAX_CLOCK_AHEAD,
     MAX_ITEMS,
     ConnectionReport,
     Decoded,
@@ -21,7 +20,7 @@ from devices.payload import (
 )
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
-from devices.timestamp import EARLIEST
+from devices.timestamp import EARLIEST, MAX_CLOCK_AHEAD
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 NOW_MS = 1_795_320_000_000
