@@ -2,9 +2,12 @@
 
 import enum
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+
+Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
+"""Option of the commands that answer a person or a program."""
 
 
 class Exit(enum.IntEnum):

@@ -1,4 +1,4 @@
-"""Folder of the rule files, and options shared by the commands about rules."""
+"""Rule files of a command: the argument that names their folder, and the rules in it."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,6 @@ Folder = Annotated[
     Path | None,
     typer.Argument(exists=True, file_okay=False, help="a folder of rule files; by default the ones in force"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
 
 
 def rules_folder(chosen: Path | None) -> Path:

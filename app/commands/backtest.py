@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from app.backtest_text import print_summary
-from app.output import Exit, fail, say_json
+from app.output import Exit, Json, fail, say_json
 from app.progress import Progress, progress
-from app.rule_files import Folder, Json, chosen_rule, rules_folder
+from app.rule_files import Folder, chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from devices.local_time import CITY

@@ -10,7 +10,7 @@ import typer
 
 from app.broker_refusals import refusal_findings
 from app.finding import Finding
-from app.output import Exit, fail, say, say_json
+from app.output import Exit, Json, fail, say, say_json
 from app.registry_finding import registry_finding
 from app.rule_files import rules_folder
 from app.settings import Settings
@@ -41,7 +41,7 @@ def doctor(
             metavar="FILE[,FILE]", help="log of NATS Server, `-` for standard input; by default ANJU_BROKER_LOG"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.
 

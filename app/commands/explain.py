@@ -10,8 +10,8 @@ import typer
 
 from app.alert_lines import alert_subject
 from app.explain_text import print_explanation
-from app.output import Exit, fail, say_json
-from app.rule_files import Json, chosen_rule, rules_folder
+from app.output import Exit, Json, fail, say_json
+from app.rule_files import chosen_rule, rules_folder
 from app.settings import Settings
 from devices.device import Device
 from devices.local_time import CITY, local_time_zh

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.audit import audit_command
-from app.output import Exit, fail, say, say_json
+from app.output import Exit, Json, fail, say, say_json
 from app.progress import progress
 from app.settings import Settings
 from imports.importer import ImportResult, import_files
@@ -24,7 +24,7 @@ def import_(
     secrets_out: Annotated[Path | None, typer.Option(help="a new file for the secrets of new devices")] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="write nothing, and list each change")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Import the registry from CSV or XLSX: everything, or nothing and every reason why not (exit code 1).
 

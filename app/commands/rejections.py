@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.output import Exit, fail, say, say_json
-from app.rule_files import Json
+from app.output import Exit, Json, fail, say, say_json
 from app.settings import Settings
 from app.tables import say_table
-from devices.local_time import CITY
+from devices.local_time import CITY, parse_local_time
 from devices.schema import Reason
 from rules.model.duration import parse_duration
 from rules.model.labels_zh import REJECTION_REASON
@@ -69,11 +68,10 @@ def _instant(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         pass
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_local_time(text)
     except ValueError:
         expected = "a duration such as 24h, or a time such as 2026-11-25T08:30"
         raise fail(f"--since {text}: write {expected}", Exit.USAGE) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=CITY)
 
 
 def _row(rejection: StoredRejection) -> tuple[str, ...]:

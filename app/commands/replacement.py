@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from app.audit import audit_command, user_of_this_machine
-from app.output import Exit, fail, say, say_json
-from app.rule_files import Json
+from app.output import Exit, Json, fail, say, say_json
 from app.settings import Settings
 from app.tables import say_table
-from devices.local_time import CITY
+from devices.local_time import CITY, parse_local_time
 from store.database import Connection, connect, translated_errors
 from store.registry.devices import DeviceRow, find_device
 from store.registry.replacements import (
@@ -125,10 +124,9 @@ def _find(connection: Connection, meter: str) -> DeviceRow:
 
 def _instant(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_local_time(text)
     except ValueError:
         raise fail(f"--at {text}: write a time such as 2026-11-25T14:30", Exit.USAGE) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=CITY)
 
 
 def _json(row: ReplacementRow) -> dict[str, Any]:

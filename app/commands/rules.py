@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.output import Exit, say_json
-from app.rule_files import Folder, Json, chosen_rule, rules_in_force
+from app.output import Exit, Json, say_json
+from app.rule_files import Folder, chosen_rule, rules_in_force
 from app.rules_text import check_as_json, print_check, print_tests, tests_as_json
 from rules.language.check import CheckResult, check_folder
 from rules.model.rule import RulePack

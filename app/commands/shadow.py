@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.output import say, say_json
-from app.rule_files import Json
+from app.output import Json, say, say_json
 from app.settings import Settings
 from devices.local_time import CITY
 from store.alerts.shadow import list_shadow_alerts

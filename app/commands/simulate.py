@@ -12,7 +12,7 @@ import typer
 from app.commands.scenario import list_scenarios, play_scenario
 from app.loaded_history import LoadedHistory, load_in_background
 from app.logging import configure_logging
-from app.output import Exit, fail, say, say_json
+from app.output import Exit, Json, fail, say, say_json
 from app.progress import progress
 from app.settings import Settings
 from app.signals import stop_on_signals
@@ -126,7 +126,7 @@ def replay(
     recording: Annotated[Path, typer.Argument(help="the recording, .csv or .zip")],
     batch: Annotated[int, typer.Option(min=1, max=2000, help="readings a message")] = 1,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Register the meters of a recording (DAIAD trial A) and send every reading through the real broker.
 

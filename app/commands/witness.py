@@ -10,7 +10,7 @@ import typer
 from acceptance.labels import TEST_RESULT
 from acceptance.witnessed import EXPECTED_EVENTS, Entry, RecordRefusedError, event_zh, record_test, result_of
 from app.audit import audit_command
-from app.output import Exit, fail, say, say_json
+from app.output import Exit, Json, fail, say, say_json
 from app.settings import Settings
 from app.tables import say_table
 from devices.local_time import CITY
@@ -65,7 +65,7 @@ def list_tests(
     community: Annotated[str | None, typer.Argument(help="id of a community; all of them if left out")] = None,
     days: Annotated[int, typer.Option(min=1, max=3650, help="how many days to look back")] = 30,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the tests of the last days, latest first, each with its result.
 
