@@ -19,6 +19,7 @@ from store.registry.upsert import RowChange, RowCounts, list_changes, upsert_reg
 from store.registry.version import lock_registry
 
 _FORMS = (COMMUNITIES, HOUSEHOLDS, DEVICES)
+_NOT_OVERWRITTEN = "密钥文件已存在，不会覆盖：请换一个文件名，或先移走该文件"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,7 @@ def _with_secrets(
     if secrets_out is None or not logins:
         return replace(result, without_secret=len(logins))
     if secrets_out.exists():
-        message = "密钥文件已存在，不会覆盖：请换一个文件名，或先移走该文件"
-        raise ImportRefusedError([Problem(str(secrets_out), None, None, message)])
+        raise _refusal(secrets_out, _NOT_OVERWRITTEN)
     if not dry_run:
         _write_secrets(secrets_out, issue_secrets(connection, logins))
     return replace(result, secrets_issued=len(logins))
@@ -190,10 +190,9 @@ def _write_secrets(path: Path, secrets: Mapping[str, str]) -> None:
     try:
         path.touch(0o600, exist_ok=False)
     except FileExistsError:
-        message = "密钥文件已存在，不会覆盖：请换一个文件名，或先移走该文件"
-        raise ImportRefusedError([Problem(str(path), None, None, message)]) from None
+        raise _refusal(path, _NOT_OVERWRITTEN) from None
     except OSError as error:
-        raise ImportRefusedError([Problem(str(path), None, None, f"无法写入密钥文件：{error.strerror}")]) from error
+        raise _refusal(path, f"无法写入密钥文件：{error.strerror}") from error
     try:
         with path.open("w", encoding="ascii") as file:
             file.writelines(f"{username},{secret}\n" for username, secret in secrets.items())
@@ -201,4 +200,8 @@ def _write_secrets(path: Path, secrets: Mapping[str, str]) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         path.unlink()
-        raise ImportRefusedError([Problem(str(path), None, None, f"无法写入密钥文件：{error.strerror}")]) from error
+        raise _refusal(path, f"无法写入密钥文件：{error.strerror}") from error
+
+
+def _refusal(path: Path, message: str) -> ImportRefusedError:
+    return ImportRefusedError([Problem(str(path), None, None, message)])

@@ -48,10 +48,10 @@ class Spellings:
     def __init__(self, registered: Iterable[Place]) -> None:
         """Learn the registered households; two spellings of one place that are registered both stay valid."""
         self._spelt: dict[Place, Place] = {}
-        self._registered: set[Place] = set()
+        self._settled: set[Place] = set()  # registered, or yielded as a fault before
         for place in registered:
             for prefix in _prefixes(place):
-                self._registered.add(prefix)
+                self._settled.add(prefix)
                 self._spelt.setdefault(canonical_place(prefix), prefix)
 
     def known(self, place: Place) -> Place | None:
@@ -61,11 +61,11 @@ class Spellings:
     def faults(self, place: Place) -> Iterator[tuple[str, str]]:
         """Learn a place; yield the first of its parts that is spelt in another way than before, once for each way."""
         for prefix in _prefixes(place):
-            if prefix in self._registered:
+            if prefix in self._settled:
                 continue
             known = self._spelt.setdefault(canonical_place(prefix), prefix)
             if known[-1] != prefix[-1]:
-                self._registered.add(prefix)
+                self._settled.add(prefix)
                 yield PARTS[len(prefix) - 2], difference(prefix[-1], known[-1])
                 return
 
