@@ -95,9 +95,8 @@ def _checkpoints(row: CheckpointRow) -> tuple[Checkpoint, ...]:
 
 
 def _packed(checkpoint: Checkpoint) -> bytes:
-    _, last_ts, _, event_ts, values, derived, _ = checkpoint.device
-    instances = [state_row(state) for state in checkpoint.states]
-    return _pack((last_ts, event_ts, values, derived, instances))
+    device, instances = checkpoint.device, [state_row(state) for state in checkpoint.states]
+    return _pack((device.last_ts, device.event_ts, device.values, device.derived, instances))
 
 
 def _checkpoint(device_id: int, packed: bytes) -> Checkpoint:
