@@ -174,3 +174,15 @@ def query(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]
     """Run a statement that returns rows in a connection of its own, commit, and return the rows."""
     with psycopg.connect(url) as connection:
         return connection.execute(statement, parameters).fetchall()
+
+
+def meter_rows(url: str) -> tuple[int, int]:
+    """Return the numbers of stored readings of electricity meters, and of stored events of all devices."""
+    statement = "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)"
+    [(readings, events)] = query(url, statement)
+    return readings, events
+
+
+def rejected_by_reason(url: str) -> dict[str, int]:
+    """Return the numbers of all rejections by reason."""
+    return dict(query(url, "SELECT reason, sum(count)::int FROM rejection_count GROUP BY reason"))

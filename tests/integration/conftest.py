@@ -23,6 +23,7 @@ from shared_database import (
     shared_database_url,
     stop_shared_database,
 )
+from store.database import Connection, connect
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,13 @@ def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Ite
     """A database with the schema of this version, dropped after the test."""
     with new_database() as url:
         yield url
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A connection to that database."""
+    with connect(database_url, application_name="test") as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Files that spreadsheets damaged, workbooks and dry runs, with a real database."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,15 +10,8 @@ from import_folder import COMMUNITIES, DEVICES, HOUSEHOLDS, Folder, content
 from imports.importer import import_files
 from imports.tables import ImportRefusedError
 from imports.wording import summary
-from store.database import Connection, connect
 from store.registry.upsert import RowCounts
 from store.registry.withdraw import withdraw_device
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 @pytest.fixture

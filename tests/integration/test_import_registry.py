@@ -1,7 +1,6 @@
 """The import into a real database writes everything or nothing, and nothing twice."""
 
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,12 +46,6 @@ def as_read(devices: list[dict]) -> tuple[list[dict], list]:
         for row, (_, values) in zip(devices, table.records(), strict=True)
     ]
     return folded, problems
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from local.brokers.nats_cluster import open_nats_cluster
 from local.services import start_services
 from patience import eventually, patient
-from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
+from running import epoch_ms, event, forget_session, meter_rows, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 from store.admin.migrate import migrate
 
@@ -59,14 +59,10 @@ def topic(n, channel="telemetry"):
     return f"anju/v1/{COMMUNITY}/electricity_meter/e{n % METERS}/{channel}"
 
 
-def stored(url):
-    return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)")[0]
-
-
 def wait_for_progress(url):
     """Wait until many more rows are stored than now."""
-    before = stored(url)[0]
-    eventually(lambda: stored(url)[0] > before + 3 * A_SECOND, timeout_s=60)
+    before = meter_rows(url)[0]
+    eventually(lambda: meter_rows(url)[0] > before + 3 * A_SECOND, timeout_s=60)
 
 
 @pytest.mark.slow
@@ -79,7 +75,7 @@ def test_a_killed_node_loses_and_duplicates_nothing(cluster, tmp_path):
                 node.kill()
                 wait_for_progress(url)
                 node.start()
-        eventually(lambda: stored(url) == (traffic.readings, METERS), timeout_s=60)
+        eventually(lambda: meter_rows(url) == (traffic.readings, METERS), timeout_s=60)
     assert query(url, "SELECT count(*) FROM rejection_count") == [(0,)]
     assert query(url, "SELECT count(*), count(DISTINCT device_id) FROM alert WHERE device_id IS NOT NULL") == [
         (METERS, METERS)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from patience import eventually, patient, steady
-from running import epoch_ms, event, query, reading, register, running_ingest
+from running import epoch_ms, event, query, reading, register, rejected_by_reason, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "laji"
@@ -30,10 +30,6 @@ def publish_and_wait(services, database_url, session, tmp_path):
             steady(lambda: query(database_url, "SELECT sum(count) FROM rejection_count"), for_s=0.5)
 
     return publish
-
-
-def reasons(url):
-    return dict(query(url, "SELECT reason, sum(count)::int FROM rejection_count GROUP BY reason"))
 
 
 def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_continues(publish_and_wait, database_url):
@@ -63,7 +59,7 @@ def test_each_kind_of_garbage_is_counted_under_its_reason_and_ingest_continues(p
     mixed = json.dumps([good, {**good, "ts": now - 1, "values": {"volume_m3": -1}}, {**good, "ts": now - 2}]).encode()
     expected["impossible_value"] += 1
     publish_and_wait([(topic, payload) for topic, payload, _ in garbage] + [(f"{TOPIC}/telemetry", mixed)])
-    assert reasons(database_url) == expected
+    assert rejected_by_reason(database_url) == expected
     assert query(database_url, "SELECT count(*) FROM telemetry_water_meter") == [(2,)]
     rejections = query(database_url, "SELECT reason, length(payload) <= 4096, detail <> '' FROM rejection")
     assert {reason for reason, *_ in rejections} == set(expected)
@@ -74,7 +70,7 @@ def test_of_each_topic_and_reason_the_newest_twenty_are_kept_and_all_are_counted
     unreadable = [(f"{TOPIC}/telemetry", b"no JSON %d" % n) for n in range(3)]
     early = [(f"{TOPIC}/telemetry", reading(1000 + n, volume_m3=n)) for n in range(50)]
     publish_and_wait([*unreadable, *early])
-    assert reasons(database_url) == {"bad_timestamp": 50, "bad_json": 3}
+    assert rejected_by_reason(database_url) == {"bad_timestamp": 50, "bad_json": 3}
     by_device = query(database_url, "SELECT d.name, reason, sum(count)::int FROM device_rejection_count AS c "
                       "JOIN device AS d ON d.id = c.device_id GROUP BY 1, 2 ORDER BY 2")  # fmt: skip
     assert by_device == [("w1", "bad_json", 3), ("w1", "bad_timestamp", 50)]
@@ -90,7 +86,7 @@ def test_a_bad_field_costs_no_other_and_is_counted(publish_and_wait, database_ur
     assert query(database_url, "SELECT volume_m3, flow_m3_h, pressure_mpa FROM telemetry_water_meter") == [
         (412.6, None, None)
     ]
-    assert reasons(database_url) == {"unknown_field": 1, "impossible_value": 2}
+    assert rejected_by_reason(database_url) == {"unknown_field": 1, "impossible_value": 2}
 
 
 def test_a_rejected_gate_message_leaves_no_plate_in_the_database(publish_and_wait, database_url):
@@ -122,7 +118,7 @@ def test_a_device_is_known_right_after_its_import(services, database_url, ingest
             time.sleep(0.3)
         out.flush(patient(10))
     eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter HAVING count(*) = 5"))
-    assert reasons(database_url) == {}
+    assert rejected_by_reason(database_url) == {}
 
 
 def test_only_the_message_refused_by_the_database_is_rejected(services, database_url, ingest):
@@ -135,7 +131,7 @@ def test_only_the_message_refused_by_the_database_is_rejected(services, database
             out.publish(f"{TOPIC}/telemetry", reading(now + n, volume_m3=n))
         out.flush(patient(10))
     eventually(lambda: query(database_url, "SELECT 1 FROM telemetry_water_meter HAVING count(*) = 99"))
-    assert eventually(lambda: reasons(database_url)) == {"impossible_value": 1}
+    assert eventually(lambda: rejected_by_reason(database_url)) == {"impossible_value": 1}
     ((topic, detail),) = query(database_url, "SELECT topic, detail FROM rejection")
     assert topic == f"{TOPIC}/telemetry"
     assert "check constraint" in detail

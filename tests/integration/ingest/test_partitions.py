@@ -18,7 +18,7 @@ from ingest.broker_check import unreceived_topic
 from ingest.broker_client import BrokerUnavailableError
 from ingest.partition import Partition, outside_topic
 from patience import eventually, patient, steady, within
-from running import SECRET_KEY, epoch_ms, event, query, reading, register, running_ingest
+from running import SECRET_KEY, epoch_ms, event, meter_rows, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 PARTITIONS = 4
@@ -50,13 +50,9 @@ def publish(url, count, *, pace_s=0.0):
         assert out.acknowledged == out.sent
 
 
-def stored(url):
-    return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)")[0]
-
-
 def assert_everything_is_stored_once(url, count):
-    eventually(lambda: stored(url) == (count, 200), timeout_s=90)
-    steady(lambda: stored(url), for_s=1)
+    eventually(lambda: meter_rows(url) == (count, 200), timeout_s=90)
+    steady(lambda: meter_rows(url), for_s=1)
     assert query(url, "SELECT count(*) FROM rejection_count") == [(0,)]
     alerts = query(url, "SELECT device_id FROM alert WHERE device_id IS NOT NULL")
     assert len(alerts) == len(set(alerts)) == 200
@@ -254,7 +250,7 @@ def test_a_worker_killed_under_load_is_replaced_within_ten_seconds_and_loses_and
     with partition_workers(mapped, database_url, tmp_path / "a"):
         before = all_at_work(database_url)
         load.start()
-        eventually(lambda: stored(database_url)[0] > count / 5)
+        eventually(lambda: meter_rows(database_url)[0] > count / 5)
         os.kill(before[1], signal.SIGKILL)
         within(10, lambda: workers(database_url).get(1, before[1]) != before[1])
         load.join()

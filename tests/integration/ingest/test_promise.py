@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from patience import eventually, patient, slowness, steady
-from running import epoch_ms, event, forget_session, query, reading, register, running_ingest
+from running import epoch_ms, event, forget_session, meter_rows, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "chengnuo"
@@ -47,12 +47,8 @@ def publish_all(url, count, started):
         assert out.acknowledged == out.sent
 
 
-def stored(url):
-    return query(url, "SELECT (SELECT count(*) FROM telemetry_electricity_meter), (SELECT count(*) FROM event)")[0]
-
-
 def assert_everything_is_stored_once(url, count):
-    assert stored(url) == (count, count // 500)
+    assert meter_rows(url) == (count, count // 500)
     assert query(url, "SELECT count(*) FROM rejection_count") == [(0,)]
     alerts = query(url, "SELECT rule, device_id, sequence FROM alert WHERE device_id IS NOT NULL")
     assert max(Counter(alerts).values()) == 1
@@ -75,12 +71,12 @@ def test_repeated_kill_9_of_ingest_loses_and_duplicates_nothing(services, databa
     with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:
         publishing.start()
         for share in (0.2, 0.5):
-            eventually(lambda share=share: stored(database_url)[0] > share * MESSAGES, timeout_s=120)
+            eventually(lambda share=share: meter_rows(database_url)[0] > share * MESSAGES, timeout_s=120)
             ingest.kill()
             ingest.start()
         publishing.join()
-        eventually(lambda: stored(database_url) == (MESSAGES, MESSAGES // 500), timeout_s=120)
-        steady(lambda: stored(database_url), for_s=1)
+        eventually(lambda: meter_rows(database_url) == (MESSAGES, MESSAGES // 500), timeout_s=120)
+        steady(lambda: meter_rows(database_url), for_s=1)
     assert_everything_is_stored_once(database_url, MESSAGES)
 
 
@@ -91,15 +87,15 @@ def test_kill_9_of_database_broker_and_ingest_in_turn_loses_and_duplicates_nothi
     dice = random.Random(20261122)
     with running_ingest(mortal_database, killable.mqtt_url, tmp_path) as ingest:
         publishing.start()
-        eventually(lambda: stored(mortal_database)[0] > 0.05 * count, timeout_s=60)
+        eventually(lambda: meter_rows(mortal_database)[0] > 0.05 * count, timeout_s=60)
         for victim in (killable.postgres, killable.broker, ingest, killable.postgres, killable.broker):
             time.sleep(dice.uniform(0.3, 1.5))
             victim.kill()
             time.sleep(dice.uniform(0, 0.5))
             victim.start()
         publishing.join()
-        eventually(lambda: stored(mortal_database) == (count, count // 500), timeout_s=150)
-        steady(lambda: stored(mortal_database), for_s=1)
+        eventually(lambda: meter_rows(mortal_database) == (count, count // 500), timeout_s=150)
+        steady(lambda: meter_rows(mortal_database), for_s=1)
     assert_everything_is_stored_once(mortal_database, count)
 
 
@@ -109,11 +105,11 @@ def test_sigterm_finishes_the_batch_and_the_next_start_continues(services, datab
     publishing = threading.Thread(target=publish_all, args=(services.publish_mqtt_url, count, epoch_ms() - 600_000))
     with running_ingest(database_url, services.mqtt_url, tmp_path) as ingest:
         publishing.start()
-        eventually(lambda: stored(database_url)[0] > 1000)
+        eventually(lambda: meter_rows(database_url)[0] > 1000)
         assert ingest.terminate() == 0
         ingest.start()
         publishing.join()
-        eventually(lambda: stored(database_url)[0] == count or None, timeout_s=60)
+        eventually(lambda: meter_rows(database_url)[0] == count or None, timeout_s=60)
 
 
 def test_an_alert_stays_open_over_a_restart_and_ends_once(services, database_url, ingest):
