@@ -39,7 +39,7 @@ class Estate:
     """A community under the rules of Anju, its engine, and all transitions."""
 
     def __init__(self, devices, pack=PACK):
-        self.pack, self.transitions = pack, []
+        self.pack, self.transitions, self.groups = pack, [], DeviceGroups()
         self.register(devices)
         self.engine = self._engine(START)
         self.tick(0)
@@ -48,10 +48,7 @@ class Estate:
 
     def register(self, devices):
         self.devices = {device.id: device for device in devices}
-        if hasattr(self, "groups"):
-            self.groups.read(devices)
-        else:
-            self.groups = DeviceGroups(devices)
+        self.groups.read(devices)
 
     def find(self, device_id):
         group = self.groups.by_id(device_id)
