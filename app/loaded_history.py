@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
@@ -108,7 +109,7 @@ def _missing_hours(connection: Connection, history: LoadedHistory) -> list[tuple
     with connection.transaction():
         there = hours_with_readings(connection, busiest.name, ids, history.start, history.end)
     begin = history.start.replace(minute=0, second=0, microsecond=0)
-    hours = [begin + number * _HOUR for number in range(-((begin - history.end) // _HOUR))]
+    hours = [begin + number * _HOUR for number in range(ceil((history.end - begin) / _HOUR))]
     return [(max(hour, history.start), min(hour + _HOUR, history.end)) for hour in hours if hour not in there]
 
 

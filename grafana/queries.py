@@ -16,6 +16,7 @@ from rules.model.labels_zh import FLAG, REJECTION_REASON
 from rules.model.virtual_kinds import RULE_KINDS
 from store.telemetry.schema import table_name
 
+_PLACE = "compose_place(d.building, d.unit, d.room, d.location)"
 # As arrays: Grafana expands a variable without a choice to nothing, and `IN ()` is an error.
 _COMMON = {
     "communities": "ANY (ARRAY[${community:sqlstring}]::text[])",
@@ -27,14 +28,14 @@ _COMMON = {
         " >= (SELECT least(now(), max(present_at)) FROM partition_report) - k.no_data_after)"
     ),
     "key": "d.community || '/' || d.name",
-    "place": "compose_place(d.building, d.unit, d.room, d.location)",
+    "place": _PLACE,
     # An alert about several devices of a building has no device.
     "alert_place": (
         "compose_place(coalesce(d.building, a.building, ''), coalesce(d.unit, ''), coalesce(d.room, ''),"
         " coalesce(d.location, ''))"
     ),
     "label": (
-        "concat_ws(' ', c.name, nullif(compose_place(d.building, d.unit, d.room, d.location), '')) || '（' || d.name"
+        f"concat_ws(' ', c.name, nullif({_PLACE}, '')) || '（' || d.name"
         " || CASE WHEN d.simulated THEN '，模拟）' ELSE '）' END"
     ),
 }
