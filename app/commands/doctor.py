@@ -73,22 +73,22 @@ def _database(settings: Settings) -> list[Finding]:
     try:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             missing = missing_schema(connection)
-            partitions = [] if missing else partition_states(connection)
-            spool = [] if missing else [spool_finding(connection, datetime.now(UTC))]
-            registry = [] if missing else [registry_finding(connection)]
-            notices = [] if missing else _notices(connection, datetime.now(UTC))
-            rejections = [] if missing else [_rejections(connection, datetime.now(UTC))]
+            contents = [] if missing else _contents(connection, datetime.now(UTC))
     except (DatabaseUnavailableError, NewerDatabaseError) as error:
         return [Finding("database", good=False, detail=str(error))]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
+    return [Finding("database", good=True, detail="answers"), Finding("schema", not missing, schema), *contents]
+
+
+def _contents(connection: Connection, now: datetime) -> list[Finding]:
+    """Return the findings about the contents of a database of this version."""
+    partitions = partition_states(connection)
     return [
-        Finding("database", good=True, detail="answers"),
-        Finding("schema", not missing, schema),
-        *(_ingest(state, len(partitions), datetime.now(UTC)) for state in partitions),
-        *registry,
-        *spool,
-        *notices,
-        *rejections,
+        *(_ingest(state, len(partitions), now) for state in partitions),
+        registry_finding(connection),
+        spool_finding(connection, now),
+        *_notices(connection, now),
+        _rejections(connection, now),
     ]
 
 
