@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from app.audit import audit_command
+from app.database import transaction
 from app.output import Exit, Json, fail, say, say_json
 from app.progress import progress
-from app.settings import Settings
 from imports.importer import ImportResult, import_files
 from imports.tables import ImportRefusedError
 from imports.wording import summary
-from store.database import connect, translated_errors
 from store.registry.secrets import UnknownUsernameError, rotate_secret
 
 
@@ -35,12 +34,7 @@ def import_(
     if not (communities or households or devices):
         raise fail("nothing to import: give --communities, --households or --devices", Exit.USAGE)
     try:
-        with (
-            progress("importing"),
-            translated_errors(),
-            connect(Settings.load().need("database_url"), application_name="anju import") as connection,
-            connection.transaction(),
-        ):
+        with progress("importing"), transaction("anju import") as connection:
             result = import_files(
                 connection, communities, households, devices, secrets_out=secrets_out, dry_run=dry_run
             )
@@ -68,10 +62,7 @@ def rotate(username: Annotated[str, typer.Argument(help="community/kind/device")
     Example: anju secrets rotate yangguang/water_meter/b01-u1-0101-water
     """
     try:
-        with (
-            translated_errors(),
-            connect(Settings.load().need("database_url"), application_name="anju secrets") as connection,
-        ):
+        with transaction("anju secrets") as connection:
             secret = rotate_secret(connection, username)
             audit_command(connection, "rotate_secret", ("device", username), {})
     except UnknownUsernameError as error:

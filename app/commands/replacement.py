@@ -1,7 +1,5 @@
 """`anju replacement`: the replacements of meters (换表)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -9,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from app.audit import audit_command, user_of_this_machine
+from app.database import transaction
 from app.output import Exit, Json, fail, say, say_json
-from app.settings import Settings
 from app.tables import say_table
 from devices.local_time import CITY, parse_local_time
-from store.database import Connection, connect, translated_errors
+from store.database import Connection
 from store.registry.devices import DeviceRow, find_device
 from store.registry.replacements import (
     NewReplacement,
@@ -24,6 +22,8 @@ from store.registry.replacements import (
     record_replacement,
     withdraw_replacement,
 )
+
+_COMMAND = "anju replacement"
 
 Meter = Annotated[str, typer.Argument(help="COMMUNITY/DEVICE")]
 By = Annotated[str | None, typer.Option(help="who says so; the user of this machine, unless given")]
@@ -51,7 +51,7 @@ def record(
         field=field, at=_instant(at) if at else now, old_register=old_register, new_register=new_register,
         old_serial=old_serial, new_serial=new_serial, note=note, actor=by or user_of_this_machine() or "cli",
     )  # fmt: skip
-    with _transaction() as connection:
+    with transaction(_COMMAND) as connection:
         device = _find(connection, meter)
         try:
             row = record_replacement(connection, device, new, now)
@@ -69,7 +69,7 @@ def show(meter: Meter, *, as_json: Json = False) -> None:
 
     Example: anju replacement list linyin-xiaoqu/b01-u1-0101-water
     """
-    with _transaction() as connection:
+    with transaction(_COMMAND) as connection:
         rows = list_replacements(connection, _find(connection, meter).id)
     if as_json:
         say_json([_json(row) for row in rows])
@@ -94,7 +94,7 @@ def withdraw(
 
     Example: anju replacement withdraw 12
     """
-    with _transaction() as connection:
+    with transaction(_COMMAND) as connection:
         row = find_replacement(connection, replacement)
         if row is None or row.withdrawn_at:
             raise fail(f"no replacement {replacement} is in force: anju replacement list shows them", Exit.REFUSED)
@@ -102,16 +102,6 @@ def withdraw(
         withdraw_replacement(connection, row, by or user_of_this_machine() or "cli", now)
         audit_command(connection, "withdraw", ("replacement", str(replacement)), {"withdrawn_at": now.isoformat()})
     say(f"withdrawn: {row.field} from {row.old_register:g} to {row.new_register:g}")
-
-
-@contextmanager
-def _transaction() -> Iterator[Connection]:
-    with (
-        translated_errors(),
-        connect(Settings.load().need("database_url"), application_name="anju replacement") as connection,
-        connection.transaction(),
-    ):
-        yield connection
 
 
 def _find(connection: Connection, meter: str) -> DeviceRow:

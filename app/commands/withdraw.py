@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from app.audit import audit_command
+from app.database import transaction
 from app.output import Exit, fail, say
-from app.settings import Settings
-from store.database import Connection, connect, translated_errors
+from store.database import Connection
 from store.registry.withdraw import WithdrawalRefusedError, withdraw_device, withdraw_household
 
 _Community = Annotated[str, typer.Argument(help="id of the community")]
@@ -57,11 +57,7 @@ def _withdraw(reason: str, subject: str, change: Callable[[Connection, datetime]
         raise fail("--reason must say why", Exit.USAGE)
     now = datetime.now(UTC)
     try:
-        with (
-            translated_errors(),
-            connect(Settings.load().need("database_url"), application_name="anju withdraw") as connection,
-            connection.transaction(),
-        ):
+        with transaction("anju withdraw") as connection:
             subject_id = change(connection, now)
             audit_command(connection, "withdraw", (subject, subject_id), {"reason": reason, "withdrawn_at": str(now)})
     except WithdrawalRefusedError as error:

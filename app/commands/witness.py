@@ -1,6 +1,5 @@
 """`anju witness`: record of alarms that people trigger on site, and whether they arrived."""
 
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -10,12 +9,11 @@ import typer
 from acceptance.labels import TEST_RESULT
 from acceptance.witnessed import EXPECTED_EVENTS, Entry, RecordRefusedError, event_zh, record_test, result_of
 from app.audit import audit_command
+from app.database import transaction
 from app.output import Exit, Json, fail, say, say_json
-from app.settings import Settings
 from app.tables import say_table
 from devices.local_time import CITY
 from devices.place import compose_place
-from store.database import Connection, connect, translated_errors
 from store.telemetry.witnessed_tests import (
     WitnessedTestFilter,
     WitnessedTestRow,
@@ -24,11 +22,8 @@ from store.telemetry.witnessed_tests import (
 )
 
 _TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+_COMMAND = "anju witness"
 _SUBJECT = "witnessed_test"
-
-
-def _connect() -> Connection:
-    return connect(Settings.load().need("database_url"), application_name="anju witness")
 
 
 def add(
@@ -51,7 +46,7 @@ def add(
         community=community, device=device, event=event, triggered_at=at.replace(tzinfo=CITY) if at else now, by=by,
         how=how,
     )  # fmt: skip
-    with closing(_connect()) as connection, translated_errors(), connection.transaction():
+    with transaction(_COMMAND) as connection:
         try:
             test_id = record_test(connection, entry, now)
         except RecordRefusedError as error:
@@ -73,7 +68,7 @@ def list_tests(
     """
     now = datetime.now(UTC)
     conditions = WitnessedTestFilter(community=community, start=now - timedelta(days=days))
-    with closing(_connect()) as connection, translated_errors():
+    with transaction(_COMMAND) as connection:
         tests = list_witnessed_tests(connection, conditions, EXPECTED_EVENTS)
     if as_json:
         say_json([_facts(test, now) for test in tests])
@@ -102,7 +97,7 @@ def withdraw(
 
     Example: anju witness withdraw 0b6a9c1e-8f0e-4f5b-9a39-3c1f6f0f8f11 --by "街道 王某" --reason "记错了设备"
     """
-    with closing(_connect()) as connection, translated_errors(), connection.transaction():
+    with transaction(_COMMAND) as connection:
         if not withdraw_witnessed_test(connection, test, at=datetime.now(UTC), by=by, because=reason):
             raise fail("没有这个编号的测试，或者它已经撤回", Exit.REFUSED)
         audit_command(connection, "withdraw", (_SUBJECT, str(test)), {"by": by, "reason": reason})
