@@ -195,10 +195,11 @@ class Engine:
         late = [sample for sample in placeable if sample.ts <= until]
         since = recent.since(min(sample.ts for sample in late)) if recent and late else None
         transitions: list[Transition] = []
+        unplaced = too_late if since else [*too_late, *late]
         if recent and since:
             transitions += self._place(late, since, rules, live, now)
             recent.items.extend(late)
-        for sample in too_late if since else (*too_late, *late):
+        for sample in unplaced:
             if (newest is None or sample.ts > newest) and not is_misdated(sample, newest):
                 transitions += self._evaluate_in_order(sample, rules, live, now)
             else:
