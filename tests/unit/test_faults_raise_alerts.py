@@ -1,16 +1,13 @@
 """Every fault raises the alert of its rule, at any device and hour, and no alert at other devices."""
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from laws import examples
-from rules.language.loader import load_rules
+from shipped_rules import SHIPPED
 from simulators.scenarios.dry_run import dry_run
 from simulators.scenarios.scenario import Scenario
 
@@ -44,11 +41,6 @@ WITHOUT_FAULT = {"camera_video_lost"}
 hours = st.integers(0, 3 * 365 * 24).map(lambda hour: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hour))
 
 
-@cache
-def pack():
-    return load_rules(Path(str(files("rules"))) / "definitions")
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} of {case[1]}")
 @given(start=hours, place=st.integers(0, 100))
 @examples(6)
@@ -57,6 +49,8 @@ def test_a_fault_raises_its_alert_at_any_device_and_time(case, start, place):
     healthy = Scenario(name="anywhere", zh="任何时候", start=start, lasts=f"{minutes + 180}m", kinds=(kind,))
     device = healthy.devices[place % len(healthy.devices)].name
     faulty = healthy.model_copy(update={"faults": (f"{fault}:{device}@+100m/{minutes}m",)})
-    alerts = {(alert.rule, alert.device) for alert in dry_run(faulty, pack()).raised if alert.rule not in WITHOUT_FAULT}
+    alerts = {
+        (alert.rule, alert.device) for alert in dry_run(faulty, SHIPPED).raised if alert.rule not in WITHOUT_FAULT
+    }
     assert (rule, device) in alerts
     assert {where for _, where in alerts} == {device}

@@ -1,22 +1,19 @@
 """Payloads that may raise a critical alert are told from all others without decoding them."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rules
 from devices.catalogue import KINDS
 from devices.kind import Flag
 from ingest.urgent import urgency_of
-from rules.language.loader import load_rules
 from rules.model.rule import RulePack, Severity
+from shipped_rules import SHIPPED
 
-PACK = load_rules(Path(rules.__file__).parent / "definitions")
-IS_URGENT = urgency_of(PACK)
-RULES = [rule for rule in PACK.rules if rule.severity is Severity.CRITICAL]
+IS_URGENT = urgency_of(SHIPPED)
+RULES = [rule for rule in SHIPPED.rules if rule.severity is Severity.CRITICAL]
 RAISING = sorted({name for rule in RULES for name, verdict in rule.event_verdicts.items() if verdict})
 
 

@@ -1,7 +1,6 @@
 """Places and devices in texts for people: by the names that a repairer knows, the id only as an addition."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,13 +9,12 @@ from hypothesis import strategies as st
 from devices.catalogue import KINDS
 from devices.device import Device
 from devices.place import compose_place, join_place
-from rules.language.loader import load_rules
 from rules.model.device_group import DeviceGroups
 from rules.model.subject_zh import subject_of
 from rules.model.template import Silence, data_fields, render
 from rules.model.virtual_kinds import RULE_KINDS
+from shipped_rules import SHIPPED
 
-RULES = load_rules(Path(__file__).parents[2] / "rules" / "definitions").rules
 QUIET = Silence(datetime(2026, 7, 1, tzinfo=UTC), timedelta(minutes=5))
 
 parts = st.sampled_from(["", "3", "12", "B", "A栋", "3号楼", "2单元", "501", "501室", "物业中心"])
@@ -73,7 +71,9 @@ def test_a_device_in_a_flat_is_its_kind_and_one_outside_has_its_id_as_an_additio
     assert subject_of(device("ebike_charger", "ebike-01")) == "林荫小区 东门内车棚 电动自行车充电桩（ebike-01）"
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.kind != "pipeline"], ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "rule", [rule for rule in SHIPPED.rules if rule.kind != "pipeline"], ids=lambda rule: rule.name
+)
 def test_the_message_of_every_rule_names_the_place_and_never_the_slug(rule):
     fields = data_fields(RULE_KINDS[rule.kind], rule.when)
     text = render(rule.message, device(rule.kind), {}, QUIET, fields)

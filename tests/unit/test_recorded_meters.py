@@ -4,9 +4,7 @@ Each alert was verified by eye on a plot of litres per hour, from some days befo
 """
 
 from collections import defaultdict
-from importlib.resources import files
 from itertools import groupby, pairwise
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +12,9 @@ from devices.device import Device
 from devices.water_meter import WATER_METER
 from rules.analysis.backtest import Arrival, Span, backtest
 from rules.derived.counter import Count, counting
-from rules.language.loader import load_rules
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 
 VOLUME = WATER_METER.field("volume_m3")
 
@@ -70,8 +68,7 @@ def rows(recorded_rows):
 
 def raise_alerts(rows):
     """Return (rule, meter, opened, ended) of every alert about consumption; takes half a minute and runs once."""
-    pack = load_rules(Path(str(files("rules"))) / "definitions")
-    consumption_rules = RulePack(tuple(rule for rule in pack.of_kind("water_meter") if rule.no_data is None))
+    consumption_rules = RulePack(tuple(rule for rule in SHIPPED.of_kind("water_meter") if rule.no_data is None))
     devices = {number: Device(number, "daiad", meter, "water_meter") for number, meter in enumerate(rows, 1)}
     numbers = {device.name: number for number, device in devices.items()}
     ordered = sorted((row for of_meter in rows.values() for row in of_meter), key=lambda row: row.at)

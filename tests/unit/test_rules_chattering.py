@@ -6,12 +6,11 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rule_files import rules_folder
 from rules.engine.chattering import CALM, Chatter, count_alert, extended_off_delay
 from rules.engine.engine import Engine
-from rules.language.loader import load_rules
 from rules.model.rule import RulePack, Severity
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import DEVICE, START, World, at, rule, volts
 
 SECONDS = timedelta(seconds=1)
@@ -113,7 +112,7 @@ def test_the_time_to_recover_is_never_shorter_than_the_rule_says_and_never_beyon
 
 
 def test_a_camera_that_comes_and_goes_fifteen_times_is_one_chattering_alert_with_two_steps():
-    (flapping,) = (one for one in load_rules(rules_folder(None)).rules if one.name == "camera_flapping")
+    (flapping,) = (one for one in SHIPPED.rules if one.name == "camera_flapping")
     engine = Engine(RulePack((flapping,)), START, lambda id_: replace(DEVICE, id=id_, kind="camera"))
     transitions = []
     for number in range(15):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,14 +14,14 @@ from laws import examples
 from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
-from rules.language.loader import load_rules
 from rules.model.condition import Compare, NoData
 from rules.model.device_group import DeviceGroups, LastArrival, with_device_groups
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import START, at, minutes, no_data_rule, rule
 
-GROUP_RULES = load_rules(Path(__file__).parents[2] / "rules" / "definitions").of_kind("family")
+GROUP_RULES = SHIPPED.of_kind("family")
 METERS = no_data_rule()  # 50 minutes
 GATEWAYS = no_data_rule(name="gateway_silent", kind=GATEWAY.name, when=NoData(3, minutes(1), timedelta(seconds=30)))
 LOST_BUS = rule(

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rule_files import rules_folder
 from devices.device import Device
 from devices.local_time import local_time_zh
 from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
-from rules.language.loader import load_rules
 from rules.model.condition import All, Any, Compare
 from rules.model.rule import Phase, RulePack
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, no_data_rule, rule, volts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -223,7 +222,7 @@ def test_any_stored_inputs_are_explained_without_an_error(limits, values, phase,
     assert all(sentence.endswith("。") for sentence in explain(sentences))
 
 
-@pytest.mark.parametrize("shipped", load_rules(rules_folder(None)).rules, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("shipped", SHIPPED.rules, ids=lambda rule: rule.name)
 def test_every_step_of_every_built_in_rule_is_explained_in_chinese(shipped):
     for transition in played(shipped):
         sentences = words(transition, shipped.kind)

@@ -9,10 +9,10 @@ from app.rule_files import rules_folder
 from devices.device import Device
 from rules.language.loader import RuleFileError, load_rules
 from rules.model.rule import Severity
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.estate import Estate
 from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, rule, volts
 
-PACK = load_rules(rules_folder(None))
 # Words of an advice to operate the device, which a dangerous device forbids.
 OPERATES = re.compile(r"复位|重启|旋出急停|拔枪|开门并|换电池|更换电池|随手关好|抬起放行")
 
@@ -71,20 +71,20 @@ def test_a_critical_alert_is_never_suppressed_by_an_explanation():
 
 
 @pytest.mark.parametrize(
-    "critical", [one for one in PACK.rules if one.severity is Severity.CRITICAL], ids=lambda one: one.name
+    "critical", [one for one in SHIPPED.rules if one.severity is Severity.CRITICAL], ids=lambda one: one.name
 )
 def test_beside_a_danger_no_alert_of_the_same_device_tells_people_to_operate_it(critical):
-    others = [each for each in PACK.of_kind(critical.kind) if each.severity is not Severity.CRITICAL]
+    others = [each for each in SHIPPED.of_kind(critical.kind) if each.severity is not Severity.CRITICAL]
     operating = {each.name for each in others if OPERATES.search(each.advice)}
     assert operating <= set(critical.explains)
 
 
 @pytest.mark.parametrize(
-    "critical", [one for one in PACK.rules if one.severity is Severity.CRITICAL], ids=lambda one: one.name
+    "critical", [one for one in SHIPPED.rules if one.severity is Severity.CRITICAL], ids=lambda one: one.name
 )
 def test_a_danger_explains_that_its_device_falls_silent(critical):
     # Smoke burns the charger and the electrician switches it off: nobody is to have a look at it because of that.
-    silent = {each.name for each in PACK.of_kind(critical.kind) if each.no_data}
+    silent = {each.name for each in SHIPPED.of_kind(critical.kind) if each.no_data}
     assert silent
     assert silent <= set(critical.explains)
 
@@ -104,7 +104,7 @@ def test_a_danger_explains_that_its_device_falls_silent(critical):
     ],
 )
 def test_the_opposite_advice_is_explained(explaining, explained):
-    rule_ = PACK.find(explaining)
+    rule_ = SHIPPED.find(explaining)
     assert rule_ is not None
     assert explained in rule_.explains
 
@@ -129,11 +129,11 @@ def test_a_dangerous_device_that_falls_silent_is_told_of_once_its_danger_is_clos
     assert estate.told == [f"{silent} d1"]
 
 
-@pytest.mark.parametrize("one", [each for each in PACK.rules if each.explains], ids=lambda each: each.name)
+@pytest.mark.parametrize("one", [each for each in SHIPPED.rules if each.explains], ids=lambda each: each.name)
 def test_an_explanation_is_at_least_as_grave_and_goes_one_way(one):
     ranks = list(Severity)
     for name in one.explains:
-        (other,) = (each for each in PACK.rules if each.name == name)
+        (other,) = (each for each in SHIPPED.rules if each.name == name)
         assert ranks.index(other.severity) <= ranks.index(one.severity)
         assert one.name not in other.explains
 

@@ -2,14 +2,13 @@
 
 import pytest
 
-from app.rule_files import rules_folder
 from devices.electricity_meter import ELECTRICITY_METER
 from rules.analysis.instance_status import instance_status
 from rules.derived.window import WindowAggregate
 from rules.engine.device_state import DeviceState
-from rules.language.loader import load_rules
 from rules.model.condition import Compare
 from rules.model.rule import RulePack
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import World, at, event, event_rule, minutes, no_data_rule, rule, volts
 
 
@@ -100,4 +99,4 @@ def test_every_built_in_rule_has_a_status_at_any_time(minute, shipped_rules):
 @pytest.fixture(scope="module")
 def shipped_rules():
 
-    return RulePack(load_rules(rules_folder(None)).of_kind("electricity_meter"))
+    return RulePack(SHIPPED.of_kind("electricity_meter"))

@@ -4,7 +4,6 @@ import time as clock
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,11 @@ from devices.water_meter import WATER_METER
 from notify.plan import MAX_IN_WINDOW, plan
 from rules.engine.engine import Engine
 from rules.engine.state_machine import InstanceState
-from rules.language.loader import load_rules
 from rules.language.read_calendars import read_calendars
 from rules.language.yaml_document import Diagnostics
 from rules.model.rule import Phase, RulePack
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,
@@ -38,7 +37,6 @@ from tests.unit.rules_fixtures.world import (
 from tests.unit.test_notify_plan import NOON, PERSON, PROGRAM, ids, notice
 from tests.unit.test_rules_device_groups import Town, staggered
 
-SHIPPED = load_rules(Path(__file__).parents[2] / "rules" / "definitions")
 AT_ONCE = rule(on_delay=timedelta(), off_delay=timedelta())
 
 

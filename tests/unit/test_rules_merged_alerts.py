@@ -15,10 +15,11 @@ from rules.engine.state_machine import Reason
 from rules.model.condition import Happens
 from rules.model.rule import RulePack, Severity
 from rules.model.sample import Sample
-from tests.unit.rules_fixtures.estate import PACK, Estate, flats
+from shipped_rules import SHIPPED
+from tests.unit.rules_fixtures.estate import Estate, flats
 from tests.unit.rules_fixtures.world import at
 
-MERGED = sorted(rule.name for rule in PACK.rules if rule.merge_as)
+MERGED = sorted(rule.name for rule in SHIPPED.rules if rule.merge_as)
 
 
 @pytest.mark.parametrize("spread", [0, 0.001, 0.1])
@@ -173,7 +174,7 @@ def test_the_steps_of_a_group_and_of_its_devices_are_explained():
 
 
 def test_a_rule_of_a_group_that_quotes_no_number_ends_as_any_other():
-    texts = [replace(rule, message="{device}") if rule.kind == "family" else rule for rule in PACK.rules]
+    texts = [replace(rule, message="{device}") if rule.kind == "family" else rule for rule in SHIPPED.rules]
     estate = Estate(flats(units=1), RulePack(tuple(texts)))
     estate.report(10, "power_lost", *range(1, 13))
     estate.live(11, 20)
@@ -229,11 +230,11 @@ def test_each_supply_of_a_building_is_one_alert(kind, values, minutes, expected)
 
 
 def test_a_critical_or_latched_alert_is_never_merged():
-    merged = [rule for rule in PACK.rules if rule.symptom]
-    assert {rule.name for rule in merged} == {*MERGED, *(rule.name for rule in PACK.rules if rule.no_data)}
+    merged = [rule for rule in SHIPPED.rules if rule.symptom]
+    assert {rule.name for rule in merged} == {*MERGED, *(rule.name for rule in SHIPPED.rules if rule.no_data)}
     assert not [rule.name for rule in merged if rule.latch or rule.severity == "critical"]
-    grave = RulePack(tuple(replace(rule, severity=Severity.CRITICAL) if rule.merge_as else rule for rule in PACK.rules))
-    estate = Estate([*flats(units=1), *flats(kind="gas_meter", first=100, units=1)], grave)
+    grave = [replace(rule, severity=Severity.CRITICAL) if rule.merge_as else rule for rule in SHIPPED.rules]
+    estate = Estate([*flats(units=1), *flats(kind="gas_meter", first=100, units=1)], RulePack(tuple(grave)))
     estate.report(10, "power_lost", *range(1, 13))
     estate.report(10, "gas_leak", *range(100, 112))
     estate.live(11, 30)
@@ -266,7 +267,7 @@ def test_a_power_cut_of_1440_flats_is_one_alert():
 
 def test_an_alert_that_is_over_in_the_step_that_raises_it_has_no_parent_afterwards():
     quick = [replace(rule, on_delay=timedelta(), off_delay=timedelta(), until=None, when=Happens(("power_lost",)))
-             if rule.name == "electricity_power_lost" else rule for rule in PACK.rules]  # fmt: skip
+             if rule.name == "electricity_power_lost" else rule for rule in SHIPPED.rules]  # fmt: skip
     estate = Estate(flats(units=1), RulePack(tuple(quick)))
     estate.report(10, "power_lost", *range(1, 13))
     estate.live(11, 12)
@@ -275,7 +276,7 @@ def test_an_alert_that_is_over_in_the_step_that_raises_it_has_no_parent_afterwar
 
 
 def test_reports_of_one_batch_without_a_delay_are_one_alert():
-    hasty = [replace(rule, on_delay=timedelta()) if rule.merge_as else rule for rule in PACK.rules]
+    hasty = [replace(rule, on_delay=timedelta()) if rule.merge_as else rule for rule in SHIPPED.rules]
     estate = Estate(flats(units=1), RulePack(tuple(hasty)))
     estate.report(10, "power_lost", *range(1, 13))
     estate.tick(10)

@@ -10,7 +10,8 @@ from devices.device import Device, Service
 from laws import examples
 from rules.model.device_group import DeviceGroups
 from rules.model.rule import OPEN_PHASES
-from tests.unit.rules_fixtures.estate import PACK, Estate, flats
+from shipped_rules import SHIPPED
+from tests.unit.rules_fixtures.estate import Estate, flats
 
 
 def test_without_mains_a_whole_building_falls_silent_in_one_alert():
@@ -179,7 +180,7 @@ def test_no_alert_stays_suppressed_without_a_parent_and_none_is_lost(steps, rest
             continue
         parent = estate.groups.by_id(state.parent)
         around = [state.parent, *([parent.gateway_id] if parent and parent.gateway_id else [])]
-        rules = [estate.engine.instance(rule.name, each) for rule in PACK.rules for each in around]
+        rules = [estate.engine.instance(rule.name, each) for rule in SHIPPED.rules for each in around]
         own = {state.rule} if state.parent == state.device_id else set()
         assert any(each and each.phase in OPEN_PHASES and each.rule not in own for each in rules), state
     assert all(each.alert_id for each in estate.transitions if each.raises)

@@ -1,8 +1,6 @@
 """The order of arrival decides nothing within the bound on lateness: live, in a backtest, and after a restart."""
 
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +10,9 @@ from devices.device import Device
 from laws import examples
 from rules.analysis.backtest import collect_alerts
 from rules.engine.engine import Engine
-from rules.language.loader import load_rules
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import World, at, event, minutes, rule, volts
 from tests.unit.test_rules_laws import readings, rules
 
@@ -70,7 +68,6 @@ def test_any_order_and_any_split_ends_in_the_same_alerts(one_rule, course, data)
         assert course_of(shuffled) == course_of(ordered)
 
 
-PACK = load_rules(Path(str(files("rules"))) / "definitions")
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 BACK_IN_2020 = datetime(2020, 1, 1, 8, tzinfo=UTC)
@@ -81,7 +78,7 @@ class Meter:
 
     def __init__(self, kind):
         self.device = Device(1, "c1", "d1", kind, place="1号楼1单元301室")
-        self.engine = Engine(RulePack(PACK.of_kind(kind)), NOW - HOUR, lambda _: self.device)
+        self.engine = Engine(RulePack(SHIPPED.of_kind(kind)), NOW - HOUR, lambda _: self.device)
         self.engine.tick(NOW - HOUR, caught_up=True)
         self.transitions = []
 
@@ -97,7 +94,7 @@ class Meter:
 
     @property
     def open(self):
-        states = [self.engine.instance(rule.name, 1) for rule in PACK.of_kind(self.device.kind)]
+        states = [self.engine.instance(rule.name, 1) for rule in SHIPPED.of_kind(self.device.kind)]
         return {state.rule: state.phase.value for state in states if state and state.opened_at}
 
     @property

@@ -4,21 +4,19 @@ import re
 
 import pytest
 
-from app.rule_files import rules_folder
 from devices.device import Device
 from rules.engine.engine import Engine
-from rules.language.loader import load_rules
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import START, at
 
-PACK = load_rules(rules_folder(None))
 CHINESE = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef“”]"
 
 
 def raised(rule_name, *samples, ticks=()):
     """Return the message of the first alert of a built-in rule on a device of its kind."""
-    (rule,) = (rule for rule in PACK.rules if rule.name == rule_name)
+    (rule,) = (rule for rule in SHIPPED.rules if rule.name == rule_name)
     device = Device(1, "c", "d-1", rule.kind, community_name="林荫小区", building="1", room="101")
     engine = Engine(RulePack((rule,)), START, lambda _: device)
     engine.tick(START, caught_up=True)
@@ -76,14 +74,14 @@ def test_the_absence_of_data_is_told_by_the_time_of_the_last_arrival():
     assert "自1月1日 08:00 起没有上报数据" in message
 
 
-@pytest.mark.parametrize("rule", PACK.rules, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", SHIPPED.rules, ids=lambda rule: rule.name)
 def test_a_chinese_text_has_no_blank_of_a_folded_line(rule):
     for text in (rule.title, rule.message, rule.advice):
         assert not re.search(f"{CHINESE} {CHINESE}", re.sub(r"\{place\} ", "", text)), text
         assert text == text.strip()
 
 
-@pytest.mark.parametrize("rule", PACK.rules, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", SHIPPED.rules, ids=lambda rule: rule.name)
 def test_no_text_repeats_its_place_or_tells_an_age_that_freezes(rule):
     assert "{silent_for}" not in rule.message + rule.advice
     assert (rule.message + rule.advice).count("{place}") <= 1

@@ -2,15 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.language.loader import load_rules
 from rules.model.device_group import with_device_groups
+from shipped_rules import SHIPPED
 from simulators.scenarios.dry_run import dry_run
 from simulators.scenarios.scenario import ScenarioError, all_scenarios, find_scenario, read_scenario
 from simulators.scenarios.score import RaisedAlert, score_alerts, score_table
@@ -25,14 +23,9 @@ lasts: 10h
 """
 
 
-@pytest.fixture(scope="module")
-def pack():
-    return load_rules(Path(str(files("rules"))) / "definitions")
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_precision_and_recall_are_1(scenario, pack):
-    run = dry_run(scenario, pack)
+def test_precision_and_recall_are_1(scenario):
+    run = dry_run(scenario, SHIPPED)
     score = score_alerts(scenario, run.raised)
     assert score.perfect, score_table([score])
     assert score.precision == score.recall == 1.0
@@ -40,9 +33,9 @@ def test_precision_and_recall_are_1(scenario, pack):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_scenario_has_a_chinese_summary_and_expects_possible_alerts(scenario, pack):
+def test_a_scenario_has_a_chinese_summary_and_expects_possible_alerts(scenario):
     assert re.search(r"[\u4e00-\u9fff]", scenario.zh)
-    rules = {rule.name for rule in pack.rules}
+    rules = {rule.name for rule in SHIPPED.rules}
     known = with_device_groups({device.id: device for device in scenario.devices})
     devices = {device.name for device in known.values()}
     for expected in scenario.expected:
@@ -51,14 +44,14 @@ def test_a_scenario_has_a_chinese_summary_and_expects_possible_alerts(scenario, 
         assert expected.raised <= (expected.ended or scenario.lasts) <= scenario.lasts
 
 
-def test_without_its_record_a_replacement_hides_what_was_used_before_it(pack):
+def test_without_its_record_a_replacement_hides_what_was_used_before_it():
     scenario = find_scenario("meter_replaced")
-    run = dry_run(scenario.model_copy(update={"replacements": ()}), pack)
+    run = dry_run(scenario.model_copy(update={"replacements": ()}), SHIPPED)
     assert not score_alerts(scenario, run.raised).perfect
 
 
-def test_a_second_dry_run_has_the_same_result(pack):
-    assert dry_run(find_scenario("door_forced"), pack) == dry_run(find_scenario("door_forced"), pack)
+def test_a_second_dry_run_has_the_same_result():
+    assert dry_run(find_scenario("door_forced"), SHIPPED) == dry_run(find_scenario("door_forced"), SHIPPED)
 
 
 def expecting(*expected):

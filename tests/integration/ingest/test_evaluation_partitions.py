@@ -3,18 +3,16 @@
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
-from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
-from rules.language.loader import load_rules
 from running import query, register
+from shipped_rules import SHIPPED
 from store.alerts.alerts import claim_alert
 from store.alerts.attention import order_close
 from store.alerts.transitions import alert_lock
 from store.database import connect
 
-PACK = load_rules(rules_folder(None))
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 OPEN = "SELECT partition, id FROM alert WHERE process <> 'ended' ORDER BY partition"
 
@@ -24,7 +22,7 @@ def evaluating(url, partition, now):
     """Yield a function that ticks this partition's evaluation every ten seconds from `now` on."""
     with closing(connect(url, application_name="test")) as connection:
         devices = RegistryCache(partition)
-        evaluation = Evaluation(PACK, devices, partition, now)
+        evaluation = Evaluation(SHIPPED, devices, partition, now)
         with connection.transaction():
             devices.refresh(connection)
             evaluation.restore(connection, now)

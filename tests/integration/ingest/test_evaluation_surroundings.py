@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.rule_files import rules_folder
 from devices.device import Service
 from devices.water_meter import WATER_METER
 from imports.importer import import_rows
@@ -13,11 +12,11 @@ from ingest.batch import Candidate
 from ingest.evaluation import Evaluation
 from ingest.partition import EVERYTHING
 from ingest.registry_cache import RegistryCache
-from rules.language.loader import load_rules
 from rules.model.condition import Compare
 from rules.model.rule import Rule, RulePack, Severity
 from rules.model.sample import Sample
 from running import query, register
+from shipped_rules import SHIPPED
 from store.alerts.bad_actors import list_bad_actors
 from store.alerts.shadow import list_shadow_alerts
 from store.database import connect
@@ -164,8 +163,7 @@ def test_bad_actors_are_the_devices_that_chatter_with_all_their_alerts(place):
 def test_children_of_an_offline_gateway_are_suppressed_and_notified_when_only_they_stay_offline(place, database_url):
     register(database_url, "c2", [("g1", "gateway"), *((f"m{n}", "electricity_meter", "g1") for n in range(6))])
     query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
-    pack = load_rules(rules_folder(None))
-    place.begin(*pack.rules)
+    place.begin(*SHIPPED.rules)
     meters = [place.devices.find("c2", f"m{n}").id for n in range(6)]
     place.arrive(0, *meters)
     place.tick(0, 70 * 60)
@@ -175,7 +173,7 @@ def test_children_of_an_offline_gateway_are_suppressed_and_notified_when_only_th
     assert place.ask(
         "SELECT community, device_id, kind, building, simulated FROM alert WHERE rule = 'family_silent'"
     ) == [("c2", None, "family", "1", False)]
-    place.begin(*pack.rules, now=START + timedelta(minutes=71))
+    place.begin(*SHIPPED.rules, now=START + timedelta(minutes=71))
     place.tick(71 * 60)
     place.arrive(72 * 60, *meters[1:])
     place.tick(72 * 60, 93 * 60)
@@ -186,13 +184,13 @@ def test_children_of_an_offline_gateway_are_suppressed_and_notified_when_only_th
 def test_flats_without_power_are_one_alert_of_the_building_and_one_that_moves_leaves_it_at_once(place, database_url):
     register(database_url, "c2", [(f"m{n}", "electricity_meter") for n in range(36)])
     query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
-    place.begin(*load_rules(rules_folder(None)).rules)
+    place.begin(*SHIPPED.rules)
     meters = [place.devices.find("c2", f"m{n}").id for n in range(36)]
     place.arrive(0, *meters)
     with place.connection.transaction():
         lost = [Candidate("electricity_meter", Sample(each, START, START, {}, "power_lost")) for each in meters[:20]]
         place.evaluation.evaluate(place.connection, lost, START)
-    place.begin(*load_rules(rules_folder(None)).rules, now=START + timedelta(minutes=1))
+    place.begin(*SHIPPED.rules, now=START + timedelta(minutes=1))
     place.tick(60, 360)
     assert place.ask(OPEN_ALERTS) == [
         ("electricity_power_lost", 20, 20, "caused_by_parent"), ("family_power_lost", 1, 0, None),
@@ -227,14 +225,13 @@ def test_the_alert_of_a_removed_building_ends_even_if_it_was_removed_while_inges
 ):
     register(database_url, "c2", [(f"m{n}", "electricity_meter") for n in range(6)])
     query(database_url, "UPDATE device SET building = '1' WHERE community = 'c2' RETURNING id")
-    pack = load_rules(rules_folder(None))
-    place.begin(*pack.rules)
+    place.begin(*SHIPPED.rules)
     place.arrive(0, *(place.devices.find("c2", f"m{n}").id for n in range(6)))
     place.tick(0, 70 * 60)
     rows = [{"community": "c2", "device": f"m{n}", "kind": "electricity_meter", "building": "2"} for n in range(6)]
     import_rows(place.connection, [], [], rows)
     if restarted:
-        place.begin(*pack.rules, now=START + timedelta(minutes=71))
+        place.begin(*SHIPPED.rules, now=START + timedelta(minutes=71))
     else:
         place.devices.refresh(place.connection)
     place.tick(71 * 60)

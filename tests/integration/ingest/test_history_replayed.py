@@ -8,7 +8,6 @@ from itertools import groupby
 
 import pytest
 
-from app.rule_files import rules_folder
 from app.simulation import register
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
@@ -21,11 +20,11 @@ from ingest.write_batch import write_batch
 from patience import eventually, patient, steady
 from rules.analysis.backtest import Span, fresh_engine, replay
 from rules.analysis.stored_history import stored_arrivals, wanted_history
-from rules.language.loader import load_rules
 from running import event, forget_session, query, reading, running_ingest
 from running import (
     register as register_devices,
 )
+from shipped_rules import SHIPPED
 from simulators.community_plan import SITES, plan_community
 from simulators.faults import parse_fault
 from simulators.fleet import Fleet
@@ -58,11 +57,10 @@ _TRANSITIONS = """
 
 def replay_history(url, span):
     """Replay the stored history on the rules of Anju; return the transitions in their stored form."""
-    pack = load_rules(rules_folder(None))
     with closing(connect(url, application_name="test")) as connection, connection.transaction():
         devices = {device.id: device for device in load_devices(connection)}
-        engine = fresh_engine(pack, span.start, devices)
-        arrivals = stored_arrivals(connection, wanted_history(pack, span, list(devices)))
+        engine = fresh_engine(SHIPPED, span.start, devices)
+        arrivals = stored_arrivals(connection, wanted_history(SHIPPED, span, list(devices)))
         return [
             (
                 transition.rule,
@@ -83,13 +81,12 @@ def replay_history(url, span):
 
 def live(url, fleet):
     """Ingest the messages of a fleet by the clock of the simulation: a batch and a tick in each second."""
-    pack = load_rules(rules_folder(None))
     pseudonymiser = Pseudonymiser(b"a key for the tests")
     with closing(connect(url, application_name="test")) as connection:
         connection.autocommit = True
         devices = RegistryCache(EVERYTHING)
         devices.refresh(connection)
-        evaluation, limit = Evaluation(pack, devices, EVERYTHING, START), RejectionLimit()
+        evaluation, limit = Evaluation(SHIPPED, devices, EVERYTHING, START), RejectionLimit()
         by_second = {second: list(group) for second, group in groupby(fleet.messages(START, END), _second_after)}
         for seconds in range(int((END - START).total_seconds()) + 1):
             now = START + timedelta(seconds=seconds)

@@ -8,7 +8,6 @@ from itertools import count
 
 import pytest
 
-from app.rule_files import rules_folder
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
 from ingest.evaluation import Evaluation
@@ -20,8 +19,8 @@ from ingest.write_batch import write_batch
 from patience import eventually, patient, steady
 from rules.analysis.backtest import Span, collect_alerts, fresh_engine, replay
 from rules.analysis.stored_history import stored_arrivals, wanted_history
-from rules.language.loader import load_rules
 from running import epoch_ms, forget_session, query, register, running_ingest
+from shipped_rules import SHIPPED
 from simulators.publisher import Publisher
 from store.database import connect
 from store.registry.registry import load_devices
@@ -112,7 +111,7 @@ class Site:
 
     def __init__(self, url, connection, dice):
         self.url, self.connection, self.dice = url, connection, dice
-        self.pack = load_rules(rules_folder(None))
+        self.pack = SHIPPED
         self.limit, self.pseudonymiser = RejectionLimit(), Pseudonymiser(b"a key for the tests")
         self.begin(START - MINUTE)
 

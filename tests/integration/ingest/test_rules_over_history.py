@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from app.rule_files import rules_folder
 from cli import invoke
 from devices.privacy import Pseudonymiser
 from ingest.batch import decode_batch
@@ -17,8 +16,8 @@ from ingest.receiver import Message
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.write_batch import write_batch
-from rules.language.loader import load_rules
 from running import epoch_ms, query, reading, register
+from shipped_rules import SHIPPED
 from store.database import connect
 from store.telemetry.history import read_ingest_lags
 
@@ -36,7 +35,7 @@ def history(database_url):
         connection.autocommit = True
         devices = RegistryCache(EVERYTHING)
         devices.refresh(connection)
-        evaluation = Evaluation(load_rules(rules_folder(None)), devices, EVERYTHING, START)
+        evaluation = Evaluation(SHIPPED, devices, EVERYTHING, START)
         for number, volts in enumerate(VOLTS):
             at = START + number * timedelta(minutes=15)
             payload = reading(epoch_ms(at.timestamp()), voltage_v=volts, current_a=3)

@@ -3,16 +3,15 @@
 import threading
 from datetime import timedelta
 
-from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
 from notifying import NOON, alert_id, end_alerts, raise_alerts
 from patience import eventually, patient
 from receiver import Answer
-from rules.language.loader import load_rules
 from rules.model.sample import Sample
 from running import query, register
+from shipped_rules import SHIPPED
 from store.alerts.maintenance import NewMaintenance, insert_maintenance
 from store.alerts.suppression import CauseName, suppress
 from store.alerts.transitions import alert_lock
@@ -246,7 +245,7 @@ def test_the_job_is_in_the_transaction_of_its_alert(harness):
         with harness.database.connection() as connection:
             devices = RegistryCache(partition)
             devices.refresh(connection)
-            evaluation = Evaluation(load_rules(rules_folder(None)), devices, partition, harness.clock())
+            evaluation = Evaluation(SHIPPED, devices, partition, harness.clock())
             number = devices.find("yangguang", "w1").id
             burst = Sample(number, harness.clock(), harness.clock(), {}, "burst_detected")
             evaluation.evaluate(connection, [("water_meter", burst, None)], harness.clock())

@@ -3,7 +3,6 @@
 import threading
 import time
 
-from app.rule_files import rules_folder
 from ingest.evaluation import Evaluation
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
@@ -11,8 +10,8 @@ from notify.backoff import MAX_ATTEMPTS
 from notifying import alert_id, end_alerts
 from patience import eventually, patient
 from receiver import Answer
-from rules.language.loader import load_rules
 from running import query
+from shipped_rules import SHIPPED
 from store.database import connect
 from store.notices.delivery import requeue_dead
 
@@ -69,7 +68,7 @@ def test_an_undelivered_notice_is_an_alert_about_anju_for_an_hour(harness, recei
     harness.send_due(seconds=5)
     partition, transitions = Partition(0, 1), []
     with harness.database.connection() as connection:
-        evaluation = Evaluation(load_rules(rules_folder(None)), RegistryCache(partition), partition, harness.clock())
+        evaluation = Evaluation(SHIPPED, RegistryCache(partition), partition, harness.clock())
         for minutes in (0, 58, 2, 1):
             harness.clock.advance(minutes=minutes)
             transitions += evaluation.tick(connection, harness.clock(), caught_up=True)

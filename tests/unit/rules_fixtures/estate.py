@@ -1,18 +1,16 @@
 """A community under the rules of Anju: its flats and gateways, an engine, and all transitions, in minutes."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from devices.device import Device
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
-from rules.language.loader import load_rules
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroups
 from rules.model.rule import OPEN_PHASES
 from rules.model.sample import Sample
+from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import START, at
 
-PACK = load_rules(Path(__file__).parents[3] / "rules" / "definitions")
 HEALTHY = {
     "electricity_meter": {"voltage_v": 228.0},
     "water_meter": {"pressure_mpa": 0.3},
@@ -38,7 +36,7 @@ def flats(*, buildings=1, units=3, rooms=12, kind="electricity_meter", first=1, 
 class Estate:
     """A community under the rules of Anju, its engine, and all transitions."""
 
-    def __init__(self, devices, pack=PACK):
+    def __init__(self, devices, pack=SHIPPED):
         self.pack, self.transitions, self.groups = pack, [], DeviceGroups()
         self.register(devices)
         self.engine = self._engine(START)
