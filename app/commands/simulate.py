@@ -80,18 +80,7 @@ def simulate(
         faults = [parse_fault(text, now) for text in fault or ()]
     except ValueError as error:
         raise fail(str(error), Exit.USAGE) from None
-    with closing(connect(settings.need("database_url"), application_name="anju simulate")) as connection:
-        connection.autocommit = True
-        with translated_errors():
-            if households:
-                register_communities(
-                    connection, [_site(name) for name in community or [SITES[0].community]], households
-                )
-            devices = _simulated_devices(connection, community)
-            newest = newest_reading(connection, [device.id for device in devices])
-        refused_before = _refused(connection, devices)
-    if not devices:
-        raise fail("the registry has no such simulated device: register some with --register 120", Exit.REFUSED)
+    devices, newest, refused_before = _prepare(settings, community, households)
     start = max(now - back, newest + timedelta(milliseconds=1)) if newest else now - back
     stop, until = stop_on_signals(), now + ahead if ahead is not None else None
     loading = None
@@ -165,6 +154,28 @@ def replay(
             f"{count.repeated_hour} readings are of the second pass of the hour that repeats when summer time ends: "
             "their local times look like duplicates, their instants differ"
         )
+
+
+def _prepare(
+    settings: Settings, communities: list[str] | None, households: int
+) -> tuple[list[Device], datetime | None, int]:
+    """Register communities with these `households`, if any.
+
+    Returns:
+        The simulated devices, the time of their newest stored reading, and the number of messages refused so far.
+    """
+    with closing(connect(settings.need("database_url"), application_name="anju simulate")) as connection:
+        connection.autocommit = True
+        with translated_errors():
+            if households:
+                sites = [_site(name) for name in communities or [SITES[0].community]]
+                register_communities(connection, sites, households)
+            devices = _simulated_devices(connection, communities)
+            newest = newest_reading(connection, [device.id for device in devices])
+        refused = _refused(connection, devices)
+    if not devices:
+        raise fail("the registry has no such simulated device: register some with --register 120", Exit.REFUSED)
+    return devices, newest, refused
 
 
 def _site(community: str) -> Site:
