@@ -22,6 +22,9 @@ COMMANDS: Table = {
         "app.commands.ingest:ingest",
     ),
     "api": Entry("Serve the HTTP API until SIGTERM.", "app.commands.api:api"),
+    "door": Entry(
+        "Answer the broker, for every device, whether it may log in, until SIGTERM.", "app.commands.door:door"
+    ),
     "worker": Entry(
         "Send notices of alerts, and drop data older than ANJU_RETENTION_DAYS every hour, until SIGTERM.",
         "app.commands.worker:worker",

@@ -36,6 +36,16 @@ def ingest_ready(port: int, partitions: int) -> Callable[[], None]:
     return check
 
 
+def door_ready(port: int) -> Callable[[], None]:
+    """Return a check: the door is ready when it answers the broker."""
+
+    def check() -> None:
+        if not re.search(r"(?m)^anju_door_ready 1\.0$", _get(f"http://127.0.0.1:{port}/metrics")):
+            raise LocalError("the door does not answer the broker yet.")
+
+    return check
+
+
 def api_ready(url: str) -> Callable[[], None]:
     """Return a check: the API is ready when `/readyz` says so."""
 

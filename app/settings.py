@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
-from devices.broker_url import BrokerUrl
+from devices.broker_url import NATS, BrokerUrl
 from local.errors import LocalError
 from local.secret import read_secret, refuse_foreign
 
@@ -36,9 +36,15 @@ class Settings(BaseSettings):
     publish_mqtt_url: SecretStr | None = Field(
         None, description="an account that may publish for every device: simulators and replay only"
     )
+    door_url: SecretStr | None = Field(
+        None, description="nats://door:secret@host:port, where the broker asks `anju door` about logins"
+    )
+    door_seed: SecretStr | None = Field(None, description="the key that signs the answers of `anju door`: SA...")
     http_host: str = Field("127.0.0.1", description="the address the API listens on")
     http_port: int = Field(8000, ge=0, le=65535, description="the port the API listens on; 0 takes a free one")
-    metrics_port: int = Field(0, ge=0, le=65535, description="the port of ingest's own metrics; 0 turns them off")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="the port of the metrics of ingest or of the door; 0 turns them off"
+    )
     partitions: int = Field(
         1, ge=1, le=1024, description="how many partitions the communities are divided into, as the broker maps them"
     )
@@ -92,6 +98,13 @@ class Settings(BaseSettings):
     def _is_broker_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url:
             BrokerUrl.parse(url.get_secret_value())
+        return url
+
+    @field_validator("door_url")
+    @classmethod
+    def _is_door_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url:
+            BrokerUrl.parse(url.get_secret_value(), NATS)
         return url
 
     @classmethod

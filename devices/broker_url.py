@@ -3,11 +3,16 @@
 The URL of a broker with several nodes lists them, `mqtt://user:secret@host1:port1,host2:port2`. A client may use any.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-_DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
+MQTT = {"mqtt": 1883, "mqtts": 8883}
+"""The schemes of MQTT with their default ports."""
+
+NATS = {"nats": 4222, "tls": 4222}
+"""The schemes of NATS's own protocol, which the door speaks, with their default ports."""
 
 
 class BrokerUrlError(ValueError):
@@ -34,21 +39,21 @@ class BrokerUrl:
     password: str = field(repr=False)
 
     @classmethod
-    def parse(cls, url: str) -> Self:
-        """Parse a URL.
+    def parse(cls, url: str, ports: Mapping[str, int] = MQTT) -> Self:
+        """Parse a URL of one of these schemes; each has its default port.
 
         Raises:
             BrokerUrlError: the scheme, a host or the account is missing or wrong.
         """
         scheme, _, rest = url.partition("://")
-        if scheme not in _DEFAULT_PORT:
-            raise BrokerUrlError("the broker's URL must begin with mqtt:// or mqtts://")
+        if scheme not in ports:
+            raise BrokerUrlError(f"the broker's URL must begin with {' or '.join(f'{known}://' for known in ports)}")
         account, _, nodes = rest.removesuffix("/").rpartition("@")
         username, _, password = account.partition(":")
         if not username or not password:
-            raise BrokerUrlError("the broker's URL must be mqtt://user:secret@host:port")
-        addresses = tuple(_address(node, _DEFAULT_PORT[scheme]) for node in nodes.split(","))
-        return cls(addresses, scheme == "mqtts", unquote(username), unquote(password))
+            raise BrokerUrlError(f"the broker's URL must be {scheme}://user:secret@host:port")
+        addresses = tuple(_address(node, ports[scheme]) for node in nodes.split(","))
+        return cls(addresses, scheme in {"mqtts", "tls"}, unquote(username), unquote(password))
 
     @property
     def host(self) -> str:
@@ -74,6 +79,6 @@ def _address(text: str, default_port: int) -> Address:
         raise BrokerUrlError("a port in the broker's URL must be a number from 1 to 65535")
     if not host or parts.netloc != text or parts.username:
         raise BrokerUrlError(
-            "the broker's URL must be mqtt://user:secret@host:port, for several nodes host:port,host:port"
+            "the broker's URL must be scheme://user:secret@host:port, for several nodes host:port,host:port"
         )
     return Address(host, port)

@@ -69,6 +69,8 @@ class Services:
     publish_mqtt_url: str
     read_mqtt_url: str
     monitoring_urls: tuple[str, ...]
+    door_url: str
+    door_seed: str
     postgres: Process
     nodes: tuple[Process, ...]
     _stops: ExitStack
@@ -118,6 +120,8 @@ def start_services(
             publish_mqtt_url=broker.publish_url,
             read_mqtt_url=broker.read_url,
             monitoring_urls=broker.monitoring_urls,
+            door_url=broker.door_url,
+            door_seed=broker.door_seed,
             postgres=processes[0],
             nodes=tuple(processes[1:]),
             _stops=stack.pop_all(),

@@ -13,7 +13,7 @@ import typer
 from app.alert_lines import print_alerts
 from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
 from app.output import say
-from app.parts import always_ready, anju_part, api_ready, ingest_ready, worker_ready
+from app.parts import always_ready, anju_part, api_ready, door_ready, ingest_ready, worker_ready
 from app.progress import Progress as ShownProgress
 from app.progress import progress as shown_progress
 from app.settings import Settings, SettingsError
@@ -100,7 +100,7 @@ def _start_servers(
     """Return the settings of the servers: the given ones, and those of the private servers started for the rest."""
     settings = {
         f"ANJU_{name.upper()}": given.need(name)
-        for name in ("database_url", "mqtt_url", "publish_mqtt_url")
+        for name in ("database_url", "mqtt_url", "publish_mqtt_url", "door_url", "door_seed")
         if getattr(given, name)
     }
     if "ANJU_DATABASE_URL" not in settings:
@@ -113,6 +113,7 @@ def _start_servers(
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
+        settings |= {"ANJU_DOOR_URL": broker.door_url, "ANJU_DOOR_SEED": broker.door_seed}
         settings["ANJU_BROKER_LOG"] = ",".join(str(home.log_file(part.name).absolute()) for part in broker.parts)
     return settings
 
@@ -140,15 +141,29 @@ def _start_anju(
     metrics_port = _port(given, home, "metrics", 9100)
     settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
     api_url = f"http://{_reachable(given.http_host)}:{http_port}"
-    progress("starting ingest, API and worker")
-    with_metrics = {**settings, "ANJU_METRICS_PORT": str(metrics_port), "ANJU_HTTP_HOST": "127.0.0.1"}
+    progress("starting door, ingest, API and worker")
+    others = _without_door(settings)
     ready = ingest_ready(metrics_port, given.partitions)
-    supervisor.start(anju_part("ingest", ("ingest",), with_metrics, ready), _READY_S)
-    api = anju_part("api", ("api",), settings, api_ready(api_url))
-    worker = anju_part("worker", ("worker",), settings, worker_ready(settings["ANJU_DATABASE_URL"]))
-    backup = anju_part("backup", ("backup", "--daily", _BACKUP_AT), settings, always_ready)
+    first = [anju_part("ingest", ("ingest",), _with_metrics(others, metrics_port), ready)]
+    if "ANJU_DOOR_URL" in settings:
+        port = home.ports.claim("door-metrics", 9101)
+        first.append(anju_part("door", ("door",), _with_metrics(settings, port), door_ready(port)))
+    supervisor.start_together(first, _READY_S)
+    api = anju_part("api", ("api",), others, api_ready(api_url))
+    worker = anju_part("worker", ("worker",), others, worker_ready(settings["ANJU_DATABASE_URL"]))
+    backup = anju_part("backup", ("backup", "--daily", _BACKUP_AT), others, always_ready)
     supervisor.start_together((api, worker, *([backup] if given.backup_dir else [])), _READY_S)
     return api_url
+
+
+def _without_door(settings: dict[str, str]) -> dict[str, str]:
+    """Return the settings of the other parts: the keys of the door let in whom their owner likes."""
+    return {name: value for name, value in settings.items() if not name.startswith("ANJU_DOOR_")}
+
+
+def _with_metrics(settings: dict[str, str], port: int) -> dict[str, str]:
+    """Return the settings of a part that serves its metrics on a port of this machine."""
+    return {**settings, "ANJU_METRICS_PORT": str(port), "ANJU_HTTP_HOST": "127.0.0.1"}
 
 
 def _key(given: Settings, home: Home, name: str) -> str:
@@ -191,4 +206,4 @@ def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Prog
     options = [argument for site in COMMUNITIES for argument in ("--community", site.community)]
     options += [argument for fault in FAULTS for argument in ("--fault", fault)]
     arguments = ("simulate", "--history", HISTORY, "--on-time", *options)
-    supervisor.start(anju_part("simulators", arguments, settings, always_ready))
+    supervisor.start(anju_part("simulators", arguments, _without_door(settings), always_ready))

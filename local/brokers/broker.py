@@ -1,14 +1,17 @@
 """Accounts, URLs and processes of a private broker."""
 
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import nkeys  # type: ignore[import-untyped]
+
 from local.ports import Ports
 from local.process import Part
-from local.secret import kept_secret
-from local.users import User, private_directory
+from local.secret import kept_secret, read_secret
+from local.users import User, private_directory, write_private
 
 PREFERRED_MQTT_PORT = 1883
 # Topics of devices, and the topics to which NATS maps them with several partitions.
@@ -33,6 +36,17 @@ class Accounts(NamedTuple):
     reader: Account
 
 
+class DoorKeys(NamedTuple):
+    """Keys of the door: its password at the broker, and the key that signs its answers.
+
+    `seed` is the secret half of that key, and `issuer` the half that the broker knows.
+    """
+
+    password: str
+    seed: str
+    issuer: str
+
+
 @dataclass(frozen=True)
 class Place:
     """Folder, user and number of partitions of a broker."""
@@ -53,6 +67,8 @@ class Broker:
         ports: the MQTT ports of its nodes on 127.0.0.1.
         parts: its nodes, to be started together.
         monitoring_urls: the HTTP monitoring of each node (`/healthz`, `/jsz?consumers=1`).
+        door_url: URL at which `anju door` answers for the devices; empty where the broker asks nobody.
+        door_seed: the key that signs its answers.
     """
 
     title: str
@@ -60,6 +76,8 @@ class Broker:
     ports: tuple[int, ...]
     parts: tuple[Part, ...]
     monitoring_urls: tuple[str, ...] = ()
+    door_url: str = field(default="", repr=False)
+    door_seed: str = field(default="", repr=False)
 
     @property
     def ingest_url(self) -> str:
@@ -93,3 +111,14 @@ def open_accounts(place: Place) -> Accounts:
         publisher=account("publisher", write=TOPICS),
         reader=account("reader", read=TOPICS),
     )
+
+
+def open_door(place: Place) -> DoorKeys:
+    """Return the keys of the door, which are generated the first time."""
+    password = kept_secret(place.folder / "door.password", place.user)
+    file = place.folder / "door.seed"
+    if not file.exists():
+        seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_ACCOUNT)
+        write_private(file, seed.decode(), place.user)
+    seed = read_secret(file, place.user)
+    return DoorKeys(password, seed, nkeys.from_seed(bytearray(seed.encode())).public_key.decode())

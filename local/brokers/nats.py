@@ -4,20 +4,31 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from local.binaries import find_nats_server
-from local.brokers.broker import PREFERRED_MQTT_PORT, Account, Accounts, Broker, Place, open_accounts
+from local.brokers.broker import (
+    PREFERRED_MQTT_PORT,
+    Account,
+    Accounts,
+    Broker,
+    DoorKeys,
+    Place,
+    open_accounts,
+    open_door,
+)
 from local.errors import LocalError
 from local.process import Part
 from local.users import User, as_seen_from_inside, private_directory, write_private
 
 PREFERRED_MONITORING_PORT = 8222
+PREFERRED_DOOR_PORT = 4222
 
 # Reasons for these settings (subjects are MQTT topics with "." for "/"):
-#   listen              NATS's own protocol cannot be switched off; any free port, and no account may use it.
+#   listen              NATS's own protocol, which only the door may use.
 #   max_ack_pending     messages in flight to a session. A session may have 65,535 in all and a filter that ends in "#"
 #                       takes two consumers; more makes SUBSCRIBE fail.
 #   ack_wait            an unacknowledged message is sent again after this time and not earlier, also to a session that
@@ -32,10 +43,13 @@ PREFERRED_MONITORING_PORT = 8222
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
 #                       survives the power cut too and costs most of the throughput.
 #   max_payload         stays at its default of 1 MB.
+#   auth_callout        every login that is none of auth_users is a question to the door. The door is in the system
+#                       account, where it may end connections and where no device can read or answer questions.
+#   timeout             seconds for an answer of the door: many devices that reconnect at once wait for one another.
 CONFIGURATION = """\
 # Written by Anju at every start.
 server_name: {name}
-listen: "127.0.0.1:-1"
+listen: "127.0.0.1:{door_port}"
 http: "127.0.0.1:{monitoring_port}"
 max_pending: 256MB
 write_deadline: "60s"
@@ -45,10 +59,25 @@ mqtt {{
   js_api_timeout: "{store_timeout}"
 }}
 mappings {{ {mappings} }}
-authorization {{ users: [
+accounts {{ SYS: {{ users: [
+  {door}
+] }} }}
+system_account: SYS
+authorization {{
+  timeout: 5
+  auth_callout {{ issuer: {issuer}, account: SYS, auth_users: {static_users} }}
+  users: [
 {users}
-] }}
+  ]
+}}
 """
+
+DOOR = "door"
+# The questions of the broker, its answers about connections, and the commands that end one.
+DOOR_PERMISSIONS = {
+    "subscribe": {"allow": ["$SYS.REQ.USER.AUTH", "_INBOX.door.>"]},
+    "publish": {"allow": ["$SYS._INBOX.>", "$SYS.REQ.SERVER.*.CONNZ", "$SYS.REQ.SERVER.*.KICK"]},
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +92,7 @@ class Node:
     folder: Path
     mqtt_port: int
     monitoring_port: int
+    door_port: int
     replicas: int = 1
 
     @property
@@ -77,31 +107,49 @@ def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
     Raises:
         LocalError: NATS Server is not available; the message names the remedy.
     """
-    accounts = open_accounts(place)
+    accounts, keys = open_accounts(place), open_door(place)
     node = Node(
         "broker",
         "anju",
         place.folder,
         place.ports.claim("mqtt", PREFERRED_MQTT_PORT),
         place.ports.claim("monitoring", PREFERRED_MONITORING_PORT),
+        place.ports.claim("door", PREFERRED_DOOR_PORT),
     )
-    text = configuration(node, accounts, place, sync_interval=sync_interval)
+    text = configuration(node, accounts, keys, place, sync_interval=sync_interval)
     part = prepared(node, text, find_nats_server(place.progress), place.user)
-    return Broker("NATS Server", accounts, (node.mqtt_port,), (part,), (node.monitoring_url,))
+    return Broker(
+        "NATS Server",
+        accounts,
+        (node.mqtt_port,),
+        (part,),
+        (node.monitoring_url,),
+        door_url(keys, [node]),
+        keys.seed,
+    )
 
 
-def configuration(node: Node, accounts: Accounts, place: Place, *, sync_interval: str = "2m") -> str:
+def door_url(keys: DoorKeys, nodes: Sequence[Node]) -> str:
+    """Return the URL at which the door connects to any of the nodes."""
+    return f"nats://{DOOR}:{keys.password}@{','.join(f'127.0.0.1:{node.door_port}' for node in nodes)}"
+
+
+def configuration(node: Node, accounts: Accounts, keys: DoorKeys, place: Place, *, sync_interval: str = "2m") -> str:
     """Return the text of `broker.conf`, which contains the passwords."""
     return CONFIGURATION.format(
         name=node.name,
         monitoring_port=node.monitoring_port,
         store_dir=json.dumps(str(as_seen_from_inside(node.folder, place.user) / "jetstream")),
         sync_interval=sync_interval,
+        door_port=node.door_port,
         mqtt_port=node.mqtt_port,
         replicas=node.replicas,
         store_timeout="60s" if node.replicas == 1 else "5s",
         mappings=mappings(place.partitions),
-        users="\n".join(f"  {user_line(account)}" for account in accounts),
+        door=door_line(keys),
+        issuer=keys.issuer,
+        static_users=json.dumps([DOOR, *(account.name for account in accounts)]),
+        users="\n".join(f"    {user_line(account)}" for account in accounts),
     )
 
 
@@ -134,6 +182,18 @@ def user_line(account: Account) -> str:
                 "publish": {"allow": write} if write else {"deny": ">"},
                 "subscribe": {"allow": [*read, "$MQTT.sub.>"]} if read else {"deny": ">"},
             },
+        }
+    )
+
+
+def door_line(keys: DoorKeys) -> str:
+    """Return the account of the door as one line of the configuration."""
+    return json.dumps(
+        {
+            "user": DOOR,
+            "password": keys.password,
+            "allowed_connection_types": ["STANDARD"],
+            "permissions": DOOR_PERMISSIONS,
         }
     )
 

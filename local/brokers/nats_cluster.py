@@ -1,8 +1,15 @@
 """Three NATS Servers, each with every message: one may be killed or cut off without a noticeable pause."""
 
 from local.binaries import find_nats_server
-from local.brokers.broker import PREFERRED_MQTT_PORT, Broker, Place, open_accounts
-from local.brokers.nats import PREFERRED_MONITORING_PORT, Node, configuration, prepared
+from local.brokers.broker import PREFERRED_MQTT_PORT, Broker, Place, open_accounts, open_door
+from local.brokers.nats import (
+    PREFERRED_DOOR_PORT,
+    PREFERRED_MONITORING_PORT,
+    Node,
+    configuration,
+    door_url,
+    prepared,
+)
 from local.secret import kept_secret
 
 NODES = 3
@@ -25,7 +32,7 @@ def open_nats_cluster(place: Place) -> Broker:
     Raises:
         LocalError: NATS Server is not available; the message names the remedy.
     """
-    accounts = open_accounts(place)
+    accounts, keys = open_accounts(place), open_door(place)
     password = kept_secret(place.folder / "route.password", place.user)
     program = find_nats_server(place.progress)
     numbers = range(1, NODES + 1)
@@ -36,6 +43,7 @@ def open_nats_cluster(place: Place) -> Broker:
             place.folder / f"node-{number}",
             place.ports.claim(f"mqtt-{number}", PREFERRED_MQTT_PORT),
             place.ports.claim(f"monitoring-{number}", PREFERRED_MONITORING_PORT),
+            place.ports.claim(f"door-{number}", PREFERRED_DOOR_PORT),
             replicas=NODES,
         )
         for number in numbers
@@ -45,11 +53,19 @@ def open_nats_cluster(place: Place) -> Broker:
     parts = tuple(
         prepared(
             node,
-            configuration(node, accounts, place) + CLUSTER.format(port=port, password=password, routes=routes),
+            configuration(node, accounts, keys, place) + CLUSTER.format(port=port, password=password, routes=routes),
             program,
             place.user,
         )
         for node, port in zip(nodes, ports, strict=True)
     )
     mqtt_ports = tuple(node.mqtt_port for node in nodes)
-    return Broker("three NATS Servers", accounts, mqtt_ports, parts, tuple(node.monitoring_url for node in nodes))
+    return Broker(
+        "three NATS Servers",
+        accounts,
+        mqtt_ports,
+        parts,
+        tuple(node.monitoring_url for node in nodes),
+        door_url(keys, nodes),
+        keys.seed,
+    )

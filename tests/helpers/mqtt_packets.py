@@ -1,9 +1,10 @@
-"""The few MQTT 3.1.1 packets of a publisher, as bytes: for tests that must not rely on Anju's own clients."""
+"""The few MQTT 3.1.1 packets of a device, as bytes: for tests that must not rely on Anju's own clients."""
 
 from collections.abc import Iterator
 
 PUBACK = 0x40
 CONNACK = 0x20
+SUBACK = 0x90
 
 
 def connect(
@@ -21,16 +22,26 @@ def publish(topic: str, payload: bytes, packet_id: int, *, again: bool = False, 
     return _packet(first, _text(topic.encode()) + packet_id.to_bytes(2, "big") + payload)
 
 
+def subscribe(topic_filter: str, packet_id: int) -> bytes:
+    """Return SUBSCRIBE with QoS 1."""
+    return _packet(0x82, packet_id.to_bytes(2, "big") + _text(topic_filter.encode()) + b"\x01")
+
+
+def disconnect() -> bytes:
+    """Return DISCONNECT."""
+    return b"\xe0\x00"
+
+
 def answers(received: bytearray) -> Iterator[tuple[int, int]]:
     """Remove the complete packets from the front of received bytes, and yield (type, packet id or return code).
 
-    A broker sends a publisher nothing but CONNACK and PUBACK, with two bytes of content.
+    A broker sends a device nothing but CONNACK and PUBACK, with two bytes of content, and SUBACK with three.
     """
-    while len(received) >= 4:
-        kind, number = received[0], int.from_bytes(received[2:4], "big")
-        assert kind in {CONNACK, PUBACK}, f"a publisher can't be sent a packet {bytes(received[:4])!r}"
-        del received[:4]
-        yield kind, number
+    while len(received) >= 4 and len(received) >= 2 + received[1]:
+        kind, content = received[0], bytes(received[2 : 2 + received[1]])
+        assert kind in {CONNACK, PUBACK, SUBACK}, f"a device can't be sent a packet {bytes(received[:4])!r}"
+        del received[: 2 + len(content)]
+        yield kind, content[-1] if kind == SUBACK else int.from_bytes(content, "big")
 
 
 def _text(content: bytes) -> bytes:

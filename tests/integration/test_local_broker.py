@@ -97,7 +97,8 @@ def refusal(url: str) -> str:
         client.paho.loop_stop()
 
 
-def test_a_client_without_a_name_is_refused(local_services: Services):
+@pytest.mark.slow
+def test_a_client_without_a_name_is_refused_though_no_door_is_there_to_be_asked(local_services: Services):
     address = urlsplit(local_services.mqtt_url)
     assert refusal(f"mqtt://127.0.0.1:{address.port}") == "Not authorized"
 

@@ -156,15 +156,15 @@ def test_every_exit_code_is_in_the_operations_guide() -> None:
 
 
 def test_the_operations_guide_names_the_metrics_that_there_are_and_no_others() -> None:
-    sources = [ROOT / "ingest" / "metrics.py", ROOT / "api" / "metrics.py"]
+    sources = [ROOT / part / "metrics.py" for part in ("api", "door", "ingest")]
     shown = {name for source in sources for name in re.findall(r'"(anju_[a-z_]+)"', source.read_text(encoding="utf-8"))}
     section = OPERATIONS.split("\n## Metrics")[1].split("\n## ")[0]
     named = {name.removesuffix("_total") for name in re.findall(r"\banju_[a-z_]+", section)}
     assert named == shown
 
 
-def test_every_line_that_ingest_logs_when_something_is_wrong_is_in_the_operations_guide() -> None:
-    sources = [*(ROOT / "ingest").glob("*.py"), ROOT / "app" / "partition_workers.py"]
+def test_every_line_that_ingest_or_door_logs_when_something_is_wrong_is_in_the_operations_guide() -> None:
+    sources = [*(ROOT / "ingest").glob("*.py"), *(ROOT / "door").glob("*.py"), ROOT / "app" / "partition_workers.py"]
     pattern = r'log\.(?:warning|error|exception)\(\s*"([^"]+)"'
     lines = {line for source in sources for line in re.findall(pattern, source.read_text(encoding="utf-8"))}
     assert lines

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 PACKAGES = (
-    "acceptance", "api", "app", "deploy", "devices", "docs", "grafana", "imports", "ingest", "local", "notify", "rules",
+    "acceptance", "api", "app", "deploy", "devices",
+    "door", "docs", "grafana", "imports", "ingest", "local", "notify", "rules",
     "simulators", "store",
 )  # fmt: skip
 SUFFIXES = {".css", ".html", ".jinja", ".md", ".py", ".sql", ".yaml"}

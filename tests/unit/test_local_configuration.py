@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from benchmarks.mosquitto import open_mosquitto
 from local.binaries import PostgresPrograms
-from local.brokers.broker import TOPICS, Account, Accounts, Broker, Place
-from local.brokers.nats import Node, configuration, user_line
+from local.brokers.broker import TOPICS, Account, Accounts, Broker, DoorKeys, Place
+from local.brokers.nats import Node, configuration, door_line, door_url, user_line
 from local.errors import LocalError
 from local.ports import Ports
 from local.postgres import Postgres
@@ -22,12 +22,13 @@ ACCOUNTS = Accounts(
     publisher=Account("publisher", "p", write=TOPICS),
     reader=Account("reader", "r", read=TOPICS),
 )
-NODE = Node("broker", "anju", Path("/d/broker"), 1883, 8222)
+KEYS = DoorKeys("d", "SAseed", "AISSUER")
+NODE = Node("broker", "anju", Path("/d/broker"), 1883, 8222, 4222)
 
 
 def nats(user: User | None = None, *, partitions: int = 1, replicas: int = 1) -> str:
     place = Place(Path("/d/broker"), Ports(Path("/d")), user, partitions, print)
-    return configuration(replace(NODE, replicas=replicas), ACCOUNTS, place)
+    return configuration(replace(NODE, replicas=replicas), ACCOUNTS, KEYS, place)
 
 
 def test_an_account_without_subjects_may_do_nothing():
@@ -35,8 +36,21 @@ def test_an_account_without_subjects_may_do_nothing():
     assert permissions == {"publish": {"deny": ">"}, "subscribe": {"deny": ">"}}
 
 
-def test_no_account_may_use_the_brokers_own_protocol():
+def test_only_the_door_may_use_the_brokers_own_protocol_and_it_may_do_no_more_than_it_needs():
     assert json.loads(user_line(Account("any", "x")))["allowed_connection_types"] == ["MQTT"]
+    door = json.loads(door_line(KEYS))
+    assert door["allowed_connection_types"] == ["STANDARD"]
+    assert not [subject for allowed in door["permissions"].values() for subject in allowed["allow"] if subject == ">"]
+
+
+def test_the_broker_asks_the_door_for_every_login_but_those_of_its_own_accounts():
+    assert "issuer: AISSUER, account: SYS" in nats()
+    assert 'auth_users: ["door", "ingest", "publisher", "reader"]' in nats()
+    assert "SAseed" not in nats()
+
+
+def test_the_url_of_the_door_names_every_node():
+    assert door_url(KEYS, [NODE, replace(NODE, door_port=4223)]) == "nats://door:d@127.0.0.1:4222,127.0.0.1:4223"
 
 
 def test_the_broker_listens_on_this_machine_only():

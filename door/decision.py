@@ -1,0 +1,82 @@
+"""Whether a login is accepted, and which subjects it may publish to. Pure.
+
+A device logs in as `{community}/{kind}/{device}` with its secret or with a client certificate of that common name. Its
+client id is that name with ":" for "/", or begins with it and ":". No other client can therefore take over its session.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from door.directory import Directory
+
+
+class Login(NamedTuple):
+    """Login that a client asks for; absent texts are empty.
+
+    `certificate` is the common name of its client certificate, which the broker has verified, and `address` its host.
+    """
+
+    username: str
+    secret: str
+    client_id: str
+    certificate: str = ""
+    address: str = ""
+
+
+class Refusal(StrEnum):
+    """Reason of a refusal, in words for an operator; the device is told of none of them."""
+
+    UNKNOWN_DEVICE = "no such device is registered, or it is retired or withdrawn"
+    NO_SECRET = "the device has no secret yet: give it one with `anju secrets rotate`"  # noqa: S105 - a reason
+    WRONG_SECRET = "the secret is wrong, or was replaced by a newer one"  # noqa: S105 - a reason
+    OTHER_CERTIFICATE = "the client certificate is that of another device"
+    WRONG_CLIENT_ID = "the client id must be the username with : for /, or begin with that and :"
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the login may be an attempt to guess a name or a secret."""
+        return self in {Refusal.UNKNOWN_DEVICE, Refusal.NO_SECRET, Refusal.WRONG_SECRET, Refusal.OTHER_CERTIFICATE}
+
+
+class Admission(NamedTuple):
+    """Accepted login: the name of its connection, and the subjects of NATS that it may publish to."""
+
+    name: str
+    publish: tuple[str, ...]
+
+
+def decide(login: Login, directory: Directory, *, partitions: int) -> Admission | Refusal:
+    """Return the answer to a login, by the devices that may log in.
+
+    Args:
+        login: the login.
+        directory: the devices that may log in.
+        partitions: the number of partitions to which the broker maps the topics.
+    """
+    username = login.certificate or login.username
+    if username not in directory:
+        return Refusal.UNKNOWN_DEVICE
+    if login.certificate:
+        if login.username not in {"", login.certificate}:
+            return Refusal.OTHER_CERTIFICATE
+    elif not directory.has_secret(username):
+        return Refusal.NO_SECRET
+    elif not directory.is_secret(username, login.secret):
+        return Refusal.WRONG_SECRET
+    if not _belongs_to(login.client_id, username):
+        return Refusal.WRONG_CLIENT_ID
+    name = directory.connection_name(username, by_certificate=bool(login.certificate))
+    return Admission(name, (own_subjects(username, partitions),))
+
+
+def own_subjects(username: str, partitions: int) -> str:
+    """Return the subjects below the topic of a device; of several partitions those to which the broker maps them.
+
+    A valid username has no wildcard and no dot, so that it can't name the subjects of another device.
+    """
+    return f"{'anju.v1' if partitions == 1 else 'anju.p.*'}.{username.replace('/', '.')}.>"
+
+
+def _belongs_to(client_id: str, username: str) -> bool:
+    name = username.replace("/", ":")
+    return client_id == name or client_id.startswith(f"{name}:")

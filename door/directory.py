@@ -1,0 +1,74 @@
+"""Logins of all devices in memory, so that the door answers without the database."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from store.registry.logins import LoginRow
+
+_NO_SECRET = b""
+_CERTIFICATE = "certificate"
+
+
+class Directory:
+    """Devices that may log in, by username, with the hash of their secret: 400,000 take about 80 MB.
+
+    The broker keeps the name of each connection, which tells the login that opened it: `{username}#{credential}`, with
+    a fingerprint of the secret or the word "certificate". After a change the names of the void logins are known.
+    """
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._secrets)
+
+    def __contains__(self, username: str) -> bool:
+        return username in self._secrets
+
+    def has_secret(self, username: str) -> bool:
+        """Return whether the device was given a secret."""
+        return bool(self._secrets.get(username))
+
+    def is_secret(self, username: str, secret: str) -> bool:
+        """Return whether this is the secret of the device; the time of the answer tells nothing of the right one."""
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+        return hmac.compare_digest(self._secrets.get(username, _NO_SECRET), digest)
+
+    def connection_name(self, username: str, *, by_certificate: bool) -> str:
+        """Return the name of a connection that the device opens now."""
+        return _certificate_name(username) if by_certificate else _secret_name(username, self._secrets[username])
+
+    def is_current(self, connection_name: str) -> bool:
+        """Return whether the login that opened a connection is still valid."""
+        username = connection_name.partition("#")[0]
+        return username in self._secrets and connection_name in {
+            _certificate_name(username),
+            _secret_name(username, self._secrets[username]),
+        }
+
+    def apply(self, changes: Iterable[LoginRow]) -> set[str]:
+        """Take over changes of logins; return the names of connections that are void by them."""
+        void = set()
+        for _, username, secret_hash, _, may_log_in in changes:
+            before = self._secrets.get(username)
+            if may_log_in:
+                self._secrets[username] = secret_hash or _NO_SECRET
+            elif before is not None:
+                del self._secrets[username]
+                void.add(_certificate_name(username))
+            if before and before != self._secrets.get(username):
+                void.add(_secret_name(username, before))
+        return void
+
+    def clear(self) -> None:
+        """Forget all logins, before all of them are read again."""
+        self._secrets.clear()
+
+
+def _certificate_name(username: str) -> str:
+    return f"{username}#{_CERTIFICATE}"
+
+
+def _secret_name(username: str, secret_hash: bytes) -> str:
+    return f"{username}#{hashlib.sha256(secret_hash).hexdigest()[:8]}"
