@@ -11,7 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from recording import RECORDING
-from run_guard import VARIABLE, RunGuard, is_worker
+from run_guard import VARIABLE, RunGuard, is_worker, new_run_folder
 from shared_database import stop_shared_database
 from simulators.replay import Row, read_daiad
 
@@ -48,6 +48,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos.addoption("--chaos-flood-mib", type=int, default=3072, help="MiB of useless arrays from one device")
     chaos.addoption("--chaos-flood-readings", type=int, default=10_000_000, help="valid readings from one device")
     chaos.addoption("--chaos-page", metavar="FILE", help="write the summary between the markers in this page")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if config.option.basetemp is None:
+        config.option.basetemp = str(new_run_folder())
 
 
 @pytest.hookimpl(trylast=True)  # the folder of the run is known then

@@ -14,8 +14,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 VARIABLE = "PYTEST_RUN_FOLDER"
@@ -27,6 +29,8 @@ _MEMORY_NEEDED = 2_000_000_000
 _GRACE_S = 3.0
 _TERMINATION_S = 15.0
 _KEEP = b"keep"
+_NAME = "anju-tests-"
+_KEPT_S = 86_400.0
 
 
 def is_worker(config: object) -> bool:
@@ -35,6 +39,20 @@ def is_worker(config: object) -> bool:
     Environment variables do not tell: a run within a test inherits those of the worker that runs the test.
     """
     return hasattr(config, "workerinput")
+
+
+def new_run_folder() -> Path:
+    """Return the path of the folder of a new run, and remove the folders that failed runs left a day ago.
+
+    No other run has its name. The folders of pytest itself are numbered, and a number is given again as soon as its
+    folder is removed: the guard of one run would end the processes of the next.
+    """
+    place = Path(tempfile.gettempdir())
+    for old in place.glob(f"{_NAME}*"):
+        with suppress(OSError):  # another run removes it at this moment, or it is another user's
+            if time.time() - old.stat().st_mtime > _KEPT_S:
+                shutil.rmtree(old)
+    return place / f"{_NAME}{os.getpid()}-{time.time_ns()}"
 
 
 class RunGuard:
@@ -59,7 +77,7 @@ class RunGuard:
 def _memory_folder(folder: Path) -> Path:
     """Choose a folder in memory, or in the folder of files where the machine has little memory for that."""
     if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED:
-        return _MEMORY / f"anju-tests-{os.getpid()}"
+        return _MEMORY / f"{_NAME}{os.getpid()}"
     return folder / "memory"
 
 

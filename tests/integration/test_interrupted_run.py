@@ -93,3 +93,26 @@ def test_a_run_that_is_ended_leaves_nothing_behind(run, end):
     # SIGKILL and SIGTERM end the run at once, and its guard works on for a moment.
     eventually(lambda: not processes_of(files, memory), timeout_s=60)
     eventually(lambda: not memory.exists() and not files.exists(), timeout_s=60)
+
+
+def test_each_run_has_a_folder_that_no_other_run_gets(tmp_path):
+    """A number given again would make the guard of one run end the processes of the next."""
+    test, seen, old = tmp_path / "test_folder.py", tmp_path / "seen", tmp_path / "anju-tests-1-1"
+    test.write_text(
+        "import os\nfrom pathlib import Path\n\ndef test_folder(tmp_path):\n"
+        f"    Path({str(seen)!r}).write_text(os.environ[{VARIABLE!r}] + chr(10) + str(tmp_path))\n"
+    )
+    old.mkdir()
+    os.utime(old, (0, 0))
+    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "conftest", test]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests' / 'helpers'}", "TMPDIR": str(tmp_path)}
+    folders = set()
+    for _ in range(2):
+        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        folder, of_test = map(Path, seen.read_text().splitlines())
+        assert of_test.is_relative_to(folder)
+        assert not folder.exists()
+        folders.add(folder)
+    assert len(folders) == 2
+    assert not old.exists()
