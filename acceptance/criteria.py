@@ -6,7 +6,7 @@ within an otherwise chosen criterion (5 s for the event of a door) names its own
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
@@ -24,6 +24,7 @@ from acceptance.criterion import (
     Target,
     WitnessedDelivery,
 )
+from devices.catalogue import KINDS
 
 SLOT_TOLERANCE = Decimal("0.1")
 """Reporting periods by which a reading may miss its slot and still fill it."""
@@ -129,14 +130,22 @@ _FACILITIES = (
         WitnessedDelivery("ebike_charger", ("smoke_detected",), _ALARM_LIMIT),
         _share("1", days=1, minimum_sample=1), Basis.CHOSEN, _EVERY_TEST,
     ),
-    MeasuredCriterion(
-        "vehicle_gate.online", ("upgraded.vehicle_gate",), "车辆道闸在线率", OnlineRate("vehicle_gate"),
-        _share("0.95", days=3, minimum_sample=1_000), Basis.CHOSEN, _CHOSEN,
-    ),
 )  # fmt: skip
 
 
-MEASURED: tuple[MeasuredCriterion, ...] = _METERING + _FACILITIES
+def _other_online_rates(given: Iterable[MeasuredCriterion]) -> Iterator[MeasuredCriterion]:
+    """Yield the online rate of each kind that reports every minute and has none."""
+    rated = {each.measure.kind for each in given if isinstance(each.measure, OnlineRate)}
+    for kind in KINDS:
+        if kind.reporting_period == timedelta(minutes=1) and kind.name not in rated:
+            yield MeasuredCriterion(
+                f"{kind.name}.online", kind.plan_items, f"{kind.zh}在线率", OnlineRate(kind.name),
+                _share("0.95", days=3, minimum_sample=1_000), Basis.CHOSEN, _CHOSEN,
+            )  # fmt: skip
+
+
+_GIVEN = _METERING + _FACILITIES
+MEASURED: tuple[MeasuredCriterion, ...] = (*_GIVEN, *_other_online_rates(_GIVEN))
 
 CRITERIA: tuple[Criterion, ...] = MEASURED + CHECKLIST
 

@@ -1,10 +1,11 @@
 """Plan of a renovated community: buildings, households and devices, in the columns of the import."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple, TypeVar
 
+from devices.catalogue import KINDS
 from devices.device import Device
 from devices.place import compose_place
 from simulators.seeded_random import SeededRandom
@@ -104,7 +105,8 @@ def plan_community(
     random = SeededRandom.of(seed, community_id, "plan")
     flats = list(_flats(households))
     installed = date(2025, 9, 1) + timedelta(days=int(60 * random.fraction(1)))
-    devices = [*_metering(flats), *_entrances(flats), *_grounds(flats)]
+    placed = [*_metering(flats), *_entrances(flats), *_grounds(flats)]
+    devices = [*placed, *_unplaced({item.kind for item in placed})]
     return CommunityPlan(
         community=_community(Site(community_id, name, banner, street), random),
         households=[
@@ -228,6 +230,14 @@ def _grounds(flats: Sequence[_Flat]) -> Iterator[_PlannedDevice]:
     for number in range(1, 2 + len(flats) // 40):
         location = _location(_SHEDS, number)
         yield _PlannedDevice(f"ebike-{number:02d}", "ebike_charger", "improved.charging.ebike", location=location)
+
+
+def _unplaced(placed: Collection[str]) -> Iterator[_PlannedDevice]:
+    """Yield one device of each kind that has no place above, such as a new one."""
+    for kind in KINDS:
+        if kind.name not in placed:
+            name = f"{kind.name.replace('_', '-')}-01"
+            yield _PlannedDevice(name, kind.name, kind.plan_items[0], location="中心花园旁")
 
 
 def _location(names: Sequence[str], number: int) -> str:

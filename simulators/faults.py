@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 
 
@@ -35,7 +36,7 @@ class FaultKind:
 _BATTERY_METERS = ("water_meter", "gas_meter", "heat_meter")
 _RADIO_METERS = ("water_meter", "gas_meter")
 _METERS = ("electricity_meter", *_BATTERY_METERS)
-_ALL = (*_METERS, "access_control", "vehicle_gate", "ev_charger", "ebike_charger", "camera", "gateway")
+_ALL = tuple(KIND_BY_NAME)
 
 FAULTS: dict[str, FaultKind] = {
     fault.name: fault

@@ -7,27 +7,17 @@ import pytest
 
 from devices.catalogue import KIND_BY_NAME, KINDS
 from devices.kind import Choice, Counter, Gauge
+from rules.language.loader import load_rules
 
 ROOT = Path(__file__).parents[2]
-UNITS_IN_NAMES = {
-    "kWh": "kwh",
-    "W": "w",
-    "kW": "kw",
-    "V": "v",
-    "A": "a",
-    "Hz": "hz",
-    "m³": "m3",
-    "m³/h": "m3_h",
-    "℃": "c",
-    "MPa": "mpa",
-    "kPa": "kpa",
-    "dBm": "dbm",
-    "s": "s",
-    "kbit/s": "kbit_s",
-    "%": "percent",
-    "天": "days",
-}
+WITH_NO_DATA_RULE = {rule.kind for rule in load_rules(ROOT / "rules" / "definitions").rules if rule.no_data}
+ENDINGS = {"℃": "c", "%": "percent", "天": "days"}
 COUNTS = {"1", "次", "个", "辆", "条"}
+
+
+def ending(unit):
+    """The ending of a field's name for its unit, such as `_m3_h` for m³/h."""
+    return "_" + ENDINGS.get(unit, unit.lower().replace("/", "_").replace("³", "3"))
 
 
 def test_names_of_kinds_are_unique():
@@ -35,22 +25,27 @@ def test_names_of_kinds_are_unique():
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("place", ["devices/{}.py", "rules/definitions/{}.yaml", "simulators/{}.py"])
-def test_every_kind_has_its_file_in_each_place(kind, place):
-    assert (ROOT / place.format(kind.name)).is_file()
+def test_every_kind_has_its_three_files(kind):
+    files = [f"devices/{kind.name}.py", f"rules/definitions/{kind.name}.yaml", f"simulators/{kind.name}.py"]
+    assert [file for file in files if not (ROOT / file).is_file()] == [], "CONTRIBUTING.md says what stands in each"
 
 
-@pytest.mark.parametrize("folder", ["rules/definitions"])
-def test_no_rule_file_is_left_without_a_kind(folder):
-    stems = {path.stem for path in (ROOT / folder).glob("*.yaml")}
-    assert stems == {*KIND_BY_NAME, "pipeline", "family"}
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_kind_has_a_rule_for_a_device_without_data(kind):
+    assert kind.name in WITH_NO_DATA_RULE, f"rules/definitions/{kind.name}.yaml"
+
+
+def test_no_file_is_left_without_its_line_in_the_catalogue():
+    definitions = {path.stem for path in (ROOT / "devices").glob("*.py") if "= DeviceKind(" in path.read_text("utf-8")}
+    rules = {path.stem for path in (ROOT / "rules" / "definitions").glob("*.yaml")}
+    models = {path.stem for path in (ROOT / "simulators").glob("*.py") if "\nPERIOD_S" in path.read_text("utf-8")}
+    assert (definitions | rules | models) - {*KIND_BY_NAME, "pipeline", "family"} == set()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_measured_field_ends_in_its_unit(kind):
-    for field in kind.fields:
-        if isinstance(field, Gauge | Counter) and field.unit not in COUNTS:
-            assert field.name.endswith("_" + UNITS_IN_NAMES[field.unit]), field.name
+    measured = [field for field in kind.fields if isinstance(field, Gauge | Counter) and field.unit not in COUNTS]
+    assert {field.name: ending(field.unit) for field in measured if not field.name.endswith(ending(field.unit))} == {}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -71,6 +66,6 @@ def test_fields_and_events_are_unique_and_bounds_are_in_order(kind):
                 assert field.possible.low < field.possible.high
             case Choice():
                 assert len(field.choices) > 1
-    assert kind.plan_items
-    assert kind.standards
+    assert kind.plan_items, "name at least one item of acceptance/plan_items.py"
+    assert kind.standards, "name the standards that its fields follow"
     assert kind.reporting_period.total_seconds() > 0

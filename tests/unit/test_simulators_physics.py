@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from devices.catalogue import KINDS
 from devices.device import Device
+from devices.kind import Counter
 from devices.payload import DeviceEvent, Reading, decode
 from devices.privacy import Pseudonymiser
 from laws import examples
@@ -23,14 +24,9 @@ from simulators.weather import outdoor_c
 
 PSEUDONYMISER = Pseudonymiser(b"a key for tests only")
 REGISTERS = {
-    "electricity_meter": ("energy_kwh",),
-    "water_meter": ("volume_m3",),
-    "gas_meter": ("volume_m3",),
-    "heat_meter": ("energy_kwh", "volume_m3"),
-    "access_control": ("unlocks", "unlock_failures"),
-    "vehicle_gate": ("passes", "passes_recognised"),
-    "ev_charger": ("energy_kwh",),
-    "ebike_charger": ("energy_kwh",),
+    kind.name: registers
+    for kind in KINDS
+    if (registers := [field.name for field in kind.fields if isinstance(field, Counter)])
 }
 # Kind, register, rate, units of the register per hour at one unit of the rate, and resolution.
 INTEGRALS = [
