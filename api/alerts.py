@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
+from api import messages_zh
 from api.alert_models import Alert, AlertDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
@@ -27,7 +28,14 @@ State = Literal["open", "active", "recovering", "latched", "ended"]
 AlertId = Annotated[UUID, Path(description="The id of an alert.")]
 
 _OPEN = tuple(sorted(phase.value for phase in OPEN_PHASES))
-ALERT_NOT_FOUND = "There is no alert of that id; GET /api/v1/alerts lists them."
+
+
+class UnknownAlertProblem(UnknownProblem):
+    """No alert has the id of the path."""
+
+    def __init__(self) -> None:
+        """Say where the alerts are listed."""
+        super().__init__("There is no alert of that id; GET /api/v1/alerts lists them.", messages_zh.ALERT_NOT_FOUND)
 
 
 class AlertsQuery(PageQuery):
@@ -62,7 +70,7 @@ def list_alerts(store: Store, now: Now, query: Annotated[AlertsQuery, Query()]) 
     )
 
 
-@router.get("/{alert_id}", summary="Read an alert", responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)))
+@router.get("/{alert_id}", summary="Read an alert", responses=problem_responses(UnknownAlertProblem()))
 def read_alert(store: Store, now: Now, alert_id: AlertId) -> AlertDetail:
     """An alert with the reasons for raising it, and all its transitions with their inputs."""
     with store.connection() as connection:
@@ -77,6 +85,6 @@ def read_detail(connection: Connection, alert_id: UUID, now: datetime) -> AlertD
     """
     row = alerts.find_alert(connection, alert_id)
     if row is None:
-        raise UnknownProblem(ALERT_NOT_FOUND)
+        raise UnknownAlertProblem
     causes = causes_of(connection, [alert_id], now)
     return AlertDetail.with_transitions(row, causes, list_transitions(connection, alert_id))

@@ -12,10 +12,10 @@ from pydantic import Field
 from api import messages_zh
 from api.access import ACTOR
 from api.alert_models import AlertDetail
-from api.alerts import ALERT_NOT_FOUND, AlertId, read_detail
+from api.alerts import AlertId, UnknownAlertProblem, read_detail
 from api.changes import Idempotent, IdempotentRequest, Name, Reason, Signed
 from api.parameters import Instant, read_clock
-from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
+from api.problems import InvalidProblem, Mistake, RefusedProblem, problem_responses
 from rules.model.attention import Action, Attention, AttentionError, next_attention
 from store.admin.audit import Change, record_change
 from store.alerts.alerts import AlertRow, claim_alert
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 
 _ASSIGNED = {Attention.ASSIGNED, Attention.IN_PROGRESS}
 _ANSWERS = problem_responses(
-    UnknownProblem(ALERT_NOT_FOUND),
+    UnknownAlertProblem(),
     RefusedProblem(messages_zh.REFUSED_ACTION_EXAMPLE),
 )
 
@@ -129,7 +129,7 @@ def shelve(request: Idempotent, alert_id: AlertId, note: Shelving) -> AlertDetai
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
         if not locked.now < note.until <= locked.now + LONGEST_SHELVING:
-            raise InvalidProblem((["body", "until"], messages_zh.SHELVING_OUT_OF_RANGE, "shelving_too_long"))
+            raise InvalidProblem(Mistake(["body", "until"], messages_zh.SHELVING_OUT_OF_RANGE, "shelving_too_long"))
         if locked.row.process == "ended":
             raise RefusedProblem(messages_zh.ENDED_ALERT_NOT_SHELVED)
         shelving = _active_shelving(locked)
@@ -235,7 +235,7 @@ def _change_once(
             with alert_lock(connection) as locked:
                 row = claim_alert(locked, alert_id)
                 if row is None:
-                    raise UnknownProblem(ALERT_NOT_FOUND)
+                    raise UnknownAlertProblem
                 now = read_clock()
                 before, after = write(_LockedAlert(locked, row, now))
             change = Change(

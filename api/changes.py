@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api import messages_zh
 from api.access import ACTOR
 from api.parameters import Store
-from api.problems import InvalidProblem
+from api.problems import InvalidProblem, Mistake
 from store.admin.audit import find_request
 from store.database import Connection, Database
 
@@ -68,7 +69,12 @@ class IdempotentRequest:
             return None
         if (earlier.action, earlier.subject) != (action, subject) or subject_id not in {None, earlier.subject_id}:
             raise InvalidProblem(
-                (["header", "Idempotency-Key"], "was used for another action; make up a new one", "key_reused")
+                Mistake(
+                    ["header", "Idempotency-Key"],
+                    "was used for another action; make up a new one",
+                    "key_reused",
+                    messages_zh.KEY_REUSED,
+                )
             )
         return earlier.subject_id
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from api import messages_zh
 from api.models import Community, CommunityDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, Store
@@ -13,7 +14,16 @@ from store.registry import communities
 
 router = APIRouter(prefix="/communities", tags=["communities 小区"])
 _cursor = Cursor("communities", str)
-_NOT_FOUND = "There is no community of that id; GET /api/v1/communities lists them."
+
+
+class UnknownCommunityProblem(UnknownProblem):
+    """No community has the id of the path."""
+
+    def __init__(self) -> None:
+        """Say where the communities are listed."""
+        super().__init__(
+            "There is no community of that id; GET /api/v1/communities lists them.", messages_zh.COMMUNITY_NOT_FOUND
+        )
 
 
 @router.get("", summary="List communities")
@@ -25,13 +35,13 @@ def list_communities(store: Store, query: Annotated[PageQuery, Query()]) -> Page
     return Page[Community].of(rows, query.limit, Community.model_validate, lambda row: _cursor.encode(row.id))
 
 
-@router.get("/{community}", summary="Read a community", responses=problem_responses(UnknownProblem(_NOT_FOUND)))
+@router.get("/{community}", summary="Read a community", responses=problem_responses(UnknownCommunityProblem()))
 def read_community(store: Store, community: CommunityId) -> CommunityDetail:
     """A community with its number of households, devices by kind and state, and open alerts by severity."""
     with store.connection() as connection:
         row = communities.find_community(connection, community)
         if row is None:
-            raise UnknownProblem(_NOT_FOUND)
+            raise UnknownCommunityProblem
         return CommunityDetail.of(
             row,
             communities.count_households(connection, community),

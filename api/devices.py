@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from api import messages_zh
 from api.models import Connection, Device, DeviceDetail, DeviceState, Event, Rejection
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
@@ -30,7 +31,9 @@ class UnknownDeviceProblem(UnknownProblem):
 
     def __init__(self) -> None:
         """Say where the devices are listed."""
-        super().__init__("There is no such device in that community; GET /api/v1/devices lists them.")
+        super().__init__(
+            "There is no such device in that community; GET /api/v1/devices lists them.", messages_zh.DEVICE_NOT_FOUND
+        )
 
 
 class DevicesQuery(PageQuery):

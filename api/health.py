@@ -7,6 +7,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 
+from api import messages_zh
 from api.parameters import Store
 from api.problems import NotReadyProblem, problem_responses
 from store.admin.readiness import missing_schema
@@ -37,7 +38,7 @@ async def healthz(request: Request) -> Health:
 @router.get(
     "/readyz",
     summary="Can it do its work?",
-    responses=problem_responses(NotReadyProblem("...", reasons=["table ... is missing"])),
+    responses=problem_responses(NotReadyProblem("...", messages_zh.SCHEMA_MISSING, ["table ... is missing"])),
 )
 def readyz(request: Request, store: Store) -> Health:
     """Ask the database, and compare its schema with the one this version needs."""
@@ -45,11 +46,13 @@ def readyz(request: Request, store: Store) -> Health:
         with store.connection() as connection:
             missing = missing_schema(connection)
     except DatabaseUnavailableError:
-        raise NotReadyProblem("The database does not answer.", reasons=["the database does not answer"]) from None
+        reasons = ["the database does not answer"]
+        raise NotReadyProblem("The database does not answer.", messages_zh.DATABASE_UNAVAILABLE, reasons) from None
     if missing:
         raise NotReadyProblem(
             "The database lacks part of the schema; run `anju migrate`.",
-            reasons=[f"{name} is missing" for name in missing],
+            messages_zh.SCHEMA_MISSING,
+            [f"{name} is missing" for name in missing],
         )
     return Health(version=request.app.version)
 

@@ -1,11 +1,58 @@
 """Chinese texts of API errors, one constant or function for each, for the person who acted."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from devices.local_time import local_time_zh
 from rules.model.labels_zh import ACT
 from store.notices.delivery import WaitReason
+
+KEY_REFUSED = "请求里没有 API 密钥，或密钥不对。密钥请找管理员要，写在请求头 Authorization: Bearer 后面。"
+DATABASE_UNAVAILABLE = "数据库暂时连不上，请过一会儿再试。"
+SCHEMA_MISSING = "数据库还没有准备好，请管理员运行 anju migrate。"
+INTERNAL_ERROR = "系统内部出错，请稍后再试；还是不行，请管理员查看日志。"
+VALUE_NOT_STORABLE = "请求里有数据库存不了的字符，请删掉后再试。"
+
+ALERT_NOT_FOUND = "没有找到这条报警，请刷新列表后再试。"
+COMMUNITY_NOT_FOUND = "没有登记这个小区，请核对小区编号。"
+DEVICE_NOT_FOUND = "这个小区里没有登记这台设备，请核对小区和设备的编号。"
+COMMUNITY_OR_DEVICE_NOT_FOUND = "没有登记这个小区或这台设备，请核对编号。"
+MAINTENANCE_NOT_FOUND = "没有找到这个维护窗口，请刷新列表后再试。"
+TEST_NOT_FOUND = "没有找到这次现场测试，请刷新列表后再试。"
+REPLACEMENT_NOT_FOUND = "这台设备没有这次换表记录，请刷新列表后再试。"
+
+CURSOR_INVALID = "不是这个列表的翻页位置；去掉它，从第一页开始"
+KEY_REUSED = "已经用于另一个操作，请换一个新的"
+END_NOT_AFTER_START = "结束时间须晚于开始时间"
+INSTANT_OUT_OF_RANGE = "时间须在 2000 年到 2199 年之间"
+BUCKET_WIDTH = "时段写成数字加 m（分钟）、h（小时）、d（天）、w（周）或 mo（月），例如 15m、1h、1d、1w、1mo"
+
+
+def unknown_rule(rule: str) -> str:
+    """Return the message about a rule that is not in force."""
+    return f"现在没有名为 {rule} 的规则"
+
+
+def backtest_too_long(longest: timedelta) -> str:
+    """Return the message about a backtest over more time than one request takes."""
+    return f"开始时间最早在结束时间之前 {longest.days} 天"
+
+
+def backtest_too_large(most: int) -> str:
+    """Return the message about a backtest over more readings and events than one request takes."""
+    return f"这段时间的读数和事件超过 {most:,} 条：请缩短时间、少选几条规则或只选一台设备，或改用 anju rules backtest"
+
+
+def unroutable(status: int) -> tuple[str, str]:
+    """Return title and sentence for an address that can't be served."""
+    match status:
+        case 404:
+            return "没有这个地址", "没有这个地址，请核对网址。"
+        case 405:
+            return "这个地址不能这样请求", "这个地址不支持这种请求方法，请核对接口文档。"
+        case _:
+            return "请求不能处理", "请求不能处理，请核对接口文档。"
+
 
 # Attention axis of an alert. The refusals of its state machine are worded by `rules.model.attention`.
 REFUSED_ACTION_EXAMPLE = "报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王师傅 于7月1日 12:05:03“解决”。"

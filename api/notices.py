@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import messages_zh
-from api.alerts import ALERT_NOT_FOUND, AlertId
+from api.alerts import AlertId, UnknownAlertProblem
 from api.paging import Page
 from api.parameters import Now, Store
-from api.problems import UnknownProblem, problem_responses
+from api.problems import problem_responses
 from rules.model.labels_zh import NOTICE_DROPPED, NOTICE_KIND, NOTICE_STATE
 from store.alerts.alerts import find_alert
 from store.alerts.suppression import Cause, CauseName, causes_of
@@ -72,13 +72,13 @@ class Notice(BaseModel):
 @router.get(
     "/{alert_id}/notices",
     summary="List the notices of an alert",
-    responses=problem_responses(UnknownProblem(ALERT_NOT_FOUND)),
+    responses=problem_responses(UnknownAlertProblem()),
 )
 def list_notices_of(store: Store, now: Now, alert_id: AlertId) -> Page[Notice]:
     """All notices of an alert, in the order of their queueing. One page. `waiting_for` says why one is not sent yet."""
     with store.connection() as connection:
         if find_alert(connection, alert_id) is None:
-            raise UnknownProblem(ALERT_NOT_FOUND)
+            raise UnknownAlertProblem
         rows = list_notices(connection, alert_id)
         causes = causes_of(connection, [alert_id], now).get(alert_id, ())
     return Page[Notice](items=[_notice(row, causes, now) for row in rows], next_cursor=None)

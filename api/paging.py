@@ -11,7 +11,8 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from api.problems import InvalidProblem
+from api import messages_zh
+from api.problems import InvalidProblem, Mistake
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -69,6 +70,11 @@ class Cursor(Generic[Key]):
             name = None
         if name != self._name:
             raise InvalidProblem(
-                (["query", "cursor"], "is no cursor of this list; leave it out to start again", "cursor_invalid")
+                Mistake(
+                    ["query", "cursor"],
+                    "is no cursor of this list; leave it out to start again",
+                    "cursor_invalid",
+                    messages_zh.CURSOR_INVALID,
+                )
             )
         return key

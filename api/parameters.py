@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator, AwareDatetime
 
+from api import messages_zh
+from api.validation_zh import ParameterError
 from store.database import Database
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -16,7 +18,7 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 def _check_instant(instant: datetime) -> datetime:
     if not _EARLIEST <= instant < _LATEST:
-        raise ValueError("an instant lies in the years 2000 to 2199")
+        raise ParameterError("an instant lies in the years 2000 to 2199", messages_zh.INSTANT_OUT_OF_RANGE)
     return instant
 
 
@@ -63,10 +65,12 @@ class BucketWidth:
         """Read a width such as `15m`, `1h`, `1d`, `1w` or `1mo`.
 
         Raises:
-            ValueError: The text is no width.
+            ParameterError: The text is no width.
         """
         match = _WIDTH.fullmatch(text)
         if match is None:
-            raise ValueError("a bucket is a number with m, h, d, w or mo, such as 15m, 1h, 1d, 1w or 1mo")
+            raise ParameterError(
+                "a bucket is a number with m, h, d, w or mo, such as 15m, 1h, 1d, 1w or 1mo", messages_zh.BUCKET_WIDTH
+            )
         number, (unit, duration) = int(match[1]), _UNITS[match[2]]
         return cls(f"{number} {unit}", number * duration)

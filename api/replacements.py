@@ -13,7 +13,7 @@ from api.devices import UnknownDeviceProblem, require_device
 from api.models import ResponseModel
 from api.paging import Page
 from api.parameters import CommunityId, DeviceName, Instant, Store, read_clock
-from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
+from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from store.admin.audit import Change, record_change
 from store.database import Connection
 from store.registry.replacements import (
@@ -30,7 +30,17 @@ router = APIRouter(prefix="/devices/{community}/{device}/replacement", tags=["de
 
 ReplacementId = Annotated[int, Path(description="The id of a replacement.", ge=1, lt=2**63)]
 Serial = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-_REPLACEMENT_NOT_FOUND = "The device has no replacement of that id; GET .../replacement lists them."
+
+
+class UnknownReplacementProblem(UnknownProblem):
+    """The device has no replacement of the id of the path."""
+
+    def __init__(self) -> None:
+        """Say where they are listed."""
+        super().__init__(
+            "The device has no replacement of that id; GET .../replacement lists them.",
+            messages_zh.REPLACEMENT_NOT_FOUND,
+        )
 
 
 class Replacement(ResponseModel):
@@ -97,7 +107,7 @@ def create_replacement(
             row = record_replacement(connection, owner, new, now)
         except ReplacementRefusedError as error:
             message = messages_zh.replacement_refused(error.reason)
-            raise InvalidProblem((["body", error.part], message, error.reason)) from None
+            raise InvalidProblem(Mistake(["body", error.part], message, error.reason)) from None
         replacement = Replacement.model_validate(row)
         after = {"device": f"{community}/{device}", **replacement.model_dump(mode="json", exclude_none=True)}
         change = Change(
@@ -113,7 +123,7 @@ def create_replacement(
     summary="Withdraw a wrong replacement",
     responses=problem_responses(
         UnknownDeviceProblem(),
-        UnknownProblem(_REPLACEMENT_NOT_FOUND),
+        UnknownReplacementProblem(),
         RefusedProblem(messages_zh.REPLACEMENT_WITHDRAWN_EXAMPLE),
     ),
 )
@@ -146,5 +156,5 @@ def withdraw(
 def _require_replacement(connection: Connection, device_id: int, replacement_id: int) -> ReplacementRow:
     row = find_replacement(connection, replacement_id)
     if row is None or row.device_id != device_id:
-        raise UnknownProblem(_REPLACEMENT_NOT_FOUND)
+        raise UnknownReplacementProblem
     return row

@@ -7,11 +7,12 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import messages_zh
 from api.labels import kind_label
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
-from api.problems import InvalidProblem, UnknownProblem, problem_responses
+from api.problems import InvalidProblem, Mistake, UnknownProblem, problem_responses
 from rules.analysis.backtest import Span, backtest
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise
@@ -34,7 +35,17 @@ _TOO_MANY_SAMPLES = (
     f"gives more than {MAX_SAMPLES:,} readings and events: choose a shorter time, fewer rules or one device, or use "
     "`anju rules backtest`"
 )
-_DEVICE_NOT_FOUND = "The registry has no such community or device; GET /api/v1/devices lists them."
+
+
+class UnknownScopeProblem(UnknownProblem):
+    """The registry has none of the devices of a backtest."""
+
+    def __init__(self) -> None:
+        """Say where they are listed."""
+        super().__init__(
+            "The registry has no such community or device; GET /api/v1/devices lists them.",
+            messages_zh.COMMUNITY_OR_DEVICE_NOT_FOUND,
+        )
 
 
 def _rules_in_force(request: Request) -> RulePack:
@@ -202,7 +213,10 @@ class BacktestResult(ResponseModel):
     "/backtest",
     summary="Try rules on the past",
     responses=problem_responses(
-        UnknownProblem(_DEVICE_NOT_FOUND), InvalidProblem((["body", "start"], "is too long ago", "too_large"))
+        UnknownScopeProblem(),
+        InvalidProblem(
+            Mistake(["body", "start"], "is too long ago", "too_large", messages_zh.backtest_too_long(MAX_SPAN))
+        ),
     ),
 )
 def run_backtest(store: Store, now: Now, pack: Pack, scope: BacktestRequest) -> BacktestResult:
@@ -219,11 +233,13 @@ def run_backtest(store: Store, now: Now, pack: Pack, scope: BacktestRequest) -> 
             if scope.device in {None, device.name}
         }
         if not devices:
-            raise UnknownProblem(_DEVICE_NOT_FOUND)
+            raise UnknownScopeProblem
         limit_statement_time(connection)
         history = wanted_history(selected, span, list(devices), device_time=scope.device_time)
         if count_history(connection, history, MAX_SAMPLES + 1) > MAX_SAMPLES:
-            raise InvalidProblem((["body", "start"], _TOO_MANY_SAMPLES, "too_large"))
+            raise InvalidProblem(
+                Mistake(["body", "start"], _TOO_MANY_SAMPLES, "too_large", messages_zh.backtest_too_large(MAX_SAMPLES))
+            )
         paused = [] if scope.device_time else [Span(*each) for each in read_ingest_lags(connection, *span)]
         results = backtest(selected, stored_arrivals(connection, history), span, devices, paused)
     return BacktestResult.of(summarise(results, selected, devices))
@@ -235,14 +251,20 @@ def _select_rules(pack: RulePack, scope: BacktestRequest) -> RulePack:
     known = {rule.name: rule for rule in pack.rules}
     for number, name in enumerate(scope.rules):
         if name not in known:
-            raise InvalidProblem((["body", "rules", number], f"there is no rule {name!r} in force", "unknown_rule"))
+            message = f"there is no rule {name!r} in force"
+            raise InvalidProblem(
+                Mistake(["body", "rules", number], message, "unknown_rule", messages_zh.unknown_rule(name))
+            )
     return RulePack(tuple(known[name] for name in dict.fromkeys(scope.rules)))
 
 
 def _span(scope: BacktestRequest, now: datetime) -> Span:
     span = Span(scope.start, scope.end or now)
     if span.start >= span.end:
-        raise InvalidProblem((["body", "end"], "must be after start", "value_error"))
+        raise InvalidProblem(
+            Mistake(["body", "end"], "must be after start", "value_error", messages_zh.END_NOT_AFTER_START)
+        )
     if span.end - span.start > MAX_SPAN:
-        raise InvalidProblem((["body", "start"], f"must be at most {MAX_SPAN.days} days before end", "too_large"))
+        message = f"must be at most {MAX_SPAN.days} days before end"
+        raise InvalidProblem(Mistake(["body", "start"], message, "too_large", messages_zh.backtest_too_long(MAX_SPAN)))
     return span

@@ -15,7 +15,7 @@ from api.labels import kind_label
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
-from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
+from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from api.rules import Pack
 from rules.model.labels_zh import MAINTENANCE_STATE
 from rules.model.rule import RulePack, Severity
@@ -40,7 +40,16 @@ _cursor = Cursor("silences", tuple[datetime, UUID])
 
 SilenceId = Annotated[UUID, Path(description="The id of a silence.")]
 _DERIVED = {"state", "state_zh", "kind_zh", "lets_through", "effect_zh"}
-_SILENCE_NOT_FOUND = "There is no silence of that id; GET /api/v1/silences lists them."
+
+
+class UnknownSilenceProblem(UnknownProblem):
+    """No silence has the id of the path."""
+
+    def __init__(self) -> None:
+        """Say where they are listed."""
+        super().__init__(
+            "There is no silence of that id; GET /api/v1/silences lists them.", messages_zh.MAINTENANCE_NOT_FOUND
+        )
 
 
 class Silence(ResponseModel):
@@ -135,7 +144,7 @@ def list_silences(store: Store, now: Now, pack: Pack, query: Annotated[SilencesQ
     )
 
 
-@router.get("/{silence_id}", summary="Read a silence", responses=problem_responses(UnknownProblem(_SILENCE_NOT_FOUND)))
+@router.get("/{silence_id}", summary="Read a silence", responses=problem_responses(UnknownSilenceProblem()))
 def read_silence(store: Store, now: Now, pack: Pack, silence_id: SilenceId) -> Silence:
     """One window."""
     with store.connection() as connection:
@@ -168,9 +177,7 @@ def create_silence(request: Idempotent, pack: Pack, announcement: Announcement) 
 @router.post(
     "/{silence_id}/end",
     summary="End a silence early",
-    responses=problem_responses(
-        UnknownProblem(_SILENCE_NOT_FOUND), RefusedProblem(messages_zh.MAINTENANCE_OVER_EXAMPLE)
-    ),
+    responses=problem_responses(UnknownSilenceProblem(), RefusedProblem(messages_zh.MAINTENANCE_OVER_EXAMPLE)),
 )
 def end_silence(request: Idempotent, pack: Pack, silence_id: SilenceId, note: Signed | None = None) -> Silence:
     """End a window early, or cancel one that has not begun."""
@@ -179,7 +186,7 @@ def end_silence(request: Idempotent, pack: Pack, silence_id: SilenceId, note: Si
         if request.earlier_subject_id(connection, "end", "silence", str(silence_id)) is None:
             row = claim_maintenance(connection, silence_id)
             if row is None:
-                raise UnknownProblem(_SILENCE_NOT_FOUND)
+                raise UnknownSilenceProblem
             now = read_clock()
             if _silence_state(row, now) == "over":
                 raise RefusedProblem(messages_zh.maintenance_over(row.ended_at or row.ends_at, row.ended_by))
@@ -196,22 +203,26 @@ def _new_silence(connection: Connection, silence_id: UUID, window: Announcement,
     """Return the window of an announcement, after checking it against the clock and the registry."""
     starts_at = window.starts_at or now
     if window.ends_at <= max(starts_at, now):
-        raise InvalidProblem((["body", "ends_at"], messages_zh.MAINTENANCE_END_PAST, "silence_over"))
+        raise InvalidProblem(Mistake(["body", "ends_at"], messages_zh.MAINTENANCE_END_PAST, "silence_over"))
     if window.ends_at - starts_at > LONGEST_MAINTENANCE:
-        raise InvalidProblem((["body", "ends_at"], messages_zh.MAINTENANCE_TOO_LONG, "silence_too_long"))
+        raise InvalidProblem(Mistake(["body", "ends_at"], messages_zh.MAINTENANCE_TOO_LONG, "silence_too_long"))
     if window.kind and window.kind not in RULE_KINDS:
-        raise InvalidProblem((["body", "kind"], messages_zh.unknown_kind(window.kind), "unknown_kind"))
+        raise InvalidProblem(Mistake(["body", "kind"], messages_zh.unknown_kind(window.kind), "unknown_kind"))
     if window.community and find_community(connection, window.community) is None:
         raise InvalidProblem(
-            (["body", "community"], messages_zh.unknown_community(window.community), "unknown_community")
+            Mistake(["body", "community"], messages_zh.unknown_community(window.community), "unknown_community")
         )
     if window.community and window.building and not has_building(connection, window.community, window.building):
-        raise InvalidProblem((["body", "building"], messages_zh.unknown_building(window.building), "unknown_building"))
+        raise InvalidProblem(
+            Mistake(["body", "building"], messages_zh.unknown_building(window.building), "unknown_building")
+        )
     device = None
     if window.device and window.community:
         device = find_device(connection, window.community, window.device)
         if device is None:
-            raise InvalidProblem((["body", "device"], messages_zh.unknown_device(window.device), "unknown_device"))
+            raise InvalidProblem(
+                Mistake(["body", "device"], messages_zh.unknown_device(window.device), "unknown_device")
+            )
     return NewMaintenance(
         id=silence_id, community=window.community, building=window.building, kind=window.kind, rule=window.rule,
         device_id=device.id if device else None, starts_at=starts_at, ends_at=window.ends_at, reason=window.reason,
@@ -222,7 +233,7 @@ def _new_silence(connection: Connection, silence_id: UUID, window: Announcement,
 def _read_silence(connection: Connection, silence_id: UUID, now: datetime, pack: RulePack) -> Silence:
     row = find_maintenance(connection, silence_id)
     if row is None:
-        raise UnknownProblem(_SILENCE_NOT_FOUND)
+        raise UnknownSilenceProblem
     return Silence.of(row, now, pack)
 
 

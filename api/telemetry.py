@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from api import messages_zh
 from api.devices import UnknownDeviceProblem, require_device
 from api.models import Series
 from api.paging import Cursor, PageQuery
 from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Now, Store
-from api.problems import InvalidProblem, problem_responses
+from api.problems import InvalidProblem, Mistake, problem_responses
+from api.validation_zh import ParameterError
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import DeviceKind
 from devices.kind import Field as KindField
@@ -56,7 +58,11 @@ def read_series(
     any width have the same sum, and a reading at midnight closes the day before.
     """
     if (query.bucket is None) != (query.aggregate is None):
-        raise _invalid_query("bucket", "bucket and aggregate belong together; give none for the readings as they came")
+        raise _invalid_query(
+            "bucket",
+            "bucket and aggregate belong together; give none for the readings as they came",
+            "须和 aggregate 一起给出；要原始读数，两个都不写",
+        )
     with store.connection() as connection:
         row = require_device(connection, community, device)
         fields = _select_fields(KIND_BY_NAME[row.kind], query.field)
@@ -92,20 +98,30 @@ def _read_buckets(
     now: datetime,
 ) -> Series:
     if query.cursor is not None:
-        raise _invalid_query("cursor", "buckets come in one answer, without pages")
+        raise _invalid_query("cursor", "buckets come in one answer, without pages", "按时段汇总时一次给全，不用翻页")
     if len(fields) != 1:
-        raise _invalid_query("field", f"buckets are of one field: name one of {_names(fields)}")
+        names = _names(fields)
+        raise _invalid_query(
+            "field",
+            f"buckets are of one field: name one of {names}",
+            f"按时段汇总只能选一个读数，请从中选一个：{names}",
+        )
     allowed = allowed_aggregates(fields[0])
     if aggregate not in allowed:
-        raise _invalid_query("aggregate", f"{fields[0].name} can be aggregated by {', '.join(allowed)}")
+        ways = ", ".join(allowed)
+        raise _invalid_query(
+            "aggregate", f"{fields[0].name} can be aggregated by {ways}", f"{fields[0].zh}可以用的汇总方式：{ways}"
+        )
     end = query.end or now
     start = query.start or end - _DEFAULT_SPAN
     if start >= end:
-        raise _invalid_query("end", "end must be later than start")
+        raise _invalid_query("end", "end must be later than start", messages_zh.END_NOT_AFTER_START)
     width = _width(bucket)
     if (end - start) / width.min_duration > MAX_BUCKETS:
         raise _invalid_query(
-            "bucket", f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range"
+            "bucket",
+            f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range",
+            f"这段时间超过 {MAX_BUCKETS} 个时段：请把时段放宽，或把时间范围缩短",
         )
     points = read_buckets(
         connection, row.kind, row.id, fields[0], aggregate, start=start, end=end, width=width.interval
@@ -118,20 +134,21 @@ def _select_fields(kind: DeviceKind, names: list[str] | None) -> list[KindField]
         return list(kind.fields)
     known = {field.name: field for field in kind.fields}
     if not known.keys() >= set(names):
-        raise _invalid_query("field", f"{kind.name} has the fields {_names(kind.fields)}")
+        fields = _names(kind.fields)
+        raise _invalid_query("field", f"{kind.name} has the fields {fields}", f"{kind.zh}的读数有：{fields}")
     return [known[name] for name in dict.fromkeys(names)]
 
 
 def _width(text: str) -> BucketWidth:
     try:
         return BucketWidth.parse(text)
-    except ValueError as error:
-        raise _invalid_query("bucket", str(error)) from None
+    except ParameterError as error:
+        raise _invalid_query("bucket", str(error), error.zh) from None
 
 
 def _names(fields: Iterable[KindField]) -> str:
     return ", ".join(field.name for field in fields)
 
 
-def _invalid_query(parameter: str, message: str) -> InvalidProblem:
-    return InvalidProblem((["query", parameter], message, "value_error"))
+def _invalid_query(parameter: str, message: str, message_zh: str) -> InvalidProblem:
+    return InvalidProblem(Mistake(["query", parameter], message, "value_error", message_zh))

@@ -23,7 +23,7 @@ from api.labels import event_label, kind_label
 from api.models import ResponseModel, Simulated
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
-from api.problems import InvalidProblem, RefusedProblem, UnknownProblem, problem_responses
+from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from devices.place import compose_place
 from store.admin.audit import Change, record_change
 from store.database import Connection
@@ -38,7 +38,16 @@ router = APIRouter(prefix="/witnessed-tests", tags=["witnessed tests 现场测�
 _cursor = Cursor("witnessed-tests", tuple[datetime, UUID])
 
 TestId = Annotated[UUID, Path(description="The id of a test.")]
-_TEST_NOT_FOUND = "There is no test of that id; GET /api/v1/witnessed-tests lists them."
+
+
+class UnknownTestProblem(UnknownProblem):
+    """No witnessed test has the id of the path."""
+
+    def __init__(self) -> None:
+        """Say where they are listed."""
+        super().__init__(
+            "There is no test of that id; GET /api/v1/witnessed-tests lists them.", messages_zh.TEST_NOT_FOUND
+        )
 
 
 class WitnessedTest(ResponseModel):
@@ -125,7 +134,7 @@ def list_tests(store: Store, now: Now, query: Annotated[TestsQuery, Query()]) ->
     )
 
 
-@router.get("/{test_id}", summary="Read a witnessed test", responses=problem_responses(UnknownProblem(_TEST_NOT_FOUND)))
+@router.get("/{test_id}", summary="Read a witnessed test", responses=problem_responses(UnknownTestProblem()))
 def read_test(store: Store, now: Now, test_id: TestId) -> WitnessedTest:
     """One test with its result."""
     with store.connection() as connection:
@@ -143,7 +152,7 @@ def create_test(request: Idempotent, record: TestRecord) -> WitnessedTest:
         try:
             test_id = record_test(connection, Entry(**record.model_dump()), now)
         except RecordRefusedError as error:
-            raise InvalidProblem((["body", error.part], str(error), "record_refused")) from None
+            raise InvalidProblem(Mistake(["body", error.part], str(error), "record_refused")) from None
         record_change(
             connection,
             Change(
@@ -157,7 +166,7 @@ def create_test(request: Idempotent, record: TestRecord) -> WitnessedTest:
 @router.post(
     "/{test_id}/withdraw",
     summary="Withdraw a witnessed test",
-    responses=problem_responses(UnknownProblem(_TEST_NOT_FOUND), RefusedProblem(messages_zh.TEST_WITHDRAWN)),
+    responses=problem_responses(UnknownTestProblem(), RefusedProblem(messages_zh.TEST_WITHDRAWN)),
 )
 def withdraw_test(request: Idempotent, test_id: TestId, withdrawal: Withdrawal) -> WitnessedTest:
     """Withdraw a test recorded by mistake. It counts for nothing; reports list it with the reason."""
@@ -180,5 +189,5 @@ def withdraw_test(request: Idempotent, test_id: TestId, withdrawal: Withdrawal) 
 def _find_test(connection: Connection, test_id: UUID) -> WitnessedTestRow:
     rows = list_witnessed_tests(connection, WitnessedTestFilter(id=test_id), EXPECTED_EVENTS)
     if not rows:
-        raise UnknownProblem(_TEST_NOT_FOUND)
+        raise UnknownTestProblem
     return rows[0]

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,6 +46,15 @@ serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"]
 """
 
 
+def _speaks_chinese(answer: httpx.Response) -> None:
+    """Check that a problem of any test has Chinese sentences for the person who acted."""
+    if answer.headers.get("content-type") == "application/problem+json":
+        answer.read()
+        problem = answer.json()
+        sentences = [problem["title"], problem["detail_zh"], *(each["msg_zh"] for each in problem.get("errors", ()))]
+        assert [each for each in sentences if not re.search("[\u4e00-\u9fff]", each)] == [], problem
+
+
 class Server:
     """Running API with a client that sends its key, and its log."""
 
@@ -62,7 +72,10 @@ class Server:
                 [sys.executable, "-c", _SERVE], env=environment, stdout=output, stderr=output
             )
         self.client = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {KEY}"}, timeout=patient(20)
+            base_url=f"{self.url}/api/v1",
+            headers={"Authorization": f"Bearer {KEY}"},
+            timeout=patient(20),
+            event_hooks={"response": [_speaks_chinese]},
         )
         eventually(self._answers, timeout_s=60)
 

@@ -79,6 +79,7 @@ def test_an_internal_error_reveals_no_internals(mortal_database: str, start_api:
         "title": "系统内部出错",
         "status": 500,
         "detail": "Anju made a mistake; its log says which.",
+        "detail_zh": "系统内部出错，请稍后再试；还是不行，请管理员查看日志。",
     }
     eventually(lambda: "built_year" in api.log())
     counted = 'anju_http_requests_total{method="GET",route="/api/v1/communities",status="500"} 1.0'
