@@ -15,13 +15,14 @@ from typing import Any
 from acceptance.coverage import Cell, CellState, Matrix
 from acceptance.criterion import MeasuredCriterion, Medium
 from acceptance.figure import Figure
-from acceptance.labels import DEMO_NOTICE, REFUSED
+from acceptance.labels import DEMO_NOTICE
 from acceptance.plan_items import PlanClass
 from acceptance.result import DeviceFigure, ItemResult, Refused, Report, Result, Verdict
 from acceptance.witnessed import event_zh, result_of
 from acceptance.wording import method
 from devices.local_time import CITY
 from devices.place import compose_place
+from devices.schema import REASON_ZH
 from store.telemetry.evidence import Community, Household, RegisteredDevice
 from store.telemetry.window import Window
 from store.telemetry.witnessed_tests import WitnessedTestRow
@@ -168,7 +169,7 @@ def _refusals(refused: Collection[Refused]) -> Document:
     return {
         "total": by_reason.total(),
         "reasons": [
-            {"reason": reason, "reason_zh": REFUSED.get(reason, reason), "times": times}
+            {"reason": reason, "reason_zh": REASON_ZH.get(reason, reason), "times": times}
             for reason, times in sorted(by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
         ],
         "devices": [
@@ -177,7 +178,7 @@ def _refusals(refused: Collection[Refused]) -> Document:
                 "kind": each.device.kind,
                 "place": _device_place(each.device),
                 "reason": each.reason,
-                "reason_zh": REFUSED.get(each.reason, each.reason),
+                "reason_zh": REASON_ZH.get(each.reason, each.reason),
                 "times": each.times,
                 "simulated": each.device.simulated,
             }

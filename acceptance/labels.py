@@ -66,23 +66,7 @@ TEST_RESULT: dict[str, str] = {
 
 WAITING_NOTICE = "还有{:,}条收到的数据在排队处理，没有计入；处理完再出一次报告"
 
-EXCLUDED: dict[str, str] = {"simulated": "模拟设备不得作为验收依据", "retired": "报废设备不参与验证"}
-
-REFUSED: dict[str, str] = {
-    "rate_limited": "短时间内发送过多，超出限额",
-    "future_timestamp": "时间在未来，设备时钟偏快",
-    "bad_timestamp": "时间无法识别",
-    "missing_timestamp": "没有写明时间",
-    "impossible_value": "数值超出可能的范围",
-    "unknown_field": "有不认识的字段",
-    "unknown_event": "有不认识的事件",
-    "unknown_device": "设备没有登记",
-    "wrong_kind": "设备类型与登记的不符",
-    "bad_topic": "主题不对",
-    "bad_json": "内容不是有效的JSON",
-    "too_large": "消息过大",
-}
-"""Reasons of refused data in full words; every reason of a rejection has one."""
+EXCLUDED: dict[str, str] = {"simulated": "模拟设备不得作为验收依据", "retired": "报废设备不参与核验"}
 
 SIGNATORIES: tuple[str, ...] = (
     "建设单位",

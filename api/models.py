@@ -14,7 +14,8 @@ from api.labels import event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge, Value
 from devices.kind import Field as KindField
-from rules.model.labels_zh import CONNECTION, DEVICE_STATE, REJECTION_REASON
+from devices.schema import REASON_ZH
+from rules.model.labels_zh import CONNECTION, DEVICE_STATE
 from rules.model.rule import Severity
 from store.registry.communities import CommunityRow, DeviceCount
 from store.registry.devices import DeviceRow
@@ -135,7 +136,7 @@ class RejectionSummary(ResponseModel):
     """Newest rejection of one reason."""
 
     reason: str = Field(examples=["unknown_field"])
-    reason_zh: str = Field(examples=["未知字段"])
+    reason_zh: str = Field(examples=["有不认识的字段"])
     detail: str = Field(description="The mistake, with the fields at fault and the known ones.")
     last_received_at: datetime
 
@@ -272,7 +273,7 @@ class Event(ResponseModel):
 
 
 def _rejection_facts(row: StoredRejection) -> dict[str, Any]:
-    return {**asdict(row), "reason_zh": REJECTION_REASON.get(row.reason, row.reason)}
+    return {**asdict(row), "reason_zh": REASON_ZH.get(row.reason, row.reason)}
 
 
 def _device_facts(row: DeviceRow) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Notice(BaseModel):
     state: Literal["queued", "sent", "dead", "dropped"] = Field(
         description="Waiting, accepted by the receiver, given up, or no longer needed."
     )
-    state_zh: str = Field(examples=["已送达"])
+    state_zh: str = Field(examples=["已发出"])
     waiting_for: list[Wait] = Field(description="Reasons for which a queued notice is not sent yet; else empty.")
     attempts: int = Field(description="Failed attempts.")
     reason: str | None = Field(description="Reason of the last failure, or the code of the reason for dropping it.")

@@ -41,6 +41,23 @@ class Reason(StrEnum):
     UNKNOWN_EVENT = "unknown_event"
 
 
+REASON_ZH: Mapping[str, str] = {
+    Reason.BAD_TOPIC: "主题不对",
+    Reason.UNKNOWN_DEVICE: "设备没有登记",
+    Reason.WRONG_KIND: "设备类型与登记的不符",
+    Reason.BAD_JSON: "内容不是有效的 JSON",
+    Reason.TOO_LARGE: "消息过大",
+    Reason.RATE_LIMITED: "短时间内发送过多，超出限额",
+    Reason.MISSING_TIMESTAMP: "没有写明时间",
+    Reason.BAD_TIMESTAMP: "时间无法识别",
+    Reason.FUTURE_TIMESTAMP: "时间在未来，设备时钟偏快",
+    Reason.UNKNOWN_FIELD: "有不认识的字段",
+    Reason.IMPOSSIBLE_VALUE: "数值超出可能的范围",
+    Reason.UNKNOWN_EVENT: "有不认识的事件",
+}
+"""Chinese words for each reason, the same in API, dashboards, commands and reports."""
+
+
 class Violation(NamedTuple):
     """Reason and detail of `fields` invalid fields; the values themselves may be personal and are not quoted."""
 

@@ -100,7 +100,7 @@ def alerts_panel(kind: DeviceKind | None = None) -> TablePanel:
     )
     panel = _with_labels(panel, {"级别": SEVERITY, "状态": PROCESS, "处理": ATTENTION, "模拟": SIMULATED})
     return _with_widths(
-        panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "建议": 320, "模拟": 60}
+        panel, {"发生时间": 160, "级别": 70, "状态": 80, "处理": 80, "说明": 320, "怎么办": 320, "模拟": 60}
     )
 
 
@@ -131,7 +131,7 @@ def devices_without_data_panel() -> TablePanel:
     panel = _table("没有数据的设备", queries.devices_without_data()).description(
         f"收到过消息、但已超过 {NO_DATA_PERIODS} 个上报周期没有新数据的设备，时间最长的在前（最多 200 台）。"
     )
-    panel = panel.override_by_name("无数据时长", [DynamicConfigValue("unit", "s")])
+    panel = panel.override_by_name("没有数据时长", [DynamicConfigValue("unit", "s")])
     return _with_labels(panel, {"连接": CONNECTION, "模拟": SIMULATED})
 
 
@@ -157,7 +157,7 @@ def increase_panel(kind: DeviceKind, field: Counter) -> TimeSeriesPanel:
     """Return the chart of the increase of a counter."""
     panel = _bars(f"{field.zh}（增量）", queries.increase(kind, field), kind.reporting_period)
     return panel.unit(grafana_unit(field.unit)).description(
-        f"{field.name}：每格内的增加量；读数回退（清零或翻转）不计。"
+        f"{field.name}：每格内的用量或次数；跨过翻转和登记过的换表，清零和误读不算。"
     )
 
 

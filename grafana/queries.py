@@ -12,7 +12,8 @@ from textwrap import dedent
 
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, EventField, Field, Flag, Gauge, Personal, Text
-from rules.model.labels_zh import FLAG, REJECTION_REASON
+from devices.schema import REASON_ZH
+from rules.model.labels_zh import FLAG
 from rules.model.virtual_kinds import RULE_KINDS
 from store.telemetry.schema import table_name
 
@@ -95,8 +96,8 @@ def alerts(kind: DeviceKind | None = None) -> str:
     return _render(
         """
         SELECT a.opened_at AS "发生时间", a.severity AS "级别", a.process AS "状态", a.attention AS "处理",
-               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @alert_place AS "位置", d.name AS "设备",
-               a.title AS "报警", a.message AS "说明", a.advice AS "建议", a.assignee AS "负责人",
+               coalesce(c.name, '平台') AS "小区", @zh AS "类型", @alert_place AS "位置", d.name AS "设备",
+               a.title AS "报警", a.message AS "说明", a.advice AS "怎么办", a.assignee AS "负责人",
                a.ended_at AS "结束时间", a.simulated AS "模拟"
         FROM alert a
         LEFT JOIN device d ON d.id = a.device_id
@@ -122,7 +123,7 @@ def suppressed_alerts() -> str:
         """
         SELECT s.cause AS "原因", s.detail AS "原因说明", s.actor AS "操作人", s.since AS "开始时间",
                s.until AS "截止时间", a.severity AS "级别", a.process AS "状态",
-               coalesce(c.name, '安居系统') AS "小区", @zh AS "类型", @alert_place AS "位置", d.name AS "设备",
+               coalesce(c.name, '平台') AS "小区", @zh AS "类型", @alert_place AS "位置", d.name AS "设备",
                a.title AS "报警", a.opened_at AS "发生时间", a.simulated AS "模拟"
         FROM alert a
         JOIN suppression_at(now()) AS s ON s.alert_id = a.id
@@ -163,7 +164,7 @@ def devices_without_data() -> str:
     return _render(
         """
         SELECT c.name AS "小区", k.zh AS "类型", @place AS "位置", d.name AS "设备", s.last_fresh AS "最近上报",
-               extract(epoch FROM now() - s.last_fresh) AS "无数据时长", s.connection AS "连接", d.simulated AS "模拟"
+               extract(epoch FROM now() - s.last_fresh) AS "没有数据时长", s.connection AS "连接", d.simulated AS "模拟"
         FROM device d
         JOIN (VALUES @kinds) AS k (position, name, zh, no_data_after) ON k.name = d.kind
         JOIN device_state s ON s.device_id = d.id
@@ -206,7 +207,7 @@ def rejections() -> str:
         GROUP BY 1, 2
         ORDER BY 1
         """,
-        reason=_translate("r.reason", REJECTION_REASON),
+        reason=_translate("r.reason", REASON_ZH),
     )
 
 

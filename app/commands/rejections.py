@@ -11,9 +11,8 @@ from app.output import Exit, Json, fail, say, say_json
 from app.settings import Settings
 from app.tables import say_table
 from devices.local_time import CITY, parse_local_time
-from devices.schema import Reason
+from devices.schema import REASON_ZH, Reason
 from rules.model.duration import parse_duration
-from rules.model.labels_zh import REJECTION_REASON
 from store.database import connect, translated_errors
 from store.telemetry.rejections import RejectionFilter, StoredRejection, list_rejections
 
@@ -87,4 +86,4 @@ def _flat(rejection: StoredRejection) -> dict[str, Any]:
     columns = asdict(rejection)
     del columns["digest"]
     payload = rejection.payload.decode("utf-8", "replace") or None
-    return {**columns, "reason_zh": REJECTION_REASON.get(rejection.reason, rejection.reason), "payload": payload}
+    return {**columns, "reason_zh": REASON_ZH.get(rejection.reason, rejection.reason), "payload": payload}

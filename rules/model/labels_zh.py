@@ -39,7 +39,7 @@ SUPPRESSION: Mapping[str, str] = {
     "chattering": "频繁抖动",
 }
 NOTICE_KIND: Mapping[str, str] = {"raised": "报警", "escalated": "升级", "fallback": "转通知", "resolved": "恢复"}
-NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已送达", "dead": "发送失败", "dropped": "不再需要"}
+NOTICE_STATE: Mapping[str, str] = {"queued": "待发送", "sent": "已发出", "dead": "发送失败", "dropped": "不再需要"}
 NOTICE_DROPPED: Mapping[str, str] = {
     "acknowledged": "报警已有人确认，不用再升级",
     "over": "报警已结束，不用再升级",
@@ -58,17 +58,3 @@ DEVICE_STATE: Mapping[str, str] = {
 CONNECTION: Mapping[str, str] = {"online": "在线", "offline": "离线", "unknown": "未知"}
 CONNECTION_EVENT: Mapping[str, str] = {"online": "上线", "offline": "离线"}
 FLAG: Mapping[bool, str] = {True: "是", False: "否"}
-REJECTION_REASON: Mapping[str, str] = {
-    "bad_topic": "主题错误",
-    "unknown_device": "未登记的设备",
-    "wrong_kind": "设备类型不符",
-    "bad_json": "JSON 错误",
-    "too_large": "消息过大",
-    "missing_timestamp": "缺少时间",
-    "bad_timestamp": "时间无法识别",
-    "future_timestamp": "时间在未来",
-    "unknown_field": "未知字段",
-    "impossible_value": "数值不可能",
-    "unknown_event": "未知事件",
-    "rate_limited": "发送过多",
-}

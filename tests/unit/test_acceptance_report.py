@@ -10,14 +10,14 @@ from html.parser import HTMLParser
 import pytest
 
 from acceptance.document import canonical_text, digest, document
-from acceptance.labels import DEMO_NOTICE, REFUSED, SIGNATORIES
+from acceptance.labels import DEMO_NOTICE, SIGNATORIES
 from acceptance.plan_items import PLAN_ITEMS
 from acceptance.report import to_html, to_json
 from acceptance.run import stored_form
 from acceptance.summary import exit_code, summary
 from acceptance.verify import questions, verify
 from acceptance.wording import percent, span
-from devices.payload import Reason
+from devices.schema import REASON_ZH, Reason
 from store.telemetry.evidence import Community, DeliveryAnswer, Evidence, Household, RegisteredDevice
 from store.telemetry.slots import SlotAnswer
 from store.telemetry.window import Window
@@ -92,7 +92,7 @@ class _Resources(HTMLParser):
 
 
 def test_every_reason_of_refused_data_has_words():
-    assert set(REFUSED) == set(Reason)
+    assert set(REASON_ZH) == set(Reason)
 
 
 def test_the_hash_in_the_file_is_that_of_its_report():

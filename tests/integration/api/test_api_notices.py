@@ -45,7 +45,7 @@ def test_the_notices_of_an_alert_are_listed_with_their_state(api: Any, community
     summary = [
         (each["channel"], each["kind_zh"], each["level"], each["state_zh"], each["reason"]) for each in result["items"]
     ]
-    assert summary == [(channels[0], "报警", 1, "已送达", None), (channels[1], "升级", 2, "发送失败", "HTTP 401")]
+    assert summary == [(channels[0], "报警", 1, "已发出", None), (channels[1], "升级", 2, "发送失败", "HTTP 401")]
     assert [each["waiting_for"] for each in result["items"]] == [[], []]
     assert [each["reason_zh"] for each in result["items"]] == [None, "没有发出去，对方或网络的答复：HTTP 401"]
     assert result["items"][0]["settled_at"] == "2026-07-01T04:00:03Z"

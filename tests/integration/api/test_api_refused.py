@@ -79,7 +79,7 @@ def test_smoke_and_a_leak_raise_alerts_beside_refused_fields(installation: Insta
     raised = eventually(lambda: _at_least(2, installation.api.items("/alerts", community=COMMUNITY, state="open")))
     assert {"ebike", "gas"} <= {alert["device"] for alert in raised}
     (field,) = installation.rejections("ebike")
-    assert (field["reason"], field["reason_zh"], field["times"]) == ("impossible_value", "数值不可能", 1)
+    assert (field["reason"], field["reason_zh"], field["times"]) == ("impossible_value", "数值超出可能的范围", 1)
     assert field["detail"] == "values.battery_temperature_c must be a number from -50 to 400 ℃"
     assert json.loads(field["payload"])["values"] == {"smoke": True, "battery_temperature_c": 999}
     assert installation.values("ebike") == {"smoke": (True, now)}

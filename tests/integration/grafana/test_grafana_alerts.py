@@ -53,7 +53,7 @@ def test_an_open_alert_stays_listed_however_old_it_is(communities, reader, now):
     communities.add_alert(None, "pipeline", "major", now - 2 * HOUR, community=None)
     listed = [(row["级别"], row["类型"], row["小区"]) for row in reader.rows(queries.alerts())]
     assert listed == [
-        ("major", "数据接入", "安居系统"),
+        ("major", "数据接入", "平台"),
         ("warning", "水表", "佳园小区"),
         ("major", "水表", "佳园小区"),
     ]

@@ -98,7 +98,7 @@ def test_rejections_from_an_unknown_community_are_never_filtered_out(communities
             (hour, community, reason, count),
         )
     rows = reader.rows(queries.rejections(), community=["jia-yuan"], interval=HOUR)
-    assert {row["metric"]: row["value"] for row in rows} == {"JSON 错误": 3, "主题错误": 9}
+    assert {row["metric"]: row["value"] for row in rows} == {"内容不是有效的 JSON": 3, "主题不对": 9}
 
 
 def test_readings_are_counted_per_minute_for_every_interval(communities, reader, now):
