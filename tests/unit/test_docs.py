@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import typer
 
-from api import alerts, attention, audit, communities, devices, notices, silences, stream
+import api
 from app.cli import app
 from app.output import Exit
 from app.settings import Settings
@@ -24,6 +26,7 @@ READMES = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "
 SETTINGS = {f"ANJU_{name.upper()}" for name in Settings.model_fields}
 VARIABLES = {MIRROR_SETTING, PREFIX_SETTING, USER_SETTING, "ANJU_TEST_DATABASE_URL"}
 CODE = re.compile(r"```[a-z]*\n(.*?)```|(?m:^ {4}([^\n]+)$)|`([^`\n]+)`", re.DOTALL)
+OTHER_OPTIONS = {"--randomly-seed", "--strict"}  # of pytest and mkdocs
 # Made while Anju runs or is installed, so that no clone has them.
 GENERATED = ("deploy/secrets/", "deploy/compose.env")
 
@@ -85,6 +88,14 @@ def test_a_command_and_its_options_exist(page: Path) -> None:
 
 
 @every_page
+def test_an_option_in_a_sentence_exists(page: Path) -> None:
+    named = set(
+        re.findall(r"`(--[a-z-]+)", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL))
+    )
+    assert named <= set().union(OTHER_OPTIONS, *COMMANDS.values())
+
+
+@every_page
 def test_a_make_target_exists(page: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     named = {match[1] for line in code(page) if (match := re.match(r"\s*make ([a-z-]+)", line))}
@@ -127,12 +138,25 @@ def test_the_architecture_shows_every_room() -> None:
     assert shown == {str(folder.relative_to(ROOT)) for folder in folders}
 
 
-def test_a_route_of_the_readme_exists() -> None:
-    parts = (communities, devices, alerts, attention, silences, notices, audit, stream)
-    routes = {re.sub(r"\{\w+\}", "ID", route.path) for part in parts for route in part.router.routes}
-    named = {path for text in READMES for path in re.findall(r"(?m)(?:\$API/|^post )([\w/]+)", text)}
-    assert named
-    assert {"/" + re.sub(r"[A-Z]+_ID", "ID", path) for path in named} <= routes
+@every_page
+def test_a_route_exists(page: Path) -> None:
+    modules = [import_module(f"api.{each.name}") for each in iter_modules(api.__path__)]
+    routers = [module.router for module in modules if hasattr(module, "router")]
+    routes = {shape(f"{method} {route.path}") for each in routers for route in each.routes for method in route.methods}
+    text = page.read_text(encoding="utf-8")
+    named = {match[0].rstrip("/") for match in re.finditer(r"\b(GET|POST) /[\w{}/-]+", text.replace(" /api/v1/", " /"))}
+    named |= {f"GET /{path}" for path in re.findall(r"\$API/([\w/]+)", text) if path != "alerts/stream"}
+    named |= {f"POST /{path}" for path in re.findall(r"(?m)^post ([\w/]+)", text)}
+    assert len(named) > 20 or page.name != "api.md"
+    assert [each for each in sorted(named) if shape(each) not in routes] == []
+
+
+def shape(route: str) -> str:
+    """The route with each part that stands for an id as a blank: a parameter, a name with a hyphen, or CAPITALS."""
+    method, path = route.split(" ")
+    routes = {"bad-actors", "witnessed-tests"}
+    parts = [part if part in routes or re.fullmatch(r"[a-z]*", part) else "ID" for part in path.split("/")]
+    return f"{method} {'/'.join(parts)}"
 
 
 def test_every_command_is_in_the_operations_guide() -> None:
