@@ -61,7 +61,7 @@ def record(
     if as_json:
         say_json(_json(row))
     else:
-        say(f"recorded as {row.id}: {row.field} of {meter} went from {row.old_register:g} to {row.new_register:g}")
+        say(f"已登记换表，编号 {row.id}：{meter} {_registers(row)}")
 
 
 def show(meter: Meter, *, as_json: Json = False) -> None:
@@ -75,15 +75,15 @@ def show(meter: Meter, *, as_json: Json = False) -> None:
         say_json([_json(row) for row in rows])
         return
     say_table(
-        ("id", "at", "field", "old", "new", "by", "state"),
+        ("编号", "换表时间", "读数", "旧表止数", "新表起数", "登记人", "状态"),
         [
             (
                 str(row.id), f"{row.at.astimezone(CITY):%Y-%m-%d %H:%M}", row.field, f"{row.old_register:g}",
-                f"{row.new_register:g}", row.actor, "withdrawn" if row.withdrawn_at else "in force",
+                f"{row.new_register:g}", row.actor, "已撤回" if row.withdrawn_at else "有效",
             )
             for row in rows
         ],
-        numbers=("id", "old", "new"),
+        numbers=("编号", "旧表止数", "新表起数"),
     )  # fmt: skip
 
 
@@ -101,7 +101,11 @@ def withdraw(
         now = datetime.now(UTC)
         withdraw_replacement(connection, row, by or user_of_this_machine() or "cli", now)
         audit_command(connection, "withdraw", ("replacement", str(replacement)), {"withdrawn_at": now.isoformat()})
-    say(f"withdrawn: {row.field} from {row.old_register:g} to {row.new_register:g}")
+    say(f"已撤回换表 {replacement}：{_registers(row)}")
+
+
+def _registers(row: ReplacementRow) -> str:
+    return f"{row.field} 旧表止数 {row.old_register:g}，新表起数 {row.new_register:g}"
 
 
 def _find(connection: Connection, meter: str) -> DeviceRow:

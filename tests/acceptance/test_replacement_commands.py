@@ -29,10 +29,11 @@ def test_a_replacement_is_recorded_listed_and_withdrawn(house, meter):
 
     shown = house.anju("replacement", "list", meter)
     assert "2026-07-01 14:30" in shown.stdout
-    assert "in force" in shown.stdout
+    assert "有效" in shown.stdout
 
     done = house.anju("replacement", "withdraw", str(recorded["id"]), "--by", "李经理")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"已撤回换表 {recorded['id']}：volume_m3 旧表止数 812.4，新表起数 0"
     (listed,) = house.get(f"/devices/{meter}/replacement")["items"]
     assert listed["withdrawn_by"] == "李经理"
     actions = [
