@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from devices.local_time import CITY
 from devices.place import join_place
+from rules.engine.state_machine import Reason
 from rules.model.labels_zh import SEVERITY
 from rules.model.subject_zh import device_zh, sentence_zh
 from store.alerts.alerts import AlertRow
@@ -50,8 +51,11 @@ def alert_line(step: AlertTransition, now: datetime) -> str | None:
     change = _TRANSITIONS_ZH.get(transition.to_state)
     if transition.axis != "process" or change is None or now - transition.at > _MAX_AGE:
         return None
-    if transition.to_state == "active" and transition.from_state in {"active", "recovering"}:
-        return None  # still the same alert
+    if transition.suppressions:
+        return None  # notified to nobody: another alert tells of it, or people have announced their work
+    is_same = transition.to_state == "active" and transition.from_state in {"active", "recovering"}
+    if is_same and transition.reason != Reason.PARENT:
+        return None  # still the same alert, and not released from its parent
     at = f"{transition.at.astimezone(CITY):%H:%M:%S}"
     simulated = "（模拟）" if alert.simulated else ""
     if transition.to_state == "active":

@@ -12,6 +12,7 @@ COMMUNITIES = SITES[:2]
 _FIRST, _SECOND = (site.community for site in COMMUNITIES)
 
 # The times count from the start of the simulation. Most faults end, so that their alerts end as well.
+# A device has to be heard once before it can fall silent.
 FAULTS = (
     f"gas_leak:{_FIRST}/b01-u1-0301-gas@+15s/3m",
     f"burst:{_FIRST}/b02-u1-0201-water@+25s/4m",
@@ -21,7 +22,7 @@ FAULTS = (
     f"barrier_stuck:{_SECOND}/gate-01@+75s/3m",
     f"leak:{_SECOND}/b01-u1-0402-water@+30s/6m",
     f"power_lost:{_FIRST}/b02-gateway@+90s/2m",
-    f"camera_offline:{_FIRST}/gate-01-camera@+20s/8m",
+    f"camera_offline:{_FIRST}/gate-01-camera@+65s/8m",
     f"battery_low:{_SECOND}/b02-u1-0101-gas@+100s",
 )
 

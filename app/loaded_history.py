@@ -24,7 +24,7 @@ from ingest.receiver import Message as Received
 from simulators.faults import Fault
 from simulators.fleet import Fleet
 from store.database import Connection, DatabaseUnavailableError, connect, translated_errors
-from store.telemetry.device_state import add_last_seen
+from store.telemetry.device_state import add_newest_times
 from store.telemetry.read import hours_with_readings
 from store.telemetry.write import insert_readings
 from store.telemetry.write_events import insert_events
@@ -68,7 +68,7 @@ def load_history(history: LoadedHistory, database_url: str, secret_key: str) -> 
     """
     fleet, pseudonymiser = Fleet(history.devices, history.seed, history.faults), Pseudonymiser(secret_key.encode())
     registered = {(device.community, device.name): device for device in history.devices}
-    stored, last_seen = 0, dict[int, datetime]()
+    stored, last_seen, last_ts = 0, dict[int, datetime](), dict[int, datetime]()
     with (
         closing(connect(database_url, application_name="anju simulate")) as connection,
         translated_errors(),
@@ -83,9 +83,11 @@ def load_history(history: LoadedHistory, database_url: str, secret_key: str) -> 
             batch = decode_batch(messages, lambda *key: registered.get(key), pseudonymiser)
             stored += _write(connection, batch)
             last_seen |= batch.last_seen
+            for row in (row for rows in batch.readings.values() for row in rows):
+                last_ts[row.device_id] = max(row.ts, last_ts.get(row.device_id, row.ts))
             work.update(number / len(hours), stored)
         with connection.transaction():
-            add_last_seen(connection, last_seen)
+            add_newest_times(connection, last_seen, last_ts)
     return stored
 
 

@@ -73,14 +73,17 @@ def save_device_states(connection: Connection, changes: Iterable[DeviceStateChan
     )
 
 
-def add_last_seen(connection: Connection, last_seen: Mapping[int, datetime]) -> None:
-    """Note the newest arrival, by device id, of devices that have never reported to ingest; leave all others."""
+def add_newest_times(
+    connection: Connection, last_seen: Mapping[int, datetime], last_ts: Mapping[int, datetime]
+) -> None:
+    """Note the newest arrival and the time of the newest reading, by device id, where ingest has none."""
     connection.execute(
         """
-        INSERT INTO device_state (device_id, last_seen) SELECT * FROM unnest(%s::bigint[], %s::timestamptz[])
-        ON CONFLICT (device_id) DO NOTHING
+        INSERT INTO device_state AS state (device_id, last_seen, last_ts)
+        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[])
+        ON CONFLICT (device_id) DO UPDATE SET last_ts = excluded.last_ts WHERE state.last_ts IS NULL
         """,
-        (list(last_seen), list(last_seen.values())),
+        (list(last_seen), list(last_seen.values()), [last_ts.get(device_id) for device_id in last_seen]),
     )
 
 

@@ -10,6 +10,8 @@ from app.loaded_history import LoadedHistory, load_history
 from imports.importer import import_rows
 from running import SECRET_KEY, query
 from simulators.community_plan import SITES, plan_community
+from store.admin.locks import PartitionReport, save_partition_report
+from store.registry.devices import DeviceFilter, list_devices
 from store.registry.registry import load_devices
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 
@@ -54,6 +56,19 @@ def test_history_tells_nobody_and_leaves_no_state_of_the_rules(database_url, dev
     states = query(database_url, "SELECT device_id, last_fresh FROM device_state")
     assert {device_id for device_id, _ in states} == {device.id for device in devices}
     assert {last_fresh for _, last_fresh in states} == {None}
+
+
+def test_a_device_with_loaded_history_reports_on_time_until_its_next_reading_is_due(database_url, devices):
+    now = datetime.now(UTC)
+    load(database_url, devices, hours=4, end=now)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        report = PartitionReport(
+            partition=0, host="h", pid=1, owner_since=now, committed_at=now, caught_up=True, caught_up_at=now,
+            buffered=0,
+        )  # fmt: skip
+        save_partition_report(connection, report)
+        states = {each.state for each in list_devices(connection, DeviceFilter(), None, 1000)}
+    assert states == {"reporting"}
 
 
 def test_a_second_load_adds_only_the_missing_hours(database_url, devices):

@@ -25,10 +25,10 @@ def alert(**more):
     return AlertRow(**values)
 
 
-def line(row, to_state="active"):
+def line(row, to_state="active", from_state="normal", reason="event", suppressions=()):
     transition = StoredTransition(
-        id=1, axis="process", from_state="normal", to_state=to_state, at=NOW, decided_at=NOW, reason="event",
-        rule_version="1", actor=None, comment=None, inputs={}, suppressions=(),
+        id=1, axis="process", from_state=from_state, to_state=to_state, at=NOW, decided_at=NOW, reason=reason,
+        rule_version="1", actor=None, comment=None, inputs={}, suppressions=suppressions,
     )  # fmt: skip
     return alert_line(AlertTransition(transition, row), NOW)
 
@@ -49,6 +49,16 @@ def test_a_line_names_the_place_once_and_no_slug():
     assert line(alert(simulated=True), "latched") == (
         "12:12:00 [紧急] 待人工确认（模拟） 林荫小区 1号楼1单元301室 燃气表：燃气泄漏"
     )
+
+
+@pytest.mark.parametrize("to_state", ["active", "latched", "normal"])
+def test_what_nobody_is_told_of_has_no_line(to_state):
+    assert line(alert(), to_state, suppressions=("caused_by_parent",)) is None
+
+
+def test_an_alert_that_is_released_from_its_parent_has_its_line_then():
+    assert line(alert(), from_state="active", reason="parent") == line(alert())
+    assert line(alert(), from_state="active", reason="reworded") is None
 
 
 def test_a_message_without_a_place_gets_it_in_front():

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.demo import COMMUNITIES, HOUSEHOLDS
+from app.demo import FAULTS as DEMO_FAULTS
+from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from devices.payload import ConnectionReport, DeviceEvent, Reading, Rejection, decode
 from devices.schema import Reason
@@ -25,6 +28,7 @@ from faulty_community import (
     messages_with,
     series,
 )
+from simulators.community_plan import plan_community
 from simulators.faults import FAULTS, Fault, FaultError, parse_fault
 from simulators.fleet import Fleet
 
@@ -315,3 +319,16 @@ def test_a_fault_must_name_a_device_of_a_suitable_kind():
         Fleet(DEVICES, 1, [fault_of("leak", "unknown")])
     with pytest.raises(FaultError, match="leak cannot happen to ev-01, a ev_charger; it happens to water_meter"):
         Fleet(DEVICES, 1, [fault_of("leak", "ev-01")])
+
+
+def test_a_device_of_the_demo_is_heard_once_before_it_falls_silent():
+    devices = [each for site in COMMUNITIES for each in plan_community(*site, HOUSEHOLDS, seed=1).numbered_devices()]
+    silenced = [
+        (fault, device)
+        for fault in (parse_fault(text, NOW) for text in DEMO_FAULTS)
+        for device in devices
+        if fault.applies_to(device) and fault.stops_sending(device)
+    ]
+    assert silenced
+    for fault, device in silenced:
+        assert fault.start - NOW > KIND_BY_NAME[device.kind].reporting_period
