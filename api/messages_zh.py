@@ -9,6 +9,7 @@ from store.notices.delivery import WaitReason
 
 KEY_REFUSED = "请求里没有 API 密钥，或密钥不对。密钥请找管理员要，写在请求头 Authorization: Bearer 后面。"
 DATABASE_UNAVAILABLE = "数据库暂时连不上，请过一会儿再试。"
+DATABASE_FULL = "数据库所在磁盘已满，现在存不进任何数据，请马上通知管理员清理或扩容。"
 SCHEMA_MISSING = "数据库还没有准备好，请管理员运行 anju migrate。"
 INTERNAL_ERROR = "系统内部出错，请稍后再试；还是不行，请管理员查看日志。"
 VALUE_NOT_STORABLE = "请求里有数据库存不了的字符，请删掉后再试。"

@@ -116,10 +116,13 @@ class UnavailableProblem(StatusProblem):
     type_ = "database-unavailable"
     status = 503
 
-    def __init__(self, detail: str = "The database does not answer at the moment; try again later.") -> None:
+    def __init__(
+        self,
+        detail: str = "The database does not answer at the moment; try again later.",
+        detail_zh: str = messages_zh.DATABASE_UNAVAILABLE,
+    ) -> None:
         """Add the delay before a retry."""
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        super().__init__(detail, headers=headers, detail_zh=messages_zh.DATABASE_UNAVAILABLE)
+        super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)}, detail_zh=detail_zh)
 
 
 class DatabaseFullProblem(UnavailableProblem):
@@ -130,7 +133,10 @@ class DatabaseFullProblem(UnavailableProblem):
 
     def __init__(self) -> None:
         """Say who can help."""
-        super().__init__("The disk of the database is full; nothing can be stored until its operator makes room.")
+        super().__init__(
+            "The disk of the database is full; nothing can be stored until its operator makes room.",
+            messages_zh.DATABASE_FULL,
+        )
 
 
 class NotReadyProblem(StatusProblem):
