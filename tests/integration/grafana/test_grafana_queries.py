@@ -67,7 +67,7 @@ def test_the_fleet_is_counted_by_what_is_heard_of_it_and_not_by_connections(comm
     }  # fmt: skip
     without_data = reader.rows(queries.devices_without_data(), community=["jia-yuan"])
     assert [item["设备"] for item in without_data] == ["no-data", "gone", "status"]
-    assert all(item["无数据时长"] >= 240 for item in without_data[:2])
+    assert all(item["没有数据时长"] >= 240 for item in without_data[:2])
 
 
 def test_no_device_falls_silent_while_ingest_is_behind(communities, reader, now):
