@@ -7,6 +7,7 @@ client id is that name with ":" for "/", or begins with it and ":". No other cli
 from enum import StrEnum
 from typing import NamedTuple
 
+from devices.topic import IDENTIFIER
 from door.directory import Directory
 
 
@@ -67,6 +68,12 @@ def decide(login: Login, directory: Directory, *, partitions: int) -> Admission 
         return Refusal.WRONG_CLIENT_ID
     name = directory.connection_name(username, by_certificate=bool(login.certificate))
     return Admission(name, (own_subjects(username, partitions),))
+
+
+def is_username(text: str) -> bool:
+    """Return whether a text has the form of a username."""
+    parts = text.split("/")
+    return len(parts) == 3 and all(map(IDENTIFIER.fullmatch, parts))
 
 
 def own_subjects(username: str, partitions: int) -> str:

@@ -15,9 +15,10 @@ from devices.broker_url import NATS, BrokerUrl
 from door import metrics
 from door.callout import SUBJECT, CalloutError, Question, Signer, read_question
 from door.connections import end_connections, end_void_connections
-from door.decision import Admission, Refusal, decide
+from door.decision import Admission, Login, Refusal, decide, is_username
 from door.directory import Directory
 from door.follower import Follower, Reading
+from door.guesses import LONGEST_DELAY_S, Guesses
 
 log = structlog.get_logger()
 
@@ -28,17 +29,23 @@ _RECONNECT_S = 0.25
 _FRESH_S = 1.5
 # A login that was decided just before a change may be open only after the first look at the connections.
 _LOOK_AGAIN_S = 2.0
+# Refusals that wait at once; each is an open connection of the broker, too.
+_MOST_REFUSALS = 5000
 _LAST_READING_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
-    """Settings of the door: `url` is `nats://door:secret@host:port`, `seed` the key that signs its answers."""
+    """Settings of the door: `url` is `nats://door:secret@host:port`, `seed` the key that signs its answers.
+
+    `longest_delay_s` bounds the delay of a refusal.
+    """
 
     database_url: str
     url: str
     seed: str
     partitions: int
+    longest_delay_s: float = LONGEST_DELAY_S
 
 
 class Door:
@@ -59,11 +66,13 @@ class Door:
         self._signer = Signer(settings.seed)
         self._directory = Directory()
         self._registry = Freshness()
+        self._guesses = Guesses(settings.longest_delay_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Answer until `stop` is set; the first answer waits until all logins are read."""
+        self._stop = stop
         asyncio.run(self._run(stop))
 
     async def _run(self, stop: threading.Event) -> None:
@@ -120,7 +129,8 @@ class Door:
 
     async def _lose_broker(self) -> None:
         metrics.READY.set(0)
-        log.warning("the broker is away, trying to reach it", broker=str(self._broker))
+        if not self._stop.is_set():
+            log.warning("the broker is away, trying to reach it", broker=str(self._broker))
 
     async def _take(self, reading: Reading) -> None:
         """Take over a part of the registry, and end the connections whose login is void by it."""
@@ -145,7 +155,7 @@ class Door:
             question = read_question(message.data)
         except CalloutError as error:
             metrics.LOGINS.labels("unreadable").inc()
-            log.warning("refused a login", reason=str(error))
+            log.warning("a login can't be read", reason=str(error))
             return
         if question.expires_at <= time.time():
             metrics.LOGINS.labels("too_late").inc()
@@ -153,8 +163,10 @@ class Door:
         decision = self._decide(question)
         if isinstance(decision, Admission):
             await self._accept(message, question, decision)
-        else:
+        elif len(self._tasks) < _MOST_REFUSALS:
             self._start(self._refuse(message, question))
+        else:
+            metrics.LOGINS.labels("unanswered").inc()  # the broker refuses it after its own time limit
 
     async def _accept(self, message: Msg, question: Question, admission: Admission) -> None:
         metrics.LOGINS.labels("accepted").inc()
@@ -169,7 +181,25 @@ class Door:
             await self._accept(message, question, decision)
             return
         metrics.LOGINS.labels(decision.name.lower()).inc()
+        await asyncio.sleep(self._report(question.login, decision))
         await message.respond(self._signer.refuse(question, decision))
+
+    def _report(self, login: Login, refusal: Refusal) -> float:
+        """Count a refusal, write a line about it unless there are too many, and return its delay in seconds."""
+        username = login.certificate or login.username
+        is_registered = username in self._directory
+        refused = self._guesses.refuse(username if is_registered else "", login.address, time.monotonic())
+        if refused.is_reported:
+            log.warning(
+                "refused a login",
+                # Another text may be a secret in the wrong place.
+                user=username if is_registered or is_username(username) else None,
+                address=login.address,
+                reason=str(refusal),
+                times_of_user=refused.device,
+                times_of_address=refused.address,
+            )
+        return refused.delay_s if refusal.is_guess else 0.0
 
     def _decide(self, question: Question) -> Admission | Refusal:
         return decide(question.login, self._directory, partitions=self._settings.partitions)

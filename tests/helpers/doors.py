@@ -26,9 +26,11 @@ ACCEPTED, NOT_AUTHORIZED = 0, 5
 
 
 @contextmanager
-def running_door(database_url: str, broker: Broker | Services, *, partitions: int = 1) -> Iterator[Door]:
-    """Answer the broker during the block, from the registry of this database."""
-    door = Door(DoorSettings(database_url, broker.door_url, broker.door_seed, partitions))
+def running_door(
+    database_url: str, broker: Broker | Services, *, partitions: int = 1, longest_delay_s: float = 0.05
+) -> Iterator[Door]:
+    """Answer the broker during the block, from the registry of this database; refusals are quick."""
+    door = Door(DoorSettings(database_url, broker.door_url, broker.door_seed, partitions, longest_delay_s))
     stop = threading.Event()
     failures: list[BaseException] = []
 
