@@ -42,11 +42,11 @@ class StoredJournal:
     def add(self, sample: Sample) -> None:
         """Do nothing: an evaluated item is stored already."""
 
-    def keep(self, checkpoint: Checkpoint, until: datetime) -> None:
+    def keep(self, checkpoint: Checkpoint, until: datetime, before: Checkpoint | None = None) -> None:
         """Add a checkpoint; of one device the last two are stored."""
         device_id = checkpoint.device.device_id
-        before = self._kept.get(device_id)
-        self._kept[device_id] = until, (checkpoint, *(before[1][:1] if before else ()))
+        _, waiting = self._kept.get(device_id, (until, ()))
+        self._kept[device_id] = until, (checkpoint, *((before,) if before else waiting[:1]))
 
     def save(self, connection: Connection) -> None:
         """Store the checkpoints since the last call, in the transaction of their items."""

@@ -197,8 +197,8 @@ class Engine:
         transitions: list[Transition] = []
         unplaced = too_late if since else [*too_late, *late]
         if recent and since:
-            transitions += self._place(late, since, rules, live, now)
-            recent.items.extend(late)
+            transitions, renewed = self._place(late, since, rules, live, now)
+            recent = Recent((renewed, since.checkpoint) if renewed else recent.checkpoints, [*recent.items, *late])
         for sample in unplaced:
             if (newest is None or sample.ts > newest) and not is_misdated(sample, newest):
                 transitions += self._evaluate_in_order(sample, rules, live, now)
@@ -221,13 +221,15 @@ class Engine:
 
     def _place(
         self, late: Sequence[Sample], since: Segment, rules: CompiledRules, live: LiveState, now: datetime
-    ) -> list[Transition]:
-        """Place samples in event time. A fresh one is an arrival, too."""
+    ) -> tuple[list[Transition], Checkpoint | None]:
+        """Place samples in event time; return the checkpoint that this renews, too. A fresh sample is an arrival."""
         device_id = late[0].device_id
         alone = self._items._replace(apply=self._apply_alone)
         replaying = Replaying(alone, self._rules, Tick(self._ticked_at, self._resumed_at))
         placed = replaying.place(late, since, rules, live, now)
         self._new_values[device_id] = {**self._new_values.get(device_id, {}), **placed.values}
+        if placed.renewed and live.next_checkpoint:
+            self._journal.keep(placed.renewed, live.next_checkpoint, since.checkpoint)
         transitions: list[Transition] = []
         # An explained alert first: raised after its explanation, it would be merged before it is raised.
         for state, found in sorted(placed.changes, key=lambda change: bool(self._rules[change[0].rule].explains)):
@@ -238,7 +240,7 @@ class Engine:
                 transitions += self._late.evaluate_at_arrival(sample, rules, live, now, placed.unchanged)
             if sample.event is None and rules.no_data_rules and sample.received_at - sample.ts <= LATENESS:
                 transitions += self._end_no_data(sample, rules, live, now)
-        return transitions
+        return transitions, placed.renewed
 
     def _end_no_data(self, sample: Sample, rules: CompiledRules, live: LiveState, now: datetime) -> list[Transition]:
         """End the no-data alerts of a device that has sent a fresh sample."""

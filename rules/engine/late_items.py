@@ -7,10 +7,10 @@ from typing import NamedTuple
 from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import LiveState, last_values
 from rules.engine.item_evaluation import ItemEvaluation, has_newer_event
-from rules.engine.reorder import NEVER, is_misdated, newest_time, states_by_event_time
+from rules.engine.reorder import advanced_to, is_misdated, newest_time, states_by_event_time
 from rules.engine.state_machine import NewVerdict, Reason
 from rules.engine.transition import Transition, describe_sample
-from rules.model.rule import UNCLEARED_PHASES, Phase, Rule, Severity
+from rules.model.rule import UNCLEARED_PHASES, Rule, Severity
 from rules.model.sample import Sample
 
 
@@ -27,8 +27,7 @@ class LateItems(NamedTuple):
 
     def advanced_to(self, device_id: int) -> datetime:
         """Return the time to which timers have advanced the instances of a device; an earlier item comes late."""
-        states = states_by_event_time(self.items.instances.of(device_id), self.rules).values()
-        return max((state.since or NEVER for state in states if state.phase is not Phase.MUTED), default=NEVER)
+        return advanced_to(states_by_event_time(self.items.instances.of(device_id), self.rules).values())
 
     def evaluate_at_arrival(
         self,

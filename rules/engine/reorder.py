@@ -17,7 +17,7 @@ from devices.timestamp import MAX_CLOCK_AHEAD
 from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import DeviceState, LiveState, last_values, to_stored
 from rules.engine.state_machine import InstanceState
-from rules.model.rule import Rule
+from rules.model.rule import Phase, Rule
 from rules.model.sample import CLOCK_FAULT, LATENESS, Sample
 
 REACH = LATENESS + MAX_CLOCK_AHEAD
@@ -49,16 +49,25 @@ class Checkpoint(NamedTuple):
         return cls(device, tuple(states.values()))
 
     @property
-    def at(self) -> datetime | None:
+    def newest(self) -> datetime | None:
         """Time of the newest item that the state includes; None before the first."""
         return newest_time(self.device.last_ts, self.device.event_ts.values())
 
+    @property
+    def at(self) -> datetime | None:
+        """Time to which the state has come, by its items or by a timer that ran out after them; None for neither."""
+        return newest_time(self.newest, (ts for ts in [advanced_to(self.states)] if ts > NEVER))
+
 
 class Segment(NamedTuple):
-    """A checkpoint of a device, and the items that have been evaluated since, in any order."""
+    """A checkpoint of a device, and the items that have been evaluated since, in any order.
+
+    `stale` is a newer checkpoint that lacks the items to be placed.
+    """
 
     checkpoint: Checkpoint
     items: list[Sample]
+    stale: Checkpoint | None = None
 
 
 class Recent(NamedTuple):
@@ -79,11 +88,13 @@ class Recent(NamedTuple):
 
     def since(self, ts: datetime) -> Segment | None:
         """Return the newest checkpoint before a time with the items since; None without one, or with too many items."""
+        stale: Checkpoint | None = None
         for checkpoint in self.checkpoints:
             at = checkpoint.at
             if at is None or at < ts:
                 items = [item for item in self.items if at is None or item.ts > at]
-                return Segment(checkpoint, items) if len(items) <= MOST_ITEMS else None
+                return Segment(checkpoint, items, stale) if len(items) <= MOST_ITEMS else None
+            stale = checkpoint
         return None
 
 
@@ -93,8 +104,8 @@ class Journal(Protocol):
     def add(self, sample: Sample) -> None:
         """Add an item that has been evaluated in its order."""
 
-    def keep(self, checkpoint: Checkpoint, until: datetime) -> None:
-        """Add a checkpoint; the next is due at `until`."""
+    def keep(self, checkpoint: Checkpoint, until: datetime, before: Checkpoint | None = None) -> None:
+        """Add a checkpoint; the next is due at `until`. With the one `before` it, both take the place of all others."""
 
 
 class MemoryJournal:
@@ -108,11 +119,11 @@ class MemoryJournal:
         if recent := self._recent.get(sample.device_id):
             recent.items.append(sample)
 
-    def keep(self, checkpoint: Checkpoint, until: datetime) -> None:
+    def keep(self, checkpoint: Checkpoint, until: datetime, before: Checkpoint | None = None) -> None:
         """Add a checkpoint, and drop those before the last two with their items."""
         device_id = checkpoint.device.device_id
         checkpoints, items = self._recent.get(device_id, Recent((), []))
-        checkpoints = (checkpoint, *checkpoints[:1])
+        checkpoints = (checkpoint, before) if before else (checkpoint, *checkpoints[:1])
         oldest = checkpoints[-1].at
         items = [item for item in items if oldest is None or item.ts > oldest]
         self._recent[device_id] = Recent(checkpoints, items)
@@ -126,6 +137,11 @@ class MemoryJournal:
 def states_by_event_time(states: Mapping[str, InstanceState], rules: Mapping[str, Rule]) -> dict[str, InstanceState]:
     """Return the instances of a device that go by event time: those of no-data rules go by the time of arrival."""
     return {name: each for name, each in states.items() if (rule := rules.get(name)) and not rule.no_data}
+
+
+def advanced_to(states: Iterable[InstanceState]) -> datetime:
+    """Return the time to which timers and items have advanced instances; `NEVER` without any."""
+    return max((state.since or NEVER for state in states if state.phase is not Phase.MUTED), default=NEVER)
 
 
 def newest_time(last_ts: datetime | None, event_ts: Iterable[datetime]) -> datetime | None:

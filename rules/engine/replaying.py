@@ -34,9 +34,13 @@ class Course(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """Result of a replay: the device, and its course to the last item and on to the last tick."""
+    """Result of a replay: the device, and its course to the last item and on to the last tick.
+
+    `checkpoint` is the state on the way, at the time of a stale one.
+    """
 
     device: LiveState
+    checkpoint: Checkpoint | None
     to_last_item: Course
     to_last_tick: Course
 
@@ -48,11 +52,13 @@ class Placed(NamedTuple):
         changes: The instances with another history, and the transitions that lead there.
         values: The newest values since the checkpoint.
         unchanged: The rules whose instances stay as they are, with a history that the items do not explain.
+        renewed: The checkpoint that takes the place of a stale one; None without one.
     """
 
     changes: list[tuple[InstanceState, list[Transition]]]
     values: Mapping[str, Value]
     unchanged: frozenset[str]
+    renewed: Checkpoint | None
 
 
 class Replaying(NamedTuple):
@@ -84,10 +90,10 @@ class Replaying(NamedTuple):
             now: The time of the decision.
         """
         raising = rules.raising_events
-        evaluated, _ = split_by_lateness(since.items, since.checkpoint.at, raising)
+        evaluated, _ = split_by_lateness(since.items, since.checkpoint.newest, raising)
         device_id, stored = late[0].device_id, self._states(late[0].device_id)
         items = in_event_order([*evaluated, *late], raising)
-        replayed = self._replay(since.checkpoint, items, rules, now)
+        replayed = self._replay(since.checkpoint, items, rules, now, since.stale)
         recorded: Replay | None = None
         changes: list[tuple[InstanceState, list[Transition]]] = []
         final, unplaced = dict(stored), set[str]()
@@ -110,10 +116,23 @@ class Replaying(NamedTuple):
         live.last_ts, live.event_ts = replayed.device.last_ts, replayed.device.event_ts
         live.retained_values, live.derived = replayed.device.retained_values, replayed.device.derived
         values = {name: value for item in items for name, value in item.values.items()}
-        return Placed(changes, values, frozenset(unplaced))
+        renewed = replayed.checkpoint
+        if since.stale and renewed:
+            kept = [state for state in since.stale.states if state.rule in unplaced]
+            renewed = Checkpoint(
+                renewed.device, (*(each for each in renewed.states if each.rule not in unplaced), *kept)
+            )
+        return Placed(changes, values, frozenset(unplaced), renewed)
 
-    def _replay(self, checkpoint: Checkpoint, items: Sequence[Sample], rules: CompiledRules, now: datetime) -> Replay:
-        """Evaluate items from a checkpoint on, then let the time come to the last tick."""
+    def _replay(
+        self,
+        checkpoint: Checkpoint,
+        items: Sequence[Sample],
+        rules: CompiledRules,
+        now: datetime,
+        stale: Checkpoint | None = None,
+    ) -> Replay:
+        """Evaluate items from a checkpoint on, by way of a stale one, then let the time come to the last tick."""
         device_id = checkpoint.device.device_id
         device = from_stored(checkpoint.device, rules)
         numbers = {name: state.revoked for name, state in self.items.instances.of(device_id).items()}
@@ -123,15 +142,20 @@ class Replaying(NamedTuple):
                 begun[name] = new_instance(self.rules[name], device_id)
         self._restore(device_id, {name: replace(each, revoked=numbers.get(name, ())) for name, each in begun.items()})
         transitions: list[Transition] = []
+        keep_at, kept = stale and stale.at, None
         for item in items:
+            if keep_at and item.ts > keep_at:
+                kept, keep_at = Checkpoint.of(device_id, device, rules, self._states(device_id)), None
             transitions += self.items.evaluate(item, rules, device, now)
+        if keep_at:
+            kept = Checkpoint.of(device_id, device, rules, self._states(device_id))
         to_last_item = Course(self._states(device_id), list(transitions))
         known = KnownData.of(device, rules)
         for opened_at, compiled in missed_openings(rules.scheduled, known, self.ticked.now):
             transitions += self.items.open(compiled, device_id, known, self.ticked._replace(now=opened_at), now)
         for name, state in self._states(device_id).items():
             transitions += self.items.advance_time(self.ticked, state, self.rules[name], now)
-        return Replay(device, to_last_item, Course(self._states(device_id), transitions))
+        return Replay(device, kept, to_last_item, Course(self._states(device_id), transitions))
 
     def _states(self, device_id: int) -> dict[str, InstanceState]:
         return states_by_event_time(self.items.instances.of(device_id), self.rules)
@@ -179,7 +203,8 @@ def _essence(state: InstanceState | None) -> tuple[object, ...]:
 def _adopted(state: InstanceState, stored: InstanceState | None, revoked: set[int]) -> InstanceState:
     """Return a replayed state with what the replay does not know: the parent, and the numbers of revoked alerts."""
     if stored and stored.sequence == state.sequence and stored.phase is state.phase is Phase.ACTIVE:
-        state = replace(state, parent=stored.parent, since=stored.since, deadline=stored.deadline)
+        since = max(filter(None, (state.since, stored.since)), default=None)
+        state = replace(state, parent=stored.parent, since=since, deadline=stored.deadline)
     if revoked:
         state = replace(state, revoked=tuple(sorted({*state.revoked, *revoked}))[-_MOST_REVOKED:])
     return state

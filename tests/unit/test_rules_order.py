@@ -92,6 +92,10 @@ class Meter:
     def tick(self, at):
         self.transitions += self.engine.tick(at, caught_up=True)
 
+    def phase(self, rule_name):
+        state = self.engine.instance(rule_name, 1)
+        return state.phase.value if state else "normal"
+
     @property
     def open(self):
         states = [self.engine.instance(rule.name, 1) for rule in SHIPPED.of_kind(self.device.kind)]
@@ -277,3 +281,59 @@ def test_an_order_that_a_person_has_gone_beyond_stays_as_the_person_left_it():
     world.close(3)
     assert world.evaluate(volts(1, 230, delay=3)) == []
     assert world.phase() == "muted"
+
+
+@st.composite
+def scattered_courses(draw):
+    """Items of three hours with the minutes that each is late, within the bound."""
+    instants = draw(st.lists(st.integers(0, 360), min_size=4, max_size=40, unique=True))
+    lateness = st.integers(0, 19).map(lambda half: half / 2)
+    return [(instant / 2, draw(contents), draw(lateness)) for instant in sorted(instants)]
+
+
+@examples(1000)
+@given(rules, scattered_courses())
+def test_items_that_are_late_all_the_time_end_in_the_same_alerts_as_punctual_ones(one_rule, course):
+    punctual, late = World(one_rule), World(one_rule)
+    for minute, content, _ in course:
+        punctual.tick(minute)
+        punctual.evaluate(item(minute, content, minute))
+    for minute, content, delay in sorted(course, key=lambda each: each[0] + each[2]):
+        late.tick(minute + delay)
+        late.evaluate(item(minute, content, minute + delay))
+    for minute in (200, 400):
+        for world in (punctual, late):
+            world.tick(minute)
+        assert course_of(late) == course_of(punctual)
+
+
+def test_an_end_from_before_a_timer_that_is_in_the_checkpoint_revokes_its_alert():
+    meter = Meter("electricity_meter")
+    meter.send(NOW, {"voltage_v": 0.0}, NOW)
+    meter.send(NOW + 5 * MINUTE, "power_lost", NOW + 5 * MINUTE)
+    meter.tick(NOW + 10 * MINUTE)
+    assert meter.open == {"electricity_power_lost": "active"}
+    meter.send(NOW + 16 * MINUTE, {"power_factor": 1.0}, NOW + 16 * MINUTE)  # the second checkpoint
+    meter.send(NOW + 8 * MINUTE, {"voltage_v": 228.0}, NOW + 17 * MINUTE)
+    assert meter.alerts == ()
+
+
+def test_a_late_item_is_in_the_checkpoint_behind_it():
+    meter = Meter("electricity_meter")
+    for minute in (0, 10, 16):
+        meter.send(NOW + minute * MINUTE, {"power_factor": 1.0}, NOW + minute * MINUTE)
+    meter.send(NOW + 9 * MINUTE, {"current_a": 70.0}, NOW + 17 * MINUTE)
+    assert meter.phase("electricity_overload") == "pending"
+    meter.send(NOW + 12 * MINUTE, {"current_a": 10.0}, NOW + 18 * MINUTE)
+    assert meter.phase("electricity_overload") == "normal"
+
+
+def test_an_alert_that_moved_to_a_later_time_begins_there_for_the_next_late_item():
+    camera = Meter("camera")
+    for second in (0, 100):
+        camera.send(NOW + second * SECOND, "video_lost", NOW + second * SECOND)
+    camera.tick(NOW + 230 * SECOND)
+    camera.send(NOW + 50 * SECOND, "video_restored", NOW + 235 * SECOND)
+    assert [alert.opened_at for alert in camera.alerts] == [NOW + 220 * SECOND]
+    camera.send(NOW + 150 * SECOND, "video_restored", NOW + 240 * SECOND)
+    assert camera.alerts == ()

@@ -347,3 +347,17 @@ def test_what_is_no_danger_and_has_no_usable_time_raises_nothing(site):
     site.write([(f"{topic}/telemetry", json.dumps({"values": {"video_ok": False}}).encode())], START)
     site.tick(START + 10 * MINUTE)
     assert alerts_of(site) == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_late_item_is_in_the_stored_checkpoint_behind_it(site, restarted):
+    for minute in (0, 10, 16):
+        send(site, "electricity_meter", START + minute * MINUTE, (0, {"power_factor": 1.0}))
+    send(site, "electricity_meter", START + 17 * MINUTE, (8, {"current_a": 70.0}))
+    if restarted:
+        site.begin(START + 17.5 * MINUTE)
+    phases = "SELECT phase FROM rule_state WHERE rule = 'electricity_overload' AND phase <> 'normal'"
+    assert query(site.url, phases) == [("pending",)]
+    send(site, "electricity_meter", START + 18 * MINUTE, (6, {"current_a": 10.0}))
+    assert query(site.url, phases) == []
+    assert site.backtest(START + HOUR) == []
