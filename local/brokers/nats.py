@@ -22,10 +22,12 @@ from local.brokers.broker import (
 )
 from local.errors import LocalError
 from local.process import Part
+from local.secret import kept_secret
 from local.users import User, as_seen_from_inside, private_directory, write_private
 
 PREFERRED_MONITORING_PORT = 8222
 PREFERRED_DOOR_PORT = 4222
+_KEY_OF_A_STREAM = "meta.key"
 
 # Reasons for these settings (subjects are MQTT topics with "." for "/"):
 #   listen              NATS's own protocol, which only the door may use.
@@ -42,6 +44,8 @@ PREFERRED_DOOR_PORT = 4222
 #                       have died with the request, so the default is kept there.
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
 #                       survives the power cut too and costs most of the throughput.
+#   cipher              messages wait on disk with the plates and door users that they carry. The key is in `store.key`.
+#                       A store from before there was one is encrypted at the next start, without loss.
 #   max_payload         stays at its default of 1 MB.
 #   auth_callout        every login that is none of auth_users is a question to the door. The door is in the system
 #                       account, where it may end connections and where no device can read or answer questions.
@@ -53,7 +57,7 @@ listen: "127.0.0.1:{door_port}"
 http: "127.0.0.1:{monitoring_port}"
 max_pending: 256MB
 write_deadline: "60s"
-jetstream {{ store_dir: {store_dir}, sync_interval: "{sync_interval}" }}
+jetstream {{ store_dir: {store_dir}, sync_interval: "{sync_interval}", cipher: chacha, key: $STORE_KEY }}
 mqtt {{
   listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas}
   js_api_timeout: "{store_timeout}"
@@ -199,16 +203,22 @@ def door_line(keys: DoorKeys) -> str:
 
 
 def prepared(node: Node, text: str, program: Path, user: User | None) -> Part:
-    """Write the configuration of the node, readable by its user only; return the part to run."""
+    """Write the configuration of the node, readable by its user only; return the part to run.
+
+    Raises:
+        LocalError: the key of its store is lost.
+    """
     private_directory(node.folder, user)
     private_directory(node.folder / "jetstream", user)
+    encrypted = next((node.folder / "jetstream").rglob(_KEY_OF_A_STREAM), None)
+    key = kept_secret(node.folder / "store.key", user, used_by=encrypted)
     write_private(node.folder / "broker.conf", text, user)
     return Part(
         name=node.part,
         argv=(str(program), "-c", "broker.conf"),
         check_ready=partial(_check_ready, node),
         cwd=node.folder,
-        env={},
+        env={"STORE_KEY": json.dumps(key)},  # read like a value of the configuration
         user=user,
     )
 

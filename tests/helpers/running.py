@@ -84,15 +84,15 @@ def running_broker(home: Home, partitions: int = 1) -> Iterator[tuple[Broker, Pr
 def forget_session(servers: BrokerUrls, *, subscribe: bool = True, partitions: int = 1) -> None:
     """Drop the messages of earlier tests from the broker, retained ones included, and open ingest's sessions anew."""
     parts = [Partition(number, partitions) for number in range(partitions)]
-    topics = [topic for part in parts for topic in _open_session(servers.mqtt_url, part, clean=True, subscribe=True)]
+    topics = [topic for part in parts for topic in open_session(servers.mqtt_url, part, clean=True, subscribe=True)]
     with Publisher(servers.publish_mqtt_url) as out:
         for topic in topics:
             out.publish(topic, b"", retain=True)
     for part in parts:
-        _open_session(servers.mqtt_url, part, clean=False, subscribe=subscribe)
+        open_session(servers.mqtt_url, part, clean=False, subscribe=subscribe)
 
 
-def _open_session(mqtt_url: str, partition: Partition, *, clean: bool, subscribe: bool) -> set[str]:
+def open_session(mqtt_url: str, partition: Partition, *, clean: bool, subscribe: bool) -> set[str]:
     """Connect as ingest and leave again; return the topics of the retained messages that came meanwhile."""
     address = BrokerUrl.parse(mqtt_url)
     client = Client(CallbackAPIVersion.VERSION2, client_id=partition.client_id, clean_session=clean)

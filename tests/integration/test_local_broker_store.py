@@ -1,0 +1,99 @@
+"""The store of the private broker is encrypted, and a store from before that is taken over without loss."""
+
+import queue
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from devices.broker_url import BrokerUrl
+from ingest.partition import EVERYTHING
+from local.errors import LocalError
+from local.home import Home
+from local.process import Process
+from local.services import prepare_broker
+from patience import eventually, patient
+from running import open_session, running_broker
+from simulators.publisher import Publisher
+
+TOPIC = "anju/v1/east/vehicle_gate/gate/event"
+PASSAGES = [f'{{"ts":{n},"event":"vehicle_passed","data":{{"plate":"蒙KA12{n:02}"}}}}' for n in range(50)]
+PLATE = "蒙KA12".encode()
+
+
+@contextmanager
+def unencrypted_broker(home: Home):
+    """Run the broker as versions did that had no key."""
+    broker = prepare_broker(home, print)
+    configuration = home.path / "broker" / "broker.conf"
+    text = configuration.read_text()
+    configuration.write_text(text.replace(", cipher: chacha, key: $STORE_KEY", ""))
+    assert configuration.read_text() != text
+    (home.path / "broker" / "store.key").unlink()
+    process = Process(broker.parts[0], home)
+    try:
+        process.start(patient(60))
+        yield broker
+    finally:
+        process.stop()
+
+
+def send(broker):
+    """Leave messages for ingest, whose session is not connected."""
+    open_session(broker.ingest_url, EVERYTHING, clean=False, subscribe=True)
+    with Publisher(broker.publish_url) as out:
+        for passage in PASSAGES:
+            out.publish(TOPIC, passage.encode())
+        out.flush(patient(30))
+
+
+def received(broker):
+    """Return what waited for ingest, in its session."""
+    address = BrokerUrl.parse(broker.ingest_url)
+    client, payloads = Client(CallbackAPIVersion.VERSION2, EVERYTHING.client_id, clean_session=False), queue.Queue()
+    client.username_pw_set(address.username, address.password)
+    client.on_message = lambda _client, _data, message: payloads.put(message.payload.decode())
+    client.connect(address.host, address.port)
+    client.loop_start()
+    try:
+        return sorted(payloads.get(timeout=patient(30)) for _ in PASSAGES)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def holds_a_plate(home: Home):
+    return any(PLATE in file.read_bytes() for file in (home.path / "broker").rglob("*") if file.is_file())
+
+
+def test_what_waits_in_the_broker_cannot_be_read_from_its_files(tmp_path: Path):
+    with Home(tmp_path) as home:
+        with running_broker(home) as (broker, _):
+            send(broker)
+        assert not holds_a_plate(home)
+        key = home.path / "broker" / "store.key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert key.read_text() not in (home.path / "broker" / "broker.conf").read_text()
+        with running_broker(home) as (broker, _):
+            assert received(broker) == sorted(PASSAGES)
+
+
+def test_a_store_from_before_there_was_a_key_is_encrypted_without_loss(tmp_path: Path):
+    with Home(tmp_path) as home:
+        with unencrypted_broker(home) as broker:
+            send(broker)
+        assert holds_a_plate(home)
+        with running_broker(home) as (broker, _):
+            assert received(broker) == sorted(PASSAGES)
+            assert eventually(lambda: not holds_a_plate(home))
+
+
+def test_a_lost_key_is_told_as_such(tmp_path: Path):
+    with Home(tmp_path) as home:
+        with running_broker(home) as (broker, _):
+            send(broker)
+        (home.path / "broker" / "store.key").unlink()
+        with pytest.raises(LocalError, match=r"store\.key is lost, and .*Put the file back"):
+            prepare_broker(home, print)
