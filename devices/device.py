@@ -1,5 +1,6 @@
 """Registered device, as every other part of Anju uses it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,3 +65,7 @@ class Device:
     unit: str = ""
     community_name: str = ""
     replacements: tuple[Replacement, ...] = ()
+
+
+FindDevice = Callable[[str, str], Device | None]
+"""The look-up in the registry, from (community, device) to a device or None."""

@@ -4,8 +4,7 @@
 an item that field only. The layout of the payloads is the outside surface described in `docs/mqtt.md`.
 """
 
-import json
-from collections.abc import Callable, KeysView, Mapping
+from collections.abc import Collection, KeysView, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,17 +12,16 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from devices.catalogue import KIND_BY_NAME
-from devices.device import Device, Service
+from devices.device import Device, FindDevice, Service
 from devices.kind import DeviceKind, Value
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason, Refusal, Violation, event_data, quoted, telemetry_values, unknown_keys
+from devices.storable import is_device_name, storable_item, storable_payload, storable_topic
 from devices.timestamp import MAX_CLOCK_AHEAD, TimestampError, parse_timestamp
-from devices.topic import CHANNELS, IDENTIFIER, PREFIX, Channel, Topic, TopicError, parse_topic
+from devices.topic import CHANNELS, PREFIX, Channel, Topic, TopicError, parse_topic
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_ITEMS = 8192  # more than fit as useful items; `[1,1,1,...]` would otherwise become 131,000 rejections
-STORED_BYTES = 4096
-_STORED_TOPIC_LENGTH = 512
 _TOPIC_START = PREFIX + "/"
 # Needed for every message; until Python 3.12 the access to a member of an enumeration takes 0.2 us.
 _TELEMETRY, _WITHDRAWN_SERVICE = Channel.TELEMETRY, Service.WITHDRAWN
@@ -48,13 +46,17 @@ class Reading(NamedTuple):
 
 
 class DeviceEvent(NamedTuple):
-    """An event that happened at a device; `id` is empty where the device gives none."""
+    """An event that happened at a device; `id` is empty where the device gives none.
+
+    Of kinds that may carry personal values `id` is a keyed hash; `earlier_ids` are the hashes under earlier keys.
+    """
 
     device: Device
     ts: datetime
     event: str
     id: str
     data: Mapping[str, Value]
+    earlier_ids: tuple[str, ...] = ()
 
 
 class ConnectionState(StrEnum):
@@ -92,7 +94,6 @@ class Rejection(NamedTuple):
 
 
 Decoded = Reading | DeviceEvent | ConnectionReport | Rejection
-FindDevice = Callable[[str, str], Device | None]
 
 
 class _ItemError(Exception):
@@ -105,7 +106,13 @@ class _ItemError(Exception):
 
 
 def decode(
-    topic: str, payload: bytes, received_at: datetime, find_device: FindDevice, pseudonymiser: Pseudonymiser
+    topic: str,
+    payload: bytes,
+    received_at: datetime,
+    find_device: FindDevice,
+    pseudonymiser: Pseudonymiser,
+    *,
+    communities: Collection[str] = (),
 ) -> list[Decoded]:
     """Decode one message.
 
@@ -115,6 +122,7 @@ def decode(
         received_at: when the message arrived, an aware datetime.
         find_device: the look-up in the registry, from (community, device) to a device or None.
         pseudonymiser: hashes plates and door users.
+        communities: the registered communities, whose names may be stored with any topic.
 
     Returns:
         One entry for each item of the message, in their order, then a rejection for each reason for which fields of an
@@ -122,11 +130,11 @@ def decode(
     """
     sender = find_sender(topic, find_device)
     if sender is None:
-        return [_reject_topic(topic, payload, find_device)]
+        return [_reject_topic(topic, payload, find_device, communities)]
     device, channel = sender
     items = _items(payload, channel)
     if isinstance(items, Violation):
-        return [_rejection(topic, items, _storable_payload(payload, device.kind), len(payload), device)]
+        return [_rejection(topic, items, storable_payload(payload, device.kind), len(payload), device)]
     keys = (_GATEWAY_KEYS if device.kind == "gateway" else _KEYS)[channel]
     latest = received_at + MAX_CLOCK_AHEAD
     refused: list[Decoded] = []
@@ -150,34 +158,21 @@ def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] |
     return device, channel
 
 
-def _reject_topic(topic: str, payload: bytes, find_device: FindDevice) -> Rejection:
+def _reject_topic(topic: str, payload: bytes, find_device: FindDevice, communities: Collection[str]) -> Rejection:
     """Return the rejection of a topic without a sender; without a known kind the payload is not stored."""
-    size = len(payload)
+    size, storable = len(payload), storable_topic(topic, find_device, communities)
     try:
         address = _address(topic)
     except TopicError as error:
-        return Rejection(storable_topic(topic), Reason.BAD_TOPIC, str(error), b"", size, None)
+        return Rejection(storable, Reason.BAD_TOPIC, str(error), b"", size, None)
     device = find_device(address.community, address.device)
     if device is None:
-        storable = _storable_payload(payload, address.kind)
         detail = "no such device in this community; import it first"
-        return Rejection(topic, Reason.UNKNOWN_DEVICE, detail, storable, size, None)
-    storable = _storable_payload(payload, address.kind, device.kind)
+        return Rejection(storable, Reason.UNKNOWN_DEVICE, detail, storable_payload(payload, address.kind), size, None)
+    kept = storable_payload(payload, address.kind, device.kind)
     if device.service is Service.WITHDRAWN:
-        return Rejection(topic, Reason.UNKNOWN_DEVICE, _WITHDRAWN, storable, size, device)
-    return Rejection(topic, Reason.WRONG_KIND, f"the device is registered as {device.kind}", storable, size, device)
-
-
-def storable_topic(topic: str) -> str:
-    """Return the part of an arbitrary topic that may be stored.
-
-    Levels that are no valid name are masked where the topic names a kind with personal values: a sender may have put a
-    number plate in the place of the device.
-    """
-    levels = topic[:_STORED_TOPIC_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}").split("/")
-    if any(level in KIND_BY_NAME and KIND_BY_NAME[level].redacted for level in levels):
-        levels = [level if IDENTIFIER.fullmatch(level) else "…" for level in levels]
-    return "/".join(levels)
+        return Rejection(storable, Reason.UNKNOWN_DEVICE, _WITHDRAWN, kept, size, device)
+    return Rejection(storable, Reason.WRONG_KIND, f"the device is registered as {device.kind}", kept, size, device)
 
 
 def _address(topic: str) -> Topic:
@@ -185,11 +180,6 @@ def _address(topic: str) -> Topic:
     if address.kind not in KIND_BY_NAME:
         raise TopicError(f"there is no device kind of that name; known: {', '.join(KIND_BY_NAME)}")
     return address
-
-
-def _storable_payload(payload: bytes, *kinds: str) -> bytes:
-    """Return the beginning of a payload, or nothing where one of the kinds may carry personal data."""
-    return b"" if any(KIND_BY_NAME[kind].redacted for kind in kinds) else payload[:STORED_BYTES]
 
 
 def _items(payload: bytes, channel: Channel) -> list[object] | Violation:
@@ -249,8 +239,7 @@ class _ItemDecoder(NamedTuple):
         return content if isinstance(content, Reading) else None
 
     def _rejection(self, violation: Violation, item: object, device: Device | None) -> Rejection:
-        storable = _storable_item(device, item)
-        return _rejection(self.topic, violation, storable, self.size, device or self.sender)
+        return _rejection(self.topic, violation, storable_item(device, item), self.size, device or self.sender)
 
     def _refuse(self, device: Device, item: dict[str, Any], *violations: Violation) -> None:
         """Reject fields of an item that stays usable without them."""
@@ -271,7 +260,7 @@ class _ItemDecoder(NamedTuple):
         """Return the device of that name and kind behind the sending gateway."""
         child = self.find_device(self.sender.community, name) if isinstance(name, str) else None
         if child is None or child.gateway != self.sender.name:
-            device = f" {name}" if isinstance(name, str) and IDENTIFIER.fullmatch(name) else ""
+            device = f" {name}" if child or is_device_name(name, kind) else ""
             raise _ItemError(Reason.UNKNOWN_DEVICE, f"the item's device{device} is not registered behind this gateway")
         if child.service is Service.WITHDRAWN:
             raise _ItemError(Reason.UNKNOWN_DEVICE, _WITHDRAWN, child)
@@ -308,11 +297,15 @@ class _ItemDecoder(NamedTuple):
         elif not isinstance(identifier, str) or len(identifier) > 64 or not identifier.isprintable():
             self._refuse(device, item, _INVALID_ID)
             identifier = ""
+        earlier_ids: tuple[str, ...] = ()
+        if identifier and KIND_BY_NAME[device.kind].redacted:
+            earlier_ids = self.pseudonymiser.earlier_ids(identifier)
+            identifier = self.pseudonymiser.hash_id(identifier)
         data = event_data(device.kind, event, item.get("data"), self.pseudonymiser)
         if isinstance(data, Refusal):
             self._refuse(device, item, *data.violations)
             data = data.values
-        return DeviceEvent(device, ts, event.name, identifier, data)
+        return DeviceEvent(device, ts, event.name, identifier, data, earlier_ids)
 
     def _connection(self, device: Device, item: dict[str, Any]) -> ConnectionReport:
         ts = None if item.get("ts") is None else self._timestamp(item, device)
@@ -336,13 +329,6 @@ class _ItemDecoder(NamedTuple):
 
 def _rejection(topic: str, violation: Violation, storable: bytes, size: int, device: Device | None) -> Rejection:
     return Rejection(topic, violation.reason, violation.detail, storable, size, device, violation.fields)
-
-
-def _storable_item(device: Device | None, item: object) -> bytes:
-    """Return the part of a rejected item that may be stored: nothing where it may contain personal data."""
-    if device is None or KIND_BY_NAME[device.kind].redacted:
-        return b""
-    return json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")[:STORED_BYTES]
 
 
 def _unknown_event(name: object, kind: DeviceKind) -> str:

@@ -19,8 +19,18 @@ from devices.privacy import Pseudonymiser, mask
 _MAX_PERSONAL_LENGTH = 64
 _MAX_QUOTED = 8
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_WORDS = re.compile(r"[a-z_]{1,64}")
-_NOTHING = re.compile(r"(?!)")
+_KNOWN_NAMES = re.compile(
+    "|".join(
+        sorted(
+            {field.name for kind in KINDS for field in kind.fields}
+            | {event.name for kind in KINDS for event in kind.events}
+            | {item.name for kind in KINDS for event in kind.events for item in event.data}
+            | {"battery", "csq", "error", "firmware", "humidity", "iccid", "imei", "rssi", "snr", "status", "uptime"}
+        )
+    )
+)
+"""Names that are those of no person: those of the catalogue, and more that devices often send."""
+_FAULT_CODE = r"^[A-Z][0-9]{1,3}$"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -153,11 +163,9 @@ def quoted(kind: str, name: object) -> str:
 def _quotable(kind: DeviceKind) -> re.Pattern[str]:
     """Return the pattern of the names of unknown fields that may be quoted, for a name can be a personal value itself.
 
-    That is none for a kind with personal values, and a plain word for a kind that only may pass them on.
+    Of a kind that may carry personal values those are known technical names.
     """
-    if kind.personal:
-        return _NOTHING
-    return _WORDS if kind.redacted else _NAME
+    return _KNOWN_NAMES if kind.redacted else _NAME
 
 
 def _refusal(reason: Reason, detail: str) -> Refusal:
@@ -168,7 +176,7 @@ def _without_nulls(values: dict[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _limit(field: EventField) -> str:
+def _limit(field: EventField, kind: DeviceKind) -> str:
     """Return the possible values of a field in words."""
     match field:
         case Gauge() | Counter():
@@ -179,13 +187,15 @@ def _limit(field: EventField) -> str:
             return "true or false"
         case Choice():
             return f"one of {', '.join(field.choices)}"
+        case Text() if kind.redacted:
+            return "a capital letter and one to three digits, such as E12: longer text could be a person's"
         case Text():
             return f"printable text of at most {field.max_length} characters"
         case Personal():
             return f"printable text of 1 to {_MAX_PERSONAL_LENGTH} characters"
 
 
-def _field_schema(field: EventField) -> CoreSchema:
+def _field_schema(field: EventField, kind: DeviceKind) -> CoreSchema:
     match field:
         case Gauge() | Counter():
             low, high = field.possible
@@ -194,6 +204,8 @@ def _field_schema(field: EventField) -> CoreSchema:
             return core_schema.bool_schema(strict=True)
         case Choice():
             return core_schema.literal_schema(list(field.choices))
+        case Text() if kind.redacted:
+            return core_schema.str_schema(pattern=_FAULT_CODE, strict=True)
         case Text():
             return core_schema.str_schema(max_length=field.max_length, pattern=_PRINTABLE, strict=True)
         case Personal():
@@ -204,11 +216,13 @@ def _field_schema(field: EventField) -> CoreSchema:
 
 def _validator(kind: DeviceKind, where: str, owner: str, fields: tuple[EventField, ...]) -> _Validator:
     schema = {
-        field.name: core_schema.typed_dict_field(core_schema.nullable_schema(_field_schema(field)), required=False)
+        field.name: core_schema.typed_dict_field(
+            core_schema.nullable_schema(_field_schema(field, kind)), required=False
+        )
         for field in fields
     }
     compiled = SchemaValidator(core_schema.typed_dict_schema(schema, extra_behavior="forbid"))
-    limits = {field.name: _limit(field) for field in fields}
+    limits = {field.name: _limit(field, kind) for field in fields}
     known = f"{owner} has the fields {', '.join(limits)}" if limits else f"{owner} has no fields"
     return _Validator(compiled, where, limits, known, _quotable(kind))
 

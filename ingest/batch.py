@@ -1,14 +1,15 @@
 """A batch of messages, decoded and sorted into the rows of the store."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 
-from devices.payload import Decoded, DeviceEvent, FindDevice, Reading, Rejection, decode, find_sender
+from devices.device import FindDevice
+from devices.payload import Decoded, DeviceEvent, Reading, Rejection, decode, find_sender
 from devices.privacy import Pseudonymiser
 from devices.schema import Reason
 from ingest.receiver import Message
@@ -94,14 +95,21 @@ class Batch:
         return fresh
 
 
-def decode_batch(messages: Sequence[Message], find_device: FindDevice, pseudonymiser: Pseudonymiser) -> Batch:
+def decode_batch(
+    messages: Sequence[Message],
+    find_device: FindDevice,
+    pseudonymiser: Pseudonymiser,
+    *,
+    communities: Collection[str] = (),
+) -> Batch:
     """Decode messages. Every message becomes rows to store, an unusable one a rejection."""
     batch = Batch()
     for message in messages:
         first = len(batch.candidates)
         if _GATEWAY_TOPIC in message.topic and (sender := find_sender(message.topic, find_device)):
             batch.last_seen[sender[0].id] = message.received_at  # its items may all be those of other devices
-        for decoded in decode(message.topic, message.payload, message.received_at, find_device, pseudonymiser):
+        topic, payload, received_at = message.topic, message.payload, message.received_at
+        for decoded in decode(topic, payload, received_at, find_device, pseudonymiser, communities=communities):
             _add_item(batch, message, decoded)
         if len(batch.candidates) - first > 1:  # the order of an array is free
             batch.candidates[first:] = sorted(batch.candidates[first:], key=_time)
@@ -123,8 +131,8 @@ def _add_item(batch: Batch, message: Message, decoded: Decoded) -> None:
         batch.readings[device.kind].append(ReadingRow(device.id, ts, received_at, values))
         batch.candidates.append(_candidate(decoded, received_at))
     elif isinstance(decoded, DeviceEvent):
-        _, ts, event, event_id, data = decoded
-        batch.events.append(EventRow(device.id, ts, received_at, event, event_id, data))
+        _, ts, event, event_id, data, earlier_ids = decoded
+        batch.events.append(EventRow(device.id, ts, received_at, event, event_id, data, earlier_ids))
         batch.candidates.append(_candidate(decoded, received_at))
     else:
         report = ConnectionRow(

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
-from devices.device import Device
-from devices.payload import FindDevice, Rejection, storable_topic
+from devices.device import Device, FindDevice
+from devices.payload import Rejection
 from devices.schema import Reason
+from devices.storable import storable_topic
 from ingest import metrics
 from ingest.batch import Rejected
 from ingest.catch_up import CatchUpMonitor
 from ingest.device_limit import DeviceLimit, Excess
 from ingest.receiver import Message, Receiver
+from ingest.registry_cache import RegistryCache
 from ingest.spool import Spool
 
 BATCH_S = 0.1
@@ -30,10 +32,11 @@ class Extra(NamedTuple):
     discarded: Sequence[Message] = ()
     """Messages of the spool that are rejected undecoded."""
 
-    def with_unwritable(self, message: Message, error: Exception) -> Self:
+    def with_unwritable(self, message: Message, error: Exception, registry: RegistryCache) -> Self:
         """Return it with the rejection of a message that cannot be written, with the error as its reason."""
         detail = f"it can't be written: {type(error).__name__}: {error}"
-        rejection = Rejection(message.topic, Reason.IMPOSSIBLE_VALUE, detail, b"", len(message.payload), None)
+        topic = storable_topic(message.topic, registry.find, registry.communities)
+        rejection = Rejection(topic, Reason.IMPOSSIBLE_VALUE, detail, b"", len(message.payload), None)
         rejected = Rejected(rejection, message.received_at)
         return self._replace(rejections=[*self.rejections, rejected], discarded=[*self.discarded, message])
 
@@ -105,20 +108,23 @@ class Batching:
         metrics.MESSAGES.labels("yes").inc(redelivered)
         metrics.MESSAGES.labels("no").inc(len(charged.received) - redelivered)
         spooled, refused = self._spool.admit(charged.excess, now)
-        return Admission(charged.received, charged.admitted, Extra(spooled, _rejections(charged.unregistered, refused)))
+        return Admission(
+            charged.received, charged.admitted, Extra(spooled, _rejections(charged.unregistered, refused, find_device))
+        )
 
 
-def _rejections(unregistered: Sequence[Message], refused: Sequence[Excess]) -> list[Rejected]:
+def _rejections(unregistered: Sequence[Message], refused: Sequence[Excess], find_device: FindDevice) -> list[Rejected]:
     """Return one rejection for each sender, with the topic and size of its first message."""
     of_sender: dict[Device | None, list[Message]] = defaultdict(list)
     if unregistered:
         of_sender[None] += unregistered
     for device, message, _ in refused:
         of_sender[device].append(message)
-    return [_rate_limited(device, messages) for device, messages in of_sender.items()]
+    return [_rate_limited(device, messages, find_device) for device, messages in of_sender.items()]
 
 
-def _rate_limited(device: Device | None, messages: Sequence[Message]) -> Rejected:
+def _rate_limited(device: Device | None, messages: Sequence[Message], find_device: FindDevice) -> Rejected:
     first, detail = messages[0], _SPOOL_FULL if device else _UNREGISTERED
-    rejection = Rejection(storable_topic(first.topic), Reason.RATE_LIMITED, detail, b"", len(first.payload), device)
+    topic = first.topic if device else storable_topic(first.topic, find_device)
+    rejection = Rejection(topic, Reason.RATE_LIMITED, detail, b"", len(first.payload), device)
     return Rejected(rejection, first.received_at, len(messages))

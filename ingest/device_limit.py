@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from devices.device import Device
-from devices.payload import FindDevice, find_sender
+from devices.device import Device, FindDevice
+from devices.payload import find_sender
 from ingest.receiver import Message
 
 BURST_BYTES = 2 * 1024 * 1024

@@ -164,7 +164,7 @@ class Worker:
                 self._receiver.keep(0)
                 unwritable = self._find_unwritable(context, part, error)
                 for one in unwritable:
-                    extra = extra.with_unwritable(*one)
+                    extra = extra.with_unwritable(*one, context.registry)
                 parts += reversed(rest_of(part, unwritable))
             else:
                 extra = NOTHING
@@ -202,9 +202,10 @@ class Worker:
 
     def _decode(self, context: Context, messages: list[Message]) -> Batch:
         """Decode a batch; for an unknown device the registry is read again, for it may just have been imported."""
-        batch = decode_batch(messages, context.registry.find, self._pseudonymiser)
+        registry, pseudonymiser = context.registry, self._pseudonymiser
+        batch = decode_batch(messages, registry.find, pseudonymiser, communities=registry.communities)
         if has_unknown_device(batch) and _refresh(context):
-            batch = decode_batch(messages, context.registry.find, self._pseudonymiser)
+            batch = decode_batch(messages, registry.find, pseudonymiser, communities=registry.communities)
         return batch
 
     def _tick(self, context: Context) -> None:

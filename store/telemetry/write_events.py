@@ -10,7 +10,10 @@ from store.database import Connection
 
 
 class EventRow(NamedTuple):
-    """An event to store; its key is (device, ts, event, id)."""
+    """An event to store; its key is (device, ts, event, id).
+
+    `earlier_ids` are ids under which it may be stored already.
+    """
 
     device_id: int
     ts: datetime
@@ -18,6 +21,7 @@ class EventRow(NamedTuple):
     event: str
     id: str
     data: Mapping[str, Value]
+    earlier_ids: Sequence[str] = ()
 
 
 EventKey = tuple[int, datetime, str, str]
@@ -40,6 +44,8 @@ class ConnectionRow(NamedTuple):
 
 def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset[EventKey]:
     """Store events inside the caller's transaction; return the keys of the events that are new."""
+    if known := _stored_under_earlier_ids(connection, [row for row in rows if row.earlier_ids]):
+        rows = [row for row in rows if (row.device_id, row.ts, row.event, row.id) not in known]
     inserted = connection.execute(
         """
         INSERT INTO event (device_id, ts, received_at, event, id, data)
@@ -57,6 +63,30 @@ def insert_events(connection: Connection, rows: Sequence[EventRow]) -> frozenset
         ),
     ).fetchall()
     return frozenset((device_id, ts, event, identifier) for device_id, ts, event, identifier in inserted)
+
+
+def _stored_under_earlier_ids(connection: Connection, rows: Sequence[EventRow]) -> set[EventKey]:
+    """Return the keys of the events that are stored under one of their earlier ids."""
+    if not rows:
+        return set()
+    earlier = [(row, identifier) for row in rows for identifier in row.earlier_ids]
+    stored = connection.execute(
+        """
+        SELECT device_id, ts, event, sent.id
+        FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[])
+            AS sent (device_id, ts, event, id, earlier_id)
+        JOIN event USING (device_id, ts, event)
+        WHERE event.id = sent.earlier_id
+        """,
+        (
+            [row.device_id for row, _ in earlier],
+            [row.ts for row, _ in earlier],
+            [row.event for row, _ in earlier],
+            [row.id for row, _ in earlier],
+            [identifier for _, identifier in earlier],
+        ),
+    ).fetchall()
+    return {(device_id, ts, event, identifier) for device_id, ts, event, identifier in stored}
 
 
 def record_connections(connection: Connection, rows: Sequence[ConnectionRow]) -> None:

@@ -36,7 +36,14 @@ PERSONAL = {kind.name for kind in KINDS if kind.personal} | {"camera", "gateway"
 
 def decoded(topic: str, payload: bytes) -> list[Decoded]:
     """Return the items of a message, decoded with the registry of this file."""
-    return decode(topic, payload, NOW, lambda community, name: REGISTRY.get((community, name)), PSEUDONYMISER)
+    return decode(
+        topic,
+        payload,
+        NOW,
+        lambda community, name: REGISTRY.get((community, name)),
+        PSEUDONYMISER,
+        communities={COMMUNITY},
+    )
 
 
 def topic_of(device: Device, channel: str) -> str:
