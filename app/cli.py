@@ -55,6 +55,10 @@ COMMANDS: Table = {
             ),
         },
     ),
+    "erase": Entry(
+        "Erase what is stored of a number plate, a door user or a household; without --yes only count it.",
+        "app.commands.erase:erase",
+    ),
     "simulate": Entry(
         "Send the messages of the simulated devices of the registry through the real broker.",
         "app.commands.simulate:simulate",

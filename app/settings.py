@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -12,8 +13,13 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
 from devices.broker_url import NATS, BrokerUrl
+from devices.broker_url import BrokerUrl
+from devices.catalogue import KIND_BY_NAME, KINDS
 from local.errors import LocalError
 from local.secret import read_secret, refuse_foreign
+
+PERSONAL_EVENTS_DAYS = 180
+"""The days for which events with plates or door users are kept, unless a setting gives others."""
 
 # Stricter than the driver: its own error message would quote the password.
 _DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
@@ -58,7 +64,12 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(None, min_length=16, description="a first admin key for the API")
     secret_key: SecretStr | None = Field(
-        None, min_length=16, description="keys the hash of plates and door users; changing it unlinks old hashes"
+        None, min_length=16, description="keys the hash of plates and door users, and encrypts what waits in the spool"
+    )
+    secret_key_old: SecretStr | None = Field(
+        None,
+        description="the secret keys before ANJU_SECRET_KEY, newest first, with commas between: "
+        "what was hashed or encrypted under them is still found and read",
     )
     rules_dir: Path | None = Field(None, description="a folder of rule files instead of the ones that come with Anju")
     notify_file: Path | None = Field(None, description="the file with the contacts and routes of notices")
@@ -72,6 +83,11 @@ class Settings(BaseSettings):
         None, description="public keys of age, with commas between, that open the backups instead of ANJU_SECRET_KEY"
     )
     backup_keep: int = Field(14, ge=1, description="how many backups stay in the folder")
+    event_retention_days: str | None = Field(
+        None,
+        description="drop the events of a kind after so many days, such as access_control=90,vehicle_gate=30; "
+        f"kinds with plates or door users not named there: {PERSONAL_EVENTS_DAYS}",
+    )
     watchdog: bool = Field(
         default=False, description="let the worker break a rule every minute with a device of its own, and watch"
     )
@@ -106,6 +122,30 @@ class Settings(BaseSettings):
         if url:
             BrokerUrl.parse(url.get_secret_value(), NATS)
         return url
+    @field_validator("secret_key_old")
+    @classmethod
+    def _are_secret_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys and any(len(key) < 16 for key in _split(keys.get_secret_value())):
+            raise ValueError("each key must have at least 16 characters, with commas between the keys")
+        return keys
+
+    @field_validator("event_retention_days")
+    @classmethod
+    def _are_days_of_kinds(cls, text: str | None) -> str | None:
+        _days_of_kinds(text)
+        return text
+
+    @property
+    def earlier_secret_keys(self) -> tuple[bytes, ...]:
+        """The secret keys before the one in force, newest first."""
+        return tuple(key.encode() for key in _split(self.need("secret_key_old") if self.secret_key_old else ""))
+
+    @property
+    def event_retention(self) -> dict[str, timedelta]:
+        """The time for which events are kept, by kind; kinds without one keep theirs as long as other raw data."""
+        default = {kind.name: PERSONAL_EVENTS_DAYS for kind in KINDS if kind.personal}
+        days_by_kind = default | _days_of_kinds(self.event_retention_days)
+        return {kind: timedelta(days=days) for kind, days in days_by_kind.items()}
 
     @classmethod
     def load(cls) -> Self:
@@ -194,6 +234,22 @@ def _has_ports(url: str) -> bool:
     nodes = urlsplit(url).netloc.rpartition("@")[2].split(",")
     ports = [port for node in nodes if (port := node.rpartition("]")[2].partition(":")[2])]
     return all(port.isascii() and port.isdigit() and 0 < int(port) <= 65535 for port in ports)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+
+
+def _days_of_kinds(text: str | None) -> dict[str, int]:
+    """Return the days by kind of a text such as `access_control=90,vehicle_gate=30`.
+
+    Raises:
+        ValueError: a part is none, or names no kind.
+    """
+    parts = [re.fullmatch(r"(\w+)\s*=\s*([1-9][0-9]{0,4})", part) for part in _split(text or "")]
+    if any(part is None or part[1] not in KIND_BY_NAME for part in parts):
+        raise ValueError(f"must be kind=days with commas between, days from 1; kinds: {', '.join(KIND_BY_NAME)}")
+    return {part[1]: int(part[2]) for part in parts if part}
 
 
 def _explain(error: ValidationError) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from devices.kind import Value
 from ingest.alert_writer import save_instances, write_alerts
 from ingest.batch import Candidate
+from ingest.erased import ErasedMeanwhileError
 from ingest.instance_rows import device_state_of, state_of, stored_group
 from ingest.partition import Partition
 from ingest.registry_cache import RegistryCache
@@ -18,6 +19,7 @@ from rules.model.device_group import FIRST_GROUP_ID
 from rules.model.rule import RulePack
 from rules.model.sample import Sample
 from rules.model.virtual_kinds import PIPELINE
+from store.admin.erasure import Erasures, load_erasures
 from store.alerts.attention import RuleCommand, delete_commands, pending_commands
 from store.alerts.rule_state import load_rule_states
 from store.alerts.suppression import update_out_of_service
@@ -62,6 +64,7 @@ class Evaluation:
         self._registry = registry
         self._pipelines = {-partition.number}
         self._registry_version = registry.version
+        self._newest_erasure = 0
 
     @property
     def clock(self) -> Clock:
@@ -70,6 +73,7 @@ class Evaluation:
 
     def restore(self, connection: Connection, now: datetime) -> None:
         """Load the stored state; alerts that a changed rule ends are written in the same transaction."""
+        self._newest_erasure = load_erasures(connection).newest
         communities = self._registry.communities
         stored = list(load_rule_states(connection, communities))
         for group in filter(None, map(stored_group, stored)):
@@ -80,6 +84,21 @@ class Evaluation:
         self._pipelines |= {state.device_id for state in states if FIRST_GROUP_ID < state.device_id <= 0}
         transitions = self._engine.restore(states, device_states, now)
         self._save(connection, transitions + self._update_services(connection, now))
+
+    def load_erasures(self, connection: Connection) -> Erasures:
+        """Return the requests to erase data that are in force.
+
+        Raises:
+            ErasedMeanwhileError: there is one that this evaluation does not know.
+        """
+        erasures = load_erasures(connection)
+        if erasures.newest > self._newest_erasure:
+            raise ErasedMeanwhileError
+        return erasures
+
+    def community_of(self, device_id: int) -> str:
+        """Return the community of a device."""
+        return self._registry.by_id(device_id).community
 
     def evaluate(
         self,
@@ -115,7 +134,12 @@ class Evaluation:
     def tick(
         self, connection: Connection, now: datetime, *, caught_up: bool, refused_devices: str = ""
     ) -> list[Transition]:
-        """Let time pass, carry out the commands of people, and evaluate ingest itself by the same rules."""
+        """Let time pass, carry out the commands of people, and evaluate ingest itself by the same rules.
+
+        Raises:
+            ErasedMeanwhileError: the evaluation has to be restored from the database.
+        """
+        self.load_erasures(connection)
         transitions: list[Transition] = []
         for number in sorted(self._pipelines):
             values: dict[str, Value] = {"behind": not caught_up, "refused": bool(refused_devices)}

@@ -5,6 +5,7 @@ it: with the key, those could be found by trying all plates, and without it neit
 """
 
 import os
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,24 +23,30 @@ class SealError(Exception):
 
 
 class Seal:
-    """Authenticated encryption of payloads (AES-256-GCM, NIST SP 800-38D), each bound to its topic."""
+    """Authenticated encryption of payloads (AES-256-GCM, NIST SP 800-38D), each bound to its topic.
 
-    def __init__(self, secret_key: bytes) -> None:
-        key = HKDF(SHA256(), 32, salt=None, info=b"anju spool").derive(secret_key)
-        self._cipher = AESGCM(key)
+    Payloads are sealed under the first secret key, and opened under any of them.
+    """
+
+    def __init__(self, secret_key: bytes, *earlier_keys: bytes) -> None:
+        self._ciphers = [AESGCM(_derived(key)) for key in (secret_key, *earlier_keys)]
 
     def seal(self, topic: str, payload: bytes) -> bytes:
         """Return a payload as it may be stored."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, payload, topic.encode())
+        return nonce + self._ciphers[0].encrypt(nonce, payload, topic.encode())
 
     def open(self, topic: str, sealed: bytes) -> bytes:
         """Return a sealed payload as it came.
 
         Raises:
-            SealError: It was sealed under another secret key, or for another topic.
+            SealError: It was sealed under none of the secret keys, or for another topic.
         """
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], topic.encode())
-        except InvalidTag:
-            raise SealError("it was stored under another ANJU_SECRET_KEY") from None
+        for cipher in self._ciphers:
+            with suppress(InvalidTag):
+                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], topic.encode())
+        raise SealError("it was stored under another ANJU_SECRET_KEY")
+
+
+def _derived(secret_key: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"anju spool").derive(secret_key)

@@ -172,6 +172,6 @@ class Pace:
 
 def unreadable(message: Message) -> Rejected:
     """Return the rejection of a spooled message that cannot be opened any more."""
-    detail = "it can't be read from the spool: it was stored under another ANJU_SECRET_KEY"
+    detail = "it can't be read from the spool: its secret key is neither ANJU_SECRET_KEY nor in ANJU_SECRET_KEY_OLD"
     rejection = Rejection(message.topic, Reason.IMPOSSIBLE_VALUE, detail, b"", 0, None)
     return Rejected(rejection, message.received_at)

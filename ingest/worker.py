@@ -6,7 +6,7 @@ away the batch stays in hand, the receiver's buffer fills and then stops reading
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from ingest import metrics
 from ingest.batch import Batch, decode_batch, has_unknown_device
 from ingest.batching import BATCH_S, NO_MESSAGES, NOTHING, Batching, Extra
 from ingest.catch_up import CatchUpMonitor
+from ingest.erased import ErasedMeanwhileError
 from ingest.evaluation import Evaluation
 from ingest.garbage import CollectionTimer, collect_young_objects, freeze_long_lived_objects
 from ingest.ownership import acquire_partition, report_ownership
@@ -48,12 +49,13 @@ _RETRY_S = 1.0
 class IngestSettings:
     """Settings of a worker; setting the event `reread` makes it read the rules again at once.
 
-    `spool_bytes` is the bound on the spools of all partitions together.
+    `secret_keys` are the one in force and those before it. `spool_bytes` is the bound on the spools of all partitions
+    together.
     """
 
     database_url: str
     mqtt_url: str
-    secret_key: bytes
+    secret_keys: Sequence[bytes]
     rules: RuleFolder
     spool_bytes: int
     partition: Partition = EVERYTHING
@@ -84,10 +86,10 @@ class Worker:
         self._partition = settings.partition
         self._receiver = Receiver(settings.mqtt_url, settings.partition)
         self._catch_up = CatchUpMonitor()
-        self._spool = Spool(Seal(settings.secret_key), settings.spool_bytes // settings.partition.count)
+        self._spool = Spool(Seal(*settings.secret_keys), settings.spool_bytes // settings.partition.count)
         self._pace = Pace()
         self._batching = Batching(self._receiver, self._spool, self._catch_up, settings.partition.number)
-        self._pseudonymiser = Pseudonymiser(settings.secret_key)
+        self._pseudonymiser = Pseudonymiser(*settings.secret_keys)
         self._rejection_limit = RejectionLimit()
         self._collections = CollectionTimer()
         self._in_hand = NO_MESSAGES
@@ -129,8 +131,11 @@ class Worker:
                 context = self._work_off_spool(context)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_S
-                self._tick(context)
-                context = self._reload_rules(context)
+                try:
+                    self._tick(context)
+                    context = self._reload_rules(context)
+                except ErasedMeanwhileError:
+                    context = self._restore(context.connection, context.evaluation.clock)
 
     def _work_off_spool(self, context: Context) -> Context:
         """Write some of the oldest spooled messages; they leave the spool in the transaction that stores them."""
@@ -155,6 +160,9 @@ class Worker:
                 self._write(context, part, extra)
             except DatabaseUnavailableError:
                 raise
+            except ErasedMeanwhileError:
+                context = self._restore(context.connection, context.evaluation.clock)
+                parts.append(part)
             except Exception as error:
                 if not part:
                     raise
@@ -318,6 +326,7 @@ def _count(batch: Batch, written: Written) -> None:
     metrics.ITEMS.labels("stored").inc(written.new_events)
     metrics.ITEMS.labels("duplicate").inc(len(batch.events) - written.new_events)
     metrics.ITEMS.labels("connection").inc(len(batch.connections))
+    metrics.ITEMS.labels("erased").inc(written.erased)
     for rejected in batch.rejections:
         metrics.REJECTIONS.labels(rejected.rejection.reason).inc(rejected.times)
     _count_transitions(written.transitions)

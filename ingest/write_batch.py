@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ingest.batch import Batch, Rejected
+from ingest.erased import leave_out_erased
 from ingest.evaluation import Evaluation
 from ingest.rejection_limit import RejectionLimit, Selection
 from rules.engine.device_state import DeviceState
@@ -20,11 +21,12 @@ from store.telemetry.write_events import EventKey, insert_events, record_connect
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result of a batch: outcomes by kind, the number of new events, and the transitions of rules."""
+    """The result of a batch: outcomes by kind, numbers of new events and of erased items, and transitions of rules."""
 
     readings: Mapping[str, InsertResult]
     new_events: int
     transitions: list[Transition]
+    erased: int
 
 
 def write_batch(
@@ -33,10 +35,12 @@ def write_batch(
     """Store and evaluate a batch, all of it or nothing.
 
     Raises:
+        ErasedMeanwhileError: nothing is stored; the evaluation has to be restored from the database.
         DatabaseUnavailableError: nothing is known to be stored; the evaluation no longer agrees with the database.
         UnusableDataError: the database refuses a value; nothing is stored, and the evaluation no longer agrees with it.
     """
     with translated_errors(), connection.transaction():
+        erased = leave_out_erased(batch, evaluation.load_erasures(connection), evaluation.community_of)
         readings, new_events = _store(connection, batch)
         if batch.rejections:
             count_rejections(connection, _counts(batch.rejections))
@@ -50,7 +54,7 @@ def write_batch(
         transitions = evaluation.evaluate(connection, fresh, now, batch.undated)
         save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))
     limit.confirm(selection)
-    return Written(readings, len(new_events), transitions)
+    return Written(readings, len(new_events), transitions, erased)
 
 
 def storing_error(connection: Connection, batch: Batch) -> Exception | None:

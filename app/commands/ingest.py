@@ -52,7 +52,7 @@ def ingest(
     work = IngestSettings(
         database_url=settings.need("database_url"),
         mqtt_url=settings.need("mqtt_url"),
-        secret_key=settings.need("secret_key").encode(),
+        secret_keys=(settings.need("secret_key").encode(), *settings.earlier_secret_keys),
         rules=RuleFolder(rules_folder(settings.rules_dir)),
         spool_bytes=settings.spool_mib * 1024 * 1024,
         partition=Partition(partition or 0, count),

@@ -131,8 +131,12 @@ def _start_anju(
     if given.backup_dir:
         settings |= {"ANJU_BACKUP_DIR": str(given.backup_dir.absolute()), "ANJU_BACKUP_KEEP": str(given.backup_keep)}
         settings |= {"ANJU_BACKUP_RECIPIENT": given.backup_recipient} if given.backup_recipient else {}
+    if given.secret_key_old:
+        settings["ANJU_SECRET_KEY_OLD"] = given.need("secret_key_old").replace("\n", ",")
     if given.retention_days:
         settings["ANJU_RETENTION_DAYS"] = str(given.retention_days)
+    if given.event_retention_days:
+        settings["ANJU_EVENT_RETENTION_DAYS"] = given.event_retention_days
     if given.notify_file:
         settings["ANJU_NOTIFY_FILE"] = str(given.notify_file.absolute())
     if given.rules_dir:

@@ -1,5 +1,6 @@
-"""Retention: raw telemetry and events are dropped by chunks, rejections and notices by rows."""
+"""Retention: raw telemetry and events are dropped by chunks; single kinds' events, rejections and notices by rows."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from devices.catalogue import KINDS
@@ -11,6 +12,7 @@ _UNREGISTERED_REJECTIONS = 10_000
 """Invented topics have no end; a registered device has a few reasons."""
 _REJECTION_COUNTS = timedelta(days=400)
 _NOTICES = timedelta(days=400)
+_ERASURES = timedelta(days=30)
 
 
 def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) -> int:
@@ -49,3 +51,22 @@ def drop_expired(connection: Connection, now: datetime, keep: timedelta | None) 
         chunks = connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s)", (table, now - keep))
         dropped += len(chunks.fetchall())
     return dropped
+
+
+def delete_expired_events(connection: Connection, now: datetime, keep: Mapping[str, timedelta]) -> int:
+    """Delete the events of devices of some kinds that are older than their time; return the number of events."""
+    deleted = 0
+    for kind, kept in sorted(keep.items()):
+        deleted += connection.execute(
+            """
+            DELETE FROM event USING device
+            WHERE device.id = event.device_id AND device.kind = %s AND event.ts < %s
+            """,
+            (kind, now - kept),
+        ).rowcount
+    return deleted
+
+
+def forget_erasures(connection: Connection, now: datetime) -> None:
+    """Delete the records of erasures that no message on its way can concern any more."""
+    connection.execute("DELETE FROM erasure WHERE until < %s", (now - _ERASURES,))

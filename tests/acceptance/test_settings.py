@@ -15,6 +15,12 @@ MISTAKES = {
     "not a number": ({"ANJU_HTTP_PORT": SECRET}, "ANJU_HTTP_PORT: "),
     "another database": ({"ANJU_DATABASE_URL": f"mysql://anju:{SECRET}@db/anju"}, "must be postgresql://"),
     "percent sign": ({"ANJU_DATABASE_URL": f"postgresql://anju:100%{SECRET}@db/anju"}, "% written as %25"),
+    "a short old key": (
+        {"ANJU_SECRET_KEY_OLD": f"{SECRET}{SECRET},{SECRET}"},
+        "ANJU_SECRET_KEY_OLD: each key must have",
+    ),
+    "days of no kind": ({"ANJU_EVENT_RETENTION_DAYS": "doors=30"}, "ANJU_EVENT_RETENTION_DAYS: must be kind=days"),
+    "no days": ({"ANJU_EVENT_RETENTION_DAYS": "access_control=0"}, "ANJU_EVENT_RETENTION_DAYS: must be kind=days"),
     "another broker": ({"ANJU_MQTT_URL": f"http://ingest:{SECRET}@broker"}, "must begin with mqtt:// or mqtts://"),
     "broker without account": ({"ANJU_PUBLISH_MQTT_URL": f"mqtt://{SECRET}:1883"}, "mqtt://user:secret@host:port"),
 }

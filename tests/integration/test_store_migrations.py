@@ -6,7 +6,7 @@ from importlib.resources import files
 import psycopg
 
 from notifying import alert_id, raise_alerts
-from running import query
+from running import query, register
 from store.admin.migrate import migrate
 from store.notices.enqueue import NOTICE_TASK
 
@@ -86,6 +86,45 @@ def test_the_notices_and_shelvings_of_an_older_version_keep_their_meaning(databa
         assert query(database_url, "SELECT cause FROM suppression_at(now() + interval '1 minute')") == [("shelved",)]
         connection.execute(down)
         assert query(database_url, stored) == [(reason,) for reason in reasons]
+
+
+def test_ids_and_masks_of_an_older_version_show_nobody_any_more(database_url):
+    up, down = _halves("20261201000045_personal_data.sql")
+    register(database_url, "c1", [("gate", "vehicle_gate"), ("door", "access_control"), ("w1", "water_meter")])
+    masks = {"蒙K·A**34": "蒙K·****4", "蒙K·D***45": "蒙K·*****5", "AB·1**": "***", "蒙A·1**4警": "蒙A·****警"}
+    users = {"王**": "王**", "1**": "***", "u**": "***"}
+    event = "INSERT INTO event SELECT id, now(), now(), %s, %s, %s FROM device WHERE name = %s"
+    rejection = (
+        "INSERT INTO rejection (topic, reason, digest, detail, payload, size, device_id, first_received_at, "
+        "last_received_at) SELECT %s, 'unknown_device', %s, 'd', '', 0, id, now(), now() FROM device WHERE name = %s"
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(down)
+        for mask in masks:
+            data = {"plate_hash": "0" * 32, "plate_masked": mask, "direction": "in"}
+            connection.execute(event, (mask, f"{mask}-id", json.dumps(data), "gate"))
+        for mask in users:
+            connection.execute(event, (mask, "", json.dumps({"user_masked": mask}), "door"))
+        connection.execute(event, ("cover_opened", "01J", "{}", "w1"))
+        connection.execute(
+            "INSERT INTO alert_transition (rule, rule_version, device_id, sequence, axis, from_state, to_state, at, "
+            "decided_at, reason, inputs) VALUES ('r', '1', 1, 1, 'process', 'normal', 'pending', now(), now(), '', %s)",
+            (json.dumps({"values": {"plate_masked": "蒙K·A**34", "direction": "in"}, "event": "vehicle_passed"}),),
+        )
+        for n, device in enumerate(("gate", "w1")):
+            connection.execute(rejection, (f"t{n}", bytes([n]), device))
+        connection.execute(up)
+    stored = "SELECT event, data, event.id FROM event JOIN device ON device.id = device_id WHERE name = %s"
+    gate = query(database_url, stored, "gate")
+    assert {event: data["plate_masked"] for event, data, _ in gate} == masks
+    assert {frozenset(data) for _, data, _ in gate} == {frozenset({"plate_hash", "plate_masked", "direction"})}
+    assert {len(identifier) for _, _, identifier in gate} == {32}
+    assert {event: data["user_masked"] for event, data, _ in query(database_url, stored, "door")} == users
+    assert query(database_url, stored, "w1") == [("cover_opened", {}, "01J")]
+    assert query(database_url, "SELECT inputs -> 'values' FROM alert_transition") == [
+        ({"plate_masked": "蒙K·****4", "direction": "in"},)
+    ]
+    assert query(database_url, "SELECT topic FROM rejection") == [("t1",)]
 
 
 def _halves(name):

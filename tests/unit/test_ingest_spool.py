@@ -112,3 +112,9 @@ def test_under_another_key_or_topic_a_payload_stays_sealed(key, topic):
     assert "蒙K12345".encode() not in sealed
     with pytest.raises(SealError, match="ANJU_SECRET_KEY"):
         Seal(key).open(topic, sealed)
+
+
+@given(st.binary(max_size=200))
+def test_a_payload_sealed_under_an_earlier_key_is_still_opened(payload):
+    sealed = Seal(b"the key before that one").seal(TOPIC, payload)
+    assert Seal(b"a secret key for the tests", b"the key before that one").open(TOPIC, sealed) == payload
