@@ -61,10 +61,10 @@ def restore(
     with progress("checking the file"):
         read_backup(file, identities, describe)
     contents = found[0]
-    if settings.secret_key and contents.key_id != key_id_of(settings.need("secret_key")):
+    if settings.secret_key and contents.key_id not in map(key_id_of, _secret_keys(settings)):
         raise fail(
             "ANJU_SECRET_KEY is not the one of the installation that was backed up, whose hashes of plates and spooled "
-            "messages fit no other: set it to that one",
+            "messages fit no other: set it to that one, or name that one in ANJU_SECRET_KEY_OLD",
             Exit.REFUSED,
         )
     if not check:
@@ -95,7 +95,12 @@ def _restore(file: Path, identities: list[Identity], url: str, contents: Content
 def _identities(settings: Settings, identity: Path | None) -> list[Identity]:
     if identity:
         return read_identities(read_secret(identity))
-    return [identity_of(settings.need("secret_key"))]
+    return [identity_of(key) for key in _secret_keys(settings)]
+
+
+def _secret_keys(settings: Settings) -> list[str]:
+    """Return the secret key in force, and those before it."""
+    return [settings.need("secret_key"), *(key.decode() for key in settings.earlier_secret_keys)]
 
 
 def _private_database(stack: ExitStack, settings: Settings, data_dir: Path) -> str:
