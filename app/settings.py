@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
 from devices.broker_url import NATS, BrokerUrl
-from devices.broker_url import BrokerUrl
 from devices.catalogue import KIND_BY_NAME, KINDS
 from local.errors import LocalError
 from local.secret import read_secret, refuse_foreign
@@ -122,6 +121,7 @@ class Settings(BaseSettings):
         if url:
             BrokerUrl.parse(url.get_secret_value(), NATS)
         return url
+
     @field_validator("secret_key_old")
     @classmethod
     def _are_secret_keys(cls, keys: SecretStr | None) -> SecretStr | None:
