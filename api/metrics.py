@@ -11,6 +11,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rules.model.labels_zh import DEVICE_STATE
+from store.admin.backup import last_backup
+from store.admin.disks import disk_reports
 from store.alerts.alerts import count_open
 from store.alerts.suppression import count_suppressed
 from store.alerts.watchdog import last_raised
@@ -92,7 +94,8 @@ class DatabaseCollector:
                 open_alerts, counts = count_open(connection), count_devices(connection)
                 channels = channel_figures(connection)
                 waiting, suppressed = notice_backlog(connection, now), count_suppressed(connection, now)
-                watchdog_at = last_raised(connection)
+                watchdog_at, backup = last_raised(connection), last_backup(connection)
+                disks = disk_reports(connection)
         except DatabaseUnavailableError:
             up.add_metric([], 0)
             yield up
@@ -106,6 +109,14 @@ class DatabaseCollector:
             "anju_devices", "Registered devices: reporting, silent, never heard, out of service.", "state", devices
         )
         yield from _notices(channels, waiting, now)
+        for name, text, attribute in (
+            ("anju_disk_free_bytes", "Free space of a disk of the servers, as last reported.", "free_bytes"),
+            ("anju_disk_total_bytes", "Size of a disk of the servers.", "total_bytes"),
+        ):
+            yield _gauge(name, text, "disk", {disk.name: getattr(disk, attribute) for disk in disks})
+        if backup:
+            age_s = (now - backup.finished_at).total_seconds()
+            yield GaugeMetricFamily("anju_backup_age_seconds", "Seconds since the last backup.", value=age_s)
         if watchdog_at:
             age_s = (now - watchdog_at).total_seconds()
             yield GaugeMetricFamily(

@@ -89,7 +89,7 @@ COMMANDS: Table = {
         },
     ),
     "doctor": Entry(
-        "Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.",
+        "Look at settings, database, schema, ingest, broker, disks and rules; exit code 1 if anything is wrong.",
         "app.commands.doctor:doctor",
     ),
     "rejections": Entry(

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
         description="drop the events of a kind after so many days, such as access_control=90,vehicle_gate=30; "
         f"kinds with plates or door users not named there: {PERSONAL_EVENTS_DAYS}",
     )
+    disks: str | None = Field(
+        None,
+        description="folders of the servers as name=folder, with commas between, whose free space is watched",
+    )
     watchdog: bool = Field(
         default=False, description="let the worker break a rule every minute with a device of its own, and watch"
     )
@@ -107,6 +111,13 @@ class Settings(BaseSettings):
         if url and not _has_ports(url.get_secret_value()):
             raise ValueError("must have a port from 1 to 65535")
         return url
+
+    @field_validator("disks")
+    @classmethod
+    def _are_disks(cls, text: str | None) -> str | None:
+        if text:
+            parse_disks(text)
+        return text
 
     @field_validator("mqtt_url", "publish_mqtt_url")
     @classmethod
@@ -210,6 +221,19 @@ class Settings(BaseSettings):
                 "`anju up` writes all of them to <data-dir>/anju.env"
             )
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def parse_disks(text: str) -> dict[str, Path]:
+    """Parse `name=folder,name=folder`.
+
+    Raises:
+        ValueError: a part is no pair, or a name is given twice.
+    """
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    disks = {name.strip(): Path(folder.strip()) for name, _, folder in pairs if name.strip() and folder.strip()}
+    if len(disks) != len(pairs):
+        raise ValueError("must be name=folder,name=folder, such as database=/var/lib/postgresql")
+    return disks
 
 
 def _read_file(key: str, given: Mapping[str, str | None]) -> str:

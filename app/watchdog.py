@@ -16,11 +16,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from app.watchdog_alert import end_missed_alert, raise_missed_alert
+from app.own_alert import OwnAlert, end_own_alert, raise_own_alert
 from devices.topic import Channel, Topic
 from imports.importer import import_rows
+from rules.model.rule import Severity
 from simulators.publisher import Publisher, PublisherError
-from store.alerts.watchdog import COMMUNITY, find_watchdog, has_raised
+from store.alerts.watchdog import COMMUNITY, MISSED_RULE, find_watchdog, has_raised
 from store.database import Connection, DatabaseUnavailableError, connect, repeat_over_outages, translated_errors
 
 log = structlog.get_logger()
@@ -33,6 +34,15 @@ _POLL_S = 0.5
 _PUBLISH_TIMEOUT_S = 5.0
 # Values that violate the rule water_battery_low at once, and that end the violation.
 _BATTERY_LOW_V, _BATTERY_NEW_V = 2.9, 3.6
+
+_MISSED = OwnAlert(
+    rule=MISSED_RULE,
+    severity=Severity.CRITICAL,
+    title="平台不再发出报警",
+    message="自检设备每分钟制造一次异常，最近一次没有按时触发报警：数据接入、消息服务或规则可能已停止工作，"
+    "真实的报警也发不出来。",
+    advice="请立即联系系统管理员：用 anju doctor 查看接入程序、消息服务和数据库；恢复之前请加强人工巡查。",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +109,9 @@ def _run_round(connection: Connection, settings: WatchdogSettings, stop: threadi
         return
     now = datetime.now(UTC)
     _publish(settings, now, _BATTERY_NEW_V)
-    if raised and end_missed_alert(connection, now):
+    if raised and end_own_alert(connection, MISSED_RULE, now):
         log.info("the watchdog's alerts come again")
-    elif not raised and raise_missed_alert(connection, now):
+    elif not raised and raise_own_alert(connection, _MISSED, now):
         log.error("the watchdog's alert did not come", within_s=settings.patience_s, published=published)
 
 

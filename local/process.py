@@ -1,6 +1,7 @@
 """One part of Anju as a child process: start, readiness, stop, kill, and clean-up after a killed predecessor."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from local.locks import holders, open_lock, try_lock
 from local.users import User
 
 POLL_S = 0.05
+FULL_BYTES = 16 * 2**20  # one segment of PostgreSQL's log
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -107,7 +109,8 @@ class Process:
             else:
                 return
             if not self.alive():
-                raise LocalError(f"{self.part.name} {self.how_it_ended()} instead of starting. {self._log_end()}")
+                how = f"{self.how_it_ended()} instead of starting{self.full_disk()}"
+                raise LocalError(f"{self.part.name} {how}. {self._log_end()}")
             if time.monotonic() > deadline:
                 raise LocalError(
                     f"{self.part.name} was not ready within {timeout_s:g} s: {reason} {self._log_end()}"
@@ -157,6 +160,12 @@ class Process:
         if self._child is None:
             raise LocalError(f"{self.part.name} has not been started.")
         return self._child
+
+    def full_disk(self) -> str:
+        """Return the words for a full disk of the part or of its log, the likely reason of a death; else nothing."""
+        folders = [folder for folder in (self.part.cwd, self.log_file.parent) if folder]
+        full = [folder for folder in folders if shutil.disk_usage(folder).free < FULL_BYTES]
+        return f", because the disk of {full[0]} is full: make room there" if full else ""
 
     def _log_end(self, lines: int = 8) -> str:
         tail = self.log_file.read_text(errors="replace").splitlines()[-lines:] if self.log_file.exists() else []

@@ -105,9 +105,9 @@ class Supervisor:
             watched.deaths = 1 if now - watched.started_at > STEADY_AFTER_S else watched.deaths + 1
             delay_s = restart_delay_s(watched.deaths)
             watched.start_again_at = now + delay_s
+            how = f"{process.how_it_ended()}{process.full_disk()}"
             self._progress(
-                f"{process.part.name} {process.how_it_ended()}; starting it again in {delay_s:g} s "
-                f"(its log: {process.log_file})"
+                f"{process.part.name} {how}; starting it again in {delay_s:g} s (its log: {process.log_file})"
             )
         elif now >= watched.start_again_at:
             self._start_again(watched, now)

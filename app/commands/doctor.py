@@ -1,23 +1,26 @@
 """`anju doctor`: the working and the failing parts of an installation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.broker_refusals import refusal_findings
+from app.disk_findings import backup_finding, disk_findings, full_disk
 from app.finding import Finding
 from app.output import Exit, Json, fail, say, say_json
 from app.registry_finding import registry_finding
 from app.rule_files import rules_folder
-from app.settings import Settings
+from app.settings import Settings, parse_disks
 from app.spool_findings import spool_finding
 from ingest.broker_check import probe_broker, unreceived_topic
 from ingest.broker_client import BrokerUnavailableError
 from rules.language.loader import RuleFileError, load_rules
+from store.admin.disks import disk_reports
 from store.admin.locks import PartitionState, dispatcher_address, partition_count, partition_states
 from store.admin.readiness import missing_schema
 from store.database import Connection, DatabaseUnavailableError, NewerDatabaseError, connect
@@ -43,7 +46,7 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look at settings, database, schema, ingest, broker and rules; exit code 1 if anything is wrong.
+    """Look at settings, database, schema, ingest, broker, disks and rules; exit code 1 if anything is wrong.
 
     A line that begins with `note` tells of a device at fault; Anju itself is well.
 
@@ -70,17 +73,22 @@ def _flat(finding: Finding) -> dict[str, Any]:
 
 
 def _database(settings: Settings) -> list[Finding]:
+    disks = parse_disks(settings.disks) if settings.disks else {}
     try:
         with closing(connect(settings.need("database_url"), application_name="anju doctor")) as connection:
             missing = missing_schema(connection)
-            contents = [] if missing else _contents(connection, datetime.now(UTC))
+            contents = [] if missing else _contents(connection, disks, datetime.now(UTC))
     except (DatabaseUnavailableError, NewerDatabaseError) as error:
-        return [Finding("database", good=False, detail=str(error))]
+        full = full_disk(disks, "database", datetime.now(UTC))
+        return [
+            Finding("database", good=False, detail=f"{full}: {error}" if full else str(error)),
+            *disk_findings(disks, (), datetime.now(UTC)),
+        ]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
     return [Finding("database", good=True, detail="answers"), Finding("schema", not missing, schema), *contents]
 
 
-def _contents(connection: Connection, now: datetime) -> list[Finding]:
+def _contents(connection: Connection, disks: Mapping[str, Path], now: datetime) -> list[Finding]:
     """Return the findings about the contents of a database of this version."""
     partitions = partition_states(connection)
     return [
@@ -89,6 +97,8 @@ def _contents(connection: Connection, now: datetime) -> list[Finding]:
         spool_finding(connection, now),
         *_notices(connection, now),
         _rejections(connection, now),
+        *disk_findings(disks, disk_reports(connection), now),
+        backup_finding(connection, now),
     ]
 
 

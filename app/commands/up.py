@@ -143,6 +143,9 @@ def _start_anju(
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
     settings |= {"ANJU_PARTITIONS": str(given.partitions), "ANJU_SPOOL_MIB": str(given.spool_mib)}
     metrics_port = _port(given, home, "metrics", 9100)
+    worker_metrics_port = home.ports.claim("worker-metrics", 9102)
+    if disks := given.disks or _disks(home):
+        settings["ANJU_DISKS"] = disks
     settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
     api_url = f"http://{_reachable(given.http_host)}:{http_port}"
     progress("starting door, ingest, API and worker")
@@ -154,7 +157,8 @@ def _start_anju(
         first.append(anju_part("door", ("door",), _with_metrics(settings, port), door_ready(port)))
     supervisor.start_together(first, _READY_S)
     api = anju_part("api", ("api",), others, api_ready(api_url))
-    worker = anju_part("worker", ("worker",), others, worker_ready(settings["ANJU_DATABASE_URL"]))
+    working = worker_ready(settings["ANJU_DATABASE_URL"])
+    worker = anju_part("worker", ("worker",), _with_metrics(others, worker_metrics_port), working)
     backup = anju_part("backup", ("backup", "--daily", _BACKUP_AT), others, always_ready)
     supervisor.start_together((api, worker, *([backup] if given.backup_dir else [])), _READY_S)
     return api_url
@@ -196,6 +200,13 @@ def _port(given: Settings, home: Home, name: str, preferred: int) -> int:
         setting = f"ANJU_{name.upper()}_PORT={port}"
         raise SettingsError(f"{setting} is in use by another program: end it, or choose another")
     return port
+
+
+def _disks(home: Home) -> str:
+    """Return the setting with the folders of the private servers; empty where a name in the path has a comma."""
+    names = {"database": "postgres", "broker": "broker"}
+    folders = {name: home.path / folder for name, folder in names.items() if (home.path / folder).is_dir()}
+    return "" if "," in str(home.path) else ",".join(f"{name}={folder}" for name, folder in folders.items())
 
 
 def _reachable(host: str) -> str:

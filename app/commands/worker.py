@@ -1,4 +1,4 @@
-"""`anju worker`: notices, the hourly retention, and the watchdog."""
+"""`anju worker`: notices, the hourly retention, the free space of the disks, and the watchdog."""
 
 import logging
 import threading
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from prometheus_client import start_http_server
 
+from app.disk_watch import run_disk_watch
 from app.logging import configure_logging
-from app.settings import Settings
+from app.settings import Settings, parse_disks
 from app.signals import stop_on_signals
 from app.watchdog import WatchdogSettings, run_watchdog
 from notify.worker import WorkerSettings, run_worker
@@ -23,13 +25,20 @@ def worker() -> None:
 
     The contacts are in ANJU_NOTIFY_FILE; without one no notices are sent. Without ANJU_RETENTION_DAYS raw data is kept
     for ever, except old rejections, and the events of doors and vehicle gates after 180 days or the
-    ANJU_EVENT_RETENTION_DAYS of their kind. Example: ANJU_NOTIFY_FILE=notify.yaml anju worker
+    ANJU_EVENT_RETENTION_DAYS of their kind. The free space of ANJU_DISKS is watched.
+
+    Example: ANJU_NOTIFY_FILE=notify.yaml anju worker
     """
     configure_logging(library_level=logging.WARNING)
     settings = Settings.load()
     url, days = settings.need("database_url"), settings.retention_days
     keep, of_kinds = timedelta(days=days) if days else None, settings.event_retention
     stop = stop_on_signals()
+    if settings.metrics_port:
+        _serve_metrics(settings.http_host, settings.metrics_port)
+    if settings.disks:
+        watched_disks = parse_disks(settings.disks)
+        threading.Thread(target=run_disk_watch, args=(url, watched_disks, stop), name="disks", daemon=True).start()
     if settings.watchdog:
         watched = WatchdogSettings(url, settings.need("publish_mqtt_url"))
         threading.Thread(target=run_watchdog, args=(watched, stop), name="watchdog", daemon=True).start()
@@ -43,3 +52,11 @@ def _drop_expired(url: str, keep: timedelta | None, events_of_kinds: Mapping[str
         events = delete_expired_events(connection, now, events_of_kinds)
         forget_erasures(connection, now)
         log.info("dropped expired data", chunks=chunks, events=events)
+
+
+def _serve_metrics(host: str, port: int) -> None:
+    """Serve the metrics of the disks; an ingest of the same machine with the same settings may have the port."""
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        log.error("the worker shows no metrics: give it another ANJU_METRICS_PORT", port=port, error=error.strerror)  # noqa: TRY400

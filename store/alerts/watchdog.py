@@ -1,7 +1,6 @@
 """The watchdog's device and alerts in the database."""
 
 from datetime import datetime
-from uuid import UUID
 
 from store.database import Connection
 
@@ -30,16 +29,3 @@ def last_raised(connection: Connection) -> datetime | None:
     """Return when the watchdog's device last raised an alert; None where it never did."""
     row = connection.execute("SELECT max(raised_at) FROM alert WHERE community = %s", (COMMUNITY,)).fetchone()
     return row[0] if row else None
-
-
-def find_missed_alert(connection: Connection) -> tuple[UUID, int] | None:
-    """Return id and sequence of the open alert of `MISSED_RULE`, or None."""
-    return connection.execute(
-        "SELECT id, sequence FROM alert WHERE rule = %s AND process <> 'ended'", (MISSED_RULE,)
-    ).fetchone()
-
-
-def count_missed_alerts(connection: Connection) -> int:
-    """Count all alerts of `MISSED_RULE` so far."""
-    row = connection.execute("SELECT count(*) FROM alert WHERE rule = %s", (MISSED_RULE,)).fetchone()
-    return row[0] if row else 0
