@@ -50,7 +50,8 @@ class CompiledRules:
         raising_events: The events that make a condition TRUE.
         no_data_rules: The rules about absence.
         scheduled: The rules with a calendar, without those about absence.
-        freshness: The highest age of a sample that still counts as an arrival.
+        freshness: The highest age of a sample that still counts as an arrival; zero for a kind without rules about
+            absence.
         retained_fields: The fields of which the engine retains the last value: some text quotes them although the
             deciding sample may lack them, or a rule compares them when its calendar opens.
         observers: The observers of the derived values, each once for all rules.
@@ -100,18 +101,23 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
 
 
 def _for_master_meters(compiled_rules: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules | None:
-    """Return the rules without those about households; their derived values stay the same."""
-    if all(rule.scope is not Scope.HOUSEHOLD for rule in rules):
+    """Return the rules without those about households; derived values, events and `freshness` stay the same."""
+    if not any(map(_concerns_households, rules)):
         return None
     return replace(
         compiled_rules,
-        telemetry=tuple(entry for entry in compiled_rules.telemetry if entry[2].rule.scope is not Scope.HOUSEHOLD),
-        scheduled=tuple(each for each in compiled_rules.scheduled if each.rule.scope is not Scope.HOUSEHOLD),
+        telemetry=tuple(entry for entry in compiled_rules.telemetry if not _concerns_households(entry[2].rule)),
+        no_data_rules=tuple(entry for entry in compiled_rules.no_data_rules if not _concerns_households(entry[0])),
+        scheduled=tuple(each for each in compiled_rules.scheduled if not _concerns_households(each.rule)),
         events={
-            event: tuple(rule for rule in concerned if rule.scope is not Scope.HOUSEHOLD)
+            event: tuple(rule for rule in concerned if not _concerns_households(rule))
             for event, concerned in compiled_rules.events.items()
         },
     )
+
+
+def _concerns_households(rule: Rule) -> bool:
+    return rule.scope is Scope.HOUSEHOLD
 
 
 def _retained_placeholders(rule: Rule) -> frozenset[str]:

@@ -170,7 +170,7 @@ class Engine:
         if sample.event is not None:
             self._new_values.setdefault(device_id, {})
             return transitions
-        if rules.no_data_rules and sample.received_at - sample.ts <= rules.freshness:
+        if rules.freshness and sample.received_at - sample.ts <= rules.freshness:
             transitions += self._end_no_data(sample, rules, live, now)
         new_values = self._new_values.get(device_id)
         self._new_values[device_id] = {**new_values, **sample.values} if new_values else sample.values
@@ -238,7 +238,7 @@ class Engine:
             self._journal.add(sample)
             if placed.unchanged:
                 transitions += self._late.evaluate_at_arrival(sample, rules, live, now, placed.unchanged)
-            if sample.event is None and rules.no_data_rules and sample.received_at - sample.ts <= LATENESS:
+            if sample.event is None and rules.freshness and sample.received_at - sample.ts <= LATENESS:
                 transitions += self._end_no_data(sample, rules, live, now)
         return transitions, placed.renewed
 

@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from rules.engine.device_state import DeviceState
 from rules.engine.state_machine import Reason
+from rules.model.rule import Scope
+from rules.model.submeters import SubMeters
 from tests.unit.rules_fixtures.world import (
     DEVICE,
     RESTORED,
@@ -21,8 +25,8 @@ NAME = "meter_silent"
 MAINS_LOST = event_rule(until=RESTORED, title="停电", explains_silence=True)
 
 
-def a_heard_world(**changed):
-    world = World(no_data_rule(**changed))
+def a_heard_world(submeters=None, **changed):
+    world = World(no_data_rule(**changed), submeters=submeters)
     world.tick(0)
     world.evaluate(volts(0, 230))
     return world
@@ -266,6 +270,17 @@ def test_an_alert_that_is_over_before_the_lack_of_data_explains_nothing():
     world.evaluate(event(20, "power_restored"))
     world.tick(50)
     assert transition(world) == [("power_lost", at(10)), (NAME, at(50))]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_rule_about_households_misses_no_data_of_a_master_meter(restarted):
+    world = a_heard_world(SubMeters("building", (8,)), scope=Scope.HOUSEHOLD)
+    assert world.device_state.last_arrival == at(0)
+    if restarted:
+        world.restart(minute=1)
+        world.tick(1)
+    assert world.tick(200) == []
+    assert a_heard_world(scope=Scope.HOUSEHOLD).tick(200) != []
 
 
 def test_a_rule_on_trial_explains_nothing():
