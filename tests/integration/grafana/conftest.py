@@ -88,7 +88,7 @@ def value_of(field: Gauge | Counter | Flag | Choice, step: int) -> object:
         case Gauge():
             return (field.possible.low + field.possible.high) / 2
         case Counter():
-            return 10.0 + step
+            return 10.0 + step * field.per_hour / 100  # readings are ten minutes apart
         case Flag():
             return step % 2 == 0
         case Choice():
