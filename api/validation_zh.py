@@ -64,9 +64,9 @@ def explain_zh(error: Mapping[str, Any]) -> str:
 
 
 def about(location: Sequence[str | int], sentence: str) -> str:
-    """Return the sentence with the name of the part that it is about, as in the request; a body has none."""
-    *_, name = location
-    return sentence if len(location) == 1 else f"{name}：{sentence}"
+    """Return the sentence with the name of the parameter that it is about; a whole body has none."""
+    names = [part for part in location[1:] if isinstance(part, str)]
+    return f"{names[-1]}：{sentence}" if names else sentence
 
 
 def _matches(kind: str, name: str) -> bool:

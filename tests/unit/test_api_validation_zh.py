@@ -73,11 +73,14 @@ def test_a_sentence_names_the_parameter_unless_it_speaks_for_itself() -> None:
     problem = InvalidProblem(
         Mistake(["query", "limit"], "Input should be greater", "greater_than_equal", "不能小于 1"),
         Mistake(["body", "until"], "搁置的截止时间须在现在之后、24 小时之内", "shelving_too_long"),
+        Mistake(["query", "severity", 0], "Input should be", "enum", "须是其中之一：info"),
+        Mistake(["body", 12], "JSON decode error", "json_invalid", "请求的内容不是合格的 JSON"),
         Mistake(["request"], "holds a value that the database can't take", "value_error", "请核对"),
     )
     content = problem.marshal()
-    assert content["detail_zh"] == "limit：不能小于 1；搁置的截止时间须在现在之后、24 小时之内；请核对"
-    assert [each["msg_zh"] for each in content["errors"]] == [
-        "不能小于 1", "搁置的截止时间须在现在之后、24 小时之内", "请核对",
+    assert content["detail_zh"].split("；") == [
+        "limit：不能小于 1", "搁置的截止时间须在现在之后、24 小时之内", "severity：须是其中之一：info",
+        "请求的内容不是合格的 JSON", "请核对",
     ]  # fmt: skip
+    assert content["errors"][0]["msg_zh"] == "不能小于 1"
     assert content["detail"].startswith("query limit: Input should be greater; body until: ")
