@@ -26,7 +26,7 @@ from store.database import connect
 from store.registry.registry import load_devices
 
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 COMMUNITY = "c1"
 CONTENTS = {
     "gas_meter": [
@@ -361,3 +361,40 @@ def test_a_late_item_is_in_the_stored_checkpoint_behind_it(site, restarted):
     send(site, "electricity_meter", START + 18 * MINUTE, (6, {"current_a": 10.0}))
     assert query(site.url, phases) == []
     assert site.backtest(START + HOUR) == []
+
+
+@pytest.mark.slow
+def test_a_device_that_is_late_all_the_time_has_the_alerts_of_its_punctual_twin(database_url):
+    seed = random.randrange(10_000)
+    dice = random.Random(seed)
+    kinds, length = sorted(CONTENTS), 2 * HOUR
+    courses = {}
+    for n in range(40):
+        instants = sorted(dice.sample(range(10, length // SECOND), dice.randint(10, 40)))
+        courses[n] = kinds[n % 4], [(START + each * SECOND, dice.choice(CONTENTS[kinds[n % 4]])) for each in instants]
+    register_twins(database_url, courses)
+    arrivals = []
+    for n, (kind, items) in courses.items():
+        for ts, content in items:
+            for part, delay in (("ordered", 0), ("shuffled", dice.randrange(590))):
+                channel, item = payload_of(ts, content)
+                topic = f"anju/v1/{COMMUNITY}/{kind}/n{n}-{part}/{channel}"
+                arrivals.append((ts + delay * SECOND, topic, json.dumps(item).encode()))
+    arrivals.sort()
+    with closing(connect(database_url, application_name="test")) as connection:
+        connection.autocommit = True
+        site = Site(database_url, connection, dice)
+        now = START
+        while arrivals:
+            now += dice.randint(1, 60) * SECOND
+            due = [each for each in arrivals if each[0] <= now]
+            del arrivals[: len(due)]
+            for received_at in sorted({each[0] for each in due}):
+                site.write([(topic, payload) for at, topic, payload in due if at == received_at], received_at)
+            site.tick(now)
+        for minutes in (20, 60):
+            site.tick(now + minutes * MINUTE)
+    rows = query(database_url, ALERTS)
+    assert len(rows) > 100, f"seed {seed}: too few alerts"
+    for number, both in alerts_by_twin(rows).items():
+        assert both["shuffled"] == both["ordered"], f"seed {seed}, course {courses[int(number[1:])]}"
