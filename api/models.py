@@ -261,7 +261,9 @@ class Event(ResponseModel):
     received_at: datetime
     event: str = Field(examples=["door_forced"])
     zh: str = Field(examples=["强行开门"])
-    id: str = Field(description="The device's own id of the event; empty if it gives none.")
+    id: str = Field(
+        description="The device's own id of the event, or its keyed hash where it could name a person; or empty."
+    )
     data: dict[str, Value]
     simulated: Simulated
 

@@ -59,10 +59,9 @@ def delete_expired_events(connection: Connection, now: datetime, keep: Mapping[s
     for kind, kept in sorted(keep.items()):
         deleted += connection.execute(
             """
-            DELETE FROM event USING device
-            WHERE device.id = event.device_id AND device.kind = %s AND event.ts < %s
+            DELETE FROM event WHERE ts < %s AND device_id = ANY (ARRAY(SELECT id FROM device WHERE kind = %s))
             """,
-            (kind, now - kept),
+            (now - kept, kind),
         ).rowcount
     return deleted
 

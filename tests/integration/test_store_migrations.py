@@ -127,6 +127,26 @@ def test_ids_and_masks_of_an_older_version_show_nobody_any_more(database_url):
     assert query(database_url, "SELECT topic FROM rejection") == [("t1",)]
 
 
+def test_texts_of_alerts_of_an_older_version_show_nobody_any_more(database_url):
+    up, _ = _halves("20261201000046_masks_in_texts.sql")
+    texts = {
+        "车 蒙K·A**34 通行": "车 蒙K·****4 通行",
+        "蒙K·D***45、蒙A·1**4警": "蒙K·*****5、蒙A·****警",
+        "开门人 1** 五次被拒": "开门人 *** 五次被拒",
+        "开门人 王** 开门": "开门人 王** 开门",
+        "蒙K·****4 与 ***": "蒙K·****4 与 ***",
+    }
+    raise_alerts(database_url, range(1, len(texts) + 1), defer=False)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for n, text in enumerate(texts, 1):
+            connection.execute(
+                "UPDATE alert SET kind = 'vehicle_gate', message = %s WHERE id = %s", (text, alert_id(n))
+            )
+        connection.execute(up)
+    stored = dict(query(database_url, "SELECT id, message FROM alert"))
+    assert [stored[alert_id(n)] for n in range(1, len(texts) + 1)] == list(texts.values())
+
+
 def _halves(name):
     """Return both directions of a migration."""
     return (files("store") / "migrations" / name).read_text("utf-8").split("-- migrate:down")

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.device_limit import BURST_BYTES
 from patience import eventually, patient
-from running import epoch_ms, event, query, reading, register, running_ingest
+from running import SECRET_KEY, epoch_ms, event, query, reading, register, running_ingest
 from simulators.publisher import Publisher
 
 COMMUNITY = "jiya"
@@ -180,7 +180,10 @@ def test_beyond_its_bound_messages_are_refused_and_an_alert_names_the_device(ser
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("session")
-def test_messages_sealed_under_another_secret_key_are_rejected_and_stop_no_other(services, database_url, tmp_path):
+@pytest.mark.parametrize("old_key", ["", SECRET_KEY], ids=["forgotten", "kept"])
+def test_messages_sealed_under_a_secret_key_that_is_forgotten_are_rejected_and_stop_no_other(
+    services, database_url, tmp_path, old_key
+):
     register(database_url, COMMUNITY, [("w1", "water_meter")])
     with running_ingest(database_url, services.mqtt_url, tmp_path):
         with Publisher(services.publish_mqtt_url) as out:
@@ -189,11 +192,12 @@ def test_messages_sealed_under_another_secret_key_are_rejected_and_stop_no_other
         eventually(lambda: stored(database_url, "w1") + spooled(database_url) == FLOOD)
     left, before = spooled(database_url), stored(database_url, "w1")
     assert left
-    key = "another secret key for the tests"
-    with running_ingest(database_url, services.mqtt_url, tmp_path, ANJU_SECRET_KEY=key):
+    keys = {"ANJU_SECRET_KEY": "another secret key for the tests", "ANJU_SECRET_KEY_OLD": old_key}
+    with running_ingest(database_url, services.mqtt_url, tmp_path, **keys):
         eventually(lambda: spooled(database_url) == 0, timeout_s=60)
-    rejected = query(database_url, "SELECT sum(count)::int FROM rejection_count WHERE reason = 'impossible_value'")
-    assert (rejected, stored(database_url, "w1")) == ([(left,)], before)
+    count = "SELECT coalesce(sum(count), 0)::int FROM rejection_count WHERE reason = 'impossible_value'"
+    rejected, read = (0, left) if old_key else (left, 0)
+    assert (query(database_url, count), stored(database_url, "w1")) == ([(rejected,)], before + read)
 
 
 @pytest.mark.slow
