@@ -10,7 +10,9 @@ ENV VIRTUAL_ENV=/opt/anju
 WORKDIR /source
 # The lock holds the development tools too: as a constraint it gives versions and hashes to what Anju needs to run.
 COPY pyproject.toml requirements.lock ./
-RUN uv pip install --no-cache --compile-bytecode --require-hashes --constraint requirements.lock --requirement pyproject.toml
+# urllib3-future would install itself in the place of urllib3, against the hashes (Makefile).
+ENV URLLIB3_NO_OVERRIDE=true
+RUN uv pip install --no-cache --compile-bytecode --require-hashes --no-binary urllib3-future --constraint requirements.lock --requirement pyproject.toml
 COPY . .
 RUN uv pip install --no-cache --compile-bytecode --no-deps .
 

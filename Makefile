@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test test-slow laws coverage chaos fuzz check format hooks site bench brokers prose lock clean
+.PHONY: demo test test-slow laws coverage chaos fuzz check format hooks site bench brokers prose sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,17 +22,24 @@ help:
 	@echo "make bench      the measurements of docs/performance.md (FULL=1 for full size)"
 	@echo "make brokers    NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
 	@echo "make prose      how docstrings and comments read, by file, worst first (FILES=\"rules ingest/worker.py\")"
+	@echo "make sbom       the list of all packages of the lock, in CycloneDX's format, into dist/"
+	@echo "make audit      known vulnerabilities of the packages of the lock (asks PyPI)"
 	@echo "make lock       resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean      remove what the other targets made in this folder"
 
-$(READY): requirements.lock pyproject.toml
+# urllib3-future, which niquests brings, would install itself in the place of urllib3, against the hashes of the lock, with a
+# hook in every start of Python. Built from its source with this variable it stays beside it.
+SYNC := URLLIB3_NO_OVERRIDE=true VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes \
+  --no-binary urllib3-future --reinstall-package urllib3-future --reinstall-package urllib3
+
+$(READY): requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Anju needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "==> Python environment in $(VENV)"
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.7'
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@$(SYNC) requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
@@ -102,6 +109,17 @@ brokers: $(READY)
 
 prose: $(READY)
 	@$(VENV)/bin/python -m tools.prose $(FILES)
+
+# Every package of the lock with its hashes, for the release: dist/anju.cdx.json in CycloneDX's format.
+sbom: $(READY)
+	@mkdir -p dist
+	@$(VENV)/bin/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock \
+	  --pyproject pyproject.toml --output-reproducible --of JSON --output-file dist/anju.cdx.json
+
+# Known vulnerabilities of the packages of the lock, by PyPI's advisories.
+audit: $(READY)
+	@$(VENV)/bin/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --requirement requirements.lock --require-hashes \
+	  --disable-pip --strict
 
 lock:
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet 'uv>=0.7'; }

@@ -162,7 +162,8 @@ def require_tools(keyring: Path = KEYRING) -> None:
     if missing:
         raise LocalError(
             f"This machine has no {' and no '.join(missing)} (it is not Debian or Ubuntu), so private servers cannot "
-            f"be fetched. Install PostgreSQL 16 or newer with TimescaleDB, and nats-server 2.12 or newer. {ADVICE}"
+            "be fetched. Install PostgreSQL 16 or newer with TimescaleDB, and nats-server 2.12.12, or 2.14.3 or newer. "
+            f"{ADVICE}"
         )
     if not keyring.exists():
         raise LocalError(

@@ -20,7 +20,9 @@ from local.prefix import (
 )
 
 OLDEST_POSTGRES = 16
-OLDEST_NATS = (2, 12)  # older ones can lose acknowledged messages: docs/decisions/0005
+# Older ones can lose acknowledged messages (docs/decisions/0005), or lack security fixes of their line.
+OLDEST_NATS = (2, 12, 12)
+OLDEST_NATS_2_14 = (2, 14, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,17 @@ def host_postgres(pg_configs: Iterable[Path]) -> PostgresPrograms | None:
 
 
 def host_nats_server() -> Path | None:
-    """Return the host's nats-server if it is 2.12 or newer."""
+    """Return the host's nats-server if its version is accepted."""
     program = shutil.which("nats-server")
-    version = re.search(r"v(\d+)\.(\d+)", _output([program, "--version"])) if program else None
-    if program and version and (int(version[1]), int(version[2])) >= OLDEST_NATS:
+    version = re.search(r"v(\d+)\.(\d+)\.(\d+)", _output([program, "--version"])) if program else None
+    if program and version and is_accepted_nats((int(version[1]), int(version[2]), int(version[3]))):
         return Path(program)
     return None
+
+
+def is_accepted_nats(version: tuple[int, int, int]) -> bool:
+    """Return whether a version of NATS Server may be used: 2.12.12 and later ones of its line, or 2.14.3 and newer."""
+    return version >= OLDEST_NATS_2_14 or OLDEST_NATS <= version < (2, 13, 0)
 
 
 def _pg_configs() -> list[Path]:

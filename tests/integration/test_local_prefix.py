@@ -130,7 +130,21 @@ def test_a_host_postgres_that_is_old_or_lacks_timescaledb_is_ignored(tmp_path: P
     assert host_postgres(configs) is None
 
 
-@pytest.mark.parametrize(("version", "taken"), [("v2.10.27", False), ("v2.12.0", True), ("v3.0.1", True)])
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [
+        ("v2.10.27", False),
+        ("v2.12.0", False),
+        ("v2.12.11", False),
+        ("v2.12.12", True),
+        ("v2.12.20", True),
+        ("v2.13.0", False),
+        ("v2.14.2", False),
+        ("v2.14.3", True),
+        ("v2.15.0", True),
+        ("v3.0.1", True),
+    ],
+)
 def test_a_host_broker_is_used_from_its_first_good_version_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, taken: bool
 ):

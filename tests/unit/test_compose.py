@@ -18,7 +18,7 @@ from app.cli import app
 from app.commands import erase
 from app.settings import Settings
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
-from local.binaries import OLDEST_NATS
+from local.binaries import is_accepted_nats
 from local.brokers.broker import TOPICS, Account
 from local.brokers.nats import CONFIGURATION, mappings, user_line
 
@@ -280,9 +280,9 @@ def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> N
 
 
 def test_the_broker_has_a_version_that_loses_no_acknowledged_message() -> None:
-    base = re.search(r"^FROM nats:(\d+)\.(\d+)", DOCKERFILES[1].read_text(encoding="utf-8"), re.MULTILINE)
+    base = re.search(r"^FROM nats:(\d+)\.(\d+)\.(\d+)", DOCKERFILES[1].read_text(encoding="utf-8"), re.MULTILINE)
     assert base
-    assert (int(base[1]), int(base[2])) >= OLDEST_NATS
+    assert is_accepted_nats((int(base[1]), int(base[2]), int(base[3])))
 
 
 def test_grafana_finds_the_files_of_the_export() -> None:
