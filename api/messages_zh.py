@@ -27,6 +27,28 @@ KEY_REUSED = "已经用于另一个操作，请换一个新的"
 END_NOT_AFTER_START = "结束时间须晚于开始时间"
 INSTANT_OUT_OF_RANGE = "时间须在 2000 年到 2199 年之间"
 BUCKET_WIDTH = "时段写成数字加 m（分钟）、h（小时）、d（天）、w（周）或 mo（月），例如 15m、1h、1d、1w、1mo"
+BUCKET_WITHOUT_AGGREGATE = "须和 aggregate 一起给出；要原始读数，两个都不写"
+BUCKETS_HAVE_NO_PAGES = "按时段汇总时一次给全，不用翻页"
+
+
+def too_many_buckets(most: int) -> str:
+    """Return the message about a range with more buckets than one answer has."""
+    return f"这段时间超过 {most} 个时段：请把时段放宽，或把时间范围缩短"
+
+
+def one_field_of(fields: str) -> str:
+    """Return the message about buckets of several fields; `fields` are the names to choose from."""
+    return f"按时段汇总只能选一个读数，请从中选一个：{fields}"
+
+
+def fields_of(kind_zh: str, fields: str) -> str:
+    """Return the message about a field that the kind does not have."""
+    return f"{kind_zh}的读数有：{fields}"
+
+
+def aggregates_of(field_zh: str, aggregates: str) -> str:
+    """Return the message about an aggregate that the field does not have."""
+    return f"{field_zh}可以用的汇总方式：{aggregates}"
 
 
 def unknown_rule(rule: str) -> str:

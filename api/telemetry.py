@@ -61,7 +61,7 @@ def read_series(
         raise _invalid_query(
             "bucket",
             "bucket and aggregate belong together; give none for the readings as they came",
-            "须和 aggregate 一起给出；要原始读数，两个都不写",
+            messages_zh.BUCKET_WITHOUT_AGGREGATE,
         )
     with store.connection() as connection:
         row = require_device(connection, community, device)
@@ -98,19 +98,19 @@ def _read_buckets(
     now: datetime,
 ) -> Series:
     if query.cursor is not None:
-        raise _invalid_query("cursor", "buckets come in one answer, without pages", "按时段汇总时一次给全，不用翻页")
+        raise _invalid_query("cursor", "buckets come in one answer, without pages", messages_zh.BUCKETS_HAVE_NO_PAGES)
     if len(fields) != 1:
         names = _names(fields)
         raise _invalid_query(
             "field",
             f"buckets are of one field: name one of {names}",
-            f"按时段汇总只能选一个读数，请从中选一个：{names}",
+            messages_zh.one_field_of(names),
         )
     allowed = allowed_aggregates(fields[0])
     if aggregate not in allowed:
         ways = ", ".join(allowed)
         raise _invalid_query(
-            "aggregate", f"{fields[0].name} can be aggregated by {ways}", f"{fields[0].zh}可以用的汇总方式：{ways}"
+            "aggregate", f"{fields[0].name} can be aggregated by {ways}", messages_zh.aggregates_of(fields[0].zh, ways)
         )
     end = query.end or now
     start = query.start or end - _DEFAULT_SPAN
@@ -121,7 +121,7 @@ def _read_buckets(
         raise _invalid_query(
             "bucket",
             f"the range has over {MAX_BUCKETS} buckets: choose wider ones or a shorter range",
-            f"这段时间超过 {MAX_BUCKETS} 个时段：请把时段放宽，或把时间范围缩短",
+            messages_zh.too_many_buckets(MAX_BUCKETS),
         )
     points = read_buckets(
         connection, row.kind, row.id, fields[0], aggregate, start=start, end=end, width=width.interval
@@ -135,7 +135,7 @@ def _select_fields(kind: DeviceKind, names: list[str] | None) -> list[KindField]
     known = {field.name: field for field in kind.fields}
     if not known.keys() >= set(names):
         fields = _names(kind.fields)
-        raise _invalid_query("field", f"{kind.name} has the fields {fields}", f"{kind.zh}的读数有：{fields}")
+        raise _invalid_query("field", f"{kind.name} has the fields {fields}", messages_zh.fields_of(kind.zh, fields))
     return [known[name] for name in dict.fromkeys(names)]
 
 
