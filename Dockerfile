@@ -1,5 +1,6 @@
 # Anju as an image: `docker build -t anju .`, then any command of `anju` as its argument.
-ARG PYTHON=python:3.11.14-slim-bookworm
+# Debian 13, because its pg_dump is of the database's major version.
+ARG PYTHON=python:3.11.14-slim-trixie
 
 FROM ${PYTHON} AS build
 # Another index for networks that reach PyPI badly: --build-arg PYPI_INDEX=https://pypi.tuna.tsinghua.edu.cn/simple
@@ -17,8 +18,9 @@ COPY . .
 RUN uv pip install --no-cache --compile-bytecode --no-deps .
 
 FROM ${PYTHON}
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin anju \
-    && install -d -o anju -g anju /provisioning
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client-17 && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin anju \
+    && install -d -o anju -g anju /provisioning && install -d -o anju -g anju -m 0700 /backups
 COPY --from=build /opt/anju /opt/anju
 ENV PATH=/opt/anju/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ANJU_HTTP_HOST=0.0.0.0 ANJU_HTTP_PORT=8000
 USER anju

@@ -32,7 +32,6 @@ put anju_publish_mqtt_url "mqtt://publisher:$publisher@broker:1883"
 put anju_api_key "$(random)"
 put anju_secret_key "$(random)"
 put anju_secret_key_old ""
-put notify_yaml "# Who is told of which alerts: docs/notifications.md. Its addresses are secret, so it is kept here."
 put grafana_admin_password "$(random)"
 put grafana_database_password "$(random)"
 put nats_accounts "INGEST_PASSWORD: \"$ingest\"
@@ -43,4 +42,14 @@ STORE_KEY: \"$(random)\""
 chmod 444 "$new"/*
 mv "$new" "$folder"
 trap - EXIT
+
+# The contacts of alerts hold secret addresses too, and are edited in place: a folder of its own, closed to other users.
+notify=$(dirname "$folder")/notify
+mkdir -p "$notify/live"
+chmod 700 "$notify"
+chmod 755 "$notify/live"
+if [ ! -e "$notify/live/notify.yaml" ]; then
+    printf '%s\n' "# Who is told of which alerts: docs/notifications.md." >"$notify/live/notify.yaml"
+    chmod 644 "$notify/live/notify.yaml"
+fi
 echo "Secrets are in $folder. Keep a copy in a safe place: the database and the broker's store open with nothing else."

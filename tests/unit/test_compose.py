@@ -16,14 +16,16 @@ import yaml
 
 from app.cli import app
 from app.commands import erase
-from app.settings import Settings
+from app.settings import Settings, parse_disks
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
 from local.binaries import is_accepted_nats
 from local.brokers.broker import TOPICS, Account
 from local.brokers.nats import CONFIGURATION, mappings, user_line
+from notify.routing_file import load_routing
 
 OPTIONAL = {
-    "broker_log", "metrics_port", "partitions", "notify_file", "notify_yaml", "secret_key_old", "spool_mib", "watchdog",
+    "backup_keep", "backup_recipient", "broker_log", "disks", "metrics_port", "partitions", "notify_file",
+    "secret_key_old", "spool_mib", "watchdog",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -72,7 +74,8 @@ def content(secret_folder: Path, name: str) -> str:
 
 def test_an_installation_has_every_part() -> None:
     assert set(SERVICES) == {
-        "database", "broker", "migrate", "grafana-role", "dashboards", "ingest", "api", "worker", "grafana",
+        "database", "broker", "migrate", "grafana-role", "dashboards", "ingest", "api", "worker", "backup",
+        "prometheus", "grafana",
     }  # fmt: skip
 
 
@@ -196,7 +199,7 @@ def test_every_volume_network_and_secret_is_declared_and_used() -> None:
 
 def test_no_port_is_open_to_the_world_without_a_setting_of_the_operator() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 4
     example = (ROOT / "deploy" / "compose.env.example").read_text(encoding="utf-8")
     for port in ports:
         variable, default = re.match(r"\$\{(\w+):-(.+?)\}:\d+$", port).groups()
@@ -312,3 +315,28 @@ def test_the_image_installs_by_hash() -> None:
     installs = re.findall(r"^RUN .*uv pip install (.+)$", DOCKERFILES[0].read_text(encoding="utf-8"), re.MULTILINE)
     assert any("--require-hashes" in line and "requirements.lock" in line for line in installs)
     assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
+
+
+def test_the_contacts_are_in_a_folder_where_an_edit_is_seen(secret_folder: Path) -> None:
+    (mount,) = [mount.split(":") for mount in SERVICES["worker"]["volumes"] if mount.startswith("./deploy/notify")]
+    file = Path(SERVICES["worker"]["environment"]["ANJU_NOTIFY_FILE"])
+    assert mount[1:] == [str(file.parent), "ro"]
+    made = secret_folder.parent / Path(mount[0]).relative_to("deploy") / file.name
+    assert stat.S_IMODE(made.stat().st_mode) == 0o644  # for the user of the container
+    assert stat.S_IMODE(made.parents[1].stat().st_mode) == 0o700
+    load_routing(made)
+
+
+def test_the_backups_go_into_a_volume_of_their_own() -> None:
+    command = SERVICES["backup"]["command"]
+    assert SERVICES["backup"]["volumes"] == [f"backups:{command[1]}"]
+    assert f"-m 0700 {command[1]}" in DOCKERFILES[0].read_text(encoding="utf-8")
+    (major,) = re.findall(r"-pg(\d+)$", SERVICES["database"]["image"])
+    assert f"postgresql-client-{major}" in DOCKERFILES[0].read_text(encoding="utf-8")
+
+
+def test_the_watched_disks_are_those_of_the_servers() -> None:
+    disks = parse_disks(SERVICES["worker"]["environment"]["ANJU_DISKS"])
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["worker"]["volumes"])
+    assert {name: mounts[name] for name in disks} == {name: str(folder) for name, folder in disks.items()}
+    assert all(SERVICES[name]["volumes"][0].startswith(f"{name}:") for name in disks)
