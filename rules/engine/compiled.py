@@ -1,7 +1,7 @@
 """The rules of one device kind, compiled once: evaluating a message takes a few calls of Python functions."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from devices.kind import Value
@@ -18,6 +18,8 @@ from rules.model.condition import (
 )
 from rules.model.rule import Rule, Scope
 from rules.model.virtual_kinds import RULE_KINDS
+
+_SCOPES = (None, Scope.BUILDING.value, Scope.COMMUNITY.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class CompiledRules:
         observers: The observers of the derived values, each once for all rules.
         packed_names: The names of the derived values, in front of their stored states.
         balances: The derived values that compare a master meter with its sub-meters.
-        for_master_meters: The same rules without those about households; None where they do not differ.
+        of_scope: The rules that concern the master meters of a `building` or of a `community`, and under None all other
+            devices; empty where all rules of the kind concern all of them.
     """
 
     telemetry: tuple[tuple[str, Test | None, CompiledRule], ...]
@@ -70,7 +73,7 @@ class CompiledRules:
     observers: tuple[Observer, ...]
     packed_names: bytes
     balances: tuple[BalanceInputs, ...]
-    for_master_meters: "CompiledRules | None" = None
+    of_scope: "Mapping[str | None, CompiledRules]" = field(default_factory=dict)
 
 
 def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
@@ -97,27 +100,24 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
         packed_names=pack_names(observers),
         balances=balances_of(observers),
     )
-    return replace(compiled_rules, for_master_meters=_for_master_meters(compiled_rules, rules))
+    if all(rule.scope is Scope.DEVICE for rule in rules):
+        return compiled_rules
+    return replace(compiled_rules, of_scope={scope: _of_scope(compiled_rules, scope) for scope in _SCOPES})
 
 
-def _for_master_meters(compiled_rules: CompiledRules, rules: tuple[Rule, ...]) -> CompiledRules | None:
-    """Return the rules without those about households; derived values, events and `freshness` stay the same."""
-    if not any(map(_concerns_households, rules)):
-        return None
+def _of_scope(compiled_rules: CompiledRules, scope: str | None) -> CompiledRules:
+    """Return the rules that concern devices of a scope; derived values, names of events and `freshness` stay."""
+
+    def concerns(rule: Rule) -> bool:
+        return rule.scope is Scope.DEVICE or rule.scope == scope or (rule.scope is Scope.HOUSEHOLD and scope is None)
+
     return replace(
         compiled_rules,
-        telemetry=tuple(entry for entry in compiled_rules.telemetry if not _concerns_households(entry[2].rule)),
-        no_data_rules=tuple(entry for entry in compiled_rules.no_data_rules if not _concerns_households(entry[0])),
-        scheduled=tuple(each for each in compiled_rules.scheduled if not _concerns_households(each.rule)),
-        events={
-            event: tuple(rule for rule in concerned if not _concerns_households(rule))
-            for event, concerned in compiled_rules.events.items()
-        },
+        telemetry=tuple(entry for entry in compiled_rules.telemetry if concerns(entry[2].rule)),
+        no_data_rules=tuple(entry for entry in compiled_rules.no_data_rules if concerns(entry[0])),
+        scheduled=tuple(each for each in compiled_rules.scheduled if concerns(each.rule)),
+        events={event: tuple(filter(concerns, concerned)) for event, concerned in compiled_rules.events.items()},
     )
-
-
-def _concerns_households(rule: Rule) -> bool:
-    return rule.scope is Scope.HOUSEHOLD
 
 
 def _retained_placeholders(rule: Rule) -> frozenset[str]:

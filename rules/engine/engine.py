@@ -349,11 +349,10 @@ class Engine:
         return device_id > 0 and self._devices(device_id).service.is_withdrawn
 
     def _rules_for(self, device_id: int, kind_name: str) -> CompiledRules:
-        """Return the rules of a device of that kind: those about households concern no master meter."""
+        """Return the rules of a kind that concern a device, by their scope."""
         rules = self._compiled.get(kind_name, _NO_RULES)
-        if rules.for_master_meters is not None and self._submeters_of(device_id):
-            return rules.for_master_meters
-        return rules
+        submeters = self._submeters_of(device_id) if rules.of_scope else None
+        return rules.of_scope.get(submeters.scope if submeters else None, rules)
 
     def _rules_of(self, device_id: int) -> CompiledRules:
         return self._rules_for(device_id, self._devices(device_id).kind)

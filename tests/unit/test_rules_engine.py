@@ -11,6 +11,7 @@ from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
 from rules.model.rule import RulePack, Scope, Severity
 from rules.model.sample import Sample
+from rules.model.submeters import SubMeters
 from tests.unit.rules_fixtures.world import (
     COVER,
     DEVICE,
@@ -53,6 +54,25 @@ def test_a_transition_has_texts_severity_and_inputs():
         "scope": "device",
         "verdict": True,
     }
+
+
+CONCERNED = {
+    None: {Scope.DEVICE, Scope.HOUSEHOLD},
+    "building": {Scope.DEVICE, Scope.BUILDING},
+    "community": {Scope.DEVICE, Scope.COMMUNITY},
+}
+
+
+@pytest.mark.parametrize("master_of", CONCERNED)
+def test_a_rule_concerns_the_devices_of_its_scope_alone(master_of):
+    about = [at_once(name=f"volts_{scope}", scope=scope) for scope in Scope]
+    about += [event_rule(name=f"cover_{scope}", when=COVER, latch=True, scope=scope) for scope in Scope]
+    about += [no_data_rule(name=f"silent_{scope}", scope=scope) for scope in Scope]
+    world = World(*about, submeters=SubMeters(master_of, (8,)) if master_of else None)
+    world.evaluate(volts(0, 245), event(1, "cover_opened"))
+    world.tick(200)
+    raised = {each.rule for each in world.transitions if each.raises}
+    assert raised == {f"{name}_{scope}" for name in ("volts", "cover", "silent") for scope in CONCERNED[master_of]}
 
 
 @pytest.mark.parametrize("scope", [Scope.DEVICE, Scope.HOUSEHOLD])
