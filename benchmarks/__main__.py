@@ -10,6 +10,7 @@ from benchmarks import (
     gateways,
     growth,
     live,
+    logins,
     memory,
     receive,
     rules_engine,
@@ -29,5 +30,6 @@ if __name__ == "__main__":
     highest = live.main(15_000, 300 if full else 60)
     alert_latency.main(alert_latency.SHARE * highest, 300 if full else 60)
     alert_storm.main(50_000 if full else 10_000, 60 if full else 12)
+    logins.main(10_000, 400_000 if full else 100_000)
     memory.main(3_600_000 if full else 800_000)
     growth.main(*((200_000, 100_000_000) if full else (40_000, 4_000_000)))

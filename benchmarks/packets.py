@@ -19,14 +19,19 @@ def log_in(broker: BrokerUrl, address: Address, client_id: str, *, clean: bool) 
     """
     connection = socket.create_connection(address, _PATIENCE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    flags = 0xC2 if clean else 0xC0
-    texts = b"".join(_text(text.encode()) for text in (client_id, broker.username, broker.password))
-    connection.sendall(_packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x00" + texts))
+    connection.sendall(connect(client_id, broker.username, broker.password, clean=clean))
     answer = connection.recv(4)
     if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
         connection.close()
         raise ConnectionError(f"{address} refuses the connection: {answer.hex() or 'closed'}")
     return connection
+
+
+def connect(client_id: str, username: str, password: str, *, clean: bool) -> bytes:
+    """Return a CONNECT packet without keep-alive."""
+    flags = 0xC2 if clean else 0xC0
+    texts = b"".join(_text(text.encode()) for text in (client_id, username, password))
+    return _packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x00" + texts)
 
 
 def subscribe(topic_filter: str) -> bytes:
