@@ -15,6 +15,30 @@ fi
 # 256 bits from the kernel, as hexadecimal: safe in a URL, in a quoted word and on a keyboard.
 random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
+# A key of NATS for the door. Its two halves are an Ed25519 key in base 32, with a prefix and a checksum
+# (CRC-16/XMODEM), as nsc and nk write them.
+nkey() {
+    hex=$1 crc=0 rest=$1
+    while [ -n "$rest" ]; do
+        crc=$((crc ^ 0x${rest%"${rest#??}"} << 8)) rest=${rest#??} bit=0
+        while [ $bit -lt 8 ]; do
+            crc=$(((crc << 1 ^ (crc >> 15) * 0x1021) & 0xffff)) bit=$((bit + 1))
+        done
+    done
+    hex=$hex$(printf '%02x%02x' $((crc & 255)) $((crc >> 8)))
+    text='' length=$(((${#hex} * 4 + 4) / 5)) rest=${hex}0000
+    while [ ${#text} -lt $length ]; do
+        five=${rest%"${rest#?????}"} rest=${rest#?????}
+        for shift in 15 10 5 0; do
+            tail=$(printf '%s' ABCDEFGHIJKLMNOPQRSTUVWXYZ234567 | cut -c $(((0x$five >> shift & 31) + 1)))
+            text=$text$tail
+        done
+    done
+    printf '%s' "$text" | cut -c "1-$length"
+}
+half() { openssl pkey -in "$new/key" "$@" -outform DER | od -An -v -tx1 | tr -d ' \n' | tail -c 64; }
+
+command -v openssl >/dev/null || { echo "openssl is missing, which makes the key of the door: install it." >&2; exit 1; }
 umask 077
 new=$(mktemp -d "$folder.XXXXXX")
 trap 'rm -rf "$new"' EXIT
@@ -23,19 +47,27 @@ database=$(random)
 ingest=$(random)
 publisher=$(random)
 reader=$(random)
+door=$(random)
+openssl genpkey -algorithm ed25519 -out "$new/key"
+seed=$(nkey "9000$(half)")
+issuer=$(nkey "00$(half -pubout)")
+rm "$new/key"
 
 put() { printf '%s\n' "$2" >"$new/$1"; }
 put postgres_password "$database"
 put anju_database_url "postgresql://anju:$database@database:5432/anju"
 put anju_mqtt_url "mqtt://ingest:$ingest@broker:1883"
 put anju_publish_mqtt_url "mqtt://publisher:$publisher@broker:1883"
+put anju_door_url "nats://door:$door@broker:4222"
+put anju_door_seed "$seed"
 put anju_api_key "$(random)"
 put anju_secret_key "$(random)"
 put anju_secret_key_old ""
 put grafana_admin_password "$(random)"
 put grafana_database_password "$(random)"
 put nats_accounts "INGEST_PASSWORD: \"$ingest\"
-PUBLISHER_PASSWORD: \"$publisher\"
+DOOR_PASSWORD: \"$door\"
+DOOR_ISSUER: \"$issuer\"
 READER_PASSWORD: \"$reader\"
 STORE_KEY: \"$(random)\""
 

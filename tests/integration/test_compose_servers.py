@@ -19,6 +19,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from doors import new_secret, register_devices, running_door
 from local.binaries import find_nats_server, find_postgres
 from local.services import Services
 from patience import patient
@@ -41,8 +42,17 @@ class Broker:
     """Running broker with the shipped configuration."""
 
     port: int
+    door_port: int
     secrets: Path
     store: Path
+
+    @property
+    def door_url(self) -> str:
+        return f"nats://door:{self.password('door')}@127.0.0.1:{self.door_port}"
+
+    @property
+    def door_seed(self) -> str:
+        return (self.secrets / "anju_door_seed").read_text(encoding="utf-8").strip()
 
     def password(self, account: str) -> str:
         text = (self.secrets / "nats_accounts").read_text(encoding="utf-8")
@@ -61,10 +71,10 @@ def secrets(tmp_path: Path) -> Path:
 @pytest.fixture
 def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
     """Return a broker that differs from the container only in ports and folders."""
-    port, monitoring = free_port(), free_port()
+    port, monitoring, door = free_port(), free_port(), free_port()
     text = (DEPLOY / "nats" / "nats.conf").read_text(encoding="utf-8")
     for old, new in (
-        ("0.0.0.0:1883", f"127.0.0.1:{port}"), ("127.0.0.1:4222", "127.0.0.1:-1"), (":8222", f":{monitoring}"),
+        ("0.0.0.0:1883", f"127.0.0.1:{port}"), ("0.0.0.0:4222", f"127.0.0.1:{door}"), (":8222", f":{monitoring}"),
         ("store_dir: /data", f'store_dir: "{tmp_path / "data"}"'), ("accounts.conf", "secrets/nats_accounts"),
     ):  # fmt: skip
         assert old in text
@@ -75,7 +85,7 @@ def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until_healthy(f"http://127.0.0.1:{monitoring}/healthz")
-            yield Broker(port, secrets, tmp_path / "data")
+            yield Broker(port, door, secrets, tmp_path / "data")
         finally:
             process.terminate()
 
@@ -115,14 +125,19 @@ class Client:
         self.client.loop_stop()
 
 
-def test_a_message_waits_encrypted_while_ingest_is_away(broker: Broker) -> None:
+def test_a_message_of_a_device_waits_encrypted_while_ingest_is_away(broker: Broker, database_url: str) -> None:
     with Client(broker, "ingest", broker.password("ingest"), "ingest") as ingest:
         assert not ingest.answer.get(timeout=patient(WAIT_S)).is_failure
         ingest.client.subscribe("anju/v1/#", qos=1)
         assert not ingest.granted.get(timeout=patient(WAIT_S))[0].is_failure
-    with Client(broker, "publisher", broker.password("publisher"), "publisher") as publisher:
-        assert not publisher.answer.get(timeout=patient(WAIT_S)).is_failure
-        publisher.client.publish(TOPIC, PAYLOAD, qos=1).wait_for_publish(patient(WAIT_S))
+    register_devices(database_url, "jia-yuan", {"device": "gate", "kind": "camera"})
+    secret = new_secret(database_url, "jia-yuan/camera/gate")
+    with (
+        running_door(database_url, broker),
+        Client(broker, "jia-yuan/camera/gate", secret, "jia-yuan:camera:gate") as camera,
+    ):
+        assert not camera.answer.get(timeout=patient(WAIT_S)).is_failure
+        camera.client.publish(TOPIC, PAYLOAD, qos=1).wait_for_publish(patient(WAIT_S))
     stored = [path.read_bytes() for path in broker.store.rglob("*.blk")]
     assert sum(map(len, stored)) > len(PAYLOAD)
     assert not any(b"temperature_c" in content for content in stored)

@@ -17,10 +17,11 @@ import yaml
 from app.cli import app
 from app.commands import erase
 from app.settings import Settings, parse_disks
+from door.callout import Signer
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
 from local.binaries import is_accepted_nats
-from local.brokers.broker import TOPICS, Account
-from local.brokers.nats import CONFIGURATION, mappings, user_line
+from local.brokers.broker import TOPICS, Account, DoorKeys
+from local.brokers.nats import CONFIGURATION, door_line, mappings, user_line
 from notify.routing_file import load_routing
 
 OPTIONAL = {
@@ -74,7 +75,7 @@ def content(secret_folder: Path, name: str) -> str:
 
 def test_an_installation_has_every_part() -> None:
     assert set(SERVICES) == {
-        "database", "broker", "migrate", "grafana-role", "dashboards", "ingest", "api", "worker", "backup",
+        "database", "broker", "migrate", "grafana-role", "dashboards", "door", "ingest", "api", "worker", "backup",
         "prometheus", "grafana",
     }  # fmt: skip
 
@@ -182,7 +183,7 @@ def test_a_service_waits_for_its_dependencies_in_the_right_state(name: str) -> N
 
 
 def test_no_service_reads_the_tables_before_the_migration() -> None:
-    for name in ("ingest", "api", "worker", "grafana-role"):
+    for name in ("door", "ingest", "api", "worker", "grafana-role"):
         assert "migrate" in SERVICES[name]["depends_on"]
 
 
@@ -224,11 +225,13 @@ def test_each_secret_file_is_made_and_fits_the_others(secret_folder: Path) -> No
     environment = SERVICES["database"]["environment"]
     assert (database.username, database.path) == (environment["POSTGRES_USER"], f"/{environment['POSTGRES_DB']}")
     accounts = dict(re.findall(r'^(\w+): "(\w+)"$', content(secret_folder, "nats_accounts"), re.MULTILINE))
-    for url, account in (("anju_mqtt_url", "ingest"), ("anju_publish_mqtt_url", "publisher")):
+    for url, port, account in (("anju_mqtt_url", 1883, "ingest"), ("anju_door_url", 4222, "door")):
         address = urlsplit(content(secret_folder, url))
-        assert (address.hostname, address.port, address.username) == ("broker", 1883, account)
+        assert (address.hostname, address.port, address.username) == ("broker", port, account)
         assert address.password == accounts[f"{account.upper()}_PASSWORD"]
-    assert set(re.findall(r"\$([A-Z_]+)\b", NATS_CONFIGURATION)) - {"MQTT"} == set(accounts)
+    publisher = urlsplit(content(secret_folder, "anju_publish_mqtt_url"))
+    assert (publisher.hostname, publisher.port, publisher.username) == ("broker", 1883, "publisher")
+    assert set(re.findall(r"\$([A-Z_]+)\b", NATS_CONFIGURATION)) - {"MQTT", "SYS"} == set(accounts)
 
 
 def test_the_settings_accept_the_generated_secrets(secret_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,15 +240,20 @@ def test_the_settings_accept_the_generated_secrets(secret_folder: Path, monkeypa
     monkeypatch.chdir(secret_folder)
     monkeypatch.setattr("app.settings.SECRETS_DIR", secret_folder)
     settings = Settings.load()
-    for name in ("database_url", "mqtt_url", "publish_mqtt_url", "api_key", "secret_key"):
+    for name in ("database_url", "mqtt_url", "publish_mqtt_url", "door_url", "door_seed", "api_key", "secret_key"):
         assert settings.need(name) == content(secret_folder, f"anju_{name}")
 
 
 def test_secrets_are_long_different_and_closed_to_other_users_of_the_host(secret_folder: Path) -> None:
     texts = " ".join(path.read_text(encoding="utf-8") for path in secret_folder.iterdir())
     secrets = re.findall(r"\b[0-9a-f]{64}\b", texts)
-    assert len(set(secrets)) == 9
+    assert len(set(secrets)) == 10
     assert stat.S_IMODE(secret_folder.stat().st_mode) == 0o700
+
+
+def test_the_key_of_the_door_is_one_of_nats_and_the_broker_knows_its_public_half(secret_folder: Path) -> None:
+    accounts = content(secret_folder, "nats_accounts")
+    assert f'DOOR_ISSUER: "{Signer(content(secret_folder, "anju_door_seed")).issuer}"' in accounts
 
 
 def test_secrets_are_never_overwritten(secret_folder: Path) -> None:
@@ -263,7 +271,7 @@ def test_secrets_are_never_overwritten(secret_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "account",
-    [Account("ingest", "", read=TOPICS), Account("publisher", "", write=TOPICS), Account("reader", "", read=TOPICS)],
+    [Account("ingest", "", read=TOPICS), Account("reader", "", read=TOPICS)],
     ids=lambda account: account.name,
 )
 def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(account: Account) -> None:
@@ -271,12 +279,21 @@ def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(acco
     assert line in NATS_CONFIGURATION
 
 
+def test_the_account_of_the_door_is_that_of_one_machine_without_docker() -> None:
+    line = door_line(DoorKeys("", "", "")).replace('"password": ""', '"password": $DOOR_PASSWORD')
+    assert line in NATS_CONFIGURATION
+    for text in (NATS_CONFIGURATION, CONFIGURATION):
+        assert re.search(r"auth_callout \{+ issuer: \S+, account: SYS, auth_users: ", text)
+        assert "system_account: SYS" in text
+    assert 'auth_users: ["door", "ingest", "reader"]' in NATS_CONFIGURATION
+
+
 def test_the_offered_mapping_to_partitions_is_that_of_one_machine_without_docker() -> None:
     assert f"# mappings {{ {mappings(4)} }}" in NATS_CONFIGURATION.splitlines()
 
 
 def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> None:
-    for limit in ("ack_wait", "max_ack_pending", "max_pending", "write_deadline"):
+    for limit in ("ack_wait", "max_ack_pending", "max_pending", "write_deadline", "timeout"):
         values = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in (NATS_CONFIGURATION, CONFIGURATION)]
         assert len(values[0]) == 1
         assert values[0] == values[1]
