@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="postgresql://user:secret@host:port/database")
     mqtt_url: SecretStr | None = Field(None, description="mqtt:// or mqtts://, the account that ingest reads with")
     publish_mqtt_url: SecretStr | None = Field(
-        None, description="an account that may publish for every device: simulators and replay only"
+        None, description="an account that may publish for every simulated device: simulators and replay only"
     )
     door_url: SecretStr | None = Field(
         None, description="nats://door:secret@host:port, where the broker asks `anju door` about logins"

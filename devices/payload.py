@@ -25,6 +25,7 @@ MAX_ITEMS = 8192  # more than fit as useful items; `[1,1,1,...]` would otherwise
 _TOPIC_START = PREFIX + "/"
 # Needed for every message; until Python 3.12 the access to a member of an enumeration takes 0.2 us.
 _TELEMETRY, _WITHDRAWN_SERVICE = Channel.TELEMETRY, Service.WITHDRAWN
+_REAL_CHILD = "the device is real and its gateway simulated, and simulated data is none of a real device"
 _WITHDRAWN = "the device was withdrawn from the registry; take it off the network, or import it again"
 _ITEM_KEYS = {
     Channel.TELEMETRY: ("ts", "values", "seq"),
@@ -264,6 +265,8 @@ class _ItemDecoder(NamedTuple):
             raise _ItemError(Reason.UNKNOWN_DEVICE, f"the item's device{device} is not registered behind this gateway")
         if child.service is Service.WITHDRAWN:
             raise _ItemError(Reason.UNKNOWN_DEVICE, _WITHDRAWN, child)
+        if self.sender.simulated and not child.simulated:
+            raise _ItemError(Reason.UNKNOWN_DEVICE, _REAL_CHILD, child)
         if child.kind != kind:
             raise _ItemError(Reason.WRONG_KIND, f"the item's device is registered as {child.kind}", child)
         return child

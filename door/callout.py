@@ -126,7 +126,7 @@ class Signer:
             "aud": ACCOUNT,
             "name": admission.name,
             "nats": {
-                "pub": {"allow": admission.publish},
+                "pub": {"allow": admission.publish, "deny": admission.deny},
                 "sub": {"deny": [">"]},
                 **_UNLIMITED,
                 "allowed_connection_types": ["MQTT"],

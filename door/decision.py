@@ -32,6 +32,8 @@ class Refusal(StrEnum):
     WRONG_SECRET = "the secret is wrong, or was replaced by a newer one"  # noqa: S105 - a reason
     OTHER_CERTIFICATE = "the client certificate is that of another device"
     WRONG_CLIENT_ID = "the client id must be the username with : for /, or begin with that and :"
+    FOREIGN_CLIENT_ID = "the client id is that of a device or of ingest"
+    TOO_MANY_REAL_DEVICES = "too many real devices are in communities with simulated ones: let each have its own"
 
     @property
     def is_guess(self) -> bool:
@@ -40,10 +42,14 @@ class Refusal(StrEnum):
 
 
 class Admission(NamedTuple):
-    """Accepted login: the name of its connection, and the subjects of NATS that it may publish to."""
+    """Accepted login: the name of its connection, and the subjects of NATS that it may publish to.
+
+    `deny` are exceptions from `publish`.
+    """
 
     name: str
     publish: tuple[str, ...]
+    deny: tuple[str, ...] = ()
 
 
 def decide(login: Login, directory: Directory, *, partitions: int) -> Admission | Refusal:
@@ -77,11 +83,17 @@ def is_username(text: str) -> bool:
 
 
 def own_subjects(username: str, partitions: int) -> str:
-    """Return the subjects below the topic of a device; of several partitions those to which the broker maps them.
+    """Return the subjects below the topic of a device, or of a community given by its id.
+
+    With several partitions they are those to which the broker maps the topics.
 
     A valid username has no wildcard and no dot, so that it can't name the subjects of another device.
     """
-    return f"{'anju.v1' if partitions == 1 else 'anju.p.*'}.{username.replace('/', '.')}.>"
+    return f"{_root(partitions)}.{username.replace('/', '.')}.>"
+
+
+def _root(partitions: int) -> str:
+    return "anju.v1" if partitions == 1 else "anju.p.*"
 
 
 def _belongs_to(client_id: str, username: str) -> bool:

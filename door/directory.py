@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from store.registry.logins import LoginRow
 
@@ -19,6 +20,8 @@ class Directory:
 
     def __init__(self) -> None:
         self._secrets: dict[str, bytes] = {}
+        self._barred: set[str] = set()
+        self._simulated: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._secrets)
@@ -47,15 +50,34 @@ class Directory:
             _secret_name(username, self._secrets[username]),
         }
 
+    def real_devices(self) -> Iterator[str]:
+        """Yield the communities that hold real devices only, and of all others the usernames of the real devices.
+
+        Devices that may not log in are included.
+        """
+        simulated = {username.partition("/")[0] for username in self._simulated}
+        whole = set()
+        for username in chain(self._secrets, self._barred):
+            community = username.partition("/")[0]
+            if community not in simulated:
+                whole.add(community)
+            elif username not in self._simulated:
+                yield username
+        yield from whole
+
     def apply(self, changes: Iterable[LoginRow]) -> set[str]:
         """Take over changes of logins; return the names of connections that are void by them."""
         void = set()
-        for _, username, secret_hash, _, may_log_in in changes:
+        for _, username, secret_hash, simulated, may_log_in in changes:
             before = self._secrets.get(username)
+            (self._simulated.add if simulated else self._simulated.discard)(username)
             if may_log_in:
                 self._secrets[username] = secret_hash or _NO_SECRET
-            elif before is not None:
-                del self._secrets[username]
+                self._barred.discard(username)
+            else:
+                self._secrets.pop(username, None)
+                self._barred.add(username)
+            if before is not None and not may_log_in:
                 void.add(_certificate_name(username))
             if before and before != self._secrets.get(username):
                 void.add(_secret_name(username, before))
@@ -63,7 +85,8 @@ class Directory:
 
     def clear(self) -> None:
         """Forget all logins, before all of them are read again."""
-        self._secrets.clear()
+        for known in (self._secrets, self._barred, self._simulated):
+            known.clear()
 
 
 def _certificate_name(username: str) -> str:

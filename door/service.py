@@ -5,11 +5,13 @@ import ssl
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from devices.broker_url import NATS, BrokerUrl
 from door import metrics
@@ -19,6 +21,7 @@ from door.decision import Admission, Login, Refusal, decide, is_username
 from door.directory import Directory
 from door.follower import Follower, Reading
 from door.guesses import LONGEST_DELAY_S, Guesses
+from door.simulators import SimulatorAccount, admit_simulators, refuse_simulator
 
 log = structlog.get_logger()
 
@@ -32,19 +35,21 @@ _LOOK_AGAIN_S = 2.0
 # Refusals that wait at once; each is an open connection of the broker, too.
 _MOST_REFUSALS = 5000
 _LAST_READING_S = 3.0
+_LAST_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
     """Settings of the door: `url` is `nats://door:secret@host:port`, `seed` the key that signs its answers.
 
-    `longest_delay_s` bounds the delay of a refusal.
+    `simulators` is the account of simulators, if there may be any. `longest_delay_s` bounds the delay of a refusal.
     """
 
     database_url: str
     url: str
     seed: str
     partitions: int
+    simulators: SimulatorAccount | None = None
     longest_delay_s: float = LONGEST_DELAY_S
 
 
@@ -66,6 +71,8 @@ class Door:
         self._signer = Signer(settings.seed)
         self._directory = Directory()
         self._registry = Freshness()
+        self._simulators: Admission | Refusal | None = None
+        self._simulator_names: set[str] = set()
         self._guesses = Guesses(settings.longest_delay_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = threading.Event()
@@ -99,7 +106,7 @@ class Door:
         await asyncio.to_thread(following.join, _LAST_READING_S)
 
     async def _serve(self) -> None:
-        """Connect and answer, for ever."""
+        """Connect and answer, until this task is cancelled."""
         await self._registry.known_after(float("-inf"))
         scheme = "tls" if self._broker.tls else "nats"
         await self._client.connect(
@@ -115,17 +122,22 @@ class Door:
             disconnected_cb=self._lose_broker,
             reconnected_cb=self._begin,
         )
-        await self._client.subscribe(SUBJECT, queue=_QUEUE, cb=self._answer)
+        questions = await self._client.subscribe(SUBJECT, queue=_QUEUE, cb=self._answer)
         await self._client.flush()
         await self._begin()
-        await asyncio.Future()
+        try:
+            await asyncio.Future()
+        finally:
+            # The questions that this door already has are answered before it leaves.
+            with suppress(NatsError, TimeoutError):
+                await asyncio.wait_for(questions.drain(), _LAST_ANSWERS_S)  # type: ignore[no-untyped-call]
 
     async def _begin(self) -> None:
         """Note that the broker is there, and look for connections of logins that became void meanwhile."""
         metrics.READY.set(1)
         self.ready.set()
         log.info("answering the broker", devices=len(self._directory))
-        self._start(end_void_connections(self._client, self._directory.is_current))
+        self._start(end_void_connections(self._client, self._is_current))
 
     async def _lose_broker(self) -> None:
         metrics.READY.set(0)
@@ -136,8 +148,13 @@ class Door:
         """Take over a part of the registry, and end the connections whose login is void by it."""
         if reading.anew:
             self._directory.clear()
-            self._start(end_void_connections(self._client, self._directory.is_current))
-        if void := self._directory.apply(reading.rows):
+            self._start(end_void_connections(self._client, self._is_current))
+        void = self._directory.apply(reading.rows)
+        self._simulators = None if reading.rows or reading.anew else self._simulators
+        if reading.complete_at is not None and self._simulators is None:
+            void |= {name for name in tuple(self._simulator_names) if not self._is_current(name)}
+            self._simulator_names -= void
+        if void:
             self._start(self._end_connections(void))
         if reading.complete_at is not None:
             metrics.DEVICES.set(len(self._directory))
@@ -161,10 +178,10 @@ class Door:
             metrics.LOGINS.labels("too_late").inc()
             return
         decision = self._decide(question)
-        if isinstance(decision, Admission):
+        if isinstance(decision, Admission) and not self._is_simulator(question.login):
             await self._accept(message, question, decision)
         elif len(self._tasks) < _MOST_REFUSALS:
-            self._start(self._refuse(message, question))
+            self._start(self._answer_by_registry(message, question))
         else:
             metrics.LOGINS.labels("unanswered").inc()  # the broker refuses it after its own time limit
 
@@ -172,8 +189,8 @@ class Door:
         metrics.LOGINS.labels("accepted").inc()
         await message.respond(self._signer.accept(question, admission))
 
-    async def _refuse(self, message: Msg, question: Question) -> None:
-        """Refuse a login, unless the newest registry accepts it."""
+    async def _answer_by_registry(self, message: Msg, question: Question) -> None:
+        """Answer by the newest registry a login that memory refuses, or one of simulators, which real devices limit."""
         if self._follower.following:
             await self._registry.known_after(time.monotonic(), timeout_s=_FRESH_S)
         decision = self._decide(question)
@@ -202,7 +219,30 @@ class Door:
         return refused.delay_s if refusal.is_guess else 0.0
 
     def _decide(self, question: Question) -> Admission | Refusal:
-        return decide(question.login, self._directory, partitions=self._settings.partitions)
+        login, account = question.login, self._settings.simulators
+        if account and self._is_simulator(login):
+            return refuse_simulator(login, account) or self._admit_simulators(account)
+        return decide(login, self._directory, partitions=self._settings.partitions)
+
+    def _is_simulator(self, login: Login) -> bool:
+        account = self._settings.simulators
+        return account is not None and login.username == account.username and not login.certificate
+
+    def _admit_simulators(self, account: SimulatorAccount) -> Admission | Refusal:
+        """Return what simulators may publish, which takes a look at all devices after each change."""
+        if self._simulators is None:
+            self._simulators = admit_simulators(account, self._directory, partitions=self._settings.partitions)
+        if isinstance(self._simulators, Admission):
+            self._simulator_names.add(self._simulators.name)
+        return self._simulators
+
+    def _is_current(self, connection_name: str) -> bool:
+        """Return whether the login that opened a connection still stands, with the same permissions."""
+        account = self._settings.simulators
+        if account is None or not account.is_connection(connection_name):
+            return self._directory.is_current(connection_name)
+        admission = self._admit_simulators(account)
+        return isinstance(admission, Admission) and admission.name == connection_name
 
     def _start(self, work: Coroutine[object, object, object]) -> None:
         """Let something go on beside the answers; its failure is logged."""

@@ -33,7 +33,7 @@ def repartition(
     """End the sessions of the current partitions, open the sessions of the new ones, and store their number.
 
     No device may publish from before the call until the broker maps to the new number. Retained states under the old
-    topics are cleared if `publish_url` names an account that may do so.
+    topics are cleared as far as `publish_url` names an account that may do so; the others are rejected at each start.
 
     Raises:
         NotDrainedError: an ingest is running, or a message waits.
@@ -53,13 +53,19 @@ def repartition(
                 f"{before}` again, and wait until `anju doctor` says that every partition is up to date"
             )
         retained = {topic for partition in old for topic in _end_session(mqtt_url, partition)}
-        if publish_url:
+        if publish_url and retained:
             _clear(publish_url, retained)
+            # An account that may not publish for a real device gets an acknowledgement all the same.
+            left = {topic for partition in old for topic in _end_session(mqtt_url, partition)}
+        else:
+            left = retained
         for number in range(count):
             _open_session(mqtt_url, Partition(number, count))
         set_partition_count(connection, count)
-    left = "cleared" if publish_url else "left, to be rejected as bad_topic: set ANJU_PUBLISH_MQTT_URL to clear such"
-    progress(f"{before} sessions were empty and have ended, {count} stand; {len(retained)} retained states {left}")
+    progress(
+        f"{before} sessions were empty and have ended, {count} stand; "
+        f"{len(retained - left)} retained states cleared, {len(left)} left under the old topics"
+    )
 
 
 def _keep_others_out(connection: Connection, count: int) -> None:

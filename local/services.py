@@ -48,16 +48,21 @@ def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
 
 
 def prepare_broker(
-    home: Home, progress: Callable[[str], None], open_broker: OpenBroker = open_nats, *, partitions: int = 1
+    home: Home,
+    progress: Callable[[str], None],
+    open_broker: OpenBroker = open_nats,
+    *,
+    partitions: int = 1,
+    guarded: bool = False,
 ) -> Broker:
-    """Prepare the broker of the home; a supervisor runs its `parts` together.
+    """Prepare the broker of the home; a supervisor runs its `parts` together, and the door if it is `guarded`.
 
     Raises:
         LocalError: the broker is not available or does not support that many partitions; the message names the remedy.
     """
     for leftover in home.pid_file("broker").parent.glob("broker*.pid"):
         end_leftovers(leftover, signal.SIGTERM)
-    return open_broker(Place(home.path / "broker", home.ports, service_user(), partitions, progress))
+    return open_broker(Place(home.path / "broker", home.ports, service_user(), partitions, progress, guarded))
 
 
 @dataclass(frozen=True)

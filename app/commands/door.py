@@ -5,7 +5,9 @@ from prometheus_client import start_http_server
 from app.logging import configure_logging
 from app.settings import Settings, SettingsError
 from app.signals import stop_on_signals
+from devices.broker_url import BrokerUrl
 from door.service import Door, DoorSettings
+from door.simulators import SimulatorAccount
 
 
 def door() -> None:
@@ -14,7 +16,8 @@ def door() -> None:
     The answers come from memory, so that devices can log in while the database is away. Several may run beside each
     other.
 
-    Needs ANJU_DATABASE_URL, ANJU_DOOR_URL and ANJU_DOOR_SEED. Example: anju door
+    Needs ANJU_DATABASE_URL, ANJU_DOOR_URL and ANJU_DOOR_SEED. The account in ANJU_PUBLISH_MQTT_URL may speak for
+    simulated devices. Example: anju door
     """
     configure_logging()
     settings = Settings.load()
@@ -23,6 +26,7 @@ def door() -> None:
         url=settings.need("door_url"),
         seed=settings.need("door_seed"),
         partitions=settings.partitions,
+        simulators=_simulator_account(settings.need("publish_mqtt_url")) if settings.publish_mqtt_url else None,
     )
     stop = stop_on_signals()
     try:
@@ -32,3 +36,8 @@ def door() -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr=settings.http_host)
     service.run(stop)
+
+
+def _simulator_account(url: str) -> SimulatorAccount:
+    account = BrokerUrl.parse(url)
+    return SimulatorAccount(account.username, account.password)

@@ -14,6 +14,7 @@ from app.loaded_history import LoadedHistory, load_in_background
 from app.logging import configure_logging
 from app.output import Exit, Json, fail, say, say_json
 from app.progress import progress
+from app.recorded_meters import send_recording
 from app.settings import Settings
 from app.signals import stop_on_signals
 from app.simulation import SEED, register, register_communities, wait_for_ingest
@@ -129,22 +130,24 @@ def replay(
         rows = list(recordings.read_daiad(recording))
         with closing(connect(settings.need("database_url"), application_name="anju replay")) as connection:
             register(connection, recordings.plan_of_recording(rows))
-        with progress("sending", "readings") as work, Publisher(settings.need("publish_mqtt_url")) as publisher:
-            for number, message in enumerate(recordings.messages(rows, batch), 1):
-                publisher.publish(message.topic, message.payload)
-                readings = min(number * batch, len(rows))
-                work.update(readings / len(rows), readings)
-            publisher.flush(600)
+        with progress("sending", "readings") as work:
+            acknowledged = send_recording(
+                rows,
+                batch,
+                settings.need("database_url"),
+                settings.need("publish_mqtt_url"),
+                lambda readings: work.update(readings / len(rows), readings),
+            )
     except ReplayError as error:
         raise fail(str(error), Exit.REFUSED) from None
     except PublisherError as error:
         raise fail(str(error), Exit.UNAVAILABLE) from None
     count = recordings.summarise(rows)
     if as_json:
-        say_json({"messages": publisher.acknowledged, **{name: getattr(count, name) for name in count.__slots__}})
+        say_json({"messages": acknowledged, **{name: getattr(count, name) for name in count.__slots__}})
         return
     say(f"{recordings.SOURCE}")
-    say(f"sent {count.rows} readings of {count.devices} meters in {publisher.acknowledged} messages")
+    say(f"sent {count.rows} readings of {count.devices} meters in {acknowledged} messages")
     say(
         f"{count.distinct} distinct (device, ts), {count.duplicates_same} duplicates with the same value, "
         f"{count.duplicates_other} with another one (the first is kept)"

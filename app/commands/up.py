@@ -109,7 +109,7 @@ def _start_servers(
         supervisor.start(database.part(), _READY_S)
         settings["ANJU_DATABASE_URL"] = database.url
     if "ANJU_MQTT_URL" not in settings:
-        broker = prepare_broker(home, progress, BROKERS[broker_name], partitions=given.partitions)
+        broker = prepare_broker(home, progress, BROKERS[broker_name], partitions=given.partitions, guarded=True)
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}

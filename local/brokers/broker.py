@@ -29,7 +29,10 @@ class Account:
 
 
 class Accounts(NamedTuple):
-    """All accounts of a broker. `publisher` is for simulators and replay, `reader` for observation."""
+    """All accounts of a broker. `publisher` is for simulators and replay, `reader` for observation.
+
+    Where the door decides, it knows `publisher`, and the broker does not.
+    """
 
     ingest: Account
     publisher: Account
@@ -49,13 +52,18 @@ class DoorKeys(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Folder, user and number of partitions of a broker."""
+    """Folder, user and number of partitions of a broker.
+
+    With `guarded` the door decides about simulators too. Without it they may publish for every device: for tests and
+    measurements that have no registry.
+    """
 
     folder: Path
     ports: Ports
     user: User | None
     partitions: int
     progress: Callable[[str], None]
+    guarded: bool = False
 
 
 @dataclass(frozen=True)

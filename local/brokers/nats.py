@@ -140,6 +140,7 @@ def door_url(keys: DoorKeys, nodes: Sequence[Node]) -> str:
 
 def configuration(node: Node, accounts: Accounts, keys: DoorKeys, place: Place, *, sync_interval: str = "2m") -> str:
     """Return the text of `broker.conf`, which contains the passwords."""
+    known = [account for account in accounts if not (place.guarded and account is accounts.publisher)]
     return CONFIGURATION.format(
         name=node.name,
         monitoring_port=node.monitoring_port,
@@ -152,8 +153,8 @@ def configuration(node: Node, accounts: Accounts, keys: DoorKeys, place: Place, 
         mappings=mappings(place.partitions),
         door=door_line(keys),
         issuer=keys.issuer,
-        static_users=json.dumps([DOOR, *(account.name for account in accounts)]),
-        users="\n".join(f"    {user_line(account)}" for account in accounts),
+        static_users=json.dumps([DOOR, *(account.name for account in known)]),
+        users="\n".join(f"    {user_line(account)}" for account in known),
     )
 
 

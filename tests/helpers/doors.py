@@ -4,18 +4,18 @@ import queue
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.broker_url import BrokerUrl
 from door.service import Door, DoorSettings
+from door.simulators import SimulatorAccount
 from imports.importer import import_rows
 from local.brokers.broker import Broker
-from local.services import Services
 from mqtt_packets import CONNACK, answers, connect, disconnect, publish, subscribe
 from patience import patient
 from store.database import connect as connect_to_database
@@ -25,12 +25,26 @@ ACCEPTED, NOT_AUTHORIZED = 0, 5
 """Return codes of CONNACK."""
 
 
+class DoorPlace(Protocol):
+    """Broker that asks a door."""
+
+    @property
+    def door_url(self) -> str: ...
+
+    @property
+    def door_seed(self) -> str: ...
+
+
 @contextmanager
 def running_door(
-    database_url: str, broker: Broker | Services, *, partitions: int = 1, longest_delay_s: float = 0.05
+    database_url: str, broker: DoorPlace, *, partitions: int = 1, longest_delay_s: float = 0.05
 ) -> Iterator[Door]:
     """Answer the broker during the block, from the registry of this database; refusals are quick."""
-    door = Door(DoorSettings(database_url, broker.door_url, broker.door_seed, partitions, longest_delay_s))
+    simulators = None
+    if isinstance(broker, Broker):
+        account = BrokerUrl.parse(broker.publish_url)
+        simulators = SimulatorAccount(account.username, account.password)
+    door = Door(DoorSettings(database_url, broker.door_url, broker.door_seed, partitions, simulators, longest_delay_s))
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -176,6 +190,14 @@ class Listener:
     def payload(self) -> bytes:
         """Return the payload of the next message."""
         return self._payloads.get(timeout=patient(10))
+
+    def waiting(self) -> list[bytes]:
+        """Return the payloads that have arrived and were not taken yet."""
+        payloads = []
+        with suppress(queue.Empty):
+            while True:
+                payloads.append(self._payloads.get_nowait())
+        return payloads
 
     def __enter__(self) -> Self:
         self._client.loop_start()

@@ -70,10 +70,10 @@ def register(url: str, community: str, devices: Iterable[tuple[str, ...]]) -> No
 
 
 @contextmanager
-def running_broker(home: Home, partitions: int = 1) -> Iterator[tuple[Broker, Process]]:
+def running_broker(home: Home, partitions: int = 1, *, guarded: bool = False) -> Iterator[tuple[Broker, Process]]:
     """Start a broker with its data in `home`, and end it after the block; also gives the process of its first node."""
     with ExitStack() as stack:
-        broker = prepare_broker(home, print, partitions=partitions)
+        broker = prepare_broker(home, print, partitions=partitions, guarded=guarded)
         processes = [Process(part, home) for part in broker.parts]
         for process in processes:
             stack.callback(process.stop)

@@ -86,7 +86,7 @@ def test_an_acceptance_lets_the_client_publish_its_subjects_and_subscribe_to_not
     assert abs(answer["iat"] - time.time()) < 60
     user = claims(answer["nats"]["jwt"])
     assert (user["iss"], user["sub"], user["aud"], user["name"]) == (signer.issuer, "UUSER", "$G", "name#1")
-    assert user["nats"]["pub"] == {"allow": ["anju.v1.e.w.d.>"]}
+    assert user["nats"]["pub"] == {"allow": ["anju.v1.e.w.d.>"], "deny": []}
     assert user["nats"]["sub"] == {"deny": [">"]}
     assert user["nats"]["allowed_connection_types"] == ["MQTT"]
 

@@ -1,6 +1,7 @@
 """Decoding is pure and total: any bytes on any topic give readings, events, states, or rejections with a reason."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -155,6 +156,19 @@ def test_one_bad_item_of_an_array_rejects_that_item_only():
     assert isinstance(first, Reading)
     assert reason_of(second) is Reason.IMPOSSIBLE_VALUE
     assert isinstance(third, Reading)
+
+
+@pytest.mark.parametrize(("gateway", "child", "stored"), [(1, 1, True), (1, 0, False), (0, 1, True), (0, 0, True)])
+def test_a_simulated_gateway_speaks_for_no_real_device(gateway, child, stored):
+    devices = {"g": replace(GATEWAY, name="g", simulated=bool(gateway))}
+    devices["c"] = replace(CHILD, name="c", gateway="g", simulated=bool(child))
+    item = {"kind": "water_meter", "device": "c", "ts": TS, "values": {"volume_m3": 1}}
+    topic = "anju/v1/yangguang/gateway/g/telemetry"
+    (decoded,) = decode(topic, json.dumps(item).encode(), NOW, lambda _, name: devices.get(name), PSEUDONYMISER)
+    assert isinstance(decoded, Reading) == stored
+    if not stored:
+        assert decoded.reason is Reason.UNKNOWN_DEVICE
+        assert "its gateway simulated" in decoded.detail
 
 
 def test_a_gateway_sends_items_for_itself_and_for_its_children():

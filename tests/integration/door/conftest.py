@@ -56,7 +56,7 @@ def guarded(request, tmp_path_factory, new_database) -> Iterator[Guarded]:
         )
         secrets = {username: new_secret(url, username) for username in (METER, NEIGHBOUR, GATEWAY, CHILD)}
         with (
-            running_broker(home, partitions) as (broker, process),
+            running_broker(home, partitions, guarded=True) as (broker, process),
             running_door(url, broker, partitions=partitions),
         ):
             yield Guarded(broker, url, process.log_file, secrets, partitions)

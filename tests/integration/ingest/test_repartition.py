@@ -56,7 +56,7 @@ def test_the_number_changes_only_with_empty_sessions_and_no_worker_and_nothing_i
                 ingest.terminate()
             done = repartition(broker, 4)
             assert done.returncode == 0, done.stderr
-            assert "8 retained states cleared" in done.stdout
+            assert "8 retained states cleared, 0 left" in done.stdout
         with running_broker(home, partitions=4) as (broker, _):
             # The new sessions exist: this message is stored although no ingest has started.
             publish(broker, began + 2)
