@@ -33,6 +33,8 @@ def settings(servers):
         "ANJU_PUBLISH_MQTT_URL": servers.publish_mqtt_url,
         "ANJU_API_KEY": "chosen-by-the-operator",
         "ANJU_RETENTION_DAYS": "400",
+        "ANJU_EVENT_RETENTION_DAYS": "vehicle_gate=30",
+        "ANJU_SECRET_KEY_OLD": "the key before this one,and the one before it",
     }
 
 

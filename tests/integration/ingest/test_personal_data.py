@@ -1,19 +1,21 @@
 """Plates and door users reach no table and no log, go by age and by request, and are found after a new key."""
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from cli import invoke
+from cli import environment, invoke
 from devices.kind import Identity
 from devices.privacy import Pseudonymiser
 from imports.importer import import_rows
 from patience import eventually, patient
 from person_everywhere import messages_with
-from running import SECRET_KEY, epoch_ms, query, reading, register, running_ingest
+from running import ANJU, SECRET_KEY, epoch_ms, query, reading, register, running_ingest
 from simulators.publisher import Publisher
+from store.admin.erasure import digest_of
 from store.admin.retention import delete_expired_events, forget_erasures
 from store.database import connect
 from store.registry.registry import load_devices
@@ -325,3 +327,35 @@ def test_the_record_of_an_erasure_goes_after_a_month(database_url, tmp_path):
         for days, left in ((29, 1), (31, 0)):
             forget_erasures(connection, now + timedelta(days=days))
             assert connection.execute("SELECT count(*) FROM erasure").fetchone() == (left,)
+
+
+def test_an_operator_reads_what_goes_and_what_stays(database_url, tmp_path):
+    register(database_url, COMMUNITY, [("gate", "vehicle_gate")])
+    key = Pseudonymiser(SECRET_KEY.encode()).hash(Identity.PLATE, PLATE)
+    data = json.dumps({"plate_hash": key, "plate_masked": "蒙K·*****1", "direction": "in"})
+    insert = "INSERT INTO event SELECT id, now(), now(), 'vehicle_passed', %s, %s FROM device RETURNING 1"
+    for n in range(2):
+        query(database_url, insert, str(n), data)
+    settings = {"ANJU_DATABASE_URL": database_url, "ANJU_SECRET_KEY": SECRET_KEY}
+    first = invoke("erase", "--plate", PLATE, cwd=tmp_path, **settings).stdout.splitlines()
+    assert first == [
+        "将删除（现在什么都没有改动，加 --yes 执行）：",
+        "  事件 2",
+        "事件本身保留（只剩时间和方向），统计和验收的数字不变。",
+    ]
+    done = invoke("erase", "--plate", PLATE, "--yes", cwd=tmp_path, **settings).stdout.splitlines()
+    assert done[:2] == ["已删除：", "  事件 2"]
+    again = invoke("erase", "--plate", PLATE, cwd=tmp_path, **settings).stdout
+    assert again == "没有找到相关数据。加 --yes 执行后，此前已发出、尚未收到的数据也不会再保存。\n"
+    assert query(database_url, "SELECT DISTINCT data FROM event") == [({"direction": "in"},)]
+
+
+def test_a_plate_may_come_from_standard_input(database_url, tmp_path):
+    settings = {"ANJU_DATABASE_URL": database_url, "ANJU_SECRET_KEY": SECRET_KEY}
+    command = [ANJU, "erase", "--plate", "-", "--json", "--yes"]
+    done = subprocess.run(
+        command, input=f"{PLATE}\n", cwd=tmp_path, env=environment(settings), capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["erased"]["event"] == 0
+    digest = digest_of(Pseudonymiser(SECRET_KEY.encode()).hash(Identity.PLATE, PLATE))
+    assert query(database_url, "SELECT digest FROM erasure") == [(digest,)]
