@@ -17,12 +17,18 @@ _BACKUP_OLD = timedelta(hours=36)
 
 
 def disk_findings(disks: Mapping[str, Path], reported: Sequence[DiskReport], now: datetime) -> list[Finding]:
-    """Return the free space of each disk: measured here where it is set, else as a worker reported it."""
+    """Return a finding for each scarce or unknown disk, measured here where it is set, else as last reported."""
     here = measure(disks, now)
     newest = {report.name: report for report in (*reported, *here)}
     missing = sorted(disks.keys() - {report.name for report in here})
     absent = [Finding(f"disk {name}", False, f"ANJU_DISKS names {disks[name]}, which is no folder") for name in missing]
-    return [*(_finding(newest[name], now) for name in sorted(newest.keys() - set(missing))), *absent]
+    findings = [_finding(newest[name], now) for name in sorted(newest.keys() - set(missing))]
+    return [*(finding for finding in findings if finding.note or not finding.good), *absent]
+
+
+def free_space(disks: Mapping[str, Path], name: str, now: datetime) -> str:
+    """Return the free space of a disk of this machine in words; empty where it is not set."""
+    return "".join(f"; {words(report)}" for report in measure(disks, now) if report.name == name)
 
 
 def full_disk(disks: Mapping[str, Path], name: str, now: datetime) -> str | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from app.broker_refusals import refusal_findings
-from app.disk_findings import backup_finding, disk_findings, full_disk
+from app.disk_findings import backup_finding, disk_findings, free_space, full_disk
 from app.finding import Finding
 from app.output import Exit, Json, fail, say, say_json
 from app.registry_finding import registry_finding
@@ -85,7 +85,8 @@ def _database(settings: Settings) -> list[Finding]:
             *disk_findings(disks, (), datetime.now(UTC)),
         ]
     schema = f"`anju migrate` has still to make {', '.join(missing)}" if missing else "of this version"
-    return [Finding("database", good=True, detail="answers"), Finding("schema", not missing, schema), *contents]
+    answers = f"answers{free_space(disks, 'database', datetime.now(UTC))}"
+    return [Finding("database", good=True, detail=answers), Finding("schema", not missing, schema), *contents]
 
 
 def _contents(connection: Connection, disks: Mapping[str, Path], now: datetime) -> list[Finding]:

@@ -84,4 +84,4 @@ def test_a_full_disk_of_the_database_is_called_full_whether_it_answers_or_not(tm
             services.postgres.start(patient(20))
         ballast.unlink()
         services.postgres.start(patient(60))
-        assert "BAD  disk" not in invoke("doctor", cwd=tmp_path, **settings).stdout
+        assert "ok   database: answers; 0.2 of 0.3 GiB are free" in invoke("doctor", cwd=tmp_path, **settings).stdout

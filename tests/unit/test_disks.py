@@ -90,10 +90,10 @@ def test_the_doctor_tells_scarce_from_full_and_from_unknown():
     reports = [disk(80, 100, "a"), disk(15, 100, "b"), disk(1, 100, "c"), disk(80, 100, "d", old)]
     findings = disk_findings({}, reports, NOW)
     assert [(finding.mark, finding.name) for finding in findings] == [
-        ("ok", "disk a"), ("note", "disk b"), ("BAD", "disk c"), ("note", "disk d"),
+        ("note", "disk b"), ("BAD", "disk c"), ("note", "disk d"),
     ]  # fmt: skip
-    assert findings[2].detail == "1.0 of 100.0 GiB are free: make room, add disk, or shorten ANJU_RETENTION_DAYS"
-    assert "no worker has reported it since" in findings[3].detail
+    assert findings[1].detail == "1.0 of 100.0 GiB are free: make room, add disk, or shorten ANJU_RETENTION_DAYS"
+    assert "no worker has reported it since" in findings[2].detail
 
 
 def test_a_disk_with_room_is_no_reason_for_a_silent_server(tmp_path):
