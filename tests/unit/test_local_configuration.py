@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def test_the_broker_listens_on_this_machine_only():
     listeners = [part for part in nats().split('"') if part.count(":") == 1 and part[-1].isdigit()]
     assert {part.split(":")[0] for part in listeners} == {"127.0.0.1"}
     assert len(listeners) == 3
+
+
+def test_the_store_is_encrypted_with_a_key_that_stands_elsewhere():
+    shipped = (Path(__file__).parents[2] / "deploy" / "nats" / "nats.conf").read_text(encoding="utf-8")
+    for text in (nats(), shipped):
+        assert re.search(r"jetstream \{[^}]*\bcipher: chacha\b[^}]*\bkey: \$STORE_KEY\b", text)
 
 
 def test_urls_carry_account_and_port():
