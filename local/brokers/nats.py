@@ -45,7 +45,7 @@ _KEY_OF_A_STREAM = "meta.key"
 #   sync_interval       two minutes is NATS's default: kill -9 loses nothing, a power cut up to that much. "always"
 #                       survives the power cut too and costs most of the throughput.
 #   cipher              messages wait on disk with the plates and door users that they carry. The key is in `store.key`.
-#                       A store from before there was one is encrypted at the next start, without loss.
+#                       A store from before there was one is encrypted at the next start, before any client connects.
 #   max_payload         stays at its default of 1 MB.
 #   auth_callout        every login that is none of auth_users is a question to the door. The door is in the system
 #                       account, where it may end connections and where no device can read or answer questions.
