@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
-from unicodedata import category
 
 from acceptance.criterion import Medium
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Service
+from devices.text import visible
 from devices.topic import IDENTIFIER
 from imports.damage import AS_TEXT, MISSING, find_code_loss, find_day_number, fold_place, half_width
 
@@ -32,21 +32,10 @@ _YEAR = re.compile(r"\d{4}", re.ASCII)
 _BLANK_BETWEEN_DIGITS = re.compile(r"\d\s+\d", re.ASCII)
 _WORD = re.compile(r"[水电气]|[^\s、,，;；/]+")
 _DEGREES = re.compile(r"-?\d{1,3}(\.\d{1,12})?", re.ASCII)
-# Controls, format characters, surrogates, line and paragraph separators: they are invisible, make two equal names
-# differ, and a terminal may obey them. Mongolian is written with one of them.
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-_MONGOLIAN_VOWEL_SEPARATOR = "\u180e"
 
 
 class CellError(ValueError):
     """A cell that cannot be used; the message names the expected content in Chinese."""
-
-
-def visible(text: str) -> str:
-    """Return the text with a □ for each invisible character."""
-    if text.isprintable():
-        return text
-    return "".join("□" if category(c) in _HIDDEN and c != _MONGOLIAN_VOWEL_SEPARATOR else c for c in text)
 
 
 def quoted(text: str) -> str:

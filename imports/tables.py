@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from imports.cells import CellError, quoted, suggestion, visible
+from devices.text import visible
+from imports.cells import CellError, quoted, suggestion
 from imports.damage import means_nothing
 from imports.forms import Column, Form
 from store.database import StoreError
