@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from devices.place import join_place
+from notify.plain_text import visible_line, with_texts
 from store.alerts.alerts import AlertRow
 
 _NOT_ENDED = "0001-01-01T00:00:00Z"
@@ -17,6 +18,7 @@ _NOT_ENDED = "0001-01-01T00:00:00Z"
 
 def alertmanager_payload(alerts: Sequence[AlertRow], receiver: str) -> dict[str, Any]:
     """Return one Alertmanager notification for alerts of one cause; an alert keeps its fingerprint."""
+    alerts = [with_texts(alert, visible_line) for alert in alerts]
     entries = [_alert(alert) for alert in alerts]
     group = _labels({"alertname": alerts[0].rule, "community": alerts[0].community})
     return {

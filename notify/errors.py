@@ -1,8 +1,13 @@
 """Errors of delivery. Their texts never quote the address of a channel, which is secret."""
 
+from devices.text import visible
+
 
 class NotifyError(Exception):
-    """Root of all errors of delivery."""
+    """Root of all errors of delivery. A reason may quote the receiver, so it is shown in visible characters."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(visible(reason))
 
 
 class TemporarilyRefusedError(NotifyError):

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from devices.local_time import CITY
 from devices.place import join_place
+from notify.plain_text import plain_line, with_texts
 from notify.plan import UNLIMITED, Form, Message
 from notify.routing import RANK, ChannelKind
 from rules.model.duration import in_chinese
@@ -20,8 +21,6 @@ from store.alerts.alerts import AlertRow
 _MAX_LINES = 10
 _MAX_PLACES = 3
 _PLATFORM = "平台"
-# Characters that a robot would take for markup, and look-alikes without that effect.
-_PLAIN = str.maketrans({"<": "＜", ">": "＞", "*": "＊", "`": "＇", "[": "［", "]": "］", "\n": " "})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,7 @@ def compose_content(message: Message, alerts: Sequence[AlertRow], now: datetime)
         alerts: All alerts of the notices.
         now: The current time, for durations.
     """
+    alerts = [with_texts(alert, plain_line) for alert in alerts]
     severity = max((Severity(alert.severity) for alert in alerts), key=RANK.__getitem__)
     ended = all(alert.process == "ended" for alert in alerts)
     grouped = message.form is Form.GROUP or len(alerts) == 1
@@ -216,9 +216,7 @@ def render_body(kind: ChannelKind, content: MessageContent) -> str:
 
 def _environment() -> Environment:
     # The templates yield markdown and plain text: there is no HTML to escape.
-    environment = Environment(loader=PackageLoader("notify"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
-    environment.filters["plain"] = lambda text: text.translate(_PLAIN)
-    return environment
+    return Environment(loader=PackageLoader("notify"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
 
 _TEMPLATES = _environment()

@@ -5,7 +5,10 @@ from uuid import UUID
 
 import pytest
 
+from devices.text import visible
+from notify.alertmanager import alertmanager_payload
 from notify.backoff import retry_delay
+from notify.errors import RefusedError, TemporarilyRefusedError
 from notify.group_robots import cut
 from notify.http_post import retry_after_s
 from notify.plan import Form, Message
@@ -169,14 +172,48 @@ def test_a_simulated_alert_says_so(kind):
     assert "（模拟）" in text_of(kind, [alert(1), alert(2, simulated=True)], form=Form.DIGEST)
 
 
-@pytest.mark.parametrize("kind", PEOPLE[:3])
-def test_a_name_cannot_smuggle_markup_into_a_robots_message(kind):
+@every_kind
+def test_a_name_cannot_smuggle_markup_into_a_message(kind):
     text = text_of(kind, [alert(1, message='<font color="info">已恢复</font> [点我](https://evil.example)')])
     assert '<font color="info">已恢复' not in text
     assert "[点我]" not in text
     named = alert(2, community_name="[点我](https://evil.example)")
     listed = text_of(kind, [alert(1), named], form=Form.AFTER_QUIET).partition("\n")[2]
     assert "[点我]" not in listed
+
+
+HIDDEN = ["\u202e", "\u2028", "\x1b[2J", "\u200b", "\ufeff", "\r\nBcc: all@evil.example", "\x00", "\ud800"]
+TEXTS = ("community_name", "building", "room", "location", "device", "title", "message", "advice", "assignee")
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_text_of_an_alert_brings_a_hidden_character_into_a_message(name, hidden):
+    cunning = alert(1, **{name: f"甲{hidden}乙", "attention": "assigned"})
+    for kind in PEOPLE:
+        for alerts, form in (([cunning], Form.GROUP), ([cunning, alert(2)], Form.GROUP), ([cunning] * 12, Form.DIGEST)):
+            lines = text_of(kind, alerts, form=form).split("\n")
+            assert all(visible(line) == line for line in lines)
+            assert not any(line.startswith("Bcc") for line in lines)
+    payload = alertmanager_payload([cunning, alert(2)], "王经理")
+    assert all(visible(text) == text for text in texts_in(payload))
+
+
+def texts_in(value):
+    """Yield every text of a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from (key, *texts_in(part))
+    elif isinstance(value, list):
+        for part in value:
+            yield from texts_in(part)
+
+
+def test_the_refusal_of_a_receiver_is_shown_in_visible_characters():
+    assert str(RefusedError("93000: \x1b[2Jno\u202erobot")) == "93000: □[2Jno□robot"
+    assert str(TemporarilyRefusedError("45009: \u2028slow", 3.0)) == "45009: □slow"
 
 
 def test_a_message_is_cut_at_a_character_and_says_so():
