@@ -9,6 +9,7 @@ import typer
 from app.audit import audit_command, user_of_this_machine
 from app.database import transaction
 from app.output import Exit, Json, fail, say, say_json
+from app.people_text import require_visible
 from app.tables import say_table
 from devices.local_time import CITY, parse_local_time
 from store.database import Connection
@@ -26,7 +27,9 @@ from store.registry.replacements import (
 _COMMAND = "anju replacement"
 
 Meter = Annotated[str, typer.Argument(help="COMMUNITY/DEVICE")]
-By = Annotated[str | None, typer.Option(help="who says so; the user of this machine, unless given")]
+By = Annotated[
+    str | None, typer.Option(help="who says so; the user of this machine, unless given", callback=require_visible)
+]
 
 
 def record(
@@ -36,9 +39,11 @@ def record(
     new_register: Annotated[float, typer.Option(help="first reading of the new meter (新表起数)")] = 0.0,
     at: Annotated[str | None, typer.Option(help="local time such as 2026-11-25T14:30; now, unless given")] = None,
     field: Annotated[str | None, typer.Option(help="counter of the kind; its first one, unless given")] = None,
-    old_serial: Annotated[str | None, typer.Option(help="the registered one, unless given")] = None,
-    new_serial: Annotated[str | None, typer.Option(help="the registry takes it over")] = None,
-    note: Annotated[str | None, typer.Option(help="a remark")] = None,
+    old_serial: Annotated[
+        str | None, typer.Option(help="the registered one, unless given", callback=require_visible)
+    ] = None,
+    new_serial: Annotated[str | None, typer.Option(help="the registry takes it over", callback=require_visible)] = None,
+    note: Annotated[str | None, typer.Option(help="a remark", callback=require_visible)] = None,
     by: By = None,
     as_json: Json = False,
 ) -> None:

@@ -9,11 +9,12 @@ import typer
 from app.audit import audit_command
 from app.database import transaction
 from app.output import Exit, fail, say
+from app.people_text import require_visible
 from store.database import Connection
 from store.registry.withdraw import WithdrawalRefusedError, withdraw_device, withdraw_household
 
 _Community = Annotated[str, typer.Argument(help="id of the community")]
-_Reason = Annotated[str, typer.Option(help="why, for the audit log")]
+_Reason = Annotated[str, typer.Option(help="why, for the audit log", callback=require_visible)]
 
 
 def device(

@@ -11,6 +11,7 @@ from acceptance.witnessed import EXPECTED_EVENTS, Entry, RecordRefusedError, eve
 from app.audit import audit_command
 from app.database import transaction
 from app.output import Exit, Json, fail, say, say_json
+from app.people_text import require_visible
 from app.tables import say_table
 from devices.local_time import CITY
 from devices.place import compose_place
@@ -30,8 +31,8 @@ def add(
     community: Annotated[str, typer.Argument(help="id of the community")],
     device: Annotated[str, typer.Argument(help="id of the device")],
     *,
-    by: Annotated[str, typer.Option(help="the person who triggered the alarm")],
-    how: Annotated[str, typer.Option(help="the way it was triggered, in words")],
+    by: Annotated[str, typer.Option(help="the person who triggered the alarm", callback=require_visible)],
+    how: Annotated[str, typer.Option(help="the way it was triggered, in words", callback=require_visible)],
     at: Annotated[
         datetime | None, typer.Option(formats=_TIME_FORMATS, help="when, local time to the second; by default now")
     ] = None,
