@@ -13,6 +13,7 @@ from api.alert_models import Alert, AlertDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
 from api.problems import UnknownProblem, problem_responses
+from api.text import Word
 from rules.model.attention import Attention
 from rules.model.rule import OPEN_PHASES, Severity
 from store.alerts import alerts
@@ -44,9 +45,9 @@ class AlertsQuery(PageQuery):
     state: list[State] | None = Field(None, description="`open` is active, recovering or latched.")
     attention: list[Attention] | None = Field(None, description="States of handling by people.")
     severity: list[Severity] | None = Field(None, description="One or several severities.")
-    community: str | None = Field(None, description="The id of a community.")
-    kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
-    assignee: str | None = Field(None, description="The person it is assigned to.")
+    community: Word | None = Field(None, description="The id of a community.")
+    kind: Word | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
+    assignee: Word | None = Field(None, description="The person it is assigned to.")
     since: Instant | None = Field(None, description="Opened at this instant or later.")
     suppressed: bool | None = Field(None, description="Whether it is suppressed now.")
 

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi_offline import FastAPIOffline
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from api import (
     alerts,
@@ -15,7 +15,9 @@ from api import (
     bad_actors,
     communities,
     devices,
+    docs_page,
     health,
+    messages_zh,
     notices,
     replacements,
     rules,
@@ -24,10 +26,23 @@ from api import (
     telemetry,
     witnessed_tests,
 )
-from api.access import KeyGuard
+from api.access import BEARER, KeyGuard
 from api.feed import AlertFeed
-from api.metrics import DatabaseCollector, RequestMetrics
-from api.problems import KeyRefusedProblem, UnavailableProblem, install_problems, problem_responses
+from api.gate import Gate
+from api.headers import SecurityHeaders
+from api.limits import BODY_BYTES, FILE_BYTES, HttpLimits, takes_files
+from api.metrics import DatabaseCollector, RequestMetrics, show_streams
+from api.openapi import describe_problems
+from api.problems import (
+    InvalidProblem,
+    KeyRefusedProblem,
+    MalformedProblem,
+    Mistake,
+    TooManyProblem,
+    UnavailableProblem,
+    install_problems,
+    problem_responses,
+)
 from rules.language.reload import RuleFolder
 from store.database import Database
 
@@ -39,6 +54,7 @@ _DESCRIPTION = """
 * Lists are `{"items": [...], "next_cursor": ...}`; hand `next_cursor` back as `cursor` for the next page.
 * Errors are problem details (RFC 9457, `application/problem+json`).
 * `simulated` marks data from a simulator.
+* Text is one line of visible characters. Line breaks, control, bidirectional and zero-width characters are refused.
 """
 
 
@@ -49,40 +65,64 @@ class ApiSettings:
     api_key: str = field(repr=False)
     version: str
     rules: RuleFolder
+    limits: HttpLimits = field(default_factory=HttpLimits)
 
 
 def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     """Make the application over an open database; the caller closes the database.
 
+    Its routes trust every request: `guard_app` stands in front of them.
+
     Raises:
         ValueError: The API key is empty.
     """
+    KeyGuard(settings.api_key)
+    feed = AlertFeed(database, settings.limits.streams)
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(database))
+    show_streams(registry, lambda: feed.streams)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AlertFeed(database) as app.state.feed:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with feed:
             yield
 
-    # The page at /docs includes its scripts: many networks of Anju reach no content delivery network.
-    app = FastAPIOffline(
+    app = FastAPI(
         title="Anju 安居",
         version=settings.version,
-        description=_DESCRIPTION,
+        description=_DESCRIPTION + _describe_limits(settings.limits),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.database = database
+    app.state.feed = feed
     app.state.registry = registry
     app.state.rules = settings.rules
-    app.include_router(_version_1(settings.api_key))
+    app.include_router(_version_1())
     app.include_router(health.router)
+    app.include_router(docs_page.router)
     install_problems(app)
-    app.add_middleware(RequestMetrics, registry=registry, templates=_templates(app))
+    describe_problems(app)
     return app
+
+
+def _describe_limits(limits: HttpLimits) -> str:
+    return (
+        f"* A body has at most {BODY_BYTES // 1024} KiB, where files are sent {FILE_BYTES // 1024**2} MiB. A key may "
+        f"send {limits.rate} requests a second from one address; beyond it is 429 with `Retry-After`.\n"
+    )
+
+
+def guard_app(app: FastAPI, settings: ApiSettings) -> ASGIApp:
+    """Return the application behind its gate, with headers and metrics for every answer."""
+    registry: CollectorRegistry = app.state.registry
+    paths = app.openapi()["paths"]
+    file_paths = [path for path, operations in paths.items() if any(map(takes_files, operations.values()))]
+    gate = Gate(app, KeyGuard(settings.api_key), settings.limits, file_paths, registry)
+    return RequestMetrics(SecurityHeaders(gate), registry=registry, templates=_templates(app))
 
 
 def _templates(app: FastAPI) -> dict[str, str]:
@@ -90,9 +130,19 @@ def _templates(app: FastAPI) -> dict[str, str]:
     return {operation["operationId"]: path for path, operations in paths.items() for operation in operations.values()}
 
 
-def _version_1(api_key: str) -> APIRouter:
-    problems = problem_responses(KeyRefusedProblem(), UnavailableProblem())
-    router = APIRouter(prefix="/api/v1", dependencies=[Depends(KeyGuard(api_key))], responses=problems)
+def _version_1() -> APIRouter:
+    problems = problem_responses(
+        MalformedProblem("There was an error parsing the body", messages_zh.UNREADABLE_BODY),
+        KeyRefusedProblem(),
+        InvalidProblem(
+            Mistake(
+                ["query", "limit"], "Input should be less than or equal to 1000", "less_than_equal", "不能大于 1000"
+            )
+        ),
+        TooManyProblem(0),
+        UnavailableProblem(),
+    )
+    router = APIRouter(prefix="/api/v1", dependencies=[Depends(BEARER)], responses=problems)
     # The stream's path would also match that of a single alert.
     parts = (
         communities, devices, telemetry, replacements, stream, alerts, attention, silences, audit, bad_actors, notices,

@@ -13,9 +13,10 @@ from api import messages_zh
 from api.access import ACTOR
 from api.alert_models import AlertDetail
 from api.alerts import AlertId, UnknownAlertProblem, read_detail
-from api.changes import Idempotent, IdempotentRequest, Name, Reason, Signed
+from api.changes import Idempotent, IdempotentRequest, Signed
 from api.parameters import Instant, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, problem_responses
+from api.text import Name, Reason, Remark
 from rules.model.attention import Action, Attention, AttentionError, next_attention
 from store.admin.audit import Change, record_change
 from store.alerts.alerts import AlertRow, claim_alert
@@ -35,7 +36,7 @@ _ANSWERS = problem_responses(
 class Note(Signed):
     """Optional remark of a person about an action."""
 
-    comment: str | None = Field(None, max_length=2000, description="Reason, or work done.", examples=["已更换水表"])
+    comment: Remark | None = Field(None, description="Reason, or work done.", examples=["已更换水表"])
 
 
 class Assignment(Note):

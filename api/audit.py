@@ -9,6 +9,7 @@ from pydantic import Field
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Store
+from api.text import Word
 from store.admin import audit
 
 router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
@@ -37,7 +38,7 @@ class AuditQuery(PageQuery):
     """Filters of the audit log."""
 
     subject: Subject | None = Field(None, description="Type of the changed object.")
-    subject_id: str | None = Field(None, max_length=200, description="Its id.")
+    subject_id: Word | None = Field(None, description="Its id.")
 
 
 @router.get("", summary="List what people changed (操作记录)")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.labels import kind_label
 from api.paging import Page
 from api.parameters import Instant, Now, Store
+from api.text import Word
 from store.alerts import bad_actors
 
 router = APIRouter(prefix="/bad-actors", tags=["alerts 报警"])
@@ -40,7 +41,7 @@ class BadActorsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    community: str | None = Field(None, description="The id of a community.")
+    community: Word | None = Field(None, description="The id of a community.")
     since: Instant | None = Field(None, description="Count alerts that opened at this instant or later; else 30 days.")
     limit: int = Field(100, ge=1, le=1000, description="How many at most.")
 

@@ -4,17 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import messages_zh
 from api.access import ACTOR
 from api.parameters import Store
 from api.problems import InvalidProblem, Mistake
+from api.text import VISIBLE, Name
 from store.admin.audit import find_request
 from store.database import Connection, Database
-
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 class Signed(BaseModel):
@@ -40,6 +38,7 @@ _IdempotencyKey = Annotated[
         max_length=200,
         description="Made up by the client for each action. A repeated key changes nothing and gets the same answer.",
     ),
+    VISIBLE,
 ]
 
 

@@ -11,6 +11,7 @@ from api.models import Connection, Device, DeviceDetail, DeviceState, Event, Rej
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
 from api.problems import UnknownProblem, problem_responses
+from api.text import Word
 from devices.catalogue import KIND_BY_NAME
 from devices.schema import Reason
 from store.database import Connection as DatabaseConnection
@@ -39,9 +40,9 @@ class UnknownDeviceProblem(UnknownProblem):
 class DevicesQuery(PageQuery):
     """Filters of the list of devices."""
 
-    community: str | None = Field(None, description="The id of a community.")
-    kind: str | None = Field(None, description="A device kind, such as `water_meter`.")
-    building: str | None = Field(None, description="A building as it is registered.")
+    community: Word | None = Field(None, description="The id of a community.")
+    kind: Word | None = Field(None, description="A device kind, such as `water_meter`.")
+    building: Word | None = Field(None, description="A building as it is registered.")
     connection: Connection | None = Field(None, description="Connection as reported by the device.")
     state: DeviceState | None = Field(None, description="What is heard of the device.")
     simulated: bool | None = Field(None, description="Only simulated devices, or only real ones.")
@@ -53,7 +54,7 @@ class EventsQuery(PageQuery):
 
     start: Instant | None = Field(None, description="From this instant on.")
     end: Instant | None = Field(None, description="Before this instant.")
-    event: str | None = Field(None, description="Only events of this name.")
+    event: Word | None = Field(None, description="Only events of this name.")
 
 
 class RejectionsQuery(PageQuery):

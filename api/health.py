@@ -9,11 +9,14 @@ from pydantic import BaseModel
 
 from api import messages_zh
 from api.parameters import Store
-from api.problems import NotReadyProblem, problem_responses
+from api.problems import MalformedProblem, NotReadyProblem, TooManyProblem, problem_responses
 from store.admin.readiness import missing_schema
 from store.database import DatabaseUnavailableError
 
-router = APIRouter(tags=["operation 运行"])
+router = APIRouter(
+    tags=["operation 运行"],
+    responses=problem_responses(MalformedProblem("...", messages_zh.OTHER_HOST), TooManyProblem(0)),
+)
 
 
 class Health(BaseModel):

@@ -66,9 +66,44 @@ def backtest_too_large(most: int) -> str:
     return f"这段时间的读数和事件超过 {most:,} 条：请缩短时间、少选几条规则或只选一台设备，或改用 anju rules backtest"
 
 
+HIDDEN_CHARACTERS = "含有换行或不可见字符，请重新输入"
+OTHER_HOST = "这个网址不是本系统的。请用登记过的网址访问，或请管理员在 ANJU_HTTP_HOSTS 中登记它。"
+NO_HTTP = "收到的内容不是完整的 HTTP 请求。"
+UNREADABLE_BODY = "请求的内容不是合格的文本，请核对编码。"
+CONNECTIONS_TAKEN = "连接数已满，请稍后再试。"
+NO_SUCH_FILE = "接口文档没有这个文件。"
+
+
+def streams_taken(most: int) -> str:
+    """Return the message about a stream that finds no place."""
+    return f"同时接收报警的页面已达上限 {most} 个，请稍后再试，或请管理员调大 ANJU_HTTP_STREAMS。"
+
+
+def backtests_running(most: int) -> str:
+    """Return the message about a backtest that finds no place."""
+    return f"已有 {most} 个回测在运行，请稍后再试，或改用 anju rules backtest。"
+
+
+def body_too_slow(limit_s: float) -> str:
+    """Return the message about a body that did not arrive in time."""
+    return f"请求的内容没有在 {limit_s:.0f} 秒内传完，请检查网络后再试。"
+
+
+def body_too_large(limit_kib: int) -> str:
+    """Return the message about a body that is too long."""
+    return f"请求的内容最多 {limit_kib} KiB，请缩短后再试。"
+
+
+def too_many_requests(wait_s: int) -> str:
+    """Return the message about too many requests."""
+    return f"请求太频繁，请等 {wait_s} 秒后再试。"
+
+
 def unroutable(status: int) -> tuple[str, str]:
     """Return title and sentence for an address that can't be served."""
     match status:
+        case 400:
+            return "请求不完整，或者不是发给本系统的", UNREADABLE_BODY
         case 404:
             return "没有这个地址", "没有这个地址，请核对网址。"
         case 405:

@@ -2,11 +2,11 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,34 +48,45 @@ class RequestMetrics:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        answered = False
 
         async def watch(message: Message) -> None:
-            nonlocal answered
             if message["type"] == "http.response.start":
-                answered = True
                 self._record(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
-        try:
-            await self._app(scope, receive, watch)
-        except Exception:
-            # An unexpected error is answered outside of all middleware, with status 500.
-            if not answered:
-                self._record(scope, 500, time.perf_counter() - began)
-            raise
+        await self._app(scope, receive, watch)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = self._template(scope)
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+        if "refused" in scope:  # the gate logs a few of them
+            return
         _log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
 
     def _template(self, scope: Scope) -> str:
         """Return the full path template; a label with the path itself would make a series for each device."""
+        if "refused" in scope:
+            return "refused"
         route = scope.get("route")
         return self._templates.get(route.name, route.path) if route else "unmatched"
+
+
+def count_refusals(registry: CollectorRegistry) -> Counter:
+    """Register and return the count of requests that never reached a route, by reason."""
+    text = "Requests refused before their route, by reason."
+    return Counter("anju_http_refused_requests", text, ("reason",), registry=registry)
+
+
+def show_streams(registry: CollectorRegistry, count: Callable[[], float]) -> None:
+    """Register the gauge of open alert streams."""
+    Gauge("anju_http_streams", "Open alert streams.", registry=registry).set_function(count)
+
+
+def show_connections(registry: CollectorRegistry, count: Callable[[], float]) -> None:
+    """Register the gauge of open connections."""
+    Gauge("anju_http_connections", "Open connections.", registry=registry).set_function(count)
 
 
 class DatabaseCollector:

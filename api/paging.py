@@ -7,12 +7,13 @@ no other item appear twice or vanish.
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Generic, Self, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from api import messages_zh
 from api.problems import InvalidProblem, Mistake
+from api.text import VISIBLE
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -25,7 +26,9 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: int = Field(100, ge=1, le=1000, description="How many items at most.")
-    cursor: str | None = Field(None, max_length=1024, description="`next_cursor` of the preceding page.")
+    cursor: Annotated[str, Field(max_length=1024), VISIBLE] | None = Field(
+        None, description="`next_cursor` of the preceding page."
+    )
 
 
 class Page(BaseModel, Generic[Item]):

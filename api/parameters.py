@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 from pydantic import AfterValidator, AwareDatetime
 
 from api import messages_zh
+from api.text import Word
 from api.validation_zh import ParameterError
 from store.database import Database
 
@@ -25,8 +26,8 @@ def _check_instant(instant: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(_check_instant)]
 """RFC 3339 with an offset, such as `2026-11-22T08:00:00+08:00` (write `%2B` for the plus in a URL) or `...Z`."""
 
-CommunityId = Annotated[str, Path(description="The id of a community (小区).", examples=["jinhe-yuan"])]
-DeviceName = Annotated[str, Path(description="The id of a device in its community.", examples=["b03-u2-0501-water"])]
+CommunityId = Annotated[Word, Path(description="The id of a community (小区).", examples=["jinhe-yuan"])]
+DeviceName = Annotated[Word, Path(description="The id of a device in its community.", examples=["b03-u2-0501-water"])]
 
 
 def _database(request: Request) -> Database:

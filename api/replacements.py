@@ -4,16 +4,17 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from api import messages_zh
 from api.access import ACTOR
-from api.changes import Idempotent, Reason, Signed
+from api.changes import Idempotent, Signed
 from api.devices import UnknownDeviceProblem, require_device
 from api.models import ResponseModel
 from api.paging import Page
 from api.parameters import CommunityId, DeviceName, Instant, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
+from api.text import Name, Reason, Word
 from store.admin.audit import Change, record_change
 from store.database import Connection
 from store.registry.replacements import (
@@ -29,7 +30,6 @@ from store.registry.replacements import (
 router = APIRouter(prefix="/devices/{community}/{device}/replacement", tags=["devices 设备"])
 
 ReplacementId = Annotated[int, Path(description="The id of a replacement.", ge=1, lt=2**63)]
-Serial = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
 class UnknownReplacementProblem(UnknownProblem):
@@ -64,13 +64,13 @@ class Exchange(Signed):
     """Both registers of a replacement, as read when the meter was exchanged."""
 
     at: Instant | None = Field(None, description="When the meter was exchanged; now, unless given.")
-    field: str | None = Field(None, description="A counter of the kind; its first one, unless given.")
+    field: Word | None = Field(None, description="A counter of the kind; its first one, unless given.")
     old_register: float = Field(ge=0, allow_inf_nan=False, description="Last reading of the old meter (旧表止数).")
     new_register: float = Field(0, ge=0, allow_inf_nan=False, description="First reading of the new meter (新表起数).")
-    old_serial: Serial | None = Field(
+    old_serial: Name | None = Field(
         None, description="Serial number of the old meter; the registered one, unless given."
     )
-    new_serial: Serial | None = Field(None, description="Serial number of the new meter; the registry takes it over.")
+    new_serial: Name | None = Field(None, description="Serial number of the new meter; the registry takes it over.")
     note: Reason | None = Field(None, examples=["到期更换"])
 
 

@@ -1,5 +1,6 @@
 """Routes of the rules in force, and of backtests over stored history."""
 
+import threading
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,7 +13,15 @@ from api.labels import kind_label
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
-from api.problems import InvalidProblem, Mistake, UnknownProblem, problem_responses
+from api.problems import (
+    BusyProblem,
+    InvalidProblem,
+    Mistake,
+    UnavailableProblem,
+    UnknownProblem,
+    problem_responses,
+)
+from api.text import Word
 from rules.analysis.backtest import Span, backtest
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise
@@ -21,6 +30,7 @@ from rules.language.reload import RuleFolder
 from rules.model.duration import spell
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Rule, RulePack, Severity
+from store.database import Database
 from store.registry.registry import load_devices
 from store.telemetry.history import count_history, limit_statement_time, read_ingest_lags
 
@@ -31,10 +41,14 @@ _cursor = Cursor("rules", str)
 
 MAX_SPAN = timedelta(days=31)
 MAX_SAMPLES = 200_000
+_RETRY_AFTER_S = 30
 _TOO_MANY_SAMPLES = (
     f"gives more than {MAX_SAMPLES:,} readings and events: choose a shorter time, fewer rules or one device, or use "
     "`anju rules backtest`"
 )
+_AT_ONCE = 2
+_PLACES = threading.BoundedSemaphore(_AT_ONCE)
+"""Places of backtests. Each keeps a core busy and a connection of the database, for many seconds."""
 
 
 class UnknownScopeProblem(UnknownProblem):
@@ -45,6 +59,18 @@ class UnknownScopeProblem(UnknownProblem):
         super().__init__(
             "The registry has no such community or device; GET /api/v1/devices lists them.",
             messages_zh.COMMUNITY_OR_DEVICE_NOT_FOUND,
+        )
+
+
+class TooManyBacktestsProblem(BusyProblem):
+    """All places of backtests are taken."""
+
+    def __init__(self) -> None:
+        """Name the way without a bound."""
+        super().__init__(
+            f"{_AT_ONCE} backtests are running; try again later, or use `anju rules backtest`.",
+            messages_zh.backtests_running(_AT_ONCE),
+            _RETRY_AFTER_S,
         )
 
 
@@ -103,7 +129,7 @@ class RuleInForce(ResponseModel):
 class RulesQuery(PageQuery):
     """Filters of the list of rules."""
 
-    kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
+    kind: Word | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
     severity: Severity | None = None
 
 
@@ -125,9 +151,9 @@ class BacktestRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    community: str = Field(examples=["jinhe-yuan"])
-    device: str | None = Field(None, description="Only this device of the community.")
-    rules: list[str] | None = Field(None, max_length=100, description="Only these rules.")
+    community: Word = Field(examples=["jinhe-yuan"])
+    device: Word | None = Field(None, description="Only this device of the community.")
+    rules: list[Word] | None = Field(None, max_length=100, description="Only these rules.")
     start: Instant = Field(description="Beginning of the period of arrival, inclusive.")
     end: Instant | None = Field(None, description="End of the period of arrival, exclusive; by default now.")
     device_time: bool = Field(
@@ -217,15 +243,25 @@ class BacktestResult(ResponseModel):
         InvalidProblem(
             Mistake(["body", "start"], "is too long ago", "too_large", messages_zh.backtest_too_long(MAX_SPAN))
         ),
+        UnavailableProblem(),
+        TooManyBacktestsProblem(),
     ),
 )
 def run_backtest(store: Store, now: Now, pack: Pack, scope: BacktestRequest) -> BacktestResult:
     """Alerts that the rules in force would have raised over stored history, starting without any earlier state.
 
     Nothing is written and no notice is sent. More than 200,000 readings and events are refused; `anju rules backtest`
-    takes any number.
+    takes any number. Two backtests may run at once.
     """
-    selected, span = _select_rules(pack, scope), _span(scope, now)
+    if not _PLACES.acquire(blocking=False):
+        raise TooManyBacktestsProblem
+    try:
+        return _run_backtest(store, _select_rules(pack, scope), scope, _span(scope, now))
+    finally:
+        _PLACES.release()
+
+
+def _run_backtest(store: Database, selected: RulePack, scope: BacktestRequest, span: Span) -> BacktestResult:
     with store.connection() as connection:
         devices = {
             device.id: device

@@ -8,16 +8,30 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 
 import uvicorn
-from fastapi import FastAPI
 
-from api.app import ApiSettings, create_app
+from api.app import ApiSettings, create_app, guard_app
+from api.connections import Config, fit_to_descriptors, survive_without_descriptors
+from api.feed import AlertFeed
+from api.limits import HttpLimits
+from api.metrics import show_connections
 from rules.language.reload import RuleFolder
 from store.database import Database, DatabaseUnavailableError, connect
 
 _GRACE_S = 5
+# Connections that wait for their accept, and those that one round of the loop accepts.
+_BACKLOG = 64
+_DEFAULT_LIMITS = HttpLimits()
 
 
-def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFolder) -> None:
+def serve(
+    database_url: str,
+    host: str,
+    port: int,
+    api_key: str,
+    rules: RuleFolder,
+    *,
+    limits: HttpLimits = _DEFAULT_LIMITS,
+) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
     The database may be absent at the start; `/readyz` reports its readiness. The caller configures all logs.
@@ -28,6 +42,7 @@ def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFold
         port: Port to listen on; 0 takes a free one, which the log names.
         api_key: Bearer key of the clients.
         rules: Source of the rules in force.
+        limits: Bounds of the server.
 
     Raises:
         NewerDatabaseError: A newer Anju has migrated the database.
@@ -39,8 +54,24 @@ def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFold
         connect(database_url, application_name="anju api").close()  # a newer database is refused at once
     database = Database(database_url, application_name="anju api")
     try:
-        settings = ApiSettings(api_key=api_key, version=version("anju"), rules=rules)
-        _Server(create_app(database, settings), host, port).run()
+        settings = ApiSettings(api_key=api_key, version=version("anju"), rules=rules, limits=limits)
+        app = create_app(database, settings)
+        config = Config(
+            guard_app(app, settings),
+            fit_to_descriptors(limits.connections),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            proxy_headers=bool(limits.proxies),
+            forwarded_allow_ips=list(limits.proxies),
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        server = _Server(config, app.state.feed)
+        show_connections(app.state.registry, lambda: len(server.server_state.connections))
+        server.run()
     finally:
         database.close()
 
@@ -48,17 +79,18 @@ def serve(database_url: str, host: str, port: int, api_key: str, rules: RuleFold
 class _Server(uvicorn.Server):
     """Uvicorn server that ends streams first on shutdown, and returns to its caller afterwards."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        config = uvicorn.Config(
-            app, host=host, port=port, log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )  # fmt: skip
+    def __init__(self, config: Config, feed: AlertFeed) -> None:
         super().__init__(config)
-        self._app_state = app.state
+        self._feed = feed
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, prepared for a lack of descriptors."""
+        survive_without_descriptors(self.server_state.connections)
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then shut down. Uvicorn waits for all connections, and open streams would hold it up."""
-        self._app_state.feed.close()
+        self._feed.close()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -10,13 +10,14 @@ from pydantic_core import PydanticCustomError
 
 from api import messages_zh
 from api.access import ACTOR
-from api.changes import Idempotent, Name, Reason, Signed
+from api.changes import Idempotent, Signed
 from api.labels import kind_label
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from api.rules import Pack
+from api.text import Name, Reason, Word
 from rules.model.labels_zh import MAINTENANCE_STATE
 from rules.model.rule import RulePack, Severity
 from rules.model.virtual_kinds import RULE_KINDS
@@ -98,15 +99,15 @@ class Silence(ResponseModel):
 class Announcement(Signed):
     """Scope, period and reason of a maintenance window. At least one part of the scope is required."""
 
-    community: str | None = Field(None, examples=["jinhe-yuan"])
-    building: str | None = Field(None, description="A building of the community.", examples=["3"])
-    kind: str | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
+    community: Word | None = Field(None, examples=["jinhe-yuan"])
+    building: Word | None = Field(None, description="A building of the community.", examples=["3"])
+    kind: Word | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
     rule: Name | None = Field(
         None,
         description="The name of a rule. A window suppresses critical alerts only of the rule that it names.",
         examples=["gateway_silent"],
     )
-    device: str | None = Field(None, description="The id of a device of the community.")
+    device: Word | None = Field(None, description="The id of a device of the community.")
     starts_at: Instant | None = Field(None, description="Now, unless given.")
     ends_at: Instant = Field(description="At most 90 days after the start.")
     reason: Reason = Field(examples=["三号楼换表"])
@@ -124,7 +125,7 @@ class Announcement(Signed):
 class SilencesQuery(PageQuery):
     """Filters of the list of windows."""
 
-    community: str | None = Field(None, description="Windows for this community or a device in it.")
+    community: Word | None = Field(None, description="Windows for this community or a device in it.")
     over: bool = Field(False, description="Include windows that are over.")
 
 

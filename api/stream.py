@@ -10,12 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.alert_models import AlertStep
-from api.feed import AlertFeed
-from api.parameters import Store, read_clock
-from api.problems import Responses
+from api.feed import AlertFeed, RenderedStep, TooManyStreamsProblem, read_steps
+from api.parameters import Store
+from api.problems import Responses, UnavailableProblem, problem_responses
+from api.text import Word
 from rules.model.rule import Severity
-from store.alerts.stream import newest_transition, read_alert_transitions
-from store.alerts.suppression import causes_of
+from store.alerts.stream import newest_transition
 from store.database import Database, DatabaseUnavailableError
 
 _log = structlog.get_logger(__name__)
@@ -28,13 +28,25 @@ _HIGHEST = 2**63 - 1
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 
 
-_EVENTS: Responses = {200: {"description": "The data of each event `alert`.", "model": AlertStep}}
+_ANSWERS: Responses = {
+    200: {"description": "The data of each event `alert`.", "model": AlertStep},
+    **problem_responses(UnavailableProblem(), TooManyStreamsProblem(128)),
+}
 
 
 def _feed(request: Request) -> AlertFeed:
     feed = request.app.state.feed
     assert isinstance(feed, AlertFeed)  # noqa: S101
     return feed
+
+
+Feed = Annotated[AlertFeed, Depends(_feed)]
+
+
+async def _place(feed: Feed) -> AsyncIterator[None]:
+    """Hold a place for the stream until its response has ended."""
+    with feed.place():
+        yield
 
 
 def _beginning(
@@ -50,12 +62,18 @@ def _beginning(
     return newest if last_event_id is None else min(last_event_id, newest)
 
 
-@router.get("/stream", summary="Follow alerts", response_class=EventSourceResponse, responses=_EVENTS)
+@router.get(
+    "/stream",
+    summary="Follow alerts",
+    response_class=EventSourceResponse,
+    responses=_ANSWERS,
+    dependencies=[Depends(_place)],
+)
 async def stream(
     store: Store,
-    feed: Annotated[AlertFeed, Depends(_feed)],
+    feed: Feed,
     beginning: Annotated[int, Depends(_beginning)],
-    community: Annotated[str | None, Query(description="Only alerts of this community.")] = None,
+    community: Annotated[Word | None, Query(description="Only alerts of this community.")] = None,
     severity: Annotated[list[Severity] | None, Query(description="Only alerts of these severities.")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Every transition of all alerts as an event `alert`, from now or after `Last-Event-ID`: none lost, none twice.
@@ -66,28 +84,33 @@ async def stream(
     """
     last_id = beginning
     yield ServerSentEvent(id=str(last_id), retry=_RECONNECT_MS)
+    # What came before the stream is read for it alone, with the present state of each alert.
+    caught_up = last_id >= feed.newest
     while (newest := await feed.wait_for_newer(last_id)) is not None:
-        try:
-            steps = await run_in_threadpool(_read, store, last_id, newest, community, severity)
-        except DatabaseUnavailableError as error:
-            _log.warning("an alert stream waits for the database", error=str(error))
-            await asyncio.sleep(_RETRY_S)
-            continue
-        for step in steps:
-            yield _event(step)
-        last_id = steps[-1].transition.id if len(steps) == _BATCH else newest
+        shared = feed.steps_after(last_id) if caught_up else None
+        if shared is not None:
+            wanted = [step for step in shared if _is_wanted(step, community, severity)]
+            last_id = newest
+        else:
+            try:
+                async with feed.catching_up:
+                    wanted = await run_in_threadpool(_read, store, last_id, newest, community, severity)
+            except DatabaseUnavailableError as error:
+                _log.warning("an alert stream waits for the database", error=str(error))
+                await asyncio.sleep(_RETRY_S)
+                continue
+            caught_up = len(wanted) < _BATCH
+            last_id = newest if caught_up else wanted[-1].id
+        for step in wanted:
+            yield ServerSentEvent(id=str(step.id), event="alert", raw_data=step.json)
+
+
+def _is_wanted(step: RenderedStep, community: str | None, severity: list[Severity] | None) -> bool:
+    return community in {None, step.community} and (severity is None or step.severity in severity)
 
 
 def _read(
     store: Database, after: int, up_to: int, community: str | None, severity: list[Severity] | None
-) -> list[AlertStep]:
+) -> list[RenderedStep]:
     with store.connection() as connection:
-        steps = read_alert_transitions(
-            connection, after=after, up_to=up_to, community=community, severity=severity, limit=_BATCH
-        )
-        causes = causes_of(connection, {step.alert.id for step in steps}, read_clock())
-    return [AlertStep.of(step, causes) for step in steps]
-
-
-def _event(step: AlertStep) -> ServerSentEvent:
-    return ServerSentEvent(id=str(step.transition.id), event="alert", data=step)
+        return read_steps(connection, after=after, up_to=up_to, limit=_BATCH, community=community, severity=severity)

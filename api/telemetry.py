@@ -13,6 +13,7 @@ from api.models import Series
 from api.paging import Cursor, PageQuery
 from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Now, Store
 from api.problems import InvalidProblem, Mistake, problem_responses
+from api.text import Word
 from api.validation_zh import ParameterError
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import DeviceKind
@@ -33,8 +34,8 @@ class SeriesQuery(PageQuery):
 
     start: Instant | None = Field(None, description="From this instant on. In buckets by default a day before `end`.")
     end: Instant | None = Field(None, description="Before this instant. In buckets by default now.")
-    field: list[str] | None = Field(None, description="Fields of the kind, by default all; exactly one in buckets.")
-    bucket: str | None = Field(
+    field: list[Word] | None = Field(None, description="Fields of the kind, by default all; exactly one in buckets.")
+    bucket: Word | None = Field(
         None, description="Width of the buckets: `15m`, `1h`, `1d`, `1w`, `1mo`, by the clocks of Shanghai."
     )
     aggregate: Aggregate | None = Field(

@@ -18,12 +18,13 @@ from acceptance.witnessed import (
 )
 from api import messages_zh
 from api.access import ACTOR
-from api.changes import Idempotent, Name, Reason, Signed
+from api.changes import Idempotent, Signed
 from api.labels import event_label, kind_label
 from api.models import ResponseModel, Simulated
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
+from api.text import Name, Reason, Word
 from devices.place import compose_place
 from store.admin.audit import Change, record_change
 from store.database import Connection
@@ -95,9 +96,9 @@ class WitnessedTest(ResponseModel):
 class TestRecord(Signed):
     """Record of a test."""
 
-    community: str = Field(examples=["jinhe-yuan"])
-    device: str = Field(description="The id of a device of the community.", examples=["b01-u1-0301-gas"])
-    event: str | None = Field(None, description="The tested event; a kind with one tested event needs none.")
+    community: Word = Field(examples=["jinhe-yuan"])
+    device: Word = Field(description="The id of a device of the community.", examples=["b01-u1-0301-gas"])
+    event: Word | None = Field(None, description="The tested event; a kind with one tested event needs none.")
     triggered_at: Instant = Field(description="To the second, as soon as it was triggered.")
     by: Name = Field(description="The person who triggered it.", examples=["街道 王某"])
     how: Reason = Field(description="In words.", examples=["用检漏气体对准探头 5 秒"])
@@ -112,8 +113,8 @@ class Withdrawal(Signed):
 class TestsQuery(PageQuery):
     """Filters of the list of tests."""
 
-    community: str | None = None
-    device: str | None = Field(None, description="The id of a device of the community.")
+    community: Word | None = None
+    device: Word | None = Field(None, description="The id of a device of the community.")
     start: Instant | None = Field(None, description="Triggered then or later.")
     end: Instant | None = Field(None, description="Triggered before then.")
 

@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from app.environment import DOTENV, PREFIX, RUNNING, SECRETS_DIR, is_setting
@@ -47,6 +48,17 @@ class Settings(BaseSettings):
     door_seed: SecretStr | None = Field(None, description="the key that signs the answers of `anju door`: SA...")
     http_host: str = Field("127.0.0.1", description="the address the API listens on")
     http_port: int = Field(8000, ge=0, le=65535, description="the port the API listens on; 0 takes a free one")
+    http_hosts: str | None = Field(
+        None, description="public names of the API, with commas between; *.example.com for all below, * for any"
+    )
+    http_proxies: str | None = Field(
+        None, description="addresses or networks of reverse proxies whose X-Forwarded-For is believed, commas between"
+    )
+    http_rate: int = Field(
+        100, ge=1, le=100_000, description="how many requests a second a key may send from one address"
+    )
+    http_connections: int = Field(512, ge=8, le=65_536, description="how many connections the API holds")
+    http_streams: int = Field(128, ge=1, le=65_536, description="how many alert streams the API serves at once")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="the port of the metrics of ingest or of the door; 0 turns them off"
     )
@@ -112,6 +124,23 @@ class Settings(BaseSettings):
             raise ValueError("must have a port from 1 to 65535")
         return url
 
+    @field_validator("http_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str | None) -> str | None:
+        for proxy in split_list(proxies or ""):
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise ValueError("must be addresses or networks such as 10.0.0.5 or 10.0.0.0/24") from None
+        return proxies
+
+    @field_validator("http_streams")
+    @classmethod
+    def _leave_connections(cls, streams: int, others: ValidationInfo) -> int:
+        if streams >= others.data.get("http_connections", streams + 1):
+            raise ValueError("must be less than ANJU_HTTP_CONNECTIONS: a stream holds a connection")
+        return streams
+
     @field_validator("disks")
     @classmethod
     def _are_disks(cls, text: str | None) -> str | None:
@@ -136,7 +165,7 @@ class Settings(BaseSettings):
     @field_validator("secret_key_old")
     @classmethod
     def _are_secret_keys(cls, keys: SecretStr | None) -> SecretStr | None:
-        if keys and any(len(key) < 16 for key in _split(keys.get_secret_value())):
+        if keys and any(len(key) < 16 for key in split_list(keys.get_secret_value())):
             raise ValueError("each key must have at least 16 characters, with commas between the keys")
         return keys
 
@@ -149,7 +178,7 @@ class Settings(BaseSettings):
     @property
     def earlier_secret_keys(self) -> tuple[bytes, ...]:
         """The secret keys before the one in force, newest first."""
-        return tuple(key.encode() for key in _split(self.need("secret_key_old") if self.secret_key_old else ""))
+        return tuple(key.encode() for key in split_list(self.need("secret_key_old") if self.secret_key_old else ""))
 
     @property
     def event_retention(self) -> dict[str, timedelta]:
@@ -260,7 +289,8 @@ def _has_ports(url: str) -> bool:
     return all(port.isascii() and port.isdigit() and 0 < int(port) <= 65535 for port in ports)
 
 
-def _split(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
+    """Return the parts of a setting with commas or line breaks between them."""
     return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
 
 
@@ -270,7 +300,7 @@ def _days_of_kinds(text: str | None) -> dict[str, int]:
     Raises:
         ValueError: a part is none, or names no kind.
     """
-    parts = [re.fullmatch(r"(\w+)\s*=\s*([1-9][0-9]{0,4})", part) for part in _split(text or "")]
+    parts = [re.fullmatch(r"(\w+)\s*=\s*([1-9][0-9]{0,4})", part) for part in split_list(text or "")]
     if any(part is None or part[1] not in KIND_BY_NAME for part in parts):
         raise ValueError(f"must be kind=days with commas between, days from 1; kinds: {', '.join(KIND_BY_NAME)}")
     return {part[1]: int(part[2]) for part in parts if part}

@@ -2,10 +2,11 @@
 
 import logging
 
+from api.limits import HttpLimits
 from api.serve import serve
 from app.logging import configure_logging
 from app.rule_files import rules_folder
-from app.settings import Settings
+from app.settings import Settings, split_list
 from rules.language.reload import RuleFolder
 
 
@@ -17,4 +18,12 @@ def api() -> None:
     configure_logging(library_level=logging.INFO)
     settings = Settings.load()
     rules = RuleFolder(rules_folder(settings.rules_dir))
-    serve(settings.need("database_url"), settings.http_host, settings.http_port, settings.need("api_key"), rules)
+    limits = HttpLimits(
+        hosts=(*split_list(settings.http_hosts or ""), settings.http_host),
+        proxies=tuple(split_list(settings.http_proxies or "")),
+        rate=settings.http_rate,
+        connections=settings.http_connections,
+        streams=settings.http_streams,
+    )
+    database_url, api_key = settings.need("database_url"), settings.need("api_key")
+    serve(database_url, settings.http_host, settings.http_port, api_key, rules, limits=limits)

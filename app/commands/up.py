@@ -142,6 +142,9 @@ def _start_anju(
     if given.rules_dir:
         settings["ANJU_RULES_DIR"] = str(given.rules_dir.absolute())
     settings |= {"ANJU_PARTITIONS": str(given.partitions), "ANJU_SPOOL_MIB": str(given.spool_mib)}
+    for name in ("http_hosts", "http_proxies", "http_rate", "http_connections", "http_streams"):
+        if name in given.model_fields_set:
+            settings[f"ANJU_{name.upper()}"] = str(getattr(given, name))
     metrics_port = _port(given, home, "metrics", 9100)
     worker_metrics_port = home.ports.claim("worker-metrics", 9102)
     if disks := given.disks or _disks(home):

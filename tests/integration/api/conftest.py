@@ -1,6 +1,7 @@
 """The API as a process over a real database, and helpers that fill the database."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -33,16 +34,26 @@ KEY = "a-key-that-only-the-tests-know"
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)  # in Shanghai
 
 _SERVE = """
+import importlib
+import json
 import logging
 import os
+import resource
 from pathlib import Path
 from app.logging import configure_logging
+from api.limits import HttpLimits
 from api.serve import serve
 from rules.language.reload import RuleFolder
 
 configure_logging(library_level=logging.INFO)
+if descriptors := int(os.environ["DESCRIPTORS"]):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+for name, value in json.loads(os.environ["CONSTANTS"]).items():
+    module, _, constant = name.rpartition(".")
+    setattr(importlib.import_module(module), constant, value)
 rules = RuleFolder(Path(os.environ["RULES"]))
-serve(os.environ["URL"], "127.0.0.1", int(os.environ["PORT"]), os.environ["KEY"], rules)
+limits = HttpLimits(**json.loads(os.environ["LIMITS"]))
+serve(os.environ["URL"], os.environ["HOST"], int(os.environ["PORT"]), os.environ["KEY"], rules, limits=limits)
 """
 
 
@@ -56,9 +67,22 @@ def _speaks_chinese(answer: httpx.Response) -> None:
 
 
 class Server:
-    """Running API with a client that sends its key, and its log."""
+    """Running API with a client that sends its key, and its log.
 
-    def __init__(self, database_url: str, log: Path, rules: Path | None = None) -> None:
+    `limits` are those of `HttpLimits`, `constants` replace others by their full name, `descriptors` bounds its files.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        log: Path,
+        rules: Path | None = None,
+        *,
+        limits: dict[str, Any] | None = None,
+        constants: dict[str, float] | None = None,
+        descriptors: int | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -66,7 +90,10 @@ class Server:
         self.key = KEY
         self._log = log
         environment = {**os.environ, "URL": database_url, "PORT": str(port), "KEY": KEY}
-        environment["RULES"] = str(rules_folder(rules))
+        environment |= {"RULES": str(rules_folder(rules)), "HOST": host}
+        environment |= {"LIMITS": json.dumps(limits or {}), "CONSTANTS": json.dumps(constants or {})}
+
+        environment["DESCRIPTORS"] = str(descriptors or 0)
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _SERVE], env=environment, stdout=output, stderr=output
@@ -214,13 +241,19 @@ def api(api_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """Class of a running API, for fixtures of one file."""
+    return Server
+
+
 @pytest.fixture
 def start_api(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Function that starts an API for one test over a database."""
     started: list[Server] = []
 
-    def start(database_url: str, rules: Path | None = None) -> Server:
-        started.append(Server(database_url, tmp_path / f"log{len(started)}", rules))
+    def start(database_url: str, rules: Path | None = None, **bounds: Any) -> Server:
+        started.append(Server(database_url, tmp_path / f"log{len(started)}", rules, **bounds))
         return started[-1]
 
     yield start
