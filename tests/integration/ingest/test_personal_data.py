@@ -329,6 +329,23 @@ def test_the_record_of_an_erasure_goes_after_a_month(database_url, tmp_path):
             assert connection.execute("SELECT count(*) FROM erasure").fetchone() == (left,)
 
 
+@pytest.mark.slow
+def test_passages_that_are_being_stored_during_an_erasure_are_erased_too(services, database_url, ingest, tmp_path):
+    register(database_url, COMMUNITY, DEVICES)
+    began, count = epoch_ms() - 600_000, 6000
+    with Publisher(services.publish_mqtt_url) as out:
+        for n in range(count):
+            out.publish(topic("vehicle_gate", "gate"), passed(began + n, PLATE))
+            out.publish(topic("access_control", "door"), unlocked(began + n, USER))
+            if n % 1500 == 1000:
+                erase(database_url, tmp_path, "--plate", PLATE, "--yes")
+        out.flush(patient(120))
+    eventually(lambda: query(database_url, "SELECT count(*) FROM event") == [(2 * count,)], timeout_s=120)
+    assert query(database_url, "SELECT count(*) FROM event WHERE data ? 'plate_hash'") == [(0,)]
+    assert query(database_url, "SELECT count(*) FROM event WHERE data ? 'user_hash'") == [(count,)]
+    assert query(database_url, "SELECT count(*) FROM rejection") == [(0,)]
+
+
 def test_an_operator_reads_what_goes_and_what_stays(database_url, tmp_path):
     register(database_url, COMMUNITY, [("gate", "vehicle_gate")])
     key = Pseudonymiser(SECRET_KEY.encode()).hash(Identity.PLATE, PLATE)
