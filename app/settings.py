@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         None, description="nats://door:secret@host:port, where the broker asks `anju door` about logins"
     )
     door_seed: SecretStr | None = Field(None, description="the key that signs the answers of `anju door`: SA...")
+    door_http_port: int = Field(
+        0, ge=0, le=65535, description="the port where the door answers other brokers over HTTP; 0 turns it off"
+    )
     http_host: str = Field("127.0.0.1", description="the address the API listens on")
     http_port: int = Field(8000, ge=0, le=65535, description="the port the API listens on; 0 takes a free one")
     http_hosts: str | None = Field(

@@ -29,6 +29,10 @@ class Directory:
     def __contains__(self, username: str) -> bool:
         return username in self._secrets
 
+    def is_real(self, username: str) -> bool:
+        """Return whether this is a registered device that is not marked as simulated, whether or not it may log in."""
+        return username not in self._simulated and (username in self._secrets or username in self._barred)
+
     def has_secret(self, username: str) -> bool:
         """Return whether the device was given a secret."""
         return bool(self._secrets.get(username))

@@ -37,19 +37,19 @@ class Reading(NamedTuple):
 
 
 class Follower:
-    """Reader of the changes of logins, several times a second.
+    """Reader of the changes of logins, several times a second; while the database is away the known ones stay."""
 
-    Attributes:
-        following: whether the last attempt succeeded; while the database is away the known logins stay in force.
-    """
+    def __init__(self, database_url: str, take: Callable[[Reading | None], object]) -> None:
+        """Prepare; nothing is connected yet.
 
-    def __init__(self, database_url: str, take: Callable[[Reading], object]) -> None:
-        """Prepare; nothing is connected yet. `take` receives each part, and returns when the next one may come."""
+        Args:
+            database_url: the database of the registry.
+            take: receives each part, and None when the database is away; it returns when the next one may come.
+        """
         self._database_url = database_url
         self._take = take
         self._seen = 0
         self._outage = Outage()
-        self.following = False
 
     def run(self, stop: threading.Event) -> None:
         """Follow the registry until `stop` is set."""
@@ -76,11 +76,10 @@ class Follower:
             self._take(Reading(rows, anew, None))
             self._seen, anew = rows[-1].change, False
         self._outage.end()
-        self.following = True
         metrics.FOLLOWING.set(1)
         self._take(Reading([], anew, began))
 
     def _lose_database(self, error: DatabaseUnavailableError) -> None:
-        self.following = False
+        self._take(None)
         metrics.FOLLOWING.set(0)
         self._outage.report(error)

@@ -16,16 +16,18 @@ def door() -> None:
     The answers come from memory, so that devices can log in while the database is away. Several may run beside each
     other.
 
-    Needs ANJU_DATABASE_URL, ANJU_DOOR_URL and ANJU_DOOR_SEED. The account in ANJU_PUBLISH_MQTT_URL may speak for
-    simulated devices. Example: anju door
+    Needs ANJU_DATABASE_URL, and ANJU_DOOR_URL with ANJU_DOOR_SEED, or for other brokers ANJU_DOOR_HTTP_PORT. The
+    account in ANJU_PUBLISH_MQTT_URL may speak for simulated devices. Example: anju door
     """
     configure_logging()
     settings = Settings.load()
+    over_http_alone = settings.door_http_port and not settings.door_url
     work = DoorSettings(
         database_url=settings.need("database_url"),
-        url=settings.need("door_url"),
-        seed=settings.need("door_seed"),
+        url="" if over_http_alone else settings.need("door_url"),
+        seed="" if over_http_alone else settings.need("door_seed"),
         partitions=settings.partitions,
+        http=(settings.http_host, settings.door_http_port) if settings.door_http_port else None,
         simulators=_simulator_account(settings.need("publish_mqtt_url")) if settings.publish_mqtt_url else None,
     )
     stop = stop_on_signals()

@@ -68,7 +68,7 @@ accounts {{ SYS: {{ users: [
 ] }} }}
 system_account: SYS
 authorization {{
-  timeout: 5
+  timeout: 20
   auth_callout {{ issuer: {issuer}, account: SYS, auth_users: {static_users} }}
   users: [
 {users}

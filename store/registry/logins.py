@@ -54,8 +54,9 @@ def _next_changes(connection: Connection, since: int) -> list[LoginRow]:
         LoginRow(*row)
         for row in connection.execute(
             """
-            SELECT login_change, community || '/' || kind || '/' || name, decode(secret_hash, 'hex'), simulated,
-                   withdrawn_at IS NULL AND service <> 'retired'
+            SELECT login_change, community || '/' || kind || '/' || name,
+                   CASE WHEN secret_hash ~ '^[0-9a-f]{64}$' THEN decode(secret_hash, 'hex') END,
+                   simulated, withdrawn_at IS NULL AND service <> 'retired'
             FROM device WHERE login_change > %s
             ORDER BY login_change LIMIT %s
             """,

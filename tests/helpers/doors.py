@@ -44,7 +44,17 @@ def running_door(
     if isinstance(broker, Broker):
         account = BrokerUrl.parse(broker.publish_url)
         simulators = SimulatorAccount(account.username, account.password)
-    door = Door(DoorSettings(database_url, broker.door_url, broker.door_seed, partitions, simulators, longest_delay_s))
+    settings = DoorSettings(
+        database_url, broker.door_url, broker.door_seed, partitions, None, simulators, longest_delay_s
+    )
+    door = Door(settings)
+    with running(door):
+        yield door
+
+
+@contextmanager
+def running(door: Door) -> Iterator[None]:
+    """Let a door answer during the block."""
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -58,7 +68,7 @@ def running_door(
     thread.start()
     try:
         assert door.ready.wait(patient(20)), failures
-        yield door
+        yield
     finally:
         stop.set()
         thread.join(patient(20))

@@ -76,3 +76,9 @@ def test_changes_become_visible_in_the_order_of_their_numbers(database_url, sinc
 def test_the_last_number_falls_only_with_another_database(database_url, since):
     with connect(database_url, application_name="test") as connection:
         assert last_login_change(connection) >= since
+
+
+def test_a_hash_that_is_none_counts_as_no_secret(database_url, since):
+    query(database_url, "UPDATE device SET secret_hash = 'no hash' WHERE name = 'w1' RETURNING id")
+    [row] = changes(database_url, since)
+    assert row.secret_hash is None
