@@ -145,6 +145,12 @@ def test_another_key_opens_nothing(run, file, empty):
     assert counts(empty) == {}
 
 
+def test_a_key_that_was_rotated_since_still_opens_it(run, file, empty):
+    keys = {"ANJU_SECRET_KEY": OTHER_KEY, "ANJU_SECRET_KEY_OLD": SECRET_KEY}
+    assert run("restore", file, database_url=empty, **keys)[0] == 0
+    assert counts(empty)["device"] == 3
+
+
 @pytest.mark.parametrize("left", [0, 10, 100, 400, 0.5, 0.999, -1])
 def test_a_truncated_file_is_refused_before_anything_is_written(run, file, empty, left):
     content = file.read_bytes()
