@@ -102,6 +102,10 @@ class Settings(BaseSettings):
         description="drop the events of a kind after so many days, such as access_control=90,vehicle_gate=30; "
         f"kinds with plates or door users not named there: {PERSONAL_EVENTS_DAYS}",
     )
+    broker_monitoring: str | None = Field(
+        None,
+        description="monitoring of NATS Server, http://host:port with commas between, for the worker's metrics",
+    )
     disks: str | None = Field(
         None,
         description="folders of the servers as name=folder, with commas between, whose free space is watched",
@@ -143,6 +147,13 @@ class Settings(BaseSettings):
         if streams >= others.data.get("http_connections", streams + 1):
             raise ValueError("must be less than ANJU_HTTP_CONNECTIONS: a stream holds a connection")
         return streams
+
+    @field_validator("broker_monitoring")
+    @classmethod
+    def _are_http_addresses(cls, text: str | None) -> str | None:
+        if text and not all(url.startswith("http://") and _has_ports(url) for url in text.split(",")):
+            raise ValueError("must be http://host:port, with commas between the nodes")
+        return text
 
     @field_validator("disks")
     @classmethod

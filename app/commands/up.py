@@ -114,6 +114,7 @@ def _start_servers(
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
         settings |= {"ANJU_DOOR_URL": broker.door_url, "ANJU_DOOR_SEED": broker.door_seed}
+        settings["ANJU_BROKER_MONITORING"] = ",".join(broker.monitoring_urls)
         settings["ANJU_BROKER_LOG"] = ",".join(str(home.log_file(part.name).absolute()) for part in broker.parts)
     return settings
 

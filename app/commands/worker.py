@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, start_http_server
 
+from app.broker_metrics import BrokerCollector
 from app.disk_watch import run_disk_watch
 from app.logging import configure_logging
 from app.settings import Settings, parse_disks
@@ -34,6 +35,8 @@ def worker() -> None:
     url, days = settings.need("database_url"), settings.retention_days
     keep, of_kinds = timedelta(days=days) if days else None, settings.event_retention
     stop = stop_on_signals()
+    if settings.broker_monitoring:
+        REGISTRY.register(BrokerCollector(settings.broker_monitoring.split(",")))
     if settings.metrics_port:
         _serve_metrics(settings.http_host, settings.metrics_port)
     if settings.disks:
@@ -55,7 +58,7 @@ def _drop_expired(url: str, keep: timedelta | None, events_of_kinds: Mapping[str
 
 
 def _serve_metrics(host: str, port: int) -> None:
-    """Serve the metrics of the disks; an ingest of the same machine with the same settings may have the port."""
+    """Serve the metrics of disks and broker; an ingest of the same machine with the same settings may have the port."""
     try:
         start_http_server(port, addr=host)
     except OSError as error:

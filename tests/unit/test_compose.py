@@ -25,7 +25,8 @@ from local.brokers.nats import CONFIGURATION, door_line, mappings, user_line
 from notify.routing_file import load_routing
 
 OPTIONAL = {
-    "backup_keep", "backup_recipient", "broker_log", "disks", "http_hosts", "http_proxies", "metrics_port",
+    "backup_keep", "backup_recipient", "broker_log", "broker_monitoring",
+    "disks", "http_hosts", "http_proxies", "metrics_port",
     "notify_file", "partitions", "secret_key_old", "spool_mib", "watchdog",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]

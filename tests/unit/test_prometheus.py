@@ -8,6 +8,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+import app.broker_metrics
 import app.disk_watch
 import door.metrics
 import ingest.metrics
@@ -33,6 +34,7 @@ def metrics() -> set[str]:
     assert all(modules)  # importing them has filled the registry
     families = {family.name: family.type for family in REGISTRY.collect()}
     api = re.findall(r'(Counter\w*|Gauge\w*|Histogram|_gauge)\(\s*"(anju_\w+)"', _api())
+    families |= {family.name: family.type for family in app.broker_metrics.BrokerCollector(()).collect()}
     families |= {name: "counter" if kind.startswith("Counter") else "gauge" for kind, name in api}
     return {f"{name}_total" if kind == "counter" else name for name, kind in families.items()}
 

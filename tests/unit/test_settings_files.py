@@ -109,6 +109,12 @@ def test_a_port_of_a_server_out_of_range_is_refused(monkeypatch, name, url, port
     assert "secret" not in refused(rf"{name}: .*port.* from 1 to 65535")
 
 
+@pytest.mark.parametrize("text", ["broker:8222", "https://broker:8222", "http://broker:0", "http://one:8222,two:8222"])
+def test_the_monitoring_of_the_broker_is_http_with_a_port(monkeypatch, text):
+    monkeypatch.setenv("ANJU_BROKER_MONITORING", text)
+    refused("ANJU_BROKER_MONITORING: must be http://host:port, with commas between the nodes")
+
+
 @pytest.mark.parametrize("address", ["db", "db:5432", "[::1]", "[::1]:5432", "one:1,two:65535"])
 def test_addresses_with_and_without_a_port_are_accepted(monkeypatch, address):
     monkeypatch.setenv("ANJU_DATABASE_URL", f"postgresql://anju:secret@{address}/anju")
