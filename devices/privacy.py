@@ -35,11 +35,11 @@ class Pseudonymiser:
 
     def hash(self, identity: Identity, value: str) -> str:
         """Return 128 bits as hexadecimal text; plates and persons never share a hash."""
-        return _digest(self._key, identity, _canonical(identity, value))
+        return _digest(self._key, identity, canonical(identity, value))
 
     def hashes(self, identity: Identity, value: str) -> tuple[str, ...]:
         """Return the hash of a value, and those that it had under earlier keys."""
-        text = _canonical(identity, value)
+        text = canonical(identity, value)
         return tuple(_digest(key, identity, text) for key in (self._key, *self._earlier_keys))
 
     def hash_id(self, event_id: str) -> str:
@@ -57,7 +57,7 @@ def mask(identity: Identity, value: str) -> str:
     Of a plate four characters are hidden at least. A short number, a foreign plate or a card has too few other values
     of its form to show any part of it.
     """
-    text = _canonical(identity, value)
+    text = canonical(identity, value)
     if identity is Identity.PLATE and (plate := _PLATE.fullmatch(text)):
         region, serial = plate.groups()
         return f"{region}·{'*' * (len(serial) - 1)}{serial[-1]}"
@@ -70,7 +70,7 @@ def _digest(key: bytes, category: str, text: str) -> str:
     return hmac.new(key, f"{category}:{text}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _canonical(identity: Identity, value: str) -> str:
+def canonical(identity: Identity, value: str) -> str:
     """Return one spelling for each plate: `蒙K·A1234`, `蒙K A1234` and `蒙ka1234` are the same car."""
     if identity is Identity.PLATE:
         return "".join(character for character in value.upper() if character.isalnum())

@@ -1,5 +1,6 @@
 """`anju erase`."""
 
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -10,9 +11,10 @@ import typer
 
 from app.audit import audit_command
 from app.output import Exit, fail, say, say_json
+from app.people_text import require_visible
 from app.settings import Settings
 from devices.kind import Identity
-from devices.privacy import Pseudonymiser, mask
+from devices.privacy import Pseudonymiser, canonical, mask
 from store.admin.erasure import (
     HouseholdDevices,
     Person,
@@ -45,7 +47,9 @@ def erase(
     user: Annotated[str | None, typer.Option(help="a door user, as the device sends it; - reads it from there")] = None,
     household: Annotated[str | None, typer.Option(help="community/building/unit/room, as registered")] = None,
     community: Annotated[str | None, typer.Option(help="with --plate or --user: only in this community")] = None,
-    reason: Annotated[str, typer.Option(help="for the audit log, such as the number of the request")] = "",
+    reason: Annotated[
+        str, typer.Option(help="for the audit log, such as the number of the request", callback=require_visible)
+    ] = "",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="erase; without it only the numbers are shown")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="answer in JSON")] = False,
@@ -87,10 +91,17 @@ def _person(settings: Settings, identity: Identity, given: str, community: str |
     value = (sys.stdin.readline() if given == "-" else given).strip()
     if not value:
         raise fail("the plate or the door user is empty", Exit.USAGE)
-    if value in reason:
+    if _names(reason, identity, value):
         raise fail("--reason goes into the audit log and must not name the person", Exit.USAGE)
     pseudonymiser = Pseudonymiser(settings.need("secret_key").encode(), *settings.earlier_secret_keys)
     return Person(identity, pseudonymiser.hashes(identity, value), mask(identity, value), community)
+
+
+def _names(text: str, identity: Identity, value: str) -> bool:
+    """Return whether a text names a person, in any spelling of a plate; a number within another one is none."""
+    text, value = canonical(identity, text), re.escape(canonical(identity, value))
+    within = value if identity is Identity.PLATE else rf"(?<![A-Za-z0-9]){value}(?![A-Za-z0-9])"
+    return re.search(within, text) is not None
 
 
 def _erase_person(connection: Connection, person: Person, reason: str, now: datetime, *, yes: bool) -> dict[str, int]:

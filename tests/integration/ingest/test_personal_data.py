@@ -182,7 +182,12 @@ def test_a_door_user_is_erased_in_one_community_only(services, database_url, ing
             out.publish(topic("access_control", "door", community=community), unlocked(began, "1042"))
         out.flush(patient(30))
         eventually(lambda: query(database_url, "SELECT count(*) FROM event") == [(2,)])
-        assert erase(database_url, tmp_path, "--user", "1042", "--community", "linju", "--yes")["erased"]["event"] == 1
+        assert (
+            erase(database_url, tmp_path, "--user", "1042", "--community", "linju", "--reason", "单 21042", "--yes")[
+                "erased"
+            ]["event"]
+            == 1
+        )
         for community in (COMMUNITY, "linju"):
             out.publish(topic("access_control", "door", community=community), unlocked(began + 1, "1042"))
         out.flush(patient(30))
@@ -286,6 +291,10 @@ def test_an_alert_that_quotes_a_mask_loses_it_with_the_person(services, database
         (["--household", f"{COMMUNITY}/1/1/1", "--community", COMMUNITY], "--household names its community itself"),
         (["--plate", " "], "empty"),
         (["--plate", PLATE, "--reason", f"车主 {PLATE} 申请"], "must not name the person"),
+        (["--plate", PLATE, "--reason", "车主 蒙K·d35791 申请"], "must not name the person"),
+        (["--user", "王小明", "--reason", "王小明本人申请"], "must not name the person"),
+        (["--user", "1042", "--reason", "门禁1042号"], "must not name the person"),
+        (["--plate", PLATE, "--reason", "申请\u202e单"], "--reason"),
     ],
 )
 def test_a_wrong_order_is_refused_and_says_what_to_give(tmp_path, arguments, told):
