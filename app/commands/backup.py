@@ -152,6 +152,7 @@ def _run_daily(plan: _Plan, at: time, stop: threading.Event) -> None:
     newest = max((file.stat().st_mtime for file in backups_in(plan.folder)), default=0.0)
     now = datetime.now(UTC)
     due = now if now.timestamp() - newest > _DAY.total_seconds() else next_time(now, at)
+    log.info("the next backup is due", at=due.isoformat())
     while not stop.wait(max(0.0, (due - datetime.now(UTC)).total_seconds())):
         now = datetime.now(UTC)
         try:

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,11 +18,12 @@ from app.backup_file import identity_of, key_id_of, write_backup
 from app.commands.backup import backups_in
 from app.failures import explain
 from app.settings import SettingsError
-from cli import invoke
+from cli import environment, invoke
 from disk import fill, small_disk
 from local.binaries import find_postgres_clients
+from patience import eventually
 from run_guard import VARIABLE
-from running import SECRET_KEY, query, register
+from running import ANJU, SECRET_KEY, query, register
 from shared_database import empty_database, execute
 from store.admin.backup import dumped, last_backup
 from store.admin.migrate import migrate
@@ -275,3 +278,35 @@ def test_a_database_without_tables_is_no_backup(run, empty_database_url, tmp_pat
     code, said = run("backup", tmp_path, database_url=empty_database_url)
     assert (code, "run `anju migrate` first" in said) == (1, True)
     assert backups_in(tmp_path) == []
+
+
+@contextmanager
+def nightly(database_url, folder, log):
+    """Run `anju backup --daily` during the block; it ends in good order on SIGTERM."""
+    settings = {"ANJU_DATABASE_URL": database_url, "ANJU_SECRET_KEY": SECRET_KEY}
+    words = [ANJU, "backup", folder, "--daily", "02:30"]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(words, cwd=log.parent, env=environment(settings), stderr=output) as run,
+    ):
+        try:
+            yield
+        finally:
+            run.terminate()
+    assert run.returncode == 0
+
+
+def test_the_nightly_one_comes_at_once_where_there_is_none_and_then_waits(filled, tmp_path):
+    with nightly(filled, tmp_path / "backups", tmp_path / "log"):
+        eventually(lambda: "backup made" in (tmp_path / "log").read_text())
+    (first,) = backups_in(tmp_path / "backups")
+    with nightly(filled, tmp_path / "backups", tmp_path / "log"):
+        eventually(lambda: "the next backup is due" in (tmp_path / "log").read_text())
+    assert backups_in(tmp_path / "backups") == [first]
+
+
+def test_a_nightly_one_that_fails_is_tried_again(tmp_path):
+    with nightly("postgresql://anju:secret@127.0.0.1:1/anju", tmp_path / "backups", tmp_path / "log"):
+        eventually(lambda: "the backup failed, trying again in ten minutes" in (tmp_path / "log").read_text())
+    assert "the database is not available" in (tmp_path / "log").read_text()
+    assert "secret" not in (tmp_path / "log").read_text()

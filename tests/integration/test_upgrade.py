@@ -70,6 +70,7 @@ def test_there_is_a_release_to_start_from():
     assert FIXTURES
 
 
+@pytest.mark.slow
 def test_an_upgrade_loses_no_row_and_the_new_version_works(release, services, tmp_path):
     url, before = release
     with connect(url, application_name="test") as connection:
