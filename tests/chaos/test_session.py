@@ -12,6 +12,7 @@ import pytest
 import workload
 from crowd import Crowd
 from devices.broker_url import BrokerUrl
+from doors import new_secrets, running_door
 from ingest.partition import EVERYTHING
 from logged_publisher import Load, LoggedPublisher
 from mqtt_packets import connect
@@ -97,7 +98,8 @@ def peak_memory_mb(pid):
 def test_thousands_of_devices_vanish_and_reconnect_at_once(stage, request):
     number = request.config.getoption("chaos_devices")
     register(stage.database_url, workload.COMMUNITY, workload.devices(number))
-    crowd = Crowd(stage.services.publish_mqtt_url, number)
+    secrets = new_secrets(stage.database_url, [f"{workload.COMMUNITY}/{workload.KIND}/w{n}" for n in range(number)])
+    crowd = Crowd(stage.services.publish_mqtt_url, secrets)
     stage.publishers.append(crowd)
 
     async def vanish_and_come_again():
@@ -113,7 +115,8 @@ def test_thousands_of_devices_vanish_and_reconnect_at_once(stage, request):
         finally:
             crowd.vanish()
 
-    asyncio.run(vanish_and_come_again())
+    with running_door(stage.database_url, stage.services):
+        asyncio.run(vanish_and_come_again())
 
 
 CONNECTIONS = "SELECT event, count(*) FROM event WHERE event IN ('online', 'offline') GROUP BY 1 ORDER BY 1"

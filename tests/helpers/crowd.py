@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Sequence
 
 import workload
 from devices.broker_url import BrokerUrl
@@ -17,26 +18,31 @@ _AT_ONCE = 500
 
 
 class Crowd:
-    """Devices w0, w1, ... of the workload's community; `log` and `sent` are those of a publisher."""
+    """Devices w0, w1, ... of the workload's community, each with its own login.
 
-    def __init__(self, url: str, devices: int) -> None:
+    `log` and `sent` are those of a publisher.
+    """
+
+    def __init__(self, url: str, secrets: Sequence[str]) -> None:
+        """Prepare; `secrets` are those of the devices, and the account in the URL is ignored."""
         self.log: list[Acknowledged] = []
         self.sent = 0
         self._address = BrokerUrl.parse(url)
-        self._devices = devices
+        self._secrets = secrets
         self._connected: list[asyncio.StreamWriter] = []
 
     async def come(self) -> None:
         """Connect all devices; each publishes its retained state `online` and a reading."""
         gate = asyncio.Semaphore(_AT_ONCE)
-        self._connected = await asyncio.gather(*(self._come(n, gate) for n in range(self._devices)))
+        self._connected = await asyncio.gather(*(self._come(n, gate) for n in range(len(self._secrets))))
 
     async def _come(self, n: int, gate: asyncio.Semaphore) -> asyncio.StreamWriter:
         address, status = self._address, workload.topic(n, "status")
         will = (status, b'{"state": "offline"}')
         async with gate:
             reader, writer = await asyncio.open_connection(address.host, address.port)
-            writer.write(connect(f"device-{n}", address.username, address.password, will=will))
+            username = f"{workload.COMMUNITY}/{workload.KIND}/w{n}"
+            writer.write(connect(username.replace("/", ":"), username, self._secrets[n], will=will))
             await _answer(reader, (CONNACK, 0))
             ts = epoch_ms()
             messages = [

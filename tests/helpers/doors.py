@@ -3,7 +3,7 @@
 import queue
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -19,7 +19,9 @@ from local.brokers.broker import Broker
 from mqtt_packets import CONNACK, answers, connect, disconnect, publish, subscribe
 from patience import patient
 from store.database import connect as connect_to_database
-from store.registry.secrets import rotate_secret
+from store.registry.registry import load_devices
+from store.registry.secrets import Login, issue_secrets, rotate_secret
+from store.registry.version import lock_registry
 
 ACCEPTED, NOT_AUTHORIZED = 0, 5
 """Return codes of CONNACK."""
@@ -81,6 +83,16 @@ def register_devices(database_url: str, community: str, *devices: Mapping[str, s
     with closing(connect_to_database(database_url, application_name="test")) as connection:
         connection.autocommit = True
         import_rows(connection, [place], [], [{"community": community, **row} for row in devices])
+
+
+def new_secrets(database_url: str, usernames: Sequence[str]) -> list[str]:
+    """Give registered devices of one community new secrets, and return them in order."""
+    community = usernames[0].partition("/")[0]
+    with connect_to_database(database_url, application_name="test") as connection:
+        lock_registry(connection)
+        ids = {f"{each.community}/{each.kind}/{each.name}": each.id for each in load_devices(connection, [community])}
+        secrets = issue_secrets(connection, [Login(ids[name], name) for name in usernames])
+    return [secrets[name] for name in usernames]
 
 
 def new_secret(database_url: str, username: str) -> str:
