@@ -1,7 +1,6 @@
 """The door as a process: questions of the broker in, signed answers out."""
 
 import asyncio
-import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -134,7 +133,7 @@ class Door:
         scheme = "tls" if broker.tls else "nats"
         await self._client.connect(
             servers=[f"{scheme}://{address}" for address in broker.addresses],
-            tls=ssl.create_default_context() if broker.tls else None,
+            tls=broker.tls_context() if broker.tls else None,
             user=broker.username,
             password=broker.password,
             name="anju door",

@@ -1,6 +1,5 @@
 """Short connections to the broker for checks and repartitioning; ingest itself uses `ingest.receiver`."""
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from devices.broker_tls import BrokerContext
 from devices.broker_url import Address, BrokerUrl
 
 _ANSWER_S = 5.0
@@ -69,7 +69,7 @@ def _log_in(broker: BrokerUrl, client_id: str, *, clean: bool) -> tuple[Client, 
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, manual_ack=True)
         client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(BrokerContext(broker))
         try:
             return client, _answer(client, address)
         except (OSError, BrokerUnavailableError) as error:

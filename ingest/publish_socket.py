@@ -10,6 +10,8 @@ import socket
 import ssl
 from typing import Any, NamedTuple
 
+from devices.broker_tls import BrokerContext
+
 _RECEIVE_BYTES = 256 * 1024
 _PUBLISH = 0x30
 _DUP = 0x08
@@ -208,19 +210,9 @@ def _long_length(data: bytes, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-class PublishContext(ssl.SSLContext):
+class PublishContext(BrokerContext):
     """A TLS context for paho that makes a `PublishSocket` of each connection, ciphered or not."""
 
-    tls: bool
-
-    def __new__(cls, *, tls: bool) -> "PublishContext":
-        """Make a context; with `tls` it trusts the certificate authorities of this machine."""
-        context = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-        context.tls = tls
-        if tls:
-            context.load_default_certs()
-        return context
-
     def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as ssl has it
-        """Wrap an open connection."""
-        return PublishSocket(super().wrap_socket(sock, *args, **options) if self.tls else sock)
+        """Wrap an open connection; raise OSError if a file of TLS can't be used."""
+        return PublishSocket(super().wrap_socket(sock, *args, **options) if self.broker.tls else sock)

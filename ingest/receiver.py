@@ -85,7 +85,7 @@ class Receiver:
             reconnect_on_failure=False,
         )
         self._client.username_pw_set(self._address.username, self._address.password)
-        self._client.tls_set_context(PublishContext(tls=self._address.tls))
+        self._client.tls_set_context(PublishContext(self._address))
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe

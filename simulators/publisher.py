@@ -6,7 +6,6 @@ nodes of the broker, each new connection goes to the next one.
 """
 
 import itertools
-import ssl
 import threading
 import uuid
 from types import TracebackType
@@ -18,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from devices.broker_tls import BrokerContext
 from devices.broker_url import BrokerUrl
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Publisher:
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id or f"anju-publisher-{uuid.uuid4().hex}")
         self._client.username_pw_set(self._address.username, self._address.password)
         if self._address.tls:
-            self._client.tls_set_context(ssl.create_default_context())
+            self._client.tls_set_context(BrokerContext(self._address))
         # The window alone limits the outstanding messages: paho must neither hold back nor refuse any of them.
         self._client.max_inflight_messages = window
         self._client.reconnect_delay_set(1, _LONGEST_BACKOFF_S)

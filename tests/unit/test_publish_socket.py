@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from devices.broker_url import BrokerUrl
 from ingest.publish_socket import MalformedPacketError, Publish, PublishContext, PublishSocket, split_packets
 from laws import examples
 
@@ -182,7 +183,7 @@ def test_paho_connects_through_it_and_its_own_packets_still_reach_it():
     """Check the assumptions about paho; a new version may treat its TLS context or its socket differently."""
     connected, subscribed = [], []
     client = Client(CallbackAPIVersion.VERSION2, manual_ack=True)
-    client.tls_set_context(PublishContext(tls=False))
+    client.tls_set_context(PublishContext(BrokerUrl.parse("mqtt://u:s@127.0.0.1")))
     client.on_connect = lambda *arguments: connected.append(str(arguments[3]))
     client.on_subscribe = lambda *arguments: subscribed.append(arguments[2])
     message = Publish(b"a", b"b", 5, dup=False)
