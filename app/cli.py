@@ -120,6 +120,10 @@ COMMANDS: Table = {
                 "Give a device a new secret and print it, this once; the old one stops working.",
                 "app.commands.registry:rotate",
             ),
+            "show-ca": Entry(
+                "Print the authorities by which devices recognise the broker, as PEM.",
+                "app.commands.enrolment:show_ca",
+            ),
         },
     ),
     "rules": GroupEntry(

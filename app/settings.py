@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -23,6 +23,7 @@ PERSONAL_EVENTS_DAYS = 180
 
 # Stricter than the driver: its own error message would quote the password.
 _DATABASE_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})+")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 _FILE = "_FILE"
 """End of the name of a setting that names a file with the secret instead of holding it."""
 
@@ -65,6 +66,19 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="the port of the metrics of ingest or of the door; 0 turns them off"
     )
+    mqtt_tls: Literal["on", "off"] = Field(
+        "on",
+        description="whether the broker of `anju up` encrypts MQTT for the network; off is plain MQTT for this machine",
+    )
+    mqtt_names: str | None = Field(
+        None,
+        description="more host names and addresses, with commas between, under which devices reach the broker of "
+        "`anju up`",
+    )
+    mqtt_certificate_file: Path | None = Field(
+        None, description="a certificate with its chain, of your own, for the broker of `anju up`"
+    )
+    mqtt_key_file: Path | None = Field(None, description="the key of ANJU_MQTT_CERTIFICATE_FILE")
     partitions: int = Field(
         1, ge=1, le=1024, description="how many partitions the communities are divided into, as the broker maps them"
     )
@@ -188,6 +202,18 @@ class Settings(BaseSettings):
     def _are_days_of_kinds(cls, text: str | None) -> str | None:
         _days_of_kinds(text)
         return text
+
+    @field_validator("mqtt_names")
+    @classmethod
+    def _are_host_names(cls, text: str | None) -> str | None:
+        if strange := [name for name in split_list(text or "") if not _HOST.fullmatch(name)]:
+            raise ValueError(f"{', '.join(strange)} is no host name and no address")
+        return text
+
+    @property
+    def mqtt_host_names(self) -> list[str]:
+        """The host names and addresses of `mqtt_names`."""
+        return split_list(self.mqtt_names or "")
 
     @property
     def earlier_secret_keys(self) -> tuple[bytes, ...]:

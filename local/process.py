@@ -35,6 +35,7 @@ class Part:
         user: the account to run it as; this process's own user when None.
         stop_signal: the signal for an orderly end, also sent when this process dies.
         stale_file: a file of a killed run that blocks the next one; removed when no process of the part is alive.
+        refresh: brings its files up to date while it runs, and returns whether it has to read them again (SIGHUP).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Part:
     user: User | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stale_file: Path | None = None
+    refresh: Callable[[], bool] | None = None
 
 
 class Process:
@@ -130,6 +132,11 @@ class Process:
         """Send the signal for an orderly end, if the part runs, and do not wait."""
         if self._child is not None and self.alive():
             self._child.send_signal(self.part.stop_signal)
+
+    def reload(self) -> None:
+        """Let the part, if it runs, read its files again."""
+        if self._child is not None and self.alive():
+            self._child.send_signal(signal.SIGHUP)
 
     def stop(self, timeout_s: float = 20) -> None:
         """Ask the part to end, kill it after `timeout_s` seconds, and return when none of its processes is left."""

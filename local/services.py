@@ -14,6 +14,7 @@ from local.binaries import find_postgres
 from local.brokers.broker import Broker, Place
 from local.brokers.nats import open_nats
 from local.brokers.nats_cluster import open_nats_cluster
+from local.brokers.tls import BrokerTls
 from local.home import Home
 from local.postgres import Postgres, open_postgres
 from local.process import Process, end_leftovers, start_together
@@ -54,6 +55,7 @@ def prepare_broker(
     *,
     partitions: int = 1,
     guarded: bool = False,
+    tls: BrokerTls | None = None,
 ) -> Broker:
     """Prepare the broker of the home; a supervisor runs its `parts` together, and the door if it is `guarded`.
 
@@ -62,7 +64,7 @@ def prepare_broker(
     """
     for leftover in home.pid_file("broker").parent.glob("broker*.pid"):
         end_leftovers(leftover, signal.SIGTERM)
-    return open_broker(Place(home.path / "broker", home.ports, service_user(), partitions, progress, guarded))
+    return open_broker(Place(home.path / "broker", home.ports, service_user(), partitions, progress, guarded, tls))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ LONGEST_DELAY_S = 3.0  # a part is restarted within 5 s, whatever its history
 STEADY_AFTER_S = 30.0
 CHECK_EVERY_S = 0.2
 ROTATE_EVERY_S = 5.0
+REFRESH_EVERY_S = 30.0
 HASTE_S = 3.0
 
 
@@ -45,6 +46,7 @@ class Supervisor:
         self._progress = progress
         self._watched: list[_Watched] = []
         self._rotate_at = 0.0
+        self._refresh_at = 0.0
 
     def start(self, part: Part, timeout_s: float = 60) -> Process:
         """Start a part after those before it, wait until it is ready, and keep it running from now on.
@@ -63,7 +65,7 @@ class Supervisor:
         return processes
 
     def watch(self, stop: threading.Event) -> None:
-        """Restart parts that die, and rotate their logs, until `stop` is set."""
+        """Restart parts that die, rotate their logs, and keep their files up to date, until `stop` is set."""
         while not stop.wait(CHECK_EVERY_S):
             now = time.monotonic()
             for watched in self._watched:
@@ -71,6 +73,9 @@ class Supervisor:
             if now >= self._rotate_at:
                 self._rotate_at = now + ROTATE_EVERY_S
                 self._rotate_logs()
+            if now >= self._refresh_at:
+                self._refresh_at = now + REFRESH_EVERY_S
+                self._refresh()
 
     def stop(self) -> None:
         """Stop all parts in the reverse order of their start."""
@@ -96,6 +101,16 @@ class Supervisor:
             except OSError as error:
                 self._progress(f"{log} grows and cannot be rotated: {error.strerror}")
                 self._rotate_at = time.monotonic() + 60 * ROTATE_EVERY_S
+
+    def _refresh(self) -> None:
+        for process in (watched.process for watched in self._watched):
+            try:
+                if process.part.refresh and process.part.refresh():
+                    process.reload()
+                    self._progress(f"{process.part.name} has new certificates")
+            except (LocalError, OSError) as error:
+                self._progress(f"{process.part.name} keeps its certificates: {error}")
+                self._refresh_at = time.monotonic() + 60 * REFRESH_EVERY_S
 
     def _look_after(self, watched: _Watched, now: float) -> None:
         process = watched.process

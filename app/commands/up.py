@@ -18,6 +18,7 @@ from app.progress import Progress as ShownProgress
 from app.progress import progress as shown_progress
 from app.settings import Settings, SettingsError
 from app.signals import stop_on_signals
+from local.brokers.tls import BrokerTls
 from local.home import Home
 from local.interrupts import StartInterruptedError, interrupted_by_signals
 from local.ports import is_free
@@ -109,7 +110,14 @@ def _start_servers(
         supervisor.start(database.part(), _READY_S)
         settings["ANJU_DATABASE_URL"] = database.url
     if "ANJU_MQTT_URL" not in settings:
-        broker = prepare_broker(home, progress, BROKERS[broker_name], partitions=given.partitions, guarded=True)
+        broker = prepare_broker(
+            home,
+            progress,
+            BROKERS[broker_name],
+            partitions=given.partitions,
+            guarded=True,
+            tls=_broker_tls(given, home),
+        )
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
@@ -117,6 +125,15 @@ def _start_servers(
         settings["ANJU_BROKER_MONITORING"] = ",".join(broker.monitoring_urls)
         settings["ANJU_BROKER_LOG"] = ",".join(str(home.log_file(part.name).absolute()) for part in broker.parts)
     return settings
+
+
+def _broker_tls(given: Settings, home: Home) -> BrokerTls | None:
+    if given.mqtt_tls == "off":
+        return None
+    own = None
+    if given.mqtt_certificate_file or given.mqtt_key_file:
+        own = Path(given.need("mqtt_certificate_file")).absolute(), Path(given.need("mqtt_key_file")).absolute()
+    return BrokerTls(home.path / "tls", given.mqtt_host_names, own)
 
 
 def _start_anju(

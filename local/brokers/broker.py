@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import nkeys  # type: ignore[import-untyped]
 
+from local.brokers.tls import BrokerTls
 from local.ports import Ports
 from local.process import Part
 from local.secret import kept_secret, read_secret
 from local.users import User, private_directory, write_private
 
 PREFERRED_MQTT_PORT = 1883
+PREFERRED_MQTTS_PORT = 8883
 # Topics of devices, and the topics to which NATS maps them with several partitions.
 TOPICS = ("anju/v1/#", "anju/p/#")
 
@@ -64,6 +66,13 @@ class Place:
     partitions: int
     progress: Callable[[str], None]
     guarded: bool = False
+    tls: BrokerTls | None = None
+
+    def claim_mqtt(self, end: str = "") -> int:
+        """Claim the port of MQTT for a node, with this end of its name."""
+        if self.tls:
+            return self.ports.claim(f"mqtts{end}", PREFERRED_MQTTS_PORT)
+        return self.ports.claim(f"mqtt{end}", PREFERRED_MQTT_PORT)
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Broker:
         monitoring_urls: the HTTP monitoring of each node (`/healthz`, `/jsz?consumers=1`).
         door_url: URL at which `anju door` answers for the devices; empty where the broker asks nobody.
         door_seed: the key that signs its answers.
+        tls: its certificates; None where MQTT is not encrypted.
     """
 
     title: str
@@ -86,6 +96,7 @@ class Broker:
     monitoring_urls: tuple[str, ...] = ()
     door_url: str = field(default="", repr=False)
     door_seed: str = field(default="", repr=False)
+    tls: BrokerTls | None = None
 
     @property
     def ingest_url(self) -> str:
@@ -103,8 +114,9 @@ class Broker:
         return self._url(self.accounts.reader)
 
     def _url(self, account: Account) -> str:
-        addresses = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"mqtt://{account.name}:{account.password}@{addresses}"
+        scheme, host, end = ("mqtts", self.tls.host, self.tls.url_end) if self.tls else ("mqtt", "127.0.0.1", "")
+        addresses = ",".join(f"{host}:{port}" for port in self.ports)
+        return f"{scheme}://{account.name}:{account.password}@{addresses}{end}"
 
 
 def open_accounts(place: Place) -> Accounts:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from local.binaries import find_nats_server
 from local.brokers.broker import (
-    PREFERRED_MQTT_PORT,
     Account,
     Accounts,
     Broker,
@@ -23,7 +22,7 @@ from local.brokers.broker import (
 from local.errors import LocalError
 from local.process import Part
 from local.secret import kept_secret
-from local.users import User, as_seen_from_inside, private_directory, write_private
+from local.users import as_seen_from_inside, private_directory, write_private
 
 PREFERRED_MONITORING_PORT = 8222
 PREFERRED_DOOR_PORT = 4222
@@ -46,6 +45,7 @@ _KEY_OF_A_STREAM = "meta.key"
 #                       survives the power cut too and costs most of the throughput.
 #   cipher              messages wait on disk with the plates and door users that they carry. The key is in `store.key`.
 #                       A store from before there was one is encrypted at the next start, before any client connects.
+#   mqtt tls            with it MQTT is open to the network, without it to this machine alone.
 #   max_payload         stays at its default of 1 MB.
 #   auth_callout        every login that is none of auth_users is a question to the door. The door is in the system
 #                       account, where it may end connections and where no device can read or answer questions.
@@ -59,8 +59,9 @@ max_pending: 256MB
 write_deadline: "60s"
 jetstream {{ store_dir: {store_dir}, sync_interval: "{sync_interval}", cipher: chacha, key: $STORE_KEY }}
 mqtt {{
-  listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas}
+  listen: "{mqtt_host}:{mqtt_port}", ack_wait: "10s", max_ack_pending: 30000, stream_replicas: {replicas}
   js_api_timeout: "{store_timeout}"
+  {tls}
 }}
 mappings {{ {mappings} }}
 accounts {{ SYS: {{ users: [
@@ -116,12 +117,12 @@ def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
         "broker",
         "anju",
         place.folder,
-        place.ports.claim("mqtt", PREFERRED_MQTT_PORT),
+        place.claim_mqtt(),
         place.ports.claim("monitoring", PREFERRED_MONITORING_PORT),
         place.ports.claim("door", PREFERRED_DOOR_PORT),
     )
     text = configuration(node, accounts, keys, place, sync_interval=sync_interval)
-    part = prepared(node, text, find_nats_server(place.progress), place.user)
+    part = prepared(node, text, find_nats_server(place.progress), place)
     return Broker(
         "NATS Server",
         accounts,
@@ -130,6 +131,7 @@ def open_nats(place: Place, *, sync_interval: str = "2m") -> Broker:
         (node.monitoring_url,),
         door_url(keys, [node]),
         keys.seed,
+        place.tls,
     )
 
 
@@ -147,7 +149,9 @@ def configuration(node: Node, accounts: Accounts, keys: DoorKeys, place: Place, 
         store_dir=json.dumps(str(as_seen_from_inside(node.folder, place.user) / "jetstream")),
         sync_interval=sync_interval,
         door_port=node.door_port,
+        mqtt_host="0.0.0.0" if place.tls else "127.0.0.1",  # noqa: S104 - for the devices
         mqtt_port=node.mqtt_port,
+        tls=place.tls.configuration() if place.tls else "",
         replicas=node.replicas,
         store_timeout="60s" if node.replicas == 1 else "5s",
         mappings=mappings(place.partitions),
@@ -203,17 +207,20 @@ def door_line(keys: DoorKeys) -> str:
     )
 
 
-def prepared(node: Node, text: str, program: Path, user: User | None) -> Part:
+def prepared(node: Node, text: str, program: Path, place: Place) -> Part:
     """Write the configuration of the node, readable by its user only; return the part to run.
 
     Raises:
-        LocalError: the key of its store is lost.
+        LocalError: the key of its store is lost, or a certificate can't be used.
     """
+    user, tls = place.user, place.tls
     private_directory(node.folder, user)
     private_directory(node.folder / "jetstream", user)
     encrypted = next((node.folder / "jetstream").rglob(_KEY_OF_A_STREAM), None)
     key = kept_secret(node.folder / "store.key", user, used_by=encrypted)
     write_private(node.folder / "broker.conf", text, user)
+    if tls:
+        tls.write(node.folder, user)
     return Part(
         name=node.part,
         argv=(str(program), "-c", "broker.conf"),
@@ -221,6 +228,7 @@ def prepared(node: Node, text: str, program: Path, user: User | None) -> Part:
         cwd=node.folder,
         env={"STORE_KEY": json.dumps(key)},  # read like a value of the configuration
         user=user,
+        refresh=partial(tls.write, node.folder, user) if tls else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Three NATS Servers, each with every message: one may be killed or cut off without a noticeable pause."""
 
 from local.binaries import find_nats_server
-from local.brokers.broker import PREFERRED_MQTT_PORT, Broker, Place, open_accounts, open_door
+from local.brokers.broker import Broker, Place, open_accounts, open_door
 from local.brokers.nats import (
     PREFERRED_DOOR_PORT,
     PREFERRED_MONITORING_PORT,
@@ -41,7 +41,7 @@ def open_nats_cluster(place: Place) -> Broker:
             f"broker-{number}",
             f"anju-{number}",
             place.folder / f"node-{number}",
-            place.ports.claim(f"mqtt-{number}", PREFERRED_MQTT_PORT),
+            place.claim_mqtt(f"-{number}"),
             place.ports.claim(f"monitoring-{number}", PREFERRED_MONITORING_PORT),
             place.ports.claim(f"door-{number}", PREFERRED_DOOR_PORT),
             replicas=NODES,
@@ -55,7 +55,7 @@ def open_nats_cluster(place: Place) -> Broker:
             node,
             configuration(node, accounts, keys, place) + CLUSTER.format(port=port, password=password, routes=routes),
             program,
-            place.user,
+            place,
         )
         for node, port in zip(nodes, ports, strict=True)
     )
@@ -68,4 +68,5 @@ def open_nats_cluster(place: Place) -> Broker:
         tuple(node.monitoring_url for node in nodes),
         door_url(keys, nodes),
         keys.seed,
+        place.tls,
     )

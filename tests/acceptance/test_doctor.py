@@ -10,6 +10,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import sql
 
+from devices.broker_tls import BrokerContext
+from devices.broker_url import BrokerUrl
 from patience import eventually
 
 DEAD = "127.0.0.1:1"
@@ -62,8 +64,8 @@ def test_a_broker_that_is_away_is_found(house):
 
 
 def test_an_account_that_the_broker_refuses_is_found(house):
-    address = urlsplit(house.settings["ANJU_MQTT_URL"])
-    checks, code = findings(house, ANJU_MQTT_URL=f"mqtt://ingest:wrong@{address.hostname}:{address.port}")
+    _, at, place = house.settings["ANJU_MQTT_URL"].partition("@")
+    checks, code = findings(house, ANJU_MQTT_URL=f"mqtts://ingest:wrong{at}{place}")
     assert code == 1
     assert checks["broker"]["detail"].startswith("the broker refuses the account ingest")
 
@@ -88,14 +90,15 @@ def test_rules_that_cannot_be_used_are_found(house, tmp_path):
 
 def published(url, client_id, topic, payload=b"x"):
     """Publish as a device would; return whether the broker acknowledged it."""
-    parts = urlsplit(url)
+    broker = BrokerUrl.parse(url)
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
-    client.username_pw_set(parts.username, parts.password)
+    client.username_pw_set(broker.username, broker.password)
+    client.tls_set_context(BrokerContext(broker))
     acknowledged, ended = [], []
     client.on_connect = lambda *_: client.publish(topic, payload, qos=1)
     client.on_publish = lambda *_: acknowledged.append(True)
     client.on_disconnect = lambda *_: ended.append(True)
-    client.connect(parts.hostname, parts.port)
+    client.connect(broker.host, broker.port)
     eventually(lambda: client.loop(0.1) or acknowledged or ended, timeout_s=10)
     client.disconnect()
     return bool(acknowledged)

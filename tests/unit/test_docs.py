@@ -26,7 +26,7 @@ READMES = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "
 SETTINGS = {f"ANJU_{name.upper()}" for name in Settings.model_fields}
 VARIABLES = {MIRROR_SETTING, PREFIX_SETTING, USER_SETTING, "ANJU_TEST_DATABASE_URL"}
 CODE = re.compile(r"```[a-z]*\n(.*?)```|(?m:^ {4}([^\n]+)$)|`([^`\n]+)`", re.DOTALL)
-OTHER_OPTIONS = {"--randomly-seed", "--strict"}  # of pytest and mkdocs
+OTHER_OPTIONS = {"--randomly-seed", "--strict", "--cafile"}  # of pytest, mkdocs and mosquitto_pub
 # Made while Anju runs or is installed, so that no clone has them.
 GENERATED = ("deploy/secrets/", "deploy/compose.env")
 
