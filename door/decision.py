@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     OTHER_CERTIFICATE = "the client certificate is that of another device"
     WRONG_CLIENT_ID = "the client id must be the username with : for /, or begin with that and :"
     FOREIGN_CLIENT_ID = "the client id is that of a device or of ingest"
+    NOT_MQTT = "it came by NATS's own protocol: log in by MQTT"
     TOO_MANY_REAL_DEVICES = "too many real devices are in communities with simulated ones: let each have its own"
 
     @property

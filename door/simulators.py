@@ -32,6 +32,8 @@ def refuse_simulator(login: Login, account: SimulatorAccount) -> Refusal | None:
     """Return why a login with the name of the account is refused; None if it is not."""
     if not hmac.compare_digest(login.secret.encode("utf-8", "surrogatepass"), account.secret.encode()):
         return Refusal.WRONG_SECRET
+    if not login.client_id:  # NATS makes one up for MQTT; it ignores the connection types of an answer of the callout
+        return Refusal.NOT_MQTT
     if ":" in login.client_id or login.client_id.startswith(_INGEST):
         return Refusal.FOREIGN_CLIENT_ID
     return None

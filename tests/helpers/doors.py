@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol, Self
 
 from paho.mqtt.client import Client
@@ -15,8 +17,9 @@ from devices.broker_url import BrokerUrl
 from door.service import Door, DoorSettings
 from door.simulators import SimulatorAccount
 from imports.importer import import_rows
+from ingest.broker_log import RefusalReason, refusals
 from local.brokers.broker import Broker
-from mqtt_packets import CONNACK, answers, connect, disconnect, publish, subscribe
+from mqtt_packets import CONNACK, answers, connect, disconnect, publish, release, subscribe
 from patience import patient
 from store.database import connect as connect_to_database
 from store.registry.registry import load_devices
@@ -134,11 +137,13 @@ class Knock:
         assert answer is None or answer[0] == CONNACK, answer
         return answer and answer[1]
 
-    def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> bool:
-        """Publish with QoS 1; return whether the broker acknowledges it, or closes the connection."""
+    def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False, qos: int = 1) -> bool:
+        """Publish; return whether the broker acknowledges it, or closes the connection."""
         self._packet_id += 1
-        self.stream.sendall(publish(topic, payload, self._packet_id, retain=retain))
-        return self._next() is not None
+        self.stream.sendall(publish(topic, payload, self._packet_id, retain=retain, qos=qos))
+        if qos == 2 and self._next() is not None:
+            self.stream.sendall(release(self._packet_id))
+        return qos == 0 or self._next() is not None
 
     def subscribe(self, topic_filter: str) -> bool:
         """Subscribe with QoS 1; return whether the broker grants it."""
@@ -191,6 +196,12 @@ def login(url: str, username: str, secret: str, client_id: str | None = None) ->
     """Log in and out again; return the code of CONNACK, None if the connection was closed without one."""
     with Knock.at(url, username, secret, client_id) as knock:
         return knock.answer()
+
+
+def dropped(log: Path, client_id: str) -> set[str]:
+    """Return the topics that the broker, by its log, did not let a client publish."""
+    found = refusals(log.read_text("utf-8", "replace").splitlines(), datetime.now(UTC) - timedelta(days=1))
+    return {each.topic for each in found if each.client == client_id and each.reason is RefusalReason.TOPIC}
 
 
 class Listener:

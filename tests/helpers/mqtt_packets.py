@@ -3,23 +3,33 @@
 from collections.abc import Iterator
 
 PUBACK = 0x40
+PUBREC = 0x50
+PUBCOMP = 0x70
 CONNACK = 0x20
 SUBACK = 0x90
 
 
 def connect(
-    client_id: str, username: str, password: str, *, will: tuple[str, bytes] | None = None, clean: bool = True
+    client_id: str, username: str | None, password: str, *, will: tuple[str, bytes] | None = None, clean: bool = True
 ) -> bytes:
-    """Return CONNECT without keep-alive; a will is retained and has QoS 1."""
-    flags = 0xC0 | (0x2C if will else 0) | (0x02 if clean else 0)
-    texts = [client_id.encode(), *((will[0].encode(), will[1]) if will else ()), username.encode(), password.encode()]
+    """Return CONNECT without keep-alive; a will is retained and has QoS 1, and without a username there is no login."""
+    account = () if username is None else (username.encode(), password.encode())
+    flags = (0xC0 if account else 0) | (0x2C if will else 0) | (0x02 if clean else 0)
+    texts = [client_id.encode(), *((will[0].encode(), will[1]) if will else ()), *account]
     return _packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + b"\x00\x00" + b"".join(map(_text, texts)))
 
 
-def publish(topic: str, payload: bytes, packet_id: int, *, again: bool = False, retain: bool = False) -> bytes:
-    """Return PUBLISH with QoS 1."""
-    first = 0x32 | (0x08 if again else 0) | (0x01 if retain else 0)
-    return _packet(first, _text(topic.encode()) + packet_id.to_bytes(2, "big") + payload)
+def publish(
+    topic: str, payload: bytes, packet_id: int, *, again: bool = False, retain: bool = False, qos: int = 1
+) -> bytes:
+    """Return PUBLISH; with QoS 0 it carries no packet id."""
+    first = 0x30 | qos << 1 | (0x08 if again else 0) | (0x01 if retain else 0)
+    return _packet(first, _text(topic.encode()) + (packet_id.to_bytes(2, "big") if qos else b"") + payload)
+
+
+def release(packet_id: int) -> bytes:
+    """Return PUBREL, the second half of a message with QoS 2."""
+    return _packet(0x62, packet_id.to_bytes(2, "big"))
 
 
 def subscribe(topic_filter: str, packet_id: int) -> bytes:
@@ -35,11 +45,14 @@ def disconnect() -> bytes:
 def answers(received: bytearray) -> Iterator[tuple[int, int]]:
     """Remove the complete packets from the front of received bytes, and yield (type, packet id or return code).
 
-    A broker sends a device nothing but CONNACK and PUBACK, with two bytes of content, and SUBACK with three.
+    A broker sends a device nothing but CONNACK, PUBACK, PUBREC and PUBCOMP, with two bytes of content, and SUBACK with
+    three.
     """
     while len(received) >= 4 and len(received) >= 2 + received[1]:
         kind, content = received[0], bytes(received[2 : 2 + received[1]])
-        assert kind in {CONNACK, PUBACK, SUBACK}, f"a device can't be sent a packet {bytes(received[:4])!r}"
+        assert kind in {CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK}, (
+            f"a device can't be sent a packet {bytes(received[:4])!r}"
+        )
         del received[: 2 + len(content)]
         yield kind, content[-1] if kind == SUBACK else int.from_bytes(content, "big")
 

@@ -82,6 +82,7 @@ def test_more_exceptions_than_an_answer_holds_are_refused():
         ("the secret", "anju-publisher-1", None),
         ("", "x", Refusal.WRONG_SECRET),
         ("guessed", "x", Refusal.WRONG_SECRET),
+        ("the secret", "", Refusal.NOT_MQTT),
         ("the secret", "a:camera:b", Refusal.FOREIGN_CLIENT_ID),
         ("the secret", "anju-ingest-0", Refusal.FOREIGN_CLIENT_ID),
     ],
