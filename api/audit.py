@@ -19,7 +19,7 @@ Subject = Literal["alert", "silence", "witnessed_test", "registry", "device", "r
 
 
 class AuditEntry(ResponseModel):
-    """Change made by a person."""
+    """Change made by a person, or read of a household's data."""
 
     id: int
     at: datetime
@@ -39,11 +39,15 @@ class AuditQuery(PageQuery):
 
     subject: Subject | None = Field(None, description="Type of the changed object.")
     subject_id: Word | None = Field(None, description="Its id.")
+    reads: bool = Field(False, description="List who read data of households, instead of what people changed.")
 
 
 @router.get("", summary="List what people changed (操作记录)")
 def list_audit(store: Store, query: Annotated[AuditQuery, Query()]) -> Page[AuditEntry]:
-    """Changes by people with time, actor, and values before and after; newest first."""
+    """Changes by people with time, actor, and values before and after; newest first.
+
+    With `reads`, the reads of data of devices in flats, one entry a request.
+    """
     with store.connection() as connection:
         rows = audit.list_changes(
             connection,
@@ -51,5 +55,6 @@ def list_audit(store: Store, query: Annotated[AuditQuery, Query()]) -> Page[Audi
             subject_id=query.subject_id,
             before=_cursor.decode(query.cursor),
             limit=query.limit + 1,
+            reads=query.reads,
         )
     return Page[AuditEntry].of(rows, query.limit, AuditEntry.model_validate, lambda row: _cursor.encode(row.id))

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from api import messages_zh
 from api.devices import UnknownDeviceProblem, require_device
+from api.household_reads import record_read
 from api.models import Series
 from api.paging import Cursor, PageQuery
 from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Now, Store
@@ -68,8 +69,13 @@ def read_series(
         row = require_device(connection, community, device)
         fields = _select_fields(KIND_BY_NAME[row.kind], query.field)
         if query.bucket is None or query.aggregate is None:
-            return _read_raw(connection, row, fields, query)
-        return _read_buckets(connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=now)
+            series = _read_raw(connection, row, fields, query)
+        else:
+            series = _read_buckets(
+                connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=now
+            )
+        record_read(connection, row, "telemetry", now, query)
+        return series
 
 
 def _read_raw(connection: Connection, row: DeviceRow, fields: list[KindField], query: SeriesQuery) -> Series:

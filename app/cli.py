@@ -17,6 +17,10 @@ COMMANDS: Table = {
         "Bring the database to this version. Run it before the other parts start; twice changes nothing.",
         "app.commands.migrate:migrate",
     ),
+    "roles": Entry(
+        "Give the database its roles, one for each part, and let them own, read and write no more than they need.",
+        "app.commands.roles:roles",
+    ),
     "ingest": Entry(
         "Receive from the broker, store, evaluate the rules and raise alerts, until SIGTERM.",
         "app.commands.ingest:ingest",
@@ -123,6 +127,21 @@ COMMANDS: Table = {
             "show-ca": Entry(
                 "Print the authorities by which devices recognise the broker, as PEM.",
                 "app.commands.enrolment:show_ca",
+            ),
+        },
+    ),
+    "audit": GroupEntry(
+        "Prove that the audit log is whole, and copy it off the machine.",
+        {
+            "verify": Entry(
+                "Prove that no row of the audit log was changed, put in or taken out; exit code 1 names the first "
+                "broken row.",
+                "app.commands.audit:verify",
+            ),
+            "export": Entry(
+                "Write the audit log as JSON Lines with the hashes of its chain, for a machine that nobody here can "
+                "write to.",
+                "app.commands.audit:export",
             ),
         },
     ),

@@ -18,10 +18,9 @@ import structlog
 
 from app.own_alert import OwnAlert, end_own_alert, raise_own_alert
 from devices.topic import Channel, Topic
-from imports.importer import import_rows
 from rules.model.rule import Severity
 from simulators.publisher import Publisher, PublisherError
-from store.alerts.watchdog import COMMUNITY, MISSED_RULE, find_watchdog, has_raised
+from store.alerts.watchdog import COMMUNITY, MISSED_RULE, find_watchdog, has_raised, register_watchdog
 from store.database import Connection, DatabaseUnavailableError, connect, repeat_over_outages, translated_errors
 
 log = structlog.get_logger()
@@ -60,7 +59,7 @@ def run_watchdog(settings: WatchdogSettings, stop: threading.Event) -> None:
 
     def watch() -> bool:
         with _connected(settings) as connection:
-            _register(connection)
+            register_watchdog(connection)
             # The previous watchdog may have been ended while its meter violated the rule.
             _publish(settings, datetime.now(UTC), _BATTERY_NEW_V)
             while not stop.is_set():
@@ -80,18 +79,6 @@ def _connected(settings: WatchdogSettings) -> Iterator[Connection]:
     with translated_errors(), closing(connect(settings.database_url, application_name="anju watchdog")) as connection:
         connection.autocommit = True
         yield connection
-
-
-def _register(connection: Connection) -> None:
-    place = {"community": COMMUNITY, "name": "平台自检", "banner": "平台", "street": "平台"}
-    device = {
-        "community": COMMUNITY,
-        "device": _DEVICE,
-        "kind": _KIND,
-        "simulated": "true",
-        "service": "out_of_service",
-    }
-    import_rows(connection, [place], [], [device])
 
 
 def _run_round(connection: Connection, settings: WatchdogSettings, stop: threading.Event) -> None:

@@ -175,7 +175,7 @@ MEASUREMENTS = {
 def _running(contender: Contender) -> Iterator[tuple[Broker, list[Process]]]:
     """Run the broker with an empty store, which is deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder, Home(Path(folder)) as home:
-        broker = contender.open(Place(home.path / "broker", home.ports, service_user(), 1, _say))
+        broker = contender.open(Place(home.path / "broker", home.ports, service_user("broker"), 1, _say))
         nodes = [Process(part, home) for part in broker.parts]
         try:
             start_together(nodes)

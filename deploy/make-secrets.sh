@@ -1,17 +1,13 @@
 #!/bin/sh
 # Make every secret that docker-compose.yml asks for, once: sh deploy/make-secrets.sh [FOLDER]
 #
+# Where the folder is there already, only the secrets that a newer version needs are added; none is ever changed.
+#
 # FOLDER is deploy/secrets by default. Only its owner may enter it. The files inside are readable for everybody all the
 # same, because Docker shows each of them, and no other, to the unprivileged user of the container that needs it.
 set -eu
 
 folder=${1:-$(dirname "$0")/secrets}
-if [ -e "$folder" ]; then
-    echo "$folder is there already, and the database keeps the password it was made with: nothing was changed." >&2
-    echo "docs/deploy.md says how to change a single secret." >&2
-    exit 1
-fi
-
 # 256 bits from the kernel, as hexadecimal: safe in a URL, in a quoted word and on a keyboard.
 random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
@@ -38,11 +34,34 @@ nkey() {
 }
 half() { openssl pkey -in "$new/key" "$@" -outform DER | od -An -v -tx1 | tr -d ' \n' | tail -c 64; }
 
-command -v openssl >/dev/null || { echo "openssl is missing, which makes the key of the door: install it." >&2; exit 1; }
+# A URL of the database for each role of its own.
+put_database_urls() {
+    for part in owner ingest api worker door operator; do
+        put "${part}_database_url" "postgresql://anju_$part:$(random)@database:5432/anju"
+    done
+    put grafana_database_url "postgresql://anju_grafana:$1@database:5432/anju"
+}
+
 umask 077
 new=$(mktemp -d "$folder.XXXXXX")
 trap 'rm -rf "$new"' EXIT
+put() { printf '%s\n' "$2" >"$new/$1"; }
 
+if [ -e "$folder" ]; then
+    if [ -e "$folder/owner_database_url" ]; then
+        echo "$folder is there already, and the database keeps the passwords it was made with: nothing was changed." >&2
+        echo "docs/deploy.md says how to change a single secret." >&2
+        exit 1
+    fi
+    put_database_urls "$(cat "$folder/grafana_database_password")"
+    put anju_secret_key_old ""
+    chmod 444 "$new"/*
+    mv -n "$new"/* "$folder"
+    echo "The database URLs of the parts were added to $folder. Nothing else was changed."
+    exit 0
+fi
+
+command -v openssl >/dev/null || { echo "openssl is missing, which makes the key of the door: install it." >&2; exit 1; }
 database=$(random)
 ingest=$(random)
 publisher=$(random)
@@ -53,8 +72,10 @@ seed=$(nkey "9000$(half)")
 issuer=$(nkey "00$(half -pubout)")
 rm "$new/key"
 
-put() { printf '%s\n' "$2" >"$new/$1"; }
+grafana=$(random)
+
 put postgres_password "$database"
+# The superuser, which makes the roles of the parts and does nothing else.
 put anju_database_url "postgresql://anju:$database@database:5432/anju"
 put anju_mqtt_url "mqtt://ingest:$ingest@broker:1883"
 put anju_publish_mqtt_url "mqtt://publisher:$publisher@broker:1883"
@@ -64,7 +85,8 @@ put anju_api_key "$(random)"
 put anju_secret_key "$(random)"
 put anju_secret_key_old ""
 put grafana_admin_password "$(random)"
-put grafana_database_password "$(random)"
+put grafana_database_password "$grafana"
+put_database_urls "$grafana"
 put nats_accounts "INGEST_PASSWORD: \"$ingest\"
 DOOR_PASSWORD: \"$door\"
 DOOR_ISSUER: \"$issuer\"

@@ -254,7 +254,7 @@ def events(kind: DeviceKind) -> str:
     return _render(
         """
         SELECT e.ts AS "时间", @label AS "设备", e.event AS "事件", @data AS "内容", e.received_at AS "收到时间"
-        FROM event e
+        FROM event_without_hashes e
         JOIN device d ON d.id = e.device_id
         JOIN community c ON c.id = d.community
         WHERE $__timeFilter(e.ts) AND @selected

@@ -3,7 +3,8 @@
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -14,11 +15,14 @@ from local.errors import LocalError
 from local.prefix import SETTING as PREFIX_SETTING
 from local.process import Part
 from local.secret import kept_secret
-from local.users import User, as_seen_from_inside, private_directory
+from local.users import User, as_seen_from_inside, private_directory, user_with_account, write_private
+from store.admin.roles import Role, prepare_roles
 
 PREFERRED_PORT = 15432  # beside a server of the machine on 5432
-ROLE = "anju"
+SUPERUSER = "postgres"
 DATABASE = "anju"
+FORMER_OWNER = "anju"
+"""The one role of older versions, for everything."""
 
 # TimescaleDB has one worker for each database with the extension, and the tests create many.
 # Durability has PostgreSQL's defaults (fsync, synchronous_commit, full_page_writes): stored messages survive kill -9
@@ -55,25 +59,28 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 class Postgres:
     """Settings of a server; `prepare` writes them to disk, and `part` is the program to run.
 
-    `data_dir` contains `cluster/` (PGDATA) and `password`. Role `anju` owns database `anju` and may create roles and
-    databases, but is no superuser, because row-level security does not bind superusers.
+    `data_dir` contains `cluster/` (PGDATA), `password` of the superuser and one password for each role of Anju. Role
+    `anju_owner` owns database `anju`.
     """
 
     programs: PostgresPrograms
     data_dir: Path
     port: int
     user: User | None
-    password: str
+    password: str = field(repr=False)
+    passwords: Mapping[Role, str] = field(repr=False)
 
-    @property
-    def url(self) -> str:
-        """URL of Anju's database, with the password."""
-        return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
+    def url(self, role: Role = Role.OWNER) -> str:
+        """Return the URL of Anju's database for a role, with its password."""
+        return self._url(role, self.passwords[role])
 
     @property
     def superuser_url(self) -> str:
         """URL of Anju's database for the superuser of the server, with the password."""
-        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
+        return self._url(SUPERUSER, self.password)
+
+    def _url(self, role: str, password: str) -> str:
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
     def cluster(self) -> Path:
@@ -117,31 +124,33 @@ class Postgres:
         )
 
     def check_ready(self) -> None:
-        """Create role, database and extension if missing; raise LocalError while the server refuses."""
+        """Create database, extension and roles if missing; raise LocalError while the server refuses."""
         try:
-            with self._connect("postgres", "postgres") as connection:
-                _create_role_and_database(connection, self.password)
-            with self._connect(DATABASE, ROLE) as connection:
-                connection.execute("create extension if not exists timescaledb")
+            with self._connect(SUPERUSER) as connection:
+                _create_database(connection)
+            with self._connect(DATABASE) as connection, connection.transaction():
+                prepare_roles(connection, self.passwords)
         except psycopg.OperationalError as error:
             raise LocalError(f"PostgreSQL on port {self.port} does not answer: {error}") from error
 
-    def _connect(self, database: str, role: str) -> psycopg.Connection:
+    def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
             dbname=database,
-            user=role,
+            user=SUPERUSER,
             password=self.password,
             connect_timeout=5,
             autocommit=True,
         )
 
     def _initdb(self) -> None:
-        draft = self.data_dir / "cluster.new"  # an interrupted initdb leaves this folder, never a partial cluster
-        if draft.exists():
-            shutil.rmtree(draft)
-        private_directory(draft, self.user)
+        # initdb asks for the name of its user. An interrupted one leaves this folder, never a partial cluster.
+        user, folder = user_with_account(self.user), self.data_dir / "cluster.new"
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft = private_directory(private_directory(folder, user) / "cluster", user)
+        write_private(folder / "password", self.password, user)
         # The builtin provider (from 17 on) orders and classifies text alike on all hosts; 16 has only the C library's.
         builtin = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         locale = builtin if self.programs.major >= 17 else ("--locale=C.UTF-8",)
@@ -149,44 +158,50 @@ class Postgres:
             result = subprocess.run(  # noqa: S603 - the argv is a list and ours
                 [
                     str(self.programs.folder / "initdb"),
-                    *("-D", str(as_seen_from_inside(draft, self.user))),
-                    *("--username=postgres", "--pwfile=../password", "--auth=scram-sha-256", "--encoding=UTF8"),
+                    *("-D", str(as_seen_from_inside(draft, user))),
+                    *(f"--username={SUPERUSER}", "--pwfile=../password", "--auth=scram-sha-256", "--encoding=UTF8"),
                     *locale,
                 ],
                 cwd=draft,
                 env=ENVIRONMENT,
-                user=self.user.uid if self.user else None,
-                group=self.user.gid if self.user else None,
-                extra_groups=[] if self.user else None,
+                user=user.uid if user else None,
+                group=user.gid if user else None,
+                extra_groups=[] if user else None,
                 capture_output=True,
                 text=True,
                 check=False,
             )
         except OSError as error:
             raise LocalError(
-                f"{self.programs.folder}/initdb cannot be run as user {self.user.name if self.user else 'you'}: "
+                f"{self.programs.folder}/initdb cannot be run as user {user.name if user else 'you'}: "
                 f"{error.strerror}. Set {PREFIX_SETTING} to a folder that this user can reach."
             ) from error
         if result.returncode != 0:
             raise LocalError(f"initdb could not make a database in {self.cluster}:\n{result.stdout}{result.stderr}")
         draft.rename(self.cluster)
+        shutil.rmtree(folder)
 
 
 def open_postgres(programs: PostgresPrograms, data_dir: Path, port: int, user: User | None) -> Postgres:
-    """Return the server of `data_dir`, with the password stored there, which is generated the first time.
+    """Return the server of `data_dir`, with the passwords stored there, which are generated the first time.
 
     Raises:
         LocalError: the password of an existing cluster is lost, or open to other users.
     """
-    password = kept_secret(private_directory(data_dir, user) / "password", user, used_by=data_dir / "cluster")
-    return Postgres(programs, data_dir, port, user, password)
+    folder = private_directory(data_dir, user)
+    password = kept_secret(folder / "password", user, used_by=folder / "cluster")
+    passwords = {role: kept_secret(folder / f"{role}.password", user) for role in Role}
+    return Postgres(programs, data_dir, port, user, password, passwords)
 
 
-def _create_role_and_database(connection: psycopg.Connection, password: str) -> None:
-    role, database = sql.Identifier(ROLE), sql.Identifier(DATABASE)
-    if not connection.execute("select from pg_roles where rolname = %s", [ROLE]).rowcount:
-        connection.execute(
-            sql.SQL("create role {} login createdb createrole password {}").format(role, sql.Literal(password))
-        )
+def _create_database(connection: psycopg.Connection) -> None:
+    """Create the database if it is missing, and make the one role of an older version its owner of today."""
+    if connection.execute(
+        "select from pg_roles where rolname = %s and not exists (select from pg_roles where rolname = %s)",
+        [FORMER_OWNER, Role.OWNER],
+    ).rowcount:
+        names = sql.Identifier(FORMER_OWNER), sql.Identifier(Role.OWNER)
+        connection.execute(sql.SQL("alter role {} rename to {}").format(*names))
+        connection.execute(sql.SQL("alter role {} nocreatedb nocreaterole").format(names[1]))
     if not connection.execute("select from pg_database where datname = %s", [DATABASE]).rowcount:
-        connection.execute(sql.SQL("create database {} owner {}").format(database, role))
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))

@@ -1,7 +1,7 @@
 """Database and broker of one data directory, prepared for a supervisor or running on their own."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +19,7 @@ from local.home import Home
 from local.postgres import Postgres, open_postgres
 from local.process import Process, end_leftovers, start_together
 from local.users import service_user
+from store.admin.roles import Role
 
 
 class BrokerName(StrEnum):
@@ -39,7 +40,7 @@ def prepare_database(home: Home, progress: Callable[[str], None]) -> Postgres:
     Raises:
         LocalError: the server is not available, or the home cannot be used; the message names the remedy.
     """
-    programs, user = find_postgres(progress), service_user()
+    programs, user = find_postgres(progress), service_user("postgres")
     # First end leftovers of a killed predecessor, so that their ports are free.
     end_leftovers(home.pid_file("postgres"), signal.SIGINT)
     port = home.ports.claim("postgres", postgres.PREFERRED_PORT)
@@ -64,14 +65,20 @@ def prepare_broker(
     """
     for leftover in home.pid_file("broker").parent.glob("broker*.pid"):
         end_leftovers(leftover, signal.SIGTERM)
-    return open_broker(Place(home.path / "broker", home.ports, service_user(), partitions, progress, guarded, tls))
+    user = service_user("broker")
+    return open_broker(Place(home.path / "broker", home.ports, user, partitions, progress, guarded, tls))
 
 
 @dataclass(frozen=True)
 class Services:
-    """Running database and broker; `kill()` and `start()` of each process are for tests of recovery."""
+    """Running database and broker; `kill()` and `start()` of each process are for tests of recovery.
+
+    `database_url` is that of the owner, `superuser_url` that of the superuser of the server.
+    """
 
     database_url: str
+    superuser_url: str
+    role_urls: Mapping[Role, str]
     mqtt_url: str
     publish_mqtt_url: str
     read_mqtt_url: str
@@ -122,7 +129,9 @@ def start_services(
             stack.callback(process.stop)
         start_together(processes)
         return Services(
-            database_url=database.url,
+            database_url=database.url(),
+            superuser_url=database.superuser_url,
+            role_urls={role: database.url(role) for role in Role},
             mqtt_url=broker.ingest_url,
             publish_mqtt_url=broker.publish_url,
             read_mqtt_url=broker.read_url,

@@ -1,6 +1,7 @@
-"""Unprivileged user for services that root starts.
+"""Unprivileged users for services that root starts, one for each service.
 
-PostgreSQL refuses to run as root, and the broker does not need to.
+PostgreSQL refuses to run as root, and no other service needs to. Services of one user could read each other's memory
+and secrets.
 """
 
 import os
@@ -13,6 +14,9 @@ from local.errors import LocalError
 
 SETTING = "ANJU_LOCAL_USER"
 DEFAULT_USER = "nobody"
+SERVICES = ("postgres", "broker", "ingest", "api", "worker", "door", "simulators")
+# Numbers 60578 to 61183 belong to nobody: https://systemd.io/UIDS-GIDS/
+_FIRST_UID = 60600
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +28,43 @@ class User:
     gid: int
 
 
-def service_user(environ: Mapping[str, str] = os.environ) -> User | None:
-    """Return the user to drop to, or None if this process is unprivileged already.
+def service_user(service: str, environ: Mapping[str, str] = os.environ) -> User | None:
+    """Return the user to run one of `SERVICES` as, or None if this process is unprivileged already.
+
+    It is the account `anju-<service>` where this machine has one, else a number without an account. `ANJU_LOCAL_USER`
+    names one account for all services.
 
     Raises:
         LocalError: `ANJU_LOCAL_USER` names no account, or root itself.
     """
     if os.geteuid() != 0:
         return None
-    name = environ.get(SETTING, DEFAULT_USER)
+    if SETTING in environ:
+        return _account(environ[SETTING])
+    uid = _FIRST_UID + SERVICES.index(service)
+    try:
+        entry = pwd.getpwnam(f"anju-{service}")
+    except KeyError:
+        return User(f"anju-{service}", uid, uid)
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def user_with_account(user: User | None) -> User | None:
+    """Return the user itself if this machine has an account for it, else another unprivileged one.
+
+    Raises:
+        LocalError: this machine has no account `nobody`.
+    """
+    if user is None:
+        return None
+    try:
+        pwd.getpwuid(user.uid)
+    except KeyError:
+        return _account(DEFAULT_USER)
+    return user
+
+
+def _account(name: str) -> User:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:

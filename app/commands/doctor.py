@@ -21,8 +21,9 @@ from ingest.broker_check import probe_broker, unreceived_topic
 from ingest.broker_client import BrokerUnavailableError
 from rules.language.loader import RuleFileError, load_rules
 from store.admin.disks import disk_reports
-from store.admin.locks import PartitionState, dispatcher_address, partition_count, partition_states
+from store.admin.locks import LockHolder, PartitionState, dispatcher, partition_count, partition_states
 from store.admin.readiness import missing_schema
+from store.admin.roles import Role
 from store.database import Connection, DatabaseUnavailableError, NewerDatabaseError, connect
 from store.notices.statistics import channel_figures, notice_backlog
 from store.telemetry.rejections import RejectionFilter, count_by_reason, list_rejections
@@ -120,16 +121,26 @@ def _rejections(connection: Connection, now: datetime) -> Finding:
 
 def _notices(connection: Connection, now: datetime) -> list[Finding]:
     """Return whether a dispatcher sends notices, and the channels that fail."""
-    address, waiting = dispatcher_address(connection), notice_backlog(connection, now)
+    holder, waiting = dispatcher(connection), notice_backlog(connection, now)
     figures = {"queued": waiting.queued, "overdue_since": waiting.overdue_since}
-    if address is None:
+    if holder is None:
         return [Finding("notices", False, "no worker sends notices: start `anju worker`, or read its log", figures)]
+    if not holder.is_part(Role.WORKER, "anju worker"):
+        return [_stranger("notices", holder, figures)]
     failing = [
         Finding(f"notices {each.channel}", False, f"{each.last_error}; tried again at {each.retry_at:%F %T %Z}")
         for each in channel_figures(connection)
         if each.retry_at
     ]
-    return [Finding("notices", True, f"sent from {address}, {waiting.queued} waiting", figures), *failing]
+    where = f"sent from {holder.address or 'this machine'}"
+    return [Finding("notices", True, f"{where}, {waiting.queued} waiting", figures), *failing]
+
+
+def _stranger(name: str, holder: LockHolder, figures: dict[str, Any]) -> Finding:
+    """Return that a session holds the lock of a part that it does not belong to."""
+    advice = f"nothing goes on until it ends: SELECT pg_terminate_backend({holder.backend})"
+    figures = {**figures, "held_by": asdict(holder)}
+    return Finding(name, False, f"the lock is held by {holder}, which is no part of Anju; {advice}", figures)
 
 
 def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
@@ -145,14 +156,16 @@ def _ingest(state: PartitionState, count: int, now: datetime) -> Finding:
         "behind_s": behind,
         **({key: getattr(report, name) for key, name in _REPORTED.items()} if report else {}),
     }
-    if not state.owned:
+    if state.holder is None:
         option = f" --partitions {count}" if count > 1 else ""
         last = (
             f", {_how_far(behind)}, last at work on {report.host} at {report.committed_at:%F %T %Z}" if report else ""
         )
         return Finding(name, False, f"no ingest receives{last}: start `anju ingest{option}`, or read its log", figures)
+    if not state.holder.is_part(Role.INGEST, "anju ingest"):
+        return _stranger(name, state.holder, figures)
     if report is None:
-        return Finding(name, True, f"at work on {state.address}, not yet reported", figures)
+        return Finding(name, True, f"at work on {state.holder.address or 'this machine'}, not yet reported", figures)
     who = f"at work on {report.host}, process {report.pid}, since {report.owner_since:%F %T %Z}"
     since_commit_s = (now - report.committed_at).total_seconds()
     if since_commit_s > _STALE_S:

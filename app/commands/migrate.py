@@ -1,5 +1,6 @@
 """`anju migrate`."""
 
+from app.output import say
 from app.progress import progress
 from app.settings import Settings
 from store.admin.migrate import migrate as migrate_database
@@ -8,7 +9,11 @@ from store.admin.migrate import migrate as migrate_database
 def migrate() -> None:
     """Bring the database to this version. Run it before the other parts start; twice changes nothing.
 
-    Example: ANJU_DATABASE_URL=postgresql://anju:secret@db/anju anju migrate
+    ANJU_DATABASE_URL names the owner, `anju_owner`, whom `anju roles` makes; an owner of another name will do.
+
+    Example: ANJU_DATABASE_URL=postgresql://anju_owner:secret@db/anju anju migrate
     """
     with progress("bringing the database to this version"):
-        migrate_database(Settings.load().need("database_url"))
+        advice = migrate_database(Settings.load().need("database_url"))
+    if advice:
+        say(f"note: {advice}")

@@ -3,17 +3,25 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from app.alert_lines import print_alerts
 from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
 from app.output import say
-from app.parts import always_ready, anju_part, api_ready, door_ready, ingest_ready, worker_ready
+from app.parts import (
+    always_ready,
+    anju_part,
+    api_ready,
+    door_ready,
+    ingest_ready,
+    parts_as_root,
+    worker_ready,
+)
 from app.progress import Progress as ShownProgress
 from app.progress import progress as shown_progress
 from app.settings import Settings, SettingsError
@@ -29,10 +37,18 @@ from local.supervisor import Supervisor
 from local.users import write_private
 from rules.model.duration import in_chinese, parse_duration
 from store.admin.migrate import migrate
+from store.admin.roles import Role
 
 _READY_S = 120
 _BACKUP_AT = "02:30"
 Progress = Callable[[str], None]
+
+
+class _Servers(NamedTuple):
+    """The settings of the operator's commands, and the URL of each role; those of a given database are the same."""
+
+    settings: dict[str, str]
+    database_urls: Mapping[Role, str]
 
 
 def up(
@@ -81,12 +97,15 @@ def _start(
     keys = {f"ANJU_{name.upper()}": _key(given, home, name) for name in ("api_key", "secret_key")}
     http_port = _port(given, home, "http", 8000)
     with shown_progress("preparing the servers", "MB fetched", _look_at_download):
-        settings = _start_servers(given, broker, home, supervisor, progress) | keys
+        servers = _start_servers(given, broker, home, supervisor, progress)
+    settings = servers.settings
+    settings |= keys
     progress("bringing the database to this version")
-    migrate(settings["ANJU_DATABASE_URL"])
+    if advice := migrate(servers.database_urls[Role.OWNER]):
+        progress(f"note: {advice}")
     if demo:
         register_demo(settings["ANJU_DATABASE_URL"])
-    return settings, _start_anju(given, settings, home, supervisor, progress, http_port=http_port)
+    return settings, _start_anju(given, servers, home, supervisor, progress, http_port=http_port)
 
 
 def _look_at_download(work: ShownProgress) -> None:
@@ -97,18 +116,21 @@ def _look_at_download(work: ShownProgress) -> None:
 
 def _start_servers(
     given: Settings, broker_name: BrokerName, home: Home, supervisor: Supervisor, progress: Progress
-) -> dict[str, str]:
-    """Return the settings of the servers: the given ones, and those of the private servers started for the rest."""
+) -> _Servers:
+    """Return the given servers, and private ones started for the rest."""
     settings = {
         f"ANJU_{name.upper()}": given.need(name)
         for name in ("database_url", "mqtt_url", "publish_mqtt_url", "door_url", "door_seed")
         if getattr(given, name)
     }
-    if "ANJU_DATABASE_URL" not in settings:
+    if given.database_url:
+        database_urls = dict.fromkeys(Role, settings["ANJU_DATABASE_URL"])
+    else:
         database = prepare_database(home, progress)
         progress("starting PostgreSQL with TimescaleDB")
         supervisor.start(database.part(), _READY_S)
-        settings["ANJU_DATABASE_URL"] = database.url
+        database_urls = {role: database.url(role) for role in Role}
+        settings["ANJU_DATABASE_URL"] = database_urls[Role.OPERATOR]
     if "ANJU_MQTT_URL" not in settings:
         broker = prepare_broker(
             home,
@@ -124,7 +146,7 @@ def _start_servers(
         settings |= {"ANJU_DOOR_URL": broker.door_url, "ANJU_DOOR_SEED": broker.door_seed}
         settings["ANJU_BROKER_MONITORING"] = ",".join(broker.monitoring_urls)
         settings["ANJU_BROKER_LOG"] = ",".join(str(home.log_file(part.name).absolute()) for part in broker.parts)
-    return settings
+    return _Servers(settings, database_urls)
 
 
 def _broker_tls(given: Settings, home: Home) -> BrokerTls | None:
@@ -138,14 +160,15 @@ def _broker_tls(given: Settings, home: Home) -> BrokerTls | None:
 
 def _start_anju(
     given: Settings,
-    settings: dict[str, str],
+    servers: _Servers,
     home: Home,
     supervisor: Supervisor,
     progress: Progress,
     *,
     http_port: int,
 ) -> str:
-    """Start ingest, API and worker, complete the settings, and return the URL of the API."""
+    """Start ingest, API and worker, each with its role, complete the settings, and return the URL of the API."""
+    settings = servers.settings
     if given.backup_dir:
         settings |= {"ANJU_BACKUP_DIR": str(given.backup_dir.absolute()), "ANJU_BACKUP_KEEP": str(given.backup_keep)}
         settings |= {"ANJU_BACKUP_RECIPIENT": given.backup_recipient} if given.backup_recipient else {}
@@ -170,24 +193,24 @@ def _start_anju(
     settings |= {"ANJU_HTTP_HOST": given.http_host, "ANJU_HTTP_PORT": str(http_port)}
     api_url = f"http://{_reachable(given.http_host)}:{http_port}"
     progress("starting door, ingest, API and worker")
-    others = _without_door(settings)
+    if as_root := parts_as_root(("door", "ingest", "api", "worker"), settings):
+        progress(f"note: {', '.join(as_root)} run as root: {sys.prefix} or a file of the settings is closed to others")
+
+    def given_to(role: Role) -> dict[str, str]:
+        return {**settings, "ANJU_DATABASE_URL": servers.database_urls[role]}
+
     ready = ingest_ready(metrics_port, given.partitions)
-    first = [anju_part("ingest", ("ingest",), _with_metrics(others, metrics_port), ready)]
+    first = [anju_part("ingest", ("ingest",), _with_metrics(given_to(Role.INGEST), metrics_port), ready)]
     if "ANJU_DOOR_URL" in settings:
         port = home.ports.claim("door-metrics", 9101)
-        first.append(anju_part("door", ("door",), _with_metrics(settings, port), door_ready(port)))
+        first.append(anju_part("door", ("door",), _with_metrics(given_to(Role.DOOR), port), door_ready(port)))
     supervisor.start_together(first, _READY_S)
-    api = anju_part("api", ("api",), others, api_ready(api_url))
+    api = anju_part("api", ("api",), given_to(Role.API), api_ready(api_url))
     working = worker_ready(settings["ANJU_DATABASE_URL"])
-    worker = anju_part("worker", ("worker",), _with_metrics(others, worker_metrics_port), working)
-    backup = anju_part("backup", ("backup", "--daily", _BACKUP_AT), others, always_ready)
+    worker = anju_part("worker", ("worker",), _with_metrics(given_to(Role.WORKER), worker_metrics_port), working)
+    backup = anju_part("backup", ("backup", "--daily", _BACKUP_AT), given_to(Role.OPERATOR), always_ready)
     supervisor.start_together((api, worker, *([backup] if given.backup_dir else [])), _READY_S)
     return api_url
-
-
-def _without_door(settings: dict[str, str]) -> dict[str, str]:
-    """Return the settings of the other parts: the keys of the door let in whom their owner likes."""
-    return {name: value for name, value in settings.items() if not name.startswith("ANJU_DOOR_")}
 
 
 def _with_metrics(settings: dict[str, str], port: int) -> dict[str, str]:
@@ -242,4 +265,4 @@ def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Prog
     options = [argument for site in COMMUNITIES for argument in ("--community", site.community)]
     options += [argument for fault in FAULTS for argument in ("--fault", fault)]
     arguments = ("simulate", "--history", HISTORY, "--on-time", *options)
-    supervisor.start(anju_part("simulators", arguments, _without_door(settings), always_ready))
+    supervisor.start(anju_part("simulators", arguments, settings, always_ready))

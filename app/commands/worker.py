@@ -1,4 +1,4 @@
-"""`anju worker`: notices, the hourly retention, the free space of the disks, and the watchdog."""
+"""`anju worker`: notices, the hourly retention, the disks, the end of Grafana's long sessions, and the watchdog."""
 
 import logging
 import threading
@@ -10,11 +10,13 @@ from prometheus_client import REGISTRY, start_http_server
 
 from app.broker_metrics import BrokerCollector
 from app.disk_watch import run_disk_watch
+from app.grafana_guard import run_grafana_guard
 from app.logging import configure_logging
 from app.settings import Settings, parse_disks
 from app.signals import stop_on_signals
 from app.watchdog import WatchdogSettings, run_watchdog
 from notify.worker import WorkerSettings, run_worker
+from store.admin.audit_chain import read_head
 from store.admin.retention import delete_expired_events, drop_expired, forget_erasures
 from store.database import connect, translated_errors
 
@@ -45,16 +47,20 @@ def worker() -> None:
     if settings.watchdog:
         watched = WatchdogSettings(url, settings.need("publish_mqtt_url"))
         threading.Thread(target=run_watchdog, args=(watched, stop), name="watchdog", daemon=True).start()
-    run_worker(WorkerSettings(url, settings.notify_file, lambda: _drop_expired(url, keep, of_kinds)), stop)
+    threading.Thread(target=run_grafana_guard, args=(url, stop), name="grafana guard", daemon=True).start()
+    run_worker(WorkerSettings(url, settings.notify_file, lambda: _hourly(url, keep, of_kinds)), stop)
 
 
-def _drop_expired(url: str, keep: timedelta | None, events_of_kinds: Mapping[str, timedelta]) -> None:
+def _hourly(url: str, keep: timedelta | None, events_of_kinds: Mapping[str, timedelta]) -> None:
     now = datetime.now(UTC)
     with translated_errors(), connect(url, application_name="anju worker") as connection:
         chunks = drop_expired(connection, now, keep)
         events = delete_expired_events(connection, now, events_of_kinds)
         forget_erasures(connection, now)
         log.info("dropped expired data", chunks=chunks, events=events)
+        # Out of reach of whoever could cut off the newest rows: logs are kept elsewhere.
+        head = read_head(connection)
+        log.info("head of the audit log", head=f"{head.id}:{head.hash}")
 
 
 def _serve_metrics(host: str, port: int) -> None:

@@ -1,4 +1,8 @@
-"""The audit log: one row for each change by a person, in the transaction of the change; rows are only added."""
+"""The audit log: one row for each change by a person and each read of a household's data, in its own transaction.
+
+Rows are only added, and each holds the hash of the row before (`audit_chain`). Write the row last: writers wait for
+each other from there to the end of the transaction.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +14,9 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from store.database import Connection
+
+READ = "read"
+"""The action of a read; every other action is a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,20 +87,30 @@ def find_request(connection: Connection, actor: str, request_key: str) -> AuditR
 
 
 def list_changes(
-    connection: Connection, *, subject: str | None, subject_id: str | None, before: int | None, limit: int
+    connection: Connection,
+    *,
+    subject: str | None,
+    subject_id: str | None,
+    before: int | None,
+    limit: int,
+    reads: bool = False,
 ) -> list[AuditRow]:
-    """Return at most `limit` changes with ids below `before`, newest first; None is no condition."""
+    """Return at most `limit` changes with ids below `before`, newest first; None is no condition.
+
+    `reads` returns the reads of households' data in place of the changes.
+    """
     with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
         return cursor.execute(
             sql.SQL(
                 """
                 {stored}
-                WHERE (%(subject)s::text IS NULL OR subject = %(subject)s)
+                WHERE {kind}
+                  AND (%(subject)s::text IS NULL OR subject = %(subject)s)
                   AND (%(subject_id)s::text IS NULL OR subject_id = %(subject_id)s)
                   AND (%(before)s::bigint IS NULL OR id < %(before)s)
                 ORDER BY id DESC
                 LIMIT %(limit)s
                 """
-            ).format(stored=sql.SQL(_STORED)),
+            ).format(stored=sql.SQL(_STORED), kind=sql.SQL("action = 'read'" if reads else "action <> 'read'")),
             {"subject": subject, "subject_id": subject_id, "before": before, "limit": limit},
         ).fetchall()

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
+from store.admin.roles import Role
 from store.database import Connection, StoreError, connect, translated_errors
 
 # Classes of advisory locks, apart from others in the same database: "ANJU", "ANJM" and "ANJT" in ASCII.
@@ -41,13 +42,44 @@ class PartitionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The session that holds a lock.
+
+    `application` is the name that the session gives itself, `backend` the process id of the database server for it.
+    `address` is empty on the database's own machine, and where this role may not see it.
+    """
+
+    role: str
+    application: str
+    backend: int
+    address: str
+
+    def is_part(self, role: Role, application: str) -> bool:
+        """Return whether the session can be that of a part with this role and application name.
+
+        The name can be forged, the role cannot. An installation with a single role has only the name.
+        """
+        others = set(Role) - {role, Role.OWNER}
+        return self.role not in others and self.application.startswith(application)
+
+    def __str__(self) -> str:
+        """Return who it is, in words."""
+        where = f" from {self.address}" if self.address else ""
+        return f"role {self.role}, application {self.application!r}{where}, server process {self.backend}"
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionState:
-    """A partition with the address of its owner, empty without one, and the last report of any owner."""
+    """A partition with the session that owns it, None without one, and the last report of any owner."""
 
     partition: int
-    owned: bool
-    address: str
+    holder: LockHolder | None
     report: PartitionReport | None
+
+    @property
+    def owned(self) -> bool:
+        """Whether a session owns it."""
+        return self.holder is not None
 
 
 def connect_for_locks(url: str, *, application_name: str) -> Connection:
@@ -95,20 +127,30 @@ def _try_lock(connection: Connection, lock_class: int, number: int) -> bool:
     return row is not None and bool(row[0])
 
 
-def partition_owners(connection: Connection) -> dict[int, str]:
-    """Return the owned partitions with the address that the owner is connected from."""
+def partition_owners(connection: Connection) -> dict[int, LockHolder]:
+    """Return the owned partitions with the sessions that own them."""
+    return _lock_holders(connection, _OWNER_CLASS)
+
+
+def dispatcher(connection: Connection) -> LockHolder | None:
+    """Return the session of the dispatcher; None if no dispatcher runs."""
+    return _lock_holders(connection, _DISPATCHER_CLASS).get(0)
+
+
+def _lock_holders(connection: Connection, lock_class: int) -> dict[int, LockHolder]:
+    """Return the holders of the locks of a class by the number of the lock."""
     with translated_errors():
         rows = connection.execute(
             """
-            SELECT lock.objid::int, coalesce(host(activity.client_addr), 'local')
+            SELECT lock.objid::int, usename, coalesce(application_name, ''), pid, coalesce(host(client_addr), '')
             FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
             WHERE lock.locktype = 'advisory' AND lock.classid = %s AND lock.granted
               AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             ORDER BY 1
             """,
-            (_OWNER_CLASS,),
+            (lock_class,),
         ).fetchall()
-    return {int(partition): str(address) for partition, address in rows}
+    return {number: LockHolder(*holder) for number, *holder in rows}
 
 
 def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int]:
@@ -123,21 +165,6 @@ def rank_among_members(connection: Connection, *, member: int) -> tuple[int, int
             (member, _MEMBER_CLASS),
         ).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
-
-
-def dispatcher_address(connection: Connection) -> str | None:
-    """Return the address that the dispatcher is connected from; None if no dispatcher runs."""
-    with translated_errors():
-        row = connection.execute(
-            """
-            SELECT coalesce(host(activity.client_addr), 'this machine')
-            FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
-            WHERE lock.locktype = 'advisory' AND lock.granted AND lock.classid = %s
-              AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            """,
-            (_DISPATCHER_CLASS,),
-        ).fetchone()
-    return row[0] if row else None
 
 
 def partition_count(connection: Connection) -> int | None:
@@ -210,4 +237,4 @@ def partition_states(connection: Connection) -> list[PartitionState]:
             """
         )
         reports = {report.partition: report for report in cursor}
-    return [PartitionState(n, n in owners, owners.get(n, ""), reports.get(n)) for n in range(count or 1)]
+    return [PartitionState(n, owners.get(n), reports.get(n)) for n in range(count or 1)]

@@ -11,6 +11,11 @@ MISSED_RULE = "watchdog_missed"
 """The rule of the alert that the watchdog's own alert did not come."""
 
 
+def register_watchdog(connection: Connection) -> None:
+    """Register the watchdog's community and device, by a function of the owner: the worker may register no other."""
+    connection.execute("SELECT register_watchdog()")
+
+
 def find_watchdog(connection: Connection) -> int | None:
     """Return the id of the watchdog's device; None where none is registered."""
     row = connection.execute("SELECT id FROM device WHERE community = %s", (COMMUNITY,)).fetchone()

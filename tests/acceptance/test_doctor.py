@@ -34,9 +34,9 @@ def elsewhere(url, address):
 @pytest.fixture
 def empty_database(house):
     name = f"doctor_{uuid.uuid4().hex}"
-    with psycopg.connect(house.database_url, autocommit=True) as connection:
+    with psycopg.connect(house.superuser_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield urlsplit(house.database_url)._replace(path=f"/{name}").geturl()
+        yield urlsplit(house.superuser_url)._replace(path=f"/{name}").geturl()
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -44,7 +44,8 @@ def test_an_installation_in_good_order_is_reported_as_good(house):
     done = house.anju("doctor")
     assert done.returncode == 0, done.stdout
     lines = [line.split(":")[0] for line in done.stdout.splitlines()]
-    names = ("database", "schema", "ingest", "registry", "spool", "notices", "rejections", "broker", "rules")
+    names = ("database", "schema", "ingest", "registry", "spool", "notices", "rejections")
+    names += ("disk broker", "disk database", "broker", "rules")
     assert [line for line in lines if not line.startswith("note")] == [f"ok   {name}" for name in names]
 
 
@@ -80,6 +81,20 @@ def test_a_missing_schema_and_a_stopped_ingest_are_found(house, empty_database):
     assert checks["schema"]["good"]
     assert "start `anju ingest`" in checks["ingest"]["detail"]
     assert "start `anju worker`" in checks["notices"]["detail"]
+
+
+def test_a_stranger_who_holds_the_locks_of_the_parts_is_named(house, empty_database):
+    assert house.anju("migrate", ANJU_DATABASE_URL=empty_database).returncode == 0
+    with psycopg.connect(empty_database, autocommit=True, application_name="psql") as stranger:
+        for lock_class in (0x414E4A55, 0x414E4A54):  # of partitions and of the dispatcher: store/admin/locks.py
+            stranger.execute("SELECT pg_advisory_lock(%s, 0)", (lock_class,))
+        checks, code = findings(house, ANJU_DATABASE_URL=empty_database)
+        assert code == 1
+        for name in ("ingest", "notices"):
+            assert not checks[name]["good"]
+            assert checks[name]["held_by"]["backend"] == stranger.info.backend_pid
+            assert "held by role postgres, application 'psql'" in checks[name]["detail"]
+            assert f"pg_terminate_backend({stranger.info.backend_pid})" in checks[name]["detail"]
 
 
 def test_rules_that_cannot_be_used_are_found(house, tmp_path):

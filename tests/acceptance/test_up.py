@@ -53,7 +53,7 @@ def test_servers_named_in_the_settings_are_used_and_none_are_started(servers, se
         assert {file.stem for file in (up.data_dir / "run").glob("*.pid")} == {"ingest", "api", "worker"}
         assert not (up.data_dir / "postgres").exists()
         assert not (up.data_dir / "broker").exists()
-        assert up.anju("doctor").returncode == 0
+        assert (done := up.anju("doctor")).returncode == 0, done.stdout
         assert up.stop(signal.SIGTERM) == 0
         assert processes_of(up.data_dir) == []
     assert servers.postgres.alive()
@@ -95,7 +95,7 @@ def test_after_a_crash_of_everything_the_next_start_has_all_data(tmp_path):
 
 def test_no_secret_is_in_the_output_that_is_no_terminal_nor_in_a_log(house):
     texts = [house.output, *(file.read_text(errors="replace") for file in (house.data_dir / "log").iterdir())]
-    assert len(texts) > len(house.secrets)
+    assert len(texts) > 6
     assert [secret for secret in house.secrets for text in texts if secret in text] == []
 
 
@@ -158,7 +158,7 @@ def test_sigterm_ends_the_start_at_any_moment_within_five_seconds(tmp_path):
         eventually(lambda up=up: processes_of(up.data_dir) == [])
     assert interrupted
     with running_up(tmp_path / "folder-0") as up:
-        assert up.anju("doctor").returncode == 0
+        assert (done := up.anju("doctor")).returncode == 0, done.stdout
 
 
 def test_the_log_of_a_part_does_not_grow_for_ever(house):
@@ -194,4 +194,4 @@ def test_a_backup_of_one_installation_becomes_another(tmp_path):
     with running_up(tmp_path / "new") as up:
         assert query(up.database_url, "SELECT name FROM community") == [("阳光小区",)]
         assert up.settings["ANJU_SECRET_KEY"] == secret_key
-        assert up.anju("doctor").returncode == 0
+        assert (done := up.anju("doctor")).returncode == 0, done.stdout

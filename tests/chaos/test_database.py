@@ -21,11 +21,8 @@ def disk(tmp_path):
 @contextmanager
 def superuser(stage):
     """Connect as superuser, to another database than Anju's."""
-    address = urlsplit(stage.database_url)
-    with psycopg.connect(
-        host=address.hostname, port=address.port, user="postgres", password=address.password, dbname="postgres",
-        autocommit=True,
-    ) as connection:  # fmt: skip
+    url = urlsplit(stage.services.superuser_url)._replace(path="/postgres").geturl()
+    with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
 

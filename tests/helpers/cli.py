@@ -117,13 +117,25 @@ class Up:
 
     @property
     def database_url(self) -> str:
-        """Its database, with the password."""
-        return self.settings["ANJU_DATABASE_URL"]
+        """Its database for the owner, with the password; a given one as it is given."""
+        return self._database_url("anju_owner", "anju_owner.password")
+
+    @property
+    def superuser_url(self) -> str:
+        """Its database for the superuser of its server, with the password; a given one as it is given."""
+        return self._database_url("postgres", "password")
+
+    def _database_url(self, role: str, file: str) -> str:
+        url, password = self.settings["ANJU_DATABASE_URL"], self.data_dir / "postgres" / file
+        if not password.exists():
+            return url
+        _, _, address = url.rpartition("@")
+        return f"postgresql://{role}:{password.read_text().strip()}@{address}"
 
     @property
     def secrets(self) -> set[str]:
-        """Every secret in its settings: the keys, and the passwords in the URLs."""
-        settings = self.settings
+        """Every secret of it: the keys, and the passwords in the URLs."""
+        settings = {**self.settings, "OWNER_URL": self.database_url, "SUPERUSER_URL": self.superuser_url}
         passwords = {urlsplit(value).password or "" for key, value in settings.items() if key.endswith("_URL")}
         return {settings["ANJU_API_KEY"], settings["ANJU_SECRET_KEY"], *passwords}
 

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from database_roles import as_role
 from devices.broker_url import BrokerUrl
 from door.service import Door, DoorSettings
 from door.simulators import SimulatorAccount
@@ -21,6 +22,7 @@ from ingest.broker_log import RefusalReason, refusals
 from local.brokers.broker import Broker
 from mqtt_packets import CONNACK, answers, connect, disconnect, publish, release, subscribe
 from patience import patient
+from store.admin.roles import Role
 from store.database import connect as connect_to_database
 from store.registry.registry import load_devices
 from store.registry.secrets import Login, issue_secrets, rotate_secret
@@ -50,7 +52,13 @@ def running_door(
         account = BrokerUrl.parse(broker.publish_url)
         simulators = SimulatorAccount(account.username, account.password)
     settings = DoorSettings(
-        database_url, broker.door_url, broker.door_seed, partitions, None, simulators, longest_delay_s
+        as_role(database_url, Role.DOOR),
+        broker.door_url,
+        broker.door_seed,
+        partitions,
+        None,
+        simulators,
+        longest_delay_s,
     )
     door = Door(settings)
     with running(door):

@@ -10,7 +10,9 @@ from uuid import UUID
 
 import yaml
 
+from database_roles import as_role
 from running import ANJU
+from store.admin.roles import Role
 from store.alerts.alerts import NewAlert, progress_alert, raise_alert
 from store.alerts.transitions import alert_lock
 from store.database import connect
@@ -77,7 +79,7 @@ def write_routing(path: Path, **content: object) -> Path:
 def running_worker(url: str, routing: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start `anju worker`, and end it after the block."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANJU_")}
-    environment = {**inherited, "ANJU_DATABASE_URL": url, "ANJU_NOTIFY_FILE": str(routing)}
+    environment = {**inherited, "ANJU_DATABASE_URL": as_role(url, Role.WORKER), "ANJU_NOTIFY_FILE": str(routing)}
     with log.open("ab") as output:
         process = subprocess.Popen([ANJU, "worker"], env=environment, stdout=output, stderr=output, cwd=log.parent)
     try:

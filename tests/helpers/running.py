@@ -15,6 +15,7 @@ import psycopg
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from database_roles import as_role
 from devices.broker_url import BrokerUrl
 from imports.importer import import_rows
 from ingest.partition import Partition
@@ -24,6 +25,7 @@ from local.process import Process, start_together
 from local.services import prepare_broker
 from patience import patient
 from simulators.publisher import Publisher
+from store.admin.roles import Role
 from store.database import connect
 
 ANJU = str(Path(sys.executable).with_name("anju"))
@@ -130,12 +132,12 @@ def open_session(mqtt_url: str, partition: Partition, *, clean: bool, subscribe:
 
 
 class Ingest:
-    """`anju ingest` as an operator runs it."""
+    """`anju ingest` as an operator runs it, with its own role of the database."""
 
     def __init__(self, database_url: str, mqtt_url: str, log: Path, **environment: str) -> None:
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANJU_")},
-            "ANJU_DATABASE_URL": database_url,
+            "ANJU_DATABASE_URL": as_role(database_url, Role.INGEST),
             "ANJU_MQTT_URL": mqtt_url,
             "ANJU_SECRET_KEY": SECRET_KEY,
             **environment,

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from database_roles import let_tests_create
 from local.errors import LocalError
 from local.home import Home
 from local.locks import locked
@@ -30,6 +31,8 @@ from local.services import prepare_database
 from patience import patient
 from run_guard import MEMORY_VARIABLE
 from store.admin.migrate import migrate
+from store.admin.privileges import restrict_database
+from store.admin.roles import prepare_roles
 
 TEMPLATE: Final = "anju_template"
 # Nothing on this server has to outlive a crash. TimescaleDB's background workers would hold connections to the
@@ -72,6 +75,12 @@ def shared_database_url(folder: Path) -> str:
     return (folder / "url").read_text()
 
 
+def shared_superuser_url(folder: Path) -> str:
+    """Return the URL of the superuser of the run's server, which is started by the first call of any worker."""
+    shared_database_url(folder)
+    return (folder / "superuser_url").read_text()
+
+
 def stop_shared_database(folder: Path) -> None:
     """Stop the run's server, if one was started, and return when it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
@@ -86,6 +95,8 @@ def stop_shared_database(folder: Path) -> None:
 def database_from_template(server_url: str) -> Iterator[str]:
     """Make a database with the schema of this version on a server that has the template; drop it after the block."""
     with _new_database(server_url, f"TEMPLATE {TEMPLATE} STRATEGY file_copy") as url:
+        with psycopg.connect(url) as connection:
+            restrict_database(connection)  # a copy has the privileges on everything but the database itself
         yield url
 
 
@@ -110,9 +121,13 @@ def _new_database(server_url: str, how: LiteralString = "") -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     execute(server_url, sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(how)))
     try:
-        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+        yield _named(server_url, name)
     finally:
         _drop_database(server_url, name)
+
+
+def _named(server_url: str, database: str) -> str:
+    return urlsplit(server_url)._replace(path=f"/{database}").geturl()
 
 
 def _drop_database(server_url: str, name: str) -> None:
@@ -159,11 +174,13 @@ def _serve(folder: Path) -> None:
         process = Process(replace(part, argv=(*part.argv, *options)), home)
         try:
             process.start(patient(60))
-            template = urlsplit(database.url)._replace(path=f"/{TEMPLATE}").geturl()
-            execute(database.url, sql.SQL(f"CREATE DATABASE {TEMPLATE}"))
-            execute(template, sql.SQL("CREATE EXTENSION IF NOT EXISTS timescaledb"))
-            migrate(template)
-            (folder / "url.new").write_text(database.url)
+            let_tests_create(database.superuser_url)
+            execute(database.url(), sql.SQL(f"CREATE DATABASE {TEMPLATE}"))
+            with psycopg.connect(_named(database.superuser_url, TEMPLATE)) as superuser:
+                prepare_roles(superuser, {})
+            migrate(_named(database.url(), TEMPLATE))
+            (folder / "superuser_url").write_text(database.superuser_url)
+            (folder / "url.new").write_text(database.url())
             (folder / "url.new").rename(folder / "url")
             signal.sigwait({signal.SIGTERM})
         finally:

@@ -1,7 +1,7 @@
 """A real database and a real broker for the tests.
 
 `ANJU_TEST_DATABASE_URL`, `ANJU_TEST_MQTT_URL` and `ANJU_TEST_PUBLISH_MQTT_URL` name servers to use instead of local
-ones; the role of the first must be allowed to create databases.
+ones; the role of the first must be allowed to create databases and roles.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from database_roles import drop_logins, let_tests_create
 from local.home import Home
 from local.services import Services, start_services
 from run_guard import VARIABLE, is_worker
@@ -21,6 +22,7 @@ from shared_database import (
     empty_database,
     migrated_database,
     shared_database_url,
+    shared_superuser_url,
     stop_shared_database,
 )
 from store.database import Connection, connect
@@ -41,12 +43,21 @@ def database_server(pytestconfig: pytest.Config) -> Iterator[str]:
     named = os.environ.get("ANJU_TEST_DATABASE_URL")
     if named:
         yield named
+        drop_logins()
         return
     folder = Path(os.environ[VARIABLE], "database")
     folder.mkdir(exist_ok=True)
     yield shared_database_url(folder)
     if not is_worker(pytestconfig):  # else the controller stops it, after the last worker
         stop_shared_database(folder)
+
+
+@pytest.fixture(scope="session")
+def superuser_server(database_server: str) -> str:
+    """URL of the same server for its superuser; that of the environment has to be one for the tests that need it."""
+    if "ANJU_TEST_DATABASE_URL" in os.environ:
+        return database_server
+    return shared_superuser_url(Path(os.environ[VARIABLE], "database"))
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +75,7 @@ def services(database_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
 def local_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Durable database and broker, for tests that kill them; leave them running."""
     with start_services(tmp_path_factory.mktemp("services"), print) as services:
+        let_tests_create(services.superuser_url)
         yield services
 
 

@@ -32,14 +32,6 @@ from store.database import StoreError, connect
 OTHER_KEY = "another key of the same length"
 
 
-@pytest.fixture(scope="module")
-def server(database_server):
-    """Return the URL of the superuser of the tests' server."""
-    address = urlsplit(database_server)
-    url = address._replace(netloc=f"postgres:{address.password}@{address.hostname}:{address.port}").geturl()
-    return database_server if "ANJU_TEST_DATABASE_URL" in os.environ else url
-
-
 @pytest.fixture
 def filled(database_url):
     """Return a database with devices, readings in several chunks, events and a job."""
@@ -61,9 +53,9 @@ def filled(database_url):
 
 
 @pytest.fixture
-def empty(server):
+def empty(superuser_server):
     """Return an empty database, for its superuser."""
-    with empty_database(server) as url:
+    with empty_database(superuser_server) as url:
         yield url
 
 
@@ -179,8 +171,8 @@ def test_a_check_needs_no_database_and_describes_the_file(run, file):
     assert re.search(r"is whole: [\d,]+ rows of \d+ tables from 20", said)
 
 
-def test_a_database_that_is_not_empty_is_left_alone(run, filled, file, server):
-    superuser = urlsplit(server)._replace(path=urlsplit(filled).path).geturl()
+def test_a_database_that_is_not_empty_is_left_alone(run, filled, file, superuser_server):
+    superuser = urlsplit(superuser_server)._replace(path=urlsplit(filled).path).geturl()
     before = counts(filled)
     code, said = run("restore", file, database_url=superuser)
     assert (code, "restored into an empty one only" in said) == (1, True)

@@ -1,6 +1,5 @@
-"""Servers of docker-compose.yml without Docker: configuration of the broker, script for Grafana's role."""
+"""Servers of docker-compose.yml without Docker: configuration of the broker, roles of the database."""
 
-import os
 import queue
 import re
 import socket
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 import psycopg
@@ -19,11 +17,11 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from bare_database import bare_server
+from cli import anju
 from doors import new_secret, register_devices, running_door
-from local.binaries import find_nats_server, find_postgres
-from local.services import Services
+from local.binaries import find_nats_server
 from patience import patient
-from store.admin.migrate import migrate
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TOPIC = "anju/v1/jia-yuan/camera/gate/telemetry"
@@ -151,28 +149,36 @@ def test_no_client_connects_without_a_secret(broker: Broker, user: str | None, p
         assert client.answer.get(timeout=patient(WAIT_S)).is_failure
 
 
-@pytest.mark.skipif("ANJU_TEST_DATABASE_URL" in os.environ, reason="would change a role of a server that is not ours")
-def test_grafana_logs_in_with_its_secret_and_only_reads(local_services: Services, secrets: Path) -> None:
-    programs = find_postgres(print).folder
-    assert (programs / "psql").exists()
-    url = urlsplit(local_services.database_url)
-    migrate(local_services.database_url)
-    (secrets / "postgres_password").unlink()
-    (secrets / "postgres_password").write_text(url.password or "", encoding="utf-8")
-    environment = {
-        "PATH": f"{programs}:/usr/bin:/bin", "SECRETS_DIR": str(secrets), "PGHOST": url.hostname or "",
-        "PGPORT": str(url.port), "PGUSER": url.username or "", "PGDATABASE": url.path.lstrip("/"),
-    }  # fmt: skip
-    script = ["/bin/sh", str(DEPLOY / "postgres" / "grafana-role.sh")]
-    for _ in range(2):
-        subprocess.run(script, check=True, env=environment, capture_output=True)
-    password = (secrets / "grafana_database_password").read_text(encoding="utf-8").strip()
-    reader = url._replace(netloc=f"anju_grafana:{password}@{url.hostname}:{url.port}").geturl()
-    with psycopg.connect(reader, autocommit=True) as connection:
-        assert connection.execute("SELECT count(*) FROM telemetry_camera").fetchone() == (0,)
-        assert connection.execute("SHOW statement_timeout").fetchone() == ("30s",)
-        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            connection.execute("CREATE TABLE mine ()")
-        connection.execute("SET default_transaction_read_only = off")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("DELETE FROM telemetry_camera")
+@pytest.mark.slow
+def test_the_services_of_the_database_make_roles_and_tables_and_each_part_gets_its_own(
+    tmp_path: Path, secrets: Path
+) -> None:
+    """Run the commands of `roles` and `migrate` with the made secrets on a server that is new but for its superuser."""
+    with bare_server(tmp_path) as superuser_url:
+        address = superuser_url.rpartition("@")[2]
+        for file in secrets.glob("*_database_url"):
+            url = file.read_text(encoding="utf-8").replace("database:5432/anju", address)
+            file.chmod(0o600)
+            file.write_text(url, encoding="utf-8")
+        for _ in range(2):
+            done = anju("roles", "--urls", secrets, cwd=tmp_path, ANJU_DATABASE_URL=superuser_url)
+            assert done.returncode == 0, done.stderr
+            done = anju("migrate", cwd=tmp_path, ANJU_DATABASE_URL=url_of(secrets, "owner"))
+            assert (done.returncode, "note:" in done.stdout) == (0, False), done.stderr
+        for part in ("ingest", "api", "worker", "operator"):
+            with psycopg.connect(url_of(secrets, part)) as connection:
+                assert connection.execute("SELECT current_user").fetchone() == (f"anju_{part}",)
+                assert connection.execute("SELECT count(*) FROM telemetry_camera").fetchone() == (0,)
+        with psycopg.connect(url_of(secrets, "grafana"), autocommit=True) as connection:
+            assert connection.execute("SELECT count(*) FROM telemetry_camera").fetchone() == (0,)
+            assert connection.execute("SHOW statement_timeout").fetchone() == ("30s",)
+            assert connection.execute("SHOW temp_file_limit").fetchone() == ("1GB",)
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                connection.execute("CREATE TABLE mine ()")
+            connection.execute("SET default_transaction_read_only = off")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("DELETE FROM telemetry_camera")
+
+
+def url_of(secrets: Path, part: str) -> str:
+    return (secrets / f"{part}_database_url").read_text(encoding="utf-8").strip()

@@ -18,13 +18,15 @@ from local.home import Home
 from local.process import Part, Process
 from local.services import Services, prepare_broker, prepare_database, start_services
 from local.supervisor import Supervisor
+from local.users import service_user
 from patience import eventually, patient, slowness
+from store.admin.roles import Role
 
 ROOT = Path(__file__).parents[2]
 
 
-def owner(process: Process) -> str:
-    return pwd.getpwuid(Path(f"/proc/{process.pid}").stat().st_uid).pw_name
+def owner(process: Process) -> int:
+    return Path(f"/proc/{process.pid}").stat().st_uid
 
 
 def runs(pid: int) -> bool:
@@ -72,7 +74,7 @@ def test_our_role_is_bound_by_row_level_security(local_services: Services):
 
 
 def test_a_wrong_password_is_refused(local_services: Services):
-    url = local_services.database_url.replace("anju:", "anju:x")
+    url = local_services.database_url.replace("anju_owner:", "anju_owner:x")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(url)
 
@@ -86,8 +88,29 @@ def test_each_test_gets_an_empty_database_of_its_own(empty_database_url: str, lo
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
-def test_as_root_the_servers_run_as_an_unprivileged_user(local_services: Services):
-    assert [owner(local_services.postgres), owner(local_services.broker)] == ["nobody", "nobody"]
+def test_as_root_each_server_runs_as_an_unprivileged_user_of_its_own(local_services: Services):
+    users = [service_user(name) for name in ("postgres", "broker")]
+    assert [owner(local_services.postgres), owner(local_services.broker)] == [user.uid for user in users if user]
+    assert len({0, owner(local_services.postgres), owner(local_services.broker)}) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
+@pytest.mark.slow
+def test_the_data_of_a_version_with_one_user_for_all_servers_goes_to_the_user_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ANJU_LOCAL_USER", "nobody")
+    with start_services(tmp_path, print) as older, psycopg.connect(older.database_url) as connection:
+        connection.execute("create table marks as select 42 as answer")
+        connection.commit()
+        assert owner(older.postgres) == owner(older.broker) == pwd.getpwnam("nobody").pw_uid
+    monkeypatch.delenv("ANJU_LOCAL_USER")
+    with start_services(tmp_path, print) as newer:
+        assert rows(newer.database_url, "select answer from marks") == [(42,)]
+        assert owner(newer.postgres) != owner(newer.broker)
+        for name, process in (("postgres", newer.postgres), ("broker", newer.broker)):
+            files = [tmp_path / name, *(tmp_path / name).rglob("*")]
+            assert {file.lstat().st_uid for file in files} == {owner(process)}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
@@ -101,7 +124,7 @@ def test_as_root_the_data_directory_may_be_in_a_folder_closed_to_the_unprivilege
 def test_secrets_are_readable_by_their_user_only(tmp_path: Path):
     with start_services(tmp_path, print):
         files = [*tmp_path.rglob("*password"), *tmp_path.rglob("broker.conf")]
-    assert len(files) == 5
+    assert len(files) == 5 + len(Role)
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 

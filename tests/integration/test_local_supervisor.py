@@ -164,7 +164,7 @@ def test_a_part_that_is_not_ready_in_time_is_an_error_with_the_reason(home: Home
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its rights")
 def test_a_dropped_part_has_none_of_roots_rights(home: Home):
-    user = service_user()
+    user = service_user("broker")
     assert user is not None
     process = Process(part("dropped", user=user), home)
     process.start()

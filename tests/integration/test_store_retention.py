@@ -10,7 +10,7 @@ from store.telemetry.rejections import CountKey, RejectionRow, count_rejections,
 from store.telemetry.write import ReadingRow, insert_readings
 from store.telemetry.write_events import EventRow, insert_events
 
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 AGES = (1, 50, 500)
 
 

@@ -15,7 +15,6 @@ import typer
 import yaml
 
 from app.cli import app
-from app.commands import erase
 from app.settings import Settings, parse_disks
 from door.callout import Signer
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
@@ -23,6 +22,7 @@ from local.binaries import is_accepted_nats
 from local.brokers.broker import TOPICS, Account, DoorKeys
 from local.brokers.nats import CONFIGURATION, door_line, mappings, user_line
 from notify.routing_file import load_routing
+from store.admin.roles import Role
 
 OPTIONAL = {
     "backup_keep", "backup_recipient", "broker_log", "broker_monitoring",
@@ -48,7 +48,14 @@ def secrets(name: str) -> dict[str, str]:
     """Return each secret of a service with its path in the container."""
     listed = SERVICES[name].get("secrets", [])
     named = [item if isinstance(item, dict) else {"source": item} for item in listed]
-    return {item["source"]: item.get("target", f"/run/secrets/{item['source']}") for item in named}
+    targets = {item["source"]: item.get("target", item["source"]) for item in named}
+    return {source: target if "/" in target else f"/run/secrets/{target}" for source, target in targets.items()}
+
+
+def settings_given(name: str) -> set[str]:
+    """Return the settings that a service gets as secret files, in lower case and without their prefix."""
+    files = {target.removeprefix("/run/secrets/") for target in secrets(name).values()}
+    return {file.removeprefix("anju_") for file in files if file.startswith("anju_")}
 
 
 def run_command(name: str) -> Any:
@@ -76,7 +83,7 @@ def content(secret_folder: Path, name: str) -> str:
 
 def test_an_installation_has_every_part() -> None:
     assert set(SERVICES) == {
-        "database", "broker", "migrate", "grafana-role", "dashboards", "door", "ingest", "api", "worker", "backup",
+        "database", "broker", "roles", "migrate", "operator", "dashboards", "door", "ingest", "api", "worker", "backup",
         "prometheus", "grafana",
     }  # fmt: skip
 
@@ -84,7 +91,7 @@ def test_an_installation_has_every_part() -> None:
 @every_service
 def test_every_given_setting_is_known_to_anju(name: str) -> None:
     given = {key.lower() for key in SERVICES[name].get("environment", {}) if key.startswith("ANJU_")}
-    given |= {secret for secret in secrets(name) if secret.startswith("anju_")}
+    given |= {f"anju_{setting}" for setting in settings_given(name)}
     assert given <= FIELDS
 
 
@@ -98,12 +105,12 @@ def test_the_settings_of_the_image_are_known_to_anju() -> None:
 @every_anju_service
 def test_every_setting_that_a_command_needs_is_given_to_its_service(name: str) -> None:
     source = inspect.getsource(run_command(name))
-    if name == "migrate":
-        source += inspect.getsource(erase)  # the other commands of its role run in its container too
     needed = set(re.findall(r'need\("(\w+)"\)', source))
-    given = {secret.removeprefix("anju_") for secret in secrets(name)}
+    given = settings_given(name)
     given |= {key.removeprefix("ANJU_").lower() for key in SERVICES[name].get("environment", {})}
     assert needed <= given, f"{name} lacks {needed - given}"
+    if name in {"operator", "roles"}:  # a person runs other commands in them too
+        return
     unused = {item for item in given if item not in needed and item not in OPTIONAL}
     assert not unused, f"{name} is given {unused} and has no use for it"
 
@@ -173,7 +180,8 @@ def test_permanent_services_restart_and_have_health_checks(name: str) -> None:
 
 
 def test_only_services_that_end_by_themselves_run_once() -> None:
-    assert set(ONCE) == {"migrate", "grafana-role", "dashboards"}
+    assert set(ONCE) == {"roles", "migrate", "operator", "dashboards"}
+    assert SERVICES["operator"]["profiles"], "the service of an operator starts when it is called"
 
 
 @every_service
@@ -184,8 +192,9 @@ def test_a_service_waits_for_its_dependencies_in_the_right_state(name: str) -> N
 
 
 def test_no_service_reads_the_tables_before_the_migration() -> None:
-    for name in ("door", "ingest", "api", "worker", "grafana-role"):
+    for name in ("door", "ingest", "api", "worker", "operator", "grafana"):
         assert "migrate" in SERVICES[name]["depends_on"]
+    assert "roles" in SERVICES["migrate"]["depends_on"]
 
 
 def test_every_volume_network_and_secret_is_declared_and_used() -> None:
@@ -223,6 +232,10 @@ def test_each_secret_file_is_made_and_fits_the_others(secret_folder: Path) -> No
     database = urlsplit(content(secret_folder, "anju_database_url"))
     assert (database.hostname, database.port) == ("database", 5432)
     assert database.password == content(secret_folder, "postgres_password")
+    for role in Role:
+        url = urlsplit(content(secret_folder, f"{role.removeprefix('anju_')}_database_url"))
+        assert (url.username, url.hostname, url.port, url.path) == (role, "database", 5432, database.path)
+    assert url.password == content(secret_folder, "grafana_database_password")
     environment = SERVICES["database"]["environment"]
     assert (database.username, database.path) == (environment["POSTGRES_USER"], f"/{environment['POSTGRES_DB']}")
     accounts = dict(re.findall(r'^(\w+): "(\w+)"$', content(secret_folder, "nats_accounts"), re.MULTILINE))
@@ -248,7 +261,7 @@ def test_the_settings_accept_the_generated_secrets(secret_folder: Path, monkeypa
 def test_secrets_are_long_different_and_closed_to_other_users_of_the_host(secret_folder: Path) -> None:
     texts = " ".join(path.read_text(encoding="utf-8") for path in secret_folder.iterdir())
     secrets = re.findall(r"\b[0-9a-f]{64}\b", texts)
-    assert len(set(secrets)) == 10
+    assert len(set(secrets)) == 16
     assert stat.S_IMODE(secret_folder.stat().st_mode) == 0o700
 
 
@@ -316,8 +329,7 @@ def test_grafana_finds_the_files_of_the_export() -> None:
     assert reference[1] in secrets("grafana").values()
     assert COMPOSE_DATASOURCE.host in SERVICES
     assert COMPOSE_DATASOURCE.database == SERVICES["database"]["environment"]["POSTGRES_DB"]
-    granted = (ROOT / "deploy" / "postgres" / "grafana-reader.sql").read_text(encoding="utf-8")
-    assert f"CREATE ROLE {COMPOSE_DATASOURCE.user} " in granted
+    assert COMPOSE_DATASOURCE.user == Role.GRAFANA
 
 
 def test_the_image_is_made_of_every_package_and_of_nothing_secret() -> None:

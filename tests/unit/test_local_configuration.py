@@ -1,4 +1,5 @@
 import json
+import pwd
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from local.errors import LocalError
 from local.ports import Ports
 from local.postgres import Postgres
 from local.supervisor import LONGEST_DELAY_S, restart_delay_s
-from local.users import User, as_seen_from_inside, service_user
+from local.users import SERVICES, User, as_seen_from_inside, service_user
+from store.admin.roles import Role
 
 NOBODY = User("nobody", 65534, 65534)
 ACCOUNTS = Accounts(
@@ -71,8 +73,11 @@ def test_urls_carry_account_and_port():
     assert broker.ingest_url == "mqtt://ingest:i@127.0.0.1:1883"
     assert broker.publish_url == "mqtt://publisher:p@127.0.0.1:1883"
     assert broker.read_url == "mqtt://reader:r@127.0.0.1:1883"
-    postgres = Postgres(PostgresPrograms(Path("/b"), 17), Path("/d/postgres"), 15432, None, "s")
-    assert postgres.url == "postgresql://anju:s@127.0.0.1:15432/anju"
+    postgres = Postgres(PostgresPrograms(Path("/b"), 17), Path("/d/postgres"), 15432, None, "s", {Role.OWNER: "o"})
+    assert postgres.url(Role.OWNER) == "postgresql://anju_owner:o@127.0.0.1:15432/anju"
+    assert postgres.superuser_url == "postgresql://postgres:s@127.0.0.1:15432/anju"
+    assert "'s'" not in repr(postgres)
+    assert "'o'" not in repr(postgres)
 
 
 def test_the_url_of_several_nodes_names_them_all():
@@ -108,15 +113,36 @@ def test_a_part_that_keeps_dying_is_restarted_with_growing_but_bounded_delays(de
 def test_a_missing_user_is_an_error_that_names_the_setting(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(LocalError, match=r"no user 'no-such-user'.*Set ANJU_LOCAL_USER"):
-        service_user({"ANJU_LOCAL_USER": "no-such-user"})
+        service_user("postgres", {"ANJU_LOCAL_USER": "no-such-user"})
 
 
 def test_root_is_not_an_unprivileged_user(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(LocalError, match="is root"):
-        service_user({"ANJU_LOCAL_USER": "root"})
+        service_user("postgres", {"ANJU_LOCAL_USER": "root"})
 
 
 def test_a_process_without_roots_rights_keeps_its_user(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert service_user({"ANJU_LOCAL_USER": "no-such-user"}) is None
+    assert service_user("postgres", {"ANJU_LOCAL_USER": "no-such-user"}) is None
+
+
+def test_each_service_has_a_user_of_its_own_and_none_is_root(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    users = [service_user(name, {}) for name in SERVICES]
+    assert len({user.uid for user in users if user} - {0}) == len(SERVICES)
+
+
+def test_an_account_of_the_machine_with_the_name_of_the_service_is_its_user(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    account = pwd.struct_passwd(("anju-api", "x", 998, 997, "", "/", "/usr/sbin/nologin"))
+    monkeypatch.setattr("pwd.getpwnam", {"anju-api": account}.__getitem__)
+    assert service_user("api", {}) == User("anju-api", 998, 997)
+    assert service_user("worker", {}) != User("anju-api", 998, 997)
+
+
+def test_one_account_for_all_services_is_the_choice_of_the_operator(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert {service_user(name, {"ANJU_LOCAL_USER": "nobody"}) for name in SERVICES} == {
+        User("nobody", pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+    }

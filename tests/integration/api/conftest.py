@@ -21,7 +21,9 @@ import httpx
 import pytest
 
 from app.rule_files import rules_folder
+from database_roles import as_role
 from patience import eventually, patient
+from store.admin.roles import Role
 from store.alerts.alerts import NewAlert, claim_alert, progress_alert, raise_alert
 from store.alerts.attention import AttentionChange, record_attention
 from store.alerts.transitions import TransitionRow, alert_lock, insert_transitions
@@ -89,7 +91,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.key = KEY
         self._log = log
-        environment = {**os.environ, "URL": database_url, "PORT": str(port), "KEY": KEY}
+        environment = {**os.environ, "URL": as_role(database_url, Role.API), "PORT": str(port), "KEY": KEY}
         environment |= {"RULES": str(rules_folder(rules)), "HOST": host}
         environment |= {"LIMITS": json.dumps(limits or {}), "CONSTANTS": json.dumps(constants or {})}
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,7 +14,6 @@ from psycopg import sql
 from devices.kind import Choice, Counter, Flag, Gauge
 from store.telemetry.schema import table_name
 
-READER = Path(__file__).parents[3] / "deploy" / "postgres" / "grafana-reader.sql"
 COMMUNITIES = ("jia-yuan", "kang-ting")
 MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
 
@@ -162,7 +160,6 @@ class SampleCommunities:
         )  # fmt: skip
 
     def let_grafana_read(self):
-        self.execute(READER.read_bytes())
         self.execute("GRANT anju_grafana TO CURRENT_USER WITH SET TRUE, INHERIT FALSE")
 
 

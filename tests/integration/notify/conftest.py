@@ -4,12 +4,14 @@ import threading
 
 import pytest
 
+from database_roles import as_role
 from notify.dispatcher import Dispatcher
 from notify.enqueue import enqueue_notices
 from notify.routing_file import load_routing
 from notifying import Clock, alert_id, end_alerts, raise_alerts, write_routing
 from receiver import receiving
 from running import query
+from store.admin.roles import Role
 from store.database import Database
 from store.notices.delivery import due_channels
 
@@ -21,24 +23,25 @@ def receiver():
 
 
 class DispatcherHarness:
-    """Dispatcher whose passes and clock the test controls."""
+    """Dispatcher whose passes and clock the test controls, with the worker's role; the rest is done as the owner."""
 
-    def __init__(self, url, database, path):
+    def __init__(self, url, database, worker_url, worker_database, path):
         self.url, self.database, self.path, self.clock = url, database, path, Clock()
-        self.dispatcher = Dispatcher(url, database, lambda: load_routing(path), self.clock)
+        self._worker_database = worker_database
+        self.dispatcher = Dispatcher(worker_url, worker_database, lambda: load_routing(path), self.clock)
 
     def route(self, **content):
         write_routing(self.path, **content)
 
     def enqueue_notices(self, *numbers):
         """Do the work of the queued job."""
-        with self.database.connection() as connection:
+        with self._worker_database.connection() as connection:
             enqueue_notices(connection, [alert_id(number) for number in numbers], load_routing(self.path), self.clock())
 
     def send_due(self, **time):
         """Move the clock, then send the due notices."""
         self.clock.advance(**time)
-        with self.database.connection() as connection:
+        with self._worker_database.connection() as connection:
             due = due_channels(connection, self.clock())
         for channel in due:
             self.dispatcher.send_due_notices(channel, threading.Event())
@@ -64,8 +67,10 @@ class DispatcherHarness:
 
 @pytest.fixture
 def harness(database_url, tmp_path):
-    database = Database(database_url, application_name="test")
-    yield DispatcherHarness(database_url, database, tmp_path / "notify.yaml")
+    worker_url = as_role(database_url, Role.WORKER)
+    database, worker_database = (Database(url, application_name="test") for url in (database_url, worker_url))
+    yield DispatcherHarness(database_url, database, worker_url, worker_database, tmp_path / "notify.yaml")
+    worker_database.close()
     database.close()
 
 
