@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: demo test test-slow laws coverage chaos fuzz check format hooks site bench brokers prose sbom audit lock clean
+.PHONY: demo test test-slow laws api-laws coverage chaos fuzz check format hooks site bench brokers prose sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test       the tests for every change, on a real database and a real broker (five minutes)"
 	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
 	@echo "make laws       every law of the tests without servers with ten times its examples (most of an hour)"
+	@echo "make api-laws   Schemathesis over the API, 500 requests to every operation (a quarter of an hour)"
 	@echo "make coverage   the share of the code that the tests without servers run, which may not fall (a minute)"
 	@echo "make chaos      every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check      format, lint, types, import layers, rules, migrations, spelling, the site"
@@ -61,6 +62,10 @@ test-slow: $(READY)
 # The hunt for examples that no run has drawn yet: make laws LAWS="-k notify"
 laws: $(READY)
 	@$(PYTEST) tests/unit -m hypothesis --hypothesis-profile thorough $(LAWS)
+
+# A part of it: make api-laws LAWS="-k silences"
+api-laws: $(READY)
+	@$(PYTEST) tests/integration/api/test_api_schema.py --hypothesis-profile thorough $(LAWS)
 
 # Of the tests without servers: a minute, and the same figure on every machine.
 coverage: $(READY)
