@@ -59,6 +59,7 @@ class _Body(msgspec.Struct):
 
 
 class _Claims(msgspec.Struct):
+    iat: int
     exp: int
     nats: _Body
 
@@ -70,13 +71,13 @@ _decoder = msgspec.json.Decoder(_Claims)
 class Question:
     """Question of a broker: the login, and what the answer has to repeat.
 
-    An answer after `expires_at`, in seconds since 1970, is too late.
+    The broker waits for an answer for `limit_s` seconds, which needs no clock that agrees with its own.
     """
 
     login: Login
     server: str
     user_key: str
-    expires_at: int
+    limit_s: int
 
 
 def read_question(data: bytes) -> Question:
@@ -100,7 +101,7 @@ def read_question(data: bytes) -> Question:
         certificate=_common_name(body.client_tls),
         address=body.client_info.host,
     )
-    return Question(login, body.server_id.id, body.user_nkey, content.exp)
+    return Question(login, body.server_id.id, body.user_nkey, content.exp - content.iat)
 
 
 class Signer:

@@ -73,7 +73,7 @@ class Door:
             simulators=settings.simulators,
             longest_delay_s=settings.longest_delay_s,
         )
-        self._questions: asyncio.LifoQueue[Msg] = asyncio.LifoQueue()
+        self._questions: asyncio.LifoQueue[tuple[float, Msg]] = asyncio.LifoQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = threading.Event()
 
@@ -177,20 +177,20 @@ class Door:
                 log.info("ended connections of void logins", connections=ended)
 
     async def _receive(self, message: Msg) -> None:
-        self._questions.put_nowait(message)
+        self._questions.put_nowait((time.monotonic(), message))
 
     async def _answer_all(self, signer: Signer) -> None:
         """Answer for ever. When more ask than can be answered, the newest come first: the others are gone by then."""
         while True:
-            message = await self._questions.get()
+            received_at, message = await self._questions.get()
             try:
-                await self._answer(signer, message)
+                await self._answer(signer, message, received_at)
             except NatsError as error:
                 await _log_error(error)
             self._questions.task_done()
             await asyncio.sleep(0)
 
-    async def _answer(self, signer: Signer, message: Msg) -> None:
+    async def _answer(self, signer: Signer, message: Msg, received_at: float) -> None:
         """Answer a question. One that memory does not accept takes its time, and later ones do not wait for it."""
         try:
             question = read_question(message.data)
@@ -198,7 +198,7 @@ class Door:
             metrics.LOGINS.labels("unreadable").inc()
             log.warning("a login can't be read", reason=str(error))
             return
-        if question.expires_at <= time.time():
+        if time.monotonic() - received_at >= question.limit_s:
             metrics.LOGINS.labels("too_late").inc()
         elif admission := self._gatekeeper.admit(question.login):
             await message.respond(signer.accept(question, admission))

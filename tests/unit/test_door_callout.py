@@ -29,7 +29,13 @@ BODY = {
 
 
 def question(**body: object) -> bytes:
-    claims = {"aud": "nats-authorization-request", "exp": 1796092786, "iss": "NSERVER", "nats": {**BODY, **body}}
+    claims = {
+        "aud": "nats-authorization-request",
+        "iat": 1796092766,
+        "exp": 1796092786,
+        "iss": "NSERVER",
+        "nats": {**BODY, **body},
+    }
     return b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b"{}", json.dumps(claims).encode(), b"s"))
 
 
@@ -51,7 +57,7 @@ def certificate(*names: str) -> str:
 def test_a_question_holds_the_login_and_what_the_answer_has_to_repeat():
     asked = read_question(question())
     assert asked.login == Login("u", "p", "c", "", "192.0.2.7")
-    assert (asked.server, asked.user_key, asked.expires_at) == ("NSERVER", "UUSER", 1796092786)
+    assert (asked.server, asked.user_key, asked.limit_s) == ("NSERVER", "UUSER", 20)
 
 
 def test_a_login_without_name_and_secret_is_a_question_too():

@@ -4,10 +4,12 @@ import subprocess
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
+from door import callout
 from doors import ACCEPTED, NOT_AUTHORIZED, Knock, Listener, login, new_secret, register_devices, running_door
 from local.home import Home
 from patience import Stopwatch, eventually, patient
@@ -148,6 +150,15 @@ def test_devices_log_in_while_the_database_is_away_and_changes_count_when_it_is_
             assert login(broker.ingest_url, METER, secrets[METER]) == NOT_AUTHORIZED
     finally:
         proxy.stop()
+
+
+@pytest.mark.parametrize("wrong_s", [-86_400, 86_400])
+def test_a_door_whose_clock_is_wrong_answers_all_the_same(database_url, broker, secrets, monkeypatch, wrong_s):
+    clock = SimpleNamespace(time=lambda: time.time() + wrong_s)
+    monkeypatch.setattr(callout, "time", clock)
+    with running_door(database_url, broker):
+        assert login(broker.ingest_url, METER, secrets[METER]) == ACCEPTED
+        assert login(broker.ingest_url, METER, "guessed") == NOT_AUTHORIZED
 
 
 def test_two_doors_share_the_logins_and_one_goes_on_alone(database_url, broker, secrets):
