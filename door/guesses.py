@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 3.0
-"""The broker refuses by itself after 20 s, without a reason."""
+"""The broker refuses by itself after 10 s, without a reason."""
 
 _FORGET_AFTER_S = 600.0
 _LINE_EVERY_S = 60.0

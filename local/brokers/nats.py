@@ -69,7 +69,7 @@ accounts {{ SYS: {{ users: [
 ] }} }}
 system_account: SYS
 authorization {{
-  timeout: 20
+  timeout: 10
   auth_callout {{ issuer: {issuer}, account: SYS, auth_users: {static_users} }}
   users: [
 {users}

@@ -46,7 +46,7 @@ def test_the_settings_in_force_can_be_read_by_their_owner_alone(demo):
 
 def test_every_part_has_its_process_id_in_a_file(demo):
     commands = {part: command_line(demo.pid(part)) for part in PARTS}
-    assert all(commands[part][-2:] == [part, ""] for part in ("ingest", "api", "worker"))
+    assert all(commands[part][-2:] == [part, ""] for part in ("door", "ingest", "api", "worker"))
     assert any("postgres" in word for word in commands["postgres"])
     assert any("nats-server" in word for word in commands["broker"])
 

@@ -21,7 +21,7 @@ from app.cli import app
 from patience import eventually, patient
 from running import ANJU
 
-PARTS = ("postgres", "broker", "ingest", "api", "worker")
+PARTS = ("postgres", "broker", "door", "ingest", "api", "worker")
 _READY_S = 150
 # Settings of the machine: where its servers are found is not for the user in a test to decide.
 _OF_THE_MACHINE = ("ANJU_LOCAL_", "ANJU_DEBIAN_MIRROR")
