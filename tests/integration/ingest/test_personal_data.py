@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from cli import environment, invoke
+from database_roles import as_role
 from devices.kind import Identity
 from devices.privacy import Pseudonymiser
 from imports.importer import import_rows
@@ -17,6 +18,7 @@ from running import ANJU, SECRET_KEY, epoch_ms, query, reading, register, runnin
 from simulators.publisher import Publisher
 from store.admin.erasure import digest_of
 from store.admin.retention import delete_expired_events, forget_erasures
+from store.admin.roles import Role
 from store.database import connect
 from store.registry.registry import load_devices
 
@@ -72,7 +74,7 @@ def erase(url, folder, *arguments, **settings):
     """Run `anju erase` as an operator does, and return its answer."""
     done = invoke(
         "erase", *arguments, "--json", cwd=folder,
-        **{"ANJU_DATABASE_URL": url, "ANJU_SECRET_KEY": SECRET_KEY, **settings},
+        **{"ANJU_DATABASE_URL": as_role(url, Role.OPERATOR), "ANJU_SECRET_KEY": SECRET_KEY, **settings},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -322,7 +324,7 @@ def test_events_of_doors_and_gates_go_after_their_own_time(database_url):
             now - timedelta(days=days), now,
         )  # fmt: skip
     keep = {"access_control": timedelta(days=180), "vehicle_gate": timedelta(days=30)}
-    with connect(database_url, application_name="test") as connection:
+    with connect(as_role(database_url, Role.WORKER), application_name="test") as connection:
         assert delete_expired_events(connection, now, keep) == 3
         assert delete_expired_events(connection, now, keep) == 0
     left = "SELECT kind, count(*)::int FROM event JOIN device ON device.id = device_id GROUP BY 1 ORDER BY 1"
@@ -332,7 +334,7 @@ def test_events_of_doors_and_gates_go_after_their_own_time(database_url):
 def test_the_record_of_an_erasure_goes_after_a_month(database_url, tmp_path):
     erase(database_url, tmp_path, "--plate", PLATE, "--yes")
     now = datetime.now(UTC)
-    with connect(database_url, application_name="test") as connection:
+    with connect(as_role(database_url, Role.WORKER), application_name="test") as connection:
         for days, left in ((29, 1), (31, 0)):
             forget_erasures(connection, now + timedelta(days=days))
             assert connection.execute("SELECT count(*) FROM erasure").fetchone() == (left,)
