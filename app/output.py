@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from devices.text import visible
+
 Json = Annotated[bool, typer.Option("--json", help="answer in JSON")]
 """Option of the commands that answer a person or a program."""
 
@@ -20,9 +22,14 @@ class Exit(enum.IntEnum):
     UNAVAILABLE = 4
 
 
+def harmless(text: str) -> str:
+    """Return a text that commands no terminal: a device or an import may have written a part of it."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def say(text: str) -> None:
     """Print for a person, on standard output."""
-    typer.echo(text)
+    typer.echo(harmless(text))
 
 
 def say_json(content: Any) -> None:  # noqa: ANN401
@@ -32,5 +39,5 @@ def say_json(content: Any) -> None:  # noqa: ANN401
 
 def fail(message: str, code: Exit) -> typer.Exit:
     """Print an error on standard error and return the exception that ends the command."""
-    typer.echo(message, err=True)
+    typer.echo(harmless(message), err=True)
     return typer.Exit(int(code))

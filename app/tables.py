@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.output import harmless
+
 _WIDE = 200
 """Width without a terminal, so that nothing is cut or wrapped."""
 
@@ -30,5 +32,5 @@ def say_table(
     for name in head:
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name in {*numbers, *whole})
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(harmless(cell) if isinstance(cell, str) else cell for cell in row))
     (out or terminal()).print(table)
