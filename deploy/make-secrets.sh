@@ -1,13 +1,15 @@
 #!/bin/sh
-# Make every secret that docker-compose.yml asks for, once: sh deploy/make-secrets.sh [FOLDER]
+# Make every secret that docker-compose.yml asks for, once: sh deploy/make-secrets.sh [FOLDER [NAME...]]
 #
 # Where the folder is there already, only the secrets that a newer version needs are added; none is ever changed.
 #
 # FOLDER is deploy/secrets by default. Only its owner may enter it. The files inside are readable for everybody all the
-# same, because Docker shows each of them, and no other, to the unprivileged user of the container that needs it.
+# same, because Docker shows each of them, and no other, to the unprivileged user of the container that needs it. Each NAME is one more
+# host name or address under which devices reach this host, for the certificate of the broker.
 set -eu
 
 folder=${1:-$(dirname "$0")/secrets}
+[ $# -eq 0 ] || shift
 # 256 bits from the kernel, as hexadecimal: safe in a URL, in a quoted word and on a keyboard.
 random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
@@ -77,8 +79,8 @@ grafana=$(random)
 put postgres_password "$database"
 # The superuser, which makes the roles of the parts and does nothing else.
 put anju_database_url "postgresql://anju:$database@database:5432/anju"
-put anju_mqtt_url "mqtt://ingest:$ingest@broker:1883"
-put anju_publish_mqtt_url "mqtt://publisher:$publisher@broker:1883"
+put anju_mqtt_url "mqtts://ingest:$ingest@broker:8883?ca=/run/secrets/mqtt_ca"
+put anju_publish_mqtt_url "mqtts://publisher:$publisher@broker:8883?ca=/run/secrets/mqtt_ca"
 put anju_door_url "nats://door:$door@broker:4222"
 put anju_door_seed "$seed"
 put anju_api_key "$(random)"
@@ -94,6 +96,7 @@ READER_PASSWORD: \"$reader\"
 STORE_KEY: \"$(random)\""
 
 chmod 444 "$new"/*
+sh "$(dirname "$0")/make-certificate.sh" "$new" "$@"
 mv "$new" "$folder"
 trap - EXIT
 

@@ -10,6 +10,9 @@ from devices.broker_url import tls_files
 from local.certificates import Authority, Certified, kept_server_certificate, own_names, read_certificate
 from local.users import User, write_private
 
+HANDSHAKE_S = 15
+"""Time for a handshake: many devices that reconnect at once wait for one another."""
+
 
 @dataclass(frozen=True)
 class BrokerTls:
@@ -63,12 +66,9 @@ class BrokerTls:
         return changed
 
     def configuration(self) -> str:
-        """Return the setting `tls` of NATS Server, which refuses what is older than TLS 1.2.
-
-        Many devices that reconnect at once wait for one another, so that a handshake may take 15 s.
-        """
+        """Return the setting `tls` of NATS Server, which refuses what is older than TLS 1.2."""
         files = [
             {"cert_file": f"mqtt-{number}.pem", "key_file": f"mqtt-{number}.key"}
             for number in range(1 + bool(self.own))
         ]
-        return f"tls {{ certs: {json.dumps(files)}, timeout: 15 }}"
+        return f"tls {{ certs: {json.dumps(files)}, timeout: {HANDSHAKE_S} }}"

@@ -72,8 +72,10 @@ def broker(tmp_path: Path, secrets: Path) -> Iterator[Broker]:
     port, monitoring, door = free_port(), free_port(), free_port()
     text = (DEPLOY / "nats" / "nats.conf").read_text(encoding="utf-8")
     for old, new in (
-        ("0.0.0.0:1883", f"127.0.0.1:{port}"), ("0.0.0.0:4222", f"127.0.0.1:{door}"), (":8222", f":{monitoring}"),
+        ("0.0.0.0:8883", f"127.0.0.1:{port}"), ("0.0.0.0:4222", f"127.0.0.1:{door}"), (":8222", f":{monitoring}"),
         ("store_dir: /data", f'store_dir: "{tmp_path / "data"}"'), ("accounts.conf", "secrets/nats_accounts"),
+        ("/run/secrets/mqtt_certificate", str(secrets / "mqtt_certificate")),
+        ("/run/secrets/mqtt_key", str(secrets / "mqtt_key")),
     ):  # fmt: skip
         assert old in text
         text = text.replace(old, new)
@@ -109,6 +111,7 @@ class Client:
         self.messages: queue.Queue[bytes] = queue.Queue()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
         self.client.username_pw_set(user, password)
+        self.client.tls_set(str(broker.secrets / "mqtt_ca"))
         self.client.on_connect = lambda _client, _data, _flags, code, _properties: self.answer.put(code)
         self.client.on_subscribe = lambda _client, _data, _id, codes, _properties: self.granted.put(codes)
         self.client.on_message = lambda _client, _data, message: self.messages.put(message.payload)

@@ -21,12 +21,13 @@ from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
 from local.binaries import is_accepted_nats
 from local.brokers.broker import TOPICS, Account, DoorKeys
 from local.brokers.nats import CONFIGURATION, door_line, mappings, user_line
+from local.brokers.tls import HANDSHAKE_S
 from notify.routing_file import load_routing
 from store.admin.roles import Role
 
 OPTIONAL = {
     "backup_keep", "backup_recipient", "broker_log", "broker_monitoring",
-    "disks", "http_hosts", "http_proxies", "metrics_port",
+    "disks", "http_hosts", "http_proxies", "metrics_port", "mqtt_ca",
     "notify_file", "partitions", "secret_key_old", "spool_mib", "watchdog",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]
@@ -208,13 +209,13 @@ def test_every_volume_network_and_secret_is_declared_and_used() -> None:
         assert "/" not in mount or (ROOT / mount).is_dir()
 
 
-def test_no_port_is_open_to_the_world_without_a_setting_of_the_operator() -> None:
+def test_only_encrypted_mqtt_is_open_to_the_world_without_a_setting_of_the_operator() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 4
     example = (ROOT / "deploy" / "compose.env.example").read_text(encoding="utf-8")
     for port in ports:
         variable, default = re.match(r"\$\{(\w+):-(.+?)\}:\d+$", port).groups()
-        assert default.startswith("127.0.0.1:")
+        assert default.startswith("127.0.0.1:") or (variable, default) == ("MQTT_LISTEN", "0.0.0.0:8883")
         assert f"{variable}={default}" in example
         assert not variable.startswith("ANJU_"), "anju refuses unknown keys with its own prefix"
 
@@ -239,12 +240,12 @@ def test_each_secret_file_is_made_and_fits_the_others(secret_folder: Path) -> No
     environment = SERVICES["database"]["environment"]
     assert (database.username, database.path) == (environment["POSTGRES_USER"], f"/{environment['POSTGRES_DB']}")
     accounts = dict(re.findall(r'^(\w+): "(\w+)"$', content(secret_folder, "nats_accounts"), re.MULTILINE))
-    for url, port, account in (("anju_mqtt_url", 1883, "ingest"), ("anju_door_url", 4222, "door")):
+    for url, port, account in (("anju_mqtt_url", 8883, "ingest"), ("anju_door_url", 4222, "door")):
         address = urlsplit(content(secret_folder, url))
         assert (address.hostname, address.port, address.username) == ("broker", port, account)
         assert address.password == accounts[f"{account.upper()}_PASSWORD"]
     publisher = urlsplit(content(secret_folder, "anju_publish_mqtt_url"))
-    assert (publisher.hostname, publisher.port, publisher.username) == ("broker", 1883, "publisher")
+    assert (publisher.hostname, publisher.port, publisher.username) == ("broker", 8883, "publisher")
     assert set(re.findall(r"\$([A-Z_]+)\b", NATS_CONFIGURATION)) - {"MQTT", "SYS"} == set(accounts)
 
 
@@ -307,8 +308,9 @@ def test_the_offered_mapping_to_partitions_is_that_of_one_machine_without_docker
 
 
 def test_the_limits_of_the_broker_are_those_of_one_machine_without_docker() -> None:
+    texts = NATS_CONFIGURATION.replace(f"timeout: {HANDSHAKE_S} }}", "}"), CONFIGURATION
     for limit in ("ack_wait", "max_ack_pending", "max_pending", "write_deadline", "timeout"):
-        values = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in (NATS_CONFIGURATION, CONFIGURATION)]
+        values = [re.findall(rf'\b{limit}: "?(\w+)', text) for text in texts]
         assert len(values[0]) == 1
         assert values[0] == values[1]
 
