@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.settings import parse_disks
+from devices.broker_url import BrokerUrl
 from local.errors import LocalError
 from local.process import Part
 from local.users import SERVICES, User, service_user
@@ -21,7 +22,7 @@ from store.database import DatabaseUnavailableError, connect
 _TIMEOUT_S = 2.0
 # The secrets of each part beside the URL of the database.
 _SECRETS = {
-    "door": {"ANJU_DOOR_URL", "ANJU_DOOR_SEED"},
+    "door": {"ANJU_DOOR_URL", "ANJU_DOOR_SEED", "ANJU_PUBLISH_MQTT_URL"},
     "ingest": {"ANJU_MQTT_URL", "ANJU_SECRET_KEY", "ANJU_SECRET_KEY_OLD"},
     "api": {"ANJU_API_KEY"},
     "worker": {"ANJU_PUBLISH_MQTT_URL"},
@@ -63,6 +64,8 @@ def part_user(name: str, settings: Mapping[str, str]) -> User | None:
     if user is None:
         return None
     read = [settings[key] for key in _READ.get(name, ()) if key in settings]
+    for url in (settings[key] for key in ("ANJU_MQTT_URL", "ANJU_PUBLISH_MQTT_URL") if key in settings):
+        read += map(str, BrokerUrl.parse(url).files.values())
     watched = parse_disks(settings["ANJU_DISKS"]).values() if name == "worker" and "ANJU_DISKS" in settings else ()
     files = (*(f"{os.R_OK}{path}" for path in read), *(f"{os.F_OK}{folder}" for folder in watched))
     return user if _can_reach(user, files) else None
