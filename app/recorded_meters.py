@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from urllib.parse import quote
 
-from devices.broker_url import BrokerUrl
 from simulators.publisher import Publisher, PublisherError
 from simulators.replay import COMMUNITY, Row, messages
 from store.database import connect, translated_errors
@@ -80,6 +79,6 @@ def _is_accepted(login: tuple[str, str]) -> bool:
 
 
 def _url_of(publish_url: str, username: str, secret: str) -> str:
-    broker = BrokerUrl.parse(publish_url)
-    nodes = ",".join(map(str, broker.addresses))
-    return f"{'mqtts' if broker.tls else 'mqtt'}://{quote(username, safe='')}:{secret}@{nodes}"
+    """Return the URL of the broker with the account of a meter."""
+    scheme, _, rest = publish_url.partition("://")
+    return f"{scheme}://{quote(username, safe='')}:{secret}@{rest.rpartition('@')[2]}"

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from ssl import SSLWantReadError
 from typing import Protocol, Self
 
 from paho.mqtt.client import Client
@@ -135,6 +136,8 @@ class Knock:
         """Connect to the broker of this URL, whose account is ignored, and ask."""
         address = BrokerUrl.parse(url)
         stream = socket.create_connection((address.host, address.port), timeout=patient(20))
+        if address.tls:
+            stream = address.tls_context().wrap_socket(stream, server_hostname=address.host)
         own_id = username.replace("/", ":") if client_id is None else client_id
         stream.sendall(connect(own_id, username, secret, will=will, clean=clean))
         return cls(stream, own_id)
@@ -164,11 +167,14 @@ class Knock:
         """Return whether the broker has left the connection open so far."""
         self.stream.setblocking(False)
         try:
-            return self.stream.recv(1, socket.MSG_PEEK) != b""
-        except BlockingIOError:
+            data = self.stream.recv(4096)
+            self._received += data
+        except (BlockingIOError, SSLWantReadError):
             return True
         except ConnectionError:
             return False
+        else:
+            return data != b""
         finally:
             self.stream.settimeout(patient(20))
 
