@@ -30,15 +30,19 @@ class PlainReceiver:
 
     def __init__(self, url: str, partition: Partition) -> None:
         self._broker = BrokerUrl.parse(url)
+        self.client_id = partition.client_id(self._broker.password)
         self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id=partition.client_id, clean_session=False, manual_ack=True
+            CallbackAPIVersion.VERSION2, client_id=self.client_id, clean_session=False, manual_ack=True
         )
         self._client.username_pw_set(self._broker.username, self._broker.password)
         self._client.on_connect = lambda client, *_: client.subscribe(partition.topic_filter, qos=1)
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         self._buffer: deque[Message] = deque()
-        self.subscribed = False
+        self.subscribed = self.lost_session = self.repeats = False
+
+    def use_session(self, client_id: str, *, is_known: bool) -> None:
+        """Do nothing: there is one session."""
 
     def poll(self, timeout_s: float) -> bool:
         """Let paho read all available messages, and return whether there were any."""

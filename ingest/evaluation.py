@@ -132,9 +132,16 @@ class Evaluation:
         return self._save(connection, transitions)
 
     def tick(
-        self, connection: Connection, now: datetime, *, caught_up: bool, refused_devices: str = ""
+        self, connection: Connection, now: datetime, *, caught_up: bool, refused_devices: str = "", lost_span: str = ""
     ) -> list[Transition]:
         """Let time pass, carry out the commands of people, and evaluate ingest itself by the same rules.
+
+        Args:
+            connection: the connection, inside the caller's transaction.
+            now: the present.
+            caught_up: whether no message waits.
+            refused_devices: the names of the devices whose messages were refused a short time ago, for people.
+            lost_span: the time whose messages the broker has lost with a session, for people.
 
         Raises:
             ErasedMeanwhileError: the evaluation has to be restored from the database.
@@ -145,6 +152,9 @@ class Evaluation:
             values: dict[str, Value] = {"behind": not caught_up, "refused": bool(refused_devices)}
             if refused_devices:
                 values["refused_devices"] = refused_devices
+            values["session_lost"] = bool(lost_span)
+            if lost_span:
+                values["lost_span"] = lost_span
             if number == 0:
                 values["undelivered"] = any_undelivered(connection, now - _UNDELIVERED)
             transitions += self._engine.evaluate(Sample(number, now, now, values), PIPELINE.name, now)

@@ -1,5 +1,7 @@
 """A partition of the communities: its session with the broker, its communities, and its share among workers."""
 
+import hashlib
+import hmac
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +12,8 @@ from devices.topic import PREFIX
 MAPPED_PREFIX = "anju/p"
 """The prefix that the broker maps `anju/v1` to where there are several partitions; the number follows it."""
 
+_KEY_DIGITS = 32  # 128 bits
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:
@@ -18,10 +22,14 @@ class Partition:
     number: int = 0
     count: int = 1
 
-    @property
-    def client_id(self) -> str:
-        """The client id of the session, whichever process holds it."""
-        return f"anju-ingest-{self.number}"
+    def client_id(self, secret: str) -> str:
+        """Return the client id of the session, whichever process holds it.
+
+        It follows from the secret of ingest's account at the broker: who could guess it could end the session with its
+        queue, from any other account.
+        """
+        name = f"anju-ingest-{self.number}"
+        return f"{name}-{hmac.new(secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:_KEY_DIGITS]}"
 
     @property
     def topic_filter(self) -> str:

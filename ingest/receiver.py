@@ -69,32 +69,60 @@ class _Backoff:
 
 
 class Receiver:
-    """Receiver of the messages of a partition, in its session."""
+    """Receiver of the messages of a partition, in one of its sessions.
+
+    Attributes:
+        client_id: the client id of the session.
+        subscribed: whether the session stands and has its subscription.
+        lost_session: set when the broker has lost a session that ingest had subscribed in; for the caller to clear.
+        repeats: set by the caller while the session may hold messages that were received in another one.
+    """
 
     def __init__(self, url: str, partition: Partition) -> None:
-        """Prepare the client; the connection is made by the first `poll`."""
+        """Prepare for the partition's session; the connection is made by the first `poll`."""
         self._address = BrokerUrl.parse(url)
         self._nodes = itertools.cycle(self._address.addresses)
         self._filter = partition.topic_filter
         self._outside_topic = outside_topic(partition)
-        self._client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=partition.client_id,
-            clean_session=False,
-            manual_ack=True,
-            reconnect_on_failure=False,
-        )
-        self._client.username_pw_set(self._address.username, self._address.password)
-        self._client.tls_set_context(PublishContext(self._address))
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_subscribe = self._on_subscribe
         self._buffer: deque[Message] = deque()
         self._buffered_bytes = 0
         self._outstanding: dict[int, Message] = {}
         self._backoff = _Backoff()
-        self._has_subscribed = False
+        self._has_subscribed = self._is_known = False
+        self.client_id = partition.client_id(self._address.password)
         self.subscribed = False
+        self.lost_session = False
+        self.repeats = False
+        self._client = self._new_client()
+
+    def use_session(self, client_id: str, *, is_known: bool) -> None:
+        """Choose the session to read from the next `poll` on.
+
+        Args:
+            client_id: its client id. The connection of another one ends, and that session stays with the broker.
+            is_known: whether ingest has subscribed in it before, so that it must be there.
+        """
+        self._is_known = is_known
+        if client_id != self.client_id:
+            self._client.disconnect()
+            self._forget_connection()
+            self.client_id, self._has_subscribed = client_id, False
+            self._client = self._new_client()
+
+    def _new_client(self) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.client_id,
+            clean_session=False,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.username_pw_set(self._address.username, self._address.password)
+        client.tls_set_context(PublishContext(self._address))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        return client
 
     def poll(self, timeout_s: float) -> bool:
         """Read arrived packets, waiting at most `timeout_s`, and return whether there were any."""
@@ -198,8 +226,11 @@ class Receiver:
         # But a predecessor may have died between CONNECT and SUBSCRIBE, so each process subscribes once.
         if flags.session_present and self._has_subscribed:
             self.subscribed = True
-        else:
-            client.subscribe(self._filter, qos=1)
+            return
+        if not flags.session_present and (self._has_subscribed or self._is_known):
+            log.error("the broker has lost the session of ingest: messages may be missing", broker=str(self._address))
+            self.lost_session = True
+        client.subscribe(self._filter, qos=1)
 
     def _on_subscribe(
         self, _: Client, __: object, ___: int, reasons: list[ReasonCode], ____: Properties | None
@@ -210,17 +241,20 @@ class Receiver:
             self._client.disconnect()
             self._backoff.grow(time.monotonic())
             return
-        self.subscribed = self._has_subscribed = True
+        self.subscribed = self._has_subscribed = self._is_known = True
 
     def _on_disconnect(
         self, _: Client, __: object, ___: DisconnectFlags, reason: ReasonCode, ____: Properties | None
     ) -> None:
         """Drop the buffer: the broker redelivers unacknowledged messages, under packet ids of the next connection."""
+        self._forget_connection()
+        log.warning("the connection to the broker ended", reason=str(reason))
+
+    def _forget_connection(self) -> None:
         self.subscribed = False
         self._outstanding.clear()
         self._buffer.clear()
         self._buffered_bytes = 0
-        log.warning("the connection to the broker ended", reason=str(reason))
 
     def _buffer_all(self, published: list[Publish]) -> None:
         """Buffer messages, except redeliveries of messages in hand.
@@ -228,9 +262,10 @@ class Receiver:
         A packet id is acknowledged once, for its last message. The broker could take a second acknowledgement for that
         of the next message under the same id, which is not stored yet.
         """
-        received_at, outstanding = datetime.now(UTC), self._outstanding
+        received_at, outstanding, repeats = datetime.now(UTC), self._outstanding, self.repeats
         for topic, payload, packet_id, dup, retain in published:
-            message = Message(self._outside_topic(_text(topic)), payload, received_at, dup, packet_id, retain)
+            redelivered = dup or repeats
+            message = Message(self._outside_topic(_text(topic)), payload, received_at, redelivered, packet_id, retain)
             if packet_id:
                 in_hand = outstanding.get(packet_id) if dup else None
                 if in_hand and (in_hand.topic, in_hand.payload) == (message.topic, payload):

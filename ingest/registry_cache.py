@@ -1,5 +1,8 @@
 """The registry in memory: every device of a partition by name and by id, read again when it changes."""
 
+from datetime import timedelta
+
+from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
 from ingest.partition import Partition
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroups
@@ -61,6 +64,11 @@ class RegistryCache:
             return self._by_id[device_id]
         group = self.groups.by_id(device_id)
         return group.as_device if group else pipeline_device(device_id)
+
+    def expected_readings(self, span: timedelta) -> int:
+        """Return how many readings the devices of this partition send in a span of time, by their reporting periods."""
+        periods = (KIND_BY_NAME[device.kind].reporting_period for device in self._by_id.values())
+        return sum(max(0, span // period) for period in periods)
 
     def submeters_of(self, device_id: int) -> SubMeters | None:
         """Return the household meters below a master meter; None for any other device."""

@@ -1,11 +1,14 @@
 """Change of the number of partitions, once no message waits in any session."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage
 
+from devices.broker_url import BrokerUrl
 from ingest.broker_client import connected, loop_until, subscribe
 from ingest.partition import Partition
 from store.admin.locks import (
@@ -15,7 +18,8 @@ from store.admin.locks import (
     rank_among_members,
     set_partition_count,
 )
-from store.database import Connection
+from store.admin.sessions import load_sessions, replace_sessions
+from store.database import Connection, translated_errors
 
 _CLEAR_S = 5.0
 # Longer than the broker waits for an acknowledgement (`ack_wait`, 10 s) before it sends a message again.
@@ -25,6 +29,13 @@ _QUIET_S = 2.0
 
 class NotDrainedError(Exception):
     """An ingest is running, or a message waits; nothing was changed."""
+
+
+class PartitionSession(NamedTuple):
+    """Session of a partition with the broker."""
+
+    partition: Partition
+    client_id: str
 
 
 def repartition(
@@ -45,25 +56,30 @@ def repartition(
         if before is None:
             raise NotDrainedError("there is nothing to change: the first `anju ingest` decides the number")
         _keep_others_out(connection, max(before, count))
-        old = [Partition(number, before) for number in range(before)]
-        progress(f"looking for {_LISTEN_S:.0f} s whether anything waits in {before} sessions")
-        if waiting := _sessions_with_messages(mqtt_url, old):
+        secret = BrokerUrl.parse(mqtt_url).password
+        old = [PartitionSession(p, id_) for p in _partitions(before) for id_ in _client_ids(connection, p, secret)]
+        new = [PartitionSession(p, p.client_id(secret)) for p in _partitions(count)]
+        progress(f"looking for {_LISTEN_S:.0f} s whether anything waits in {len(old)} sessions")
+        if waiting := _partitions_with_messages(mqtt_url, old):
             raise NotDrainedError(
-                f"messages wait in {', '.join(waiting)}. Keep the publishers away, start `anju ingest --partitions "
-                f"{before}` again, and wait until `anju doctor` says that every partition is up to date"
+                f"messages wait in the session of partition {', '.join(map(str, waiting))}. Keep the publishers away, "
+                f"start `anju ingest --partitions {before}` again, and wait until `anju doctor` says that every "
+                "partition is up to date"
             )
-        retained = {topic for partition in old for topic in _end_session(mqtt_url, partition)}
+        retained = {topic for session in old for topic in _end_session(mqtt_url, session)}
         if publish_url and retained:
             _clear(publish_url, retained)
             # An account that may not publish for a real device gets an acknowledgement all the same.
-            left = {topic for partition in old for topic in _end_session(mqtt_url, partition)}
+            left = {topic for session in old for topic in _end_session(mqtt_url, session)}
         else:
             left = retained
-        for number in range(count):
-            _open_session(mqtt_url, Partition(number, count))
-        set_partition_count(connection, count)
+        for session in new:
+            _open_session(mqtt_url, session)
+        with translated_errors(), connection.transaction():
+            set_partition_count(connection, count)
+            replace_sessions(connection, [(each.partition.number, each.client_id) for each in new], datetime.now(UTC))
     progress(
-        f"{before} sessions were empty and have ended, {count} stand; "
+        f"{len(old)} sessions were empty and have ended, {count} stand; "
         f"{len(retained - left)} retained states cleared, {len(left)} left under the old topics"
     )
 
@@ -75,21 +91,32 @@ def _keep_others_out(connection: Connection, count: int) -> None:
         raise NotDrainedError("an `anju ingest` is still running on this database: stop all of them first")
 
 
-def _sessions_with_messages(url: str, partitions: Sequence[Partition]) -> list[str]:
-    """Return the sessions in which a message waits. Nothing is acknowledged, so the messages stay there."""
-    waiting: set[str] = set()
+def _partitions(count: int) -> Iterator[Partition]:
+    return (Partition(number, count) for number in range(count))
+
+
+def _client_ids(connection: Connection, partition: Partition, secret: str) -> set[str]:
+    """Return the client ids of all sessions of a partition, former ones included."""
+    with translated_errors():
+        return {each.client_id for each in load_sessions(connection, partition.number)} | {partition.client_id(secret)}
+
+
+def _partitions_with_messages(url: str, sessions: Sequence[PartitionSession]) -> list[int]:
+    """Return the partitions for which a message waits. Nothing is acknowledged, so the messages stay there."""
+    waiting: set[int] = set()
     with ExitStack() as stack:
-        clients = {p.client_id: stack.enter_context(connected(url, p.client_id, clean=False)) for p in partitions}
-        for name, client in clients.items():
-            client.on_message = lambda _client, _data, _message, name=name: waiting.add(name)
+        clients = [(each, stack.enter_context(connected(url, each.client_id, clean=False))) for each in sessions]
+        for session, client in clients:
+            number = session.partition.number
+            client.on_message = lambda _client, _data, _message, number=number: waiting.add(number)
         until = time.monotonic() + _LISTEN_S
         while time.monotonic() < until and len(waiting) < len(clients):
-            for client in clients.values():
+            for _, client in clients:
                 client.loop(0.05)
     return sorted(waiting)
 
 
-def _end_session(url: str, partition: Partition) -> set[str]:
+def _end_session(url: str, session: PartitionSession) -> set[str]:
     """End a session at the broker and return the topics of the retained messages under its filter."""
     retained: set[str] = set()
     quiet_since = time.monotonic()
@@ -99,20 +126,20 @@ def _end_session(url: str, partition: Partition) -> set[str]:
         quiet_since = time.monotonic()
         retained.add(message.topic)
 
-    with connected(url, partition.client_id, clean=True) as client:
+    with connected(url, session.client_id, clean=True) as client:
         client.on_message = note
-        subscribe(client, partition.topic_filter)
+        subscribe(client, session.partition.topic_filter)
         while time.monotonic() < quiet_since + _QUIET_S:
             client.loop(0.1)
     return retained
 
 
-def _open_session(url: str, partition: Partition) -> None:
+def _open_session(url: str, session: PartitionSession) -> None:
     """Open the session of a partition, so that the broker keeps its messages from now on."""
-    with connected(url, partition.client_id, clean=True):
+    with connected(url, session.client_id, clean=True):
         pass
-    with connected(url, partition.client_id, clean=False) as client:
-        subscribe(client, partition.topic_filter)
+    with connected(url, session.client_id, clean=False) as client:
+        subscribe(client, session.partition.topic_filter)
 
 
 def _clear(url: str, topics: set[str]) -> None:

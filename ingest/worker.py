@@ -27,6 +27,7 @@ from ingest.receiver import Message, Receiver
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
 from ingest.seal import Seal
+from ingest.sessions import Sessions
 from ingest.spool import Pace, Spool, unreadable
 from ingest.unwritable import Unwritable, find_unwritable, rest_of
 from ingest.urgent import urgency_of
@@ -86,6 +87,7 @@ class Worker:
         self._partition = settings.partition
         self._receiver = Receiver(settings.mqtt_url, settings.partition)
         self._catch_up = CatchUpMonitor()
+        self._sessions = Sessions(settings.mqtt_url, settings.partition, self._receiver, self._catch_up)
         self._spool = Spool(Seal(*settings.secret_keys), settings.spool_bytes // settings.partition.count)
         self._pace = Pace()
         self._batching = Batching(self._receiver, self._spool, self._catch_up, settings.partition.number)
@@ -220,6 +222,7 @@ class Worker:
         """Let the time of the rules pass, and report the state of this worker."""
         now = _now()
         self._catch_up.note_subscription(now, subscribed=self._receiver.subscribed)
+        lost_span = self._sessions.step(context.connection, context.registry, now)
         caught_up = self._catch_up.is_caught_up(now)
         metrics.SUBSCRIBED.labels(self._partition.number).set(self._receiver.subscribed)
         metrics.LIVE.labels(self._partition.number).set(caught_up)
@@ -229,7 +232,11 @@ class Worker:
         _refresh(context)
         with translated_errors(), context.connection.transaction():
             transitions = context.evaluation.tick(
-                context.connection, now, caught_up=caught_up, refused_devices=self._spool.refused_devices(now)
+                context.connection,
+                now,
+                caught_up=caught_up,
+                refused_devices=self._spool.refused_devices(now),
+                lost_span=lost_span,
             )
             selection = self._rejection_limit.select((), now)
             store_selection(context.connection, selection)
@@ -277,6 +284,7 @@ class Worker:
         with translated_errors(), connection.transaction():
             registry.refresh(connection)
             self._spool.restore(connection, registry.communities)
+            self._sessions.restore(connection)
             evaluation.restore(connection, _now())
             self._catch_up.caught_up_at = self._catch_up.caught_up_at or last_caught_up(
                 connection, self._partition.number

@@ -18,6 +18,8 @@ PIPELINE = DeviceKind(
         Flag("undelivered", "通知未送达", "notices undelivered"),
         Flag("refused", "拒收数据", "data refused"),
         Choice("refused_devices", {}, "被拒收数据的设备", "devices whose data were refused"),
+        Flag("session_lost", "接收队列丢失", "queue of ingestion lost"),
+        Choice("lost_span", {}, "可能缺数据的时段", "time whose data may be missing"),
     ),
     events=(),
     reporting_period=timedelta(seconds=10),

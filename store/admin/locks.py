@@ -194,10 +194,12 @@ def ensure_partition_count(connection: Connection, count: int) -> None:
 
 
 def set_partition_count(connection: Connection, count: int) -> None:
-    """Change the number of partitions. The caller owns every partition, of the old number and of the new one."""
-    with translated_errors(), connection.transaction():
-        connection.execute("UPDATE partitioning SET count = %s", (count,))
-        connection.execute("DELETE FROM partition_report")
+    """Change the number of partitions, inside the caller's transaction.
+
+    The caller owns every partition, of the old number and of the new one.
+    """
+    connection.execute("UPDATE partitioning SET count = %s", (count,))
+    connection.execute("DELETE FROM partition_report")
 
 
 def save_partition_report(connection: Connection, report: PartitionReport) -> None:

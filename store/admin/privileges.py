@@ -106,6 +106,8 @@ MATRIX: dict[str, Rights] = {
     # The database as a whole. The writers of the audit log add rows, and a trigger of the owner chains them.
     "audit_log": {_API: "ra", _WORKER: "ra", _OPERATOR: "ra"},
     "audit_head": {_WORKER: "r", _OPERATOR: "r"},
+    "broker_session": {_INGEST: "rawd"},
+    "session_gap": {_INGEST: "ra", _API: "r", _OPERATOR: "r"},
     "partitioning": {_INGEST: "raw", _API: "r", _WORKER: "r", _OPERATOR: "r"},
     "partition_report": {
         _INGEST: "rawd",

@@ -37,7 +37,8 @@ def test_another_client_takes_over_the_session_again_and_again(stage):
 def usurp_session(url, *, for_s):
     address = BrokerUrl.parse(url)
     with socket.create_connection((address.host, address.port), timeout=for_s) as connection:
-        connection.sendall(connect(EVERYTHING.client_id, address.username, address.password, clean=False))
+        client_id = EVERYTHING.client_id(address.password)
+        connection.sendall(connect(client_id, address.username, address.password, clean=False))
         until = time.monotonic() + for_s
         try:
             while time.monotonic() < until and connection.recv(65536):

@@ -97,7 +97,7 @@ def forget_session(servers: BrokerUrls, *, subscribe: bool = True, partitions: i
 def open_session(mqtt_url: str, partition: Partition, *, clean: bool, subscribe: bool) -> set[str]:
     """Connect as ingest and leave again; return the topics of the retained messages that came meanwhile."""
     address = BrokerUrl.parse(mqtt_url)
-    client = Client(CallbackAPIVersion.VERSION2, client_id=partition.client_id, clean_session=clean)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=partition.client_id(address.password), clean_session=clean)
     client.username_pw_set(address.username, address.password)
     retained: set[str] = set()
     done: list[bool] = []

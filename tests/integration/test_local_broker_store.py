@@ -63,7 +63,8 @@ def send(broker):
 def received(broker):
     """Return what waited for ingest, in its session."""
     address = BrokerUrl.parse(broker.ingest_url)
-    client, payloads = Client(CallbackAPIVersion.VERSION2, EVERYTHING.client_id, clean_session=False), queue.Queue()
+    session = EVERYTHING.client_id(address.password)
+    client, payloads = Client(CallbackAPIVersion.VERSION2, session, clean_session=False), queue.Queue()
     client.username_pw_set(address.username, address.password)
     client.on_message = lambda _client, _data, message: payloads.put(message.payload.decode())
     client.connect(address.host, address.port)

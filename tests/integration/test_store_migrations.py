@@ -43,6 +43,18 @@ def test_the_stored_groups_of_an_older_version_get_their_gateway(database_url):
         assert query(database_url, stored) == [(group,) for group in groups]
 
 
+def test_the_sessions_of_an_older_ingest_are_known_under_their_fixed_names(database_url):
+    up, down = _halves("20261201000034_broker_sessions.sql")
+    sessions = "SELECT partition, client_id, drained FROM broker_session ORDER BY partition"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for count in (0, 3):
+            connection.execute(down)
+            if count:
+                connection.execute("INSERT INTO partitioning (count) VALUES (%s)", (count,))
+            connection.execute(up)
+            assert query(database_url, sessions) == [(n, f"anju-ingest-{n}", False) for n in range(count)]
+
+
 def test_the_notices_and_shelvings_of_an_older_version_keep_their_meaning(database_url):
     up, down = _halves("20261201000013_safety_of_people.sql")
     raise_alerts(database_url, [1], defer=False)

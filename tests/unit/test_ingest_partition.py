@@ -1,5 +1,7 @@
 """Partitions of messages, and the share of partitions of each member."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,15 @@ def test_a_single_partition_leaves_every_topic_unchanged(topic):
 def test_a_single_partition_takes_everything_and_one_of_several_its_own_messages():
     assert Partition().topic_filter == "anju/v1/#"
     assert Partition(3, 4).topic_filter == "anju/p/3/#"
-    assert Partition(3, 4).client_id == "anju-ingest-3"
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_client_id_follows_from_the_secret_and_can_be_guessed_from_nothing_else(secret, other):
+    ours = [Partition(number, 4).client_id(secret) for number in range(4)]
+    assert ours == [Partition(number, 4).client_id(secret) for number in range(4)]
+    assert len(set(ours)) == 4
+    assert all(re.fullmatch(rf"anju-ingest-{number}-[0-9a-f]{{32}}", id_) for number, id_ in enumerate(ours))
+    assert (ours[0] == Partition(0, 4).client_id(other)) == (secret == other)
 
 
 @given(st.integers(1, 64), st.lists(st.integers(0, 63), min_size=1, max_size=9))

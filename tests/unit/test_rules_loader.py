@@ -107,6 +107,7 @@ def test_rules_of_several_files_make_one_pack(tmp_path):
         "pipeline_behind",
         "notices_undelivered",
         "data_refused",
+        "session_lost",
     ]
     assert [one.name for one in pack.of_kind("electricity_meter")] == ["voltage_high", "meter_silent"]
 
@@ -172,7 +173,7 @@ def test_the_built_in_rules_are_valid_and_cover_every_kind():
     counts = Counter(each.rule.kind for each in result.checked)
     assert result.diagnostics == ()
     assert all(counts[kind.name] >= 3 for kind in KINDS)
-    assert counts["pipeline"] == 3
+    assert counts["pipeline"] == 4
 
 
 def test_a_rule_may_name_a_built_in_calendar_or_one_of_the_folder(tmp_path):

@@ -123,9 +123,9 @@ def test_the_broker_maps_every_community_to_the_partition_that_anju_expects(mapp
         for name in names:
             out.publish(f"anju/v1/{name}/water_meter/w1/telemetry", b"{}")
         out.flush(patient(10))
-    topics = []
+    topics, secret = [], BrokerUrl.parse(mapped.mqtt_url).password
     for part in PARTS:
-        with listening(mapped, part.client_id, None, clean_session=False) as messages:
+        with listening(mapped, part.client_id(secret), None, clean_session=False) as messages:
             steady(lambda messages=messages: len(messages), for_s=0.5)
             topics += [outside_topic(part)(topic) for topic, _, _ in messages]
     assert sorted(topics) == sorted(f"anju/v1/{name}/water_meter/w1/telemetry" for name in names)
@@ -137,7 +137,7 @@ def test_last_wills_retained_states_and_malformed_topics_arrive_in_their_communi
     status = f"anju/v1/{community}/water_meter/w1/status"
     mapped_status = f"anju/p/2/{community}/water_meter/w1/status"
     address = BrokerUrl.parse(mapped.publish_mqtt_url)
-    with listening(mapped, "anju-ingest-2", "anju/p/2/#", clean_session=False) as heard:
+    with listening(mapped, "wills", "anju/p/2/#") as heard:
         device = Client(CallbackAPIVersion.VERSION2, client_id="device")
         device.username_pw_set(address.username, address.password)
         device.will_set(status, b'{"state":"offline"}', qos=1, retain=True)

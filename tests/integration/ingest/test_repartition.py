@@ -47,7 +47,7 @@ def test_the_number_changes_only_with_empty_sessions_and_no_worker_and_nothing_i
                 publish(broker, began + 1)
                 refused = repartition(broker, 4)
                 assert refused.returncode == 1
-                assert "messages wait in anju-ingest-0" in refused.stderr
+                assert "messages wait in the session of partition 0." in refused.stderr
                 # An ingest with the new number does not start yet.
                 with running_ingest(database_url, broker.ingest_url, tmp_path, ANJU_PARTITIONS="4") as early:
                     assert early.process.wait(patient(20)) == 1
