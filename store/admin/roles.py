@@ -85,7 +85,7 @@ def create_roles(connection: Connection) -> None:
                     _limit_grafana(connection)
         except (DuplicateObject, UniqueViolation):
             continue  # the other process
-    if is_superuser(connection):
+    if is_superuser(connection) and not _is_member(connection, Role.OPERATOR, "pg_read_all_data"):
         # The operator makes backups, of every table and of those of TimescaleDB, and sees who holds a lock.
         connection.execute("GRANT pg_read_all_data, pg_read_all_stats TO anju_operator")
     if not _is_member(connection, Role.WORKER, Role.GRAFANA):
@@ -118,6 +118,7 @@ def prepare_roles(connection: Connection, passwords: Mapping[Role, str]) -> None
         connection.execute(
             sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
         )
+    _limit_grafana(connection)  # a role of an older version had fewer limits
     connection.execute(
         sql.SQL("ALTER ROLE anju_grafana SET temp_file_limit = {}").format(sql.Literal(_GRAFANA_TEMPORARY_FILES))
     )
@@ -165,7 +166,7 @@ def _limit_grafana(connection: Connection) -> None:
         )
 
 
-def _is_member(connection: Connection, member: Role, role: Role) -> bool:
+def _is_member(connection: Connection, member: Role, role: str) -> bool:
     row = connection.execute(
         """
         SELECT EXISTS (
