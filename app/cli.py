@@ -124,6 +124,10 @@ COMMANDS: Table = {
                 "Give a device a new secret and print it, this once; the old one stops working.",
                 "app.commands.registry:rotate",
             ),
+            "sheet": Entry(
+                "Make a sheet for the installers (A4), with the login of each device as QR code and text.",
+                "app.commands.enrolment:make_sheet",
+            ),
             "show-ca": Entry(
                 "Print the authorities by which devices recognise the broker, as PEM.",
                 "app.commands.enrolment:show_ca",

@@ -1,8 +1,19 @@
-"""`anju secrets show-ca`: what devices and installers need besides a secret."""
+"""`anju secrets show-ca` and `anju secrets sheet`: what devices and installers need to log in."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.audit import audit_command
+from app.database import transaction
 from app.output import Exit, fail, say
 from app.settings import Settings
 from devices.broker_url import BrokerUrl
+from devices.local_time import CITY
+from imports.enrolment import SheetRefusedError, read_secrets, sheet
+from store.registry.secrets import enrolled_devices
 
 
 def show_ca() -> None:
@@ -28,3 +39,33 @@ def show_ca() -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise fail(f"{file}, named in ANJU_MQTT_URL, can't be read: {error}", Exit.UNAVAILABLE) from None
     say(pem.rstrip())
+
+
+def make_sheet(
+    secrets: Annotated[Path, typer.Argument(help="the file of `anju import --secrets-out`, or of `secrets rotate`")],
+    host: Annotated[str, typer.Option(help="host name or address under which devices reach the broker")],
+    out: Annotated[Path, typer.Option(help="a new HTML file for the sheet")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port of MQTT with TLS")] = 8883,
+) -> None:
+    """Make a sheet for the installers (A4), with the login of each device as QR code and text.
+
+    The secrets are checked against the registry: a sheet never shows one that does not work. Remove the file of the
+    secrets and the sheet once it is printed; a lost secret is not shown again, but replaced by `anju secrets rotate`.
+
+    Example: anju secrets sheet secrets.csv --host 192.168.1.10 --out sheet.html
+    """
+    try:
+        secret_by_username = read_secrets(secrets)
+        with transaction("anju secrets") as connection:
+            devices = enrolled_devices(connection, secret_by_username)
+            page = sheet(devices, secret_by_username, host, port, datetime.now(UTC).astimezone(CITY))
+            audit_command(connection, "print_secrets", ("registry", ""), {"devices": len(devices)})
+            out.touch(0o600, exist_ok=False)
+            out.write_text(page, encoding="utf-8")
+    except SheetRefusedError as error:
+        raise fail(str(error), Exit.REFUSED) from None
+    except FileExistsError:
+        raise fail(f"{out} 已存在，没有覆盖：请换一个文件名", Exit.REFUSED) from None
+    except OSError as error:
+        raise fail(f"入网单 {out} 无法写入：{error.strerror}", Exit.UNAVAILABLE) from None
+    say(f"{len(devices)} 台设备的入网单已写入 {out}：请用浏览器打开并打印，打印后删除这个文件和 {secrets}")

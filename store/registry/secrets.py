@@ -86,3 +86,32 @@ def issue_secrets(connection: Connection, logins: Collection[Login]) -> dict[str
     )
     connection.execute("DROP TABLE new_secret")
     return secret_by_username
+
+
+class Enrolled(NamedTuple):
+    """Device that can log in: its place, and the hash of its secret, None without one."""
+
+    username: str
+    community_name: str
+    kind: str
+    name: str
+    building: str
+    unit: str
+    room: str
+    location: str
+    secret_hash: str | None
+
+
+def enrolled_devices(connection: Connection, usernames: Collection[str]) -> list[Enrolled]:
+    """Return the registered devices among these usernames `{community}/{kind}/{device}`."""
+    rows = connection.execute(
+        """
+        SELECT d.community || '/' || d.kind || '/' || d.name, c.name, d.kind, d.name, coalesce(d.building, ''),
+               coalesce(d.unit, ''), coalesce(d.room, ''), coalesce(d.location, ''), d.secret_hash
+        FROM device d JOIN community c ON c.id = d.community
+        WHERE d.community = ANY (%s) AND d.withdrawn_at IS NULL
+          AND d.community || '/' || d.kind || '/' || d.name = ANY (%s)
+        """,
+        (sorted({username.partition("/")[0] for username in usernames}), list(usernames)),
+    )
+    return [Enrolled(*row) for row in rows]
