@@ -13,6 +13,7 @@ _log = structlog.get_logger(__name__)
 
 _EVERY_S = 60.0
 _LINES = 30
+_REMEMBERED = 10_000
 
 
 class Refusals:
@@ -31,7 +32,8 @@ class Refusals:
         self._count.labels(reason).inc()
         now, key = self._clock(), (address, reason)
         if self._lines.wait_s(None, now) or self._by_address.take(key, now):
-            self._unlogged[key] += len(self._unlogged) < 10_000 or key in self._unlogged
+            if key in self._unlogged or len(self._unlogged) < _REMEMBERED:
+                self._unlogged[key] += 1
             return
         self._lines.take(None, now)
         _log.warning("request refused", reason=reason, address=address, unlogged_before=self._unlogged.pop(key, 0))

@@ -1,12 +1,16 @@
 """Bounds of the HTTP server: rates, guesses, hosts and addresses, each as a law or a table."""
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from api.access import GuessBrake, KeyGuard, client_address
 from api.hosts import is_own_host
 from api.limits import TokenBuckets, body_limits, takes_files
+from api.refusals import Refusals
 
 pauses = st.lists(st.floats(0, 3, allow_nan=False), max_size=60)
 
@@ -134,3 +138,36 @@ def test_only_an_operation_with_files_takes_large_bodies() -> None:
     assert body_limits(with_files=takes_files(files))[0] == 8 * 1024 * 1024
     for other in ({}, {"requestBody": {"content": {"application/json": {}}}}):
         assert body_limits(with_files=takes_files(other))[0] == 64 * 1024
+
+
+@pytest.fixture
+def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logger that no earlier test has bound to its own configuration."""
+    monkeypatch.setattr("api.refusals._log", structlog.get_logger())
+
+
+@pytest.mark.usefixtures("fresh_log")
+def test_refusals_are_all_counted_and_few_are_logged() -> None:
+    registry, now = CollectorRegistry(), [0.0]
+    refusals = Refusals(registry, lambda: now[0])
+    with capture_logs() as lines:
+        for number in range(50_000):
+            refusals.record("key_wrong", f"10.0.{number // 250}.{number % 250}")
+        now[0] = 61.0
+        for _ in range(5):
+            refusals.record("key_wrong", "10.0.199.249")
+    assert registry.get_sample_value("anju_http_refused_requests_total", {"reason": "key_wrong"}) == 50_005
+    assert len(lines) == 31
+    assert lines[-1]["address"] == "10.0.199.249"
+    assert len(refusals._unlogged) <= 10_000  # noqa: SLF001
+
+
+@pytest.mark.usefixtures("fresh_log")
+def test_a_later_line_tells_how_many_went_before_it() -> None:
+    now = [0.0]
+    refusals = Refusals(CollectorRegistry(), lambda: now[0])
+    with capture_logs() as lines:
+        for second in (0, 1, 2, 70):
+            now[0] = float(second)
+            refusals.record("rate", "10.0.0.5")
+    assert [line["unlogged_before"] for line in lines] == [0, 2]

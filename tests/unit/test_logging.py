@@ -3,9 +3,20 @@
 import json
 import logging
 
+import pytest
+import structlog
+
 from app.logging import configure_logging
 
 
+@pytest.fixture
+def own_configuration():
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("own_configuration")
 def test_a_flood_of_one_line_is_logged_ten_times_a_minute_and_counted(monkeypatch, capsys):
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
