@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,7 +19,7 @@ from app.watchdog import WatchdogSettings, run_watchdog
 from notify.worker import WorkerSettings, run_worker
 from store.admin.audit_chain import read_head
 from store.admin.retention import delete_expired_events, drop_expired, forget_erasures
-from store.database import connect, translated_errors
+from store.database import DatabaseUnavailableError, connect, translated_errors
 
 log = structlog.get_logger()
 
@@ -36,6 +37,8 @@ def worker() -> None:
     settings = Settings.load()
     url, days = settings.need("database_url"), settings.retention_days
     keep, of_kinds = timedelta(days=days) if days else None, settings.event_retention
+    with suppress(DatabaseUnavailableError):
+        connect(url, application_name="anju worker").close()  # a newer database is refused before a thread meets it
     stop = stop_on_signals()
     if settings.broker_monitoring:
         REGISTRY.register(BrokerCollector(settings.broker_monitoring.split(",")))
