@@ -95,7 +95,7 @@ def _drain_by_copy(messages: int) -> DrainResult:
 
 def _mosquitto_sub(services: Services) -> list[str]:
     program = find_mosquitto(sys.stderr.write).parents[1] / "bin" / "mosquitto_sub"
-    return [str(program), "-L", f"{services.read_mqtt_url}/anju/v1/#", "-q", "1", "-c", "-i", "measuring"]
+    return [str(program), "-L", f"{services.mqtt_url}/anju/v1/#", "-q", "1", "-c", "-i", "measuring"]
 
 
 def _copy(subscribe: list[str], database_url: str) -> None:

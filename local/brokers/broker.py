@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import nkeys  # type: ignore[import-untyped]
 
+from devices.catalogue import KINDS
 from local.brokers.tls import BrokerTls
 from local.ports import Ports
 from local.process import Part
@@ -18,16 +19,35 @@ PREFERRED_MQTT_PORT = 1883
 PREFERRED_MQTTS_PORT = 8883
 # Topics of devices, and the topics to which NATS maps them with several partitions.
 TOPICS = ("anju/v1/#", "anju/p/#")
+# Topics of the kinds that may carry plates and door users, or pass them on.
+PERSONAL_TOPICS = tuple(
+    f"{root}/+/{kind.name}/#" for kind in KINDS if kind.redacted for root in ("anju/v1", "anju/p/+")
+)
 
 
 @dataclass(frozen=True)
 class Account:
-    """Login of the broker, with its topic filters for writing and reading; all other topics are forbidden."""
+    """Login of the broker, with its topic filters for writing and reading; all other topics are forbidden.
+
+    `hidden` are exceptions from `read`. With `has_queue` the broker keeps messages for it while it is away.
+    """
 
     name: str
     password: str
     write: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    has_queue: bool = False
+
+
+def ingest_account(password: str) -> Account:
+    """Return the account of ingest: it reads everything, in a session with a queue."""
+    return Account("ingest", password, read=TOPICS, has_queue=True)
+
+
+def reader_account(password: str) -> Account:
+    """Return the account for observation: without queues, which nobody would bound, and without personal data."""
+    return Account("reader", password, read=TOPICS, hidden=PERSONAL_TOPICS)
 
 
 class Accounts(NamedTuple):
@@ -123,13 +143,13 @@ def open_accounts(place: Place) -> Accounts:
     """Return the accounts with the passwords stored in the place's folder, which are generated the first time."""
     private_directory(place.folder, place.user)
 
-    def account(name: str, write: tuple[str, ...] = (), read: tuple[str, ...] = ()) -> Account:
-        return Account(name, kept_secret(place.folder / f"{name}.password", place.user), write, read)
+    def password(name: str) -> str:
+        return kept_secret(place.folder / f"{name}.password", place.user)
 
     return Accounts(
-        ingest=account("ingest", read=TOPICS),
-        publisher=account("publisher", write=TOPICS),
-        reader=account("reader", read=TOPICS),
+        ingest=ingest_account(password("ingest")),
+        publisher=Account("publisher", password("publisher"), write=TOPICS),
+        reader=reader_account(password("reader")),
     )
 
 

@@ -77,6 +77,7 @@ authorization {{
 }}
 """
 
+_QUEUES = ("$MQTT.sub.>", "$MQTT.deliver.pubrel.>")
 DOOR = "door"
 # The questions of the broker, its answers about connections, and the commands that end one.
 DOOR_PERMISSIONS = {
@@ -177,11 +178,14 @@ def mappings(partitions: int) -> str:
 def user_line(account: Account) -> str:
     """Return the account as one line of the configuration.
 
-    "anju/v1/#" matches its parent too. The broker delivers QoS 1 to a session below $MQTT.sub (2.14 and newer allow it
-    unasked) and refuses a client's own SUBSCRIBE to it.
+    "anju/v1/#" matches its parent too. The broker delivers QoS 1 and 2, for which it keeps a queue, below _QUEUES (2.14
+    and newer allow it unless it is denied) and refuses a client's own SUBSCRIBE to it.
     """
     write = [_subject(topic) for topic in account.write]
-    read = [subject for topic in account.read for subject in (_subject(topic).removesuffix(".>"), _subject(topic))]
+    read = _with_parents(account.read)
+    subscribe = {"allow": [*read, _QUEUES[0]]} if account.has_queue else {"allow": read, "deny": [*_QUEUES]}
+    if account.hidden:
+        subscribe.setdefault("deny", []).extend(_with_parents(account.hidden))
     return json.dumps(
         {
             "user": account.name,
@@ -189,7 +193,7 @@ def user_line(account: Account) -> str:
             "allowed_connection_types": ["MQTT"],
             "permissions": {
                 "publish": {"allow": write} if write else {"deny": ">"},
-                "subscribe": {"allow": [*read, "$MQTT.sub.>"]} if read else {"deny": ">"},
+                "subscribe": subscribe if read else {"deny": ">"},
             },
         }
     )
@@ -234,7 +238,12 @@ def prepared(node: Node, text: str, program: Path, place: Place) -> Part:
 
 def _subject(topic: str) -> str:
     """Return a topic filter in the notation of NATS."""
-    return topic.replace("/", ".").replace("#", ">")
+    return topic.replace("/", ".").replace("#", ">").replace("+", "*")
+
+
+def _with_parents(topics: Sequence[str]) -> list[str]:
+    """Return topic filters that end in "#" in the notation of NATS, each with the parent that it matches too."""
+    return [subject for topic in topics for subject in (_subject(topic).removesuffix(".>"), _subject(topic))]
 
 
 def _check_ready(node: Node) -> None:

@@ -227,7 +227,7 @@ class Listener:
         self._granted = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.username_pw_set(account.username, account.password)
-        self._client.on_connect = lambda client, *_: client.subscribe(topic_filter, qos=1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic_filter)
         self._client.on_subscribe = lambda *_: self._granted.set()
         self._client.on_message = lambda _client, _data, message: (
             self._payloads.put(bytes(message.payload)) if message.retain == retained else None

@@ -9,8 +9,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from devices.catalogue import KIND_BY_NAME, KINDS
 from local.services import Services
-from patience import Stopwatch, patient, slowness
+from patience import Stopwatch, eventually, patient, slowness
 
 TOPIC = "anju/v1/east/water_meter/{device}/telemetry"
 
@@ -39,8 +40,8 @@ class Client:
         self.paho.on_message = lambda client, data, message: message.retain or self.messages.put(message)
         self.paho.loop_start()
 
-    def subscribe(self, topic: str) -> str:
-        self.paho.subscribe(topic, qos=1)
+    def subscribe(self, topic: str, qos: int = 1) -> str:
+        self.paho.subscribe(topic, qos=qos)
         return self.granted.get(timeout=patient(10))
 
     def publish(self, topic: str, payload: str) -> None:
@@ -115,7 +116,8 @@ def test_messages_of_the_publisher_reach_ingest_and_reader(local_services: Servi
         connected(local_services.read_mqtt_url, "reaches-reader") as reader,
         connected(local_services.publish_mqtt_url, "reaches-publisher") as publisher,
     ):
-        assert [client.subscribe("anju/v1/#") for client in (ingest, reader)] == ["Granted QoS 1"] * 2
+        assert ingest.subscribe("anju/v1/#") == "Granted QoS 1"
+        assert reader.subscribe("anju/v1/#", qos=0) == "Granted QoS 0"
         for n in range(20):
             publisher.publish(topic, str(n))
         assert ingest.received(20) == reader.received(20) == [str(n) for n in range(20)]
@@ -128,9 +130,10 @@ def test_the_publisher_may_not_read(local_services: Services):
 
 @pytest.mark.parametrize("topic", ["#", "$SYS/#", "$MQTT/sub/#", "$JS/#", "other/#", "+/v1/#"])
 @pytest.mark.parametrize("account", ["mqtt_url", "read_mqtt_url"])
-def test_ingest_and_reader_may_read_nothing_outside_anju(local_services: Services, account: str, topic: str):
+@pytest.mark.parametrize("qos", [0, 1])
+def test_ingest_and_reader_may_read_nothing_outside_anju(local_services: Services, account: str, topic: str, qos: int):
     with connected(getattr(local_services, account), "curious") as client:
-        assert client.subscribe(topic) == "Unspecified error"
+        assert client.subscribe(topic, qos=qos) == "Unspecified error"
 
 
 @pytest.mark.parametrize("account", ["mqtt_url", "read_mqtt_url"])
@@ -141,10 +144,68 @@ def test_ingest_and_reader_may_not_publish(local_services: Services, account: st
         connected(getattr(local_services, account), "intruder") as intruder,
         connected(local_services.publish_mqtt_url, "entitled") as entitled,
     ):
-        listener.subscribe(topic)
+        listener.subscribe(topic, qos=0)
         intruder.publish(topic, "forbidden")
         entitled.publish(topic, "allowed")
         assert listener.received(1) == ["allowed"]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+@pytest.mark.parametrize("topic", ["anju/v1/#", "anju/v1/east/water_meter/#", "anju/p/0/#"])
+def test_the_reader_can_keep_no_queue_at_the_broker(local_services: Services, topic: str, qos: int):
+    before = consumers(local_services)
+    with connected(local_services.read_mqtt_url, "hoarder", clean=False) as reader:
+        assert reader.subscribe(topic, qos=qos) == "Unspecified error"
+        assert reader.subscribe(topic, qos=0) == "Granted QoS 0"
+    with connected(local_services.publish_mqtt_url, "giver") as publisher:
+        publisher.publish(TOPIC.format(device="hoarded"), "not kept")
+    with connected(local_services.read_mqtt_url, "hoarder", clean=False) as reader, pytest.raises(queue.Empty):
+        reader.messages.get(timeout=1)
+    with connected(local_services.read_mqtt_url, "hoarder"):
+        pass
+    assert eventually(lambda: consumers(local_services) == before)
+
+
+def consumers(services: Services) -> list[str]:
+    """Return the queues that the broker keeps."""
+    found = httpx.get(
+        f"{services.monitoring_url}/jsz", params={"accounts": True, "consumers": True}, timeout=patient(20)
+    ).json()
+    streams = [stream for account in found["account_details"] for stream in account.get("stream_detail", ())]
+    kept = [stream.get("consumer_detail") or [] for stream in streams if stream["name"] in {"$MQTT_msgs", "$MQTT_out"}]
+    return sorted(consumer["name"] for each in kept for consumer in each)
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+@pytest.mark.parametrize("retain", [False, True])
+def test_the_reader_sees_no_kind_that_may_carry_personal_data(local_services: Services, kind: str, *, retain: bool):
+    community = f"reader-{kind.replace('_', '-')}-{retain}".lower()
+    topics = [f"anju/v1/{community}/{kind}/d1/{channel}" for channel in ("telemetry", "event", "status")]
+    last, received = f"anju/v1/{community}/water_meter/last/telemetry", []
+
+    def publish(payload: bytes) -> None:
+        for topic in (*topics, last):
+            publisher.paho.publish(topic, payload, qos=1, retain=retain).wait_for_publish(patient(10))
+
+    with (
+        connected(local_services.publish_mqtt_url, "seen-publisher") as publisher,
+        ExitStack() as stack,
+    ):
+        if retain:
+            publish(b"x")
+        reader = stack.enter_context(connected(local_services.read_mqtt_url, "seen-reader"))
+        reader.paho.on_message = lambda client, data, message: received.append(message.topic)
+        for topic_filter in ("anju/v1/#", f"anju/v1/{community}/#"):
+            assert reader.subscribe(topic_filter, qos=0) == "Granted QoS 0"
+        if not retain:
+            publish(b"x")
+        eventually(lambda: last in received)
+        own = reader.subscribe(f"anju/v1/+/{kind}/#", qos=0)
+        exact = reader.subscribe(topics[0], qos=0)
+        publish(b"")
+    hidden = KIND_BY_NAME[kind].redacted
+    assert bool(set(topics) & set(received)) != hidden
+    assert [own, exact] == [("Unspecified error" if hidden else "Granted QoS 0")] * 2
 
 
 def test_accounts_are_for_mqtt_only(local_services: Services):

@@ -34,7 +34,7 @@ def session(url: str, client_id: str, topic: str, *, clean: bool = False) -> Ite
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean)
     address = urlsplit(url)
     client.username_pw_set(address.username, address.password)
-    client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+    client.on_connect = lambda client, *_: client.subscribe(topic, qos=0 if clean else 1)
     client.on_subscribe = lambda *_: granted.set()
     client.on_message = lambda client, data, message: arrived.put(message)
     client.connect(str(address.hostname), address.port)

@@ -19,7 +19,7 @@ from app.settings import Settings, parse_disks
 from door.callout import Signer
 from grafana.export import COMPOSE_DATASOURCE, PROVISIONING_FOLDER
 from local.binaries import is_accepted_nats
-from local.brokers.broker import TOPICS, Account, DoorKeys
+from local.brokers.broker import Account, DoorKeys, ingest_account, reader_account
 from local.brokers.nats import CONFIGURATION, door_line, mappings, user_line
 from local.brokers.tls import HANDSHAKE_S
 from notify.routing_file import load_routing
@@ -286,7 +286,7 @@ def test_secrets_are_never_overwritten(secret_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "account",
-    [Account("ingest", "", read=TOPICS), Account("reader", "", read=TOPICS)],
+    [ingest_account(""), reader_account("")],
     ids=lambda account: account.name,
 )
 def test_the_accounts_of_the_broker_are_those_of_one_machine_without_docker(account: Account) -> None:
