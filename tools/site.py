@@ -43,7 +43,7 @@ def page_of(path: str, home: str) -> str | None:
     if path in {home, "docs/README.md"}:
         return "index.md"
     if path in PAGES:
-        return path.lower().replace("readme.md", "readme.en.md")
+        return path.lower().replace("readme.md", "readme.en.md").replace("security.md", "security-policy.md")
     return path.removeprefix("docs/") if path.startswith("docs/") else None
 
 
