@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from app.broker_refusals import refusal_findings
+from app.commissioning import commission
 from app.disk_findings import backup_finding, disk_findings, free_space, full_disk
 from app.finding import Finding
 from app.output import Exit, Json, fail, say, say_json
@@ -39,6 +40,10 @@ _REPORTED = {
 
 def doctor(
     *,
+    device: Annotated[
+        str | None, typer.Option(help="show what this device, COMMUNITY/DEVICE, sent of late and why it was refused")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="with --device: go on until Ctrl-C")] = False,
     broker_log: Annotated[
         str | None,
         typer.Option(
@@ -51,10 +56,18 @@ def doctor(
 
     A line that begins with `note` tells of a device at fault; Anju itself is well.
 
-    Example: anju doctor
+    With --device it shows, in Chinese for the installer, one device only: what was stored of it in the last ten
+    minutes, what was rejected, and the logins and messages that the broker refused.
+
+    Example: anju doctor --device yangguang/b01-main-water --watch
     """
     settings = Settings.load()
     logs = broker_log or settings.broker_log
+    if device:
+        commission(settings.need("database_url"), device, logs, watch=watch)
+        return
+    if watch:
+        raise fail("--watch goes with --device COMMUNITY/DEVICE", Exit.USAGE)
     checks: tuple[Callable[[Settings], list[Finding]], ...] = (_database, _broker, _rules)
     findings = [finding for check in checks for finding in check(settings)]
     findings += refusal_findings(logs.split(",")) if logs else []
