@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.report import machine, table, write_rows
+from database_roles import let_tests_create
 from local.services import start_services
 from proxy import proxied
 from running import Ingest
@@ -16,6 +17,7 @@ from stage import Outcome, staged
 def services(tmp_path):
     """Return a database and a broker that the test may damage."""
     with start_services(tmp_path / "data", print) as services:
+        let_tests_create(services.superuser_url)
         yield services
 
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from database_roles import let_tests_create
 from local.brokers.nats_cluster import open_nats_cluster
 from local.process import start_together
 from local.services import start_services
@@ -16,6 +17,7 @@ from local.services import start_services
 @pytest.fixture
 def services(tmp_path):
     with start_services(tmp_path / "data", print, open_nats_cluster) as services:
+        let_tests_create(services.superuser_url)
         yield services
 
 

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from database_roles import let_tests_create
 from local.services import start_services
 from oracle import expected, judge
 from patience import patient
@@ -43,6 +44,7 @@ def intact(tmp_path_factory):
     """Return an intact database and its messages."""
     folder = tmp_path_factory.mktemp("oracle")
     with start_services(folder / "data", print) as services:
+        let_tests_create(services.superuser_url)
         ingest = Ingest(services.database_url, services.mqtt_url, folder / "ingest.log")
         with staged(services, ingest, lambda *_: None) as stage:
             stage.publisher(rate=None, total=2000).join(patient(30))

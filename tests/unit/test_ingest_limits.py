@@ -86,6 +86,23 @@ def test_a_device_within_its_rate_is_never_refused_however_late_its_messages_com
 
 
 @given(
+    st.lists(st.tuples(st.floats(0, 600), st.integers(1, 40)), min_size=1, max_size=20),
+    st.floats(0, 1e6),
+    st.booleans(),
+)
+def test_a_device_that_causes_the_lag_gets_no_credit_for_it(batches, caught_up_s, redelivered):
+    """Ingest is caught up when the flood of useless arrays begins, and falls further behind with each batch."""
+    limit, now_s, total = DeviceLimit(), caught_up_s, 0
+    array = sent("d0", 0, redelivered=redelivered)._replace(payload=b"[" + b"1," * 8000 + b"1]")
+    for took_s, number in batches:
+        whole = charged(limit, [array] * number, now_s, lag_s=now_s - caught_up_s)
+        total += len(whole.admitted) * price(array.payload)
+        assert total <= BURST_BYTES + BYTES_PER_S * (now_s - caught_up_s) + 1
+        assert admitted(limit, [sent("d1", 100)], now_s, lag_s=now_s - caught_up_s)
+        now_s += took_s
+
+
+@given(
     st.lists(st.tuples(st.floats(0, 20), st.sampled_from(["d0", "d1", "d2", "nobody"]), SIZES), max_size=40),
     st.integers(1, 5),
 )
