@@ -156,10 +156,10 @@ class Knock:
             self.stream.sendall(release(self._packet_id))
         return qos == 0 or self._next() is not None
 
-    def subscribe(self, topic_filter: str) -> bool:
-        """Subscribe with QoS 1; return whether the broker grants it."""
+    def subscribe(self, topic_filter: str, *, qos: int = 1) -> bool:
+        """Subscribe; return whether the broker grants it."""
         self._packet_id += 1
-        self.stream.sendall(subscribe(topic_filter, self._packet_id))
+        self.stream.sendall(subscribe(topic_filter, self._packet_id, qos=qos))
         answer = self._next()
         return answer is not None and answer[1] != 0x80
 

@@ -32,9 +32,9 @@ def release(packet_id: int) -> bytes:
     return _packet(0x62, packet_id.to_bytes(2, "big"))
 
 
-def subscribe(topic_filter: str, packet_id: int) -> bytes:
-    """Return SUBSCRIBE with QoS 1."""
-    return _packet(0x82, packet_id.to_bytes(2, "big") + _text(topic_filter.encode()) + b"\x01")
+def subscribe(topic_filter: str, packet_id: int, *, qos: int = 1) -> bytes:
+    """Return SUBSCRIBE."""
+    return _packet(0x82, packet_id.to_bytes(2, "big") + _text(topic_filter.encode()) + bytes([qos]))
 
 
 def disconnect() -> bytes:

@@ -37,12 +37,14 @@ RIGHTS = """\
 | publish to a topic that is none of Anju's | no | no | no | no | no | no |
 | publish to the broker's own (`$SYS`, `$JS`, `$MQTT`, `_INBOX`) | no | no | no | no | no | no |
 | answer questions about logins, list and end connections | no | no | no | no | no | yes |
-| subscribe to `anju/v1/#`, `anju/p/#` and parts of them | no | no | no | yes | yes | no |
+| subscribe to `anju/v1/#`, `anju/p/#` and parts of them, with QoS 0 | no | no | no | yes | yes | no |
+| the same with QoS 1 or 2, for which the broker keeps a queue | no | no | no | yes | no | no |
+| subscribe to doors, vehicle gates, cameras and gateways alone | no | no | no | yes | no | no |
 | subscribe to more (`#`, `anju/#`, other topics) | no | no | no | no | no | no |
 | subscribe to the broker's own (`$SYS`, `$JS`, `$MQTT`, `_INBOX`) | no | no | no | no | no | no |
 | subscribe to the questions about logins | no | no | no | no | no | yes |
 """
-# What is tried for each row, in the order of the rows. `anju/v1/` is left out of the topics of devices.
+# What is tried for each row, in their order. Topics of devices are without `anju/v1/`; filters may begin with a QoS.
 PUBLISHED = [
     [f"east/water_meter/w1/{channel}" for channel in ("telemetry", "event", "status")],
     [f"east/gateway/g1/{channel}" for channel in ("telemetry", "event", "status")],
@@ -63,6 +65,8 @@ PUBLISHED = [
 ]  # fmt: skip
 SUBSCRIBED = [
     ["anju/v1/#", "anju/p/#", "anju/v1/+/+/+/status", "anju/v1/east/water_meter/w1/telemetry", "anju/p/0/west/#"],
+    ["1 anju/v1/#", "1 anju/p/#", "1 anju/p/0/#", "1 anju/v1/east/water_meter/w1/x", "2 anju/v1/east/water_meter/w1/x"],
+    ["anju/v1/+/access_control/#", "anju/v1/east/vehicle_gate/#", "anju/v1/+/camera/+/x", "anju/p/+/east/gateway/#"],
     ["#", "+/#", "+/v1/#", "anju/#", "anju/+/#", "other/#", "anju/v2/#", "/anju/v1/#"],
     ["$SYS/#", "$JS/#", "$JS/API/#", "$MQTT/#", "$MQTT/sub/#", "$MQTT/msgs/#", "$KV/#", "_INBOX/#", "_INBOX/abc"],
     ["$SYS/REQ/USER/AUTH"],
@@ -171,8 +175,8 @@ def try_by_mqtt(site: Site, account: str) -> dict[str, str]:
     refused = [row for row in PUBLISHING if EXPECTED[account][row] == "no"]
     allowed = [row for row in PUBLISHING if row not in refused]
     with (
-        Listener(site.broker.read_url, "anju/v1/#") as plain,
-        Listener(site.broker.read_url, "anju/p/#") as mapped,
+        Listener(site.broker.ingest_url, "anju/v1/#") as plain,
+        Listener(site.broker.ingest_url, "anju/p/#") as mapped,
         site.knock(account, client_id) as client,
     ):
         before = site.stored()
@@ -226,7 +230,7 @@ def publish_each(client: Knock, topics: list[str], ears: tuple[Site, Listener, L
 def subscribed(site: Site, account: str, topic_filter: str) -> bool:
     """Return whether the account is granted a topic filter; a refused one must not be sent anything."""
     with site.knock(account) as client:
-        if client.subscribe(topic_filter):
+        if client.subscribe(topic_filter.lstrip("12 "), qos=int(topic_filter[0]) if topic_filter[0] in "12" else 0):
             return True
         with site.knock("device") as device:
             device.publish("anju/v1/east/water_meter/w1/mark", b"{}")
@@ -252,7 +256,7 @@ def each(rows: list[str], tried: list[list[str]]) -> Iterator[tuple[str, str]]:
 
 
 def as_subject(topic: str) -> str:
-    return topic.removeprefix("/").replace("/", ".").replace("+", "*").replace("#", ">")
+    return topic.lstrip("12 ").removeprefix("/").replace("/", ".").replace("+", "*").replace("#", ">")
 
 
 def answer_of_nats(site: Site, login_of: Login | None, line: str = "") -> str:
@@ -295,8 +299,8 @@ def test_a_stranger_gets_nothing_in_and_nothing_out_though_he_waits_for_no_answe
     attack = b"".join(publish(topic, b"forged", qos + 1, qos=qos, retain=True) for topic in topics for qos in (0, 1, 2))
     attack += release(3) + subscribe("anju/v1/#", 9) + subscribe("#", 10)
     with (
-        Listener(site.broker.read_url, "anju/v1/#") as plain,
-        Listener(site.broker.read_url, "anju/p/#") as mapped,
+        Listener(site.broker.ingest_url, "anju/v1/#") as plain,
+        Listener(site.broker.ingest_url, "anju/p/#") as mapped,
         site.knock("device") as device,
     ):
         assert_refused(knocked(site, attack))
