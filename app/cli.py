@@ -128,6 +128,10 @@ COMMANDS: Table = {
                 "Make a sheet for the installers (A4), with the login of each device as QR code and text.",
                 "app.commands.enrolment:make_sheet",
             ),
+            "certificate": Entry(
+                "Issue a certificate with which a device logs in, from the private authority of `anju up`.",
+                "app.commands.enrolment:certificate",
+            ),
             "show-ca": Entry(
                 "Print the authorities by which devices recognise the broker, as PEM.",
                 "app.commands.enrolment:show_ca",

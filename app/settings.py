@@ -66,9 +66,10 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="the port of the metrics of ingest or of the door; 0 turns them off"
     )
-    mqtt_tls: Literal["on", "off"] = Field(
+    mqtt_tls: Literal["on", "off", "mutual"] = Field(
         "on",
-        description="whether the broker of `anju up` encrypts MQTT for the network; off is plain MQTT for this machine",
+        description="whether the broker of `anju up` encrypts MQTT for the network; mutual also asks each client for a "
+        "certificate, and off is plain MQTT for this machine",
     )
     mqtt_names: str | None = Field(
         None,

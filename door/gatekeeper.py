@@ -118,7 +118,8 @@ class Gatekeeper:
         return decide(login, self.directory, partitions=self._partitions)
 
     def _is_simulator(self, login: Login) -> bool:
-        return self._account is not None and login.username == self._account.username and not login.certificate
+        name = self._account.username if self._account else None
+        return login.username == name and login.certificate in {"", name}
 
     def _admit_simulators(self, account: SimulatorAccount) -> Admission | Refusal:
         """Return what simulators may publish, which takes a look at all devices after each change."""

@@ -119,6 +119,15 @@ def kept_server_certificate(authority: Authority, names: Iterable[str], now: dat
     return read_certificate(file, key_file)
 
 
+def kept_client_certificate(authority: Authority, common_name: str, now: datetime) -> None:
+    """Keep a certificate of Anju's own parts beside the authority; a new one if it ends within 60 days."""
+    file, key_file = authority.file.with_name("anju.pem"), authority.file.with_name("anju.key")
+    if not (file.exists() and key_file.exists() and _lasts(file.read_bytes(), authority, now)):
+        issued = authority.issue_client(common_name, now)
+        write_private(key_file, issued.key)
+        write_private(file, issued.certificate)
+
+
 def read_certificate(file: Path, key_file: Path) -> Certified:
     """Read a certificate, with its chain, and its key.
 
@@ -162,13 +171,21 @@ def _addresses() -> set[str]:
 
 
 def _is_good(pem: bytes, authority: Authority, names: Iterable[str], now: datetime) -> bool:
+    if not _lasts(pem, authority, now):
+        return False
+    extensions = x509.load_pem_x509_certificate(pem).extensions
+    held = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return all(_alternative(name) in held for name in names)
+
+
+def _lasts(pem: bytes, authority: Authority, now: datetime) -> bool:
+    """Return whether a certificate is of this authority and valid for a while yet."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except ValueError:
         return False
     lasts = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _RENEW_BEFORE
-    return lasts and authority.has_issued(certificate) and all(_alternative(name) in held for name in names)
+    return lasts and authority.has_issued(certificate)
 
 
 def _alternative(name: str) -> x509.GeneralName:

@@ -1,4 +1,4 @@
-"""`anju secrets show-ca` and `anju secrets sheet`: what devices and installers need to log in."""
+"""`anju secrets show-ca`, `sheet` and `certificate`: what devices and installers need to log in."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from app.settings import Settings
 from devices.broker_url import BrokerUrl
 from devices.local_time import CITY
 from imports.enrolment import SheetRefusedError, read_secrets, sheet
+from local.certificates import Authority
+from local.users import write_private
 from store.registry.secrets import enrolled_devices
 
 
@@ -69,3 +71,35 @@ def make_sheet(
     except OSError as error:
         raise fail(f"入网单 {out} 无法写入：{error.strerror}", Exit.UNAVAILABLE) from None
     say(f"{len(devices)} 台设备的入网单已写入 {out}：请用浏览器打开并打印，打印后删除这个文件和 {secrets}")
+
+
+def certificate(
+    username: Annotated[str, typer.Argument(help="community/kind/device")],
+    out: Annotated[Path, typer.Option(help="a folder for DEVICE.pem and DEVICE.key")],
+) -> None:
+    """Issue a certificate with which a device logs in, from the private authority of `anju up`.
+
+    It takes the place of the secret where the broker asks for certificates (ANJU_MQTT_TLS=mutual). It lasts 13 months
+    and counts until the device is withdrawn or retired. Run it at the machine and as the user of `anju up`.
+
+    Example: anju secrets certificate yangguang/water_meter/b01-u1-0101-water --out certificates
+    """
+    ca = BrokerUrl.parse(Settings.load().need("mqtt_url")).files.get("ca")
+    if ca is None or not ca.with_name("ca.key").exists():
+        raise fail("no private authority is kept here: certificates come from your own authority", Exit.REFUSED)
+    files = [out / f"{username.rpartition('/')[2]}.{suffix}" for suffix in ("pem", "key")]
+    if existing := [str(file) for file in files if file.exists()]:
+        raise fail(f"{', '.join(existing)} exists: choose another folder", Exit.REFUSED)
+    now = datetime.now(UTC)
+    with transaction("anju secrets") as connection:
+        if not enrolled_devices(connection, [username]):
+            raise fail(f"no device is registered as {username!r}: <community>/<kind>/<device>", Exit.REFUSED)
+        issued = Authority(ca.parent, now).issue_client(username, now)
+        audit_command(connection, "issue_certificate", ("device", username), {})
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, content in zip(files, issued, strict=True):
+            write_private(file, content)
+    except OSError as error:
+        raise fail(f"{out} can't be written: {error.strerror}", Exit.UNAVAILABLE) from None
+    say(f"{files[0]} and {files[1]}: the device logs in with them, without a password")

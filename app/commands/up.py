@@ -155,7 +155,7 @@ def _broker_tls(given: Settings, home: Home) -> BrokerTls | None:
     own = None
     if given.mqtt_certificate_file or given.mqtt_key_file:
         own = Path(given.need("mqtt_certificate_file")).absolute(), Path(given.need("mqtt_key_file")).absolute()
-    return BrokerTls(home.path / "tls", given.mqtt_host_names, own)
+    return BrokerTls(home.path / "tls", given.mqtt_host_names, own, mutual=given.mqtt_tls == "mutual")
 
 
 def _start_anju(

@@ -47,7 +47,7 @@ def test_plain_mqtt_is_for_this_machine_alone(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ANJU_MQTT_TLS": "maybe"}, "ANJU_MQTT_TLS: Input should be 'on' or 'off'"),
+        ({"ANJU_MQTT_TLS": "maybe"}, "ANJU_MQTT_TLS: Input should be 'on', 'off' or 'mutual'"),
         ({"ANJU_MQTT_NAMES": "anju.example.cn, a b"}, "ANJU_MQTT_NAMES: a b is no host name and no address"),
         ({"ANJU_MQTT_KEY_FILE": "/etc/key.pem"}, "ANJU_MQTT_CERTIFICATE_FILE is not set"),
         ({"ANJU_MQTT_CERTIFICATE_FILE": "/etc/certificate.pem"}, "ANJU_MQTT_KEY_FILE is not set"),

@@ -20,6 +20,7 @@ from devices.broker_url import BrokerUrl
 from imports.importer import import_rows
 from ingest.partition import Partition
 from local.brokers.broker import Broker
+from local.brokers.tls import BrokerTls
 from local.home import Home
 from local.process import Process, start_together
 from local.services import prepare_broker
@@ -72,10 +73,12 @@ def register(url: str, community: str, devices: Iterable[tuple[str, ...]]) -> No
 
 
 @contextmanager
-def running_broker(home: Home, partitions: int = 1, *, guarded: bool = False) -> Iterator[tuple[Broker, Process]]:
+def running_broker(
+    home: Home, partitions: int = 1, *, guarded: bool = False, tls: BrokerTls | None = None
+) -> Iterator[tuple[Broker, Process]]:
     """Start a broker with its data in `home`, and end it after the block; also gives the process of its first node."""
     with ExitStack() as stack:
-        broker = prepare_broker(home, print, partitions=partitions, guarded=guarded)
+        broker = prepare_broker(home, print, partitions=partitions, guarded=guarded, tls=tls)
         processes = [Process(part, home) for part in broker.parts]
         for process in processes:
             stack.callback(process.stop)
