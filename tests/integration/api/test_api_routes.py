@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from patience import patient
+from running import query
 from store.database import connect
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
@@ -56,6 +57,30 @@ def test_no_route_is_open_without_the_key(api: Any, document: dict[str, Any], he
                 continue
             assert (answer.status_code, answer.json()["type"]) == (401, "key-refused"), path
             assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_elsewhere_than_in_its_header_opens_no_route_and_nothing_is_done(
+    api: Any, document: dict[str, Any], community: Any, api_database: str
+) -> None:
+    alert = community.alert()
+    body = {"by": "王经理", "comment": "到场", "reason": "检查", "assignee": "李师傅"}
+    written = (
+        "SELECT (SELECT count(*) FROM audit_log), (SELECT count(*) FROM alert_transition), (SELECT count(*) FROM alert)"
+    )
+    before = query(api_database, written)
+    with httpx.Client(base_url=api.url, timeout=patient(20), cookies={"Authorization": f"Bearer {api.key}"}) as client:
+        for method, path, _ in operations(document):
+            if path in OPEN:
+                continue
+            answer = client.request(
+                method,
+                filled(path.replace("{alert_id}", str(alert))),
+                params=dict.fromkeys(("key", "api_key", "access_token", "Authorization"), api.key),
+                headers={"X-Api-Key": api.key},
+                json=body if method == "POST" else None,
+            )
+            assert (answer.status_code, answer.json()["type"]) == (401, "key-refused"), path
+    assert query(api_database, written) == before
 
 
 @pytest.mark.parametrize(
