@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from cli import PARTS, running_up
+from leaks import leaks
 from patience import Stopwatch, eventually, patient, within
 from run_guard import processes_of
 from running import query
@@ -42,6 +43,10 @@ def test_the_settings_in_force_can_be_read_by_their_owner_alone(demo):
     assert demo.settings["ANJU_HTTP_PORT"] == demo.url.rpartition(":")[2]
     needed = {"DATABASE_URL", "MQTT_URL", "PUBLISH_MQTT_URL", "SECRET_KEY"}
     assert {f"ANJU_{name}" for name in needed} <= demo.settings.keys()
+
+
+def test_no_secret_is_in_the_logs_the_output_or_the_command_lines_of_its_parts(demo):
+    assert leaks(demo) == []
 
 
 def test_every_part_has_its_process_id_in_a_file(demo):
