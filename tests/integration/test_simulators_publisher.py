@@ -77,7 +77,7 @@ def test_messages_arrive_once_and_in_order(local_services: Services):
 
 
 def test_a_retained_status_reaches_a_later_subscriber(local_services: Services):
-    topic = "anju/v1/publisher-test/camera/camera-1/status"
+    topic = "anju/v1/publisher-test/water_meter/m1/status"
     with Publisher(local_services.publish_mqtt_url) as publisher:
         publisher.publish(topic, b'{"state":"online"}', retain=True)
     with session(local_services.read_mqtt_url, "later", topic, clean=True) as arrived:
@@ -155,7 +155,8 @@ def test_the_history_of_a_fleet_arrives_completely(local_services: Services):
     devices = plan_community("fleet-test", "东区", "东胜区", "林荫街道", 4, seed=1).numbered_devices()
     fleet, now = Fleet(devices, 1), datetime(2026, 1, 10, tzinfo=UTC)
     start = now - timedelta(minutes=30)
-    with session(local_services.read_mqtt_url, "fleet-test", "anju/v1/fleet-test/#", clean=True) as arrived:
+    # Of ingest: the reader sees no doors, gates and cameras.
+    with session(local_services.mqtt_url, "fleet-test", "anju/v1/fleet-test/#", clean=True) as arrived:
         with Publisher(local_services.publish_mqtt_url) as publisher:
             count = run(
                 fleet,
