@@ -12,9 +12,11 @@ from contextlib import chdir, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import httpx
+import structlog
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -49,11 +51,20 @@ def invoke(*arguments: object, cwd: Path, **settings: str) -> subprocess.Complet
         Exception: The command ended with an exception, which `anju` as a process may turn into an exit code.
     """
     removed = dict.fromkeys(os.environ.keys() - environment({}).keys())
-    with chdir(cwd):
+    with chdir(cwd), _logs_of_a_command():
         result = CliRunner().invoke(app, [*map(str, arguments)], env={**removed, **environment(settings)})
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return subprocess.CompletedProcess([*map(str, arguments)], result.exit_code, result.stdout, result.stderr)
+
+
+@contextmanager
+def _logs_of_a_command() -> Iterator[None]:
+    """Let a command set up its logs for its own time: its standard error is closed afterwards."""
+    before, configure = structlog.get_config(), structlog.configure
+    with patch("structlog.configure", lambda **settings: configure(**{**settings, "cache_logger_on_first_use": False})):
+        yield
+    configure(**before)
 
 
 class Up:
