@@ -47,13 +47,14 @@ $(READY): requirements.lock pyproject.toml Makefile
 demo: $(READY)
 	@$(ANJU) up --demo
 
-# Four workers, because tests of servers wait much. Files that share an expensive fixture run in one of them (GROUPS in
+# Six workers, because tests of servers wait much. Files that share an expensive fixture run in one of them (GROUPS in
 # tests/conftest.py).
-PYTEST_ARGUMENTS := -m pytest --numprocesses 4 --durations 20
+PYTEST_ARGUMENTS := -m pytest --numprocesses 6 --durations 20
 PYTEST := $(VENV)/bin/python $(PYTEST_ARGUMENTS)
 
+# A part of them: make test TESTS=tests/integration/api
 test: $(READY)
-	@$(PYTEST) -m "not slow and not recorded_data and not chaos" --hypothesis-profile quick
+	@$(PYTEST) $(TESTS) -m "not slow and not recorded_data and not chaos" --hypothesis-profile quick
 
 # A law runs in both: here with all of its examples.
 test-slow: $(READY)

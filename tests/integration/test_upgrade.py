@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from cli import invoke
+from ingest.broker_client import connected, subscribe
 from patience import eventually
 from running import SECRET_KEY, epoch_ms, query, reading, running_ingest
 from simulators.publisher import Publisher
@@ -24,6 +25,7 @@ from store.database import connect
 from store.notices.job_queue import create_job_tables
 
 FIXTURES = sorted((Path(__file__).parents[1] / "upgrades").glob("*.json.gz"))
+FORMER_CLIENT_ID = "anju-ingest-0"  # of the session of ingest in the first fixture
 FIRST = ("community", "household", "device", "alert", "notice_message", "verification")
 
 
@@ -96,6 +98,8 @@ def test_an_upgrade_loses_no_row_and_the_new_version_works(release, services, tm
     verified = invoke("verify", community, *options, cwd=tmp_path, **settings)
     assert verified.returncode in {0, 1, 3}, verified.stderr
 
+    with connected(services.mqtt_url, FORMER_CLIENT_ID, clean=False) as client:
+        subscribe(client, "anju/v1/#")
     with running_ingest(url, services.mqtt_url, tmp_path) as ingest:
         eventually(lambda: "connected to the broker" in ingest.log.read_text(), timeout_s=60)
         with Publisher(services.publish_mqtt_url) as out:

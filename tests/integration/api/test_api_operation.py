@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from api.app import ApiSettings, create_app
 from app.rule_files import rules_folder
+from database_roles import as_role
 from laws import examples
 from patience import eventually, patient
 from rules.language.reload import RuleFolder
 from store.admin.migrate import migrate
+from store.admin.roles import Role
 from store.database import Database, connect
 from store.notices.delivery import count_failure, record_failed
 from store.notices.enqueue import NewNotice, insert_notices
@@ -146,6 +148,7 @@ def test_while_the_database_is_dead_the_api_says_so_and_afterwards_it_works_agai
 def test_an_api_that_starts_before_its_database_waits_for_it(
     mortal_database: str, local_services: Any, start_api: Callable[[str], Any]
 ) -> None:
+    as_role(mortal_database, Role.API)  # its login is made while the server runs
     local_services.postgres.kill()
     try:
         api = start_api(mortal_database)
