@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from database_roles import let_tests_create
 from local.brokers.nats_cluster import open_nats_cluster
 from local.services import start_services
 from patience import eventually, patient
@@ -20,6 +21,7 @@ A_SECOND = 1500
 @pytest.fixture
 def cluster(tmp_path):
     with start_services(tmp_path / "services", print, open_nats_cluster) as services:
+        let_tests_create(services.superuser_url)
         migrate(services.database_url)
         register(services.database_url, COMMUNITY, [(f"e{n}", "electricity_meter") for n in range(METERS)])
         forget_session(services)
