@@ -9,8 +9,8 @@ ANJU := $(VENV)/bin/anju
 
 help:
 	@echo "make demo       a whole community on this machine, with live alerts (stop it with Ctrl-C)"
-	@echo "make test       the tests for every change, on a real database and a real broker (five minutes)"
-	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (eight minutes)"
+	@echo "make test       the tests for every change, on a real database and a real broker (eight minutes)"
+	@echo "make test-slow  the slow tests, the recorded meters, and every law with all of its examples (nine minutes)"
 	@echo "make laws       every law of the tests without servers with ten times its examples (most of an hour)"
 	@echo "make api-laws   Schemathesis over the API, 500 requests to every operation (a quarter of an hour)"
 	@echo "make coverage   the share of the code that the tests without servers run, which may not fall (a minute)"

@@ -17,12 +17,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 def targets(text: str) -> list[str]:
     """The targets that lines of a script or steps of a workflow make."""
-    return re.findall(r"(?m)^\s*(?:- run: )?make ([a-z-]+)$", text)
+    return re.findall(r"(?m)^\s*(?:- run: )?make ([a-z-]+)(?: TESTS=.*)?$", text)
 
 
 def test_the_forge_makes_the_targets_that_ci_makes():
     assert set(targets(WORKFLOW)) == set(targets((ROOT / ".ci" / "run").read_text(encoding="utf-8")))
     assert set(targets(WORKFLOW)) <= set(re.findall(r"(?m)^([a-z-]+):", MAKEFILE))
+
+
+def test_ci_runs_the_tests_of_every_folder():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    run = {*re.findall(r"tests/[a-z]+", script), *re.findall(r"tests/[a-z]+", MAKEFILE.partition("\ncoverage:")[2])}
+    assert {f"tests/{file.relative_to(ROOT / 'tests').parts[0]}" for file in (ROOT / "tests").rglob("test_*.py")} <= run
 
 
 def test_the_forge_begins_with_the_oldest_python():
