@@ -44,10 +44,10 @@ def locks(url):
         connection.close()
 
 
-def end_session_of_the_owner(url):
+def end_session_of_the_owner(url, superuser_url):
     """End the session of the owner of partition 0, as an administrator would, and wait until it has ended."""
     ((pid,),) = query(url, OWNER)
-    query(url, "SELECT pg_terminate_backend(%s, 5000)", pid)
+    query(superuser_url, "SELECT pg_terminate_backend(%s, 5000)", pid)
     return pid
 
 
@@ -78,12 +78,12 @@ def test_a_lock_has_one_owner_and_the_next_gets_it_when_the_session_ends(databas
         assert eventually(lambda: acquire_partition_lock(second, partition=2))
 
 
-def test_uncommitted_rows_of_an_owner_without_its_session_can_never_be_committed(database_url):
+def test_uncommitted_rows_of_an_owner_without_its_session_can_never_be_committed(database_url, superuser_server):
     with locks(database_url) as first, locks(database_url) as second:
         assert acquire_partition_lock(first, partition=0)
         first.execute("BEGIN")
         first.execute("INSERT INTO community (id, name, banner, street) VALUES ('late', '', '', '')")
-        end_session_of_the_owner(database_url)
+        end_session_of_the_owner(database_url, superuser_server)
         assert acquire_partition_lock(second, partition=0)
         with pytest.raises(psycopg.OperationalError):
             first.execute("COMMIT")
@@ -141,7 +141,7 @@ def test_members_see_each_other_count_once_and_disappear_with_their_sessions(dat
 
 @pytest.mark.slow
 def test_a_session_that_ends_between_write_and_commit_writes_nothing_and_the_batch_comes_again(
-    services, database_url, tmp_path
+    services, database_url, superuser_server, tmp_path
 ):
     """Let each commit with a device wait for a lock of the test, so that its session can be ended meanwhile."""
     with two_ingests(services, database_url, tmp_path) as (first, _):
@@ -163,9 +163,9 @@ def test_a_session_that_ends_between_write_and_commit_writes_nothing_and_the_bat
                 out.publish(f"{METER}/telemetry", reading(epoch_ms(), volume_m3=1))
                 out.publish(f"{METER}/event", event(epoch_ms(), "leak_detected"))
                 out.flush(patient(10))
-            in_commit = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock'"
+            in_commit = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
             eventually(lambda: test.execute(in_commit).fetchall())
-            end_session_of_the_owner(database_url)
+            end_session_of_the_owner(database_url, superuser_server)
             assert stored(database_url) == (0, 0)
             first.kill()
         eventually(lambda: stored(database_url) == (1, 1), timeout_s=40)
@@ -188,7 +188,9 @@ def test_a_new_owner_continues_from_the_rows_stored_while_it_waited(services, da
 
 
 @pytest.mark.slow
-def test_a_paused_owner_without_its_session_writes_nothing_when_it_wakes(services, database_url, tmp_path):
+def test_a_paused_owner_without_its_session_writes_nothing_when_it_wakes(
+    services, database_url, superuser_server, tmp_path
+):
     count, began = 6000, epoch_ms() - 3_600_000
 
     def publish():
@@ -204,7 +206,7 @@ def test_a_paused_owner_without_its_session_writes_nothing_when_it_wakes(service
         publishing.start()
         eventually(lambda: stored(database_url)[0] > 500)
         os.kill(first.process.pid, signal.SIGSTOP)
-        ended = end_session_of_the_owner(database_url)
+        ended = end_session_of_the_owner(database_url, superuser_server)
         eventually(lambda: b"connected to the broker" in second.log.read_bytes())
         owner = query(database_url, OWNER)
         assert owner != [(ended,)]

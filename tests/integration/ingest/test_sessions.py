@@ -67,7 +67,8 @@ def upgraded(services, database_url, session):
     """Leave a database and a broker as an ingest with a fixed client id does: its session stands, and no other."""
     url = services.mqtt_url
     register(database_url, COMMUNITY, [("w1", "water_meter")])
-    end_session(url, own_id(url))
+    for client_id in (own_id(url), OLD):
+        end_session(url, client_id)
     with connected(url, OLD, clean=False) as client:
         subscribe(client, EVERYTHING.topic_filter)
     with psycopg.connect(database_url) as connection:
