@@ -1,4 +1,4 @@
-"""Access control: one bearer key, until there are accounts, and a brake on those who guess it."""
+"""Access control by one bearer key, with growing delays for wrong keys."""
 
 import hashlib
 import secrets

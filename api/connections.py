@@ -1,4 +1,4 @@
-"""Connections of the API: how many there are, and how long a peer may take over what it owes.
+"""Bounds on the connections of the API: their number, and the time for a head, a body and an unread answer.
 
 uvicorn bounds the size of a head, and the idle time after a response. It waits without limit for the first head, for a
 head that has begun, and for a peer that does not read; its `limit_concurrency` lets idle connections take all places.
@@ -67,7 +67,7 @@ class BoundedProtocol(H11Protocol):
             self._unset_timer()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; drop the rest of a body that nobody waits for, for a while."""
+        """Go on with the next request; an unread rest of the body is dropped for a limited time."""
         super().on_response_complete()
         if self.conn.their_state is SEND_BODY:
             self._end_in(UNREAD_BODY_S)
@@ -105,7 +105,7 @@ class BoundedProtocol(H11Protocol):
         return not self.transport.is_closing() and (self.is_idle or self.flow.write_paused)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP with a problem, as every other error."""
+        """Answer bytes that are not HTTP with problem details, like every other error."""
         self._answer(MalformedProblem(msg, messages_zh.NO_HTTP))
 
     def _answer(self, problem: Problem) -> None:

@@ -95,7 +95,7 @@ class Gate:
         visit = _Visit.of(scope)
         try:
             await self._check(visit)
-            # An open path takes no body, and nobody without the key holds up a connection with one.
+            # An open path takes no body: without the key, an endless one could hold the connection.
             received = await self._read(visit, receive) if visit.has_body and visit.path not in OPEN else receive
         except _RefusedError as refused:
             scope["refused"] = refused.reason

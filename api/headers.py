@@ -48,7 +48,7 @@ def _complete(headers: MutableHeaders, scope: Scope) -> None:
         headers["Content-Security-Policy"] = _POLICY_OF_DOCS
         headers.setdefault("Cache-Control", "no-store")
     else:
-        # Over a longer cache of the route: what it tells may be a household's.
+        # This replaces a longer time of the route: an answer may hold the data of a household.
         headers["Cache-Control"] = "no-store"
     if scope.get("scheme") == "https":
         headers["Strict-Transport-Security"] = _HTTPS_ONLY

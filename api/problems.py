@@ -219,7 +219,7 @@ class DatabaseFullProblem(UnavailableProblem):
     type_ = "database-full"
 
     def __init__(self) -> None:
-        """Say who can help."""
+        """Name the operator as the person who can make room."""
         super().__init__(
             "The disk of the database is full; nothing can be stored until its operator makes room.",
             messages_zh.DATABASE_FULL,
@@ -234,7 +234,7 @@ class NotReadyProblem(Problem):
     type_ = "not-ready"
 
     def __init__(self, detail: str, detail_zh: str, reasons: Sequence[str]) -> None:
-        """Say what is missing, with a reason for each part."""
+        """Take the missing parts, with a reason for each."""
         super().__init__(detail, detail_zh, reasons=list(reasons))
 
 

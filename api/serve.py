@@ -18,7 +18,7 @@ from rules.language.reload import RuleFolder
 from store.database import Database, DatabaseUnavailableError, connect
 
 _GRACE_S = 5
-# Connections that wait for their accept, and those that one round of the loop accepts.
+# Length of the queue of new connections, and their number in one round of the event loop.
 _BACKLOG = 64
 _DEFAULT_LIMITS = HttpLimits()
 

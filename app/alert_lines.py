@@ -52,7 +52,7 @@ def alert_line(step: AlertTransition, now: datetime) -> str | None:
     if transition.axis != "process" or change is None or now - transition.at > _MAX_AGE:
         return None
     if transition.suppressions:
-        return None  # notified to nobody: another alert tells of it, or people have announced their work
+        return None  # no notice is sent: another alert covers it, or maintenance was announced
     is_same = transition.to_state == "active" and transition.from_state in {"active", "recovering"}
     if is_same and transition.reason != Reason.PARENT:
         return None  # still the same alert, and not released from its parent

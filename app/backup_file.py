@@ -129,7 +129,7 @@ def read_backup(file: Path, identities: Sequence[Identity], begin: Callable[[Con
 
 
 def waiting_words(contents: Contents) -> str:
-    """Return what the broker held at the moment of the backup, which is not part of it."""
+    """Return the state of the broker at the moment of the backup, which does not contain it."""
     if contents.caught_up:
         return "Ingest was caught up: no message waited in the broker."
     since = f"since {contents.caught_up_at:%F %T %Z}" if contents.caught_up_at else "since before the first ingest"

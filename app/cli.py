@@ -147,8 +147,7 @@ COMMANDS: Table = {
                 "app.commands.audit:verify",
             ),
             "export": Entry(
-                "Write the audit log as JSON Lines with the hashes of its chain, for a machine that nobody here can "
-                "write to.",
+                "Write the audit log as JSON Lines with the hashes of its chain, for a copy on another machine.",
                 "app.commands.audit:export",
             ),
         },

@@ -38,7 +38,7 @@ class Pseudonymiser:
         return _digest(self._key, identity, canonical(identity, value))
 
     def hashes(self, identity: Identity, value: str) -> tuple[str, ...]:
-        """Return the hash of a value, and those that it had under earlier keys."""
+        """Return the hashes of a value under the present key and under earlier ones."""
         text = canonical(identity, value)
         return tuple(_digest(key, identity, text) for key in (self._key, *self._earlier_keys))
 

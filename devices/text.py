@@ -1,4 +1,4 @@
-"""Text that people write: which characters in it nobody sees, and what takes their place.
+"""Text that people write: its hidden characters, and their visible replacement.
 
 A control or format character makes two equal names differ, turns the order of a line around (U+202E), or commands a
 terminal (ESC). The API and imports refuse such text; messages and notices show □ in its place.

@@ -1,1 +1,1 @@
-"""The door: answers for every device whether it may connect to the broker, and what it may publish."""
+"""The door: decides on the logins of devices at the broker, and on the topics of each."""

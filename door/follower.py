@@ -1,4 +1,4 @@
-"""Thread that reads the logins from the registry, and again those that change."""
+"""Thread that reads all logins from the registry, and afterwards their changes."""
 
 import threading
 import time

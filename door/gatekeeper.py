@@ -1,4 +1,4 @@
-"""Answers to logins, whoever asks: from memory where that accepts them, else after a look at the newest registry."""
+"""Answers to logins for every transport: from memory, and before a refusal from the newest registry."""
 
 import asyncio
 import time
@@ -122,7 +122,7 @@ class Gatekeeper:
         return login.username == name and login.certificate in {"", name}
 
     def _admit_simulators(self, account: SimulatorAccount) -> Admission | Refusal:
-        """Return what simulators may publish, which takes a look at all devices after each change."""
+        """Return the permissions of simulators, which depend on all devices and are computed anew after each change."""
         if self._simulators is None:
             self._simulators = admit_simulators(account, self.directory, partitions=self._partitions)
         if isinstance(self._simulators, Admission):

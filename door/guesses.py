@@ -92,7 +92,7 @@ class Guesses:
         return next(iter(self._entries.values()))
 
     def _take_line(self, now: float) -> bool:
-        """Take a line from those that may be written, one a second in the long run."""
+        """Return whether a log line may be written: one a second in the long run."""
         self._lines = min(self._lines + max(now - self._lines_at, 0.0), float(_LINES_AT_ONCE))
         self._lines_at = now
         if self._lines < 1:

@@ -117,7 +117,7 @@ class Door:
             self._start(self._end_connections(void))
 
     async def _serve(self) -> None:
-        """Answer whoever asks, until this task is cancelled."""
+        """Answer all transports, until this task is cancelled."""
         await self._gatekeeper.known_after(float("-inf"))
         async with AsyncExitStack() as stack:
             if self._http:
@@ -129,7 +129,7 @@ class Door:
 
     @asynccontextmanager
     async def _answering(self, broker: BrokerUrl, signer: Signer) -> AsyncIterator[None]:
-        """Answer the questions of NATS during the block, and those that have come by its end."""
+        """Answer the questions of NATS that arrive during the block, including the last ones."""
         scheme = "tls" if broker.tls else "nats"
         await self._client.connect(
             servers=[f"{scheme}://{address}" for address in broker.addresses],

@@ -18,7 +18,7 @@ _INGEST = "anju-ingest"
 
 @dataclass(frozen=True, slots=True)
 class SimulatorAccount:
-    """Account of simulators: its name, which is not that of a device, and its secret."""
+    """Account of simulators: its name, other than that of any device, and its secret."""
 
     username: str
     secret: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What has been erased from the database is left out of the messages that were on their way."""
+"""Erased persons and households are left out of messages that arrive or are stored later."""
 
 from collections.abc import Callable
 from datetime import datetime

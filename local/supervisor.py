@@ -85,7 +85,7 @@ class Supervisor:
             self._watched = []
 
     def abandon(self) -> None:
-        """Stop all parts at the same time, and kill after three seconds those that still run."""
+        """Stop all parts at the same time; kill the remaining ones after three seconds."""
         processes = [watched.process for watched in reversed(self._watched)]
         self._watched = []
         for process in processes:

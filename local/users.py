@@ -15,7 +15,7 @@ from local.errors import LocalError
 SETTING = "ANJU_LOCAL_USER"
 DEFAULT_USER = "nobody"
 SERVICES = ("postgres", "broker", "ingest", "api", "worker", "door", "simulators")
-# Numbers 60578 to 61183 belong to nobody: https://systemd.io/UIDS-GIDS/
+# Numbers 60578 to 61183 are unassigned: https://systemd.io/UIDS-GIDS/
 _FIRST_UID = 60600
 
 

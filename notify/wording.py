@@ -156,7 +156,7 @@ def _duration(alert: AlertRow, now: datetime) -> str:
 
 
 def _beginning(alert: AlertRow) -> datetime:
-    """Return the time from which people have been asked to look: of an alert that came back, its return."""
+    """Return the time of the present call for attention: that of the return, if the alert came back."""
     return alert.returned_at or alert.opened_at
 
 

@@ -1,4 +1,4 @@
-"""`anju audit`: proof that nobody has changed the audit log, and its copy off the machine."""
+"""`anju audit`: proof that the audit log is unchanged, and its copy off the machine."""
 
 import json
 import os
@@ -61,10 +61,10 @@ def export(
     out: Annotated[Path | None, typer.Option(help="a new file, mode 600; by default standard output")] = None,
     days: Annotated[int, typer.Option(min=1, help="how many days back")] = _MINIMUM_DAYS,
 ) -> None:
-    """Write the audit log as JSON Lines with the hashes of its chain, for a machine that nobody here can write to.
+    """Write the audit log as JSON Lines with the hashes of its chain, for a copy on another machine.
 
-    `anju audit verify --export FILE --offline` checks the file without a database. Do it at least monthly: what is
-    outside can't be changed from here, and shows whether rows were cut off later.
+    `anju audit verify --export FILE --offline` checks the file without a database. Export at least
+    monthly: a copy out of reach of this machine shows whether rows were cut off later.
 
     Example: anju audit export --days 180 --out audit-2026-11.jsonl
     """
@@ -84,7 +84,7 @@ def _connect() -> Connection:
 
 
 def _check_database(connection: Connection, known: list[list[Head]]) -> ChainReport:
-    """Check the stored chain, that it ends where its writers left it, and that it holds the rows of other chains."""
+    """Check the stored chain, its end against the recorded head, and the rows of other chains against it."""
     before = read_head(connection)
     report = check_chain(read_chain(connection))
     if report.broken is not None:

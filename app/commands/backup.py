@@ -33,7 +33,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where a backup goes, for which keys, and how many stay."""
+    """Destination, keys and number of the backups."""
 
     database_url: str
     folder: Path

@@ -56,8 +56,8 @@ def doctor(
 
     A line that begins with `note` tells of a device at fault; Anju itself is well.
 
-    With --device it shows, in Chinese for the installer, one device only: what was stored of it in the last ten
-    minutes, what was rejected, and the logins and messages that the broker refused.
+    With --device it shows one device, in Chinese for the installer: its readings and rejections of the last ten
+    minutes, and the logins and messages that the broker refused.
 
     Example: anju doctor --device yangguang/b01-main-water --watch
     """

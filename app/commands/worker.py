@@ -61,7 +61,7 @@ def _hourly(url: str, keep: timedelta | None, events_of_kinds: Mapping[str, time
         events = delete_expired_events(connection, now, events_of_kinds)
         forget_erasures(connection, now)
         log.info("dropped expired data", chunks=chunks, events=events)
-        # Out of reach of whoever could cut off the newest rows: logs are kept elsewhere.
+        # Logs are kept elsewhere: a head in them shows whether newer rows were cut off later.
         head = read_head(connection)
         log.info("head of the audit log", head=f"{head.id}:{head.hash}")
 

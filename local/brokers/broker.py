@@ -46,7 +46,7 @@ def ingest_account(password: str) -> Account:
 
 
 def reader_account(password: str) -> Account:
-    """Return the account for observation: without queues, which nobody would bound, and without personal data."""
+    """Return the account for observation: without queues, which would have no bound, and without personal data."""
     return Account("reader", password, read=TOPICS, hidden=PERSONAL_TOPICS)
 
 

@@ -1,4 +1,4 @@
-"""TLS of a private broker: its certificates, which are renewed while it runs, and what its clients check."""
+"""TLS of a private broker: certificates, their renewal while it runs, and the authority for its clients."""
 
 import json
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ class BrokerTls:
         return changed
 
     def configuration(self) -> str:
-        """Return the setting `tls` of NATS Server, which refuses what is older than TLS 1.2."""
+        """Return the setting `tls` of NATS Server: TLS 1.2 or newer."""
         files = [
             {"cert_file": f"mqtt-{number}.pem", "key_file": f"mqtt-{number}.key"}
             for number in range(1 + bool(self.own))

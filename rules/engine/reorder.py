@@ -55,7 +55,7 @@ class Checkpoint(NamedTuple):
 
     @property
     def at(self) -> datetime | None:
-        """Time to which the state has come, by its items or by a timer that ran out after them; None for neither."""
+        """Event time of the state: that of its newest item, or of a later timer; None before both."""
         return newest_time(self.newest, (ts for ts in [advanced_to(self.states)] if ts > NEVER))
 
 

@@ -18,7 +18,7 @@ from store.database import Connection, StoreError, connect, shipped_versions, tr
 
 
 class BackupError(StoreError):
-    """A backup can't be made or restored; the message says what does not fit and what to do."""
+    """A backup can't be made or restored; the message names the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

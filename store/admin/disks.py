@@ -13,7 +13,7 @@ _FORGOTTEN_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskReport:
-    """Free space of a disk, by the name of what it holds, such as `database`."""
+    """Free space of a disk, under the name of its content, such as `database`."""
 
     name: str
     reported_at: datetime
@@ -22,7 +22,7 @@ class DiskReport:
 
 
 def save_disk_reports(connection: Connection, reports: Iterable[DiskReport], now: datetime) -> None:
-    """Store the newest reports; a disk that nobody has reported for a day is forgotten."""
+    """Store the newest reports; a disk without a report for a day is forgotten."""
     for report in reports:
         connection.execute(
             """

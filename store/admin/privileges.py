@@ -188,7 +188,7 @@ def apply_privileges(connection: Connection) -> None:
     wanted = wanted_grants(table_columns(connection))
     for grant in sorted(grants_in_force(connection) - wanted):
         _change(connection, "REVOKE {} ON {} FROM {}", grant)
-    # Read again: what is revoked from a table is revoked from its columns too.
+    # Read again: a privilege revoked from a table is revoked from its columns too.
     for grant in sorted(wanted - grants_in_force(connection)):
         _change(connection, "GRANT {} ON {} TO {}", grant)
     _grant_sequences(connection)

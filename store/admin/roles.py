@@ -42,8 +42,8 @@ _GRAFANA_DEFAULTS = {
 }
 _GRAFANA_TEMPORARY_FILES = "1GB"
 
-# Any role may take an advisory lock, and whoever has the lock of ingest or of the dispatcher stops it. Large objects
-# are a store that nobody bounds.
+# Any role may take an advisory lock, and the holder of the lock of ingest or of the dispatcher stops that part. The
+# space of large objects has no bound.
 _RESTRICTED_FUNCTIONS = """
     SELECT oid::regprocedure::text, proname LIKE 'pg\\_%' FROM pg_proc
     WHERE pronamespace = 'pg_catalog'::regnamespace
