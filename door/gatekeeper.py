@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import structlog
 
@@ -42,6 +43,7 @@ class Gatekeeper:
         self._guesses = Guesses(longest_delay_s)
         self._known_at: float | None = None
         self._waiting: list[tuple[float, asyncio.Event]] = []
+        self._ending = asyncio.Event()
 
     def take(self, reading: Reading) -> set[str]:
         """Take over a part of the registry; return the names of connections that are void by it."""
@@ -77,8 +79,16 @@ class Gatekeeper:
             metrics.LOGINS.labels("accepted").inc()
             return decision
         metrics.LOGINS.labels(decision.name.lower()).inc()
-        await asyncio.sleep(self._report(login, decision))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), self._report(login, decision))
         return decision
+
+    def answer_at_once(self) -> None:
+        """Answer from memory and without delays, those that wait as well: the door is ending."""
+        self.follows = False
+        self._ending.set()
+        for _, event in self._waiting:
+            event.set()
 
     def may_publish(self, username: str, topic: str) -> bool:
         """Return whether the account of that name may publish to a topic, given as clients write it."""

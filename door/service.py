@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from devices.broker_url import NATS, BrokerUrl
@@ -32,7 +33,7 @@ _RECONNECT_S = 0.25
 _LOOK_AGAIN_S = 2.0
 # Refusals that wait at once; each is an open connection of the broker, too.
 _MOST_REFUSALS = 5000
-_LAST_ANSWERS_S = 2.0
+_LAST_ANSWERS_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Door:
             longest_delay_s=settings.longest_delay_s,
         )
         self._questions: asyncio.LifoQueue[tuple[float, Msg]] = asyncio.LifoQueue()
+        self._answers: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = threading.Event()
 
@@ -95,9 +97,11 @@ class Door:
         finally:
             metrics.READY.set(0)
             self._stop.set()
-            for task in (serving, *self._tasks):
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)  # it answers the last questions
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(serving, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _take_in_loop(self, reading: Reading | None) -> None:
         """Hand a part of the registry from the thread that reads it to the event loop, and wait until it is taken."""
@@ -112,9 +116,9 @@ class Door:
         if not self._nats:
             return  # a broker that asks over HTTP also asks for each message, or ends connections by itself
         if reading.anew:
-            self._start(end_void_connections(self._client, self._gatekeeper.is_current))
+            self._start(self._tasks, end_void_connections(self._client, self._gatekeeper.is_current))
         elif void:
-            self._start(self._end_connections(void))
+            self._start(self._tasks, self._end_connections(void))
 
     async def _serve(self) -> None:
         """Answer all transports, until this task is cancelled."""
@@ -151,11 +155,18 @@ class Door:
             yield
         finally:
             with suppress(NatsError, TimeoutError):
-                await asyncio.wait_for(questions.drain(), _LAST_ANSWERS_S)  # type: ignore[no-untyped-call]
-                await asyncio.wait_for(self._questions.join(), _LAST_ANSWERS_S)
+                await asyncio.wait_for(self._answer_last(questions), _LAST_ANSWERS_S)
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             await self._client.close()
+
+    async def _answer_last(self, questions: Subscription) -> None:
+        """Take no more questions, and answer those that the broker has sent: it asks no other door about them."""
+        await questions.drain()  # type: ignore[no-untyped-call]
+        await self._questions.join()
+        self._gatekeeper.answer_at_once()
+        await asyncio.gather(*self._answers)
+        await self._client.flush()
 
     async def _begin(self) -> None:
         """Note that the broker can ask, and look for connections of logins that became void meanwhile."""
@@ -163,7 +174,7 @@ class Door:
         self.ready.set()
         log.info("answering the broker", devices=len(self._gatekeeper.directory))
         if self._nats:
-            self._start(end_void_connections(self._client, self._gatekeeper.is_current))
+            self._start(self._tasks, end_void_connections(self._client, self._gatekeeper.is_current))
 
     async def _lose_broker(self) -> None:
         metrics.READY.set(0)
@@ -187,7 +198,10 @@ class Door:
                 await self._answer(signer, message, received_at)
             except NatsError as error:
                 await _log_error(error)
-            self._questions.task_done()
+            except Exception:
+                log.exception("a login can't be answered")  # and the next ones can
+            finally:
+                self._questions.task_done()
             await asyncio.sleep(0)
 
     async def _answer(self, signer: Signer, message: Msg, received_at: float) -> None:
@@ -202,8 +216,8 @@ class Door:
             metrics.LOGINS.labels("too_late").inc()
         elif admission := self._gatekeeper.admit(question.login):
             await message.respond(signer.accept(question, admission))
-        elif len(self._tasks) < _MOST_REFUSALS:
-            self._start(self._answer_later(signer, message, question))
+        elif len(self._answers) < _MOST_REFUSALS:
+            self._start(self._answers, self._answer_later(signer, message, question))
         else:
             metrics.LOGINS.labels("unanswered").inc()  # the broker refuses it after its own time limit
 
@@ -214,8 +228,8 @@ class Door:
         else:
             await message.respond(signer.refuse(question, decision))
 
-    def _start(self, work: Coroutine[object, object, object]) -> None:
-        """Let something go on beside the answers; its failure is logged."""
+    def _start(self, tasks: set[asyncio.Task[None]], work: Coroutine[object, object, object]) -> None:
+        """Let something go on beside the loop of the answers, as one of the tasks; its failure is logged."""
 
         async def go_on() -> None:
             try:
@@ -224,8 +238,8 @@ class Door:
                 log.exception("a task of the door failed")
 
         task = asyncio.create_task(go_on())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
 
 async def _log_error(error: Exception) -> None:

@@ -170,6 +170,19 @@ def test_two_doors_share_the_logins_and_one_goes_on_alone(database_url, broker, 
             assert login(broker.ingest_url, METER, secrets[METER], f"east:water_meter:w1:{n}") == ACCEPTED
 
 
+def test_a_door_that_ends_still_answers_what_it_was_asked(database_url, broker, secrets):
+    with ExitStack() as knocks:
+        with running_door(database_url, broker, longest_delay_s=60), running_door(database_url, broker):
+            watch = Stopwatch()
+            asked = [
+                knocks.enter_context(Knock.at(broker.ingest_url, METER, secret, f"east:water_meter:w1:{n}"))
+                for n, secret in enumerate(["guessed", secrets[METER]] * 20)
+            ]
+        # The broker itself refuses 10 s after a question that nobody answers.
+        assert [knock.answer() for knock in asked] == [NOT_AUTHORIZED, ACCEPTED] * 20
+        assert watch.quiet_s() < ENDS_WITHIN_S
+
+
 @pytest.mark.slow
 def test_the_door_returns_to_a_broker_that_was_killed(database_url, tmp_path, secrets):
     with Home(tmp_path) as home, running_broker(home) as (broker, process), running_door(database_url, broker):
