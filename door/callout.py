@@ -122,15 +122,15 @@ class Signer:
             raise ValueError("the key of the door must be the seed of an account key of NATS, which begins with SA")
 
     def accept(self, question: Question, admission: Admission) -> bytes:
-        """Return the answer that lets the client in, with permission to publish and none to subscribe."""
+        """Return the answer that lets the client in, with its permissions."""
         user = {
             "aud": ACCOUNT,
             "name": admission.name,
             "nats": {
                 "pub": {"allow": admission.publish, "deny": admission.deny},
-                "sub": {"deny": [">"]},
+                "sub": {"allow": admission.subscribe} if admission.subscribe else {"deny": [">"]},
                 **_UNLIMITED,
-                "allowed_connection_types": ["MQTT"],
+                "allowed_connection_types": ["STANDARD" if admission.subscribe else "MQTT"],
                 "type": "user",
                 "version": 2,
             },

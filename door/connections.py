@@ -14,6 +14,7 @@ from door.callout import ACCOUNT
 _ALL_NODES = "PING"
 _LIST_SUBJECT = "$SYS.REQ.SERVER.{}.CONNZ"
 _END_SUBJECT = "$SYS.REQ.SERVER.{}.KICK"
+_STORE_SUBJECT = "$SYS.REQ.SERVER.PING.JSZ"
 _ANSWER_S = 0.5
 _PAGE = 1000
 
@@ -37,7 +38,20 @@ class _Page(msgspec.Struct):
     data: _Connections
 
 
+class _StoreConfig(msgspec.Struct):
+    max_storage: int = 0
+
+
+class _Store(msgspec.Struct):
+    config: _StoreConfig
+
+
+class _StorePage(msgspec.Struct):
+    data: _Store
+
+
 _decoder = msgspec.json.Decoder(_Page)
+_store_decoder = msgspec.json.Decoder(_StorePage)
 
 
 async def end_connections(client: Client, names: Iterable[str]) -> int:
@@ -58,6 +72,12 @@ async def end_void_connections(client: Client, is_current: Callable[[str], bool]
     return ended
 
 
+async def store_bytes(client: Client) -> int | None:
+    """Return the size of the broker's store, of several nodes the smallest; None if no node tells it."""
+    answers = [_store_decoder.decode(data) async for data in _answers(client, _STORE_SUBJECT, [{}])]
+    return min((answer.data.config.max_storage for answer in answers if answer.data.config.max_storage), default=None)
+
+
 async def _end(client: Client, pages: AsyncIterator[_Page], is_current: Callable[[str], bool]) -> int:
     ended = 0
     async for page in pages:
@@ -73,19 +93,27 @@ async def _end(client: Client, pages: AsyncIterator[_Page], is_current: Callable
 async def _pages(
     client: Client, node: str, questions: list[dict[str, object]], *, nodes: int | None = None
 ) -> AsyncIterator[_Page]:
-    """Yield the answers to questions about connections; without the number of nodes, until no more come."""
+    """Yield the answers to questions about connections."""
+    async for data in _answers(client, _LIST_SUBJECT.format(node), questions, nodes=nodes):
+        yield _decoder.decode(data)
+
+
+async def _answers(
+    client: Client, subject: str, questions: list[dict[str, object]], *, nodes: int | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the answers of the nodes; without their number, until no more come."""
     inbox = client.new_inbox()
     answers = await client.subscribe(inbox)
     expected = None if nodes is None else nodes * len(questions)
     try:
         for question in questions:
-            await client.publish(_LIST_SUBJECT.format(node), msgspec.json.encode(question), reply=inbox)
+            await client.publish(subject, msgspec.json.encode(question), reply=inbox)
         while expected is None or expected > 0:
             try:
                 message = await answers.next_msg(timeout=_ANSWER_S)
             except TimeoutError:
                 return
             expected = None if expected is None else expected - 1
-            yield _decoder.decode(message.data)
+            yield message.data
     finally:
         await answers.unsubscribe()

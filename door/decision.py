@@ -45,12 +45,13 @@ class Refusal(StrEnum):
 class Admission(NamedTuple):
     """Accepted login: the name of its connection, and the subjects of NATS that it may publish to.
 
-    `deny` are exceptions from `publish`.
+    `deny` are exceptions from `publish`. `subscribe` is for the door itself, which speaks NATS's own protocol.
     """
 
     name: str
     publish: tuple[str, ...]
     deny: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
 
 
 def decide(login: Login, directory: Directory, *, partitions: int) -> Admission | Refusal:

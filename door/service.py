@@ -16,13 +16,15 @@ from nats.errors import Error as NatsError
 from devices.broker_url import NATS, BrokerUrl
 from door import metrics
 from door.callout import SUBJECT, CalloutError, Question, Signer, read_question
-from door.connections import end_connections, end_void_connections
-from door.decision import Admission
+from door.connections import end_connections, end_void_connections, store_bytes
+from door.decision import Admission, Login
 from door.follower import Follower, Reading
 from door.gatekeeper import Gatekeeper
 from door.guesses import LONGEST_DELAY_S
 from door.http_service import serving_http
+from door.nats_client import connect
 from door.simulators import SimulatorAccount
+from door.streams import StreamKeeper
 
 log = structlog.get_logger()
 
@@ -67,6 +69,7 @@ class Door:
             ValueError: the URL or the key can't be used.
         """
         self._nats = (BrokerUrl.parse(settings.url, NATS), Signer(settings.seed)) if settings.url else None
+        self._streams = StreamKeeper(self._nats[0], settings.seed, self._store_bytes) if self._nats else None
         self._http = settings.http
         self._follower = Follower(settings.database_url, self._take_in_loop)
         self._gatekeeper = Gatekeeper(
@@ -129,24 +132,22 @@ class Door:
             if self._nats:
                 await stack.enter_async_context(self._answering(*self._nats))
             await self._begin()
+            if self._streams:
+                self._start(self._tasks, self._streams.run())
             await asyncio.Future()
 
     @asynccontextmanager
     async def _answering(self, broker: BrokerUrl, signer: Signer) -> AsyncIterator[None]:
         """Answer the questions of NATS that arrive during the block, including the last ones."""
-        scheme = "tls" if broker.tls else "nats"
-        await self._client.connect(
-            servers=[f"{scheme}://{address}" for address in broker.addresses],
-            tls=broker.tls_context() if broker.tls else None,
-            user=broker.username,
-            password=broker.password,
+        await connect(
+            self._client,
+            broker,
             name="anju door",
-            inbox_prefix=_INBOX,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=_RECONNECT_S,  # type: ignore[arg-type]  # for asyncio.sleep
-            error_cb=_log_error,
-            disconnected_cb=self._lose_broker,
-            reconnected_cb=self._begin,
+            inbox=_INBOX,
+            retry_s=_RECONNECT_S,
+            on_error=_log_error,
+            on_loss=self._lose_broker,
+            on_return=self._begin,
         )
         questions = await self._client.subscribe(SUBJECT, queue=_QUEUE, cb=self._receive)
         await self._client.flush()
@@ -214,12 +215,18 @@ class Door:
             return
         if time.monotonic() - received_at >= question.limit_s:
             metrics.LOGINS.labels("too_late").inc()
-        elif admission := self._gatekeeper.admit(question.login):
+        elif admission := self._admit(question.login):
             await message.respond(signer.accept(question, admission))
         elif len(self._answers) < _MOST_REFUSALS:
             self._start(self._answers, self._answer_later(signer, message, question))
         else:
             metrics.LOGINS.labels("unanswered").inc()  # the broker refuses it after its own time limit
+
+    def _admit(self, login: Login) -> Admission | None:
+        return (self._streams and self._streams.admit(login)) or self._gatekeeper.admit(login)
+
+    async def _store_bytes(self) -> int | None:
+        return await store_bytes(self._client)
 
     async def _answer_later(self, signer: Signer, message: Msg, question: Question) -> None:
         decision = await self._gatekeeper.decide(question.login)

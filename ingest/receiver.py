@@ -1,7 +1,7 @@
 """The receiver of ingest: a persistent MQTT session with acknowledgements by hand.
 
 One thread does everything, through paho's own loop functions. Received messages wait in a bounded buffer until they are
-taken; a full buffer stops reading, so that the broker keeps the rest.
+taken. The broker sends no more than fit, until some are acknowledged; from one that does, a full buffer stops reading.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.broker_url import BrokerUrl
+from devices.topic import PREFIX
 from ingest.partition import Partition, outside_topic
 from ingest.publish_socket import Publish, PublishContext, PublishSocket
 from store.telemetry.spool import SpoolKey
@@ -30,9 +31,14 @@ log = structlog.get_logger()
 # times this time, and no transaction should take so long.
 _KEEPALIVE_S = 20
 _LONGEST_BACKOFF_S = 10.0
-# Worked off in a second or two, long before the broker redelivers.
+# NATS forgets a session whose record was not written for over a year (`door/streams.py`). A subscription that comes and
+# goes writes it, without a new connection; nothing is ever sent to this topic.
+_RENEW_EVERY_S = 86_400.0
+_RENEWAL_TOPIC = f"{PREFIX}/session"
+# More than the broker has in flight to a session, by number (`max_ack_pending`) and by bytes (`door/backlog.py`): so
+# ingest goes on reading while the database is away, and the broker has no reason to cut it off.
 _BUFFER_MESSAGES = 30_000
-_BUFFER_BYTES = 8 * 1024 * 1024
+_BUFFER_BYTES = 48 * 1024 * 1024
 # A transaction must be large enough to be worth its cost, but short enough that the broker does not redeliver: one
 # message can hold two thousand readings.
 _BATCH_MESSAGES = 10_000
@@ -89,6 +95,8 @@ class Receiver:
         self._outstanding: dict[int, Message] = {}
         self._backoff = _Backoff()
         self._has_subscribed = self._is_known = False
+        self._subscribing: int | None = None
+        self._renewed_at = time.monotonic()
         self.client_id = partition.client_id(self._address.password)
         self.subscribed = False
         self.lost_session = False
@@ -134,6 +142,8 @@ class Receiver:
             self._buffer_all(connection.receive())
             while connection.concerns_paho and self._client.socket() is not None:
                 self._client.loop_read()
+        if self.subscribed and time.monotonic() - self._renewed_at >= _RENEW_EVERY_S:
+            self._renew_session()
         # After reading: the answer to a ping may already lie unread in the socket.
         self._client.loop_misc()
         if self._client.want_write():
@@ -230,11 +240,18 @@ class Receiver:
         if not flags.session_present and (self._has_subscribed or self._is_known):
             log.error("the broker has lost the session of ingest: messages may be missing", broker=str(self._address))
             self.lost_session = True
-        client.subscribe(self._filter, qos=1)
+        self._subscribing = client.subscribe(self._filter, qos=1)[1]
+
+    def _renew_session(self) -> None:
+        self._renewed_at = time.monotonic()
+        self._client.subscribe(_RENEWAL_TOPIC, qos=0)
+        self._client.unsubscribe(_RENEWAL_TOPIC)
 
     def _on_subscribe(
-        self, _: Client, __: object, ___: int, reasons: list[ReasonCode], ____: Properties | None
+        self, _: Client, __: object, packet_id: int, reasons: list[ReasonCode], ___: Properties | None
     ) -> None:
+        if packet_id != self._subscribing:
+            return  # of a renewal
         refusals = [str(reason) for reason in reasons if reason.is_failure]
         if refusals:
             log.error("the broker refuses the subscription", filter=self._filter, reasons=refusals)

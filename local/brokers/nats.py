@@ -36,8 +36,8 @@ _KEY_OF_A_STREAM = "meta.key"
 #                       reconnects. An alert can be late by this time after a crash of ingest. A message that is only
 #                       waiting in ingest is sent again, too, and ingest recognises it by its packet id.
 #   max_pending         bytes that may wait for a client; a client with more, or without reading for write_deadline, is
-#                       disconnected. Messages of gateways in flight, 30,000 of 5 kB, exceed NATS's default of 64 MB,
-#                       and ingest reads nothing during a slow batch of the database.
+#                       disconnected. The door keeps what is in flight to ingest far below (`door/backlog.py`), but for
+#                       a moment after a flood begins, and where no door runs.
 #   js_api_timeout      time for a store before the waiting connection is closed. An overloaded disk takes longer than
 #                       the default of 5 s, and a publisher that reconnects adds to the load. With several nodes one may
 #                       have died with the request, so the default is kept there.
@@ -79,10 +79,13 @@ authorization {{
 
 _QUEUES = ("$MQTT.sub.>", "$MQTT.deliver.pubrel.>")
 DOOR = "door"
-# The questions of the broker, its answers about connections, and the commands that end one.
+# The questions of the broker, its answers about connections and the size of its store, and the commands that end a
+# connection.
 DOOR_PERMISSIONS = {
     "subscribe": {"allow": ["$SYS.REQ.USER.AUTH", "_INBOX.door.>"]},
-    "publish": {"allow": ["$SYS._INBOX.>", "$SYS.REQ.SERVER.*.CONNZ", "$SYS.REQ.SERVER.*.KICK"]},
+    "publish": {
+        "allow": ["$SYS._INBOX.>", "$SYS.REQ.SERVER.*.CONNZ", "$SYS.REQ.SERVER.*.KICK", "$SYS.REQ.SERVER.PING.JSZ"]
+    },
 }
 
 
