@@ -34,6 +34,7 @@ LOGIN_ZH: Mapping[str, str] = {
     Refusal.NO_SECRET: "还没有密钥，请管理员用 anju secrets rotate 生成",
     Refusal.WRONG_SECRET: "密钥不对，或已换成新的",
     Refusal.OTHER_CERTIFICATE: "客户端证书是另一台设备的",
+    Refusal.OLD_CERTIFICATE: "客户端证书是换密钥之前签发的，已作废，请重新签发",
     Refusal.WRONG_CLIENT_ID: "客户端 ID 不对，应为用户名把 / 换成 :",
     Refusal.FOREIGN_CLIENT_ID: "客户端 ID 是别的设备的",
     Refusal.NOT_MQTT: "用的不是 MQTT 协议",

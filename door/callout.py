@@ -16,6 +16,7 @@ import nkeys  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from devices.certificate import CERTIFICATE_URI
 from door.decision import Admission, Login, Refusal
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
@@ -94,12 +95,14 @@ def read_question(data: bytes) -> Question:
     except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
         raise CalloutError(f"a question of the broker can't be read: {error}") from error
     body = content.nats
+    certificate, issued_for = _certified(body.client_tls)
     login = Login(
         username=body.connect_opts.user,
         secret=body.connect_opts.password,
         client_id=body.client_info.mqtt_id,
-        certificate=_common_name(body.client_tls),
+        certificate=certificate,
         address=body.client_info.host,
+        issued_for=issued_for,
     )
     return Question(login, body.server_id.id, body.user_nkey, content.exp - content.iat)
 
@@ -155,19 +158,35 @@ def _encoded(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
-def _common_name(tls: _Tls | None) -> str:
-    """Return the common name of a verified client certificate; empty without one.
+def _certified(tls: _Tls | None) -> tuple[str, str]:
+    """Return the username in a verified client certificate, and the fingerprint of the secret that it was issued for.
+
+    Both are empty without a certificate. One of another authority has the username as its common name, without a
+    fingerprint.
 
     Raises:
-        CalloutError: the certificate has none, or several.
+        CalloutError: the certificate has no such name, or several.
     """
     if tls is None or not tls.verified_chains or not tls.verified_chains[0]:
-        return ""
+        return "", ""
     try:
         certificate = x509.load_pem_x509_certificate(tls.verified_chains[0][0].encode())
-    except ValueError as error:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        uris = _uris(certificate)
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension) as error:
         raise CalloutError(f"a client certificate can't be read: {error}") from error
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if len(names) != 1:
+    own = [uri.removeprefix(CERTIFICATE_URI) for uri in uris if uri.startswith(CERTIFICATE_URI)]
+    if len(own) == 1:
+        username, _, issued_for = own[0].partition("#")
+        return username, issued_for
+    if own or len(names) != 1:
         raise CalloutError("a client certificate must have one common name, the username of its device")
-    return str(names[0].value)
+    return str(names[0].value), ""
+
+
+def _uris(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.UniformResourceIdentifier)

@@ -1,6 +1,6 @@
 """Whether a login is accepted, and which subjects it may publish to. Pure.
 
-A device logs in as `{community}/{kind}/{device}` with its secret or with a client certificate of that common name. Its
+A device logs in as `{community}/{kind}/{device}` with its secret or with a client certificate of that name. Its
 client id is that name with ":" for "/", or begins with it and ":". No other client can therefore take over its session.
 """
 
@@ -14,7 +14,8 @@ from door.directory import Directory
 class Login(NamedTuple):
     """Login that a client asks for; absent texts are empty.
 
-    `certificate` is the common name of its client certificate, which the broker has verified, and `address` its host.
+    `certificate` is the username in its client certificate, which the broker has verified, `issued_for` the fingerprint
+    of the secret that the device had at its issue, and `address` its host.
     """
 
     username: str
@@ -22,6 +23,7 @@ class Login(NamedTuple):
     client_id: str
     certificate: str = ""
     address: str = ""
+    issued_for: str = ""
 
 
 class Refusal(StrEnum):
@@ -31,6 +33,7 @@ class Refusal(StrEnum):
     NO_SECRET = "the device has no secret yet: give it one with `anju secrets rotate`"  # noqa: S105 - a reason
     WRONG_SECRET = "the secret is wrong, or was replaced by a newer one"  # noqa: S105 - a reason
     OTHER_CERTIFICATE = "the client certificate is that of another device"
+    OLD_CERTIFICATE = "the client certificate was issued before the secret of the device was replaced: issue a new one"
     WRONG_CLIENT_ID = "the client id must be the username with : for /, or begin with that and :"
     FOREIGN_CLIENT_ID = "the client id is that of a device or of ingest"
     NOT_MQTT = "it came by NATS's own protocol: log in by MQTT"
@@ -65,17 +68,25 @@ def decide(login: Login, directory: Directory, *, partitions: int) -> Admission 
     username = login.certificate or login.username
     if username not in directory:
         return Refusal.UNKNOWN_DEVICE
-    if login.certificate:
-        if login.username not in {"", login.certificate}:
-            return Refusal.OTHER_CERTIFICATE
-    elif not directory.has_secret(username):
-        return Refusal.NO_SECRET
-    elif not directory.is_secret(username, login.secret):
-        return Refusal.WRONG_SECRET
+    if refusal := _refuse_certificate(login, directory) if login.certificate else _refuse_secret(login, directory):
+        return refusal
     if not _belongs_to(login.client_id, username):
         return Refusal.WRONG_CLIENT_ID
-    name = directory.connection_name(username, by_certificate=bool(login.certificate))
+    name = directory.connection_name(username, by_certificate=bool(login.certificate), issued_for=login.issued_for)
     return Admission(name, (own_subjects(username, partitions),))
+
+
+def _refuse_certificate(login: Login, directory: Directory) -> Refusal | None:
+    if login.username not in {"", login.certificate}:
+        return Refusal.OTHER_CERTIFICATE
+    is_current = login.issued_for in {"", directory.fingerprint(login.certificate)}
+    return None if is_current else Refusal.OLD_CERTIFICATE
+
+
+def _refuse_secret(login: Login, directory: Directory) -> Refusal | None:
+    if not directory.has_secret(login.username):
+        return Refusal.NO_SECRET
+    return None if directory.is_secret(login.username, login.secret) else Refusal.WRONG_SECRET
 
 
 def is_username(text: str) -> bool:

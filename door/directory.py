@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from store.registry.logins import LoginRow
+from store.registry.secrets import fingerprint
 
 _NO_SECRET = b""
 _CERTIFICATE = "certificate"
@@ -15,7 +16,8 @@ class Directory:
     """Devices that may log in, by username, with the hash of their secret: 400,000 take about 80 MB.
 
     The broker keeps the name of each connection, which tells the login that opened it: `{username}#{credential}`, with
-    a fingerprint of the secret or the word "certificate". After a change the names of the void logins are known.
+    the fingerprint of the secret, "certificate" and that fingerprint for a certificate that was issued while the secret
+    stood, or the word "certificate" alone. After a change the names of the void logins are known.
     """
 
     def __init__(self) -> None:
@@ -42,15 +44,28 @@ class Directory:
         digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
         return hmac.compare_digest(self._secrets.get(username, _NO_SECRET), digest)
 
-    def connection_name(self, username: str, *, by_certificate: bool) -> str:
-        """Return the name of a connection that the device opens now."""
-        return _certificate_name(username) if by_certificate else _secret_name(username, self._secrets[username])
+    def fingerprint(self, username: str) -> str:
+        """Return the fingerprint of the secret of the device, also where it has none."""
+        return fingerprint(self._secrets[username])
+
+    def connection_name(self, username: str, *, by_certificate: bool = False, issued_for: str = "") -> str:
+        """Return the name of a connection that the device opens now.
+
+        Args:
+            username: the device.
+            by_certificate: whether it logs in by a certificate.
+            issued_for: the fingerprint in that certificate; empty where it has none.
+        """
+        if by_certificate:
+            return _certificate_name(username, issued_for)
+        return _secret_name(username, self._secrets[username])
 
     def is_current(self, connection_name: str) -> bool:
         """Return whether the login that opened a connection is still valid."""
         username = connection_name.partition("#")[0]
         return username in self._secrets and connection_name in {
             _certificate_name(username),
+            _certificate_name(username, self.fingerprint(username)),
             _secret_name(username, self._secrets[username]),
         }
 
@@ -81,10 +96,12 @@ class Directory:
             else:
                 self._secrets.pop(username, None)
                 self._barred.add(username)
-            if before is not None and not may_log_in:
+            if before is None:
+                continue
+            if not may_log_in:
                 void.add(_certificate_name(username))
-            if before and before != self._secrets.get(username):
-                void.add(_secret_name(username, before))
+            if before != self._secrets.get(username):
+                void |= {_certificate_name(username, fingerprint(before)), _secret_name(username, before)}
         return void
 
     def clear(self) -> None:
@@ -93,9 +110,9 @@ class Directory:
             known.clear()
 
 
-def _certificate_name(username: str) -> str:
-    return f"{username}#{_CERTIFICATE}"
+def _certificate_name(username: str, issued_for: str = "") -> str:
+    return f"{username}#{_CERTIFICATE}{issued_for and f'-{issued_for}'}"
 
 
 def _secret_name(username: str, secret_hash: bytes) -> str:
-    return f"{username}#{hashlib.sha256(secret_hash).hexdigest()[:8]}"
+    return f"{username}#{fingerprint(secret_hash)}"

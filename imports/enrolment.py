@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from devices.place import compose_place
 from store.registry.secrets import Enrolled, hash_secret
 
 _NAMED = 5
+_HEADER = ["username", "secret"]
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -46,20 +47,27 @@ class Card:
 def read_secrets(path: Path) -> dict[str, str]:
     """Read the file of `anju import --secrets-out`, or lines of `anju secrets rotate`: the secrets by username.
 
+    A spreadsheet may have added a byte order mark, and a person the header `username,secret`.
+
     Raises:
         SheetRefusedError: it can't be read, or a line is not `username,secret`.
     """
     try:
-        rows = list(csv.reader(path.read_text("ascii").splitlines()))
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SheetRefusedError(f"密钥文件 {path} 无法读取：{getattr(error, 'strerror', '不是密钥文件')}") from None
-    wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2 or row[0].count("/") != 2 or not row[1]]
+    rows = [(number, row) for number, row in enumerate(csv.reader(lines), 1) if (number, row) != (1, _HEADER)]
+    wrong = [number for number, row in rows if not _is_login(row)]
     if wrong or not rows:
         raise SheetRefusedError(
             f"密钥文件 {path} 第 {wrong[0] if wrong else 1} 行有误：每行应为“用户名,密钥”，"
             "即 anju import --secrets-out 或 anju secrets rotate 给出的内容"
         )
-    return dict(rows)  # a later line is a newer secret
+    return {username: secret for _, (username, secret) in rows}  # a later line is a newer secret
+
+
+def _is_login(row: Sequence[str]) -> bool:
+    return len(row) == 2 and row[0].count("/") == 2 and row[1] != "" and "".join(row).isascii()
 
 
 def sheet(devices: Iterable[Enrolled], secrets: Mapping[str, str], host: str, port: int, printed_at: datetime) -> str:

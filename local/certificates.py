@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from devices.certificate import LONGEST_COMMON_NAME, certificate_uri
 from local.errors import LocalError
 from local.secret import read_secret
 from local.users import write_private
@@ -83,9 +84,19 @@ class Authority:
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in sorted(set(names))])
         return self._issue("Anju MQTT", ExtendedKeyUsageOID.SERVER_AUTH, now, alternatives)
 
-    def issue_client(self, common_name: str, now: datetime) -> Certified:
-        """Issue a certificate of a client, such as a device with its username."""
-        return self._issue(common_name, ExtendedKeyUsageOID.CLIENT_AUTH, now, None)
+    def issue_client(self, common_name: str, now: datetime, uri: str = "") -> Certified:
+        """Issue a certificate of a client; the one of a device has a URI as its alternative name."""
+        alternatives = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]) if uri else None
+        return self._issue(common_name, ExtendedKeyUsageOID.CLIENT_AUTH, now, alternatives)
+
+    def issue_device(self, username: str, fingerprint: str, now: datetime) -> Certified:
+        """Issue a certificate of a device, for the secret with this fingerprint.
+
+        A username that is too long for a common name stands in the URI alone, and the device's own name in its place.
+        """
+        fits = len(username) <= LONGEST_COMMON_NAME
+        common_name = username if fits else username.rpartition("/")[2]
+        return self.issue_client(common_name, now, certificate_uri(username, fingerprint))
 
     def _issue(
         self, common_name: str, usage: x509.ObjectIdentifier, now: datetime, names: x509.SubjectAlternativeName | None

@@ -15,7 +15,7 @@ from devices.local_time import CITY
 from imports.enrolment import SheetRefusedError, read_secrets, sheet
 from local.certificates import Authority
 from local.users import write_private
-from store.registry.secrets import enrolled_devices
+from store.registry.secrets import enrolled_devices, fingerprint
 
 
 def show_ca() -> None:
@@ -79,8 +79,9 @@ def certificate(
 ) -> None:
     """Issue a certificate with which a device logs in, from the private authority of `anju up`.
 
-    It takes the place of the secret where the broker asks for certificates (ANJU_MQTT_TLS=mutual). It lasts 13 months
-    and counts until the device is withdrawn or retired. Run it at the machine and as the user of `anju up`.
+    It takes the place of the secret where the broker asks for certificates (ANJU_MQTT_TLS=mutual). It lasts 13 months,
+    and is void once the device is withdrawn or retired, or its secret is rotated. Run it at the machine and as the user
+    of `anju up`.
 
     Example: anju secrets certificate yangguang/water_meter/b01-u1-0101-water --out certificates
     """
@@ -92,9 +93,11 @@ def certificate(
         raise fail(f"{', '.join(existing)} exists: choose another folder", Exit.REFUSED)
     now = datetime.now(UTC)
     with transaction("anju secrets") as connection:
-        if not enrolled_devices(connection, [username]):
+        devices = enrolled_devices(connection, [username])
+        if not devices:
             raise fail(f"no device is registered as {username!r}: <community>/<kind>/<device>", Exit.REFUSED)
-        issued = Authority(ca.parent, now).issue_client(username, now)
+        secret_hash = bytes.fromhex(devices[0].secret_hash or "")
+        issued = Authority(ca.parent, now).issue_device(username, fingerprint(secret_hash), now)
         audit_command(connection, "issue_certificate", ("device", username), {})
     try:
         out.mkdir(parents=True, exist_ok=True)

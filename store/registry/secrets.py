@@ -32,6 +32,15 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def fingerprint(secret_hash: bytes) -> str:
+    """Return eight hexadecimal digits that change with the secret of a device.
+
+    Args:
+        secret_hash: the 32 bytes of `hash_secret`; empty for a device without a secret.
+    """
+    return hashlib.sha256(secret_hash).hexdigest()[:8]
+
+
 def rotate_secret(connection: Connection, username: str) -> str:
     """Give the device `{community}/{kind}/{device}` a new secret and return it; the old one is void at once.
 

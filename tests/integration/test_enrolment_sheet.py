@@ -117,6 +117,19 @@ def test_a_file_that_holds_no_secrets_is_refused(text: str, tmp_path: Path):
         read_secrets(tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize("head", ["", "username,secret\n", "\ufeffusername,secret\r\n", "\ufeff"])
+def test_a_file_may_have_a_header_and_a_byte_order_mark(head: str, tmp_path: Path):
+    (tmp_path / "secrets.csv").write_text(f"{head}yg/camera/c1,one\nyg/camera/c2,two\nyg/camera/c1,newer\n", "utf-8")
+    assert read_secrets(tmp_path / "secrets.csv") == {"yg/camera/c1": "newer", "yg/camera/c2": "two"}
+
+
+@pytest.mark.parametrize("text", ["username,secret\n", "yg/camera/c1,one\nusername,secret\n"])
+def test_a_header_is_no_secret_and_stands_in_front(text: str, tmp_path: Path):
+    (tmp_path / "secrets.csv").write_text(text)
+    with pytest.raises(SheetRefusedError, match=r"第 [12] 行有误"):
+        read_secrets(tmp_path / "secrets.csv")
+
+
 def test_the_command_writes_a_sheet_for_its_owner_alone_and_overwrites_none(
     database_url: str, secrets: dict[str, str], tmp_path: Path
 ):

@@ -3,7 +3,9 @@
 import base64
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import nkeys
 import pytest
@@ -16,7 +18,9 @@ from hypothesis import strategies as st
 
 from door.callout import CalloutError, Signer, read_question
 from door.decision import Admission, Login, Refusal
+from local.certificates import Authority
 
+NOW = datetime.now(UTC)
 SEED = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_ACCOUNT).decode()
 BODY = {
     "server_id": {"name": "anju", "id": "NSERVER", "version": "2.15.1"},
@@ -46,11 +50,14 @@ def claims(token: str | bytes) -> dict:
     return json.loads(base64.urlsafe_b64decode(text.split(b".")[1] + b"=="))
 
 
-def certificate(*names: str) -> str:
+def certificate(*names: str, uris: Sequence[str] = ()) -> str:
     key, now = Ed25519PrivateKey.generate(), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
     built = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     built = built.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    if uris:
+        alternatives = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri) for uri in uris])
+        built = built.add_extension(alternatives, critical=False)
     return built.sign(key, None).public_bytes(Encoding.PEM).decode()
 
 
@@ -73,7 +80,25 @@ def test_a_certificate_that_the_broker_has_not_verified_counts_for_nothing():
     assert read_question(question(client_tls={"certs": [certificate("east/water_meter/w1")]})).login.certificate == ""
 
 
-@pytest.mark.parametrize("pem", ["", "no certificate", certificate(), certificate("one", "two")])
+def test_a_certificate_of_the_private_authority_names_the_secret_that_it_was_issued_for(tmp_path: Path):
+    long = f"{'a' * 64}/water_meter/{'b' * 64}"  # no common name, which has 64 characters at most
+    for username in ("east/water_meter/w1", long):
+        pem = Authority(tmp_path, NOW).issue_device(username, "01234567", NOW).certificate.decode()
+        login = read_question(question(client_tls={"verified_chains": [[pem]]})).login
+        assert (login.certificate, login.issued_for) == (username, "01234567")
+        [name] = x509.load_pem_x509_certificate(pem.encode()).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert len(name.value) <= 64
+
+
+def test_alternative_names_of_other_kinds_count_for_nothing():
+    pem = certificate("east/water_meter/w1", uris=["urn:uuid:1", "https://example.cn/"])
+    assert read_question(question(client_tls={"verified_chains": [[pem]]})).login.certificate == "east/water_meter/w1"
+
+
+@pytest.mark.parametrize(
+    "pem",
+    ["", "no certificate", certificate(), certificate("one", "two"), certificate("a", uris=["anju:a#1", "anju:b#2"])],
+)
 def test_a_certificate_without_one_name_is_an_unusable_question(pem: str):
     with pytest.raises(CalloutError, match="client certificate"):
         read_question(question(client_tls={"verified_chains": [[pem]]}))

@@ -12,6 +12,7 @@ from devices.topic import IDENTIFIER
 from door.decision import Admission, Login, Refusal, decide, own_subjects
 from door.directory import Directory
 from store.registry.logins import LoginRow
+from store.registry.secrets import fingerprint
 
 names = st.from_regex(IDENTIFIER, fullmatch=True)
 usernames = st.builds("{}/{}/{}".format, names, names, names)
@@ -22,6 +23,10 @@ SECRETS = {METER: "one", OTHER: "two"}
 def row(username: str, secret: str | None, *, may_log_in: bool = True) -> LoginRow:
     digest = None if secret is None else hashlib.sha256(secret.encode()).digest()
     return LoginRow(1, username, digest, simulated=False, may_log_in=may_log_in)
+
+
+def fingerprint_of(secret: str) -> str:
+    return fingerprint(hashlib.sha256(secret.encode()).digest())
 
 
 def directory(*rows: LoginRow) -> Directory:
@@ -66,19 +71,24 @@ def test_another_client_id_is_refused(client_id: str):
         ({"username": BARE, "secret": "", "client_id": "east:camera:c1"}, Refusal.NO_SECRET),
         ({"username": OTHER, "secret": "", "certificate": METER}, Refusal.OTHER_CERTIFICATE),
         ({"certificate": "east/water_meter/w9"}, Refusal.UNKNOWN_DEVICE),
+        ({"certificate": METER, "issued_for": fingerprint_of("two")}, Refusal.OLD_CERTIFICATE),
+        ({"certificate": METER, "issued_for": fingerprint(b"")}, Refusal.OLD_CERTIFICATE),
     ],
 )
 def test_a_refusal_says_why(login: dict[str, str], refusal: Refusal):
     assert answer(**login) is refusal
 
 
+@pytest.mark.parametrize("issued_for", ["", fingerprint_of("one")])
 @pytest.mark.parametrize("username", ["", METER])
-def test_a_certificate_takes_the_place_of_name_and_secret(username: str):
-    assert isinstance(answer(username=username, secret="", certificate=METER), Admission)
+def test_a_certificate_takes_the_place_of_name_and_secret(username: str, issued_for: str):
+    assert isinstance(answer(username=username, secret="", certificate=METER, issued_for=issued_for), Admission)
 
 
-def test_a_certificate_lets_a_device_in_that_has_no_secret():
-    assert isinstance(answer(username="", secret="", client_id="east:camera:c1", certificate=BARE), Admission)
+@pytest.mark.parametrize("issued_for", ["", fingerprint(b"")])
+def test_a_certificate_lets_a_device_in_that_has_no_secret(issued_for: str):
+    login = {"username": "", "secret": "", "client_id": "east:camera:c1", "certificate": BARE}
+    assert isinstance(answer(**login, issued_for=issued_for), Admission)
 
 
 @given(st.sampled_from([*SECRETS, BARE, "x"]) | st.text(), st.sampled_from(["one", "two", ""]) | st.text(), st.text())
@@ -97,24 +107,41 @@ def test_no_device_may_publish_to_a_subject_of_another(own: str, other: str, par
     assert matches == (own == other)
 
 
-def test_a_changed_secret_makes_the_connections_of_the_old_one_void_and_no_others():
+def names_of(logins: Directory, secret: str) -> dict[str, str]:
+    """Return the names of connections by secret, by a certificate issued for it, and by one of another authority."""
+    return {
+        "secret": logins.connection_name(METER),
+        "bound": logins.connection_name(METER, by_certificate=True, issued_for=fingerprint_of(secret)),
+        "unbound": logins.connection_name(METER, by_certificate=True),
+    }
+
+
+def test_a_changed_secret_makes_the_connections_of_the_old_one_and_of_its_certificates_void_and_no_others():
     logins = directory()
-    old, certified = (logins.connection_name(METER, by_certificate=kind) for kind in (False, True))
-    assert logins.apply([row(METER, "new")]) == {old}
-    assert not logins.is_current(old)
-    assert logins.is_current(certified)
-    assert logins.is_current(logins.connection_name(METER, by_certificate=False))
+    old = names_of(logins, "one")
+    assert logins.apply([row(METER, "new")]) == {old["secret"], old["bound"]}
+    assert {kind: logins.is_current(name) for kind, name in old.items()} == {
+        "secret": False, "bound": False, "unbound": True
+    }  # fmt: skip
+    assert all(map(logins.is_current, names_of(logins, "new").values()))
 
 
 def test_a_device_that_may_not_log_in_any_more_has_no_valid_connection():
     logins = directory()
-    connections = {logins.connection_name(METER, by_certificate=kind) for kind in (False, True)}
+    connections = set(names_of(logins, "one").values())
     assert logins.apply([row(METER, "one", may_log_in=False)]) == connections
     assert not any(map(logins.is_current, connections))
     assert METER not in logins
 
 
-@pytest.mark.parametrize("again", [row(METER, "one"), row("east/water_meter/new", "one"), row(BARE, "first")])
+def test_the_first_secret_of_a_device_makes_the_certificates_void_that_were_issued_without_one():
+    logins = directory()
+    without = logins.connection_name(BARE, by_certificate=True, issued_for=fingerprint(b""))
+    assert without in logins.apply([row(BARE, "first")])
+    assert not logins.is_current(without)
+
+
+@pytest.mark.parametrize("again", [row(METER, "one"), row("east/water_meter/new", "one"), row(BARE, None)])
 def test_a_change_that_takes_nothing_away_ends_no_connection(again: LoginRow):
     assert directory().apply([again]) == set()
 

@@ -27,6 +27,7 @@ from store.registry.withdraw import withdraw_device
 
 NOW = datetime.now(UTC)
 METER, OTHER, LEAVING = "east/water_meter/w1", "east/water_meter/w2", "east/water_meter/w3"
+LONG = f"east/water_meter/{'w' * 64}"
 
 
 class Mutual:
@@ -54,7 +55,9 @@ class Mutual:
 @pytest.fixture(scope="module")
 def mutual(tmp_path_factory, new_database) -> Iterator[Mutual]:
     with new_database() as url, Home(tmp_path_factory.mktemp("mutual")) as home:
-        register_devices(url, "east", *({"device": name, "kind": "water_meter"} for name in ("w1", "w2", "w3")))
+        register_devices(
+            url, "east", *({"device": name, "kind": "water_meter"} for name in ("w1", "w2", "w3", "w" * 64))
+        )
         tls = BrokerTls(home.path / "tls", mutual=True)
         with running_broker(home, guarded=True, tls=tls) as (broker, _), running_door(url, broker):
             yield Mutual(broker, url, tmp_path_factory.mktemp("devices"))
@@ -91,11 +94,11 @@ def test_anjus_own_parts_have_a_certificate_and_still_need_their_password(mutual
     assert not Device(mutual.url("publisher", "x", **own), "any", "publisher").is_in
 
 
-@pytest.mark.parametrize("username", [METER, None])
-def test_a_device_logs_in_by_its_certificate_alone(mutual: Mutual, username: str | None):
-    device = Device(mutual.url(METER, "x", **mutual.files(METER)), METER.replace("/", ":"), username)
+@pytest.mark.parametrize(("name", "username"), [(METER, METER), (METER, None), (LONG, LONG), (LONG, None)])
+def test_a_device_logs_in_by_its_certificate_alone(mutual: Mutual, name: str, username: str | None):
+    device = Device(mutual.url(name, "x", **mutual.files(name)), name.replace("/", ":"), username)
     assert device.is_in
-    device.client.publish(f"anju/v1/{METER}/telemetry", b"{}", qos=1)
+    device.client.publish(f"anju/v1/{name}/telemetry", b"{}", qos=1)
     eventually(lambda: device.client.loop(0.1) or device.acknowledged, timeout_s=20)
     device.client.disconnect()
 
@@ -117,6 +120,19 @@ def test_without_a_certificate_of_the_authority_even_the_right_secret_lets_nobod
             assert not Device(url, OTHER.replace("/", ":"), OTHER).is_in
         except (ssl.SSLError, ConnectionError):
             continue
+
+
+def test_a_rotated_secret_throws_the_device_out_and_its_certificate_counts_no_more(mutual: Mutual, tmp_path: Path):
+    lost = mutual.files(OTHER)
+    device = Device(mutual.url(OTHER, "x", **lost), OTHER.replace("/", ":"), None)
+    assert device.is_in
+    new_secret(mutual.database_url, OTHER)
+    eventually(lambda: device.client.loop(0.1) or device.ended, timeout_s=20)
+    assert not Device(mutual.url(OTHER, "x", **lost), OTHER.replace("/", ":"), None).is_in
+    issued = Mutual(mutual.broker, mutual.database_url, tmp_path).files(OTHER)
+    again = Device(mutual.url(OTHER, "x", **issued), OTHER.replace("/", ":"), None)
+    assert again.is_in
+    again.client.disconnect()
 
 
 def test_a_withdrawn_device_is_thrown_out_and_its_certificate_counts_no_more(mutual: Mutual):
