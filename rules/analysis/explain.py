@@ -107,6 +107,8 @@ def _describe_resolution(transition: ProcessTransition) -> tuple[str, ...]:
     resolved = f"{by} 于{at}关闭了报警。" if by else f"报警于{at}人工关闭。"
     if transition.to_phase == Phase.MUTED:
         return (resolved, "关闭时情况仍然存在：在系统看到它消失之前，同一问题不会再次报警。")
+    if transition.from_phase == Phase.ACTIVE:
+        return (resolved, "关闭时情况还没有解除：事关人身安全，设备再次报告就会重新报警。")
     return (resolved,)
 
 

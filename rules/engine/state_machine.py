@@ -168,7 +168,7 @@ def step(rule: Rule, state: InstanceState, new: Input) -> Outcome:
         case Tick():
             return _advance_time(rule, state, new)
         case Close(now):
-            return _close(state, now)
+            return _close(rule, state, now)
         case Withdrawal(now):
             if state.phase is Phase.NORMAL:
                 return state, ()
@@ -339,11 +339,12 @@ def _update(state: InstanceState, new: ParentCleared | ParentRaised | Recount) -
     return merged, (PhaseChange(state.phase, not_before(state, new.at), Reason.MERGED, merged),)
 
 
-def _close(state: InstanceState, now: datetime) -> Outcome:
+def _close(rule: Rule, state: InstanceState, now: datetime) -> Outcome:
+    """Close the alert by hand. While its condition holds it is muted, unless people could be hurt."""
     if state.opened_at is None:
         return state, ()
-    phase = Phase.MUTED if state.phase is Phase.ACTIVE else Phase.NORMAL
-    return _enter(state, phase, now, Reason.RESOLVED)
+    is_muted = state.phase is Phase.ACTIVE and rule.severity is not Severity.CRITICAL
+    return _enter(state, Phase.MUTED if is_muted else Phase.NORMAL, now, Reason.RESOLVED)
 
 
 def new_instance(rule: Rule, device_id: int) -> InstanceState:

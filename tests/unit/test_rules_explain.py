@@ -11,7 +11,7 @@ from devices.local_time import local_time_zh
 from rules.analysis.explain import ProcessTransition, explain
 from rules.engine.engine import Engine
 from rules.model.condition import All, Any, Compare
-from rules.model.rule import Phase, RulePack
+from rules.model.rule import Phase, RulePack, Severity
 from rules.model.sample import Sample
 from shipped_rules import SHIPPED
 from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, no_data_rule, rule, volts
@@ -166,6 +166,16 @@ def test_a_closing_names_the_person_and_the_muted_condition():
     assert words(closed) == (
         "王师傅 于1月1日 08:05:00关闭了报警。",
         "关闭时情况仍然存在：在系统看到它消失之前，同一问题不会再次报警。",
+    )
+
+
+def test_the_closing_of_a_danger_that_lasts_says_that_it_will_be_raised_again():
+    world = World(rule(on_delay=timedelta(), severity=Severity.CRITICAL))
+    world.evaluate(volts(0, 245))
+    (closed,) = world.engine.close("voltage_high", 7, at(5), "王师傅")
+    assert words(closed) == (
+        "王师傅 于1月1日 08:05:00关闭了报警。",
+        "关闭时情况还没有解除：事关人身安全，设备再次报告就会重新报警。",
     )
 
 

@@ -1,11 +1,12 @@
 """The state machine: pending, active, recovering, latched and muted, by samples and time."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rules.engine.state_machine import InstanceState, NewVerdict, Reason, step
-from rules.model.rule import Phase, Unknown
+from rules.model.rule import Phase, Severity, Unknown
 from tests.unit.rules_fixtures.world import (
     DEVICE,
     MISSING,
@@ -211,6 +212,37 @@ def test_closing_by_hand_mutes_until_a_false_sample_has_been_seen():
     assert world.phase() == "normal"
     world.evaluate(volts(5, 245))
     assert [transition.sequence for transition in world.transitions] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("more", [{}, {"latch": True}, {"on_delay": minutes(10)}])
+def test_closing_mutes_no_critical_alert(more):
+    world = World(rule(severity=Severity.CRITICAL, allowed_gap=minutes(20), **{"on_delay": timedelta(), **more}))
+    world.evaluate(volts(0, 245), volts(10, 245))
+    assert world.phase() == "active"
+    (resolved,) = world.close(11)
+    assert path([resolved]) == "active normal"
+    world.evaluate(volts(12, MISSING), volts(13, 240))  # unknown, and inside the deadband
+    assert world.phase() == "normal"
+    world.evaluate(volts(14, 245), volts(24, 245))
+    assert world.phase() == "active"
+    assert world.transitions[-1].sequence == 2
+
+
+def test_a_reading_from_before_the_closing_of_a_critical_alert_that_nobody_had_seen_raises_it_again():
+    world = World(rule(severity=Severity.CRITICAL, on_delay=timedelta()))
+    world.evaluate(volts(0, 245))
+    world.close(2)
+    world.evaluate(volts(1.9, 246, delay=0.2))
+    assert world.phase() == "active"
+
+
+def test_an_instance_that_was_muted_before_its_rule_became_critical_is_muted_no_longer():
+    world = an_active_world(off_delay=timedelta())
+    world.close(1)
+    world.restart(replace(world.pack.rules[0], severity=Severity.CRITICAL), minute=2)
+    assert world.phase() == "normal"
+    world.evaluate(volts(3, 245), volts(4, 245))
+    assert world.transitions[-1].sequence == 2
 
 
 def test_closing_while_recovering_ends_the_alert():
