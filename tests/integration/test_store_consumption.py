@@ -146,10 +146,24 @@ def test_a_later_reading_changes_the_past(meter: Meter) -> None:
     assert meter.total("1d", MIDNIGHT, MIDNIGHT + DAY) == 0.3
 
 
+@pytest.mark.parametrize("false", [0.0, 99_999.9])
+def test_a_range_that_begins_or_ends_among_false_readings_knows_what_is_around_them(meter: Meter, false: float) -> None:
+    meter.show(hourly(812.0, 812.1, 812.2, 812.4, *[false] * 60, 812.5, 812.6))
+    jump = MIDNIGHT + 4 * HOUR  # 0.1 m³ in the 61 hours from here
+    middle, end = jump + 50 * HOUR, MIDNIGHT + 10 * DAY
+    assert meter.total(ONE_BUCKET, MIDNIGHT, middle) == pytest.approx(0.4 + 0.1 * 50 / 61, abs=1e-4)
+    assert meter.total(ONE_BUCKET, middle, end) == pytest.approx(0.1 * 11 / 61 + 0.1, abs=1e-4)
+
+
 rises = st.lists(st.integers(-90, 4_000).map(lambda litres: litres / 1000), min_size=1, max_size=6)
+FALSE = [0.0, 99_999.9, 50_000.0]
 steps = st.one_of(
     st.tuples(st.just("use"), rises),
-    st.tuples(st.just("glitches"), st.lists(st.sampled_from([0.0, 99_999.9, 50_000.0]), min_size=1, max_size=8)),
+    st.tuples(st.just("standstill"), st.integers(1, 60)),
+    st.tuples(st.just("glitches"), st.lists(st.sampled_from(FALSE), min_size=1, max_size=8)),
+    st.tuples(
+        st.just("glitches"), st.tuples(st.sampled_from(FALSE), st.integers(1, 60)).map(lambda run: [run[0]] * run[1])
+    ),
     st.tuples(st.just("reset"), st.sampled_from([0.0, 3.0, 61_000.0])),
     st.tuples(st.just("replacement"), st.sampled_from([0.0, 7.5, 30_000.0])),
     st.tuples(st.just("gap"), st.integers(2, 700)),
@@ -168,7 +182,7 @@ def courses(draw: st.DrawFn) -> list[Reading]:
             continue
         if what == "reset":
             register = content
-        for value in content if isinstance(content, list) else [0.0]:
+        for value in content if isinstance(content, list) else [0.0] * (content if what == "standstill" else 1):
             at += timedelta(minutes=draw(st.sampled_from([15, 60, 60, 60, 61])))
             if what == "replacement":
                 readings.append(Reading(at, register, replaced_by=content))
@@ -248,6 +262,11 @@ def test_a_curve_of_a_device_takes_less_than_a_tenth_of_a_second(meter: Meter) -
     began = datetime.now(UTC)
     assert len(meter.consumption("15m", start, start + DAY)) == 96
     assert datetime.now(UTC) - began < timedelta(milliseconds=100)
+
+
+def test_a_flat_that_has_been_empty_for_a_year_has_consumed_nothing_in_any_hour(meter: Meter) -> None:
+    meter.show([Reading(MIDNIGHT - n * HOUR, 812.4) for n in range(365 * 24)])
+    assert set(meter.consumption("1h", MIDNIGHT - DAY, MIDNIGHT).values()) == {0}
 
 
 @pytest.mark.slow

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from devices.kind import Counter, Gauge, Interval
+from laws import examples
 from rules.derived.counter import Count, counting, replacing
 from rules.derived.rate import Rate
 from rules.model.duration import microseconds
@@ -147,6 +148,27 @@ def test_an_old_register_that_cannot_be_counts_nothing():
 def test_a_replacement_right_after_a_rollover_counts_both():
     exchanged = replacing(WATER)(count_of([99_999.5]), microseconds(HOUR), 0.5, 7.0)
     assert near(Count(*exchanged).total) == 1
+
+
+steps = st.integers(-150, 9_000).map(lambda count: count / 1_000)
+BACKWARD = replace(WATER, backward=0.2)
+
+
+@examples(500)
+@given(
+    st.lists(wild | steps, max_size=12), st.floats(0, WATER.modulus), st.lists(steps, min_size=3, max_size=3), st.data()
+)
+def test_four_readings_in_a_row_that_agree_and_count_forget_all_before_them(before, first, rises, data):
+    """SQL reads no further back: `counter_steps`."""
+    assume(rises[-1])
+    row = [round(first, 3)]
+    for rise in rises:
+        row.append(round(row[-1] + rise, 3))
+    near = st.sampled_from([*row, row[0] - 0.1, row[0] + 5])
+    before = [data.draw(near | st.just(value)) for value in before]
+    whole = count_of([*before, *row], counter=BACKWARD)
+    alone = count_of(row[-1:], hour=len(before) + 3, counter=BACKWARD)
+    assert (whole.value, whole.at, whole.suspects, whole.previous) == (alone.value, alone.at, (), None)
 
 
 def test_a_state_that_the_version_before_has_stored_goes_on():
