@@ -6,10 +6,11 @@ import statistics
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from time import process_time
 
 from devices.device import Device
-from devices.payload import decode
+from devices.payload import decode, find_sender
 from devices.privacy import Pseudonymiser
 from ingest.device_limit import BURST_BYTES, BYTES_PER_S, DeviceLimit, TokenBuckets
 from ingest.receiver import Message
@@ -72,7 +73,7 @@ def main() -> None:
 
 
 def _admit(messages: list[Message], limit: DeviceLimit | None = None) -> None:
-    (limit or DeviceLimit()).charge(messages, _find, now_s=0)
+    (limit or DeviceLimit()).charge(messages, partial(find_sender, find_device=_find), now_s=0)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 an item that field only. The layout of the payloads is the outside surface described in `docs/mqtt.md`.
 """
 
-from collections.abc import Collection, KeysView, Mapping
+from collections.abc import Callable, Collection, KeysView, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -96,6 +96,12 @@ class Rejection(NamedTuple):
 
 Decoded = Reading | DeviceEvent | ConnectionReport | Rejection
 
+Sender = tuple[Device, Channel]
+"""The registered device of a topic, and its channel."""
+
+FindSender = Callable[[str], Sender | None]
+"""Finds the sender of a topic; None where no such device is registered."""
+
 
 class _ItemError(Exception):
     """Violation by an item as a whole, to be turned into a `Rejection`."""
@@ -114,6 +120,7 @@ def decode(
     pseudonymiser: Pseudonymiser,
     *,
     communities: Collection[str] = (),
+    sender: Sender | None = None,
 ) -> list[Decoded]:
     """Decode one message.
 
@@ -124,12 +131,13 @@ def decode(
         find_device: the look-up in the registry, from (community, device) to a device or None.
         pseudonymiser: hashes plates and door users.
         communities: the registered communities, whose names may be stored with any topic.
+        sender: the sender of the topic, where it has been found already.
 
     Returns:
         One entry for each item of the message, in their order, then a rejection for each reason for which fields of an
         item were refused.
     """
-    sender = find_sender(topic, find_device)
+    sender = sender or find_sender(topic, find_device)
     if sender is None:
         return [_reject_topic(topic, payload, find_device, communities)]
     device, channel = sender
@@ -144,7 +152,7 @@ def decode(
     return decoded + refused if refused else decoded
 
 
-def find_sender(topic: str, find_device: FindDevice) -> tuple[Device, Channel] | None:
+def find_sender(topic: str, find_device: FindDevice) -> Sender | None:
     """Return the registered device and the channel of a topic; None where there is no such device.
 
     Registered names are valid, so that a topic of registered names needs no further check.

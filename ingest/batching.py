@@ -64,7 +64,7 @@ class Batching:
         self._device_limit = DeviceLimit()
         self._closed_at_s = 0.0  # by the monotonic clock
 
-    def collect(self, find_device: FindDevice, is_urgent: Callable[[bytes], bool]) -> Admission:
+    def collect(self, registry: RegistryCache, is_urgent: Callable[[bytes], bool]) -> Admission:
         """Return the next batch, with each device charged for its messages; empty if nothing came for a moment.
 
         A batch closes when it is full, or 0.1 s after the previous one closed. So messages that came during a
@@ -81,7 +81,7 @@ class Batching:
         metrics.BUFFERED.labels(self._partition).set(self._receiver.buffered)
         if not self._receiver.buffered:
             return NO_MESSAGES
-        admission = self._admit(find_device, is_urgent)
+        admission = self._admit(registry, is_urgent)
         self._closed_at_s = time.monotonic()
         return admission
 
@@ -90,7 +90,7 @@ class Batching:
         self._receiver.poll(0)
         return not self._receiver.has_a_batch
 
-    def _admit(self, find_device: FindDevice, is_urgent: Callable[[bytes], bool]) -> Admission:
+    def _admit(self, registry: RegistryCache, is_urgent: Callable[[bytes], bool]) -> Admission:
         """Charge each device for its messages; the excess goes to the spool, or is rejected where that is full.
 
         Called once a batch: a batch that is written again after a failure costs its devices nothing more.
@@ -98,7 +98,7 @@ class Batching:
         now = datetime.now(UTC)
         charged = self._device_limit.charge(
             self._receiver.take(),
-            find_device,
+            registry.find_sender,
             time.monotonic(),
             self._catch_up.lag_s(now),
             spooled=self._spool.devices,
@@ -109,7 +109,9 @@ class Batching:
         metrics.MESSAGES.labels("no").inc(len(charged.received) - redelivered)
         spooled, refused = self._spool.admit(charged.excess, now)
         return Admission(
-            charged.received, charged.admitted, Extra(spooled, _rejections(charged.unregistered, refused, find_device))
+            charged.received,
+            charged.admitted,
+            Extra(spooled, _rejections(charged.unregistered, refused, registry.find)),
         )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from devices.device import Device, FindDevice
-from devices.payload import find_sender
+from devices.device import Device
+from devices.payload import FindSender
 from ingest.receiver import Message
 
 BURST_BYTES = 2 * 1024 * 1024
@@ -104,7 +104,7 @@ class DeviceLimit:
     def charge(
         self,
         messages: Iterable[Message],
-        find_device: FindDevice,
+        find_sender: FindSender,
         now_s: float,
         lag_s: float = 0.0,
         *,
@@ -117,7 +117,7 @@ class DeviceLimit:
 
         Args:
             messages: received messages, in order.
-            find_device: finds a registered device by (community, device), or None.
+            find_sender: finds the sender of a topic.
             now_s: the time in seconds by a clock that never jumps.
             lag_s: the seconds since ingest was last caught up. A backlog of ingest must not count against a device:
                 its allowance of that time is added.
@@ -132,7 +132,7 @@ class DeviceLimit:
         charge, received, admitted = self.shares.charge, charged.received.append, charged.admitted.append
         for message in messages:
             received(message)
-            sender = find_sender(message.topic, find_device)
+            sender = find_sender(message.topic)
             cost = price(message.payload)
             key = sender[0].id if sender else _UNREGISTERED
             if key not in behind and charge(key, cost, full_now_s, now_s):

@@ -1,9 +1,11 @@
 """The registry in memory: every device of a partition by name and by id, read again when it changes."""
 
 from datetime import timedelta
+from functools import lru_cache
 
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Device
+from devices.payload import FindSender, find_sender
 from ingest.partition import Partition
 from rules.model.device_group import FIRST_GROUP_ID, DeviceGroups
 from rules.model.submeters import SubMeters, submeters_by_master
@@ -24,10 +26,15 @@ def pipeline_device(number: int) -> Device:
 
 
 _NO_DEVICES: dict[str, Device] = {}
+_RECENT_SENDERS = 16_384
 
 
 class RegistryCache:
-    """Snapshot of the registry of one partition, with its version."""
+    """Snapshot of the registry of one partition, with its version.
+
+    Attributes:
+        find_sender: finds the sender of a topic; it remembers those of some thousand recent topics.
+    """
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
@@ -37,6 +44,8 @@ class RegistryCache:
         self.version = -1
         self.communities: list[str] = []
         self.groups = DeviceGroups()
+        self._recent_senders = lru_cache(_RECENT_SENDERS)(lambda topic: find_sender(topic, self.find))
+        self.find_sender: FindSender = self._recent_senders
 
     def refresh(self, connection: Connection) -> bool:
         """Read the registry if it changed since the last call, and return whether it did."""
@@ -52,6 +61,7 @@ class RegistryCache:
         self._submeters = submeters_by_master(devices)
         self.groups.read(devices)
         self.version = version
+        self._recent_senders.cache_clear()
         return True
 
     def find(self, community: str, name: str) -> Device | None:

@@ -124,7 +124,7 @@ class Worker:
         next_tick = time.monotonic()
         while not stop.is_set():
             if not self._in_hand.received:
-                self._in_hand = self._batching.collect(context.registry.find, context.is_urgent)
+                self._in_hand = self._batching.collect(context.registry, context.is_urgent)
             if self._in_hand.received:
                 context = self._process(context, self._in_hand.messages, self._in_hand.extra)
                 self._receiver.acknowledge(self._in_hand.received)
@@ -212,11 +212,19 @@ class Worker:
 
     def _decode(self, context: Context, messages: list[Message]) -> Batch:
         """Decode a batch; for an unknown device the registry is read again, for it may just have been imported."""
-        registry, pseudonymiser = context.registry, self._pseudonymiser
-        batch = decode_batch(messages, registry.find, pseudonymiser, communities=registry.communities)
-        if has_unknown_device(batch) and _refresh(context):
-            batch = decode_batch(messages, registry.find, pseudonymiser, communities=registry.communities)
-        return batch
+        registry = context.registry
+
+        def decode() -> Batch:
+            return decode_batch(
+                messages,
+                registry.find,
+                self._pseudonymiser,
+                communities=registry.communities,
+                senders=registry.find_sender,
+            )
+
+        batch = decode()
+        return decode() if has_unknown_device(batch) and _refresh(context) else batch
 
     def _tick(self, context: Context) -> None:
         """Let the time of the rules pass, and report the state of this worker."""

@@ -15,7 +15,8 @@ from devices.device import Replacement
 from devices.kind import Value
 from rules.derived.balance import Balance
 from rules.derived.counter import replacement_name
-from rules.model.derived_value import DerivedValue, Observe, State
+from rules.derived.repeats import EVENT
+from rules.model.derived_value import ComparableValue, DerivedValue, Observe, State
 from rules.model.duration import microseconds_since_1970
 from rules.model.sample import Sample
 from rules.model.submeters import SubMeters
@@ -28,6 +29,30 @@ class Observer(NamedTuple):
     observe: Observe
     definition: DerivedValue
 
+
+class Observers(NamedTuple):
+    """The observers of a kind, and the steps in which they see a sample; most see telemetry alone.
+
+    A step is the index of an observer, its name and function, and whether rules compare its value. Any other value is
+    for the steps that follow.
+    """
+
+    all: tuple[Observer, ...]
+    of_telemetry: "tuple[Step, ...]"
+    of_events: "tuple[Step, ...]"
+
+    @classmethod
+    def of(cls, observers: tuple[Observer, ...]) -> "Observers":
+        """Return observers with their steps, in the same order."""
+        of_telemetry: list[Step] = []
+        of_events: list[Step] = []
+        for index, (name, observe, definition) in enumerate(observers):
+            steps = of_telemetry if definition.reads else of_events
+            steps.append((index, name, observe, isinstance(definition, ComparableValue)))
+        return cls(observers, tuple(of_telemetry), tuple(of_events))
+
+
+Step = tuple[int, str, Observe, bool]
 
 Entry = tuple[State, Value | None]
 """State of a derived value, and its newest value."""
@@ -43,14 +68,14 @@ _unpack_entries = Decoder(list[tuple[Any, Any]]).decode
 _unpack_stored = Decoder(tuple[list[str], list[tuple[Any, Any]]]).decode
 
 
-def observers_of(definitions: Iterable[DerivedValue]) -> tuple[Observer, ...]:
+def observers_of(definitions: Iterable[DerivedValue]) -> Observers:
     """Return an observer of each derived value, once, after the observers of the values that it needs."""
     observers: dict[str, Observer] = {}
     for definition in sorted(definitions, key=lambda each: each.field.name):
         own = Observer(definition.field.name, definition.observer(), definition)
-        for observer in (*observers_of(definition.needs), own):
+        for observer in (*observers_of(definition.needs).all, own):
             observers.setdefault(observer.name, observer)
-    return tuple(observers.values())
+    return Observers.of(tuple(observers.values()))
 
 
 def balances_of(observers: Sequence[Observer]) -> tuple["BalanceInputs", ...]:
@@ -72,7 +97,7 @@ class BalanceInputs(NamedTuple):
 
 
 def derive(
-    observers: tuple[Observer, ...],
+    observers: Observers,
     states: States,
     ts: datetime,
     values: Mapping[str, Any],
@@ -80,20 +105,20 @@ def derive(
 ) -> tuple[States, dict[str, Value]]:
     """Return the states after one sample, and the values of the sample with the derived ones.
 
-    Each recorded replacement of the meter before the sample is a sample of its own; passed again, it changes nothing.
+    The values of an event are its name, under `EVENT`. Each recorded replacement of the meter before the sample is a
+    sample of its own; passed again, it changes nothing.
     """
     for field, replaced_at, *registers in replacements:
         if replaced_at <= ts:
             states, _ = derive(observers, states, replaced_at, {replacement_name(field): registers})
     at, seen = microseconds_since_1970(ts), dict(values)
-    entries = _unpack_entries(states) if states else [_NOTHING] * len(observers)
-    for index, (name, observe, _) in enumerate(observers):
-        before, _ = entries[index]
+    entries = _unpack_entries(states) if states else [_NOTHING] * len(observers.all)
+    for index, name, observe, is_compared in observers.of_events if EVENT in values else observers.of_telemetry:
+        before = entries[index][0]
         state, value = observe(before, at, seen)
         if value is not None:
             seen[name] = value
-            # A tuple is only for other derived values, within this sample.
-            entries[index] = state, None if isinstance(value, tuple) else value
+            entries[index] = state, value if is_compared else None
         elif state is not before:
             entries[index] = state, None
     return _pack(entries), seen
@@ -152,7 +177,8 @@ def newest_values(stored: bytes) -> dict[str, Value]:
 
 
 def _by_name(stored: bytes) -> dict[str, Entry]:
-    return dict(zip(*_unpack_stored(stored), strict=True)) if stored else {}
+    # The version before this one could store states without names: they are dropped.
+    return dict(zip(*_unpack_stored(stored), strict=False)) if stored else {}
 
 
 def _unpack(states: States) -> list[Entry]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from devices.kind import Value
-from rules.derived.pipeline import BalanceInputs, Observer, balances_of, observers_of, pack_names
+from rules.derived.pipeline import BalanceInputs, Observers, balances_of, observers_of, pack_names
 from rules.model.condition import (
     Condition,
     NoData,
@@ -70,7 +70,7 @@ class CompiledRules:
     scheduled: tuple[CompiledRule, ...]
     freshness: timedelta
     retained_fields: tuple[str, ...]
-    observers: tuple[Observer, ...]
+    observers: Observers
     packed_names: bytes
     balances: tuple[BalanceInputs, ...]
     of_scope: "Mapping[str | None, CompiledRules]" = field(default_factory=dict)
@@ -97,8 +97,8 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
             sorted(name for name in retained if any(RULE_KINDS[rule.kind].field(name) for rule in rules))
         ),
         observers=observers,
-        packed_names=pack_names(observers),
-        balances=balances_of(observers),
+        packed_names=pack_names(observers.all),
+        balances=balances_of(observers.all),
     )
     if all(rule.scope is Scope.DEVICE for rule in rules):
         return compiled_rules

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import NamedTuple
 
+from devices.device import Device, Replacement
 from devices.kind import Value
 from rules.derived.pipeline import States, from_store, to_store
 from rules.engine.compiled import CompiledRules
@@ -38,9 +39,10 @@ class DeviceState(NamedTuple):
 
 @dataclass(slots=True)
 class LiveState:
-    """A `DeviceState` in use. It is small, as there may be 400,000.
+    """A `DeviceState` in use, with what the registry says of the device. It is small, as there may be 400,000.
 
     Attributes:
+        rules: The rules that concern the device, by its kind and scope.
         last_ts: As in `DeviceState`.
         last_arrival: As in `DeviceState`.
         event_ts: As in `DeviceState`.
@@ -48,8 +50,10 @@ class LiveState:
         derived: States of the derived values, packed, without their names.
         withdrawn: Whether no rule applies to the device at present.
         next_checkpoint: As in `DeviceState`.
+        replacements: The recorded replacements of the meter.
     """
 
+    rules: CompiledRules
     last_ts: datetime | None = None
     last_arrival: datetime | None = None
     event_ts: Mapping[str, datetime] = field(default_factory=lambda: NO_EVENTS)
@@ -57,23 +61,26 @@ class LiveState:
     derived: States = b""
     withdrawn: bool = False
     next_checkpoint: datetime | None = None
+    replacements: tuple[Replacement, ...] = ()
 
 
-def from_stored(stored: DeviceState, rules: CompiledRules) -> LiveState:
+def from_stored(stored: DeviceState, rules: CompiledRules, device: Device) -> LiveState:
     """Return a stored state for use with these rules: their retained fields, their derived values."""
     return LiveState(
+        rules,
         stored.last_ts,
         stored.last_arrival,
         stored.event_ts or NO_EVENTS,
         merge_values(rules.retained_fields, stored.values, ()),
-        from_store(rules.observers, rules.packed_names, stored.derived),
+        from_store(rules.observers.all, rules.packed_names, stored.derived),
         next_checkpoint=stored.next_checkpoint,
+        replacements=device.replacements,
     )
 
 
-def to_stored(device_id: int, live: LiveState, values: Mapping[str, Value], rules: CompiledRules) -> DeviceState:
+def to_stored(device_id: int, live: LiveState, values: Mapping[str, Value]) -> DeviceState:
     """Return a state to store, with the `values` that are new since it was stored last."""
-    derived = to_store(rules.packed_names, live.derived)
+    derived = to_store(live.rules.packed_names, live.derived)
     return DeviceState(device_id, live.last_ts, live.last_arrival, live.event_ts, values, derived, live.next_checkpoint)
 
 
@@ -84,9 +91,10 @@ def merge_values(
     return tuple([values.get(name, known) for name, known in zip_longest(names, before)])
 
 
-def last_values(names: tuple[str, ...], live: LiveState) -> dict[str, Value]:
+def last_values(live: LiveState) -> dict[str, Value]:
     """Return the retained values by field, without the unknown ones."""
-    return {name: value for name, value in zip(names, live.retained_values, strict=False) if value is not None}
+    named = zip(live.rules.retained_fields, live.retained_values, strict=False)
+    return {name: value for name, value in named if value is not None}
 
 
 def update_withdrawn(

@@ -131,17 +131,10 @@ class Engine:
             None for a late sample: `evaluate_late` takes it, with the recent items of its device.
         """
         device_id, ts, event = sample.device_id, sample.ts, sample.event
-        rules = self._rules_for(device_id, kind_name)
-        live = self._live.get(device_id)
-        if live is None:
-            live = self._live[device_id] = LiveState(withdrawn=self._is_withdrawn(device_id))
-            if rules.scheduled:
-                self._openings.watch(kind_name, device_id)
-        if live.withdrawn:
-            rules = _NO_RULES
-        if event is not None and event not in rules.events:
+        live = self._live.get(device_id) or self._begin(device_id, kind_name)
+        if event is not None and (live.withdrawn or event not in live.rules.events):
             return []
-        last_ts, instances = live.last_ts, self._instances.of(device_id)
+        rules, last_ts, instances = live.rules, live.last_ts, self._instances.of(device_id)
         if (
             (last_ts is not None and ts <= last_ts and (ts < last_ts or event not in rules.raising_events))
             or (event is not None and is_misdated(sample, newest_time(last_ts, live.event_ts.values())))
@@ -154,24 +147,34 @@ class Engine:
                 return []
             if device_id > 0:
                 return None
-        return self._evaluate_in_order(sample, rules, live, now)
+        return self._evaluate_in_order(sample, live, now)
 
-    def _evaluate_in_order(
-        self, sample: Sample, rules: CompiledRules, live: LiveState, now: datetime
-    ) -> list[Transition]:
+    def _begin(self, device_id: int, kind_name: str) -> LiveState:
+        """Return the state of a device that has not sent anything before."""
+        replacements, withdrawn = self._devices(device_id).replacements, self._is_withdrawn(device_id)
+        rules = self._rules_for(device_id, kind_name)
+        live = self._live[device_id] = LiveState(rules, withdrawn=withdrawn, replacements=replacements)
+        if rules.scheduled:
+            self._openings.watch(kind_name, device_id)
+        return live
+
+    def _evaluate_in_order(self, sample: Sample, live: LiveState, now: datetime) -> list[Transition]:
         """Evaluate a sample that follows all others of its device."""
-        device_id = sample.device_id
+        device_id, freshness = sample.device_id, live.rules.freshness
         if (live.next_checkpoint is None or sample.ts >= live.next_checkpoint) and device_id > 0:
             live.next_checkpoint = sample.ts + REACH
             states = states_by_event_time(self._instances.of(device_id), self._rules)
-            self._journal.keep(Checkpoint.of(device_id, live, rules, states), live.next_checkpoint)
-        transitions = self._items.evaluate(sample, rules, live, now)
+            self._journal.keep(Checkpoint.of(device_id, live, states), live.next_checkpoint)
+        if live.withdrawn:
+            live.last_ts, transitions = sample.ts, list[Transition]()
+        else:
+            transitions = self._items.evaluate(sample, live, now)
         self._journal.add(sample)
         if sample.event is not None:
             self._new_values.setdefault(device_id, {})
             return transitions
-        if rules.freshness and sample.received_at - sample.ts <= rules.freshness:
-            transitions += self._end_no_data(sample, rules, live, now)
+        if freshness and not live.withdrawn and sample.received_at - sample.ts <= freshness:
+            transitions += self._end_no_data(sample, live, now)
         new_values = self._new_values.get(device_id)
         self._new_values[device_id] = {**new_values, **sample.values} if new_values else sample.values
         return transitions
@@ -188,23 +191,22 @@ class Engine:
         if not samples:
             return []
         device_id, live = samples[0].device_id, self._live[samples[0].device_id]
-        rules = self._rules_for(device_id, kind_name)
-        newest = newest_time(live.last_ts, live.event_ts.values())
-        placeable, too_late = split_by_lateness(samples, newest, rules.raising_events)
+        newest, raising = newest_time(live.last_ts, live.event_ts.values()), live.rules.raising_events
+        placeable, too_late = split_by_lateness(samples, newest, raising)
         until = max(newest or NEVER, self._late.advanced_to(device_id), self._opened_at.get(kind_name, NEVER))
         late = [sample for sample in placeable if sample.ts <= until]
         since = recent.since(min(sample.ts for sample in late)) if recent and late else None
         transitions: list[Transition] = []
         unplaced = too_late if since else [*too_late, *late]
         if recent and since:
-            transitions, renewed = self._place(late, since, rules, live, now)
+            transitions, renewed = self._place(late, since, live, now)
             recent = Recent((renewed, since.checkpoint) if renewed else recent.checkpoints, [*recent.items, *late])
         for sample in unplaced:
             if (newest is None or sample.ts > newest) and not is_misdated(sample, newest):
-                transitions += self._evaluate_in_order(sample, rules, live, now)
+                transitions += self._evaluate_in_order(sample, live, now)
             else:
-                transitions += self._late.evaluate_at_arrival(sample, rules, live, now)
-        for sample in in_event_order((each for each in placeable if each.ts > until), rules.raising_events):
+                transitions += self._late.evaluate_at_arrival(sample, live, now)
+        for sample in in_event_order((each for each in placeable if each.ts > until), raising):
             new = self.evaluate_next(sample, kind_name, now)
             transitions += self.evaluate_late([sample], kind_name, recent, now) if new is None else new
             if recent:
@@ -216,17 +218,17 @@ class Engine:
         device_id = sample.device_id
         if self._is_withdrawn(device_id):
             return []
-        live, rules = self._live.get(device_id) or LiveState(), self._rules_for(device_id, kind_name)
-        return self._late.evaluate_at_arrival(sample, rules, live, now, undated=True)
+        live = self._live.get(device_id) or LiveState(self._rules_for(device_id, kind_name))
+        return self._late.evaluate_at_arrival(sample, live, now, undated=True)
 
     def _place(
-        self, late: Sequence[Sample], since: Segment, rules: CompiledRules, live: LiveState, now: datetime
+        self, late: Sequence[Sample], since: Segment, live: LiveState, now: datetime
     ) -> tuple[list[Transition], Checkpoint | None]:
         """Place samples in event time; return the checkpoint that this renews, too. A fresh sample is an arrival."""
-        device_id = late[0].device_id
+        device_id, freshness = late[0].device_id, live.rules.freshness
         alone = self._items._replace(apply=self._apply_alone)
         replaying = Replaying(alone, self._rules, Tick(self._ticked_at, self._resumed_at))
-        placed = replaying.place(late, since, rules, live, now)
+        placed = replaying.place(late, since, live, now)
         self._new_values[device_id] = {**self._new_values.get(device_id, {}), **placed.values}
         if placed.renewed and live.next_checkpoint:
             self._journal.keep(placed.renewed, live.next_checkpoint, since.checkpoint)
@@ -237,15 +239,15 @@ class Engine:
         for sample in late:
             self._journal.add(sample)
             if placed.unchanged:
-                transitions += self._late.evaluate_at_arrival(sample, rules, live, now, placed.unchanged)
-            if sample.event is None and rules.freshness and sample.received_at - sample.ts <= LATENESS:
-                transitions += self._end_no_data(sample, rules, live, now)
+                transitions += self._late.evaluate_at_arrival(sample, live, now, placed.unchanged)
+            if sample.event is None and freshness and sample.received_at - sample.ts <= LATENESS:
+                transitions += self._end_no_data(sample, live, now)
         return transitions, placed.renewed
 
-    def _end_no_data(self, sample: Sample, rules: CompiledRules, live: LiveState, now: datetime) -> list[Transition]:
+    def _end_no_data(self, sample: Sample, live: LiveState, now: datetime) -> list[Transition]:
         """End the no-data alerts of a device that has sent a fresh sample."""
         transitions: list[Transition] = []
-        for rule, new in self._no_data.arrived(sample, rules, live):
+        for rule, new in self._no_data.arrived(sample, live):
             transitions += self._apply(rule, sample.device_id, new, now)
         self._groups.hear(sample.device_id)
         return transitions
@@ -254,7 +256,7 @@ class Engine:
         self, group_id: int, ts: datetime, values: Mapping[str, Value], now: datetime
     ) -> list[Transition]:
         sample = Sample(group_id, ts, now, values)
-        return self._items.evaluate_telemetry(sample, values, self._compiled[DEVICE_GROUP.name], LiveState(), now)
+        return self._items.evaluate_telemetry(sample, values, LiveState(self._compiled[DEVICE_GROUP.name]), now)
 
     def tick(self, now: datetime, caught_up: bool) -> list[Transition]:
         """Advance the time to `now`: timers run out, calendars open, devices without data get an alert.
@@ -275,9 +277,9 @@ class Engine:
         for opened_at, compiled, device_ids in self._openings.take(now):
             self._opened_at[compiled.rule.kind] = opened_at
             for device_id in device_ids:
-                rules = self._rules_for(device_id, compiled.rule.kind)
-                if compiled in rules.scheduled:
-                    known = KnownData.of(self._live[device_id], rules)
+                live = self._live[device_id]
+                if compiled in live.rules.scheduled:
+                    known = KnownData.of(live)
                     transitions += self._items.open(compiled, device_id, known, Tick(opened_at, self._resumed_at), now)
         for timer in self._timers.take(now):
             if new := self._input_of(timer, now):
@@ -335,10 +337,12 @@ class Engine:
         return [transition_of(rule, change, device, now) for change in changes]
 
     def update_services(self, now: datetime) -> list[Transition]:
-        """Take over from the registry which devices are in service; end the alerts of withdrawn devices."""
+        """Take over what the registry says of the devices; end the alerts of withdrawn ones."""
+        for device_id, live in self._live.items():
+            live.rules, live.replacements = self._rules_of(device_id), self._devices(device_id).replacements
         withdrawn, returned = update_withdrawn(self._live, self._is_withdrawn)
         for device_id in returned:
-            self._no_data.expect(device_id, self._rules_of(device_id), now)
+            self._no_data.expect(device_id, self._live[device_id].rules, now)
         transitions: list[Transition] = []
         for device_id in (*withdrawn, *self._groups.removed()):
             for rule in [self._rules[name] for name in self._instances.of(device_id) if name in self._rules]:
@@ -375,7 +379,7 @@ class Engine:
             transitions += [transition_of(rule, change, device, now) for change in changes]
         for device_state in devices:
             device_id, rules = device_state.device_id, self._rules_of(device_state.device_id)
-            self._live[device_id] = from_stored(device_state, rules)
+            self._live[device_id] = from_stored(device_state, rules, self._devices(device_id))
             if rules.scheduled:
                 self._openings.watch(self._devices(device_id).kind, device_id)
             if device_state.last_arrival is not None:
@@ -389,10 +393,7 @@ class Engine:
         caches of the processor: take them all before the next sample.
         """
         new_values, self._new_values = self._new_values, {}
-        return (
-            to_stored(device_id, self._live[device_id], new_values[device_id], self._rules_of(device_id))
-            for device_id in sorted(new_values)
-        )
+        return (to_stored(device_id, self._live[device_id], new_values[device_id]) for device_id in sorted(new_values))
 
     def drain_changes(self) -> InstanceChanges:
         """Return the instance states that changed since the last call, ordered by rule and device."""

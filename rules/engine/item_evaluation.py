@@ -8,7 +8,7 @@ from devices.device import Device
 from devices.kind import Value
 from rules.derived.pipeline import compare_submeters, derive
 from rules.derived.repeats import EVENT
-from rules.engine.compiled import CompiledRule, CompiledRules
+from rules.engine.compiled import CompiledRule
 from rules.engine.device_state import LiveState, last_values, merge_values
 from rules.engine.instances import Instances
 from rules.engine.schedule import KnownData, missed_openings, verdict_at_opening
@@ -37,32 +37,32 @@ class ItemEvaluation(NamedTuple):
     submeters_of: Callable[[int], SubMeters | None]
     apply: Apply
 
-    def evaluate(self, item: Sample, rules: CompiledRules, state: LiveState, now: datetime) -> list[Transition]:
+    def evaluate(self, item: Sample, state: LiveState, now: datetime) -> list[Transition]:
         """Evaluate the item that follows all earlier ones of its device, and update the state of the device."""
+        rules, values = state.rules, item.values
         if item.event is not None:
-            return self.evaluate_event(item, rules.events.get(item.event, ()), rules, state, now)
-        values = item.values
-        if rules.observers:
-            replacements = self.devices(item.device_id).replacements
-            state.derived, values = derive(rules.observers, state.derived, item.ts, values, replacements)
+            return self.evaluate_event(item, rules.events.get(item.event, ()), state, now)
+        if rules.observers.of_telemetry:
+            state.derived, values = derive(rules.observers, state.derived, item.ts, values, state.replacements)
             if rules.balances and (submeters := self.submeters_of(item.device_id)):
                 meters = (self.live.get(meter) for meter in submeters.meters)
                 states = [meter.derived for meter in meters if meter is not None and meter.derived]
                 state.derived, balances = compare_submeters(rules.balances, submeters, states, state.derived, item)
                 values = {**values, **balances}
-        transitions = self.evaluate_telemetry(item, values, rules, state, now)
+        transitions = self.evaluate_telemetry(item, values, state, now)
         state.last_ts = item.ts
         if rules.retained_fields:
             state.retained_values = merge_values(rules.retained_fields, item.values, state.retained_values)
         return transitions
 
     def evaluate_telemetry(
-        self, item: Sample, values: Mapping[str, Value], rules: CompiledRules, state: LiveState, now: datetime
+        self, item: Sample, values: Mapping[str, Value], state: LiveState, now: datetime
     ) -> list[Transition]:
         """Evaluate telemetry by its own values and its derived values."""
+        rules = state.rules
         transitions: list[Transition] = []
         if rules.scheduled:
-            transitions += self._make_up_openings(rules.scheduled, item, KnownData.of(state, rules), now)
+            transitions += self._make_up_openings(rules.scheduled, item, KnownData.of(state), now)
         instances = self.instances.of(item.device_id)
         for name, when, compiled in rules.telemetry:
             instance = instances.get(name)
@@ -84,20 +84,20 @@ class ItemEvaluation(NamedTuple):
             rule = compiled.rule
             if rule.schedule and not rule.schedule.is_open(item.ts):
                 continue
-            inputs = describe_sample(rule, item._replace(values=values), last_values(rules.retained_fields, state))
+            inputs = describe_sample(rule, item._replace(values=values), last_values(state))
             transitions += self.apply(rule, item.device_id, NewVerdict(item.ts, verdict, Reason.CONDITION, inputs), now)
         return transitions
 
     def evaluate_event(
-        self, item: Sample, concerned: Iterable[Rule], rules: CompiledRules, state: LiveState, now: datetime
+        self, item: Sample, concerned: Iterable[Rule], state: LiveState, now: datetime
     ) -> list[Transition]:
         """Evaluate an event by the rules `concerned`; for each of them it must be the newest of its events."""
-        event, derived = item.event or "", dict[str, Value]()
-        if rules.observers:
+        event, rules, derived = item.event or "", state.rules, dict[str, Value]()
+        if rules.observers.of_events:
             state.derived, derived = derive(rules.observers, state.derived, item.ts, {EVENT: event})
         transitions: list[Transition] = []
         if scheduled := [compiled for compiled in rules.scheduled if event in compiled.rule.event_verdicts]:
-            transitions += self._make_up_openings(scheduled, item, KnownData.of(state, rules), now)
+            transitions += self._make_up_openings(scheduled, item, KnownData.of(state), now)
         for rule in concerned:
             required = rule.repeat_conditions.get(event)
             if has_newer_event(rule, item, state) or (required and not any(derived.get(name) for name in required)):
@@ -107,7 +107,7 @@ class ItemEvaluation(NamedTuple):
                 transitions += self.advance_time(Tick(item.ts), instance, rule, now)
             if rule.schedule and not rule.schedule.is_open(item.ts):
                 continue
-            inputs = describe_sample(rule, item, last_values(rules.retained_fields, state))
+            inputs = describe_sample(rule, item, last_values(state))
             new = NewVerdict(item.ts, rule.event_verdicts[event], Reason.EVENT, inputs)
             transitions += self.apply(rule, item.device_id, new, now)
         newest = state.event_ts.get(event)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import LiveState, last_values
 from rules.engine.item_evaluation import ItemEvaluation, has_newer_event
 from rules.engine.reorder import advanced_to, is_misdated, newest_time, states_by_event_time
@@ -32,7 +31,6 @@ class LateItems(NamedTuple):
     def evaluate_at_arrival(
         self,
         item: Sample,
-        rules: CompiledRules,
         live: LiveState,
         now: datetime,
         only: frozenset[str] | None = None,
@@ -48,29 +46,29 @@ class LateItems(NamedTuple):
         """
         if item.event is None:
             is_outdated = only is not None and live.last_ts is not None and item.ts < live.last_ts
-            return [] if is_outdated else self._raise_by_telemetry(item, rules, live, now, only)
+            return [] if is_outdated else self._raise_by_telemetry(item, live, now, only)
         transitions: list[Transition] = []
         ordinary: list[Rule] = []
         newest = live.event_ts.get(item.event)
         has_newer = undated or (newest is not None and newest > item.ts)
-        for rule in rules.events.get(item.event, ()):
+        for rule in live.rules.events.get(item.event, ()):
             if only is not None and rule.name not in only:
                 continue
             if self._counts_at_arrival(rule, item, item.event, live, has_newer=has_newer):
-                inputs = _inputs_at_arrival(rule, item, rules, live)
+                inputs = _inputs_at_arrival(rule, item, live)
                 new = NewVerdict(item.received_at, rule.event_verdicts[item.event], Reason.EVENT, inputs)
                 transitions += self.items.apply(rule, item.device_id, new, now)
             elif not has_newer:
                 ordinary.append(rule)
         if ordinary:
-            transitions += self.items.evaluate_event(item, ordinary, rules, live, now)
+            transitions += self.items.evaluate_event(item, ordinary, live, now)
         return transitions
 
     def _raise_by_telemetry(
-        self, item: Sample, rules: CompiledRules, live: LiveState, now: datetime, only: frozenset[str] | None
+        self, item: Sample, live: LiveState, now: datetime, only: frozenset[str] | None
     ) -> list[Transition]:
         transitions: list[Transition] = []
-        for name, when, compiled in rules.telemetry:
+        for name, when, compiled in live.rules.telemetry:
             if only is not None and name not in only:
                 continue
             rule, state = compiled.rule, self.items.instances.of(item.device_id).get(name)
@@ -78,7 +76,7 @@ class LateItems(NamedTuple):
                 continue
             if (state and state.phase in UNCLEARED_PHASES) or (rule.schedule and not rule.schedule.is_open(item.ts)):
                 continue
-            inputs = _inputs_at_arrival(rule, item, rules, live)
+            inputs = _inputs_at_arrival(rule, item, live)
             new = NewVerdict(item.received_at, True, Reason.CONDITION, inputs)
             transitions += self.items.apply(rule, item.device_id, new, now)
         return transitions
@@ -98,6 +96,6 @@ class LateItems(NamedTuple):
         )
 
 
-def _inputs_at_arrival(rule: Rule, item: Sample, rules: CompiledRules, live: LiveState) -> dict[str, object]:
-    inputs = describe_sample(rule, item, last_values(rules.retained_fields, live))
+def _inputs_at_arrival(rule: Rule, item: Sample, live: LiveState) -> dict[str, object]:
+    inputs = describe_sample(rule, item, last_values(live))
     return {**inputs, "counted_at": item.received_at.isoformat()}

@@ -55,16 +55,16 @@ class NoDataWatch:
         for name, device_id in self._timers.take_checks(now):
             self.check(rules[name], device_id, resumed_at, now)
 
-    def arrived(self, sample: Sample, rules: CompiledRules, live: LiveState) -> list[tuple[Rule, NewVerdict]]:
+    def arrived(self, sample: Sample, live: LiveState) -> list[tuple[Rule, NewVerdict]]:
         """Take over a fresh sample; return the verdicts that end the no-data alerts of its device, with their rules."""
         ends: list[tuple[Rule, NewVerdict]] = []
         states = self._instances.of(sample.device_id)
-        for rule, no_data in rules.no_data_rules:
+        for rule, no_data in live.rules.no_data_rules:
             state = states.get(rule.name)
             if state is not None and state.verdict:
                 if sample.received_at - sample.ts > no_data.after:
                     continue
-                inputs = describe_sample(rule, sample, last_values(rules.retained_fields, live))
+                inputs = describe_sample(rule, sample, last_values(live))
                 ends.append((rule, NewVerdict(sample.received_at, False, Reason.ARRIVAL, inputs)))
             elif live.last_arrival is not None:
                 continue
@@ -86,7 +86,7 @@ class NoDataWatch:
         if due is None or live.last_arrival is None:
             return None
         sample = Sample(device_id, live.last_ts or live.last_arrival, live.last_arrival, {})
-        inputs = describe_sample(rule, sample, last_values(self._compiled[rule.kind].retained_fields, live))
+        inputs = describe_sample(rule, sample, last_values(live))
         return NewVerdict(due, True, Reason.NO_DATA, inputs)
 
     def last_arrival(self, device_id: int, not_before: datetime | None = None) -> LastArrival | None:

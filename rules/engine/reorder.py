@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from devices.timestamp import MAX_CLOCK_AHEAD
-from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import DeviceState, LiveState, last_values, to_stored
 from rules.engine.state_machine import InstanceState
 from rules.model.rule import Phase, Rule
@@ -41,11 +40,9 @@ class Checkpoint(NamedTuple):
     states: tuple[InstanceState, ...] = ()
 
     @classmethod
-    def of(
-        cls, device_id: int, live: LiveState, rules: CompiledRules, states: Mapping[str, InstanceState]
-    ) -> "Checkpoint":
+    def of(cls, device_id: int, live: LiveState, states: Mapping[str, InstanceState]) -> "Checkpoint":
         """Return the present state of a device; `states` are its instances that go by event time."""
-        device = to_stored(device_id, live, last_values(rules.retained_fields, live), rules)
+        device = to_stored(device_id, live, last_values(live))
         return cls(device, tuple(states.values()))
 
     @property

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from devices.kind import Value
-from rules.engine.compiled import CompiledRules
 from rules.engine.device_state import LiveState, from_stored
 from rules.engine.item_evaluation import ItemEvaluation
 from rules.engine.reconcile import reconcile, revoked_sequences
@@ -74,9 +73,7 @@ class Replaying(NamedTuple):
     rules: Mapping[str, Rule]
     ticked: Tick
 
-    def place(
-        self, late: Sequence[Sample], since: Segment, rules: CompiledRules, live: LiveState, now: datetime
-    ) -> Placed:
+    def place(self, late: Sequence[Sample], since: Segment, live: LiveState, now: datetime) -> Placed:
         """Place items in event time: replay the items since a checkpoint with them, and reconcile the alerts.
 
         The replay without them must give the state that stands. Where it does not, a person or changed rules have
@@ -85,15 +82,14 @@ class Replaying(NamedTuple):
         Args:
             late: The items to place.
             since: A checkpoint from before the items, and the items that have been evaluated since.
-            rules: The rules of the kind.
             live: The device; its last values and derived values become those of the true order.
             now: The time of the decision.
         """
-        raising = rules.raising_events
+        raising = live.rules.raising_events
         evaluated, _ = split_by_lateness(since.items, since.checkpoint.newest, raising)
         device_id, stored = late[0].device_id, self._states(late[0].device_id)
         items = in_event_order([*evaluated, *late], raising)
-        replayed = self._replay(since.checkpoint, items, rules, now, since.stale)
+        replayed = self._replay(since.checkpoint, items, live, now, since.stale)
         recorded: Replay | None = None
         changes: list[tuple[InstanceState, list[Transition]]] = []
         final, unplaced = dict(stored), set[str]()
@@ -102,7 +98,7 @@ class Replaying(NamedTuple):
             if name not in changed and _is_same(stored.get(name), replayed.to_last_tick.states.get(name)):
                 continue
             if recorded is None:
-                recorded = self._replay(since.checkpoint, in_event_order(evaluated, raising), rules, now)
+                recorded = self._replay(since.checkpoint, in_event_order(evaluated, raising), live, now)
             courses = _courses_to(name, stored.get(name), recorded, replayed)
             if courses is None:
                 unplaced.add(name)
@@ -128,13 +124,13 @@ class Replaying(NamedTuple):
         self,
         checkpoint: Checkpoint,
         items: Sequence[Sample],
-        rules: CompiledRules,
+        live: LiveState,
         now: datetime,
         stale: Checkpoint | None = None,
     ) -> Replay:
         """Evaluate items from a checkpoint on, by way of a stale one, then let the time come to the last tick."""
         device_id = checkpoint.device.device_id
-        device = from_stored(checkpoint.device, rules)
+        device = from_stored(checkpoint.device, live.rules, self.items.devices(device_id))
         numbers = {name: state.revoked for name, state in self.items.instances.of(device_id).items()}
         begun = {state.rule: state for state in checkpoint.states if state.rule in self.rules}
         for name in numbers:
@@ -145,13 +141,13 @@ class Replaying(NamedTuple):
         keep_at, kept = stale and stale.at, None
         for item in items:
             if keep_at and item.ts > keep_at:
-                kept, keep_at = Checkpoint.of(device_id, device, rules, self._states(device_id)), None
-            transitions += self.items.evaluate(item, rules, device, now)
+                kept, keep_at = Checkpoint.of(device_id, device, self._states(device_id)), None
+            transitions += self.items.evaluate(item, device, now)
         if keep_at:
-            kept = Checkpoint.of(device_id, device, rules, self._states(device_id))
+            kept = Checkpoint.of(device_id, device, self._states(device_id))
         to_last_item = Course(self._states(device_id), list(transitions))
-        known = KnownData.of(device, rules)
-        for opened_at, compiled in missed_openings(rules.scheduled, known, self.ticked.now):
+        known = KnownData.of(device)
+        for opened_at, compiled in missed_openings(live.rules.scheduled, known, self.ticked.now):
             transitions += self.items.open(compiled, device_id, known, self.ticked._replace(now=opened_at), now)
         for name, state in self._states(device_id).items():
             transitions += self.items.advance_time(self.ticked, state, self.rules[name], now)

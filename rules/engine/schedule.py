@@ -27,9 +27,9 @@ class KnownData(NamedTuple):
     withdrawn: bool = False
 
     @classmethod
-    def of(cls, live: LiveState, rules: CompiledRules) -> "KnownData":
+    def of(cls, live: LiveState) -> "KnownData":
         """Return the last known data in the state of a device, with the values that the rules retain."""
-        return cls(live.last_ts, live.event_ts, last_values(rules.retained_fields, live), live.withdrawn)
+        return cls(live.last_ts, live.event_ts, last_values(live), live.withdrawn)
 
 
 class Openings:

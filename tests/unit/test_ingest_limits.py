@@ -1,12 +1,14 @@
 """Limit on the messages of a device, which no number of senders can exceed."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.device import Device
+from devices.payload import find_sender
 from ingest.device_limit import (
     BATCH_COST,
     BURST_BYTES,
@@ -28,8 +30,12 @@ SIZES = st.sampled_from([0, 100, 10_000, 256 * 1024, BURST_BYTES // 3])
 ALARM = b'{"event": "gas_leak"}'
 
 
-def find(community, name):
-    return DEVICES.get((community, name))
+def find_in(devices):
+    """Return the function that finds the sender of a topic among devices by community and name."""
+    return partial(find_sender, find_device=lambda *key: devices.get(key))
+
+
+find = find_in(DEVICES)
 
 
 def sent(device, size, *, channel="telemetry", redelivered=False):
@@ -207,5 +213,5 @@ def test_many_devices_that_send_a_little_leave_little_in_memory():
     for start in range(0, 200_000, 10_000):
         devices = {("c", f"m{n}"): Device(n + 1, "c", f"m{n}", "gateway") for n in range(start, start + 10_000)}
         batch = [sent(name, 100) for _, name in devices]
-        limit.charge(batch, lambda community, name, devices=devices: devices.get((community, name)), start / 10_000)
+        limit.charge(batch, find_in(devices), start / 10_000)
     assert len(limit.shares.full_at_s) <= 20_000

@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 
 from devices.device import Service
+from devices.electricity_meter import ELECTRICITY_METER
+from rules.derived.window import WindowAggregate
 from rules.engine.engine import Engine
 from rules.engine.state_machine import Reason
+from rules.model.condition import Compare
 from rules.model.rule import RulePack, Severity
 from tests.unit.rules_fixtures.world import (
     COVER,
@@ -24,6 +27,7 @@ from tests.unit.rules_fixtures.world import (
 )
 
 AT_ONCE = rule(on_delay=timedelta(), off_delay=timedelta())
+VOLTAGE = ELECTRICITY_METER.field("voltage_v")
 WITHDRAWN = [Service.COMMISSIONING, Service.RETIRED, Service.WITHDRAWN]
 
 
@@ -49,6 +53,19 @@ def test_of_a_device_that_is_withdrawn_nothing_is_raised(service):
     site.tick(500)
     assert site.transitions == []
     assert site.device_state.values == {"voltage_v": 245}
+
+
+def test_an_item_that_is_late_after_the_return_of_a_device_finds_its_state_from_before():
+    mean = WindowAggregate(VOLTAGE, "mean", timedelta(minutes=20), timedelta(minutes=1), timedelta(minutes=10))
+    site = Site(rule(when=Compare(mean.field.name, "above", 240.0, mean), until=None, on_delay=timedelta()))
+    site.evaluate(*(volts(minute, 230) for minute in range(0, 30, 5)))
+    site.become(Service.COMMISSIONING, 30)
+    site.evaluate(*(volts(minute, 250) for minute in range(30, 60, 5)))
+    site.become(Service.IN_SERVICE, 60)
+    site.evaluate(volts(60, 230), volts(52, 230, delay=9), volts(65, 230), volts(70, 230))
+    assert site.phase() == "normal"
+    site.evaluate(*(volts(minute, 250) for minute in range(75, 120, 5)))
+    assert site.phase() == "active"
 
 
 @pytest.mark.parametrize("service", WITHDRAWN)

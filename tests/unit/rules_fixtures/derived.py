@@ -22,11 +22,12 @@ class Following:
 
     def restart(self):
         """Go on from the stored state."""
-        names = pack_names(self.observers)
+        observers = self.observers.all
+        names = pack_names(observers)
         stored = to_store(names, self.states)
-        self.states = from_store(self.observers, names, stored)
+        self.states = from_store(observers, names, stored)
         # Rules with the same derived values in another order find each by its name.
-        others = self.observers[::-1]
+        others = observers[::-1]
         other_names = pack_names(others)
         there = to_store(other_names, from_store(others, other_names, stored))
-        assert from_store(self.observers, names, there) == self.states
+        assert from_store(observers, names, there) == self.states
