@@ -71,6 +71,14 @@ ALARMS = [
     pytest.param(
         "ebike_charger", "telemetry", {"values": {"smoke": True}}, "ebike_smoke", id="a flag", marks=pytest.mark.slow
     ),
+    pytest.param(
+        "electricity_meter",
+        "telemetry",
+        {"values": {"voltage_v": 305}},
+        "electricity_neutral_fault",
+        id="a number",
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
