@@ -94,7 +94,7 @@ class Replaying(NamedTuple):
         changes: list[tuple[InstanceState, list[Transition]]] = []
         final, unplaced = dict(stored), set[str]()
         changed = {each.rule for each in replayed.to_last_tick.transitions}
-        for name in sorted({*stored, *changed}):
+        for name in sorted({*stored, *changed, *replayed.to_last_tick.states}):
             if name not in changed and _is_same(stored.get(name), replayed.to_last_tick.states.get(name)):
                 continue
             if recorded is None:

@@ -337,3 +337,13 @@ def test_an_alert_that_moved_to_a_later_time_begins_there_for_the_next_late_item
     assert [alert.opened_at for alert in camera.alerts] == [NOW + 220 * SECOND]
     camera.send(NOW + 150 * SECOND, "video_restored", NOW + 240 * SECOND)
     assert camera.alerts == ()
+
+
+def test_a_timer_that_ended_only_without_the_late_item_goes_on():
+    meter = Meter("water_meter")
+    for minute, register in ((0, 500.0), (60, 500.5), (120, 500.5)):
+        meter.send(NOW + minute * MINUTE, {"volume_m3": register}, NOW + minute * MINUTE)
+    assert meter.phase("water_never_still") == "normal"
+    # A register that runs back by litres within minutes stands still, and its rate is the one from before.
+    meter.send(NOW + 115 * MINUTE, {"volume_m3": 500.6}, NOW + 121 * MINUTE)
+    assert meter.phase("water_never_still") == "pending"
