@@ -4,9 +4,11 @@ Their names are those of `Directory.connection_name`. Static accounts have no "#
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 
 import msgspec
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from door import metrics
 from door.callout import ACCOUNT
@@ -116,4 +118,5 @@ async def _answers(
             expected = None if expected is None else expected - 1
             yield message.data
     finally:
-        await answers.unsubscribe()
+        with suppress(NatsError):  # the end of the connection, or of the task that uses it, is told by itself
+            await answers.unsubscribe()

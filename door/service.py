@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -36,6 +36,7 @@ _LOOK_AGAIN_S = 2.0
 # Refusals that wait at once; each is an open connection of the broker, too.
 _MOST_REFUSALS = 5000
 _LAST_ANSWERS_S = 3.0
+_END_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,9 @@ class Door:
         finally:
             metrics.READY.set(0)
             self._stop.set()
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)  # it answers the last questions
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # The service answers the last questions, and closes the connection that the other tasks use.
+            await _end(self._tasks)
+            await _end({serving})
 
     def _take_in_loop(self, reading: Reading | None) -> None:
         """Hand a part of the registry from the thread that reads it to the event loop, and wait until it is taken."""
@@ -247,6 +246,14 @@ class Door:
         task = asyncio.create_task(go_on())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have ended, but not for ever."""
+    for task in tasks:
+        task.cancel()
+    ended, _ = await asyncio.wait(tasks, timeout=_END_S) if tasks else (set(), None)
+    await asyncio.gather(*ended, return_exceptions=True)
 
 
 async def _log_error(error: Exception) -> None:

@@ -86,6 +86,7 @@ def running(door: Door) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(patient(20))
+    assert not thread.is_alive(), "the door does not end"
     assert not failures, failures
 
 
