@@ -17,7 +17,7 @@ from devices.schema import Reason
 from ingest.receiver import Message
 from rules.model.sample import Sample
 from store.telemetry.spool import SpoolKey, SpoolRow
-from store.telemetry.write import ReadingKey, ReadingRow
+from store.telemetry.write import InsertResult, ReadingKey, ReadingRow
 from store.telemetry.write_events import ConnectionRow, EventKey, EventRow
 
 _MAX_AGES = 200
@@ -70,31 +70,33 @@ class Batch:
         some = self.candidates[:: len(self.candidates) // _MAX_AGES + 1]
         return [(sample.received_at - sample.ts).total_seconds() for _, sample, _ in some if sample.event is None]
 
-    def fresh(
-        self, new_readings: Mapping[str, AbstractSet[ReadingKey] | None], new_events: AbstractSet[EventKey]
-    ) -> list[Candidate]:
-        """Return the readings and events that were not stored before, each once, in order of arrival.
+    def fresh(self, readings: Mapping[str, InsertResult], new_events: AbstractSet[EventKey]) -> list[Candidate]:
+        """Return what was not stored before of the readings and events, each once, in order of arrival.
 
-        Two readings of one device and time are one row; the first counts, in whichever batch it came.
+        Two readings of one device and time are parts of one. The first value of a field counts, in whichever batch it
+        came.
 
         Args:
-            new_readings: the keys of new rows by kind; None for a kind of which every reading is new and unique.
+            readings: the results of storing the readings, by kind.
             new_events: the keys of new events.
         """
-        if not self.events and all(new is None for new in new_readings.values()):
+        if not self.events and all(result.new is None for result in readings.values()):
             return self.candidates
-        fresh: list[Candidate] = []
-        seen: set[ReadingKey | EventKey] = set()
+        fresh: dict[ReadingKey | EventKey, Candidate] = {}
         for candidate in self.candidates:
             kind, sample, event_id = candidate
-            key: ReadingKey | EventKey = (sample.device_id, sample.ts)
-            new: AbstractSet[ReadingKey | EventKey] | None = new_readings.get(kind)
             if sample.event is not None:
-                key, new = (sample.device_id, sample.ts, sample.event, event_id), new_events
-            if new is None or (key in new and key not in seen):
-                seen.add(key)
-                fresh.append(candidate)
-        return fresh
+                event_key = sample.device_id, sample.ts, sample.event, event_id
+                if event_key in new_events:
+                    fresh.setdefault(event_key, candidate)
+                continue
+            key, result = (sample.device_id, sample.ts), readings[kind]
+            if result.new is None or key in result.new:
+                first = fresh.get(key, candidate).sample
+                fresh[key] = Candidate(kind, first._replace(values={**sample.values, **first.values}))
+            elif key in result.added:
+                fresh[key] = Candidate(kind, sample._replace(values=result.added[key]))
+        return list(fresh.values())
 
 
 def decode_batch(

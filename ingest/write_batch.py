@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ingest.batch import Batch, Rejected
+from ingest.batch import Batch, Candidate, Rejected
 from ingest.erased import leave_out_erased
 from ingest.evaluation import Evaluation
 from ingest.rejection_limit import RejectionLimit, Selection
 from rules.engine.device_state import DeviceState
 from rules.engine.transition import Transition
+from rules.model.sample import Sample
 from store.database import Connection, DatabaseUnavailableError, translated_errors
 from store.telemetry.device_state import DeviceStateChange, save_device_states
 from store.telemetry.rejections import CountKey, RejectionRow, count_rejections, store_rejections
@@ -50,8 +51,8 @@ def write_batch(
             insert_spooled(connection, batch.spooled)
         if batch.worked_off:
             delete_spooled(connection, batch.worked_off)
-        fresh = batch.fresh({kind: outcome.new for kind, outcome in readings.items()}, new_events)
-        transitions = evaluation.evaluate(connection, fresh, now, batch.undated)
+        undated = batch.undated + list(_contradicting(readings))
+        transitions = evaluation.evaluate(connection, batch.fresh(readings, new_events), now, undated)
         save_device_states(connection, _state_changes(batch.last_seen, evaluation.drain_device_states()))
     limit.confirm(selection)
     return Written(readings, len(new_events), transitions, erased)
@@ -80,6 +81,13 @@ def _store(connection: Connection, batch: Batch) -> tuple[dict[str, InsertResult
     if batch.connections:
         record_connections(connection, batch.connections)
     return readings, new_events
+
+
+def _contradicting(readings: Mapping[str, InsertResult]) -> Iterator[Candidate]:
+    """Yield the readings that contradict a stored one of the same time, as of their arrival: they may tell a danger."""
+    for kind, result in readings.items():
+        for device_id, _, received_at, values in result.contradicting:
+            yield Candidate(kind, Sample(device_id, received_at, received_at, values))
 
 
 def _state_changes(last_seen: Mapping[int, datetime], states: Iterator[DeviceState]) -> Iterator[DeviceStateChange]:

@@ -142,8 +142,7 @@ class Engine:
             or (instances and self._late.advanced_to(device_id) > ts)
             or (rules.scheduled and self._opened_at.get(kind_name, ts) > ts)
         ):
-            known = last_ts if event is None else live.event_ts.get(event)
-            if ts == known or live.withdrawn:
+            if live.withdrawn or (event is not None and ts == live.event_ts.get(event)):
                 return []
             if device_id > 0:
                 return None

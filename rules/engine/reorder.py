@@ -74,14 +74,12 @@ class Recent(NamedTuple):
     items: list[Sample]
 
     def without(self, samples: Iterable[Sample]) -> "Recent":
-        """Return the same without these items."""
-        out = {(sample.ts, sample.event) for sample in samples}
-        return self._replace(items=[item for item in self.items if (item.ts, item.event) not in out])
+        """Return the same without these items. Of a reading that came in parts the other fields stay."""
+        return self._replace(items=_subtract(self.items, samples))
 
     def new_among(self, samples: Iterable[Sample]) -> list[Sample]:
-        """Return the samples that are no items of it."""
-        known = {(item.ts, item.event) for item in self.items}
-        return [sample for sample in samples if (sample.ts, sample.event) not in known]
+        """Return the samples that are no items of it. Of a reading that came in parts the new fields are left."""
+        return _subtract(samples, self.items)
 
     def since(self, ts: datetime) -> Segment | None:
         """Return the newest checkpoint before a time with the items since; None without one, or with too many items."""
@@ -93,6 +91,21 @@ class Recent(NamedTuple):
                 return Segment(checkpoint, items, stale) if len(items) <= MOST_ITEMS else None
             stale = checkpoint
         return None
+
+
+def _subtract(items: Iterable[Sample], others: Iterable[Sample]) -> list[Sample]:
+    """Return the items without those that are among the others; of telemetry without the fields that are."""
+    out: dict[tuple[datetime, str | None], set[str]] = {}
+    for other in others:
+        out.setdefault((other.ts, other.event), set()).update(other.values)
+    rest: list[Sample] = []
+    for item in items:
+        fields = out.get((item.ts, item.event))
+        if fields is None:
+            rest.append(item)
+        elif values := {name: value for name, value in item.values.items() if name not in fields}:
+            rest.append(item._replace(values=values))
+    return rest
 
 
 class Journal(Protocol):
@@ -189,7 +202,7 @@ def split_by_lateness(
 
 
 def in_event_order(items: Iterable[Sample], raising: AbstractSet[str]) -> list[Sample]:
-    """Return items in the order of event time, each once.
+    """Return items in the order of event time, each once. Telemetry of one instant is one item.
 
     A clock that was ahead and has been set back is no reason to believe its old times: an event whose time lies after
     the arrival of a later, rightly dated item counts at its own arrival.
@@ -201,7 +214,9 @@ def in_event_order(items: Iterable[Sample], raising: AbstractSet[str]) -> list[S
         if item.event is not None and next_exact is not None and item.ts - next_exact > _STEP:
             placed[key] = item._replace(ts=item.received_at)
             continue
-        placed[key] = item
+        # Of the parts of a reading the first value of a field stands, and the arrival of the first part.
+        later = placed.get(key) if item.event is None else None
+        placed[key] = item._replace(values={**later.values, **item.values}) if later else item
         if item.ts - item.received_at <= _EXACT:
             next_exact = item.received_at
     return sorted(placed.values(), key=lambda item: place_of(item, raising))

@@ -33,12 +33,16 @@ class InsertResult(NamedTuple):
     """The result for the readings of one kind, as numbers of readings.
 
     `new` holds the keys that were not stored before; None where every reading was new and no two had the same key.
+    `added` holds the values that stored readings lacked. `contradicting` are the readings with another value of a field
+    than the one that was stored first: their device's clock stands still, or repeats itself.
     """
 
     new: frozenset[ReadingKey] | None
     stored: int
     merged: int
     duplicates: int
+    added: Mapping[ReadingKey, Mapping[str, Value]] = {}
+    contradicting: Sequence[ReadingRow] = ()
 
 
 def insert_readings(connection: Connection, batch: Mapping[str, Sequence[ReadingRow]]) -> dict[str, InsertResult]:
@@ -58,14 +62,14 @@ def insert_readings(connection: Connection, batch: Mapping[str, Sequence[Reading
     return {kind: InsertResult(None, len(rows), merged=0, duplicates=0) for kind, rows in ordered}
 
 
-def _merge_within(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
+def _merge_within(rows: Sequence[ReadingRow]) -> dict[ReadingKey, ReadingRow]:
     """Merge the readings of a batch with the same device and time; the first value of a field stands."""
     merged: dict[ReadingKey, ReadingRow] = {}
     for row in rows:
         key = (row.device_id, row.ts)
         first = merged.get(key)
         merged[key] = row if first is None else first._replace(values={**row.values, **first.values})
-    return list(merged.values())
+    return merged
 
 
 def _copy(connection: Connection, kind: DeviceKind, table: sql.Identifier, rows: Sequence[ReadingRow]) -> None:
@@ -96,15 +100,22 @@ def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[
         sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS").format(staging, table)
     )
     connection.execute(sql.SQL("TRUNCATE {}").format(staging))
-    _copy(connection, kind, staging, rows)
-    merged = connection.execute(
-        _merge_statement(kind, table, staging),
-        {
-            "devices": sorted({row.device_id for row in rows}),
-            "first": min(row.ts for row in rows),
-            "last": max(row.ts for row in rows),
-        },
-    ).rowcount
+    _copy(connection, kind, staging, list(rows.values()))
+    bounds = {
+        "devices": sorted({device_id for device_id, _ in rows}),
+        "first": min(ts for _, ts in rows),
+        "last": max(ts for _, ts in rows),
+    }
+    known = {key: row.values for key, row in rows.items()}
+    added: dict[ReadingKey, Mapping[str, Value]] = {}
+    for device_id, ts, *values in connection.execute(_others_statement(kind, table, staging), bounds).fetchall():
+        key, incoming = (device_id, ts), rows[device_id, ts].values
+        stored = {field.name: value for field, value in zip(kind.fields, values, strict=True) if value is not None}
+        if lacking := {name: value for name, value in incoming.items() if name not in stored}:
+            added[key] = lacking
+        known[key] = {**incoming, **stored}
+    if added:
+        connection.execute(_merge_statement(kind, table, staging), bounds)
     names = sql.SQL(", ").join(map(sql.Identifier, ["device_id", "ts", "received_at", *(f.name for f in kind.fields)]))
     inserted = connection.execute(
         sql.SQL(
@@ -112,7 +123,29 @@ def _insert_staged(connection: Connection, kind: DeviceKind, received: Sequence[
         ).format(table, staging, names=names)
     ).fetchall()
     new = frozenset((device_id, ts) for device_id, ts in inserted)
-    return InsertResult(new, len(new), merged, duplicates=len(received) - len(new) - merged)
+    differing = [row for row in received if not row.values.items() <= known[row.device_id, row.ts].items()]
+    duplicates = len(received) - len(new) - len(added)
+    return InsertResult(new, len(new), len(added), duplicates, added, differing)
+
+
+def _others_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:
+    """Compose the SELECT of the stored rows that lack a staged value or have another one."""
+    columns = [sql.Identifier(field.name) for field in kind.fields]
+    return sql.SQL(
+        """
+        SELECT stored.device_id, stored.ts, {columns}
+        FROM {table} AS stored JOIN {staging} AS incoming USING (device_id, ts)
+        WHERE stored.device_id = ANY(%(devices)s) AND stored.ts BETWEEN %(first)s AND %(last)s AND ({others})
+        """
+    ).format(
+        table=table,
+        staging=staging,
+        columns=sql.SQL(", ").join(sql.SQL("stored.{}").format(column) for column in columns),
+        others=sql.SQL(" OR ").join(
+            sql.SQL("(incoming.{0} IS NOT NULL AND stored.{0} IS DISTINCT FROM incoming.{0})").format(column)
+            for column in columns
+        ),
+    )
 
 
 def _merge_statement(kind: DeviceKind, table: sql.Identifier, staging: sql.Identifier) -> sql.Composed:

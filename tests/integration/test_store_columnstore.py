@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from store.database import connect
-from store.telemetry.write import InsertResult, ReadingRow, insert_readings
+from store.telemetry.write import ReadingRow, insert_readings
 
 pytestmark = pytest.mark.community_edition
 
@@ -57,7 +57,8 @@ def insert(connection, rows):
 
 
 def test_readings_that_are_stored_already_are_duplicates(packed):
-    assert insert(packed, late(30, volume_m3=9.0)) == InsertResult(frozenset(), stored=0, merged=0, duplicates=METERS)
+    result = insert(packed, late(30, volume_m3=9.0))
+    assert (result.new, result.stored, result.merged, result.duplicates) == (frozenset(), 0, 0, METERS)
     assert rows(packed) == (METERS * QUARTERS, METERS * QUARTERS, 1.0)
 
 

@@ -50,6 +50,8 @@ def test_the_value_that_came_first_stands_and_a_missing_field_is_filled(connecti
     result = insert(connection, [row(1, 0, volume_m3=9.0, flow_m3_h=0.2), row(1, 1, volume_m3=2.0)])
     assert result.new == {(1, START + timedelta(minutes=1))}
     assert (result.merged, result.duplicates) == (1, 0)
+    assert result.added == {(1, START): {"flow_m3_h": 0.2}}
+    assert [row.values for row in result.contradicting] == [{"volume_m3": 9.0, "flow_m3_h": 0.2}]
     assert stored(connection)[1, START] == {"volume_m3": 1.0, "flow_m3_h": 0.2}
 
 
@@ -59,6 +61,7 @@ def test_the_same_batch_again_changes_nothing(connection):
     before = stored(connection)
     result = insert(connection, rows)
     assert (result.new, result.merged, result.duplicates) == (frozenset(), 0, 100)
+    assert (result.added, result.contradicting) == ({}, [])
     assert stored(connection) == before
 
 
@@ -89,10 +92,18 @@ def test_however_readings_are_cut_into_batches_the_first_value_of_each_field_sta
     expected = {}
     counted = 0
     for batch in batches:
-        result = insert(connection, batch)
-        counted += result.stored + result.merged + result.duplicates
+        before, contradicting = dict(expected), []
         for reading in batch:
             key = (reading.device_id, reading.ts)
             expected[key] = {**reading.values, **expected.get(key, {})}
+            contradicting += [reading] if not reading.values.items() <= expected[key].items() else []
+        result = insert(connection, batch)
+        counted += result.stored + result.merged + result.duplicates
+        assert list(result.contradicting) == contradicting
+        assert result.added == {
+            key: {name: value for name, value in expected[key].items() if name not in values}
+            for key, values in before.items()
+            if expected[key] != values
+        }
     assert stored(connection) == expected
     assert counted == sum(map(len, batches))

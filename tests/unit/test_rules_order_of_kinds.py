@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,30 +44,62 @@ def contents_of(kind):
     return readings_of | st.sampled_from([one.name for one in kind.events])
 
 
+def parts_of(content, number):
+    """The first `number` fields of a reading, and the others; events are whole."""
+    if isinstance(content, str) or not 0 < number < len(content):
+        return [content]
+    fields = list(content.items())
+    return [dict(fields[:number]), dict(fields[number:])]
+
+
 @st.composite
 def late_courses_of_a_kind(draw):
-    """A kind, and its items with the half minutes that each is late, within the bound."""
+    """A kind, its items by half minutes, and their parts in the order of arrival, each late within the bound."""
     kind = draw(st.sampled_from(KINDS))
     instants = draw(st.lists(st.integers(0, 480), min_size=3, max_size=40, unique=True).map(sorted))
+    items = [(instant, draw(contents_of(kind))) for instant in instants]
     lateness = st.sampled_from([0, 0, 2, 6, 14, 19])
-    return kind.name, [(instant, draw(contents_of(kind)), draw(lateness)) for instant in instants]
+    parts = [
+        (instant + draw(lateness), instant, part)
+        for instant, content in items
+        for part in parts_of(content, draw(st.integers(0, 2)))
+    ]
+    return kind.name, items, sorted(parts, key=lambda part: part[0])
 
 
 @examples(300)
 @given(late_courses_of_a_kind())
-def test_under_the_shipped_rules_of_every_kind_late_items_end_in_the_same_alerts(course):
-    kind, items = course
+def test_under_the_shipped_rules_of_every_kind_late_items_and_parts_end_in_the_same_alerts(course):
+    kind, items, parts = course
     punctual, late = Meter(kind), Meter(kind)
-    for instant, content, _ in items:
+    for instant, content in items:
         punctual.send(NOW + instant * MINUTE / 2, content, NOW + instant * MINUTE / 2)
-    for instant, content, delay in sorted(items, key=lambda each: each[0] + each[2]):
-        arrival = NOW + (instant + delay) * MINUTE / 2
-        late.tick(arrival)
-        late.send(NOW + instant * MINUTE / 2, content, arrival)
+    for arrival, instant, content in parts:
+        late.tick(NOW + arrival * MINUTE / 2)
+        late.send(NOW + instant * MINUTE / 2, content, NOW + arrival * MINUTE / 2)
     for hours in (5, 9, 100):
         for meter in (punctual, late):
             meter.tick(NOW + hours * HOUR)
         assert by_event_time(late) == by_event_time(punctual)
+
+
+@pytest.mark.parametrize("late", [0, 1, 9])
+def test_a_reading_that_comes_in_parts_is_judged_as_a_whole(late):
+    door = Meter("access_control")
+    for minute in range(0, 13, 3):
+        door.send(NOW + minute * MINUTE, {"door_open": False})
+        door.send(NOW + minute * MINUTE, {"locked": False}, NOW + (minute + late) * MINUTE)
+    door.tick(NOW + 22 * MINUTE)
+    assert door.phase("door_lock_not_closing") == "active"
+
+
+def test_a_part_of_a_reading_that_comes_again_is_no_other_reading():
+    meter = Meter("electricity_meter")
+    for values in ({"energy_kwh": 100.0}, {"voltage_v": 305.0}, {"energy_kwh": 100.0}, {"voltage_v": 305.0}):
+        meter.send(NOW, values)
+    assert meter.open == {"electricity_neutral_fault": "active"}
+    assert len(meter.alerts) == 1
+    assert len(meter.transitions) == 1
 
 
 def by_event_time(meter):

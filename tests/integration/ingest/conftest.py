@@ -1,12 +1,17 @@
 """Ingest as a separate process, between a real broker and a real database."""
 
+import random
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 
+from devices.catalogue import KIND_BY_NAME
+from ingest_site import COMMUNITY, Site
 from local.home import Home
 from local.process import Process
-from running import forget_session, running_broker, running_ingest
+from running import forget_session, register, running_broker, running_ingest
+from store.database import connect
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,12 @@ def mapped(mapping_broker):
     """Return that broker with four empty sessions."""
     forget_session(mapping_broker, partitions=4)
     return mapping_broker
+
+
+@pytest.fixture
+def site(database_url):
+    """Ingest over a database with one device of each kind, named after it."""
+    register(database_url, COMMUNITY, [(kind.replace("_", "-"), kind) for kind in KIND_BY_NAME])
+    with closing(connect(database_url, application_name="test")) as connection:
+        connection.autocommit = True
+        yield Site(database_url, connection, random.Random(1))

@@ -8,26 +8,13 @@ from itertools import count
 
 import pytest
 
-from devices.privacy import Pseudonymiser
-from ingest.batch import decode_batch
-from ingest.evaluation import Evaluation
-from ingest.partition import EVERYTHING
-from ingest.receiver import Message
-from ingest.registry_cache import RegistryCache
-from ingest.rejection_limit import RejectionLimit
-from ingest.write_batch import write_batch
+from ingest_site import COMMUNITY, MINUTE, START, Site, alerts_of
 from patience import eventually, patient, steady
-from rules.analysis.backtest import Span, collect_alerts, fresh_engine, replay
-from rules.analysis.stored_history import stored_arrivals, wanted_history
 from running import epoch_ms, forget_session, query, register, running_ingest
-from shipped_rules import SHIPPED
 from simulators.publisher import Publisher
 from store.database import connect
-from store.registry.registry import load_devices
 
-START = datetime(2026, 11, 30, 12, tzinfo=UTC)
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-COMMUNITY = "c1"
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 CONTENTS = {
     "gas_meter": [
         "gas_leak", "gas_leak_cleared", "flow_exceeded", "valve_opened", "battery_low",
@@ -106,50 +93,6 @@ def publications(courses, dice):
         streams = [each for each in streams if each]
 
 
-class Site:
-    """Ingest without a broker, restarted at random from the database."""
-
-    def __init__(self, url, connection, dice):
-        self.url, self.connection, self.dice = url, connection, dice
-        self.pack = SHIPPED
-        self.limit, self.pseudonymiser = RejectionLimit(), Pseudonymiser(b"a key for the tests")
-        self.begin(START - MINUTE)
-
-    def begin(self, now):
-        self.devices = RegistryCache(EVERYTHING)
-        self.devices.refresh(self.connection)
-        self.evaluation = Evaluation(self.pack, self.devices, EVERYTHING, now)
-        with self.connection.transaction():
-            self.evaluation.restore(self.connection, now)
-        self.tick(now)
-
-    def tick(self, now):
-        with self.connection.transaction():
-            self.evaluation.tick(self.connection, now, caught_up=True)
-
-    def write(self, messages, now):
-        batch = decode_batch(
-            [Message(topic, payload, now, redelivered=False, packet_id=0) for topic, payload in messages],
-            self.devices.find,
-            self.pseudonymiser,
-        )
-        write_batch(self.connection, batch, self.evaluation, self.limit, now)
-
-    def backtest(self, end):
-        """The alerts that a backtest of the stored history finds, as rows like those of the database."""
-        devices = {device.id: device for device in load_devices(self.connection)}
-        span = Span(START - MINUTE, end)
-        with self.connection.transaction():
-            arrivals = stored_arrivals(self.connection, wanted_history(self.pack, span, list(devices)))
-            alerts = collect_alerts(replay(fresh_engine(self.pack, span.start, devices), arrivals, span))
-        rows = [
-            (devices[each.device_id].name, each.rule, each.opened_at, each.ended_at)
-            for each in alerts
-            if each.device_id in devices and not each.rule.endswith("silent")
-        ]
-        return sorted(rows, key=str)
-
-
 @pytest.mark.parametrize("restarts", [0.0, 0.1], ids=["", "with restarts"])
 def test_any_order_and_any_split_ends_in_the_same_alerts(database_url, restarts):
     seed = random.randrange(10_000)
@@ -210,15 +153,6 @@ def _stored(url):
     return query(url, f"SELECT (SELECT count(*) FROM event) + {' + '.join(tables)}")[0][0]
 
 
-@pytest.fixture
-def site(database_url):
-    """Ingest over a database with one device of each kind, named after it."""
-    register(database_url, COMMUNITY, [(kind.replace("_", "-"), kind) for kind in CONTENTS])
-    with closing(connect(database_url, application_name="test")) as connection:
-        connection.autocommit = True
-        yield Site(database_url, connection, random.Random(1))
-
-
 def send(site, kind, now, *items, array=False):
     """Send items, given as minutes before `now` and contents, in one array or each in a transaction of its own."""
     topic = f"anju/v1/{COMMUNITY}/{kind}/{kind.replace('_', '-')}"
@@ -228,10 +162,6 @@ def send(site, kind, now, *items, array=False):
         return
     for number, (channel, item) in enumerate(payloads):
         site.write([(f"{topic}/{channel}", json.dumps(item).encode())], now + number * timedelta(seconds=1.5))
-
-
-def alerts_of(site):
-    return query(site.url, "SELECT rule, process, opened_at, historical, message FROM alert ORDER BY opened_at")
 
 
 @pytest.mark.parametrize("array", [True, False], ids=["one array", "two messages"])
