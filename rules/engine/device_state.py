@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -73,9 +74,15 @@ def from_stored(stored: DeviceState, rules: CompiledRules, device: Device) -> Li
         stored.event_ts or NO_EVENTS,
         merge_values(rules.retained_fields, stored.values, ()),
         from_store(rules.observers.all, rules.packed_names, stored.derived),
-        next_checkpoint=stored.next_checkpoint,
+        next_checkpoint=stored.next_checkpoint and shared_time(stored.next_checkpoint),
         replacements=device.replacements,
     )
+
+
+@lru_cache(1024)
+def shared_time(time: datetime) -> datetime:
+    """Return the same object for equal times: of those that many devices have, one is kept."""
+    return time
 
 
 def to_stored(device_id: int, live: LiveState, values: Mapping[str, Value]) -> DeviceState:

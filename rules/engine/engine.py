@@ -22,7 +22,6 @@ from rules.engine.late_items import LateItems
 from rules.engine.no_data import NoDataWatch
 from rules.engine.reorder import (
     NEVER,
-    REACH,
     Checkpoint,
     Journal,
     MemoryJournal,
@@ -31,6 +30,7 @@ from rules.engine.reorder import (
     in_event_order,
     is_misdated,
     newest_time,
+    next_checkpoint,
     split_by_lateness,
     states_by_event_time,
 )
@@ -161,7 +161,7 @@ class Engine:
         """Evaluate a sample that follows all others of its device."""
         device_id, freshness = sample.device_id, live.rules.freshness
         if (live.next_checkpoint is None or sample.ts >= live.next_checkpoint) and device_id > 0:
-            live.next_checkpoint = sample.ts + REACH
+            live.next_checkpoint = next_checkpoint(sample.ts)
             states = states_by_event_time(self._instances.of(device_id), self._rules)
             self._journal.keep(Checkpoint.of(device_id, live, states), live.next_checkpoint)
         if live.withdrawn:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from devices.timestamp import MAX_CLOCK_AHEAD
-from rules.engine.device_state import DeviceState, LiveState, last_values, to_stored
+from rules.engine.device_state import DeviceState, LiveState, last_values, shared_time, to_stored
 from rules.engine.state_machine import InstanceState
 from rules.model.rule import Phase, Rule
 from rules.model.sample import CLOCK_FAULT, LATENESS, Sample
@@ -24,6 +24,8 @@ REACH = LATENESS + MAX_CLOCK_AHEAD
 
 MOST_ITEMS = 1_000
 """Most items that a replay covers; a device that sends more in that time is evaluated in the order of arrival."""
+
+_MINUTE, _MICROSECOND = timedelta(minutes=1), timedelta(microseconds=1)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -54,6 +56,14 @@ class Checkpoint(NamedTuple):
     def at(self) -> datetime | None:
         """Event time of the state: that of its newest item, or of a later timer; None before both."""
         return newest_time(self.newest, (ts for ts in [advanced_to(self.states)] if ts > NEVER))
+
+
+def next_checkpoint(ts: datetime) -> datetime:
+    """Return the time from which the next checkpoint is due, after one before an item: `REACH` later, in whole minutes.
+
+    Many devices share a whole minute, and so its object.
+    """
+    return shared_time((ts + REACH + _MINUTE - _MICROSECOND).replace(second=0, microsecond=0))
 
 
 class Segment(NamedTuple):
