@@ -22,7 +22,8 @@ CONTENTS = {
     ],
     "electricity_meter": [
         "power_lost", "power_restored", "cover_opened", {"voltage_v": 230.0}, {"voltage_v": 276.0},
-        {"voltage_v": 250.0}, {"voltage_v": 190.0, "current_a": 60.0}, {"voltage_v": 0.0},
+        {"voltage_v": 250.0}, {"voltage_v": 190.0, "current_a": 60.0}, {"energy_kwh": 9.5, "voltage_v": 0.0},
+        {"energy_kwh": 9.5, "voltage_v": 280.0},
     ],
     "camera": [
         "storage_fault", "storage_restored", "video_lost", "video_restored", "tampered", "tamper_cleared",
@@ -81,12 +82,20 @@ def register_twins(url, courses):
     )
 
 
+def parts_of(content, dice):
+    """A reading as a whole, or each of its fields alone; events are whole."""
+    if isinstance(content, str) or dice.random() < 0.3:
+        return [content]
+    return [{name: value} for name, value in content.items()]
+
+
 def publications(courses, dice):
     """Messages of all courses: in order by one device, in any order and split by its twin; all of them mixed."""
     streams = []
     for number, (kind, items) in courses.items():
         streams.append(list(messages_of(kind, f"n{number}-ordered", items, random.Random(1))))
-        streams.append(list(messages_of(kind, f"n{number}-shuffled", dice.sample(items, len(items)), dice)))
+        parts = [(ts, part) for ts, content in items for part in parts_of(content, dice)]
+        streams.append(list(messages_of(kind, f"n{number}-shuffled", dice.sample(parts, len(parts)), dice)))
     while streams:
         stream = dice.choice(streams)
         yield stream.pop(0)
