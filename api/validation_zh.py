@@ -60,7 +60,8 @@ def explain_zh(error: Mapping[str, Any]) -> str:
     if kind is None:
         return _UNUSABLE
     expected = re.sub(" or |, ", "、", str(context.get("expected", ""))).replace("'", "")
-    return _BY_TYPE[kind].format_map({**context, "expected": expected})
+    limits = {name: int(limit) for name, limit in context.items() if isinstance(limit, float) and limit.is_integer()}
+    return _BY_TYPE[kind].format_map({**context, **limits, "expected": expected})
 
 
 def about(location: Sequence[str | int], sentence: str) -> str:

@@ -47,6 +47,7 @@ def mistakes(shape: Any, content: object) -> list[str]:
         (DevicesQuery, {"simulated": "maybe"}, "须是 true 或 false"),
         (Exchange, {"old_register": "八百"}, "须是数字"),
         (Exchange, {"old_register": float("inf")}, "须是数字"),
+        (Exchange, {"old_register": -1}, "不能小于 0"),
         (ReplacementId, 2**63, "须小于 9223372036854775808"),
         (BacktestRequest, {"community": "a", "start": UNTIL["until"], "rules": "water_leak"}, "须是一个列表"),
         (
