@@ -46,7 +46,7 @@ def describe_condition(condition: Condition, evidence: Evidence) -> str:
         case All(parts) | Any(parts):
             # The parts that held decide an `any`, the parts that did not hold decide an `all`.
             decisive = [part for part in parts if _verdict(part, evidence) is isinstance(condition, Any)] or parts
-            return "；".join(filter(None, (describe_condition(part, evidence) for part in decisive)))
+            return "；".join(dict.fromkeys(filter(None, (describe_condition(part, evidence) for part in decisive))))
         case Not(part):
             return describe_condition(part, evidence)
         case NoData():
@@ -58,7 +58,7 @@ def describe_no_data(no_data: Mapping[str, Anything], last_arrival: object) -> s
     period, jitter = stored_duration(no_data["period"]), stored_duration(no_data["jitter"])
     margin = f"加 {in_chinese(jitter)}" if jitter else ""
     allowed = f"{no_data['periods']} 个上报周期（每个 {in_chinese(period)}）{margin}"
-    return f"最后一次收到新数据是在{stored_time_zh(last_arrival)}，此后超过{allowed}没有新数据"
+    return f"最后一次收到新数据是在{stored_time_zh(last_arrival)}，此后超过 {allowed}没有新数据"
 
 
 def stored_duration(text: object) -> timedelta:
@@ -77,13 +77,14 @@ def _describe_comparison(condition: Compare, evidence: Evidence) -> str:
     verdict = _verdict(condition, evidence)
     if isinstance(derived, Unchanged):
         return f"{derived.of.zh}有了变化" if verdict is False else derived.field.zh
-    value = f"{field.zh if field else condition.field} {_quantity(evidence.value(condition.field), field)}"
+    name, quantity = field.zh if field else condition.field, _quantity(evidence.value(condition.field), field)
+    if how == "equals":
+        return f"{name}：{quantity}"
+    value = f"{name} {quantity}"
     negation = "没有" if verdict is False else ""
     if isinstance(limit, tuple):
         low, high = limit
         return f"{value}，{negation}超出 {_quantity(low, field)} 至 {_quantity(high, field)} 的范围"
-    if how == "equals":
-        return value if verdict else f"{value}，不是{_quantity(limit, field)}"
     return f"{value}，{negation}{_COMPARED[how]} {_quantity(limit, field)}"
 
 
@@ -120,6 +121,6 @@ def _verdict(condition: Condition, evidence: Evidence) -> Verdict:
 
 
 def _quantity(value: object, field: Field | None) -> str:
-    unit = getattr(field, "unit", "1")
+    unit = "秒" if (symbol := getattr(field, "unit", "1")) == "s" else symbol
     words = in_words(value, field) if field else str(value)
     return f"{words} {unit}" if unit != "1" and value is not None else words

@@ -14,7 +14,18 @@ from rules.model.condition import All, Any, Compare
 from rules.model.rule import Phase, RulePack, Severity
 from rules.model.sample import Sample
 from shipped_rules import SHIPPED
-from tests.unit.rules_fixtures.world import COVER, World, at, event, event_rule, minutes, no_data_rule, rule, volts
+from tests.unit.rules_fixtures.world import (
+    COVER,
+    World,
+    at,
+    event,
+    event_rule,
+    minutes,
+    no_data_rule,
+    rule,
+    telemetry,
+    volts,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -153,10 +164,19 @@ def test_missing_data_is_explained_by_the_last_arrival_and_the_allowed_time():
     world.evaluate(volts(0, 230))
     world.tick(50)
     assert last_words(world)[0] == (
-        "最后一次收到新数据是在1月1日 08:00:00，此后超过3 个上报周期（每个 15 分钟）加 5 分钟没有新数据。"
+        "最后一次收到新数据是在1月1日 08:00:00，此后超过 3 个上报周期（每个 15 分钟）加 5 分钟没有新数据。"
     )
     world.evaluate(volts(60, 230))
     assert last_words(world) == ("设备恢复上报，数据于1月1日 09:00:00收到。", "报警于1月1日 09:00:00结束。")
+
+
+def test_a_flag_and_a_choice_are_named_by_their_value_once():
+    off = Any((Compare("relay_closed", "equals", limit=False), Compare("relay_closed", "equals", limit=False)))
+    world = World(rule(when=off, until=None, on_delay=timedelta(), off_delay=timedelta()))
+    world.evaluate(telemetry(0, relay_closed=False), telemetry(1, relay_closed=True))
+    raised, cleared = world.transitions
+    assert words(raised)[0] == "继电器闭合：否（1月1日 08:00:00测得）。"
+    assert words(cleared)[0] == "继电器闭合：是（1月1日 08:01:00测得）。"
 
 
 def test_a_closing_names_the_person_and_the_muted_condition():
