@@ -113,16 +113,17 @@ def decode_batch(
     """
     batch, find = Batch(), senders or partial(find_sender, find_device=find_device)
     for message in messages:
-        first = len(batch.candidates)
-        topic, payload, received_at = message.topic, message.payload, message.received_at
+        topic, received_at = message.topic, message.received_at
         sender = find(topic)
         if sender and sender[0].kind == _GATEWAY:
             batch.last_seen[sender[0].id] = received_at  # its items may all be those of other devices
-        for decoded in decode(
-            topic, payload, received_at, find_device, pseudonymiser, communities=communities, sender=sender
-        ):
-            _add_item(batch, message, decoded)
-        if len(batch.candidates) - first > 1:  # the order of an array is free
+        decoded = decode(
+            topic, message.payload, received_at, find_device, pseudonymiser, communities=communities, sender=sender
+        )
+        first = len(batch.candidates)
+        for item in decoded:
+            _add_item(batch, message, item)
+        if len(decoded) > 1:  # the order of an array is free
             batch.candidates[first:] = sorted(batch.candidates[first:], key=_time)
     return batch
 
