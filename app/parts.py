@@ -22,7 +22,7 @@ from store.database import DatabaseUnavailableError, connect
 _TIMEOUT_S = 2.0
 # The secrets of each part beside the URL of the database.
 _SECRETS = {
-    "door": {"ANJU_DOOR_URL", "ANJU_DOOR_SEED", "ANJU_PUBLISH_MQTT_URL"},
+    "door": {"ANJU_DOOR_URL", "ANJU_DOOR_SEED", "ANJU_PUBLISH_MQTT_URL", "ANJU_READ_MQTT_URL"},
     "ingest": {"ANJU_MQTT_URL", "ANJU_SECRET_KEY", "ANJU_SECRET_KEY_OLD"},
     "api": {"ANJU_API_KEY"},
     "worker": {"ANJU_PUBLISH_MQTT_URL"},

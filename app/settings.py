@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     publish_mqtt_url: SecretStr | None = Field(
         None, description="an account that may publish for every simulated device: simulators and replay only"
     )
+    read_mqtt_url: SecretStr | None = Field(
+        None, description="an account that may read along, without personal kinds: the door admits it"
+    )
     door_url: SecretStr | None = Field(
         None, description="nats://door:secret@host:port, where the broker asks `anju door` about logins"
     )
@@ -177,7 +180,7 @@ class Settings(BaseSettings):
             parse_disks(text)
         return text
 
-    @field_validator("mqtt_url", "publish_mqtt_url")
+    @field_validator("mqtt_url", "publish_mqtt_url", "read_mqtt_url")
     @classmethod
     def _is_broker_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url:

@@ -44,22 +44,29 @@ put_database_urls() {
     put grafana_database_url "postgresql://anju_grafana:$1@database:5432/anju"
 }
 
+put_read_url() { put anju_read_mqtt_url "mqtts://reader:$1@broker:8883?ca=/run/secrets/mqtt_ca"; }
+
 umask 077
 new=$(mktemp -d "$folder.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 put() { printf '%s\n' "$2" >"$new/$1"; }
 
 if [ -e "$folder" ]; then
-    if [ -e "$folder/owner_database_url" ]; then
+    if [ ! -e "$folder/owner_database_url" ]; then
+        put_database_urls "$(cat "$folder/grafana_database_password")"
+        put anju_secret_key_old ""
+    fi
+    if [ ! -e "$folder/anju_read_mqtt_url" ] && [ -e "$folder/nats_accounts" ]; then
+        put_read_url "$(sed -n 's/^READER_PASSWORD: "\(.*\)"$/\1/p' "$folder/nats_accounts")"
+    fi
+    if [ -z "$(ls "$new")" ]; then
         echo "$folder is there already, and the database keeps the passwords it was made with: nothing was changed." >&2
         echo "docs/deploy.md says how to change a single secret." >&2
         exit 1
     fi
-    put_database_urls "$(cat "$folder/grafana_database_password")"
-    put anju_secret_key_old ""
     chmod 444 "$new"/*
+    echo "Added to $folder, with nothing else changed:" $(ls "$new")
     mv -n "$new"/* "$folder"
-    echo "The database URLs of the parts were added to $folder. Nothing else was changed."
     exit 0
 fi
 
@@ -81,6 +88,7 @@ put postgres_password "$database"
 put anju_database_url "postgresql://anju:$database@database:5432/anju"
 put anju_mqtt_url "mqtts://ingest:$ingest@broker:8883?ca=/run/secrets/mqtt_ca"
 put anju_publish_mqtt_url "mqtts://publisher:$publisher@broker:8883?ca=/run/secrets/mqtt_ca"
+put_read_url "$reader"
 put anju_door_url "nats://door:$door@broker:4222"
 put anju_door_seed "$seed"
 put anju_api_key "$(random)"

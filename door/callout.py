@@ -131,9 +131,9 @@ class Signer:
             "name": admission.name,
             "nats": {
                 "pub": {"allow": admission.publish, "deny": admission.deny},
-                "sub": {"allow": admission.subscribe} if admission.subscribe else {"deny": [">"]},
+                "sub": {"allow": admission.subscribe, "deny": admission.unreadable if admission.subscribe else [">"]},
                 **_UNLIMITED,
-                "allowed_connection_types": ["STANDARD" if admission.subscribe else "MQTT"],
+                "allowed_connection_types": ["MQTT" if admission.by_mqtt else "STANDARD"],
                 "type": "user",
                 "version": 2,
             },

@@ -48,13 +48,15 @@ class Refusal(StrEnum):
 class Admission(NamedTuple):
     """Accepted login: the name of its connection, and the subjects of NATS that it may publish to.
 
-    `deny` are exceptions from `publish`. `subscribe` is for the door itself, which speaks NATS's own protocol.
+    `deny` are exceptions from `publish`, and `unreadable` from `subscribe`. `by_mqtt` is False for the door alone.
     """
 
     name: str
     publish: tuple[str, ...]
     deny: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    by_mqtt: bool = True
 
 
 def decide(login: Login, directory: Directory, *, partitions: int) -> Admission | Refusal:

@@ -7,11 +7,12 @@ from contextlib import suppress
 import structlog
 
 from door import metrics
+from door.accounts import Account, admit_observer, refuse_account
 from door.decision import Admission, Login, Refusal, decide, is_username
 from door.directory import Directory
 from door.follower import Reading
 from door.guesses import LONGEST_DELAY_S, Guesses
-from door.simulators import SimulatorAccount, admit_simulators, refuse_simulator
+from door.simulators import admit_simulators
 
 log = structlog.get_logger()
 
@@ -31,13 +32,15 @@ class Gatekeeper:
         self,
         *,
         partitions: int,
-        simulators: SimulatorAccount | None = None,
+        simulators: Account | None = None,
+        observer: Account | None = None,
         longest_delay_s: float = LONGEST_DELAY_S,
     ) -> None:
         self.directory = Directory()
         self.follows = True
         self._partitions = partitions
         self._account = simulators
+        self._observer = observer
         self._simulators: Admission | Refusal | None = None
         self._simulator_names: set[str] = set()
         self._guesses = Guesses(longest_delay_s)
@@ -99,6 +102,8 @@ class Gatekeeper:
 
     def is_current(self, connection_name: str) -> bool:
         """Return whether the login that opened a connection still stands, with the same permissions."""
+        if self._observer and self._observer.is_connection(connection_name):
+            return admit_observer(self._observer).name == connection_name
         if self._account is None or not self._account.is_connection(connection_name):
             return self.directory.is_current(connection_name)
         admission = self._admit_simulators(self._account)
@@ -124,14 +129,16 @@ class Gatekeeper:
 
     def _decide(self, login: Login) -> Admission | Refusal:
         if self._account and self._is_simulator(login):
-            return refuse_simulator(login, self._account) or self._admit_simulators(self._account)
+            return refuse_account(login, self._account) or self._admit_simulators(self._account)
+        if self._observer and login.username == self._observer.username:
+            return refuse_account(login, self._observer) or admit_observer(self._observer)
         return decide(login, self.directory, partitions=self._partitions)
 
     def _is_simulator(self, login: Login) -> bool:
         name = self._account.username if self._account else None
         return login.username == name and login.certificate in {"", name}
 
-    def _admit_simulators(self, account: SimulatorAccount) -> Admission | Refusal:
+    def _admit_simulators(self, account: Account) -> Admission | Refusal:
         """Return the permissions of simulators, which depend on all devices and are computed anew after each change."""
         if self._simulators is None:
             self._simulators = admit_simulators(account, self.directory, partitions=self._partitions)

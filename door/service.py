@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 
 from devices.broker_url import NATS, BrokerUrl
 from door import metrics
+from door.accounts import Account
 from door.callout import SUBJECT, CalloutError, Question, Signer, read_question
 from door.connections import end_connections, end_void_connections, store_bytes
 from door.decision import Admission, Login
@@ -23,7 +24,6 @@ from door.gatekeeper import Gatekeeper
 from door.guesses import LONGEST_DELAY_S
 from door.http_service import serving_http
 from door.nats_client import connect
-from door.simulators import SimulatorAccount
 from door.streams import StreamKeeper
 
 log = structlog.get_logger()
@@ -43,8 +43,8 @@ _END_S = 4.0
 class DoorSettings:
     """Settings of the door: `url` is `nats://door:secret@host:port`, `seed` the key that signs its answers.
 
-    `http` is host and port for brokers that ask over HTTP; without a `url` only those ask. `simulators` is the account
-    of simulators, if there may be any. `longest_delay_s` bounds the delay of a refusal.
+    `http` is host and port for brokers that ask over HTTP; without a `url` only those ask. `simulators` and `observer`
+    are the accounts of simulators and observers, if there may be any. `longest_delay_s` bounds the delay of a refusal.
     """
 
     database_url: str
@@ -52,7 +52,8 @@ class DoorSettings:
     seed: str
     partitions: int
     http: tuple[str, int] | None = None
-    simulators: SimulatorAccount | None = None
+    simulators: Account | None = None
+    observer: Account | None = None
     longest_delay_s: float = LONGEST_DELAY_S
 
 
@@ -76,6 +77,7 @@ class Door:
         self._gatekeeper = Gatekeeper(
             partitions=settings.partitions,
             simulators=settings.simulators,
+            observer=settings.observer,
             longest_delay_s=settings.longest_delay_s,
         )
         self._questions: asyncio.LifoQueue[tuple[float, Msg]] = asyncio.LifoQueue()

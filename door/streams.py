@@ -93,7 +93,7 @@ class StreamKeeper:
             return None
         changes = [f"{_API}.STREAM.{verb}.{name}" for name in BOUNDS for verb in ("INFO", "UPDATE")]
         consumers = [f"{_API}.CONSUMER.LIST.{MESSAGES}", f"{_API}.CONSUMER.DURABLE.CREATE.{MESSAGES}.*"]
-        return Admission(USERNAME, (*changes, *consumers), subscribe=(f"{_INBOX}.>",))
+        return Admission(USERNAME, (*changes, *consumers), subscribe=(f"{_INBOX}.>",), by_mqtt=False)
 
     async def run(self) -> None:
         """Keep the streams until this task is cancelled; the broker's being away is waited for."""

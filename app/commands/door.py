@@ -6,8 +6,8 @@ from app.logging import configure_logging
 from app.settings import Settings, SettingsError
 from app.signals import stop_on_signals
 from devices.broker_url import BrokerUrl
+from door.accounts import Account
 from door.service import Door, DoorSettings
-from door.simulators import SimulatorAccount
 
 
 def door() -> None:
@@ -17,7 +17,9 @@ def door() -> None:
     other.
 
     Needs ANJU_DATABASE_URL, and ANJU_DOOR_URL with ANJU_DOOR_SEED, or for other brokers ANJU_DOOR_HTTP_PORT. The
-    account in ANJU_PUBLISH_MQTT_URL may speak for simulated devices. Example: anju door
+    account in ANJU_PUBLISH_MQTT_URL may speak for simulated devices, the one in ANJU_READ_MQTT_URL read along.
+
+    Example: anju door
     """
     configure_logging()
     settings = Settings.load()
@@ -28,7 +30,8 @@ def door() -> None:
         seed="" if over_http_alone else settings.need("door_seed"),
         partitions=settings.partitions,
         http=(settings.http_host, settings.door_http_port) if settings.door_http_port else None,
-        simulators=_simulator_account(settings.need("publish_mqtt_url")) if settings.publish_mqtt_url else None,
+        simulators=_account(settings.need("publish_mqtt_url")) if settings.publish_mqtt_url else None,
+        observer=_account(settings.need("read_mqtt_url")) if settings.read_mqtt_url else None,
     )
     stop = stop_on_signals()
     try:
@@ -40,6 +43,6 @@ def door() -> None:
     service.run(stop)
 
 
-def _simulator_account(url: str) -> SimulatorAccount:
-    account = BrokerUrl.parse(url)
-    return SimulatorAccount(account.username, account.password)
+def _account(url: str) -> Account:
+    broker = BrokerUrl.parse(url)
+    return Account(broker.username, broker.password)

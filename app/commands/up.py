@@ -120,7 +120,7 @@ def _start_servers(
     """Return the given servers, and private ones started for the rest."""
     settings = {
         f"ANJU_{name.upper()}": given.need(name)
-        for name in ("database_url", "mqtt_url", "publish_mqtt_url", "door_url", "door_seed")
+        for name in ("database_url", "mqtt_url", "publish_mqtt_url", "read_mqtt_url", "door_url", "door_seed")
         if getattr(given, name)
     }
     if given.database_url:
@@ -143,6 +143,7 @@ def _start_servers(
         progress(f"starting {broker.title}")
         supervisor.start_together(broker.parts, _READY_S)
         settings |= {"ANJU_MQTT_URL": broker.ingest_url, "ANJU_PUBLISH_MQTT_URL": broker.publish_url}
+        settings["ANJU_READ_MQTT_URL"] = broker.read_url
         settings |= {"ANJU_DOOR_URL": broker.door_url, "ANJU_DOOR_SEED": broker.door_seed}
         settings["ANJU_BROKER_MONITORING"] = ",".join(broker.monitoring_urls)
         settings["ANJU_BROKER_LOG"] = ",".join(str(home.log_file(part.name).absolute()) for part in broker.parts)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import nkeys  # type: ignore[import-untyped]
 
-from devices.catalogue import KINDS
+from devices.broker_topics import PERSONAL_TOPICS, TOPICS
 from local.brokers.tls import BrokerTls
 from local.ports import Ports
 from local.process import Part
@@ -17,12 +17,6 @@ from local.users import User, private_directory, write_private
 
 PREFERRED_MQTT_PORT = 1883
 PREFERRED_MQTTS_PORT = 8883
-# Topics of devices, and the topics to which NATS maps them with several partitions.
-TOPICS = ("anju/v1/#", "anju/p/#")
-# Topics of the kinds that may carry plates and door users, or pass them on.
-PERSONAL_TOPICS = tuple(
-    f"{root}/+/{kind.name}/#" for kind in KINDS if kind.redacted for root in ("anju/v1", "anju/p/+")
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ def reader_account(password: str) -> Account:
 class Accounts(NamedTuple):
     """All accounts of a broker. `publisher` is for simulators and replay, `reader` for observation.
 
-    Where the door decides, it knows `publisher`, and the broker does not.
+    Where the door decides, it knows these two, and the broker does not.
     """
 
     ingest: Account
@@ -76,8 +70,8 @@ class DoorKeys(NamedTuple):
 class Place:
     """Folder, user and number of partitions of a broker.
 
-    With `guarded` the door decides about simulators too. Without it they may publish for every device: for tests and
-    measurements that have no registry.
+    With `guarded` the door decides about simulators and observers too. Without it they are accounts of the broker, and
+    simulators may publish for every device: for tests and measurements that have no registry.
     """
 
     folder: Path

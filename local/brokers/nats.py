@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from devices.broker_topics import QUEUES, subject_of, with_parents
 from local.binaries import find_nats_server
 from local.brokers.broker import (
     Account,
@@ -77,7 +78,6 @@ authorization {{
 }}
 """
 
-_QUEUES = ("$MQTT.sub.>", "$MQTT.deliver.pubrel.>")
 DOOR = "door"
 # The questions of the broker, its answers about connections and the size of its store, and the commands that end a
 # connection.
@@ -146,7 +146,7 @@ def door_url(keys: DoorKeys, nodes: Sequence[Node]) -> str:
 
 def configuration(node: Node, accounts: Accounts, keys: DoorKeys, place: Place, *, sync_interval: str = "2m") -> str:
     """Return the text of `broker.conf`, which contains the passwords."""
-    known = [account for account in accounts if not (place.guarded and account is accounts.publisher)]
+    known = (accounts.ingest,) if place.guarded else accounts
     return CONFIGURATION.format(
         name=node.name,
         monitoring_port=node.monitoring_port,
@@ -181,14 +181,14 @@ def mappings(partitions: int) -> str:
 def user_line(account: Account) -> str:
     """Return the account as one line of the configuration.
 
-    "anju/v1/#" matches its parent too. The broker delivers QoS 1 and 2, for which it keeps a queue, below _QUEUES (2.14
+    "anju/v1/#" matches its parent too. The broker delivers QoS 1 and 2, for which it keeps a queue, below QUEUES (2.14
     and newer allow it unless it is denied) and refuses a client's own SUBSCRIBE to it.
     """
-    write = [_subject(topic) for topic in account.write]
-    read = _with_parents(account.read)
-    subscribe = {"allow": [*read, _QUEUES[0]]} if account.has_queue else {"allow": read, "deny": [*_QUEUES]}
+    write = [subject_of(topic) for topic in account.write]
+    read = with_parents(account.read)
+    subscribe = {"allow": [*read, QUEUES[0]]} if account.has_queue else {"allow": read, "deny": [*QUEUES]}
     if account.hidden:
-        subscribe.setdefault("deny", []).extend(_with_parents(account.hidden))
+        subscribe.setdefault("deny", []).extend(with_parents(account.hidden))
     return json.dumps(
         {
             "user": account.name,
@@ -237,16 +237,6 @@ def prepared(node: Node, text: str, program: Path, place: Place) -> Part:
         user=user,
         refresh=partial(tls.write, node.folder, user) if tls else None,
     )
-
-
-def _subject(topic: str) -> str:
-    """Return a topic filter in the notation of NATS."""
-    return topic.replace("/", ".").replace("#", ">").replace("+", "*")
-
-
-def _with_parents(topics: Sequence[str]) -> list[str]:
-    """Return topic filters that end in "#" in the notation of NATS, each with the parent that it matches too."""
-    return [subject for topic in topics for subject in (_subject(topic).removesuffix(".>"), _subject(topic))]
 
 
 def _check_ready(node: Node) -> None:

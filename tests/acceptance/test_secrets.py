@@ -34,6 +34,7 @@ def test_the_secrets_of_an_installation_are_found_by_the_test(house):
         "ANJU_SECRET_KEY",
         "ANJU_DATABASE_URL",
         "ANJU_MQTT_URL",
+        "ANJU_READ_MQTT_URL",
         "ANJU_DOOR_URL",
         "ANJU_DOOR_SEED",
     }

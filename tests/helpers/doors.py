@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from database_roles import as_role
 from devices.broker_url import BrokerUrl
+from door.accounts import Account
 from door.service import Door, DoorSettings
-from door.simulators import SimulatorAccount
 from imports.importer import import_rows
 from ingest.broker_log import RefusalReason, refusals
 from local.brokers.broker import Broker
@@ -48,10 +48,9 @@ def running_door(
     database_url: str, broker: DoorPlace, *, partitions: int = 1, longest_delay_s: float = 0.05
 ) -> Iterator[Door]:
     """Answer the broker during the block, from the registry of this database; refusals are quick."""
-    simulators = None
+    simulators = observer = None
     if isinstance(broker, Broker):
-        account = BrokerUrl.parse(broker.publish_url)
-        simulators = SimulatorAccount(account.username, account.password)
+        simulators, observer = _account(broker.publish_url), _account(broker.read_url)
     settings = DoorSettings(
         as_role(database_url, Role.DOOR),
         broker.door_url,
@@ -59,11 +58,17 @@ def running_door(
         partitions,
         None,
         simulators,
+        observer,
         longest_delay_s,
     )
     door = Door(settings)
     with running(door):
         yield door
+
+
+def _account(url: str) -> Account:
+    broker = BrokerUrl.parse(url)
+    return Account(broker.username, broker.password)
 
 
 @contextmanager

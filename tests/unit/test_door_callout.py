@@ -118,7 +118,7 @@ def test_an_acceptance_lets_the_client_publish_its_subjects_and_subscribe_to_not
     user = claims(answer["nats"]["jwt"])
     assert (user["iss"], user["sub"], user["aud"], user["name"]) == (signer.issuer, "UUSER", "$G", "name#1")
     assert user["nats"]["pub"] == {"allow": ["anju.v1.e.w.d.>"], "deny": []}
-    assert user["nats"]["sub"] == {"deny": [">"]}
+    assert user["nats"]["sub"] == {"allow": [], "deny": [">"]}
     assert user["nats"]["allowed_connection_types"] == ["MQTT"]
 
 

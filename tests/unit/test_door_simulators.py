@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from door.accounts import Account, refuse_account
 from door.decision import Admission, Login, Refusal
 from door.directory import Directory
-from door.simulators import SimulatorAccount, admit_simulators, refuse_simulator
+from door.simulators import admit_simulators
 from store.registry.logins import LoginRow
 
-ACCOUNT = SimulatorAccount("publisher", "the secret")
+ACCOUNT = Account("publisher", "the secret")
 rows = st.lists(
     st.builds(
         LoginRow,
@@ -88,7 +89,7 @@ def test_more_exceptions_than_an_answer_holds_are_refused():
     ],
 )
 def test_a_login_of_simulators_needs_the_secret_and_a_client_id_of_nobody_else(secret, client_id, refusal):
-    assert refuse_simulator(Login("publisher", secret, client_id), ACCOUNT) is refusal
+    assert refuse_account(Login("publisher", secret, client_id), ACCOUNT) is refusal
 
 
 def test_the_secret_is_not_in_the_text_of_the_account():

@@ -7,11 +7,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from devices.broker_url import BrokerUrl
 from doors import ACCEPTED, NOT_AUTHORIZED, Knock, Listener, dropped, login
+from ingest.partition import Partition
 from patience import eventually
 from tests.integration.door.conftest import CHILD, GATEWAY, METER, NEIGHBOUR, WITHOUT_SECRET, Guarded
 
 numbers = itertools.count()
+SESSION_PRESENT = 0x100
+"""Flag of CONNACK, above its return code."""
 
 
 def own_id(username: str) -> str:
@@ -224,6 +228,33 @@ def test_a_gateway_may_write_to_its_own_topic_and_not_to_that_of_a_device_behind
 @pytest.mark.parametrize("secret", ["", "guessed"])
 def test_accounts_of_our_own_need_their_secret(guarded: Guarded, user: str, secret: str):
     assert login(guarded.url, user, secret, "x") == NOT_AUTHORIZED
+
+
+@pytest.mark.parametrize("account", ["read_url", "publish_url"])
+def test_accounts_of_our_own_take_over_no_session_of_a_device_or_of_ingest(guarded: Guarded, account: str):
+    own = BrokerUrl.parse(getattr(guarded.broker, account))
+    ingest = BrokerUrl.parse(guarded.broker.ingest_url)
+    with knock(guarded, METER) as meter:
+        sessions = [Partition(number, guarded.partitions).client_id(ingest.password) for number in range(4)]
+        for client_id in (meter.client_id, METER.replace("/", ":"), *sessions):
+            assert login(guarded.url, own.username, own.password, client_id) == NOT_AUTHORIZED
+        assert meter.is_open()
+        assert meter.publish(guarded.topic(METER))
+
+
+def test_nothing_waits_for_an_observer_who_is_away(guarded: Guarded):
+    own = BrokerUrl.parse(guarded.broker.read_url)
+    topics = "anju/v1/#" if guarded.partitions == 1 else "anju/p/#"
+    with Knock.at(guarded.url, own.username, own.password, "observer", clean=False) as observer:
+        assert observer.answer() == ACCEPTED
+        assert not observer.subscribe(topics, qos=1)
+        assert observer.subscribe(topics, qos=0)
+        observer.leave()
+    with knock(guarded, METER) as meter:
+        assert meter.publish(guarded.topic(METER), b"{}")
+    with Knock.at(guarded.url, own.username, own.password, "observer", clean=False) as observer:
+        assert observer.answer() == SESSION_PRESENT | ACCEPTED
+        assert observer.publish("other")  # a message in place of its answer would fail here
 
 
 def test_the_account_of_the_door_is_not_for_mqtt(guarded: Guarded):

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from door.accounts import Account
 from door.service import Door, DoorSettings
-from door.simulators import SimulatorAccount
 from doors import new_secret, register_devices, running
 from patience import eventually, patient
 from store.database import connect
@@ -31,7 +31,7 @@ def secret(database_url):
 def client(database_url, secret):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    account = SimulatorAccount("publisher", "secret of simulators")
+    account = Account("publisher", "secret of simulators")
     settings = DoorSettings(database_url, "", "", 1, ("127.0.0.1", port), account, longest_delay_s=0.05)
     with (
         running(Door(settings)),
