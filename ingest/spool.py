@@ -9,10 +9,10 @@ from typing import NamedTuple
 from devices.device import Device
 from devices.payload import Rejection
 from devices.schema import Reason
+from devices.seal import SEAL_BYTES, Seal, SealError
 from ingest.batch import Rejected
 from ingest.device_limit import MESSAGE_BYTES, Excess
 from ingest.receiver import Message
-from ingest.seal import SEAL_BYTES, Seal, SealError
 from rules.model.subject_zh import subject_of
 from store.database import Connection
 from store.telemetry.spool import (

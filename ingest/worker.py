@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import structlog
 
 from devices.privacy import Pseudonymiser
+from devices.seal import Seal
 from ingest import metrics
 from ingest.batch import Batch, decode_batch, has_unknown_device
 from ingest.batching import BATCH_S, NO_MESSAGES, NOTHING, Batching, Extra
@@ -26,7 +27,6 @@ from ingest.partition import EVERYTHING, Partition
 from ingest.receiver import Message, Receiver
 from ingest.registry_cache import RegistryCache
 from ingest.rejection_limit import RejectionLimit
-from ingest.seal import Seal
 from ingest.sessions import Sessions
 from ingest.spool import Pace, Spool, unreadable
 from ingest.unwritable import Unwritable, find_unwritable, rest_of

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.device import Device
+from devices.seal import SEAL_BYTES, Seal, SealError
 from ingest.device_limit import Excess, price
 from ingest.receiver import Message
-from ingest.seal import SEAL_BYTES, Seal, SealError
 from ingest.spool import DEVICE_SHARE, REFUSED_FOR, Spool
 from store.telemetry.spool import ROW_BYTES, SpoolKey
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from devices.seal import Seal
 from ingest.device_limit import Excess, price
 from ingest.receiver import Message
-from ingest.seal import Seal
 from ingest.spool import Spool
 from running import register
 from store.database import connect

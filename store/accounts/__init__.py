@@ -1,0 +1,1 @@
+"""SQL of accounts, their sessions and their API keys."""
