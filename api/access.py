@@ -1,19 +1,26 @@
-"""Access control by one bearer key, with growing delays for wrong keys."""
+"""Access control by API keys and tokens, with growing delays for wrong ones."""
 
+import asyncio
 import hashlib
 import secrets
+import time
 from collections import OrderedDict
+from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
 from fastapi.security import HTTPBearer
 
+from accounts.login import Authenticated, authenticate
+from accounts.principal import SHARED_KEY
+from accounts.tokens import KEY, TOKEN, hash_token
 from api.limits import TokenBuckets
+from store.database import Database
 
-ACTOR = "api"
-"""Actor in the audit log for changes made with the key."""
-
-BEARER = HTTPBearer(auto_error=False, description="The API key of the settings (`ANJU_API_KEY`).")
+BEARER = HTTPBearer(
+    auto_error=False,
+    description="An API key of `POST /keys`, a token of `POST /auth/token`, or the shared key (`ANJU_API_KEY`).",
+)
 """Description of the key for the OpenAPI document; `KeyGuard` checks it before a request reaches its route."""
 
 Entry = TypeVar("Entry", str, bytes)
@@ -22,13 +29,17 @@ _GUESSES = 30
 _REPETITIONS_PER_GUESS = 10
 _GUESS_EVERY_S = 10.0
 _REMEMBERED = 10_000
+_TRUSTED_S = 2.0
 
 
 class KeyGuard:
-    """Check of the `Authorization` header."""
+    """Check of the `Authorization` header, and of the cookie of a page.
 
-    def __init__(self, key: str) -> None:
-        """Guard with this key.
+    An answer of the database counts for two seconds: so late does the end of an account or a session take effect.
+    """
+
+    def __init__(self, key: str, database: Database) -> None:
+        """Guard with this shared key, and with the accounts of the database.
 
         Raises:
             ValueError: The key is empty, so that any request would have it.
@@ -36,11 +47,55 @@ class KeyGuard:
         if not key:
             raise ValueError("the API key is empty: set ANJU_API_KEY")
         self._key = key.encode()
+        self._database = database
+        self._trusted: OrderedDict[bytes, tuple[float, Authenticated]] = OrderedDict()
 
-    def admits(self, authorization: bytes | None) -> bool:
-        """Return whether the header holds the key; compared in constant time, so that its time reveals nothing."""
-        scheme, _, key = (authorization or b"").partition(b" ")
-        return scheme.lower() == b"bearer" and secrets.compare_digest(key.strip(), self._key)
+    async def admit(self, authorization: bytes) -> Authenticated | None:
+        """Return the account behind the header; None if it holds no key or token in force.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer, and it is not the shared key.
+        """
+        scheme, _, key = authorization.partition(b" ")
+        key = key.strip()
+        if scheme.lower() != b"bearer":
+            return None
+        # In constant time, so that its time reveals nothing.
+        if secrets.compare_digest(key, self._key):
+            return _SHARED
+        token = key.decode("latin-1")
+        return await self.find(token) if token.startswith((KEY, TOKEN)) else None
+
+    async def find(self, token: str) -> Authenticated | None:
+        """Return the account behind a token of any kind; None if it is not in force.
+
+        Raises:
+            DatabaseUnavailableError: the database does not answer.
+        """
+        digest = hash_token(token)
+        until, known = self._trusted.get(digest, (0.0, None))
+        if known is not None and time.monotonic() < until:
+            return known
+        found = await asyncio.to_thread(self._look_up, token)
+        if found is None:
+            self._trusted.pop(digest, None)
+            return None
+        self._trusted[digest] = (time.monotonic() + _TRUSTED_S, found)
+        self._trusted.move_to_end(digest)
+        if len(self._trusted) > _REMEMBERED:
+            self._trusted.popitem(last=False)
+        return found
+
+    def forget(self, token: str) -> None:
+        """Ask the database again at the next request of a token, whose rights have changed."""
+        self._trusted.pop(hash_token(token), None)
+
+    def _look_up(self, token: str) -> Authenticated | None:
+        with self._database.connection() as connection:
+            return authenticate(connection, token, datetime.now(UTC))
+
+
+_SHARED = Authenticated(principal=SHARED_KEY, session=None)
 
 
 class GuessBrake:

@@ -9,9 +9,11 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from api import (
+    accounts,
     alerts,
     attention,
     audit,
+    auth,
     bad_actors,
     communities,
     devices,
@@ -27,6 +29,7 @@ from api import (
     witnessed_tests,
 )
 from api.access import BEARER, KeyGuard
+from api.authorization import authorize, require_rights
 from api.feed import AlertFeed
 from api.gate import Gate
 from api.headers import SecurityHeaders
@@ -34,6 +37,7 @@ from api.limits import BODY_BYTES, FILE_BYTES, HttpLimits, takes_files
 from api.metrics import DatabaseCollector, RequestMetrics, show_streams
 from api.openapi import describe_problems
 from api.problems import (
+    ForbiddenProblem,
     InvalidProblem,
     KeyRefusedProblem,
     MalformedProblem,
@@ -43,6 +47,7 @@ from api.problems import (
     install_problems,
     problem_responses,
 )
+from devices.seal import Seal
 from rules.language.reload import RuleFolder
 from store.database import Database
 
@@ -57,12 +62,25 @@ _DESCRIPTION = """
 * Text is one line of visible characters. Line breaks, control, bidirectional and zero-width characters are refused.
 """
 
+_PREFIX = "/api/v1"
+_PROBLEMS = problem_responses(
+    MalformedProblem("There was an error parsing the body", messages_zh.UNREADABLE_BODY),
+    KeyRefusedProblem(),
+    ForbiddenProblem("The role street may not do this.", messages_zh.ROLE_MAY_NOT),
+    InvalidProblem(
+        Mistake(["query", "limit"], "Input should be less than or equal to 1000", "less_than_equal", "不能大于 1000")
+    ),
+    TooManyProblem(0),
+    UnavailableProblem(),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Settings of the API besides its database."""
 
     api_key: str = field(repr=False)
+    seal: Seal
     version: str
     rules: RuleFolder
     limits: HttpLimits = field(default_factory=HttpLimits)
@@ -76,7 +94,7 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     Raises:
         ValueError: The API key is empty.
     """
-    KeyGuard(settings.api_key)
+    guard = KeyGuard(settings.api_key, database)
     feed = AlertFeed(database, settings.limits.streams)
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(database))
@@ -98,10 +116,14 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.database = database
+    app.state.guard = guard
+    app.state.seal = settings.seal
     app.state.feed = feed
     app.state.registry = registry
     app.state.rules = settings.rules
+    app.include_router(auth.open_router, prefix=_PREFIX, responses=_PROBLEMS)
     app.include_router(_version_1())
+    require_rights(app, _PREFIX)
     app.include_router(health.router)
     app.include_router(docs_page.router)
     install_problems(app)
@@ -121,7 +143,7 @@ def guard_app(app: FastAPI, settings: ApiSettings) -> ASGIApp:
     registry: CollectorRegistry = app.state.registry
     paths = app.openapi()["paths"]
     file_paths = [path for path, operations in paths.items() if any(map(takes_files, operations.values()))]
-    gate = Gate(app, KeyGuard(settings.api_key), settings.limits, file_paths, registry)
+    gate = Gate(app, app.state.guard, settings.limits, file_paths, registry)
     return RequestMetrics(SecurityHeaders(gate), registry=registry, templates=_templates(app))
 
 
@@ -131,22 +153,11 @@ def _templates(app: FastAPI) -> dict[str, str]:
 
 
 def _version_1() -> APIRouter:
-    problems = problem_responses(
-        MalformedProblem("There was an error parsing the body", messages_zh.UNREADABLE_BODY),
-        KeyRefusedProblem(),
-        InvalidProblem(
-            Mistake(
-                ["query", "limit"], "Input should be less than or equal to 1000", "less_than_equal", "不能大于 1000"
-            )
-        ),
-        TooManyProblem(0),
-        UnavailableProblem(),
-    )
-    router = APIRouter(prefix="/api/v1", dependencies=[Depends(BEARER)], responses=problems)
+    router = APIRouter(prefix=_PREFIX, dependencies=[Depends(BEARER), Depends(authorize)], responses=_PROBLEMS)
     # The stream's path would also match that of a single alert.
     parts = (
         communities, devices, telemetry, replacements, stream, alerts, attention, silences, audit, bad_actors, notices,
-        rules, witnessed_tests,
+        rules, witnessed_tests, auth, accounts,
     )  # fmt: skip
     for part in parts:
         router.include_router(part.router)

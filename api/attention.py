@@ -10,10 +10,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api import messages_zh
-from api.access import ACTOR
 from api.alert_models import AlertDetail
 from api.alerts import AlertId, UnknownAlertProblem, read_detail
-from api.changes import Idempotent, IdempotentRequest, Signed
+from api.changes import Idempotent, IdempotentRequest, Signature, Signed
 from api.parameters import Instant, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, problem_responses
 from api.text import Name, Reason, Remark
@@ -63,10 +62,11 @@ class Shelving(Signed):
 
 @dataclass(frozen=True, slots=True)
 class _LockedAlert:
-    """Alert row locked until the transaction ends, with the time of the action."""
+    """Alert row locked until the transaction ends, with the author and the time of the action."""
 
     connection: LockedConnection
     row: AlertRow
+    signature: Signature
     now: datetime
 
 
@@ -115,10 +115,10 @@ def comment(request: Idempotent, alert_id: AlertId, note: Comment) -> AlertDetai
     """Add a comment to the history of the alert, in any state."""
 
     def write(locked: _LockedAlert) -> _BeforeAndAfter:
-        _record_unchanged(locked, "comment", note.actor, note.comment)
+        _record_unchanged(locked, "comment", note.comment)
         return {}, {"comment": note.comment}
 
-    return _change_once(request, alert_id, "comment", note.by, write)
+    return _change_once(request, alert_id, "comment", note, write)
 
 
 @router.post("/{alert_id}/shelve", summary="Shelve an alert (搁置)", responses=_ANSWERS)
@@ -138,13 +138,13 @@ def shelve(request: Idempotent, alert_id: AlertId, note: Shelving) -> AlertDetai
             raise RefusedProblem(messages_zh.already_shelved(shelving.actor, shelving.until))
         suppress(
             locked.connection, [alert_id], CauseName.SHELVED, since=locked.now, until=note.until, detail=note.reason,
-            actor=note.actor,
+            actor=locked.signature.shown,
         )  # fmt: skip
         until = {"until": note.until.isoformat()}
-        _record_unchanged(locked, "shelve", note.actor, note.reason, until)
+        _record_unchanged(locked, "shelve", note.reason, until)
         return {}, {**until, "reason": note.reason}
 
-    return _change_once(request, alert_id, "shelve", note.by, write)
+    return _change_once(request, alert_id, "shelve", note, write)
 
 
 @router.post("/{alert_id}/unshelve", summary="Take a shelved alert up again (取消搁置)", responses=_ANSWERS)
@@ -156,12 +156,12 @@ def unshelve(request: Idempotent, alert_id: AlertId, note: Note | None = None) -
         shelving = _active_shelving(locked)
         if shelving is None:
             raise RefusedProblem(messages_zh.NOT_SHELVED)
-        release(locked.connection, [alert_id], CauseName.SHELVED, at=locked.now, actor=details.actor)
-        _record_unchanged(locked, "unshelve", details.actor, details.comment)
+        release(locked.connection, [alert_id], CauseName.SHELVED, at=locked.now, actor=locked.signature.shown)
+        _record_unchanged(locked, "unshelve", details.comment)
         before = {"until": shelving.until and shelving.until.isoformat(), "reason": shelving.detail}
         return before, {"comment": details.comment}
 
-    return _change_once(request, alert_id, "unshelve", details.by, write)
+    return _change_once(request, alert_id, "unshelve", details, write)
 
 
 def _take_action(request: IdempotentRequest, alert_id: UUID, action: Action, note: Note) -> AlertDetail:
@@ -175,16 +175,16 @@ def _take_action(request: IdempotentRequest, alert_id: UUID, action: Action, not
             raise RefusedProblem(str(error) + _last_action(locked)) from None
         assignee = _assignee(locked, note) if isinstance(note, Assignment) else row.assignee
         change = AttentionChange(
-            attention=attention, assignee=assignee, reason=action, actor=note.actor, comment=note.comment,
+            attention=attention, assignee=assignee, reason=action, actor=locked.signature.shown, comment=note.comment,
             inputs={"assignee": assignee} if action is Action.ASSIGN else {},
         )  # fmt: skip
         record_attention(locked.connection, row, change, locked.now)
         if action in {Action.RESOLVE, Action.CLOSE} and row.process != "ended":
-            order_close(locked.connection, row, actor=note.actor, now=locked.now)
+            order_close(locked.connection, row, actor=locked.signature.shown, now=locked.now)
         before = {"attention": row.attention, "assignee": row.assignee}
         return before, {"attention": attention, "assignee": assignee, "comment": note.comment}
 
-    return _change_once(request, alert_id, action, note.by, write)
+    return _change_once(request, alert_id, action, note, write)
 
 
 def _assignee(locked: _LockedAlert, note: Assignment) -> str:
@@ -205,13 +205,14 @@ def _last_action(locked: _LockedAlert) -> str:
 
 
 def _record_unchanged(
-    locked: _LockedAlert, reason: str, actor: str, text: str | None, inputs: Mapping[str, Any] | None = None
+    locked: _LockedAlert, reason: str, text: str | None, inputs: Mapping[str, Any] | None = None
 ) -> None:
     """Record a transition that keeps the state and the assignee."""
     row = locked.row
     change = AttentionChange(
-        attention=row.attention, assignee=row.assignee, reason=reason, actor=actor, comment=text, inputs=inputs or {}
-    )
+        attention=row.attention, assignee=row.assignee, reason=reason, actor=locked.signature.shown, comment=text,
+        inputs=inputs or {},
+    )  # fmt: skip
     record_attention(locked.connection, row, change, locked.now)
 
 
@@ -224,13 +225,14 @@ def _change_once(
     request: IdempotentRequest,
     alert_id: UUID,
     action: str,
-    by: str | None,
+    note: Signed,
     write: Callable[[_LockedAlert], _BeforeAndAfter],
 ) -> AlertDetail:
     """Apply `write` once for each idempotency key, and return the alert as it then stands.
 
     The clock is read after the row is locked, so that the times of transitions follow their order.
     """
+    signature = request.sign(note)
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, action, "alert", str(alert_id)) is None:
             with alert_lock(connection) as locked:
@@ -238,10 +240,10 @@ def _change_once(
                 if row is None:
                     raise UnknownAlertProblem
                 now = read_clock()
-                before, after = write(_LockedAlert(locked, row, now))
+                before, after = write(_LockedAlert(locked, row, signature, now))
             change = Change(
-                at=now, actor=ACTOR, person=by, action=action, subject="alert", subject_id=str(alert_id),
-                before=before, after=after, request_key=request.key,
+                at=now, actor=signature.actor, person=signature.person, action=action, subject="alert",
+                subject_id=str(alert_id), before=before, after=after, request_key=request.key,
             )  # fmt: skip
             record_change(connection, change)
         return read_detail(connection, alert_id, read_clock())

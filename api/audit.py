@@ -15,7 +15,9 @@ from store.admin import audit
 router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
 _cursor = Cursor("audit", int)
 
-Subject = Literal["alert", "silence", "witnessed_test", "registry", "device", "replacement", "household", "notices"]
+Subject = Literal[
+    "alert", "silence", "witnessed_test", "registry", "device", "replacement", "household", "notices", "account"
+]
 
 
 class AuditEntry(ResponseModel):

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict, Field
 
+from accounts.principal import Principal
 from api import messages_zh
-from api.access import ACTOR
-from api.parameters import Store
+from api.parameters import Caller, Store
 from api.problems import InvalidProblem, Mistake
 from api.text import VISIBLE, Name
 from store.admin.audit import find_request
@@ -21,13 +21,19 @@ class Signed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     by: Name | None = Field(
-        None, description="The acting person, as named by the holder of a shared key.", examples=["王师傅"]
+        None,
+        description="The acting person, as named by the holder of the shared key. An account acts in its own name.",
+        examples=["王师傅"],
     )
 
-    @property
-    def actor(self) -> str:
-        """Actor shown with the change: the person, or the key's own name."""
-        return self.by or ACTOR
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who makes a change: `actor` and `person` for the audit log, `shown` beside the change."""
+
+    actor: str
+    person: str | None
+    shown: str
 
 
 _IdempotencyKey = Annotated[
@@ -48,6 +54,21 @@ class IdempotentRequest:
 
     store: Database
     key: str | None
+    principal: Principal
+
+    def sign(self, body: Signed | None = None) -> Signature:
+        """Return who makes the change of this request.
+
+        Raises:
+            InvalidProblem: An account names another person.
+        """
+        by = body.by if body else None
+        if self.principal.account is None:
+            return Signature(self.principal.name, by, by or self.principal.name)
+        if by not in {None, self.principal.display_name}:
+            message = "an account acts in its own name; leave `by` out"
+            raise InvalidProblem(Mistake(["body", "by"], message, "other_person", messages_zh.OTHER_PERSON))
+        return Signature(self.principal.name, self.principal.person, self.principal.display_name)
 
     def earlier_subject_id(
         self, connection: Connection, action: str, subject: str, subject_id: str | None
@@ -63,7 +84,7 @@ class IdempotentRequest:
         Raises:
             InvalidProblem: The key was used for another action or another object.
         """
-        earlier = find_request(connection, ACTOR, self.key) if self.key else None
+        earlier = find_request(connection, self.principal.name, self.key) if self.key else None
         if earlier is None:
             return None
         if (earlier.action, earlier.subject) != (action, subject) or subject_id not in {None, earlier.subject_id}:
@@ -78,8 +99,8 @@ class IdempotentRequest:
         return earlier.subject_id
 
 
-def _idempotent_request(store: Store, key: _IdempotencyKey = None) -> IdempotentRequest:
-    return IdempotentRequest(store, key)
+def _idempotent_request(store: Store, caller: Caller, key: _IdempotencyKey = None) -> IdempotentRequest:
+    return IdempotentRequest(store, key, caller.principal)
 
 
 Idempotent = Annotated[IdempotentRequest, Depends(_idempotent_request)]

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from api import messages_zh
-from api.household_reads import record_read
+from api.household_reads import AuditedRead, record_read
 from api.models import Connection, Device, DeviceDetail, DeviceState, Event, Rejection
 from api.paging import Cursor, Page, PageQuery
-from api.parameters import CommunityId, DeviceName, Instant, Now, Store
+from api.parameters import CommunityId, DeviceName, Instant, Store
 from api.problems import UnknownProblem, problem_responses
 from api.text import Word
 from devices.catalogue import KIND_BY_NAME
@@ -88,14 +88,14 @@ def list_devices(store: Store, query: Annotated[DevicesQuery, Query()]) -> Page[
 
 
 @router.get("/{community}/{device}", summary="Read a device", responses=problem_responses(UnknownDeviceProblem()))
-def read_device(store: Store, now: Now, community: CommunityId, device: DeviceName) -> DeviceDetail:
+def read_device(store: Store, read: AuditedRead, community: CommunityId, device: DeviceName) -> DeviceDetail:
     """A device with the newest value of each field, with unit and Chinese label, and its newest rejections."""
     with store.connection() as connection:
         row = require_device(connection, community, device)
         kind = KIND_BY_NAME.get(row.kind)
         newest = newest_values(connection, kind, row.id, row.last_values) if kind else []
         newest_rejections = rejections.newest_by_reason(connection, row.id)
-        record_read(connection, row, "state", now)
+        record_read(connection, read, row, "state")
     return DeviceDetail.of(row, newest, newest_rejections)
 
 
@@ -105,7 +105,11 @@ def read_device(store: Store, now: Now, community: CommunityId, device: DeviceNa
     responses=problem_responses(UnknownDeviceProblem()),
 )
 def list_events(
-    store: Store, now: Now, community: CommunityId, device: DeviceName, query: Annotated[EventsQuery, Query()]
+    store: Store,
+    read: AuditedRead,
+    community: CommunityId,
+    device: DeviceName,
+    query: Annotated[EventsQuery, Query()],
 ) -> Page[Event]:
     """Events of the device, newest first, including `online` and `offline`."""
     before = _events_cursor.decode(query.cursor)
@@ -120,7 +124,7 @@ def list_events(
             before=before,
             limit=query.limit + 1,
         )
-        record_read(connection, owner, "events", now, query)
+        record_read(connection, read, owner, "events", query)
     return Page[Event].of(
         rows,
         query.limit,
@@ -135,7 +139,11 @@ def list_events(
     responses=problem_responses(UnknownDeviceProblem()),
 )
 def list_rejections(
-    store: Store, now: Now, community: CommunityId, device: DeviceName, query: Annotated[RejectionsQuery, Query()]
+    store: Store,
+    read: AuditedRead,
+    community: CommunityId,
+    device: DeviceName,
+    query: Annotated[RejectionsQuery, Query()],
 ) -> Page[Rejection]:
     """Messages and fields of the device that could not be used, newest first: the newest twenty of each reason."""
     before = _rejections_cursor.decode(query.cursor)
@@ -143,5 +151,5 @@ def list_rejections(
         owner = require_device(connection, community, device)
         conditions = RejectionFilter(device_id=owner.id, reason=query.reason, since=query.since)
         rows = rejections.list_rejections(connection, conditions, before, query.limit + 1)
-        record_read(connection, owner, "rejections", now, query)
+        record_read(connection, read, owner, "rejections", query)
     return Page[Rejection].of(rows, query.limit, Rejection.of, lambda row: _rejections_cursor.encode(row.key))

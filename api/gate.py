@@ -10,16 +10,29 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from accounts.login import Authenticated
 from api import messages_zh
 from api.access import GuessBrake, KeyGuard, client_address
 from api.docs_page import DOCS
 from api.hosts import is_own_host
 from api.limits import HttpLimits, TokenBuckets, body_limits
-from api.problems import KeyRefusedProblem, MalformedProblem, Problem, SlowBodyProblem, TooLargeProblem, TooManyProblem
+from api.problems import (
+    KeyRefusedProblem,
+    MalformedProblem,
+    Problem,
+    SlowBodyProblem,
+    TooLargeProblem,
+    TooManyProblem,
+    UnavailableProblem,
+)
 from api.refusals import Refusals
+from store.database import DatabaseUnavailableError
 
 ALWAYS = frozenset({"/healthz"})
 """Paths without a limit of rate: a probe must never take an attack for a dead process."""
+
+LOGIN = ("POST", "/api/v1/auth/token")
+"""Login by name and password, the one request without a key that may have a body."""
 
 OPEN = frozenset({*ALWAYS, "/readyz", "/metrics", "/openapi.json", *DOCS})
 """Paths without a key. Any other needs it, whether there is such a route or not."""
@@ -34,6 +47,7 @@ _HOST_REFUSED = "The name in the header Host is not one of this API: ANJU_HTTP_H
 class _Visit:
     """Request as far as its head tells."""
 
+    method: str
     path: str
     address: str
     host: bytes | None
@@ -48,6 +62,7 @@ class _Visit:
             headers.setdefault(name, value)
         length = headers.get(b"content-length")
         return cls(
+            method=scope["method"],
             path=scope["path"],
             address=client_address(scope["client"]),
             host=headers.get(b"host"),
@@ -94,7 +109,8 @@ class Gate:
             raise RuntimeError(f"the API does not speak {scope['type']}")
         visit = _Visit.of(scope)
         try:
-            await self._check(visit)
+            if caller := await self._check(visit):
+                scope.setdefault("state", {})["caller"] = caller
             # An open path takes no body: without the key, an endless one could hold the connection.
             received = await self._read(visit, receive) if visit.has_body and visit.path not in OPEN else receive
         except _RefusedError as refused:
@@ -105,8 +121,8 @@ class Gate:
         if received is not None:
             await self._app(scope, received, send)
 
-    async def _check(self, visit: _Visit) -> None:
-        """Check host, key and rate.
+    async def _check(self, visit: _Visit) -> Authenticated | None:
+        """Check host, key and rate; return the account of the key, None on an open path.
 
         Raises:
             _RefusedError: One of them does not allow the request.
@@ -114,25 +130,29 @@ class Gate:
         if not is_own_host(visit.host, self._hosts):
             raise _RefusedError("host", MalformedProblem(_HOST_REFUSED, messages_zh.OTHER_HOST))
         if visit.path in ALWAYS:
-            return
-        if visit.path in OPEN:
+            return None
+        if visit.path in OPEN or (visit.method, visit.path) == LOGIN:
             self._charge(visit.address)
-        elif visit.authorization is None:
+            return None
+        if visit.authorization is None:
             self._charge(visit.address)
             raise _RefusedError("key_missing", KeyRefusedProblem())
-        else:
-            await self._check_key(visit.address, visit.authorization)
-            self._charge(("key", visit.address))
+        caller = await self._check_key(visit.address, visit.authorization)
+        self._charge((caller.principal.name, visit.address))
+        return caller
 
-    async def _check_key(self, address: str, authorization: bytes) -> None:
-        """Check the key; an address that has sent too many wrong ones waits for the answer to each of a few."""
+    async def _check_key(self, address: str, authorization: bytes) -> Authenticated:
+        """Return the account of the key; an address with too many wrong ones waits for the answer to each of a few."""
         wait_s = self._brake.wait_s(address, time.monotonic())
-        admitted = self._guard.admits(authorization)
-        if wait_s and not (admitted and self._brake.is_known(address)):
+        try:
+            caller = await self._guard.admit(authorization)
+        except DatabaseUnavailableError:
+            raise _RefusedError("database", UnavailableProblem()) from None
+        if wait_s and not (caller and self._brake.is_known(address)):
             await self._hold(address, wait_s)
-        if admitted:
+        if caller:
             self._brake.note(address)
-            return
+            return caller
         self._charge(address)
         self._brake.charge(address, authorization, time.monotonic())
         if wait_s:

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 
 from api import messages_zh
-from api.parameters import Store
+from api.parameters import WholeStore
 from api.problems import MalformedProblem, NotReadyProblem, TooManyProblem, problem_responses
 from store.admin.readiness import missing_schema
 from store.database import DatabaseUnavailableError
@@ -43,7 +43,7 @@ async def healthz(request: Request) -> Health:
     summary="Can it do its work?",
     responses=problem_responses(NotReadyProblem("...", messages_zh.SCHEMA_MISSING, ["table ... is missing"])),
 )
-def readyz(request: Request, store: Store) -> Health:
+def readyz(request: Request, store: WholeStore) -> Health:
     """Ask the database, and compare its schema with the one this version needs."""
     try:
         with store.connection() as connection:

@@ -8,6 +8,19 @@ from rules.model.labels_zh import ACT
 from store.notices.delivery import WaitReason
 
 KEY_REFUSED = "请求里没有 API 密钥，或密钥不对。密钥请找管理员要，写在请求头 Authorization: Bearer 后面。"
+ROLE_MAY_NOT = "这个账号的角色不能做这件事；确实需要的话，请找管理员。"
+KEY_ONLY_READS = "这个密钥只能读取，不能改动。"
+KEY_NOT_CITY_WIDE = "这个密钥只管部分小区，不能看全市的记录。"
+LOGIN_UNFINISHED: Mapping[str, str] = {
+    "second_factor": "请先输入动态验证码。",
+    "enrol_second_factor": "管理员账号要先绑定动态验证码。",
+    "change_password": "第一次登录，请先修改初始密码。",
+}
+ACCOUNT_NOT_FOUND = "没有这个账号，请核对。"
+API_KEY_NOT_FOUND = "没有这个密钥，或者它已经停用。"
+SECOND_FACTOR_STANDS = "已经绑定了动态验证码；手机丢了的话，请管理员先解除。"
+NO_ACCOUNT = "共享密钥和 API 密钥不能这样做，请用账号登录。"
+CODE_WRONG = "验证码不对，或者已经用过；请用最新的一个再试。"
 DATABASE_UNAVAILABLE = "数据库暂时连不上，请过一会儿再试。"
 DATABASE_FULL = "数据库所在磁盘已满，现在存不进任何数据，请马上通知管理员清理或扩容。"
 SCHEMA_MISSING = "数据库还没有准备好，请管理员运行 anju migrate。"
@@ -23,6 +36,8 @@ TEST_NOT_FOUND = "没有找到这次现场测试，请刷新列表后再试。"
 REPLACEMENT_NOT_FOUND = "这台设备没有这次换表记录，请刷新列表后再试。"
 
 CURSOR_INVALID = "不是这个列表的翻页位置；去掉它，从第一页开始"
+WINDOW_NEEDS_COMMUNITY = "请选择小区：这个账号只管部分小区，不能对全市设维护窗口"
+OTHER_PERSON = "操作人就是登录的账号，请去掉 by"
 KEY_REUSED = "已经用于另一个操作，请换一个新的"
 END_NOT_AFTER_START = "结束时间须晚于开始时间"
 INSTANT_OUT_OF_RANGE = "时间须在 2000 年到 2199 年之间"

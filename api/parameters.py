@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator, AwareDatetime
 
+from accounts.login import Authenticated
 from api import messages_zh
 from api.text import Word
 from api.validation_zh import ParameterError
@@ -41,7 +42,27 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
-Store = Annotated[Database, Depends(_database)]
+def _caller(request: Request) -> Authenticated:
+    caller = request.state.caller
+    assert isinstance(caller, Authenticated)  # noqa: S101
+    return caller
+
+
+Caller = Annotated[Authenticated, Depends(_caller)]
+"""The account of the request, which the gate has found."""
+
+
+def _store(request: Request, caller: Caller) -> Database:
+    scope = caller.principal.scope
+    return _database(request).scoped(scope.entries(), scope.within.entries() if scope.within else None)
+
+
+Store = Annotated[Database, Depends(_store)]
+"""The database, of which every connection sees the communities of the account and no others."""
+
+WholeStore = Annotated[Database, Depends(_database)]
+"""The database for routes about the installation."""
+
 Now = Annotated[datetime, Depends(read_clock)]
 
 _WIDTH = re.compile(r"([1-9][0-9]{0,3})(mo|m|h|d|w)")

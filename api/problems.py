@@ -63,6 +63,14 @@ class KeyRefusedProblem(Problem):
         )
 
 
+class ForbiddenProblem(Problem):
+    """The account may not do this."""
+
+    status = 403
+    title = "没有权限"
+    type_ = "forbidden"
+
+
 class UnknownProblem(Problem):
     """The object named by the path does not exist."""
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from api import messages_zh
-from api.access import ACTOR
 from api.changes import Idempotent, Signed
 from api.devices import UnknownDeviceProblem, require_device
 from api.models import ResponseModel
@@ -96,13 +95,13 @@ def create_replacement(
     Rules that are running take it into account from the next reading on. One that is recorded only after three readings
     of the new meter changes series and dashboards, and no alert.
     """
-    now = read_clock()
+    now, signature = read_clock(), request.sign(exchange)
     with request.store.connection() as connection:
         owner = require_device(connection, community, device)
         earlier_id = request.earlier_subject_id(connection, "create", "replacement", None)
         if earlier_id:
             return Replacement.model_validate(_require_replacement(connection, owner.id, int(earlier_id)))
-        new = NewReplacement(**exchange.model_dump(exclude={"by", "at"}), at=exchange.at or now, actor=exchange.actor)
+        new = NewReplacement(**exchange.model_dump(exclude={"by", "at"}), at=exchange.at or now, actor=signature.shown)
         try:
             row = record_replacement(connection, owner, new, now)
         except ReplacementRefusedError as error:
@@ -111,8 +110,8 @@ def create_replacement(
         replacement = Replacement.model_validate(row)
         after = {"device": f"{community}/{device}", **replacement.model_dump(mode="json", exclude_none=True)}
         change = Change(
-            at=now, actor=ACTOR, person=exchange.by, action="create", subject="replacement", subject_id=str(row.id),
-            before={}, after=after, request_key=request.key,
+            at=now, actor=signature.actor, person=signature.person, action="create", subject="replacement",
+            subject_id=str(row.id), before={}, after=after, request_key=request.key,
         )  # fmt: skip
         record_change(connection, change)
         return replacement
@@ -135,7 +134,7 @@ def withdraw(
     note: Signed | None = None,
 ) -> Replacement:
     """Take a wrong record back. It stays listed, and consumption is computed without it again."""
-    signature = note or Signed()
+    signature = request.sign(note)
     with request.store.connection() as connection:
         owner = require_device(connection, community, device)
         if request.earlier_subject_id(connection, "withdraw", "replacement", str(replacement_id)) is None:
@@ -143,9 +142,9 @@ def withdraw(
             if row.withdrawn_at:
                 raise RefusedProblem(messages_zh.replacement_withdrawn(row.withdrawn_by or "", row.withdrawn_at))
             now = read_clock()
-            withdraw_replacement(connection, row, signature.actor, now)
+            withdraw_replacement(connection, row, signature.shown, now)
             change = Change(
-                at=now, actor=ACTOR, person=signature.by, action="withdraw", subject="replacement",
+                at=now, actor=signature.actor, person=signature.person, action="withdraw", subject="replacement",
                 subject_id=str(replacement_id), before={"withdrawn_at": None}, after={"withdrawn_at": now.isoformat()},
                 request_key=request.key,
             )  # fmt: skip

@@ -10,6 +10,7 @@ from importlib.metadata import version
 import uvicorn
 
 from api.app import ApiSettings, create_app, guard_app
+from api.auth import make_seal
 from api.connections import Config, fit_to_descriptors, survive_without_descriptors
 from api.feed import AlertFeed
 from api.limits import HttpLimits
@@ -30,6 +31,7 @@ def serve(
     api_key: str,
     rules: RuleFolder,
     *,
+    secret_keys: tuple[bytes, ...],
     limits: HttpLimits = _DEFAULT_LIMITS,
 ) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
@@ -42,6 +44,7 @@ def serve(
         port: Port to listen on; 0 takes a free one, which the log names.
         api_key: Bearer key of the clients.
         rules: Source of the rules in force.
+        secret_keys: The secret key of the installation, and earlier ones; they seal secrets of second factors.
         limits: Bounds of the server.
 
     Raises:
@@ -54,7 +57,9 @@ def serve(
         connect(database_url, application_name="anju api").close()  # a newer database is refused at once
     database = Database(database_url, application_name="anju api")
     try:
-        settings = ApiSettings(api_key=api_key, version=version("anju"), rules=rules, limits=limits)
+        settings = ApiSettings(
+            api_key=api_key, seal=make_seal(*secret_keys), version=version("anju"), rules=rules, limits=limits
+        )
         app = create_app(database, settings)
         config = Config(
             guard_app(app, settings),

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api import messages_zh
-from api.access import ACTOR
 from api.changes import Idempotent, Signed
 from api.labels import kind_label
 from api.models import ResponseModel
@@ -158,17 +157,19 @@ def create_silence(request: Idempotent, pack: Pack, announcement: Announcement) 
 
     Critical alerts can hurt people: only a window that names their `rule` suppresses them. The answer says so.
     """
-    now = read_clock()
+    now, signature = read_clock(), request.sign(announcement)
+    if announcement.community is None and not request.principal.scope.is_whole:
+        raise InvalidProblem(Mistake(["body", "community"], messages_zh.WINDOW_NEEDS_COMMUNITY, "community_missing"))
     with request.store.connection() as connection:
         earlier_id = request.earlier_subject_id(connection, "create", "silence", None)
         silence_id = UUID(earlier_id) if earlier_id else uuid4()
         if not earlier_id:
-            new = _new_silence(connection, silence_id, announcement, now)
+            new = _new_silence(connection, silence_id, announcement, signature.shown, now)
             insert_maintenance(connection, new)
             silence = _read_silence(connection, silence_id, now, pack)
             after = silence.model_dump(mode="json", exclude_none=True, exclude=_DERIVED)
             change = Change(
-                at=now, actor=ACTOR, person=announcement.by, action="create", subject="silence",
+                at=now, actor=signature.actor, person=signature.person, action="create", subject="silence",
                 subject_id=str(silence_id), before={}, after=after, request_key=request.key,
             )  # fmt: skip
             record_change(connection, change)
@@ -182,7 +183,7 @@ def create_silence(request: Idempotent, pack: Pack, announcement: Announcement) 
 )
 def end_silence(request: Idempotent, pack: Pack, silence_id: SilenceId, note: Signed | None = None) -> Silence:
     """End a window early, or cancel one that has not begun."""
-    signature = note or Signed()
+    signature = request.sign(note)
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, "end", "silence", str(silence_id)) is None:
             row = claim_maintenance(connection, silence_id)
@@ -191,16 +192,19 @@ def end_silence(request: Idempotent, pack: Pack, silence_id: SilenceId, note: Si
             now = read_clock()
             if _silence_state(row, now) == "over":
                 raise RefusedProblem(messages_zh.maintenance_over(row.ended_at or row.ends_at, row.ended_by))
-            end_maintenance(connection, silence_id, at=now, actor=signature.actor)
+            end_maintenance(connection, silence_id, at=now, actor=signature.shown)
             change = Change(
-                at=now, actor=ACTOR, person=signature.by, action="end", subject="silence", subject_id=str(silence_id),
-                before={"ended_at": None}, after={"ended_at": now.isoformat()}, request_key=request.key,
+                at=now, actor=signature.actor, person=signature.person, action="end", subject="silence",
+                subject_id=str(silence_id), before={"ended_at": None}, after={"ended_at": now.isoformat()},
+                request_key=request.key,
             )  # fmt: skip
             record_change(connection, change)
         return _read_silence(connection, silence_id, read_clock(), pack)
 
 
-def _new_silence(connection: Connection, silence_id: UUID, window: Announcement, now: datetime) -> NewMaintenance:
+def _new_silence(
+    connection: Connection, silence_id: UUID, window: Announcement, actor: str, now: datetime
+) -> NewMaintenance:
     """Return the window of an announcement, after checking it against the clock and the registry."""
     starts_at = window.starts_at or now
     if window.ends_at <= max(starts_at, now):
@@ -227,7 +231,7 @@ def _new_silence(connection: Connection, silence_id: UUID, window: Announcement,
     return NewMaintenance(
         id=silence_id, community=window.community, building=window.building, kind=window.kind, rule=window.rule,
         device_id=device.id if device else None, starts_at=starts_at, ends_at=window.ends_at, reason=window.reason,
-        actor=window.actor, created_at=now,
+        actor=actor, created_at=now,
     )  # fmt: skip
 
 

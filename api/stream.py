@@ -1,6 +1,7 @@
 """Route of the alert stream: server-sent events, resumable by the last event id."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -9,14 +10,16 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.access import KeyGuard
 from api.alert_models import AlertStep
 from api.feed import AlertFeed, RenderedStep, TooManyStreamsProblem, read_steps
-from api.parameters import Store
+from api.parameters import Caller, Store
 from api.problems import Responses, UnavailableProblem, problem_responses
 from api.text import Word
 from rules.model.rule import Severity
 from store.alerts.stream import newest_transition
 from store.database import Database, DatabaseUnavailableError
+from store.registry.communities import visible_communities
 
 _log = structlog.get_logger(__name__)
 
@@ -24,6 +27,7 @@ _BATCH = 200
 _RETRY_S = 1.0
 _RECONNECT_MS = 2000
 _HIGHEST = 2**63 - 1
+_ASKED_AGAIN_S = 10.0
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 
@@ -41,6 +45,54 @@ def _feed(request: Request) -> AlertFeed:
 
 
 Feed = Annotated[AlertFeed, Depends(_feed)]
+
+
+class _Listener:
+    """Account behind a stream, asked for again every ten seconds, and the communities that it sees."""
+
+    def __init__(self, guard: KeyGuard, authorization: bytes, store: Database, *, sees_everything: bool) -> None:
+        self._guard = guard
+        self._authorization = authorization
+        self._store = store
+        self._sees_everything = sees_everything
+        self._communities: frozenset[str] = frozenset()
+        self._asked_at = float("-inf")
+
+    async def may_go_on(self) -> bool:
+        """Return whether the account may still follow alerts.
+
+        Raises:
+            DatabaseUnavailableError: The database does not answer.
+        """
+        if self.wait_s > 0:
+            return True
+        caller = await self._guard.admit(self._authorization)
+        if caller is None:
+            return False
+        if not self._sees_everything:
+            self._communities = await run_in_threadpool(self._read_communities)
+        self._asked_at = time.monotonic()
+        return True
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the account is asked for again."""
+        return self._asked_at + _ASKED_AGAIN_S - time.monotonic()
+
+    def sees(self, community: str | None) -> bool:
+        """Return whether alerts of a community, or with None those of Anju itself, are for this account."""
+        return self._sees_everything or community in self._communities
+
+    def _read_communities(self) -> frozenset[str]:
+        with self._store.connection() as connection:
+            return visible_communities(connection)
+
+
+def _listener(request: Request, store: Store, caller: Caller) -> _Listener:
+    guard = request.app.state.guard
+    assert isinstance(guard, KeyGuard)  # noqa: S101
+    authorization = request.headers.get("authorization", "").encode("latin-1")
+    return _Listener(guard, authorization, store, sees_everything=caller.principal.scope.is_whole)
 
 
 async def _place(feed: Feed) -> AsyncIterator[None]:
@@ -72,7 +124,9 @@ def _beginning(
 async def stream(
     store: Store,
     feed: Feed,
+    listener: Annotated[_Listener, Depends(_listener)],
     beginning: Annotated[int, Depends(_beginning)],
+    *,
     community: Annotated[Word | None, Query(description="Only alerts of this community.")] = None,
     severity: Annotated[list[Severity] | None, Query(description="Only alerts of these severities.")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
@@ -80,16 +134,31 @@ async def stream(
 
     Actions, comments and shelvings of people are transitions too. The data of an event is an `AlertStep`, its id is the
     number of the transition. The stream begins with an id without an event, so that a client which reconnects before
-    the first event misses nothing. Comments keep an idle connection open. Without the database the stream waits.
+    the first event misses nothing. Comments keep an idle connection open. Without the database the stream waits. It
+    ends within ten seconds after its key or session.
     """
     last_id = beginning
     yield ServerSentEvent(id=str(last_id), retry=_RECONNECT_MS)
     # What came before the stream is read for it alone, with the present state of each alert.
     caught_up = last_id >= feed.newest
-    while (newest := await feed.wait_for_newer(last_id)) is not None:
+    while True:
+        try:
+            if not await listener.may_go_on():
+                return
+            newest = await asyncio.wait_for(feed.wait_for_newer(last_id), listener.wait_s)
+        except TimeoutError:
+            continue
+        except DatabaseUnavailableError as error:
+            _log.warning("an alert stream waits for the database", error=str(error))
+            await asyncio.sleep(_RETRY_S)
+            continue
+        if newest is None:
+            return
         shared = feed.steps_after(last_id) if caught_up else None
         if shared is not None:
-            wanted = [step for step in shared if _is_wanted(step, community, severity)]
+            wanted = [
+                step for step in shared if listener.sees(step.community) and _is_wanted(step, community, severity)
+            ]
             last_id = newest
         else:
             try:

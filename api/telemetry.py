@@ -9,10 +9,10 @@ from pydantic import Field
 
 from api import messages_zh
 from api.devices import UnknownDeviceProblem, require_device
-from api.household_reads import record_read
+from api.household_reads import AuditedRead, record_read
 from api.models import Series
 from api.paging import Cursor, PageQuery
-from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Now, Store
+from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Store
 from api.problems import InvalidProblem, Mistake, problem_responses
 from api.text import Word
 from api.validation_zh import ParameterError
@@ -50,7 +50,11 @@ class SeriesQuery(PageQuery):
     responses=problem_responses(UnknownDeviceProblem()),
 )
 def read_series(
-    store: Store, now: Now, community: CommunityId, device: DeviceName, query: Annotated[SeriesQuery, Query()]
+    store: Store,
+    read: AuditedRead,
+    community: CommunityId,
+    device: DeviceName,
+    query: Annotated[SeriesQuery, Query()],
 ) -> Series:
     """Raw readings in pages, newest first; or, with `bucket` and `aggregate`, one value for each bucket.
 
@@ -72,9 +76,9 @@ def read_series(
             series = _read_raw(connection, row, fields, query)
         else:
             series = _read_buckets(
-                connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=now
+                connection, row, fields, query, bucket=query.bucket, aggregate=query.aggregate, now=read.now
             )
-        record_read(connection, row, "telemetry", now, query)
+        record_read(connection, read, row, "telemetry", query)
         return series
 
 

@@ -17,7 +17,6 @@ from acceptance.witnessed import (
     result_of,
 )
 from api import messages_zh
-from api.access import ACTOR
 from api.changes import Idempotent, Signed
 from api.labels import event_label, kind_label
 from api.models import ResponseModel, Simulated
@@ -145,7 +144,7 @@ def read_test(store: Store, now: Now, test_id: TestId) -> WitnessedTest:
 @router.post("", summary="Record a witnessed test (现场测试)", status_code=201)
 def create_test(request: Idempotent, record: TestRecord) -> WitnessedTest:
     """Record an alarm right after it was triggered. Its event may arrive before the record."""
-    now = read_clock()
+    now, signature = read_clock(), request.sign()
     with request.store.connection() as connection:
         earlier_id = request.earlier_subject_id(connection, "create", "witnessed_test", None)
         if earlier_id:
@@ -157,8 +156,9 @@ def create_test(request: Idempotent, record: TestRecord) -> WitnessedTest:
         record_change(
             connection,
             Change(
-                at=now, actor=ACTOR, person=record.by, action="create", subject="witnessed_test",
-                subject_id=str(test_id), before={}, after=record.model_dump(mode="json"), request_key=request.key,
+                at=now, actor=signature.actor, person=signature.person or record.by, action="create",
+                subject="witnessed_test", subject_id=str(test_id), before={}, after=record.model_dump(mode="json"),
+                request_key=request.key,
             ),
         )  # fmt: skip
         return WitnessedTest.of(_find_test(connection, test_id), now)
@@ -171,16 +171,16 @@ def create_test(request: Idempotent, record: TestRecord) -> WitnessedTest:
 )
 def withdraw_test(request: Idempotent, test_id: TestId, withdrawal: Withdrawal) -> WitnessedTest:
     """Withdraw a test recorded by mistake. It counts for nothing; reports list it with the reason."""
-    now = read_clock()
+    now, signature = read_clock(), request.sign(withdrawal)
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, "withdraw", "witnessed_test", str(test_id)) is None:
             _find_test(connection, test_id)
-            if not withdraw_witnessed_test(connection, test_id, at=now, by=withdrawal.actor, because=withdrawal.reason):
+            if not withdraw_witnessed_test(connection, test_id, at=now, by=signature.shown, because=withdrawal.reason):
                 raise RefusedProblem(messages_zh.TEST_WITHDRAWN)
             record_change(
                 connection,
                 Change(
-                    at=now, actor=ACTOR, person=withdrawal.by, action="withdraw", subject="witnessed_test",
+                    at=now, actor=signature.actor, person=signature.person, action="withdraw", subject="witnessed_test",
                     subject_id=str(test_id), before={}, after={"reason": withdrawal.reason}, request_key=request.key,
                 ),
             )  # fmt: skip

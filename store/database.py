@@ -6,6 +6,7 @@ No package above `store` imports psycopg: they use `Connection`, `Database` and 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -38,6 +39,13 @@ _UNPACK_WITHOUT_LIMIT = "-c timescaledb.max_tuples_decompressed_per_dml_transact
 # A request gets a connection within this time, or a 503. It is also the interval of the pool's attempts while the
 # database is away: psycopg_pool's own backoff grows to five minutes.
 _POOL_TIMEOUT_S = 2
+
+
+# Until the end of the transaction. What is set nowhere shows the API nothing.
+_SET_SCOPE = (
+    "SELECT set_config('anju.scope', %s::text[]::text, true), set_config('anju.scope_within', %s::text[]::text, true)"
+)
+_ALL = ["all"]
 
 
 class StoreError(Exception):
@@ -107,13 +115,30 @@ class Database:
     """Pool of connections for the API and the worker. `with database.connection() as c:` is a transaction."""
 
     def __init__(self, url: str, *, application_name: str, max_size: int = 8) -> None:
-        """Open the pool. It opens connections in the background, and replaces broken ones."""
+        """Open the pool. It opens connections in the background, and replaces broken ones.
+
+        Its connections see all communities.
+        """
+        self._scope: tuple[list[str], list[str]] = (_ALL, _ALL)
         options = {"application_name": application_name, **connection_options()}
         self._newer: NewerDatabaseError | None = None
         self._pool = ConnectionPool(
             url, kwargs=options, min_size=1, max_size=max_size, timeout=_POOL_TIMEOUT_S, open=True,
             reconnect_timeout=_POOL_TIMEOUT_S, check=ConnectionPool.check_connection, configure=self._configure,
         )  # fmt: skip
+
+    def scoped(self, scope: list[str], within: list[str] | None = None) -> "Database":
+        """Return a view of this pool whose connections see the communities of a scope alone.
+
+        The role of the API sees no more in any table (row-level security); other roles see all rows.
+
+        Args:
+            scope: entries as `accounts.principal.Scope` reads them.
+            within: a second scope, to which a community has to belong as well.
+        """
+        view = copy(self)
+        view._scope = (scope, _ALL if within is None else within)  # noqa: SLF001 - of this class
+        return view
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -125,6 +150,7 @@ class Database:
         """
         try:
             with translated_errors(), self._pool.connection() as connection:
+                connection.execute(_SET_SCOPE, self._scope)
                 yield connection
         except DatabaseUnavailableError as error:
             if self._newer and isinstance(error.__cause__, PoolTimeout):

@@ -13,7 +13,7 @@ from rules.language.reload import RuleFolder
 def api() -> None:
     """Serve the HTTP API until SIGTERM.
 
-    Needs ANJU_DATABASE_URL and ANJU_API_KEY. Example: ANJU_HTTP_PORT=8000 anju api
+    Needs ANJU_DATABASE_URL, ANJU_API_KEY and ANJU_SECRET_KEY. Example: ANJU_HTTP_PORT=8000 anju api
     """
     configure_logging(library_level=logging.INFO)
     settings = Settings.load()
@@ -26,4 +26,5 @@ def api() -> None:
         streams=settings.http_streams,
     )
     database_url, api_key = settings.need("database_url"), settings.need("api_key")
-    serve(database_url, settings.http_host, settings.http_port, api_key, rules, limits=limits)
+    secret_keys = (settings.need("secret_key").encode(), *settings.earlier_secret_keys)
+    serve(database_url, settings.http_host, settings.http_port, api_key, rules, secret_keys=secret_keys, limits=limits)

@@ -13,7 +13,7 @@ from psycopg import sql
 from devices.catalogue import KINDS
 from store.admin.roles import Role, is_superuser, restrict_functions
 from store.database import Connection
-from store.telemetry.schema import table_name
+from store.telemetry.schema import table_name, visible_name
 
 PRIVILEGE_BY_LETTER = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
 
@@ -42,8 +42,10 @@ _INGEST, _API, _WORKER, _DOOR, _OPERATOR, _GRAFANA = (
 )  # fmt: skip
 _NOT_THE_SECRET = (Columns("r", hidden="secret_hash"),)
 
-# The operator's commands also load a history and erase what is stored of a household or a person.
-_TELEMETRY: Rights = {_INGEST: "raw", _API: "r", _WORKER: "r", _OPERATOR: "rawd", _GRAFANA: "r"}
+# The operator's commands also load a history and erase what is stored of a household or a person. The API reads through
+# views, which show it the communities of the request.
+_TELEMETRY: Rights = {_INGEST: "raw", _WORKER: "r", _OPERATOR: "rawd", _GRAFANA: "r"}
+_VISIBLE: Rights = {_INGEST: "r", _API: "r", _WORKER: "r", _OPERATOR: "r"}
 
 MATRIX: dict[str, Rights] = {
     # Registry
@@ -71,14 +73,16 @@ MATRIX: dict[str, Rights] = {
     },
     # Telemetry
     **{table_name(kind.name): _TELEMETRY for kind in KINDS},
-    "event": {_INGEST: "ra", _API: "r", _WORKER: "rd", _OPERATOR: "rawd"},
+    **{visible_name(kind.name): _VISIBLE for kind in KINDS},
+    "event": {_INGEST: "ra", _WORKER: "rd", _OPERATOR: "rawd"},
+    "visible_event": _VISIBLE,
     "event_without_hashes": {_GRAFANA: "r"},
     "device_state": {_INGEST: "raw", _API: "r", _WORKER: "r", _OPERATOR: "raw", _GRAFANA: "r"},
     "device_checkpoint": {_INGEST: "raw", _OPERATOR: "rd"},
     "rejection": {_INGEST: "rawd", _API: "r", _WORKER: "rd", _OPERATOR: "rd"},
     "rejection_count": {_INGEST: "raw", _API: "r", _WORKER: "rd", _OPERATOR: "r", _GRAFANA: "r"},
     "device_rejection_count": {_INGEST: "raw", _API: "r", _WORKER: "rd", _OPERATOR: "r"},
-    "spool": {_INGEST: "rad", _API: "r", _OPERATOR: "r"},
+    "spool": {_INGEST: "rad", _OPERATOR: "r"},
     "spool_total": {_INGEST: "rawd", _API: "r", _OPERATOR: "r"},
     # Alerts
     "alert": {_INGEST: "rawd", _API: "rw", _WORKER: "raw", _OPERATOR: "rw", _GRAFANA: "r"},
@@ -96,6 +100,11 @@ MATRIX: dict[str, Rights] = {
     "procrastinate_events": {_INGEST: "ra", _API: "ra", _WORKER: "rawd", _OPERATOR: "ra"},
     "procrastinate_periodic_defers": {_WORKER: "rawd"},
     "procrastinate_workers": {_WORKER: "rawd"},
+    # Accounts
+    "account": {_API: "raw", _OPERATOR: "raw"},
+    "account_session": {_API: "rawd", _OPERATOR: "rd"},
+    "api_key": {_API: "raw", _OPERATOR: "rw"},
+    "login_failure": {_API: "rawd", _OPERATOR: "rd"},
     # Evidence
     "verification": {_API: "r", _OPERATOR: "ra"},
     "verification_result": {_API: "r", _OPERATOR: "ra"},

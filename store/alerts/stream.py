@@ -67,6 +67,10 @@ def follow_transitions(connection: Connection) -> Generator[int]:
         DatabaseUnavailableError: the connection broke, or the database has no schema yet.
     """
     connection.execute(sql.SQL("LISTEN {channel}").format(channel=sql.Identifier(ALERT_CHANNEL)))
+    # Beyond the first transaction, to whose end the pool has set them.
+    connection.execute(
+        "SELECT set_config('anju.scope', '{all}', false), set_config('anju.scope_within', '{all}', false)"
+    )
     connection.commit()
     try:
         while True:
@@ -81,4 +85,6 @@ def follow_transitions(connection: Connection) -> Generator[int]:
         if not connection.closed:
             connection.rollback()
             connection.execute("UNLISTEN *")
+            connection.execute("RESET anju.scope")
+            connection.execute("RESET anju.scope_within")
             connection.commit()

@@ -89,24 +89,22 @@ def insert_transitions(connection: LockedConnection, rows: Sequence[TransitionRo
     """Insert transitions in the order given."""
     if not rows:
         return
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            """
-            COPY alert_transition (alert_id, rule, rule_version, device_id, sequence, axis, from_state, to_state, at,
-                                   decided_at, reason, actor, comment, inputs, suppressions)
-            FROM STDIN
-            """
-        ) as copy,
-    ):
-        for row in rows:
-            copy.write_row(
-                (
-                    row.alert_id, row.rule, row.rule_version, row.device_id, row.sequence, row.axis, row.from_state,
-                    row.to_state, row.at, row.decided_at, row.reason, row.actor, row.comment,
-                    json.dumps(row.inputs, ensure_ascii=False), list(row.suppressions),
-                )
-            )  # fmt: skip
+    # No COPY: PostgreSQL refuses it for tables with row-level security.
+    connection.cursor().executemany(
+        """
+        INSERT INTO alert_transition (alert_id, rule, rule_version, device_id, sequence, axis, from_state, to_state, at,
+                                      decided_at, reason, actor, comment, inputs, suppressions)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        [
+            (
+                row.alert_id, row.rule, row.rule_version, row.device_id, row.sequence, row.axis, row.from_state,
+                row.to_state, row.at, row.decided_at, row.reason, row.actor, row.comment,
+                json.dumps(row.inputs, ensure_ascii=False), list(row.suppressions),
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
 
 
 def list_transitions(connection: Connection, alert_id: UUID) -> list[StoredTransition]:

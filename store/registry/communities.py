@@ -49,6 +49,11 @@ _COMMUNITY: LiteralString = """
 """
 
 
+def visible_communities(connection: Connection) -> frozenset[str]:
+    """Return the ids of the communities that the connection sees."""
+    return frozenset(row[0] for row in connection.execute("SELECT id FROM community"))
+
+
 def list_communities(connection: Connection, after: str | None, limit: int) -> list[CommunityRow]:
     """Return at most `limit` communities with ids beyond `after`, by id."""
     with connection.cursor(row_factory=class_row(CommunityRow)) as cursor:

@@ -40,7 +40,7 @@ def list_events(
         return cursor.execute(
             """
             SELECT ts, received_at, event, id, data
-            FROM event
+            FROM visible_event AS event
             WHERE device_id = %(device_id)s
               AND (%(start)s::timestamptz IS NULL OR ts >= %(start)s)
               AND (%(end)s::timestamptz IS NULL OR ts < %(end)s)

@@ -15,7 +15,7 @@ from psycopg import sql
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Value
 from store.database import FETCH_ROWS, Connection
-from store.telemetry.schema import table_name
+from store.telemetry.schema import visible_name
 
 
 class HistoryRow(NamedTuple):
@@ -67,10 +67,10 @@ def count_history(connection: Connection, query: HistoryQuery, at_most: int) -> 
     """Count the readings and events of the history, up to `at_most`."""
     count = 0
     for kind in query.fields:
-        count += _count(connection, sql.Identifier(table_name(kind)), sql.SQL("true"), query, at_most - count)
+        count += _count(connection, sql.Identifier(visible_name(kind)), sql.SQL("true"), query, at_most - count)
     for names in query.events.values():
         named = sql.SQL("event = ANY ({})").format(sql.Literal(list(names)))
-        count += _count(connection, sql.Identifier("event"), named, query, at_most - count)
+        count += _count(connection, sql.Identifier("visible_event"), named, query, at_most - count)
     return count
 
 
@@ -96,7 +96,7 @@ def _readings(connection: Connection, kind: str, fields: Sequence[str], query: H
     ).format(
         columns=sql.SQL(", ").join([sql.SQL("device_id, ts"), query.arrival, *columns]),
         arrival=query.arrival,
-        table=sql.Identifier(table_name(kind)),
+        table=sql.Identifier(visible_name(kind)),
     )
     with connection.cursor(name=f"history_{kind}", binary=True) as cursor:
         cursor.itersize = FETCH_ROWS
@@ -115,7 +115,7 @@ def _events(connection: Connection, kind: str, names: Sequence[str], query: Hist
             sql.SQL(
                 """
                 SELECT event.device_id, event.ts, event.{arrival}, event.event, event.data
-                FROM event JOIN device ON device.id = event.device_id AND device.kind = %(kind)s
+                FROM visible_event AS event JOIN device ON device.id = event.device_id AND device.kind = %(kind)s
                 WHERE event.{arrival} >= %(start)s AND event.{arrival} < %(end)s
                   AND event.device_id = ANY (%(device_ids)s) AND event.event = ANY (%(names)s)
                 ORDER BY event.{arrival}, event.ts, event.device_id

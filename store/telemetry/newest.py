@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from devices.kind import DeviceKind, Value
 from store.database import Connection
-from store.telemetry.schema import table_name
+from store.telemetry.schema import visible_name
 
 _RECENT = 2000
 """Readings in which a field is looked for that no reading newer than all before has had."""
@@ -32,7 +32,7 @@ def newest_values(
     newest of each field; `last_values`, of readings that were newer than all before, tells which fields to look for.
     A field without any value would be searched through all of the device's history.
     """
-    table, device = sql.Identifier(table_name(kind.name)), sql.Literal(device_id)
+    table, device = sql.Identifier(visible_name(kind.name)), sql.Literal(device_id)
     fields = {field.name for field in kind.fields}
     wanted = sorted(fields & last_values.keys()) + _recent_fields(
         connection, table, device, fields - last_values.keys()

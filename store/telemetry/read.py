@@ -11,7 +11,7 @@ from psycopg import sql
 from devices.kind import Choice, Counter, Field, Flag, Gauge, Value
 from devices.local_time import CITY
 from store.database import Connection
-from store.telemetry.schema import table_name
+from store.telemetry.schema import visible_name
 
 
 class Aggregate(StrEnum):
@@ -98,7 +98,7 @@ def read_points(
             ORDER BY ts DESC
             LIMIT %(limit)s
             """
-        ).format(columns=sql.SQL(", ").join(columns), table=sql.Identifier(table_name(kind))),
+        ).format(columns=sql.SQL(", ").join(columns), table=sql.Identifier(visible_name(kind))),
         {"device_id": device_id, "start": start, "end": end, "before": before, "limit": limit},
     ).fetchall()
     return [
@@ -141,7 +141,7 @@ def read_buckets(
     expressions = _FLAG if isinstance(field, Flag) else _NUMBER
     rows = connection.execute(
         sql.SQL(_BUCKETS).format(
-            table=sql.Identifier(table_name(kind)),
+            table=sql.Identifier(visible_name(kind)),
             column=sql.Identifier(field.name),
             aggregate=sql.SQL(expressions[aggregate]),
         ),
@@ -231,7 +231,7 @@ def hours_with_readings(
             SELECT DISTINCT date_bin('1 hour', ts, timestamptz '2000-01-01T00:00:00Z') FROM {}
             WHERE device_id = ANY (%s) AND ts >= %s AND ts < %s
             """
-        ).format(sql.Identifier(table_name(kind))),
+        ).format(sql.Identifier(visible_name(kind))),
         (list(device_ids), start, end),
     )
     return {hour for (hour,) in rows}

@@ -1,4 +1,4 @@
-"""The hypertables `telemetry_<kind>`, created and extended from the catalogue of device kinds."""
+"""The hypertables `telemetry_<kind>` and their views for readers, created and extended from the catalogue of kinds."""
 
 from psycopg import sql
 
@@ -12,6 +12,11 @@ _CHUNK = "7 days"
 def table_name(kind: str) -> str:
     """Return the name of the table with the telemetry of a kind."""
     return f"telemetry_{kind}"
+
+
+def visible_name(kind: str) -> str:
+    """Return the name of the view with the telemetry of a kind, as far as the reader's scope reaches."""
+    return f"visible_{table_name(kind)}"
 
 
 def column_type(field: Field) -> str:
@@ -37,6 +42,7 @@ def create_telemetry_tables(connection: Connection) -> None:
                     type=sql.SQL(column_type(field)),
                 )
             )
+        _create_view(connection, kind)
 
 
 def _create(connection: Connection, kind: DeviceKind) -> None:
@@ -56,4 +62,22 @@ def _create(connection: Connection, kind: DeviceKind) -> None:
     )
     connection.execute(
         "SELECT create_hypertable(%s::regclass, by_range('ts', %s::interval), if_not_exists => true)", (name, _CHUNK)
+    )
+
+
+def _create_view(connection: Connection, kind: DeviceKind) -> None:
+    """Create the view of a kind, or add its new columns; `visible_event` of the migrations is its like."""
+    connection.execute(
+        sql.SQL(
+            """
+            CREATE OR REPLACE VIEW {view} AS
+            SELECT reading.* FROM {table} AS reading
+            WHERE (SELECT sees_everything()) OR EXISTS (
+                SELECT FROM device JOIN community ON community.id = device.community
+                WHERE device.id = reading.device_id
+                  AND scope_entries(community.id, banner, street) && (SELECT scope_in_force())
+                  AND scope_entries(community.id, banner, street) && (SELECT scope_within())
+            )
+            """
+        ).format(view=sql.Identifier(visible_name(kind.name)), table=sql.Identifier(table_name(kind.name)))
     )

@@ -138,7 +138,7 @@ _TESTS: LiteralString = """
         ON expected.kind = device.kind AND expected.event = test.event
     LEFT JOIN LATERAL (
         SELECT min(event.received_at) AS arrived_at
-        FROM event
+        FROM visible_event AS event
         WHERE event.device_id = test.device_id AND event.event = test.event
           AND event.ts BETWEEN test.triggered_at - %(clock)s::interval AND test.triggered_at + %(clock)s::interval
           AND event.received_at > test.triggered_at - %(watch)s::interval

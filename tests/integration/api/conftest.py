@@ -55,7 +55,10 @@ for name, value in json.loads(os.environ["CONSTANTS"]).items():
     setattr(importlib.import_module(module), constant, value)
 rules = RuleFolder(Path(os.environ["RULES"]))
 limits = HttpLimits(**json.loads(os.environ["LIMITS"]))
-serve(os.environ["URL"], os.environ["HOST"], int(os.environ["PORT"]), os.environ["KEY"], rules, limits=limits)
+serve(
+    os.environ["URL"], os.environ["HOST"], int(os.environ["PORT"]), os.environ["KEY"], rules,
+    secret_keys=(b"a secret key of the tests",), limits=limits,
+)
 """
 
 

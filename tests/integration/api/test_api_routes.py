@@ -18,6 +18,7 @@ from patience import patient
 from running import query
 from store.database import connect
 
+LOGIN = ("POST", "/api/v1/auth/token")
 OPEN = {"/healthz", "/readyz", "/metrics"}
 UUID = "00000000-0000-4000-8000-000000000000"
 HIDDEN = {
@@ -52,6 +53,9 @@ def test_no_route_is_open_without_the_key(api: Any, document: dict[str, Any], he
     with httpx.Client(base_url=api.url, timeout=patient(20)) as client:
         for method, path, _ in operations(document):
             answer = client.request(method, filled(path), headers=sent, json={} if method == "POST" else None)
+            if (method, path) == LOGIN:
+                assert answer.status_code == 422
+                continue
             if path in OPEN:
                 assert answer.status_code == 200, path
                 continue
@@ -70,7 +74,7 @@ def test_a_key_elsewhere_than_in_its_header_opens_no_route_and_nothing_is_done(
     before = query(api_database, written)
     with httpx.Client(base_url=api.url, timeout=patient(20), cookies={"Authorization": f"Bearer {api.key}"}) as client:
         for method, path, _ in operations(document):
-            if path in OPEN:
+            if path in OPEN or (method, path) == LOGIN:
                 continue
             answer = client.request(
                 method,
@@ -193,7 +197,7 @@ def refuse(api: Any, where: tuple[str, str, str, str], text: str) -> None:
             return  # a header has no other characters
         arguments["headers"] = {name: latin.encode("latin-1")}
     else:
-        value = [text] if name == "rules" else text
+        value = [text] if name in {"rules", "scope"} else text
         arguments |= {"content": json.dumps({name: value}), "headers": {"Content-Type": "application/json"}}
     answer = api.client.request(method, url, **arguments)
     assert answer.status_code == 422, (method, path, place, name, text, answer.text)

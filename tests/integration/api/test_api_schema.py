@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import ApiSettings, create_app
+from api.auth import make_seal
 from app.rule_files import rules_folder
 from laws import examples
 from patience import patient
@@ -45,7 +46,8 @@ def _document() -> dict[str, Any]:
     """Return the OpenAPI document of this version; no database is needed for it."""
     database = Database("postgresql://nobody@127.0.0.1:1/none", application_name="test")
     try:
-        settings = ApiSettings(api_key="a-key-of-the-document", version="1", rules=RuleFolder(rules_folder(None)))
+        rules = RuleFolder(rules_folder(None))
+        settings = ApiSettings(api_key="a-key-of-the-document", seal=make_seal(b"key"), version="1", rules=rules)
         return create_app(database, settings).openapi()
     finally:
         database.close()
