@@ -24,7 +24,7 @@ _TIMEOUT_S = 2.0
 _SECRETS = {
     "door": {"ANJU_DOOR_URL", "ANJU_DOOR_SEED", "ANJU_PUBLISH_MQTT_URL", "ANJU_READ_MQTT_URL"},
     "ingest": {"ANJU_MQTT_URL", "ANJU_SECRET_KEY", "ANJU_SECRET_KEY_OLD"},
-    "api": {"ANJU_API_KEY"},
+    "api": {"ANJU_API_KEY", "ANJU_SECRET_KEY", "ANJU_SECRET_KEY_OLD"},
     "worker": {"ANJU_PUBLISH_MQTT_URL"},
     "simulators": {"ANJU_PUBLISH_MQTT_URL", "ANJU_SECRET_KEY"},
     "backup": {"ANJU_SECRET_KEY"},
