@@ -45,7 +45,7 @@ _NOT_THE_SECRET = (Columns("r", hidden="secret_hash"),)
 # The operator's commands also load a history and erase what is stored of a household or a person. The API reads through
 # views, which show it the communities of the request.
 _TELEMETRY: Rights = {_INGEST: "raw", _WORKER: "r", _OPERATOR: "rawd", _GRAFANA: "r"}
-_VISIBLE: Rights = {_INGEST: "r", _API: "r", _WORKER: "r", _OPERATOR: "r"}
+_VISIBLE: Rights = {_INGEST: "r", _API: "r", _WORKER: "r", _OPERATOR: "r", _GRAFANA: "r"}
 
 MATRIX: dict[str, Rights] = {
     # Registry
@@ -75,7 +75,7 @@ MATRIX: dict[str, Rights] = {
     **{table_name(kind.name): _TELEMETRY for kind in KINDS},
     **{visible_name(kind.name): _VISIBLE for kind in KINDS},
     "event": {_INGEST: "ra", _WORKER: "rd", _OPERATOR: "rawd"},
-    "visible_event": _VISIBLE,
+    "visible_event": {_INGEST: "r", _API: "r", _WORKER: "r", _OPERATOR: "r"},
     "event_without_hashes": {_GRAFANA: "r"},
     "device_state": {_INGEST: "raw", _API: "r", _WORKER: "r", _OPERATOR: "raw", _GRAFANA: "r"},
     "device_checkpoint": {_INGEST: "raw", _OPERATOR: "rd"},

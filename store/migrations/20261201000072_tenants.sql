@@ -107,7 +107,35 @@ WHERE
             AND scope_entries(community.id, banner, street) && (SELECT scope_within())
     );
 
+-- Functions of consumption read by the name of a kind, with the privileges of their caller.
+DO $$
+DECLARE
+    definition text;
+BEGIN
+    FOR definition IN
+        SELECT pg_get_functiondef(oid) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND strpos(prosrc, '''telemetry_'' ||') > 0
+    LOOP
+        EXECUTE replace(definition, '''telemetry_'' ||', '''visible_telemetry_'' ||');
+    END LOOP;
+END
+$$;
+
 -- migrate:down
+
+-- Functions of consumption read by the name of a kind, with the privileges of their caller.
+DO $$
+DECLARE
+    definition text;
+BEGIN
+    FOR definition IN
+        SELECT pg_get_functiondef(oid) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND strpos(prosrc, '''visible_telemetry_'' ||') > 0
+    LOOP
+        EXECUTE replace(definition, '''visible_telemetry_'' ||', '''telemetry_'' ||');
+    END LOOP;
+END
+$$;
 
 DROP VIEW visible_event;
 DO $$
