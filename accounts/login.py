@@ -188,10 +188,12 @@ def change_password(connection: Connection, session: Authenticated, old: str, ne
     """Replace the password of the account of a session, and end its other sessions.
 
     Raises:
-        LoginRefusedError: the old password is wrong.
+        LoginRefusedError: the old password is wrong, or the second factor is still missing.
         PasswordError: the new one can't be chosen.
         TooManyLoginsError: too many old passwords were wrong.
     """
+    if session.step not in {Step.CHANGE_PASSWORD, Step.DONE}:
+        raise LoginRefusedError("请先完成动态验证码这一步，再修改密码")
     account = _account_of(connection, session, lock=True)
     name_hash, network, now = _name_hash(account.name), _network(client.address), client.at
     if wait := wait_after(read_failures(connection, name_hash, network, now), now):

@@ -29,7 +29,7 @@ from api import messages_zh
 from api.models import ResponseModel
 from api.paging import Page
 from api.parameters import Caller, Instant, Now, WholeStore
-from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
+from api.problems import ForbiddenProblem, InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from api.text import Name, Word
 from store.accounts.accounts import AccountExistsError, AccountRow, read_account
 from store.accounts.accounts import list_accounts as stored_accounts
@@ -237,7 +237,9 @@ def list_keys(store: WholeStore, caller: Caller) -> Page[ApiKey]:
 
 @router.post("/keys", summary="Issue an API key (新建密钥)", status_code=201)
 def issue_key(store: WholeStore, caller: Caller, now: Now, key: NewKey) -> IssuedKey:
-    """Issue a key that opens no more than the account does, at each request."""
+    """Issue a key that opens no more than the account does, at each request. It takes a login: a key issues no keys."""
+    if caller.session is None and caller.principal.account is not None:
+        raise ForbiddenProblem("A key issues no keys.", messages_zh.NO_ACCOUNT)
     with store.connection() as connection:
         try:
             scope = parse_rights(caller.principal.role, key.scope)[1] if key.scope else None

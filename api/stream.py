@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from accounts.principal import Principal
 from api.access import KeyGuard
 from api.alert_models import AlertStep
 from api.feed import AlertFeed, RenderedStep, TooManyStreamsProblem, read_steps
@@ -50,16 +51,17 @@ Feed = Annotated[AlertFeed, Depends(_feed)]
 class _Listener:
     """Account behind a stream, asked for again every ten seconds, and the communities that it sees."""
 
-    def __init__(self, guard: KeyGuard, authorization: bytes, store: Database, *, sees_everything: bool) -> None:
+    def __init__(self, guard: KeyGuard, authorization: bytes, store: Database, principal: Principal) -> None:
         self._guard = guard
         self._authorization = authorization
         self._store = store
-        self._sees_everything = sees_everything
+        self._principal = principal
+        self._sees_everything = principal.scope.is_whole
         self._communities: frozenset[str] = frozenset()
         self._asked_at = float("-inf")
 
     async def may_go_on(self) -> bool:
-        """Return whether the account may still follow alerts.
+        """Return whether the account is still there with the rights that the stream began with.
 
         Raises:
             DatabaseUnavailableError: The database does not answer.
@@ -67,7 +69,7 @@ class _Listener:
         if self.wait_s > 0:
             return True
         caller = await self._guard.admit(self._authorization)
-        if caller is None:
+        if caller is None or caller.principal != self._principal:
             return False
         if not self._sees_everything:
             self._communities = await run_in_threadpool(self._read_communities)
@@ -92,7 +94,7 @@ def _listener(request: Request, store: Store, caller: Caller) -> _Listener:
     guard = request.app.state.guard
     assert isinstance(guard, KeyGuard)  # noqa: S101
     authorization = request.headers.get("authorization", "").encode("latin-1")
-    return _Listener(guard, authorization, store, sees_everything=caller.principal.scope.is_whole)
+    return _Listener(guard, authorization, store, caller.principal)
 
 
 async def _place(feed: Feed) -> AsyncIterator[None]:
@@ -135,7 +137,7 @@ async def stream(
     Actions, comments and shelvings of people are transitions too. The data of an event is an `AlertStep`, its id is the
     number of the transition. The stream begins with an id without an event, so that a client which reconnects before
     the first event misses nothing. Comments keep an idle connection open. Without the database the stream waits. It
-    ends within ten seconds after its key or session.
+    ends within ten seconds after its key or session, and after a change of the account's role or scope.
     """
     last_id = beginning
     yield ServerSentEvent(id=str(last_id), retry=_RECONNECT_MS)

@@ -143,6 +143,23 @@ def test_an_administrator_needs_a_second_factor_and_each_code_counts_once(api: A
     assert len(stored[0][1]) == 7
 
 
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_a_new_password_does_not_stand_for_the_second_factor(api: Any, api_database: str, enrolled: bool) -> None:
+    account = add_test_account(api_database, Role.ADMIN)
+    login = log_in(api, account.name, INITIAL).json()
+    if enrolled:
+        with with_token(api, login["token"]) as client:
+            finish_login(client, login["step"])
+        login = log_in(api, account.name, CHOSEN).json()
+    old = CHOSEN if enrolled else INITIAL
+    with with_token(api, login["token"]) as thief:
+        refused = thief.post("/me/password", json={"old": old, "new": "a password of a thief"})
+        assert refused.status_code == 401
+        assert "动态验证码" in refused.json()["detail_zh"]
+        assert thief.get("/accounts").status_code == 403
+    assert log_in(api, account.name, old).json()["step"] == login["step"], "the password is the old one"
+
+
 def test_two_browsers_and_signing_out_of_one_and_of_all(api: Any, account: TestAccount, api_database: str) -> None:
     initial = log_in(api, account.name, INITIAL).json()["token"]
     with with_token(api, initial) as first:
@@ -192,6 +209,21 @@ def test_a_stream_ends_soon_after_its_account(api: Any, api_database: str) -> No
             lines = stream.iter_lines()
             next(lines)
             query(api_database, "UPDATE account SET disabled_at = now() WHERE name = %s RETURNING id", name)
+            began = time.monotonic()
+            for _ in lines:
+                pass
+            assert time.monotonic() - began < patient(15)
+
+
+@pytest.mark.slow
+def test_a_stream_of_a_key_ends_soon_after_a_change_of_rights(api: Any, api_database: str) -> None:
+    with logged_in(api.url, api_database, Role.PROPERTY) as client:
+        name = client.get("/me").json()["name"]
+        key = client.post("/keys", json={"name": "大屏"}).json()["key"]
+        with with_token(api, key) as program, program.stream("GET", "/alerts/stream", timeout=patient(40)) as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            query(api_database, "UPDATE account SET scope = '{community:elsewhere}' WHERE name = %s RETURNING id", name)
             began = time.monotonic()
             for _ in lines:
                 pass
@@ -269,6 +301,16 @@ def test_a_key_opens_no_more_than_its_account_and_ends_by_itself(api: Any, api_d
         with logged_in(api.url, api_database, Role.PROPERTY) as other:
             assert other.delete(f"/keys/{issued['details']['id']}").status_code == 404
             assert other.get("/keys").json()["items"] == []
+
+
+def test_a_key_of_fewer_communities_issues_no_key_of_more(api: Any, api_database: str) -> None:
+    with logged_in(api.url, api_database, Role.ADMIN) as client:
+        asked = {"name": "x", "scope": ["community:none"], "reads_only": False}
+        narrow = client.post("/keys", json=asked).raise_for_status().json()["key"]
+        before = client.get("/keys").json()["items"]
+        with with_token(api, narrow) as program:
+            assert program.post("/keys", json={"name": "y", "reads_only": False}).status_code == 403
+        assert client.get("/keys").json()["items"][0]["id"] == before[0]["id"]
 
 
 def test_an_account_acts_in_its_own_name(api: Any, api_database: str, community: Any) -> None:
