@@ -202,7 +202,7 @@ def _parse(line: bytes) -> Contents:
     try:
         fields = json.loads(line)
         found = fields.pop("anju_backup")
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise BackupError("the file begins with no description: it is none of `anju backup`") from None
     if found != _FORMAT:
         raise BackupError(f"the backup has format {found}, and this Anju reads {_FORMAT}: use a newer one")
