@@ -1,0 +1,95 @@
+"""A maintenance window says what it does about critical alerts, and one about everything is refused."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from api import messages_zh
+from api.silences import Announcement, Silence
+from rules.model.rule import RulePack, Severity
+from shipped_rules import SHIPPED
+from store.alerts.maintenance import MaintenanceRow
+
+NOW = datetime(2026, 7, 1, 4, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ROW = MaintenanceRow(
+    id=UUID(int=1), community="linyin", building=None, kind=None, rule=None, device=None, starts_at=NOW - HOUR,
+    ends_at=NOW + HOUR, reason="换表", actor="王师傅", created_at=NOW - HOUR, ended_at=None, ended_by=None,
+)  # fmt: skip
+CRITICAL = next(rule for rule in SHIPPED.rules if rule.severity is Severity.CRITICAL)
+MAJOR = next(rule for rule in SHIPPED.rules if rule.severity is Severity.MAJOR)
+
+
+def shown(pack: RulePack = SHIPPED, **changes):
+    return Silence.of(replace(ROW, **changes), NOW, pack)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, "active", "进行中"),
+        ({"starts_at": NOW}, "active", "进行中"),
+        ({"starts_at": NOW + timedelta(seconds=1)}, "scheduled", "未开始"),
+        ({"ends_at": NOW}, "over", "已结束"),
+        ({"ended_at": NOW - HOUR / 2, "ended_by": "李师傅"}, "over", "已结束"),
+        ({"starts_at": NOW + HOUR / 2, "ended_at": NOW, "ended_by": "李师傅"}, "over", "已结束"),
+    ],
+)
+def test_a_window_is_scheduled_active_or_over_to_the_second(changes, state, words):
+    assert (shown(**changes).state, shown(**changes).state_zh) == (state, words)
+
+
+def test_a_window_without_a_rule_lets_critical_alerts_through_and_names_them():
+    window = shown(kind=CRITICAL.kind)
+    assert window.lets_through == [Severity.CRITICAL]
+    assert f"“{CRITICAL.title}”" in window.effect_zh
+    assert "照常马上通知" in window.effect_zh
+
+
+def test_a_window_for_a_kind_names_only_the_critical_rules_of_that_kind():
+    titles = {rule.title for rule in SHIPPED.rules if rule.severity is Severity.CRITICAL}
+    of_kind = {rule.title for rule in SHIPPED.of_kind(CRITICAL.kind)}
+    window = shown(kind=CRITICAL.kind)
+    assert not [title for title in titles - of_kind if f"“{title}”" in window.effect_zh]
+
+
+def test_a_window_that_names_a_critical_rule_warns_that_nobody_is_told():
+    window = shown(rule=CRITICAL.name)
+    assert window.lets_through == []
+    assert window.effect_zh == messages_zh.names_critical_rule(CRITICAL.title)
+    assert "不会通知任何人" in window.effect_zh
+
+
+def test_a_window_that_names_another_rule_says_that_the_others_are_notified():
+    assert shown(rule=MAJOR.name).effect_zh == messages_zh.names_rule(MAJOR.title)
+
+
+def test_a_window_for_a_rule_that_is_out_of_force_says_that_it_holds_nothing_back():
+    assert "不会挡住任何报警" in shown(rule="no_such_rule").effect_zh
+    assert "不会挡住任何报警" in shown(RulePack(()), rule=MAJOR.name).effect_zh
+
+
+def announce(**parts):
+    return Announcement.model_validate({"ends_at": (NOW + HOUR).isoformat(), "reason": "换表", "by": "王师傅", **parts})
+
+
+PARTS = {"community": "linyin", "building": "3", "kind": "water_meter", "rule": "leak", "device": "w-1"}
+
+
+@given(st.sets(st.sampled_from(sorted(PARTS))))
+def test_a_window_is_about_something_and_a_building_or_device_has_its_community(given_parts):
+    parts = {name: PARTS[name] for name in given_parts}
+    incomplete = not parts or ({"building", "device"} & given_parts and "community" not in parts)
+    if not incomplete:
+        assert announce(**parts).model_dump(include=given_parts) == parts
+        return
+    with pytest.raises(ValidationError) as refused:
+        announce(**parts)
+    (error,) = refused.value.errors()
+    wanted = messages_zh.MAINTENANCE_WITHOUT_COMMUNITY if parts else messages_zh.MAINTENANCE_WITHOUT_SCOPE
+    assert error["msg"] == wanted
