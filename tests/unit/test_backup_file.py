@@ -174,20 +174,6 @@ def test_a_full_disk_of_the_receiver_is_not_taken_for_a_damaged_backup(tmp_path)
     assert not isinstance(caught.value, BackupError)
 
 
-@given(st.text(), st.text())
-def test_a_secret_key_always_gives_the_same_pair_and_another_one_another(one, other):
-    assert str(identity_of(one)) == str(identity_of(one))
-    assert (str(identity_of(one)) == str(identity_of(other))) is (one == other)
-    assert (key_id_of(one) == key_id_of(other)) is (one == other)
-
-
-@given(st.text(min_size=8))
-def test_a_key_is_written_as_age_reads_it_and_its_name_tells_nothing_about_it(key):
-    assert str(pyrage.x25519.Identity.from_str(str(identity_of(key)))) == str(identity_of(key))
-    assert key not in key_id_of(key)
-    assert len(key_id_of(key)) == 16
-
-
 def test_the_pair_of_a_key_does_not_change_between_versions():
     assert str(identity_of("of years ago").to_public()) == PUBLIC_OF_YEARS_AGO
     assert key_id_of("of years ago") == KEY_ID_OF_YEARS_AGO
