@@ -86,7 +86,7 @@ class Token(BaseModel):
     step: Step = Field(description="What the login still needs before the token opens anything else.")
 
 
-class Session(ResponseModel):
+class LoginSession(ResponseModel):
     """Session of an account."""
 
     id: int
@@ -99,7 +99,7 @@ class Session(ResponseModel):
     current: bool = Field(description="Whether it is the session of this request.")
 
     @classmethod
-    def of(cls, row: SessionRow, caller: Authenticated) -> "Session":
+    def of(cls, row: SessionRow, caller: Authenticated) -> "LoginSession":
         """Describe a session."""
         return cls(
             id=row.id, kind=row.kind, address=row.address, agent=row.agent, created_at=row.created_at,
@@ -119,7 +119,7 @@ class Me(ResponseModel):
     )
     step: Step
     second_factor: bool = Field(description="Whether the account has a second factor.")
-    sessions: list[Session]
+    sessions: list[LoginSession]
 
 
 class Password(BaseModel):
@@ -239,7 +239,8 @@ def read_me(store: WholeStore, caller: Caller, now: Now) -> Me:
     return Me(
         name=principal.name, display_name=principal.display_name, role=principal.role, role_zh=ROLE_ZH[principal.role],
         scope=principal.scope.entries(), step=caller.step,
-        second_factor=bool(account and account.totp_confirmed), sessions=[Session.of(row, caller) for row in sessions],
+        second_factor=bool(account and account.totp_confirmed),
+        sessions=[LoginSession.of(row, caller) for row in sessions],
     )  # fmt: skip
 
 
