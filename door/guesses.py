@@ -34,7 +34,8 @@ class _Entry:
 class Refused:
     """Refusal to be answered after `delay_s`; `device` and `address` count those since their last line in the log.
 
-    Without `is_reported` there is no line now.
+    Without `is_reported` there is no line now. A registered device has lines of its own: an installer whose twelve
+    meters log in from one address sees each of them.
     """
 
     delay_s: float
@@ -68,8 +69,8 @@ class Guesses:
         answer_at = max(_answer_at(by_device, now), _answer_at(by_address, now))
         delay_s = min(answer_at - now, self._longest_delay_s)
         by_device.answer_at = by_address.answer_at = now + delay_s
-        due = max(entry.line_at for entry in (by_device, by_address) if entry.refusals) + _LINE_EVERY_S <= now
-        is_reported = due and self._take_line(now)
+        last_line_at = (by_device if device else by_address).line_at
+        is_reported = last_line_at + _LINE_EVERY_S <= now and self._take_line(now)
         refused = Refused(delay_s, by_device.unreported, by_address.unreported, is_reported)
         if is_reported:
             for entry in (by_device, by_address):

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import structlog
@@ -43,6 +43,7 @@ _BUFFER_BYTES = 48 * 1024 * 1024
 # message can hold two thousand readings.
 _BATCH_MESSAGES = 10_000
 _BATCH_BYTES = 1024 * 1024
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Message(NamedTuple):
@@ -277,10 +278,12 @@ class Receiver:
         """Buffer messages, except redeliveries of messages in hand.
 
         A packet id is acknowledged once, for its last message. The broker could take a second acknowledgement for that
-        of the next message under the same id, which is not stored yet.
+        of the next message under the same id, which is not stored yet. Each has a time of its own, because the newest
+        rejections are told by it.
         """
         received_at, outstanding, repeats = datetime.now(UTC), self._outstanding, self.repeats
         for topic, payload, packet_id, dup, retain in published:
+            received_at += _MICROSECOND
             redelivered = dup or repeats
             message = Message(self._outside_topic(_text(topic)), payload, received_at, redelivered, packet_id, retain)
             if packet_id:

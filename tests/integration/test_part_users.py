@@ -76,7 +76,7 @@ def test_a_part_runs_as_a_user_of_its_own_with_its_own_secrets(installed, tmp_pa
             assert int(status(process)["CapEff"], 16) == 0
             given = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
             assert {line.partition("=")[0] for line in given if line.startswith("ANJU_")} == {
-                "ANJU_DATABASE_URL", "ANJU_API_KEY", "ANJU_HTTP_PORT",
+                "ANJU_DATABASE_URL", "ANJU_API_KEY", "ANJU_HTTP_PORT", "ANJU_SECRET_KEY",
             }  # fmt: skip
             eventually(lambda: not process.alive() or "database" in process.log_file.read_text(), timeout_s=30)
             assert process.alive(), process.log_file.read_text()

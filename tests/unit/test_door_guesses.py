@@ -75,6 +75,12 @@ def test_a_flood_of_refusals_is_a_line_a_minute_with_their_number():
     assert [line.address for line in lines] == [1, 600, 600]
 
 
+def test_each_device_of_one_address_has_a_line():
+    guesses = Guesses()
+    lines = [guesses.refuse(device, ADDRESS, 1.0).is_reported for device in ("", METER, "east/camera/c1", METER, "")]
+    assert lines == [True, True, True, False, False]
+
+
 def test_a_flood_from_a_million_addresses_takes_bounded_memory_and_lines():
     guesses = Guesses()
     lines = sum(guesses.refuse("", f"10.{n >> 8 & 255}.{n & 255}.1", n / 10_000).is_reported for n in range(60_000))

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -40,6 +41,13 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method.upper(), path, operation
 
 
+def in_turn(client: httpx.Client, method: str, path: str, **arguments: Any) -> httpx.Response:
+    """Return the answer; where requests came too fast, that of the next try after the wait that the API asks for."""
+    while (answer := client.request(method, path, **arguments)).status_code == 429:
+        time.sleep(int(answer.headers["retry-after"]))
+    return answer
+
+
 def filled(path: str) -> str:
     """Return the path with values for its parameters."""
     return re.sub(r"\{(\w+)\}", lambda match: UUID if match[1].endswith("_id") else "x", path)
@@ -52,7 +60,7 @@ def test_no_route_is_open_without_the_key(api: Any, document: dict[str, Any], he
     sent = {} if header is None else {"Authorization": header}
     with httpx.Client(base_url=api.url, timeout=patient(20)) as client:
         for method, path, _ in operations(document):
-            answer = client.request(method, filled(path), headers=sent, json={} if method == "POST" else None)
+            answer = in_turn(client, method, filled(path), headers=sent, json={} if method == "POST" else None)
             if (method, path) == LOGIN:
                 assert answer.status_code == 422
                 continue
@@ -76,7 +84,8 @@ def test_a_key_elsewhere_than_in_its_header_opens_no_route_and_nothing_is_done(
         for method, path, _ in operations(document):
             if path in OPEN or (method, path) == LOGIN:
                 continue
-            answer = client.request(
+            answer = in_turn(
+                client,
                 method,
                 filled(path.replace("{alert_id}", str(alert))),
                 params=dict.fromkeys(("key", "api_key", "access_token", "Authorization"), api.key),
