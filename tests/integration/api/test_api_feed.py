@@ -31,10 +31,22 @@ class Reads:
         monkeypatch.setattr(feed_module, "read_alert_transitions", counted)
 
 
+class Listener:
+    """Account that sees everything and stays."""
+
+    wait_s = 10.0
+
+    async def may_go_on(self) -> bool:
+        return True
+
+    def sees(self, _community: str | None) -> bool:
+        return True
+
+
 async def follow(feed: AlertFeed, store: Database, beginning: int, **filters: Any) -> AsyncIterator[int]:
     """Yield the numbers of the steps that a stream sends."""
     with feed.place():
-        async for event in stream_module.stream(store, feed, beginning, **filters):
+        async for event in stream_module.stream(store, feed, Listener(), beginning, **filters):
             if event.raw_data:
                 yield int(event.id or 0)
 
