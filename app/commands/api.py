@@ -7,6 +7,7 @@ from api.serve import serve
 from app.logging import configure_logging
 from app.rule_files import rules_folder
 from app.settings import Settings, split_list
+from console.assets import MissingAssetsError, read_assets
 from rules.language.reload import RuleFolder
 
 
@@ -16,6 +17,10 @@ def api() -> None:
     Needs ANJU_DATABASE_URL, ANJU_API_KEY and ANJU_SECRET_KEY. Example: ANJU_HTTP_PORT=8000 anju api
     """
     configure_logging(library_level=logging.INFO)
+    try:
+        read_assets()
+    except MissingAssetsError as missing:
+        logging.getLogger(__name__).warning("%s", missing)
     settings = Settings.load()
     rules = RuleFolder(rules_folder(settings.rules_dir))
     limits = HttpLimits(

@@ -1,0 +1,1 @@
+"""Pages for property managers, street officials, the bureau and administrators."""
