@@ -31,16 +31,20 @@ async def connect(
         on_return: called when there is another one.
     """
     scheme = "tls" if broker.tls else "nats"
-    await client.connect(
-        servers=[f"{scheme}://{address}" for address in broker.addresses],
-        tls=broker.tls_context() if broker.tls else None,
-        user=broker.username,
-        password=broker.password,
-        name=name,
-        inbox_prefix=inbox,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=retry_s,  # type: ignore[arg-type]  # for asyncio.sleep
-        error_cb=on_error,
-        disconnected_cb=on_loss,
-        reconnected_cb=on_return,
-    )
+    try:
+        await client.connect(
+            servers=[f"{scheme}://{address}" for address in broker.addresses],
+            tls=broker.tls_context() if broker.tls else None,
+            user=broker.username,
+            password=broker.password,
+            name=name,
+            inbox_prefix=inbox,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=retry_s,  # type: ignore[arg-type]  # for asyncio.sleep
+            error_cb=on_error,
+            disconnected_cb=on_loss,
+            reconnected_cb=on_return,
+        )
+    except BaseException:
+        await client.close()  # a cancelled attempt leaves a socket open
+        raise

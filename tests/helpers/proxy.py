@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,11 +83,14 @@ class Proxy:
         assert task
         self._open.add(task)
         try:
-            there_reader, there_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+            with suppress(OSError):
+                await self._join(reader, writer)
+        finally:
             writer.transport.abort()
             self._open.discard(task)
-            return
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(*self._target)
         ways = [asyncio.ensure_future(self._pass_on(*way)) for way in ((reader, there_writer), (there_reader, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -95,9 +98,7 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            writer.transport.abort()
             there_writer.transport.abort()
-            self._open.discard(task)
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         flowing = self._flowing
