@@ -59,7 +59,7 @@ CREATE INDEX api_key_account ON api_key (account_id);
 CREATE TABLE login_failure (
     name_hash bytea NOT NULL,
     network text NOT NULL,
-    failures int NOT NULL,
+    failures bigint NOT NULL,
     last_at timestamptz NOT NULL,
     PRIMARY KEY (name_hash, network)
 );

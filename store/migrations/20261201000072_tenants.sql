@@ -137,6 +137,7 @@ BEGIN
 END
 $$;
 
+-- squawk-ignore ban-drop-view
 DROP VIEW visible_event;
 DO $$
 DECLARE
