@@ -30,12 +30,13 @@ from api import (
 )
 from api.access import BEARER, KeyGuard
 from api.authorization import authorize, require_rights
+from api.entity_tags import EntityTags
 from api.feed import AlertFeed
 from api.gate import Gate
 from api.headers import SecurityHeaders
 from api.limits import BODY_BYTES, FILE_BYTES, HttpLimits, takes_files
 from api.metrics import DatabaseCollector, RequestMetrics, show_streams
-from api.openapi import describe_problems
+from api.openapi import describe_answers
 from api.problems import (
     ForbiddenProblem,
     InvalidProblem,
@@ -57,6 +58,7 @@ _DESCRIPTION = """
 * Send the key with every request below `/api/v1`: `Authorization: Bearer KEY`.
 * Times are RFC 3339, in UTC in every answer. `ts` is the device's clock, `received_at` the server's.
 * Lists are `{"items": [...], "next_cursor": ...}`; hand `next_cursor` back as `cursor` for the next page.
+* Answers to GET have an `ETag`; send it as `If-None-Match` when polling, and an unchanged answer is 304.
 * Errors are problem details (RFC 9457, `application/problem+json`).
 * `simulated` marks data from a simulator.
 * Text is one line of visible characters. Line breaks, control, bidirectional and zero-width characters are refused.
@@ -127,7 +129,7 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs_page.router)
     install_problems(app)
-    describe_problems(app)
+    describe_answers(app, _PREFIX)
     return app
 
 
@@ -144,7 +146,7 @@ def guard_app(app: FastAPI, settings: ApiSettings) -> ASGIApp:
     paths = app.openapi()["paths"]
     file_paths = [path for path, operations in paths.items() if any(map(takes_files, operations.values()))]
     gate = Gate(app, app.state.guard, settings.limits, file_paths, registry)
-    return RequestMetrics(SecurityHeaders(gate), registry=registry, templates=_templates(app))
+    return RequestMetrics(SecurityHeaders(EntityTags(gate, _PREFIX)), registry=registry, templates=_templates(app))
 
 
 def _templates(app: FastAPI) -> dict[str, str]:

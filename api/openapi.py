@@ -1,9 +1,10 @@
-"""OpenAPI document: every error is a problem (RFC 9457), under the media type it is sent with."""
+"""OpenAPI document: each error is a problem (RFC 9457) under its media type, each answer to a GET has an entity tag."""
 
 from typing import Any
 
 from fastapi import FastAPI
 
+from api.entity_tags import describe_tags
 from api.limits import body_limits, takes_files
 from api.problems import SlowBodyProblem, TooLargeProblem, problem_responses
 
@@ -43,16 +44,18 @@ _INVALID: dict[str, Any] = {
 _SCHEMAS = {"Problem": _PROBLEM, "InvalidProblem": _INVALID}
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Add the schemas of problems to the document, and to operations with a body the answers of the gate to bodies."""
+def describe_answers(app: FastAPI, prefix: str) -> None:
+    """Add what surrounds the routes: problems, answers of the gate to bodies, and entity tags below a prefix."""
     generate = app.openapi
 
-    def generate_with_problems() -> dict[str, Any]:
+    def generate_all() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
             document.setdefault("components", {}).setdefault("schemas", {}).update(_SCHEMAS)
-            for operations in document["paths"].values():
-                for operation in operations.values():
+            for path, operations in document["paths"].items():
+                for method, operation in operations.items():
+                    if method == "get" and path.startswith(prefix):
+                        describe_tags(operation)
                     if "requestBody" in operation:
                         limit_bytes, limit_s = body_limits(with_files=takes_files(operation))
                         of_bodies = problem_responses(SlowBodyProblem(limit_s), TooLargeProblem(limit_bytes))
@@ -60,4 +63,4 @@ def describe_problems(app: FastAPI) -> None:
         assert app.openapi_schema is not None  # noqa: S101
         return app.openapi_schema
 
-    app.openapi = generate_with_problems  # type: ignore[method-assign]
+    app.openapi = generate_all  # type: ignore[method-assign]
