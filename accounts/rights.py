@@ -45,6 +45,7 @@ RIGHTS: Mapping[str, frozenset[Role]] = {
     "list_alerts": _ALERTS,
     "read_alert": _ALERTS,
     "list_notices_of": _WORK,
+    "act_on_many": _WORK,
     "acknowledge": _WORK,
     "assign": _WORK,
     "start": _WORK,

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.labels import kind_label
 from api.models import ResponseModel, Simulated
 from rules.analysis.explain import ProcessTransition, explain
 from rules.model.attention import Attention
+from rules.model.kind_labels import kind_label
 from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
 from rules.model.rule import Phase, Severity
 from store.alerts.alerts import AlertRow

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.labels import kind_label
 from api.paging import Page
 from api.parameters import Instant, Now, Store
 from api.text import Word
+from rules.model.kind_labels import kind_label
 from store.alerts import bad_actors
 
 router = APIRouter(prefix="/bad-actors", tags=["alerts 报警"])

@@ -11,7 +11,7 @@ from api import messages_zh
 from api.parameters import Caller, Store
 from api.problems import InvalidProblem, Mistake
 from api.text import VISIBLE, Name
-from store.admin.audit import find_request
+from handling.signature import KeyReusedError, Signature, earlier_subject_id
 from store.database import Connection, Database
 
 
@@ -25,15 +25,6 @@ class Signed(BaseModel):
         description="The acting person, as named by the holder of the shared key. An account acts in its own name.",
         examples=["王师傅"],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """Who makes a change: `actor` and `person` for the audit log, `shown` beside the change."""
-
-    actor: str
-    person: str | None
-    shown: str
 
 
 _IdempotencyKey = Annotated[
@@ -84,19 +75,18 @@ class IdempotentRequest:
         Raises:
             InvalidProblem: The key was used for another action or another object.
         """
-        earlier = find_request(connection, self.principal.name, self.key) if self.key else None
-        if earlier is None:
-            return None
-        if (earlier.action, earlier.subject) != (action, subject) or subject_id not in {None, earlier.subject_id}:
-            raise InvalidProblem(
-                Mistake(
-                    ["header", "Idempotency-Key"],
-                    "was used for another action; make up a new one",
-                    "key_reused",
-                    messages_zh.KEY_REUSED,
-                )
+        try:
+            return earlier_subject_id(
+                connection, self.principal.name, self.key, action=action, subject=subject, subject_id=subject_id
             )
-        return earlier.subject_id
+        except KeyReusedError:
+            raise key_reused() from None
+
+
+def key_reused() -> InvalidProblem:
+    """Return the problem of an idempotency key that was used for another action."""
+    message = "was used for another action; make up a new one"
+    return InvalidProblem(Mistake(["header", "Idempotency-Key"], message, "key_reused", messages_zh.KEY_REUSED))
 
 
 def _idempotent_request(store: Store, caller: Caller, key: _IdempotencyKey = None) -> IdempotentRequest:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from devices.local_time import local_time_zh
-from rules.model.labels_zh import ACT
 from store.notices.delivery import WaitReason
 
 KEY_REFUSED = "请求里没有 API 密钥，或密钥不对。密钥请找管理员要，写在请求头 Authorization: Bearer 后面。"
@@ -38,6 +37,8 @@ REPLACEMENT_NOT_FOUND = "这台设备没有这次换表记录，请刷新列表�
 CURSOR_INVALID = "不是这个列表的翻页位置；去掉它，从第一页开始"
 WINDOW_NEEDS_COMMUNITY = "请选择小区：这个账号只管部分小区，不能对全市设维护窗口"
 OTHER_PERSON = "操作人就是登录的账号，请去掉 by"
+SHARED_KEY_HAS_NONE = "共享密钥不是某一个人，没有“我的”报警；请用账号登录"
+MINE_OR_ASSIGNEE = "“我的”和指定负责人只能选一个"
 KEY_REUSED = "已经用于另一个操作，请换一个新的"
 END_NOT_AFTER_START = "结束时间须晚于开始时间"
 INSTANT_OUT_OF_RANGE = "时间须在 2000 年到 2199 年之间"
@@ -125,33 +126,6 @@ def unroutable(status: int) -> tuple[str, str]:
             return "这个地址不能这样请求", "这个地址不支持这种请求方法，请核对接口文档。"
         case _:
             return "请求不能处理", "请求不能处理，请核对接口文档。"
-
-
-# Attention axis of an alert. The refusals of its state machine are worded by `rules.model.attention`.
-REFUSED_ACTION_EXAMPLE = "报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王师傅 于7月1日 12:05:03“解决”。"
-SHELVING_OUT_OF_RANGE = "搁置的截止时间须在现在之后、24 小时之内"
-ENDED_ALERT_NOT_SHELVED = "报警已结束，无需搁置。"
-NOT_SHELVED = "报警没有被搁置，或者搁置已经到期。"
-
-
-def already_shelved(actor: str | None, until: datetime) -> str:
-    """Return the refusal of a second shelving."""
-    return f"报警已由 {actor} 搁置到{local_time_zh(until)}；要改时间，请先取消搁置。"
-
-
-def already_assigned(assignee: str, last: str) -> str:
-    """Return the refusal of an assignment to the present assignee; `last` comes from `last_action`, or is empty."""
-    return f"报警已经派给{assignee}。{last}"
-
-
-def assigned_to_another(assignee: str, new_assignee: str, last: str) -> str:
-    """Return the refusal to reassign without naming the present assignee."""
-    return f"报警已派给{assignee}，没有改派给{new_assignee}；如确要改派，请刷新后再操作。{last}"
-
-
-def last_action(actor: str | None, action: str, at: datetime) -> str:
-    """Return the sentence about the last action on an alert, for a person whose own action came too late."""
-    return f"最近一次操作：{actor} 于{local_time_zh(at)}“{ACT.get(action, action)}”。"
 
 
 MAINTENANCE_WITHOUT_SCOPE = "请至少指定小区、楼栋、设备类型、规则、设备中的一项"

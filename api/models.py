@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.labels import event_label, kind_label, value_label
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Choice, Counter, Flag, Gauge, Value
 from devices.kind import Field as KindField
 from devices.schema import REASON_ZH
+from rules.model.kind_labels import event_label, kind_label, value_label
 from rules.model.labels_zh import CONNECTION, DEVICE_STATE
 from rules.model.rule import Severity
 from store.registry.communities import CommunityRow, DeviceCount

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import messages_zh
-from api.labels import kind_label
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store
@@ -28,6 +27,7 @@ from rules.analysis.summary import Summary, summarise
 from rules.language.loader import RuleFileError
 from rules.language.reload import RuleFolder
 from rules.model.duration import spell
+from rules.model.kind_labels import kind_label
 from rules.model.labels_zh import SEVERITY
 from rules.model.rule import Rule, RulePack, Severity
 from store.database import Database

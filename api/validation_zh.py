@@ -23,6 +23,10 @@ _BY_TYPE: Mapping[str, str] = {
     "greater_than_equal": "不能小于 {ge}",
     "less_than": "须小于 {lt}",
     "less_than_equal": "不能大于 {le}",
+    "too_short": "至少选 {min_length} 项",
+    "too_long": "最多选 {max_length} 项",
+    "union_tag_invalid": "须是其中之一：{expected}",
+    "union_tag_not_found": "没有写明要做什么",
     "literal_error": "须是其中之一：{expected}",
     "enum": "须是其中之一：{expected}",
     "uuid": "编号的格式不对",
@@ -59,7 +63,9 @@ def explain_zh(error: Mapping[str, Any]) -> str:
     kind = max((name for name in _BY_TYPE if _matches(error["type"], name)), key=len, default=None)
     if kind is None:
         return _UNUSABLE
-    expected = re.sub(" or |, ", "、", str(context.get("expected", ""))).replace("'", "")
+    expected = re.sub(" or |, ", "、", str(context.get("expected") or context.get("expected_tags", ""))).replace(
+        "'", ""
+    )
     limits = {name: int(limit) for name, limit in context.items() if isinstance(limit, float) and limit.is_integer()}
     return _BY_TYPE[kind].format_map({**context, **limits, "expected": expected})
 

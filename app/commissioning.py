@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from api.labels import value_label
 from app.output import Exit, fail, say
 from app.signals import stop_on_signals
 from devices.catalogue import KIND_BY_NAME
@@ -18,6 +17,7 @@ from devices.local_time import CITY
 from devices.schema import REASON_ZH
 from door.decision import Refusal
 from ingest.broker_log import RefusalReason, refusals
+from rules.model.kind_labels import value_label
 from store.database import Connection, connect, translated_errors
 from store.registry.devices import DeviceRow, find_device
 from store.telemetry.events import list_events

@@ -31,13 +31,14 @@ class AttentionError(RulesError):
     """The action is not possible in the state of the alert; the message is for the person who tried."""
 
 
-_LEADS_TO = {
+LEADS_TO = {
     Action.ACKNOWLEDGE: Attention.ACKNOWLEDGED,
     Action.ASSIGN: Attention.ASSIGNED,
     Action.START: Attention.IN_PROGRESS,
     Action.RESOLVE: Attention.RESOLVED,
     Action.CLOSE: Attention.CLOSED,
 }
+"""The state after each action."""
 _ALLOWED = {
     Attention.UNACKNOWLEDGED: (Action.ACKNOWLEDGE, Action.ASSIGN, Action.START, Action.RESOLVE),
     Attention.ACKNOWLEDGED: (Action.ASSIGN, Action.START, Action.RESOLVE, Action.CLOSE),
@@ -56,7 +57,7 @@ def next_attention(state: Attention, action: Action) -> Attention:
     """
     allowed = _ALLOWED[state]
     if action in allowed:
-        return _LEADS_TO[action]
+        return LEADS_TO[action]
     possible = "、".join(f"“{ACT[one]}”" for one in allowed)
     advice = f"可以{possible}" if possible else "如问题再次出现，系统会产生新的报警"
     raise AttentionError(f"报警{ATTENTION[state]}，不能再“{ACT[action]}”；{advice}。")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import LiteralString, NamedTuple
 from uuid import UUID
 
@@ -81,6 +82,7 @@ class AlertFilter:
     """Conditions on the alerts to list; None is no condition.
 
     `since` is the earliest time of opening. `suppressed` selects alerts that are, or are not, kept from being notified.
+    `assignee` is one of these names. `words` have all to stand in community, place, device, title or id, in any case.
     """
 
     process: Sequence[str] | None = None
@@ -88,13 +90,60 @@ class AlertFilter:
     severity: Sequence[str] | None = None
     community: str | None = None
     kind: str | None = None
-    assignee: str | None = None
+    building: str | None = None
+    assignee: Sequence[str] | None = None
     since: datetime | None = None
     suppressed: bool | None = None
+    words: Sequence[str] = ()
 
 
-AlertKey = tuple[datetime, UUID]
-"""The opening time and id of an alert: its place in a list."""
+class AlertOrder(StrEnum):
+    """Order of a list of alerts. By severity the gravest come first, and the newest of each."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    SEVERITY = "severity"
+
+
+class AlertKey(NamedTuple):
+    """The place of an alert in a list of any order."""
+
+    severity: str
+    opened_at: datetime
+    id: UUID
+
+
+_NEWER: LiteralString = "(alert.opened_at <= %(opened_at)s AND (alert.opened_at < %(opened_at)s OR alert.id > %(id)s))"
+_RANK: LiteralString = "array_position('{critical,major,warning,info}'::text[], alert.severity)"
+_RANK_BEFORE: LiteralString = "array_position('{critical,major,warning,info}'::text[], %(severity_before)s::text)"
+# Each with the condition on what follows a key. Ids run backwards by age, so that one index serves both directions.
+_ORDERS: dict[AlertOrder, tuple[LiteralString, LiteralString]] = {
+    AlertOrder.NEWEST: ("alert.opened_at DESC, alert.id", _NEWER),
+    AlertOrder.OLDEST: (
+        "alert.opened_at, alert.id DESC",
+        "(alert.opened_at >= %(opened_at)s AND (alert.opened_at > %(opened_at)s OR alert.id < %(id)s))",
+    ),
+    AlertOrder.SEVERITY: (
+        _RANK + ", alert.opened_at DESC, alert.id",
+        _RANK + " >= " + _RANK_BEFORE + " AND (" + _RANK + " > " + _RANK_BEFORE + " OR " + _NEWER + ")",
+    ),
+}
+# What people search in: an alert about several devices has no device, and one about Anju itself no community.
+_WORDS: LiteralString = """
+    NOT EXISTS (
+        SELECT FROM unnest(%(words)s::text[]) AS word
+        WHERE strpos(
+            lower(concat_ws(
+                ' ', community.name, community.id, device.name, alert.title, alert.id,
+                compose_place(
+                    coalesce(device.building, alert.building, ''), coalesce(device.unit, ''),
+                    coalesce(device.room, ''), coalesce(device.location, '')
+                )
+            )),
+            lower(word)
+        ) = 0
+    )
+"""
 
 
 class NewAlert(NamedTuple):
@@ -134,10 +183,19 @@ class AlertText(NamedTuple):
 
 
 def list_alerts(
-    connection: Connection, conditions: AlertFilter, before: AlertKey | None, limit: int, now: datetime
+    connection: Connection,
+    conditions: AlertFilter,
+    after: AlertKey | None,
+    limit: int,
+    now: datetime,
+    *,
+    order: AlertOrder = AlertOrder.NEWEST,
 ) -> list[AlertRow]:
-    """Return at most `limit` alerts older than the key `before`, newest opening first."""
-    before_opened_at, before_id = before or (None, None)
+    """Return at most `limit` alerts that follow the key `after` in an order."""
+    columns, follows = _ORDERS[order]
+    facts = asdict(conditions) | {"words": list(conditions.words), "limit": limit, "now": now}
+    if after:
+        facts |= {"severity_before": after.severity, "opened_at": after.opened_at, "id": after.id}
     with connection.cursor(row_factory=class_row(AlertRow)) as cursor:
         return cursor.execute(
             sql.SQL(
@@ -148,22 +206,24 @@ def list_alerts(
                   AND (%(severity)s::text[] IS NULL OR alert.severity = ANY (%(severity)s))
                   AND (%(community)s::text IS NULL OR alert.community = %(community)s)
                   AND (%(kind)s::text IS NULL OR alert.kind = %(kind)s)
-                  AND (%(assignee)s::text IS NULL OR alert.assignee = %(assignee)s)
+                  AND (%(building)s::text IS NULL OR coalesce(device.building, alert.building) = %(building)s)
+                  AND (%(assignee)s::text[] IS NULL OR alert.assignee = ANY (%(assignee)s))
                   AND (%(since)s::timestamptz IS NULL OR alert.opened_at >= %(since)s)
                   AND (%(suppressed)s::boolean IS NULL
                        OR %(suppressed)s = EXISTS (SELECT FROM suppression_at(%(now)s) WHERE alert_id = alert.id))
-                  AND (%(before_opened_at)s::timestamptz IS NULL
-                       OR (alert.opened_at <= %(before_opened_at)s
-                           AND (alert.opened_at < %(before_opened_at)s OR alert.id > %(before_id)s::uuid)))
-                ORDER BY alert.opened_at DESC, alert.id
+                  AND {words}
+                  AND {follows}
+                ORDER BY {order}
                 LIMIT %(limit)s
                 """
-            ).format(select=_SELECT),
-            {
-                **asdict(conditions), "before_opened_at": before_opened_at, "before_id": before_id, "limit": limit,
-                "now": now,
-            },
-        ).fetchall()  # fmt: skip
+            ).format(
+                select=_SELECT,
+                words=sql.SQL(_WORDS if conditions.words else "true"),
+                follows=sql.SQL(follows if after else "true"),
+                order=sql.SQL(columns),
+            ),
+            facts,
+        ).fetchall()
 
 
 def find_alert(connection: Connection, alert_id: UUID) -> AlertRow | None:

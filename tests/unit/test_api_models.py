@@ -5,11 +5,11 @@ from typing import get_args
 
 import pytest
 
-from api import labels
 from api.alert_models import Process
 from api.models import Connection, DeviceDetail, DeviceState, FieldInfo
 from devices.catalogue import KINDS
 from devices.kind import Choice, Counter, DeviceKind, Field, Flag
+from rules.model import kind_labels as labels
 from rules.model import labels_zh
 from rules.model.attention import Action, Attention
 from rules.model.rule import Phase, Severity
