@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from api import (
     accounts,
     alerts,
+    attachments,
     attention,
     audit,
     auth,
@@ -158,8 +159,8 @@ def _version_1() -> APIRouter:
     router = APIRouter(prefix=_PREFIX, dependencies=[Depends(BEARER), Depends(authorize)], responses=_PROBLEMS)
     # The stream's path would also match that of a single alert.
     parts = (
-        communities, devices, telemetry, replacements, stream, alerts, attention, silences, audit, bad_actors, notices,
-        rules, witnessed_tests, auth, accounts,
+        communities, devices, telemetry, replacements, stream, alerts, attachments, attention, silences, audit,
+        bad_actors, notices, rules, witnessed_tests, auth, accounts,
     )  # fmt: skip
     for part in parts:
         router.include_router(part.router)

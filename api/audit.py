@@ -16,7 +16,16 @@ router = APIRouter(prefix="/audit", tags=["audit 操作记录"])
 _cursor = Cursor("audit", int)
 
 Subject = Literal[
-    "alert", "silence", "witnessed_test", "registry", "device", "replacement", "household", "notices", "account"
+    "alert",
+    "silence",
+    "witnessed_test",
+    "registry",
+    "device",
+    "replacement",
+    "household",
+    "notices",
+    "account",
+    "attachment",
 ]
 
 

@@ -193,6 +193,9 @@ def notice_failed(error: str) -> str:
     return f"没有发出去，对方或网络的答复：{error}"
 
 
+ATTACHMENT_NOT_FOUND = "没有这张照片，或者已经删除。"
+TOO_MANY_PHOTOS_EXAMPLE = "这条报警已有 20 张照片，不能再加：请先删除不需要的照片。"
+PHOTO_REMOVED_EXAMPLE = "这张照片已由 王师傅 删除。"
 TEST_WITHDRAWN = "这次测试已经撤回。"
 
 REPLACEMENT_WITHDRAWN_EXAMPLE = "这次换表记录已由 王师傅 于7月1日 12:05:03撤回。"

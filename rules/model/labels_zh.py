@@ -29,6 +29,8 @@ ACT: Mapping[str, str] = {
     "comment": "备注",
     "shelve": "搁置",
     "unshelve": "取消搁置",
+    "photo": "添加照片",
+    "photo_removed": "删除照片",
     "returned": "再次发生",
 }
 SUPPRESSION: Mapping[str, str] = {

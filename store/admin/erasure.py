@@ -315,6 +315,21 @@ _PARTS_OF_HOUSEHOLD = [
         sql.SQL("DELETE FROM meter_replacement"),
     ),
     _Part(
+        "attachment",
+        sql.SQL("attachment"),
+        sql.SQL(
+            """
+            removed_at IS NULL AND added_at <= %(until)s
+            AND alert_id IN (SELECT id FROM alert WHERE device_id = ANY (%(devices)s))
+            """
+        ),
+        sql.SQL(
+            """
+            UPDATE attachment SET content = NULL, caption = '', removed_at = %(until)s, removed_by = 'anju erase'
+            """
+        ),
+    ),
+    _Part(
         "alert",
         sql.SQL("alert"),
         sql.SQL("device_id = ANY (%(devices)s) AND opened_at <= %(until)s"),

@@ -88,6 +88,7 @@ MATRIX: dict[str, Rights] = {
     "alert": {_INGEST: "rawd", _API: "rw", _WORKER: "raw", _OPERATOR: "rw", _GRAFANA: "r"},
     "alert_transition": {_INGEST: "raw", _API: "ra", _WORKER: "ra", _OPERATOR: "rw"},
     "alert_suppression": {_INGEST: "rawd", _API: "raw", _WORKER: "r", _OPERATOR: "r", _GRAFANA: "r"},
+    "attachment": {_API: "raw", _OPERATOR: "rw"},
     "silence": {_INGEST: "r", _API: "raw", _WORKER: "r", _OPERATOR: "r", _GRAFANA: "r"},
     "rule_state": {_INGEST: "rawd", _API: "r", _OPERATOR: "rw"},
     "rule_command": {_INGEST: "rd", _API: "ra"},

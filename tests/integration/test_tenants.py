@@ -57,6 +57,8 @@ def fill(connection, community):
         to_state="active", at=NOW, decided_at=NOW, reason="condition", inputs="{}")  # fmt: skip
     shelved = {"since": NOW, "until": NOW.replace(hour=5), "detail": "d", "actor": "a"}
     add("alert_suppression", alert_id=alert, cause="shelved", **shelved)
+    add("attachment", id=uuid.uuid4(), alert_id=alert, content=b"jpeg", width=1, height=1, bytes=4, sha256="0" * 64,
+        received_sha256="0" * 64, caption="", actor="a", added_at=NOW)  # fmt: skip
     message = add("notice_message", channel="c", sent_at=NOW, form="single", community=community, rule="",
         unlimited=False, notices=1)[0]  # fmt: skip
     add("notice", alert_id=alert, channel="c", kind="raised", n=0, severity="warning", state="queued", queued_at=NOW,
