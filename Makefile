@@ -29,10 +29,14 @@ help:
 	@echo "make lock       resolve the dependency ranges of pyproject.toml anew"
 	@echo "make clean      remove what the other targets made in this folder"
 
+# The tests start a thousand processes of Python. Where the environment forbids bytecode files each of them would compile
+# all of its modules again, which doubles the CPU time of a run.
+unexport PYTHONDONTWRITEBYTECODE
+
 # urllib3-future, which niquests brings, would install itself in the place of urllib3, against the hashes of the lock, with a
 # hook in every start of Python. Built from its source with this variable it stays beside it.
 SYNC := URLLIB3_NO_OVERRIDE=true VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes \
-  --no-binary urllib3-future --reinstall-package urllib3-future --reinstall-package urllib3
+  --no-binary urllib3-future --reinstall-package urllib3-future --reinstall-package urllib3 --compile-bytecode
 
 $(READY): requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
