@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from coverage import Coverage
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,9 +19,11 @@ from simulators.replay import Row, read_daiad
 # examples in every run, so that a failure comes of the change. `full` is Hypothesis' own number, drawn anew, for
 # `make test-slow` and for pytest by itself; `thorough` hunts (`make laws`). A law that sets `max_examples` because its
 # examples are slow asks `examples` of helpers/laws.py for them. An example may take any time on a busy machine.
-settings.register_profile("full", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=25, derandomize=True)
-settings.register_profile("thorough", deadline=None, max_examples=1000)
+# A busy machine makes a test slow, never red.
+patience = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", patience)
+settings.register_profile("quick", patience, max_examples=25, derandomize=True)
+settings.register_profile("thorough", patience, max_examples=1000)
 settings.load_profile("full")
 
 # A worker takes a whole file, or all files of a group: those share fixtures that are expensive and last for a session.
