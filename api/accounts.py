@@ -30,7 +30,7 @@ from api.models import ResponseModel
 from api.paging import Page
 from api.parameters import Caller, Instant, Now, WholeStore
 from api.problems import ForbiddenProblem, InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
-from api.text import Name, Word
+from handling.text import Name, Word
 from store.accounts.accounts import AccountExistsError, AccountRow, read_account
 from store.accounts.accounts import list_accounts as stored_accounts
 from store.accounts.api_keys import ApiKeyRow, read_key

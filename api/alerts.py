@@ -14,7 +14,7 @@ from api.alert_models import Alert, AlertDetail
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Caller, Instant, Now, Store
 from api.problems import InvalidProblem, Mistake, UnknownProblem, problem_responses
-from api.text import Word
+from handling.text import Word
 from rules.model.attention import Attention
 from rules.model.rule import OPEN_PHASES, Severity
 from store.alerts import alerts

@@ -22,7 +22,6 @@ from api.problems import (
     UnknownProblem,
     problem_responses,
 )
-from api.text import Name, Remark
 from handling.attachments import (
     AttachmentRefusedError,
     Upload,
@@ -33,6 +32,7 @@ from handling.attachments import (
 )
 from handling.photos import LARGEST_BYTES, PhotoError, read_photo
 from handling.signature import Signature
+from handling.text import Name, Remark
 from store.alerts.attachments import AttachmentRow, find_attachment
 
 router = APIRouter(prefix="/alerts/{alert_id}/attachments", tags=["alerts 报警"])

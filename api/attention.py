@@ -11,11 +11,11 @@ from api.alerts import AlertId, UnknownAlertProblem, read_detail
 from api.changes import Idempotent, IdempotentRequest, Signed, key_reused
 from api.parameters import Instant, Now, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, problem_responses
-from api.text import Name, Reason, Remark
 from handling import actions, words_zh
 from handling.actions import ActionRefusedError, Order, ShelvingRangeError, UnknownAlertError, take_action
 from handling.bulk import MOST_ALERTS, RESULT_ZH, Result, take_actions
 from handling.signature import KeyReusedError
+from handling.text import Name, Reason, Remark
 from rules.model.attention import Action
 from store.alerts.alerts import find_alerts
 from store.alerts.suppression import causes_of

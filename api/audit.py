@@ -9,7 +9,7 @@ from pydantic import Field
 from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Store
-from api.text import Word
+from handling.text import Word
 from store.admin import audit
 
 router = APIRouter(prefix="/audit", tags=["audit 操作记录"])

@@ -39,9 +39,9 @@ from api.problems import (
     TooManyProblem,
     problem_responses,
 )
-from api.text import VISIBLE, Word
 from devices.seal import Seal
 from devices.text import visible
+from handling.text import VISIBLE, Word
 from store.accounts.accounts import AccountRow, read_account, set_second_factor
 from store.accounts.sessions import SessionRow, list_sessions
 from store.database import Connection, Database

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.paging import Page
 from api.parameters import Instant, Now, Store
-from api.text import Word
+from handling.text import Word
 from rules.model.kind_labels import kind_label
 from store.alerts import bad_actors
 

@@ -10,8 +10,8 @@ from accounts.principal import Principal
 from api import messages_zh
 from api.parameters import Caller, Store
 from api.problems import InvalidProblem, Mistake
-from api.text import VISIBLE, Name
 from handling.signature import KeyReusedError, Signature, earlier_subject_id
+from handling.text import VISIBLE, Name
 from store.database import Connection, Database
 
 

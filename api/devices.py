@@ -12,9 +12,9 @@ from api.models import Connection, Device, DeviceDetail, DeviceState, Event, Rej
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import CommunityId, DeviceName, Instant, Store
 from api.problems import UnknownProblem, problem_responses
-from api.text import Word
 from devices.catalogue import KIND_BY_NAME
 from devices.schema import Reason
+from handling.text import Word
 from store.database import Connection as DatabaseConnection
 from store.registry import devices
 from store.registry.devices import DeviceFilter, DeviceRow

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from devices.local_time import local_time_zh
-from store.notices.delivery import WaitReason
 
 KEY_REFUSED = "请求里没有 API 密钥，或密钥不对。密钥请找管理员要，写在请求头 Authorization: Bearer 后面。"
 ROLE_MAY_NOT = "这个账号的角色不能做这件事；确实需要的话，请找管理员。"
@@ -82,8 +81,8 @@ def backtest_too_large(most: int) -> str:
     return f"这段时间的读数和事件超过 {most:,} 条：请缩短时间、少选几条规则或只选一台设备，或改用 anju rules backtest"
 
 
-HIDDEN_CHARACTERS = "含有换行或不可见字符，请重新输入"
 OTHER_HOST = "这个网址不是本系统的。请用登记过的网址访问，或请管理员在 ANJU_HTTP_HOSTS 中登记它。"
+OTHER_ORIGIN = "这个请求不是从本系统的页面发出的，没有执行。请打开本系统的页面再操作。"
 NO_HTTP = "收到的内容不是完整的 HTTP 请求。"
 UNREADABLE_BODY = "请求的内容不是合格的文本，请核对编码。"
 CONNECTIONS_TAKEN = "连接数已满，请稍后再试。"
@@ -165,32 +164,6 @@ def maintenance_over(ended_at: datetime, ended_by: str | None) -> str:
     """Return the refusal to end a window that is over; `ended_by` is None where it ran to its planned end."""
     by = f"，由 {ended_by} 提前结束" if ended_by else ""
     return f"维护窗口已于{local_time_zh(ended_at)}结束{by}。"
-
-
-NOTICE_WAITS: Mapping[str, str] = {
-    WaitReason.GATHERING: "稍等片刻，把同一原因的报警合成一条再发",
-    WaitReason.ESCALATION: "先等前面通知的人确认；到时候还没有人确认，再通知这一级",
-    WaitReason.AFTER_RAISED: "报警的通知还没发出，恢复随后再发",
-    WaitReason.QUIET_HOURS: "收件人在免打扰时段，到时候一并通知",
-    WaitReason.MESSAGE_LIMIT: "十分钟内通知已经够多，到时候合成一条汇总再发",
-    WaitReason.RETRY: "上一次没有发出去，到时候再试",
-}
-NOTICE_SENDING = "马上就发；过了一分钟还没发出，请管理员检查通知程序"
-
-
-def waits_for_shelving(actor: str | None, reason: str) -> str:
-    """Return why the notice of a shelved alert waits."""
-    return f"{actor}搁置了这条报警：{reason}"
-
-
-def waits_for_maintenance(actor: str | None, reason: str) -> str:
-    """Return why a notice waits for the end of a maintenance window."""
-    return f"{actor}登记了维护窗口：{reason}"
-
-
-def notice_failed(error: str) -> str:
-    """Return the last failure of a notice; `error` is the answer of the receiver or of the network."""
-    return f"没有发出去，对方或网络的答复：{error}"
 
 
 ATTACHMENT_NOT_FOUND = "没有这张照片，或者已经删除。"

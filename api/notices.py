@@ -1,21 +1,21 @@
 """Route of the notices of an alert, with their state of delivery."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import messages_zh
 from api.alerts import AlertId, UnknownAlertProblem
 from api.paging import Page
 from api.parameters import Now, Store
 from api.problems import problem_responses
-from rules.model.labels_zh import NOTICE_DROPPED, NOTICE_KIND, NOTICE_STATE
+from handling.notices import reason_of, waits_of
+from rules.model.labels_zh import NOTICE_KIND, NOTICE_STATE
 from store.alerts.alerts import find_alert
-from store.alerts.suppression import Cause, CauseName, causes_of
-from store.notices.delivery import NoticeRow, WaitReason, list_notices
+from store.alerts.suppression import Cause, causes_of
+from store.notices.delivery import NoticeRow, list_notices
 
 router = APIRouter(prefix="/alerts", tags=["alerts 报警"])
 
@@ -38,7 +38,7 @@ WaitCode = Literal[
 class Wait(BaseModel):
     """Reason for which a notice waits. The first five codes are causes of suppression of its alert."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     code: WaitCode
     zh: str = Field(description="The reason in Chinese.", examples=["王师傅登记了维护窗口：三号楼换表"])
@@ -90,38 +90,7 @@ def _notice(row: NoticeRow, causes: Sequence[Cause], now: datetime) -> Notice:
             **{name: getattr(row, name) for name in NoticeRow.__slots__},
             "kind_zh": NOTICE_KIND[row.kind],
             "state_zh": NOTICE_STATE[row.state],
-            "waiting_for": list(_waits(row, causes, now)) if row.state == "queued" else [],
-            "reason_zh": _reason_zh(row),
+            "waiting_for": list(waits_of(row, causes, now)),
+            "reason_zh": reason_of(row),
         }
     )
-
-
-def _waits(row: NoticeRow, causes: Sequence[Cause], now: datetime) -> Iterator[Wait]:
-    """Yield the reasons for which a queued notice waits. Suppression holds everything but a recovery."""
-    if causes and row.kind != "resolved":
-        for cause in causes:
-            yield Wait(code=cause.name.value, zh=_cause_zh(cause), until=cause.until)
-    elif row.retry_at and row.retry_at > now:
-        yield Wait(code="retry", zh=messages_zh.NOTICE_WAITS[WaitReason.RETRY], until=row.retry_at)
-    elif row.due_at > now and (words := messages_zh.NOTICE_WAITS.get(row.waits_for or "")):
-        yield Wait.model_validate({"code": row.waits_for, "zh": words, "until": row.due_at})
-    else:
-        yield Wait(code="sending", zh=messages_zh.NOTICE_SENDING, until=None)
-
-
-def _cause_zh(cause: Cause) -> str:
-    match cause.name:
-        case CauseName.SHELVED:
-            return messages_zh.waits_for_shelving(cause.actor, cause.detail)
-        case CauseName.MAINTENANCE:
-            return messages_zh.waits_for_maintenance(cause.actor, cause.detail)
-        case _:
-            return cause.detail
-
-
-def _reason_zh(row: NoticeRow) -> str | None:
-    if row.reason is None:
-        return None
-    if row.state == "dropped":
-        return NOTICE_DROPPED.get(row.reason, row.reason)
-    return messages_zh.notice_failed(row.reason)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from api import messages_zh
 from api.problems import InvalidProblem, Mistake
-from api.text import VISIBLE
+from handling.text import VISIBLE
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")

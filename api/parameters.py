@@ -10,8 +10,8 @@ from pydantic import AfterValidator, AwareDatetime
 
 from accounts.login import Authenticated
 from api import messages_zh
-from api.text import Word
 from api.validation_zh import ParameterError
+from handling.text import Word
 from store.database import Database
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from api.models import ResponseModel
 from api.paging import Page
 from api.parameters import CommunityId, DeviceName, Instant, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
-from api.text import Name, Reason, Word
+from handling.text import Name, Reason, Word
 from store.admin.audit import Change, record_change
 from store.database import Connection
 from store.registry.replacements import (

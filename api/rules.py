@@ -20,7 +20,7 @@ from api.problems import (
     UnknownProblem,
     problem_responses,
 )
-from api.text import Word
+from handling.text import Word
 from rules.analysis.backtest import Span, backtest
 from rules.analysis.stored_history import stored_arrivals, wanted_history
 from rules.analysis.summary import Summary, summarise

@@ -15,7 +15,7 @@ from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from api.rules import Pack
-from api.text import Name, Reason, Word
+from handling.text import Name, Reason, Word
 from rules.model.kind_labels import kind_label
 from rules.model.labels_zh import MAINTENANCE_STATE
 from rules.model.rule import RulePack, Severity

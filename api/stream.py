@@ -16,7 +16,7 @@ from api.alert_models import AlertStep
 from api.feed import AlertFeed, RenderedStep, TooManyStreamsProblem, read_steps
 from api.parameters import Caller, Store
 from api.problems import Responses, UnavailableProblem, problem_responses
-from api.text import Word
+from handling.text import Word
 from rules.model.rule import Severity
 from store.alerts.stream import newest_transition
 from store.database import Database, DatabaseUnavailableError

@@ -14,11 +14,11 @@ from api.models import Series
 from api.paging import Cursor, PageQuery
 from api.parameters import BucketWidth, CommunityId, DeviceName, Instant, Store
 from api.problems import InvalidProblem, Mistake, problem_responses
-from api.text import Word
 from api.validation_zh import ParameterError
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import DeviceKind
 from devices.kind import Field as KindField
+from handling.text import Word
 from store.database import Connection
 from store.registry.devices import DeviceRow
 from store.telemetry.read import Aggregate, allowed_aggregates, read_buckets, read_points

@@ -22,8 +22,8 @@ from api.models import ResponseModel, Simulated
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
-from api.text import Name, Reason, Word
 from devices.place import compose_place
+from handling.text import Name, Reason, Word
 from rules.model.kind_labels import event_label, kind_label
 from store.admin.audit import Change, record_change
 from store.database import Connection

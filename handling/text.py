@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from api.messages_zh import HIDDEN_CHARACTERS
 from devices.text import visible
+from handling.words_zh import HIDDEN_CHARACTERS
 
 
 def _refuse_hidden(value: object) -> object:
