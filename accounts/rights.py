@@ -81,3 +81,15 @@ CITY_WIDE = frozenset({
     "remove_account_second_factor",
 })  # fmt: skip
 """Routes about the whole installation, which a key of fewer communities does not open."""
+
+PAGES: Mapping[str, frozenset[Role]] = {
+    "me_page": _ALL,
+    "my_password_page": _ALL,
+    "sign_out_page": _ALL,
+    "inbox_page": _ALERTS,
+    "alerts_stream_page": _ALERTS,
+    "alert_page": _ALERTS,
+    "act_on_alert_page": _HOUSEHOLDS | {_STREET},
+    "act_on_alerts_page": _WORK,
+}
+"""Roles by the name of a page of the console; the pages of a login are open to all."""

@@ -141,12 +141,12 @@ def _describe_limits(limits: HttpLimits) -> str:
     )
 
 
-def guard_app(app: FastAPI, settings: ApiSettings) -> ASGIApp:
-    """Return the application behind its gate, with headers and metrics for every answer."""
+def guard_app(app: FastAPI, settings: ApiSettings, pages: ASGIApp | None = None) -> ASGIApp:
+    """Return the application and the pages behind their gate, with headers and metrics for every answer."""
     registry: CollectorRegistry = app.state.registry
     paths = app.openapi()["paths"]
     file_paths = [path for path, operations in paths.items() if any(map(takes_files, operations.values()))]
-    gate = Gate(app, app.state.guard, settings.limits, file_paths, registry)
+    gate = Gate(app, app.state.guard, settings.limits, file_paths, registry, pages=pages)
     return RequestMetrics(SecurityHeaders(EntityTags(gate, _PREFIX)), registry=registry, templates=_templates(app))
 
 

@@ -15,8 +15,10 @@ from api.alert_models import AlertStep
 from api.parameters import read_clock
 from api.problems import BusyProblem
 from rules.model.rule import Severity
+from store.alerts.alerts import AlertRow
 from store.alerts.stream import follow_transitions, read_alert_transitions
-from store.alerts.suppression import causes_of
+from store.alerts.suppression import Cause, causes_of
+from store.alerts.transitions import StoredTransition
 from store.database import Connection, Database, DatabaseUnavailableError, repeat_over_outages
 
 _log = structlog.get_logger(__name__)
@@ -39,12 +41,15 @@ class TooManyStreamsProblem(BusyProblem):
 
 @dataclass(frozen=True, slots=True)
 class RenderedStep:
-    """Step of an alert as the streams send it, with the facts that they filter by."""
+    """Step of an alert as the streams send it, with the facts that they filter by, and those that pages draw."""
 
     id: int
     community: str | None
     severity: str
     json: str
+    transition: StoredTransition
+    alert: AlertRow
+    causes: tuple[Cause, ...]
 
 
 class AlertFeed:
@@ -190,7 +195,8 @@ def read_steps(
     return [
         RenderedStep(
             id=step.transition.id, community=step.alert.community, severity=step.alert.severity,
-            json=AlertStep.of(step, causes).model_dump_json(),
+            json=AlertStep.of(step, causes).model_dump_json(), transition=step.transition, alert=step.alert,
+            causes=tuple(causes.get(step.alert.id, ())),
         )
         for step in steps
     ]  # fmt: skip

@@ -11,12 +11,15 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from accounts.login import Authenticated
+from accounts.page_session import is_same_origin, read_cookie
+from accounts.tokens import PAGE
 from api import messages_zh
 from api.access import GuessBrake, KeyGuard, client_address
 from api.docs_page import DOCS
 from api.hosts import is_own_host
 from api.limits import HttpLimits, TokenBuckets, body_limits
 from api.problems import (
+    ForbiddenProblem,
     KeyRefusedProblem,
     MalformedProblem,
     Problem,
@@ -35,11 +38,16 @@ LOGIN = ("POST", "/api/v1/auth/token")
 """Login by name and password, the one request without a key that may have a body."""
 
 OPEN = frozenset({*ALWAYS, "/readyz", "/metrics", "/openapi.json", *DOCS})
-"""Paths without a key. Any other needs it, whether there is such a route or not."""
+"""Paths without a key."""
+
+_API = "/api"
+"""Paths that need a key, whether there is such a route or not. All others are pages, which need a session."""
 
 _BURST_S = 2.0
 _HELD_AT_ONCE = 8
 _HOLD_S = 1.0
+_SAFE = frozenset({"GET", "HEAD"})
+_ORIGIN_REFUSED = "Forms are taken from the pages of this site alone."
 _HOST_REFUSED = "The name in the header Host is not one of this API: ANJU_HTTP_HOSTS lists its public names."
 
 
@@ -54,13 +62,20 @@ class _Visit:
     authorization: bytes | None
     length: bytes | None
     has_body: bool
+    token: str | None
+    is_same_origin: bool
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is for a page or a file of one."""
+        return self.path not in OPEN and self.path != _API and not self.path.startswith(f"{_API}/")
 
     @classmethod
     def of(cls, scope: Scope) -> "_Visit":
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, value)
-        length = headers.get(b"content-length")
+        length, scheme = headers.get(b"content-length"), scope.get("scheme", "http")
         return cls(
             method=scope["method"],
             path=scope["path"],
@@ -69,6 +84,8 @@ class _Visit:
             authorization=headers.get(b"authorization"),
             length=length,
             has_body=length not in {None, b"0"} or b"transfer-encoding" in headers,
+            token=read_cookie(headers.get(b"cookie", b"").decode("latin-1"), secure=scheme == "https"),
+            is_same_origin=is_same_origin(headers, scheme=scheme),
         )
 
 
@@ -89,9 +106,12 @@ class Gate:
         limits: HttpLimits,
         file_paths: Iterable[str],
         registry: CollectorRegistry,
+        *,
+        pages: ASGIApp | None = None,
     ) -> None:
-        """Stand in front of `app`; `file_paths` are the templates of the paths that take files."""
+        """Stand in front of `app` and of `pages`; `file_paths` are the templates of the paths that take files."""
         self._app = app
+        self._pages = pages
         self._guard = guard
         self._hosts = limits.hosts
         self._rates = TokenBuckets(limits.rate, _BURST_S)
@@ -108,9 +128,10 @@ class Gate:
         if scope["type"] != "http":
             raise RuntimeError(f"the API does not speak {scope['type']}")
         visit = _Visit.of(scope)
+        app = self._pages if self._pages and visit.is_page else self._app
         try:
-            if caller := await self._check(visit):
-                scope.setdefault("state", {})["caller"] = caller
+            caller = await (self._check_page(visit) if app is self._pages else self._check(visit))
+            scope["state"] = {**scope.get("state", {}), "caller": caller, "token": visit.token}
             # An open path takes no body: without the key, an endless one could hold the connection.
             received = await self._read(visit, receive) if visit.has_body and visit.path not in OPEN else receive
         except _RefusedError as refused:
@@ -119,7 +140,26 @@ class Gate:
             await refused.problem.response()(scope, receive, send)
             return
         if received is not None:
-            await self._app(scope, received, send)
+            await app(scope, received, send)
+
+    async def _check_page(self, visit: _Visit) -> Authenticated | None:
+        """Check host, origin and rate; return the account of the session, None without one.
+
+        Raises:
+            _RefusedError: One of them does not allow the request.
+        """
+        if not is_own_host(visit.host, self._hosts):
+            raise _RefusedError("host", MalformedProblem(_HOST_REFUSED, messages_zh.OTHER_HOST))
+        if visit.method not in _SAFE and not visit.is_same_origin:
+            raise _RefusedError("origin", ForbiddenProblem(_ORIGIN_REFUSED, messages_zh.OTHER_ORIGIN))
+        caller = None
+        if visit.token and visit.token.startswith(PAGE):
+            try:
+                caller = await self._guard.find(visit.token)
+            except DatabaseUnavailableError:
+                raise _RefusedError("database", UnavailableProblem()) from None
+        self._charge((caller.principal.name, visit.address) if caller else visit.address)
+        return caller
 
     async def _check(self, visit: _Visit) -> Authenticated | None:
         """Check host, key and rate; return the account of the key, None on an open path.

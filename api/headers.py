@@ -43,8 +43,12 @@ class SecurityHeaders:
 
 
 def _complete(headers: MutableHeaders, scope: Scope) -> None:
-    headers.update(SECURITY_HEADERS)
-    if scope["path"] in DOCS:
+    is_page = "Content-Security-Policy" in headers  # which has a policy of its own, and knows what may be kept
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    if is_page:
+        headers.setdefault("Cache-Control", "no-store")
+    elif scope["path"] in DOCS:
         headers["Content-Security-Policy"] = _POLICY_OF_DOCS
         headers.setdefault("Cache-Control", "no-store")
     else:

@@ -3,11 +3,13 @@
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 
 import uvicorn
+from starlette.datastructures import State
+from starlette.types import ASGIApp
 
 from api.app import ApiSettings, create_app, guard_app
 from api.auth import make_seal
@@ -33,6 +35,7 @@ def serve(
     *,
     secret_keys: tuple[bytes, ...],
     limits: HttpLimits = _DEFAULT_LIMITS,
+    make_pages: Callable[[State], ASGIApp] | None = None,
 ) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish the requests under way, within five seconds.
 
@@ -46,6 +49,7 @@ def serve(
         rules: Source of the rules in force.
         secret_keys: The secret key of the installation, and earlier ones; they seal secrets of second factors.
         limits: Bounds of the server.
+        make_pages: Makes the console from the state of the API's application; without it there are no pages.
 
     Raises:
         NewerDatabaseError: A newer Anju has migrated the database.
@@ -62,7 +66,7 @@ def serve(
         )
         app = create_app(database, settings)
         config = Config(
-            guard_app(app, settings),
+            guard_app(app, settings, make_pages(app.state) if make_pages else None),
             fit_to_descriptors(limits.connections),
             host=host,
             port=port,

@@ -4,6 +4,7 @@ import logging
 
 from api.limits import HttpLimits
 from api.serve import serve
+from app.console_pages import console_pages
 from app.logging import configure_logging
 from app.rule_files import rules_folder
 from app.settings import Settings, split_list
@@ -32,4 +33,7 @@ def api() -> None:
     )
     database_url, api_key = settings.need("database_url"), settings.need("api_key")
     secret_keys = (settings.need("secret_key").encode(), *settings.earlier_secret_keys)
-    serve(database_url, settings.http_host, settings.http_port, api_key, rules, secret_keys=secret_keys, limits=limits)
+    serve(
+        database_url, settings.http_host, settings.http_port, api_key, rules, secret_keys=secret_keys, limits=limits,
+        make_pages=console_pages,
+    )  # fmt: skip

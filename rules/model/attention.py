@@ -49,6 +49,11 @@ _ALLOWED = {
 }
 
 
+def possible_actions(state: Attention) -> tuple[Action, ...]:
+    """Return the actions that a state allows, in the order of the work."""
+    return _ALLOWED[state]
+
+
 def next_attention(state: Attention, action: Action) -> Attention:
     """Return the state after an action. An assigned alert may be assigned again, to another person.
 

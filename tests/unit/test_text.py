@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.text import Name, Reason, Remark, Word
 from devices.text import visible
+from handling.text import Name, Reason, Remark, Word
 
 HIDDEN = st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"], exclude_characters="\u180e")
 
