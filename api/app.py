@@ -25,6 +25,7 @@ from api import (
     replacements,
     rules,
     silences,
+    statistics,
     stream,
     telemetry,
     witnessed_tests,
@@ -161,6 +162,7 @@ def _version_1() -> APIRouter:
     parts = (
         communities, devices, telemetry, replacements, stream, alerts, attachments, attention, silences, audit,
         bad_actors, notices, rules, witnessed_tests, auth, accounts,
+        statistics,
     )  # fmt: skip
     for part in parts:
         router.include_router(part.router)
