@@ -19,6 +19,8 @@ from api import (
     communities,
     devices,
     docs_page,
+    duty,
+    handover,
     health,
     messages_zh,
     notices,
@@ -162,7 +164,7 @@ def _version_1() -> APIRouter:
     parts = (
         communities, devices, telemetry, replacements, stream, alerts, attachments, attention, silences, audit,
         bad_actors, notices, rules, witnessed_tests, auth, accounts,
-        statistics,
+        statistics, duty, handover,
     )  # fmt: skip
     for part in parts:
         router.include_router(part.router)

@@ -26,6 +26,8 @@ Subject = Literal[
     "notices",
     "account",
     "attachment",
+    "duty_shift",
+    "handover_note",
 ]
 
 

@@ -90,6 +90,8 @@ MATRIX: dict[str, Rights] = {
     "alert_suppression": {_INGEST: "rawd", _API: "raw", _WORKER: "r", _OPERATOR: "r", _GRAFANA: "r"},
     "attachment": {_API: "raw", _OPERATOR: "rw"},
     "silence": {_INGEST: "r", _API: "raw", _WORKER: "r", _OPERATOR: "r", _GRAFANA: "r"},
+    "duty_shift": {_API: "raw"},
+    "handover_note": {_API: "ra"},
     "rule_state": {_INGEST: "rawd", _API: "r", _OPERATOR: "rw"},
     "rule_command": {_INGEST: "rd", _API: "ra"},
     "shadow_transition": {_INGEST: "ra", _API: "r", _OPERATOR: "rw"},

@@ -65,6 +65,9 @@ def fill(connection, community):
         due_at=NOW, message_id=message)  # fmt: skip
     add("silence", id=uuid.uuid4(), community=community, starts_at=NOW, ends_at=NOW.replace(hour=9), reason="r",
         actor="a", created_at=NOW)  # fmt: skip
+    add("duty_shift", id=uuid.uuid4(), community=community, person="p", starts_at=NOW, ends_at=NOW.replace(hour=9),
+        note="", actor="a", created_at=NOW)  # fmt: skip
+    add("handover_note", id=uuid.uuid4(), community=community, at=NOW, actor="a", note="n")
     add("device_state", **of_device, last_seen=NOW)
     add("device_rejection_count", **of_device, hour=NOW, reason="bad_json", count=1)
     add("rejection_count", hour=NOW, community=community, kind="water_meter", reason="bad_json", count=1)

@@ -73,7 +73,7 @@ def pages(client: httpx.Client, path: str) -> list[dict[str, Any]]:
 
 def test_every_list_holds_the_own_community_alone(api: Any, neighbours: Any) -> None:
     ours, theirs, client = neighbours
-    for path in ("/communities", "/devices", "/alerts", "/silences", "/bad-actors", "/witnessed-tests"):
+    for path in ("/communities", "/devices", "/alerts", "/silences", "/bad-actors", "/witnessed-tests", "/duty"):
         assert theirs.id not in str(pages(client, path)), path
     assert [each["id"] for each in pages(client, "/communities")] == [ours.id]
     assert {each["community"] for each in pages(client, "/alerts")} == {ours.id}
