@@ -13,7 +13,6 @@ from api.models import ResponseModel
 from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
-from api.text import Name, Remark, Word
 from handling.duty import (
     MOST_COMMUNITIES,
     DutyError,
@@ -24,6 +23,7 @@ from handling.duty import (
     end_duty,
 )
 from handling.signature import KeyReusedError
+from handling.text import Name, Remark, Word
 from store.alerts.duty import ShiftRow, list_shifts
 
 router = APIRouter(prefix="/duty", tags=["duty 值班"])

@@ -15,9 +15,9 @@ from api.duty import Shift
 from api.models import ResponseModel
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake
-from api.text import Reason, Word
 from handling.handover import LONGEST_PERIOD, USUAL_SHIFT, UnknownCommunityError, add_note, read_handover
 from handling.signature import KeyReusedError
+from handling.text import Reason, Word
 from rules.model.labels_zh import ACT, SEVERITY
 from rules.model.rule import Severity
 from store.alerts.handover import PersonStep

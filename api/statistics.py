@@ -14,10 +14,10 @@ from api import messages_zh
 from api.models import ResponseModel
 from api.parameters import Caller, Now, Store
 from api.problems import InvalidProblem, Mistake
-from api.text import Word
 from api.validation_zh import ParameterError
 from handling.statistics import Months, MonthsError, read_people, read_statistics
 from handling.statistics_workbook import MEDIA_TYPE, Selection, to_workbook
+from handling.text import Word
 from rules.model.kind_labels import kind_label
 from store.alerts.statistics import AlertCounts, PersonCounts
 from store.registry.communities import find_community
