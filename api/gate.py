@@ -67,8 +67,9 @@ class _Visit:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is for a page or a file of one."""
-        return self.path not in OPEN and self.path != _API and not self.path.startswith(f"{_API}/")
+        """Whether it is for a page or a file of one; a program sends its key wherever it goes."""
+        is_other = self.path not in OPEN and self.path != _API and not self.path.startswith(f"{_API}/")
+        return is_other and self.authorization is None
 
     @classmethod
     def of(cls, scope: Scope) -> "_Visit":
