@@ -5,10 +5,14 @@ import hmac
 import secrets
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import quote
 
 from accounts.tokens import hash_token
+from devices.seal import Seal, SealError
+from store.accounts.accounts import list_accounts, replace_sealed_secret
+from store.database import Connection
 
 STEP_S = 30
 _DIGITS = 6
@@ -56,6 +60,21 @@ def matching_step(secret: bytes, code: str, now: datetime) -> int | None:
         if hmac.compare_digest(code_at(secret, step).encode(), digits.encode("utf-8", "surrogatepass")):
             found = step
     return found
+
+
+def reseal_second_factors(connection: Connection, seal: Seal) -> int:
+    """Seal every secret under the present secret key; return the number of those that were under an earlier one.
+
+    One that is sealed under neither stays as it is.
+    """
+    renewed = 0
+    for account in list_accounts(connection):
+        with suppress(SealError):
+            sealed = account.totp_secret
+            if sealed and (anew := seal.renew(account.name, sealed)) is not None:
+                replace_sealed_secret(connection, account.id, sealed, anew)
+                renewed += 1
+    return renewed
 
 
 def _steps(now: datetime) -> Iterator[int]:

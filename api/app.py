@@ -1,5 +1,6 @@
 """FastAPI application: routes, access control, error handling and metrics."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from api import (
     auth,
     bad_actors,
     communities,
+    contacts,
     devices,
     docs_page,
     duty,
@@ -52,6 +54,7 @@ from api.problems import (
     install_problems,
     problem_responses,
 )
+from api.resealing import reseal
 from devices.seal import Seal
 from rules.language.reload import RuleFolder
 from store.database import Database
@@ -109,7 +112,9 @@ def create_app(database: Database, settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with feed:
+            resealing = asyncio.create_task(reseal(database, settings.seal))
             yield
+            resealing.cancel()
 
     app = FastAPI(
         title="Anju 安居",
@@ -163,7 +168,7 @@ def _version_1() -> APIRouter:
     # The stream's path would also match that of a single alert.
     parts = (
         communities, devices, telemetry, replacements, stream, alerts, attachments, attention, silences, audit,
-        bad_actors, notices, rules, witnessed_tests, auth, accounts,
+        bad_actors, contacts, notices, rules, witnessed_tests, auth, accounts,
         statistics, duty, handover,
     )  # fmt: skip
     for part in parts:

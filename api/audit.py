@@ -26,6 +26,7 @@ Subject = Literal[
     "notices",
     "account",
     "attachment",
+    "contact",
     "duty_shift",
     "handover_note",
 ]

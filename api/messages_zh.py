@@ -169,6 +169,7 @@ def maintenance_over(ended_at: datetime, ended_by: str | None) -> str:
     return f"维护窗口已于{local_time_zh(ended_at)}结束{by}。"
 
 
+CONTACT_NOT_FOUND = "没有这个联系人，或者已经删除。"
 ATTACHMENT_NOT_FOUND = "没有这张照片，或者已经删除。"
 TOO_MANY_PHOTOS_EXAMPLE = "这条报警已有 20 张照片，不能再加：请先删除不需要的照片。"
 PHOTO_REMOVED_EXAMPLE = "这张照片已由 王师傅 删除。"

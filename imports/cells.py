@@ -9,6 +9,7 @@ from functools import lru_cache
 from acceptance.criterion import Medium
 from devices.catalogue import KIND_BY_NAME
 from devices.device import Service
+from devices.phone import PhoneError, normal_phone
 from devices.text import visible
 from devices.topic import IDENTIFIER
 from imports.damage import AS_TEXT, MISSING, find_code_loss, find_day_number, fold_place, half_width
@@ -93,6 +94,14 @@ def _code(cell: str) -> str:
     if loss := find_code_loss(text):
         raise CellError(f"{quoted(cell)} {loss}")
     return text
+
+
+def parse_phone(cell: str) -> str:
+    """Return a telephone number as its digits."""
+    try:
+        return normal_phone(_code(cell))
+    except PhoneError as error:
+        raise CellError(f"{quoted(cell)} {error}") from None
 
 
 def parse_kind(cell: str) -> str:

@@ -14,6 +14,7 @@ from imports.cells import (
     parse_identifier,
     parse_kind,
     parse_media,
+    parse_phone,
     parse_place,
     parse_serial,
     parse_service,
@@ -148,4 +149,21 @@ DEVICES = Form(
         Column("service", ("状态", "设备状态", "使用状态"), parse_service, empty=Service.IN_SERVICE.value),
     ),
     key=("community", "device"),
+)
+
+CONTACTS = Form(
+    "contacts",
+    "联系人",
+    (
+        _COMMUNITY,
+        Column("building", _BUILDING, parse_place, empty=""),
+        Column("unit", _UNIT, parse_place, empty=""),
+        Column("room", _ROOM, parse_place, empty=""),
+        Column("company", ("单位", "维修单位", "公司", "厂家"), parse_text, empty=""),
+        Column("kind", ("设备类型", "类型"), parse_kind, empty=""),
+        Column("name", ("姓名", "联系人", "户主"), parse_text, required=True),
+        Column("role", ("身份", "职务", "角色", "关系"), parse_text, empty=""),
+        Column("phone", ("电话", "手机", "手机号", "联系电话", "电话号码"), parse_phone, required=True),
+    ),
+    key=("community", "building", "unit", "room", "company", "kind", "name"),
 )

@@ -110,8 +110,8 @@ def _import(
         names = load_community_names(connection)
         tables: list[Table] = []
         for form, sheet in zip(_FORMS, sheets, strict=True):
-            ids_by_name = _ids_by_name(names, tables[0]) if tables else NO_COMMUNITIES
-            table, table_problems = read_table(form, sheet, ids_by_name)
+            known = ids_by_name(names, tables[0]) if tables else NO_COMMUNITIES
+            table, table_problems = read_table(form, sheet, known)
             tables.append(table)
             problems += table_problems
             notes += table.notes
@@ -121,20 +121,21 @@ def _import(
         if not file_problems:
             problems += check(communities, households, devices, registered)
         if problems:
-            raise ImportRefusedError(_in_reading_order(problems, tables))
+            raise ImportRefusedError(in_reading_order(problems, tables))
         rows = [table.rows() for table in tables]
         changes = list_changes(connection, *rows) if dry_run else []
         result = ImportResult(
             *upsert_registry(connection, *rows),
-            notes=tuple(map(str, _in_reading_order(notes, tables))),
+            notes=tuple(map(str, in_reading_order(notes, tables))),
             changes=tuple(changes),
         )
         return _with_secrets(connection, result, devices, secrets_out, dry_run=dry_run)
 
 
-def _ids_by_name(registered: Mapping[str, str], communities: Table) -> dict[str, str]:
+def ids_by_name(registered: Mapping[str, str], communities: Table | None = None) -> dict[str, str]:
     """Return the ids of the communities of the registry and of an import by name, where it names one and is no id."""
-    imported = {str(row.get("community")): str(row.get("name")) for _, row in communities.records()}
+    records = communities.records() if communities else ()
+    imported = {str(row.get("community")): str(row.get("name")) for _, row in records}
     names = {**registered, **imported}
     counts = Counter(names.values())
     return {
@@ -154,7 +155,7 @@ def _load_registered(connection: Connection, names: Iterable[str], tables: Seque
     )
 
 
-def _in_reading_order(problems: Iterable[Problem], tables: Iterable[Table]) -> list[Problem]:
+def in_reading_order(problems: Iterable[Problem], tables: Iterable[Table]) -> list[Problem]:
     """Return the problems by file and line, with the headers of the files for the names of columns."""
     headers = {table.file: table.headers for table in tables}
     files = list(headers)

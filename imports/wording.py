@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imports.forms import COMMUNITIES, DEVICES, HOUSEHOLDS, Form
+from imports.contacts import ContactsResult
+from imports.forms import COMMUNITIES, CONTACTS, DEVICES, HOUSEHOLDS, Form
 from imports.importer import ImportResult
 from store.registry.upsert import RowChange
 
@@ -11,8 +12,8 @@ _SHOWN_NOTES = 20
 _FORM_BY_TABLE = {"community": COMMUNITIES, "household": HOUSEHOLDS, "device": DEVICES}
 
 
-def summary(result: ImportResult, *, dry_run: bool = False) -> str:
-    """Return the result of an import, or of a dry run with each of its changes."""
+def summary(result: ImportResult, called: ContactsResult | None = None, *, dry_run: bool = False) -> str:
+    """Return the result of an import, or of a dry run with each of its changes; `called` is that of contacts."""
     lines = ["试运行：没有写入任何数据。实际导入时会这样改："] if dry_run else []
     lines += map(_describe, result.changes)
     lines += [
@@ -21,6 +22,11 @@ def summary(result: ImportResult, *, dry_run: bool = False) -> str:
             (COMMUNITIES, HOUSEHOLDS, DEVICES), (result.communities, result.households, result.devices), strict=True
         )
     ]
+    if called:
+        counts = called.contacts
+        lines.append(
+            f"{CONTACTS.zh}：新增 {counts.created}，更新 {counts.changed}，未变 {counts.unchanged}（电话已加密保存）"
+        )
     if result.secrets_issued and dry_run:
         lines.append(f"{result.secrets_issued} 台设备会得到密钥")
     elif result.secrets_issued:
@@ -30,9 +36,10 @@ def summary(result: ImportResult, *, dry_run: bool = False) -> str:
             f"{result.without_secret} 台设备还没有密钥，无法登录：用 --secrets-out 再导入一次，"
             "或逐台执行 anju secrets rotate 小区/类型/设备"
         )
-    lines += [f"提示：{note}" for note in result.notes[:_SHOWN_NOTES]]
-    if len(result.notes) > _SHOWN_NOTES:
-        lines.append(f"提示：……以及另外 {len(result.notes) - _SHOWN_NOTES} 条")
+    notes = [*result.notes, *(called.notes if called else ())]
+    lines += [f"提示：{note}" for note in notes[:_SHOWN_NOTES]]
+    if len(notes) > _SHOWN_NOTES:
+        lines.append(f"提示：……以及另外 {len(notes) - _SHOWN_NOTES} 条")
     return "\n".join(lines)
 
 

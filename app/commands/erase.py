@@ -31,6 +31,7 @@ _TABLES_ZH = {
     "event": "事件",
     "rejection": "被拒收的数据",
     "meter_replacement": "换表记录",
+    "contact": "联系人",
     "attachment": "报警的照片",
     "alert": "报警的文字",
     "alert_transition": "报警的依据",

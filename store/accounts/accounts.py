@@ -139,6 +139,13 @@ def set_second_factor(
     )
 
 
+def replace_sealed_secret(connection: Connection, account_id: int, before: bytes, after: bytes) -> None:
+    """Replace the sealed secret of a second factor by itself, unless it has been changed since it was read."""
+    connection.execute(
+        "UPDATE account SET totp_secret = %s WHERE id = %s AND totp_secret = %s", (after, account_id, before)
+    )
+
+
 def use_totp_step(connection: Connection, account_id: int, step: int) -> bool:
     """Note the use of a code, which confirms the second factor; False if that code or a later one was used before."""
     return bool(

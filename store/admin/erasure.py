@@ -178,7 +178,10 @@ def erase_household(
     Returns:
         The number of rows by table; with `dry_run` nothing is changed.
     """
-    parameters = {"devices": household.device_ids, "until": until, "values": _VALUES, "text": ERASED_TEXT}
+    parameters = {
+        "devices": household.device_ids, "until": until, "values": _VALUES, "text": ERASED_TEXT,
+        **dict(zip(("community", "building", "unit", "room"), household.key, strict=True)),
+    }  # fmt: skip
     if not dry_run:
         connection.execute("UPDATE registry_version SET version = version + 1")  # it holds the replacements of meters
     return _carry_out(connection, _PARTS_OF_HOUSEHOLD, parameters, dry_run=dry_run)
@@ -313,6 +316,12 @@ _PARTS_OF_HOUSEHOLD = [
         sql.SQL("meter_replacement"),
         sql.SQL("device_id = ANY (%(devices)s) AND at <= %(until)s"),
         sql.SQL("DELETE FROM meter_replacement"),
+    ),
+    _Part(
+        "contact",
+        sql.SQL("contact"),
+        sql.SQL("(community, building, unit, room) = (%(community)s, %(building)s, %(unit)s, %(room)s)"),
+        sql.SQL("DELETE FROM contact"),
     ),
     _Part(
         "attachment",

@@ -63,6 +63,7 @@ MATRIX: dict[str, Rights] = {
             Columns("r", only="id community name kind building unit room location simulated service withdrawn_at"),
         ),
     },
+    "contact": {_API: "rawd", _OPERATOR: "rawd"},
     "registry_version": {_INGEST: "r", _API: "rw", _WORKER: "r", _DOOR: "r", _OPERATOR: "rw"},
     "meter_replacement": {
         _INGEST: "r",

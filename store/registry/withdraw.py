@@ -43,7 +43,7 @@ def withdraw_device(connection: Connection, community: str, name: str, at: datet
 
 
 def withdraw_household(connection: Connection, key: HouseholdKey, at: datetime) -> None:
-    """Withdraw a household, in a transaction.
+    """Withdraw a household, in a transaction; its contacts are deleted.
 
     Raises:
         WithdrawalRefusedError: no such household is registered, or devices are registered in it.
@@ -71,6 +71,7 @@ def withdraw_household(connection: Connection, key: HouseholdKey, at: datetime) 
     if withdrawn.rowcount == 0:
         text = f"楼“{building}”、单元“{unit}”、房号“{room}”"
         raise WithdrawalRefusedError(f"小区 {community} 没有登记住户 {text}，或它已经注销：写法须与登记的完全一致")
+    connection.execute("DELETE FROM contact WHERE (community, building, unit, room) = (%s, %s, %s, %s)", key)
     count_registry_change(connection)
 
 

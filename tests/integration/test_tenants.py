@@ -46,6 +46,8 @@ def fill(connection, community):
 
     add("community", id=community, name=community, banner=f"banner of {community}", street="street")
     add("household", community=community, building="1", unit="1", room="101")
+    add("contact", id=uuid.uuid4(), community=community, building="1", unit="1", room="101", name="n",
+        phone=b"p" * 40, changed_at=NOW, changed_by="a")  # fmt: skip
     device = add("device", community=community, name="d1", kind="water_meter")[0]
     alert = uuid.uuid4()
     of_device = {"device_id": device}

@@ -11,6 +11,8 @@ from cli import environment, invoke
 from database_roles import as_role
 from devices.kind import Identity
 from devices.privacy import Pseudonymiser
+from devices.seal import Seal
+from imports.contacts import import_contacts
 from imports.importer import import_rows
 from patience import eventually, patient
 from person_everywhere import messages_with
@@ -200,12 +202,15 @@ def test_a_door_user_is_erased_in_one_community_only(services, database_url, ing
 
 PLACES = [{"community": COMMUNITY, "building": "3", "unit": "2", "room": room} for room in ("501", "502")]
 SITE = {"community": COMMUNITY, "name": "隐私小区", "banner": "东胜区", "street": "公园街道"}
+CONTACTS = f"小区,楼,单元,房号,姓名,电话\n{COMMUNITY},3,2,501,张三,13812345678\n{COMMUNITY},3,2,502,张三,13812345678\n"
 METERS = [{**place, "device": f"w{place['room']}", "kind": "water_meter"} for place in PLACES]
 
 
 def test_a_household_is_erased_with_the_state_of_its_rules_while_ingest_runs(services, database_url, ingest, tmp_path):
     with connect(database_url, application_name="test") as connection:
         import_rows(connection, [SITE], PLACES, METERS)
+        (tmp_path / "contacts.csv").write_text(CONTACTS)
+        import_contacts(connection, tmp_path / "contacts.csv", Seal(b"key"), actor="a", now=datetime.now(UTC))
         connection.commit()
     began = epoch_ms() - 120_000
     with Publisher(services.publish_mqtt_url) as out:
@@ -220,11 +225,12 @@ def test_a_household_is_erased_with_the_state_of_its_rules_while_ingest_runs(ser
         eventually(lambda: query(database_url, "SELECT count(*) FROM rejection") == [(1,)])
         path = f"{COMMUNITY}/3/2/501"
         found = erase(database_url, tmp_path, "--household", path)
-        assert found["found"]["telemetry_water_meter"] == 20
+        assert (found["found"]["telemetry_water_meter"], found["found"]["contact"]) == (20, 1)
         assert query(database_url, of, "w501") == [(20,)]
 
         erased = erase(database_url, tmp_path, "--household", path, "--yes")["erased"]
-        assert (erased["telemetry_water_meter"], erased["rejection"]) == (20, 1)
+        assert (erased["telemetry_water_meter"], erased["rejection"], erased["contact"]) == (20, 1, 1)
+        assert query(database_url, "SELECT room FROM contact") == [("502",)]
         late = reading(began + 500, volume_m3=4711.5)
         for room in ("501", "502"):
             out.publish(topic("water_meter", f"w{room}", "telemetry"), late)
