@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -17,9 +18,12 @@ MISSED = "SELECT process, severity FROM alert WHERE rule = 'watchdog_missed' ORD
 
 
 @pytest.fixture
-def watch(services, database_url):
-    """Start and end watchdogs. The third alert within a minute is chattering, and the last."""
-    settings = WatchdogSettings(database_url, services.publish_mqtt_url, round_s=10, patience_s=20 * slowness())
+def watch(services, database_url, ingest):
+    """Start and end watchdogs over a connected ingest. The third alert within a minute is chattering, and the last."""
+    eventually(lambda: "connected to the broker" in ingest.log.read_text(), timeout_s=60)
+    settings = WatchdogSettings(
+        database_url, services.publish_mqtt_url, round_s=4 * slowness(), patience_s=6 * slowness()
+    )
     watching = Watching(settings)
     yield watching
     watching.end()
@@ -42,7 +46,6 @@ class Watching:
 
 @pytest.mark.slow
 def test_a_missing_alert_of_the_watchdog_is_an_alert_until_it_returns(watch, ingest, database_url):
-    eventually(lambda: "connected to the broker" in ingest.log.read_text(), timeout_s=60)
     watch.start()
     eventually(lambda: len(query(database_url, OF_THE_WATCHDOG, COMMUNITY)), timeout_s=60)
     assert query(database_url, MISSED) == []
@@ -73,6 +76,7 @@ def test_the_watchdog_s_alerts_are_not_notified_and_no_report_counts_its_device(
 
 
 def test_a_watchdog_misses_no_alert_after_a_predecessor_that_ended_during_a_round(watch, ingest, database_url):
+    watch.settings = replace(watch.settings, round_s=600)  # each of the two comes to one round
     watch.start()
     eventually(lambda: query(database_url, OF_THE_WATCHDOG, COMMUNITY) == [("ended", True)], timeout_s=60)
     watch.end()
