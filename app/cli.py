@@ -138,6 +138,32 @@ COMMANDS: Table = {
             ),
         },
     ),
+    "accounts": GroupEntry(
+        "Accounts of people: roles, communities, passwords, second factors.",
+        {
+            "list": Entry("List the accounts with their roles and scopes.", "app.commands.accounts:show"),
+            "create": Entry(
+                "Create an account and print its initial password, this once; the first login replaces it.",
+                "app.commands.accounts:create",
+            ),
+            "change": Entry(
+                "Change role and scope of an account, and end its sessions.", "app.commands.accounts:change"
+            ),
+            "reset-password": Entry(
+                "Give an account a new initial password and print it, this once; its sessions end.",
+                "app.commands.accounts:reset",
+            ),
+            "disable": Entry(
+                "Disable an account: its sessions end, and its keys open nothing.", "app.commands.accounts:disable"
+            ),
+            "enable": Entry("Enable a disabled account again.", "app.commands.accounts:enable"),
+            "remove-second-factor": Entry(
+                "Remove the second factor of a lost phone; an administrator sets up a new one at the next login.",
+                "app.commands.accounts:forget_second_factor",
+            ),
+            "sign-out": Entry("End all sessions of an account; its keys stay.", "app.commands.accounts:sign_out"),
+        },
+    ),
     "audit": GroupEntry(
         "Prove that the audit log is whole, and copy it off the machine.",
         {

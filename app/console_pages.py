@@ -5,14 +5,14 @@ from starlette.types import ASGIApp
 
 from console.app import create_console
 from console.files import read_files
-from console.services import Services
+from console.services import DemoAccount, Services
 
 
-def console_pages(state: State) -> ASGIApp:
+def console_pages(state: State, *, demo_accounts: tuple[DemoAccount, ...] = ()) -> ASGIApp:
     """Return the console over the parts that the API's application holds."""
     return create_console(
         Services(
             database=state.database, seal=state.seal, files=read_files(), feed=state.feed, find=state.guard.find,
-            forget=state.guard.forget,
+            forget=state.guard.forget, demo_accounts=demo_accounts,
         )
     )  # fmt: skip

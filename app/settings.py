@@ -103,6 +103,9 @@ class Settings(BaseSettings):
         description="the secret keys before ANJU_SECRET_KEY, newest first, with commas between: "
         "what was hashed or encrypted under them is still found and read",
     )
+    demo_password: SecretStr | None = Field(
+        None, description="the password of the demo accounts, which the login page then shows; `anju up --demo` sets it"
+    )
     rules_dir: Path | None = Field(None, description="a folder of rule files instead of the ones that come with Anju")
     notify_file: Path | None = Field(None, description="the file with the contacts and routes of notices")
     retention_days: int | None = Field(

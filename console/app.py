@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from accounts.rights import PAGES
 from console import alert_page, inbox_page, live_page, login_pages, me_page, static_files
+from console.navigation import places
 from console.rendering import redirect, render
 from console.services import Services
 from console.viewer import LoginNeededError, PageForbiddenError, PageNotFoundError, session_of
@@ -54,6 +55,9 @@ def _log_in(request: Request, error: Exception) -> Response:
 
 
 def _forbidden(request: Request, _error: Exception) -> Response:
+    viewer = session_of(request)
+    if viewer and request.url.path == "/":
+        return redirect(request, places(viewer.principal.role)[0].path)
     return _message(
         request, HTTPStatus.FORBIDDEN, "没有权限", "您的账号不能打开这个页面。确实需要的话，请找管理员开通。"
     )

@@ -10,8 +10,10 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from accounts.passwords import initial_password
 from app.alert_lines import print_alerts
 from app.demo import COMMUNITIES, FAULTS, HISTORY, register_demo
+from app.demo_accounts import demo_accounts, keep_demo_accounts
 from app.output import say
 from app.parts import (
     always_ready,
@@ -31,7 +33,7 @@ from local.home import Home
 from local.interrupts import StartInterruptedError, interrupted_by_signals
 from local.ports import is_free
 from local.prefix import SERVERS, fetched_megabytes
-from local.secret import kept_secret
+from local.secret import kept_secret, read_secret
 from local.services import BROKERS, BrokerName, prepare_broker, prepare_database
 from local.supervisor import Supervisor
 from local.users import write_private
@@ -82,9 +84,11 @@ def up(
                 f"ready: API {api_url}/api/v1, its documentation {api_url}/docs, key {key}, "
                 f"settings {data_dir / 'anju.env'}"
             )
+            say(f"控制台（浏览器打开）：{api_url}")
             database_url = settings["ANJU_DATABASE_URL"]
             threading.Thread(target=print_alerts, args=(database_url, say, stop), daemon=True).start()
             if demo:
+                _tell_accounts(settings["ANJU_DEMO_PASSWORD"], api_url)
                 _start_demo(settings, supervisor, progress)
         supervisor.watch(stop)
         progress("stopping")
@@ -105,6 +109,8 @@ def _start(
         progress(f"note: {advice}")
     if demo:
         register_demo(settings["ANJU_DATABASE_URL"])
+        settings["ANJU_DEMO_PASSWORD"] = given.need("demo_password") if given.demo_password else _demo_password(home)
+    keep_demo_accounts(settings["ANJU_DATABASE_URL"], settings.get("ANJU_DEMO_PASSWORD"))
     return settings, _start_anju(given, servers, home, supervisor, progress, http_port=http_port)
 
 
@@ -232,6 +238,14 @@ def _key(given: Settings, home: Home, name: str) -> str:
     return kept_secret(home.path / name, None, used_by=used_by)
 
 
+def _demo_password(home: Home) -> str:
+    """Return the password of the demo accounts, which is made at the first start and easy to type."""
+    path = home.path / "demo_password"
+    if not path.exists():
+        write_private(path, initial_password())
+    return read_secret(path)
+
+
 def _port(given: Settings, home: Home, name: str, preferred: int) -> int:
     """Return the configured port, or else a free one.
 
@@ -257,6 +271,12 @@ def _disks(home: Home) -> str:
 def _reachable(host: str) -> str:
     """Return the address of a server that listens on `host`, which may mean every address."""
     return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - recognised here, not listened on
+
+
+def _tell_accounts(password: str, url: str) -> None:
+    shown = password if sys.stdout.isatty() else "见登录页"
+    names = "、".join(f"{account.name}（{account.role_zh}）" for account in demo_accounts(password))
+    say(f"演示账号，在 {url} 登录，密码都是 {shown}：{names}")
 
 
 def _start_demo(settings: dict[str, str], supervisor: Supervisor, progress: Progress) -> None:

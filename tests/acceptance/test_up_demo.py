@@ -49,6 +49,21 @@ def test_no_secret_is_in_the_logs_the_output_or_the_command_lines_of_its_parts(d
     assert leaks(demo) == []
 
 
+def test_the_login_page_shows_an_account_of_each_role_that_logs_in(demo):
+    page = httpx.get(f"{demo.url}/login", timeout=patient(20)).text
+    password = demo.settings["ANJU_DEMO_PASSWORD"]
+    assert password in page
+    assert password not in demo.output
+    for role in ("property", "street", "bureau", "utility", "admin", "developer"):
+        assert f"demo-{role}" in page
+        with httpx.Client(base_url=demo.url, timeout=patient(20)) as client:
+            answer = client.post("/login", data={"name": f"demo-{role}", "password": password})
+            assert answer.status_code == 303, role
+            onward = answer.headers["location"]
+            assert onward == ("/login/step?next=%2F" if role == "admin" else "/")
+            assert client.get(onward, follow_redirects=True).status_code == 200
+
+
 def test_every_part_has_its_process_id_in_a_file(demo):
     commands = {part: command_line(demo.pid(part)) for part in PARTS}
     assert all(commands[part][-2:] == [part, ""] for part in ("door", "ingest", "api", "worker"))

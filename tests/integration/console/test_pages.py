@@ -198,7 +198,8 @@ def test_a_role_without_alerts_may_not_open_them(open_page: Any, api_database: s
     bureau = add_test_account(api_database, Role.BUREAU)
     with open_page() as page:
         log_in(page, bureau)
-        assert page.goto("/").status == 403
+        expect(page.get_by_role("heading", name="我的", exact=True)).to_be_visible()  # the first place of the role
+        assert page.goto("/alerts/00000000-0000-4000-8000-000000000000").status == 403
         expect(page.get_by_text("您的账号不能打开这个页面")).to_be_visible()
 
 
