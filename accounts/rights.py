@@ -71,6 +71,8 @@ RIGHTS: Mapping[str, frozenset[Role]] = {
     "read_alert_statistics": _ALL,
     "read_people_statistics": _WORK,
     "export_statistics": _ALL,
+    "read_work_order_of": _WORK,
+    "print_work_order": _WORK,
     "list_duty": _ALERTS,
     "create_duty": _WORK,
     "end_shift": _WORK,

@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import Field
 
 from api.models import ResponseModel, Simulated
-from rules.analysis.explain import ProcessTransition, explain
+from handling.reasons import explain_step, reasons_of
 from rules.model.attention import Attention
 from rules.model.kind_labels import kind_label
 from rules.model.labels_zh import ACT, ATTENTION, PHASE, PROCESS, SEVERITY, SUPPRESSION
-from rules.model.rule import Phase, Severity
+from rules.model.rule import Severity
 from store.alerts.alerts import AlertRow
 from store.alerts.stream import AlertTransition
 from store.alerts.suppression import Cause, CauseName
@@ -61,7 +61,7 @@ class Transition(ResponseModel):
                 **facts,
                 "to_state_zh": (PHASE if by_rule else ATTENTION).get(row.to_state, row.to_state),
                 "act_zh": None if by_rule else ACT.get(row.reason, row.reason),
-                "explanation": _explanation(row, kind) if by_rule else (),
+                "explanation": explain_step(row, kind),
             }
         )
 
@@ -139,13 +139,10 @@ class AlertDetail(Alert):
     @classmethod
     def with_transitions(cls, row: AlertRow, causes: Causes, transitions: Sequence[StoredTransition]) -> "AlertDetail":
         """Translate a row with its causes of suppression and its transitions."""
-        activation = next(
-            (each for each in transitions if each.axis == "process" and each.to_state == Phase.ACTIVE), None
-        )
         return cls.model_validate(
             {
                 **_alert_facts(row, causes),
-                "why": _explanation(activation, row.kind) if activation else (),
+                "why": reasons_of(transitions, row.kind),
                 "transitions": [Transition.of(each, row.kind) for each in transitions],
             }
         )
@@ -161,15 +158,6 @@ class AlertStep(ResponseModel):
     def of(cls, step: AlertTransition, causes: Causes) -> "AlertStep":
         """Translate a transition with the causes that suppress its alert."""
         return cls(transition=Transition.of(step.transition, step.alert.kind), alert=Alert.of(step.alert, causes))
-
-
-def _explanation(row: StoredTransition, kind: str) -> tuple[str, ...]:
-    return explain(
-        ProcessTransition(
-            kind=kind, from_phase=row.from_state, to_phase=row.to_state, at=row.at, reason=row.reason,
-            inputs=row.inputs,
-        )
-    )  # fmt: skip
 
 
 def _alert_facts(row: AlertRow, causes: Causes) -> dict[str, Any]:

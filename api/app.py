@@ -33,6 +33,7 @@ from api import (
     stream,
     telemetry,
     witnessed_tests,
+    work_orders,
 )
 from api.access import BEARER, KeyGuard
 from api.authorization import authorize, require_rights
@@ -169,7 +170,7 @@ def _version_1() -> APIRouter:
     parts = (
         communities, devices, telemetry, replacements, stream, alerts, attachments, attention, silences, audit,
         bad_actors, contacts, notices, rules, witnessed_tests, auth, accounts,
-        statistics, duty, handover,
+        statistics, duty, handover, work_orders,
     )  # fmt: skip
     for part in parts:
         router.include_router(part.router)

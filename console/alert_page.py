@@ -24,15 +24,14 @@ from handling.actions import (
     take_action,
 )
 from handling.notices import reason_of, waits_of
+from handling.reasons import explain_step, reasons_of
 from handling.signature import KeyReusedError
 from handling.text import Name, Remark, Word
-from rules.analysis.explain import ProcessTransition, explain
 from rules.model.attention import Action, Attention, possible_actions
-from rules.model.rule import Phase
 from store.alerts.alerts import AlertRow, find_alert
 from store.alerts.earlier import earlier_alerts
 from store.alerts.suppression import Cause, CauseName, causes_of
-from store.alerts.transitions import StoredTransition, list_transitions
+from store.alerts.transitions import list_transitions
 from store.notices.delivery import list_notices
 
 router = APIRouter()
@@ -106,8 +105,8 @@ def _show(request: Request, viewer: Viewer, alert_id: UUID, *, error: str | None
         earlier = earlier_alerts(connection, row, _EARLIER)
     return render(
         request, "alert.html", viewer=viewer, status=HTTPStatus.CONFLICT if error else HTTPStatus.OK, row=row,
-        why=_why(row, steps), steps=list(reversed(steps)), causes=causes, earlier=earlier, error=error,
-        explanation=lambda step: _explanation(step, row.kind),
+        why=reasons_of(steps, row.kind), steps=list(reversed(steps)), causes=causes, earlier=earlier, error=error,
+        explanation=lambda step: explain_step(step, row.kind),
         notices=[(each, list(waits_of(each, causes, now)), reason_of(each)) for each in notices],
         actions=_actions(viewer, row, causes), done=request.query_params.get("done", ""),
     )  # fmt: skip
@@ -129,19 +128,3 @@ def _actions(viewer: Viewer, row: AlertRow, causes: Sequence[Cause]) -> list[str
 
 def _may(viewer: Viewer, right: str) -> bool:
     return viewer.principal.role in RIGHTS.get(right, ())
-
-
-def _why(row: AlertRow, steps: Sequence[StoredTransition]) -> tuple[str, ...]:
-    raised = next((step for step in steps if step.axis == "process" and step.to_state == Phase.ACTIVE), None)
-    return _explanation(raised, row.kind) if raised else ()
-
-
-def _explanation(step: StoredTransition, kind: str) -> tuple[str, ...]:
-    if step.axis != "process":
-        return ()
-    return explain(
-        ProcessTransition(
-            kind=kind, from_phase=step.from_state, to_phase=step.to_state, at=step.at, reason=step.reason,
-            inputs=step.inputs,
-        )
-    )  # fmt: skip
