@@ -103,6 +103,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "inbox_page": _ALERTS,
     "alerts_stream_page": _ALERTS,
     "alert_page": _ALERTS,
+    "work_order_page": _WORK,
     "act_on_alert_page": _HOUSEHOLDS | {_STREET},
     "act_on_alerts_page": _WORK,
 }

@@ -116,7 +116,7 @@ def list_contacts(
     wanted = ContactFilter(**query.model_dump(exclude={"limit", "cursor"}))
     after = _cursor.decode(query.cursor)
     with store.connection() as connection:
-        rows = Contacts(connection, seal, _reader(read), read.now).page(wanted, after=after, limit=query.limit + 1)
+        rows = Contacts(connection, seal, reader_of(read), read.now).page(wanted, after=after, limit=query.limit + 1)
     return Page[Contact].of(rows, query.limit, _shown, lambda row: _cursor.encode(row.key))
 
 
@@ -128,7 +128,7 @@ def list_contacts(
 def list_alert_contacts(store: Store, read: AuditedRead, seal: OwnSeal, alert_id: AlertId) -> Page[Contact]:
     """The household of the device first, then the contractors of the community for its kind. The read is recorded."""
     with store.connection() as connection:
-        rows = Contacts(connection, seal, _reader(read), read.now).of_alert(alert_id)
+        rows = Contacts(connection, seal, reader_of(read), read.now).of_alert(alert_id)
     if rows is None:
         raise UnknownAlertProblem
     return Page[Contact](items=[_shown(row) for row in rows], next_cursor=None)
@@ -168,7 +168,8 @@ def remove_contact(request: Idempotent, seal: OwnSeal, contact_id: ContactId, no
     return Removed(id=contact_id)
 
 
-def _reader(read: AuditedRead) -> Signature:
+def reader_of(read: AuditedRead) -> Signature:
+    """Return the signature of a read."""
     return Signature(read.principal.name, read.principal.person, read.principal.display_name)
 
 

@@ -8,10 +8,13 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from api.alerts import AlertId, UnknownAlertProblem
+from api.contacts import OwnSeal, reader_of
+from api.household_reads import AuditedRead
 from api.models import ResponseModel, Simulated
-from api.parameters import Now, Store
+from api.parameters import Store
 from api.problems import problem_responses
 from handling import work_order
+from handling.contacts import Contacts
 from handling.work_order import page_policy, read_work_order, to_html
 from rules.model.rule import Severity
 
@@ -26,6 +29,15 @@ class WorkStep(ResponseModel):
     act_zh: str = Field(examples=["派单"])
     assignee: str | None
     comment: str | None
+
+
+class WorkContact(ResponseModel):
+    """Person to call: of the household, or of a contractor (`company`)."""
+
+    name: str = Field(examples=["张三"])
+    role: str = Field(examples=["业主"])
+    company: str = Field(description="Empty for a household.")
+    phone: str | None = Field(examples=["13812345678"])
 
 
 class WorkOrder(ResponseModel):
@@ -59,6 +71,7 @@ class WorkOrder(ResponseModel):
     attention_zh: str = Field(examples=["已派单"])
     assignee: str | None = Field(examples=["李师傅"])
     on_duty: list[str] = Field(description="Persons on duty for the community now.", examples=[["王师傅"]])
+    contacts: list[WorkContact] = Field(description="Persons to call, the household first. The read is recorded.")
     steps: list[WorkStep] = Field(description="What people have done so far, in order.")
     simulated: Simulated
 
@@ -66,9 +79,9 @@ class WorkOrder(ResponseModel):
 @router.get(
     "/work-order", summary="Read the work order of an alert (工单)", responses=problem_responses(UnknownAlertProblem())
 )
-def read_work_order_of(store: Store, now: Now, alert_id: AlertId) -> WorkOrder:
-    """The place, the reasons, the advice and what was done so far, as they stand."""
-    return WorkOrder.model_validate(_read(store, now, alert_id))
+def read_work_order_of(store: Store, read: AuditedRead, seal: OwnSeal, alert_id: AlertId) -> WorkOrder:
+    """The place, the reasons, the advice, whom to call and what was done so far, as they stand."""
+    return WorkOrder.model_validate(_read(store, read, seal, alert_id))
 
 
 @router.get(
@@ -77,15 +90,16 @@ def read_work_order_of(store: Store, now: Now, alert_id: AlertId) -> WorkOrder:
     response_class=HTMLResponse,
     responses=problem_responses(UnknownAlertProblem()),
 )
-def print_work_order(store: Store, now: Now, alert_id: AlertId) -> HTMLResponse:
+def print_work_order(store: Store, read: AuditedRead, seal: OwnSeal, alert_id: AlertId) -> HTMLResponse:
     """The same as a page of A4 with room for handwriting. It loads nothing and runs nothing."""
-    page = to_html(_read(store, now, alert_id))
+    page = to_html(_read(store, read, seal, alert_id))
     return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(), "Cache-Control": "no-store"})
 
 
-def _read(store: Store, now: Now, alert_id: UUID) -> work_order.WorkOrder:
+def _read(store: Store, read: AuditedRead, seal: OwnSeal, alert_id: UUID) -> work_order.WorkOrder:
     with store.connection() as connection:
-        order = read_work_order(connection, alert_id, now)
+        contacts = Contacts(connection, seal, reader_of(read), read.now)
+        order = read_work_order(connection, alert_id, contacts, read.now)
     if order is None:
         raise UnknownAlertProblem
     return order

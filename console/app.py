@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from accounts.rights import PAGES
-from console import alert_page, inbox_page, live_page, login_pages, me_page, static_files
+from console import alert_page, inbox_page, live_page, login_pages, me_page, static_files, work_order_page
 from console.navigation import places
 from console.rendering import redirect, render
 from console.services import Services
@@ -33,7 +33,13 @@ def create_console(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(static_files.router)
     app.include_router(login_pages.router)
-    for part in (inbox_page, live_page, alert_page, me_page):  # the stream's path would match that of an alert
+    for part in (
+        inbox_page,
+        live_page,
+        alert_page,
+        work_order_page,
+        me_page,
+    ):  # the stream's path would match that of an alert
         app.include_router(part.router)
         if missing := sorted(route.name for route in part.router.routes if route.name not in PAGES):
             raise LookupError(f"accounts/rights.py has no line for {', '.join(missing)}")

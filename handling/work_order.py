@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from devices.catalogue import KIND_BY_NAME
 from devices.kind import Counter
 from devices.local_time import CITY
+from handling.contacts import Contact, Contacts
 from handling.duty import names_on_duty
 from handling.reasons import reasons_of
 from rules.model.kind_labels import kind_label
@@ -60,6 +61,7 @@ class WorkOrder:
         has_register: whether the kind has a register, to be read when the meter is replaced.
         on_duty: persons on duty for the community.
         why: reasons for the alert, in Chinese sentences.
+        contacts: persons to call: the household first, then contractors.
         steps: what people have done so far, in order.
     """
 
@@ -89,12 +91,16 @@ class WorkOrder:
     attention_zh: str
     assignee: str | None
     on_duty: Sequence[str]
+    contacts: Sequence[Contact]
     steps: Sequence[WorkStep]
     simulated: bool
 
 
-def read_work_order(connection: Connection, alert_id: UUID, now: datetime) -> WorkOrder | None:
-    """Return the work order of an alert as it stands, or None if there is no such alert."""
+def read_work_order(connection: Connection, alert_id: UUID, contacts: Contacts, now: datetime) -> WorkOrder | None:
+    """Return the work order of an alert as it stands, or None if there is no such alert.
+
+    The read of `contacts`, which work on the same connection, is recorded in its transaction.
+    """
     alert = find_alert(connection, alert_id)
     if alert is None:
         return None
@@ -129,6 +135,7 @@ def read_work_order(connection: Connection, alert_id: UUID, now: datetime) -> Wo
         attention_zh=ATTENTION[alert.attention],
         assignee=alert.assignee,
         on_duty=names_on_duty(connection, alert.community, now) if alert.community else (),
+        contacts=contacts.of_alert(alert_id) or (),
         steps=[_step(each) for each in transitions if each.axis == "attention" and each.actor],
         simulated=alert.simulated,
     )

@@ -13,6 +13,7 @@ import pytest
 from accounts.principal import Role
 from logged_in import logged_in
 from patience import patient
+from store.registry.upsert import TableRows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
@@ -35,6 +36,14 @@ def leak(api: Any, make_community: Any) -> Any:
             "ends_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
         }  # fmt: skip
         api.client.post("/duty", json=shift).raise_for_status()
+        community.register(
+            households=TableRows(("community", "building", "unit", "room"), [(community.id, *place.values())])
+        )
+        for contact in (
+            {**place, "name": "张三", "role": "业主", "phone": "138 1234 5678"},
+            {"company": "清泉水务", "kind": "water_meter", "name": "孙工", "phone": "0477-8581234"},
+        ):
+            api.client.post("/contacts", json={"community": community.id, **contact}).raise_for_status()
         yield community, alert
 
 
@@ -58,6 +67,20 @@ def test_a_work_order_has_place_reasons_advice_and_what_was_done(api: Any, leak:
     assert [(step["act_zh"], step["actor"], step["assignee"], step["comment"]) for step in order["steps"]] == [
         ("派单", "王经理", "李师傅", "带阀门钥匙"), ("备注", "李师傅", None, "<b>水表井积水</b>"),
     ]  # fmt: skip
+
+
+def test_whom_to_call_is_on_it_and_the_read_is_recorded(api: Any, leak: Any) -> None:
+    _, alert = leak
+    order = api.get(f"/alerts/{alert}/work-order").json()
+    assert [(each["name"], each["company"], each["phone"]) for each in order["contacts"]] == [
+        ("张三", "", "13812345678"), ("孙工", "清泉水务", "04778581234"),
+    ]  # fmt: skip
+    text = page(api, alert).text
+    assert "13812345678" in text
+    assert "清泉水务 孙工" in text
+    reads = api.items("/audit", subject="contact", reads="true", limit=1000)
+    assert [read["after"]["alert"] for read in reads[:2]] == [str(alert)] * 2
+    assert "13812345678" not in str(reads)
 
 
 def test_the_page_holds_the_facts_of_the_document_and_room_for_handwriting(api: Any, leak: Any) -> None:

@@ -232,3 +232,19 @@ def test_a_login_leads_to_no_other_site(api: Any, api_database: str, community: 
         cookie = answer.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=Lax" in cookie
+
+
+def test_a_work_order_is_one_tap_from_its_alert_and_keeps_its_policy(
+    open_page: Any, community: Any, manager: TestAccount
+) -> None:
+    alert = community.alert(title="燃气泄漏", severity="critical")
+    with open_page() as page:
+        page.goto(f"/alerts/{alert}")
+        log_in(page, manager)
+        page.get_by_role("link", name="打印工单").click()
+        expect(page).to_have_title(f"工单 {str(alert)[:8].upper()} 燃气泄漏")
+        expect(page.get_by_text("到场时间")).to_be_visible()
+        assert page.evaluate("getComputedStyle(document.querySelector('table')).borderCollapse") == "collapse"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.goto("/alerts/00000000-0000-4000-8000-000000000000/work-order")
+        expect(page.get_by_role("heading", name="没有找到")).to_be_visible()
