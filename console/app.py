@@ -33,13 +33,8 @@ def create_console(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(static_files.router)
     app.include_router(login_pages.router)
-    for part in (
-        inbox_page,
-        live_page,
-        alert_page,
-        work_order_page,
-        me_page,
-    ):  # the stream's path would match that of an alert
+    # The stream's path would match that of an alert.
+    for part in (inbox_page, live_page, alert_page, work_order_page, me_page):
         app.include_router(part.router)
         if missing := sorted(route.name for route in part.router.routes if route.name not in PAGES):
             raise LookupError(f"accounts/rights.py has no line for {', '.join(missing)}")
