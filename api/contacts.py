@@ -18,6 +18,7 @@ from api.problems import InvalidProblem, Mistake, UnknownProblem, problem_respon
 from api.validation_zh import ParameterError
 from devices.phone import PhoneError, normal_phone
 from devices.seal import Seal
+from handling import maintenance_zh
 from handling.contacts import Contact as StoredContact
 from handling.contacts import ContactRefusedError, Contacts, NewContact
 from handling.signature import Signature
@@ -139,7 +140,7 @@ def set_contact(request: Idempotent, seal: OwnSeal, entry: ContactEntry) -> Cont
     """Add a contact, or change role and number of the one with the same place, company, kind and name."""
     signature, now = request.sign(entry), read_clock()
     if entry.kind and entry.kind not in RULE_KINDS:
-        raise InvalidProblem(Mistake(["body", "kind"], messages_zh.unknown_kind(entry.kind), "unknown_kind"))
+        raise InvalidProblem(Mistake(["body", "kind"], maintenance_zh.unknown_kind(entry.kind), "unknown_kind"))
     with request.store.connection() as connection:
         contacts = Contacts(connection, seal, signature, now)
         earlier = request.earlier_subject_id(connection, "create", "contact", None) if request.key else None

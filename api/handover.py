@@ -15,6 +15,7 @@ from api.duty import Shift
 from api.models import ResponseModel
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake
+from handling import maintenance_zh
 from handling.handover import LONGEST_PERIOD, USUAL_SHIFT, UnknownCommunityError, add_note, read_handover
 from handling.signature import KeyReusedError
 from handling.text import Reason, Word
@@ -138,6 +139,6 @@ def create_handover_note(request: Idempotent, entry: NoteEntry) -> HandoverNote:
     except KeyReusedError:
         raise key_reused() from None
     except UnknownCommunityError:
-        message = messages_zh.unknown_community(entry.community)
+        message = maintenance_zh.unknown_community(entry.community)
         raise InvalidProblem(Mistake(["body", "community"], message, "unknown_community")) from None
     return HandoverNote.model_validate(row)

@@ -1,6 +1,6 @@
 """Chinese texts of API errors, one constant or function for each, for the person who acted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from devices.local_time import local_time_zh
@@ -35,7 +35,6 @@ TEST_NOT_FOUND = "没有找到这次现场测试，请刷新列表后再试。"
 REPLACEMENT_NOT_FOUND = "这台设备没有这次换表记录，请刷新列表后再试。"
 
 CURSOR_INVALID = "不是这个列表的翻页位置；去掉它，从第一页开始"
-WINDOW_NEEDS_COMMUNITY = "请选择小区：这个账号只管部分小区，不能对全市设维护窗口"
 OTHER_PERSON = "操作人就是登录的账号，请去掉 by"
 SHARED_KEY_HAS_NONE = "共享密钥不是某一个人，没有“我的”报警；请用账号登录"
 MINE_OR_ASSIGNEE = "“我的”和指定负责人只能选一个"
@@ -130,45 +129,6 @@ def unroutable(status: int) -> tuple[str, str]:
             return "请求不能处理", "请求不能处理，请核对接口文档。"
 
 
-MAINTENANCE_WITHOUT_SCOPE = "请至少指定小区、楼栋、设备类型、规则、设备中的一项"
-MAINTENANCE_WITHOUT_COMMUNITY = "指定楼栋或设备时，请同时指定小区"
-MAINTENANCE_END_PAST = "结束时间须在开始时间之后，且尚未过去"
-MAINTENANCE_TOO_LONG = "维护窗口最长 90 天"
-
-
-def lets_through(titles: Sequence[str]) -> str:
-    """Return the effect of a window that names no rule; `titles` are those of the critical rules in its scope."""
-    examples = f"（{''.join(f'“{title}”' for title in titles)}）" if titles else ""
-    return (
-        f"紧急报警{examples}可能伤人，不受这个窗口影响，照常马上通知。"
-        "确实要暂停其中一条，请另登记一个窗口，写明规则和设备。"
-    )
-
-
-def names_critical_rule(title: str) -> str:
-    """Return the effect of a window that names a critical rule."""
-    return f"注意：“{title}”是紧急报警，可能伤人。窗口期间它不会通知任何人，请安排专人在现场看守，完工后马上提前结束。"
-
-
-def names_rule(title: str) -> str:
-    """Return the effect of a window that names a rule that is not critical."""
-    return f"窗口期间只有“{title}”暂不通知，其他报警照常通知。"
-
-
-def names_no_rule(rule: str) -> str:
-    """Return the effect of a window that names a rule not in force."""
-    return f"现在没有名为 {rule} 的规则，这个窗口不会挡住任何报警。请核对规则名称。"
-
-
-MAINTENANCE_OVER_EXAMPLE = "维护窗口已经结束。"
-
-
-def maintenance_over(ended_at: datetime, ended_by: str | None) -> str:
-    """Return the refusal to end a window that is over; `ended_by` is None where it ran to its planned end."""
-    by = f"，由 {ended_by} 提前结束" if ended_by else ""
-    return f"维护窗口已于{local_time_zh(ended_at)}结束{by}。"
-
-
 CONTACT_NOT_FOUND = "没有这个联系人，或者已经删除。"
 ATTACHMENT_NOT_FOUND = "没有这张照片，或者已经删除。"
 TOO_MANY_PHOTOS_EXAMPLE = "这条报警已有 20 张照片，不能再加：请先删除不需要的照片。"
@@ -192,23 +152,3 @@ def replacement_refused(reason: str) -> str:
 def replacement_withdrawn(by: str, at: datetime) -> str:
     """Return the message about a replacement that was withdrawn before."""
     return f"这次换表记录已由 {by} 于{local_time_zh(at)}撤回。"
-
-
-def unknown_kind(kind: str) -> str:
-    """Return the message about a device kind that does not exist."""
-    return f"没有设备类型“{kind}”"
-
-
-def unknown_community(community: str) -> str:
-    """Return the message about a community that is not registered."""
-    return f"没有小区“{community}”"
-
-
-def unknown_building(building: str) -> str:
-    """Return the message about a building without devices in its community."""
-    return f"小区里没有楼栋“{building}”"
-
-
-def unknown_device(device: str) -> str:
-    """Return the message about a device that its community does not have."""
-    return f"小区里没有设备“{device}”"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, model_validator
@@ -15,31 +15,33 @@ from api.paging import Cursor, Page, PageQuery
 from api.parameters import Instant, Now, Store, read_clock
 from api.problems import InvalidProblem, Mistake, RefusedProblem, UnknownProblem, problem_responses
 from api.rules import Pack
+from handling import maintenance_zh
+from handling.maintenance import (
+    WindowError,
+    WindowOrder,
+    WindowOverError,
+    announce,
+    check_scope,
+    effect_zh,
+    end_early,
+    state_of,
+)
 from handling.text import Name, Reason, Word
 from rules.model.kind_labels import kind_label
-from rules.model.labels_zh import MAINTENANCE_STATE
+from rules.model.labels_zh import MAINTENANCE_PURPOSE, MAINTENANCE_STATE
 from rules.model.rule import RulePack, Severity
-from rules.model.virtual_kinds import RULE_KINDS
-from store.admin.audit import Change, record_change
 from store.alerts.maintenance import (
-    LONGEST_MAINTENANCE,
     MaintenanceRow,
-    NewMaintenance,
-    claim_maintenance,
-    end_maintenance,
+    Purpose,
     find_maintenance,
-    insert_maintenance,
     list_maintenance,
 )
 from store.database import Connection
-from store.registry.communities import find_community, has_building
-from store.registry.devices import find_device
 
 router = APIRouter(prefix="/silences", tags=["silences 维护窗口"])
 _cursor = Cursor("silences", tuple[datetime, UUID])
 
 SilenceId = Annotated[UUID, Path(description="The id of a silence.")]
-_DERIVED = {"state", "state_zh", "kind_zh", "lets_through", "effect_zh"}
 
 
 class UnknownSilenceProblem(UnknownProblem):
@@ -56,6 +58,8 @@ class Silence(ResponseModel):
     """Maintenance window. Alerts that match all given parts are raised but not notified, critical ones excepted."""
 
     id: UUID
+    purpose: Purpose = Field(description="`power_cut` is a planned power cut (停电计划).")
+    purpose_zh: str = Field(examples=["计划停电"])
     state: Literal["scheduled", "active", "over"]
     state_zh: str = Field(examples=["进行中"])
     community: str | None
@@ -82,22 +86,30 @@ class Silence(ResponseModel):
     @classmethod
     def of(cls, row: MaintenanceRow, now: datetime, pack: RulePack) -> "Silence":
         """Translate a row; the rules in force give the words of its effect."""
-        state = _silence_state(row, now)
+        state = state_of(row, now)
         return cls.model_validate(
             {
                 **{name: getattr(row, name) for name in MaintenanceRow.__slots__},
+                "purpose_zh": MAINTENANCE_PURPOSE[row.purpose],
                 "state": state,
                 "state_zh": MAINTENANCE_STATE[state],
                 "kind_zh": row.kind and kind_label(row.kind),
                 "lets_through": [] if row.rule else [Severity.CRITICAL],
-                "effect_zh": _effect(row, pack),
+                "effect_zh": effect_zh(row, pack),
             }
         )
 
 
 class Announcement(Signed):
-    """Scope, period and reason of a maintenance window. At least one part of the scope is required."""
+    """Scope, period and reason of a maintenance window. At least one part of the scope is required.
 
+    A planned power cut (停电计划) is for a community or one of its buildings, and for nothing else.
+    """
+
+    purpose: Purpose = Field(
+        Purpose.MAINTENANCE,
+        description="`power_cut` suppresses only missing data and lost mains, until half an hour after the end.",
+    )
     community: Word | None = Field(None, examples=["jinhe-yuan"])
     building: Word | None = Field(None, description="A building of the community.", examples=["3"])
     kind: Word | None = Field(None, description="A device kind, or `pipeline` for Anju itself.")
@@ -113,12 +125,15 @@ class Announcement(Signed):
 
     @model_validator(mode="after")
     def _is_about_something(self) -> Self:
-        parts = (self.community, self.building, self.kind, self.rule, self.device)
-        if not any(parts):
-            raise PydanticCustomError("matches_all", messages_zh.MAINTENANCE_WITHOUT_SCOPE)
-        if (self.building or self.device) and not self.community:
-            raise PydanticCustomError("no_community", messages_zh.MAINTENANCE_WITHOUT_COMMUNITY)
+        try:
+            check_scope(self.order())
+        except WindowError as error:
+            raise PydanticCustomError(error.code, str(error)) from None
         return self
+
+    def order(self) -> WindowOrder:
+        """Return it as an order."""
+        return WindowOrder(**self.model_dump(exclude={"by"}))
 
 
 class SilencesQuery(PageQuery):
@@ -159,80 +174,37 @@ def create_silence(request: Idempotent, pack: Pack, announcement: Announcement) 
     """
     now, signature = read_clock(), request.sign(announcement)
     if announcement.community is None and not request.principal.scope.is_whole:
-        raise InvalidProblem(Mistake(["body", "community"], messages_zh.WINDOW_NEEDS_COMMUNITY, "community_missing"))
+        raise InvalidProblem(Mistake(["body", "community"], maintenance_zh.WINDOW_NEEDS_COMMUNITY, "community_missing"))
     with request.store.connection() as connection:
-        earlier_id = request.earlier_subject_id(connection, "create", "silence", None)
-        silence_id = UUID(earlier_id) if earlier_id else uuid4()
-        if not earlier_id:
-            new = _new_silence(connection, silence_id, announcement, signature.shown, now)
-            insert_maintenance(connection, new)
-            silence = _read_silence(connection, silence_id, now, pack)
-            after = silence.model_dump(mode="json", exclude_none=True, exclude=_DERIVED)
-            change = Change(
-                at=now, actor=signature.actor, person=signature.person, action="create", subject="silence",
-                subject_id=str(silence_id), before={}, after=after, request_key=request.key,
-            )  # fmt: skip
-            record_change(connection, change)
+        earlier = request.earlier_subject_id(connection, "create", "silence", None)
+        try:
+            silence_id = (
+                UUID(earlier)
+                if earlier
+                else announce(connection, announcement.order(), signature, pack, now=now, key=request.key)
+            )
+        except WindowError as error:
+            raise InvalidProblem(Mistake(["body", *filter(None, [error.field])], str(error), error.code)) from None
         return _read_silence(connection, silence_id, now, pack)
 
 
 @router.post(
     "/{silence_id}/end",
     summary="End a silence early",
-    responses=problem_responses(UnknownSilenceProblem(), RefusedProblem(messages_zh.MAINTENANCE_OVER_EXAMPLE)),
+    responses=problem_responses(UnknownSilenceProblem(), RefusedProblem(maintenance_zh.MAINTENANCE_OVER_EXAMPLE)),
 )
 def end_silence(request: Idempotent, pack: Pack, silence_id: SilenceId, note: Signed | None = None) -> Silence:
     """End a window early, or cancel one that has not begun."""
     signature = request.sign(note)
     with request.store.connection() as connection:
         if request.earlier_subject_id(connection, "end", "silence", str(silence_id)) is None:
-            row = claim_maintenance(connection, silence_id)
-            if row is None:
+            try:
+                known = end_early(connection, silence_id, signature, now=read_clock(), key=request.key)
+            except WindowOverError as error:
+                raise RefusedProblem(str(error)) from None
+            if not known:
                 raise UnknownSilenceProblem
-            now = read_clock()
-            if _silence_state(row, now) == "over":
-                raise RefusedProblem(messages_zh.maintenance_over(row.ended_at or row.ends_at, row.ended_by))
-            end_maintenance(connection, silence_id, at=now, actor=signature.shown)
-            change = Change(
-                at=now, actor=signature.actor, person=signature.person, action="end", subject="silence",
-                subject_id=str(silence_id), before={"ended_at": None}, after={"ended_at": now.isoformat()},
-                request_key=request.key,
-            )  # fmt: skip
-            record_change(connection, change)
         return _read_silence(connection, silence_id, read_clock(), pack)
-
-
-def _new_silence(
-    connection: Connection, silence_id: UUID, window: Announcement, actor: str, now: datetime
-) -> NewMaintenance:
-    """Return the window of an announcement, after checking it against the clock and the registry."""
-    starts_at = window.starts_at or now
-    if window.ends_at <= max(starts_at, now):
-        raise InvalidProblem(Mistake(["body", "ends_at"], messages_zh.MAINTENANCE_END_PAST, "silence_over"))
-    if window.ends_at - starts_at > LONGEST_MAINTENANCE:
-        raise InvalidProblem(Mistake(["body", "ends_at"], messages_zh.MAINTENANCE_TOO_LONG, "silence_too_long"))
-    if window.kind and window.kind not in RULE_KINDS:
-        raise InvalidProblem(Mistake(["body", "kind"], messages_zh.unknown_kind(window.kind), "unknown_kind"))
-    if window.community and find_community(connection, window.community) is None:
-        raise InvalidProblem(
-            Mistake(["body", "community"], messages_zh.unknown_community(window.community), "unknown_community")
-        )
-    if window.community and window.building and not has_building(connection, window.community, window.building):
-        raise InvalidProblem(
-            Mistake(["body", "building"], messages_zh.unknown_building(window.building), "unknown_building")
-        )
-    device = None
-    if window.device and window.community:
-        device = find_device(connection, window.community, window.device)
-        if device is None:
-            raise InvalidProblem(
-                Mistake(["body", "device"], messages_zh.unknown_device(window.device), "unknown_device")
-            )
-    return NewMaintenance(
-        id=silence_id, community=window.community, building=window.building, kind=window.kind, rule=window.rule,
-        device_id=device.id if device else None, starts_at=starts_at, ends_at=window.ends_at, reason=window.reason,
-        actor=actor, created_at=now,
-    )  # fmt: skip
 
 
 def _read_silence(connection: Connection, silence_id: UUID, now: datetime, pack: RulePack) -> Silence:
@@ -240,21 +212,3 @@ def _read_silence(connection: Connection, silence_id: UUID, now: datetime, pack:
     if row is None:
         raise UnknownSilenceProblem
     return Silence.of(row, now, pack)
-
-
-def _effect(row: MaintenanceRow, pack: RulePack) -> str:
-    """Return what a window does about critical alerts, in Chinese."""
-    if row.rule is None:
-        in_scope = pack.of_kind(row.kind) if row.kind else pack.rules
-        return messages_zh.lets_through([rule.title for rule in in_scope if rule.severity is Severity.CRITICAL])
-    rule = pack.find(row.rule)
-    if rule is None:
-        return messages_zh.names_no_rule(row.rule)
-    named = messages_zh.names_critical_rule if rule.severity is Severity.CRITICAL else messages_zh.names_rule
-    return named(rule.title)
-
-
-def _silence_state(row: MaintenanceRow, now: datetime) -> Literal["scheduled", "active", "over"]:
-    if (row.ended_at or row.ends_at) <= now:
-        return "over"
-    return "active" if row.starts_at <= now else "scheduled"

@@ -50,6 +50,7 @@ NOTICE_DROPPED: Mapping[str, str] = {
     "not_told": "报警开始时没有发过通知，恢复也不用再发",
     "channel_removed": "通知配置里已没有这个渠道，改按现在的配置通知",
 }
+MAINTENANCE_PURPOSE: Mapping[str, str] = {"maintenance": "维护", "power_cut": "计划停电"}
 MAINTENANCE_STATE: Mapping[str, str] = {"scheduled": "未开始", "active": "进行中", "over": "已结束"}
 DEVICE_STATE: Mapping[str, str] = {
     "reporting": "按时上报",

@@ -30,13 +30,16 @@ PIPELINE = DeviceKind(
 OUTAGE = "outage"
 """The symptom of a device group most of whose devices have no data."""
 
+POWER_LOST = "power_lost"
+"""The symptom of a device group most of whose devices have no mains."""
+
 DEVICE_GROUP = DeviceKind(
     name="family",
     zh="成组设备",
     en="devices of one gateway or place",
     fields=(
         Flag(OUTAGE, "成组离线", "most are silent"),
-        Flag("power_lost", "成片停电", "most are without power"),
+        Flag(POWER_LOST, "成片停电", "most are without power"),
         Flag("voltage_high", "成片电压偏高", "most have a high voltage"),
         Flag("voltage_low", "成片电压偏低", "most have a low voltage"),
         Flag("water_lost", "成片停水", "most are without water"),

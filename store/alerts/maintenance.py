@@ -1,7 +1,9 @@
 """Maintenance windows, in which matching alerts are not notified. The table and the API call them silences."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import LiteralString
 from uuid import UUID
 
@@ -13,9 +15,19 @@ from store.database import Connection
 LONGEST_MAINTENANCE = timedelta(days=90)
 
 
+class Purpose(StrEnum):
+    """What a window is announced for."""
+
+    MAINTENANCE = "maintenance"
+    POWER_CUT = "power_cut"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMaintenance:
-    """A maintenance window to announce. It has at least one condition to match; a building needs its community."""
+    """A maintenance window to announce. It has at least one condition to match; a building needs its community.
+
+    A planned power cut has the names of the `rules` that it suppresses, and goes on for `settling` after its end.
+    """
 
     id: UUID
     community: str | None = None
@@ -28,6 +40,9 @@ class NewMaintenance:
     reason: str
     actor: str
     created_at: datetime
+    purpose: Purpose = Purpose.MAINTENANCE
+    rules: Sequence[str] | None = None
+    settling: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,8 @@ class MaintenanceRow:
     created_at: datetime
     ended_at: datetime | None
     ended_by: str | None
+    purpose: str = Purpose.MAINTENANCE
+    rules: Sequence[str] | None = None
 
 
 MaintenanceKey = tuple[datetime, UUID]
@@ -55,7 +72,7 @@ MaintenanceKey = tuple[datetime, UUID]
 _WINDOW: LiteralString = """
     SELECT silence.id, coalesce(silence.community, device.community) AS community, silence.building, silence.kind,
            silence.rule, device.name AS device, silence.starts_at, silence.ends_at, silence.reason, silence.actor,
-           silence.created_at, silence.ended_at, silence.ended_by
+           silence.created_at, silence.ended_at, silence.ended_by, silence.purpose, silence.rules
     FROM silence LEFT JOIN device ON device.id = silence.device_id
 """
 
@@ -70,12 +87,13 @@ def insert_maintenance(connection: Connection, window: NewMaintenance) -> None:
     connection.execute(
         """
         INSERT INTO silence (id, community, building, kind, rule, device_id, starts_at, ends_at, reason, actor,
-                             created_at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                             created_at, purpose, rules, settling)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             window.id, window.community, window.building, window.kind, window.rule, window.device_id,
             window.starts_at, window.ends_at, window.reason, window.actor, window.created_at,
+            window.purpose, None if window.rules is None else list(window.rules), window.settling,
         ),
     )  # fmt: skip
 

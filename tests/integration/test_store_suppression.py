@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from laws import examples
 from store.alerts.alerts import AlertText, NewAlert, progress_alert, raise_alert, reword_alert
-from store.alerts.maintenance import NewMaintenance, end_maintenance, find_maintenance, insert_maintenance
+from store.alerts.maintenance import NewMaintenance, Purpose, end_maintenance, find_maintenance, insert_maintenance
 from store.alerts.suppression import CauseName, causes_of, count_suppressed, release, suppress
 from store.database import connect
 from store.registry.upsert import TableRows, upsert_registry
@@ -340,3 +340,50 @@ def test_an_audit_row_is_never_changed(estate):
     for change in ("UPDATE audit_log SET actor = ''", "DELETE FROM audit_log", "TRUNCATE audit_log"):
         with pytest.raises(psycopg.errors.RaiseException), estate.connection.transaction():
             estate.connection.execute(change)
+
+
+def test_a_planned_power_cut_suppresses_its_rules_at_its_place_and_says_so(estate, meter):
+    estate.silence(community="east", building="1", purpose=Purpose.POWER_CUT, rules=["silent", "power_lost"])
+    covered, other = estate.alert(meter, rule="silent"), estate.alert(meter, rule="leak")
+    there = next(device for device, facts in estate.devices.items() if facts == ("east", "2", KINDS[0]))
+    critical = estate.alert(meter, rule="power_lost", severity="critical")
+    group = estate.alert(None, rule="power_lost", community="east", building="1")
+    (cause,) = causes_of(estate.connection, [covered], NOON)[covered]
+    assert (cause.name, cause.detail) == (CauseName.MAINTENANCE, "计划停电：换表")
+    assert estate.causes(group) == ["maintenance"]
+    assert [estate.causes(alert) for alert in (other, critical, estate.alert(there, rule="silent"))] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "held", "free"),
+    [(None, NOON + HOUR * 1.5 - SECOND, NOON + HOUR * 1.5), (NOON + HOUR / 2, NOON + HOUR - SECOND, NOON + HOUR)],
+)
+def test_a_planned_power_cut_goes_on_until_devices_have_reported_again(estate, meter, ended_at, held, free):
+    window = estate.silence(
+        community="east", purpose=Purpose.POWER_CUT, rules=["silent"], settling=timedelta(minutes=30)
+    )
+    alert = estate.alert(meter, rule="silent")
+    if ended_at:
+        end_maintenance(estate.connection, window, at=ended_at, actor="李师傅")
+    assert estate.causes(alert, held) == ["maintenance"]
+    assert estate.causes(alert, free) == []
+
+
+def test_a_planned_power_cut_that_was_called_off_suppresses_nothing(estate, meter):
+    window = estate.silence(
+        community="east", purpose=Purpose.POWER_CUT, rules=["silent"], settling=timedelta(minutes=30)
+    )
+    end_maintenance(estate.connection, window, at=NOON - SECOND, actor="李师傅")
+    assert estate.causes(estate.alert(meter, rule="silent")) == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"community": "east", "rules": None}, {"kind": KINDS[0], "rules": ["silent"]},
+        {"community": "east", "rule": "leak", "rules": ["silent"]},
+    ],
+)  # fmt: skip
+def test_a_planned_power_cut_has_rules_and_a_place_and_nothing_else(estate, parts):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        estate.silence(purpose=Purpose.POWER_CUT, **parts)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from api import messages_zh
 from api.silences import Announcement, Silence
+from handling import maintenance_zh
+from handling.maintenance import rules_of_a_cut
 from rules.model.rule import RulePack, Severity
 from shipped_rules import SHIPPED
 from store.alerts.maintenance import MaintenanceRow
@@ -61,17 +62,48 @@ def test_a_window_for_a_kind_names_only_the_critical_rules_of_that_kind():
 def test_a_window_that_names_a_critical_rule_warns_that_nobody_is_told():
     window = shown(rule=CRITICAL.name)
     assert window.lets_through == []
-    assert window.effect_zh == messages_zh.names_critical_rule(CRITICAL.title)
+    assert window.effect_zh == maintenance_zh.names_critical_rule(CRITICAL.title)
     assert "不会通知任何人" in window.effect_zh
 
 
 def test_a_window_that_names_another_rule_says_that_the_others_are_notified():
-    assert shown(rule=MAJOR.name).effect_zh == messages_zh.names_rule(MAJOR.title)
+    assert shown(rule=MAJOR.name).effect_zh == maintenance_zh.names_rule(MAJOR.title)
 
 
 def test_a_window_for_a_rule_that_is_out_of_force_says_that_it_holds_nothing_back():
     assert "不会挡住任何报警" in shown(rule="no_such_rule").effect_zh
     assert "不会挡住任何报警" in shown(RulePack(()), rule=MAJOR.name).effect_zh
+
+
+def test_a_planned_power_cut_names_what_it_holds_back_and_what_not():
+    window = shown(purpose="power_cut", rules=["electricity_silent"])
+    assert (window.purpose_zh, window.lets_through) == ("计划停电", [Severity.CRITICAL])
+    assert "“成片停电”" in window.effect_zh
+    assert "照常马上通知" in window.effect_zh
+    for rule in SHIPPED.rules:
+        held = f"“{rule.title}”" in window.effect_zh.partition("紧急报警")[0]
+        assert held is any(rule.title == each.title for each in rules_of_a_cut(SHIPPED)), rule.name
+
+
+def test_a_power_cut_covers_what_it_causes_and_nothing_that_hurts_people():
+    names = {rule.name for rule in rules_of_a_cut(SHIPPED)}
+    causes = {"electricity_silent", "electricity_power_lost", "gateway_silent", "gateway_power_lost", "door_power_lost",
+              "camera_silent", "family_silent", "family_power_lost"}  # fmt: skip
+    assert causes <= names
+    assert not {"electricity_voltage_high", "water_leak", "family_voltage_high", "pipeline_behind"} & names
+    assert not {rule.name for rule in SHIPPED.rules if rule.severity is Severity.CRITICAL} & names
+
+
+@pytest.mark.parametrize("parts", [{}, {"building": "3"}, {"kind": "water_meter"}])
+def test_a_power_cut_without_a_community_is_refused(parts):
+    with pytest.raises(ValidationError, match="计划停电须指定小区"):
+        announce(purpose="power_cut", **parts)
+
+
+@pytest.mark.parametrize("part", ["kind", "rule", "device"])
+def test_a_power_cut_is_for_a_place(part):
+    with pytest.raises(ValidationError, match="只按小区和楼栋登记"):
+        announce(purpose="power_cut", community="linyin", **{part: "x"})
 
 
 def announce(**parts):
@@ -91,5 +123,5 @@ def test_a_window_is_about_something_and_a_building_or_device_has_its_community(
     with pytest.raises(ValidationError) as refused:
         announce(**parts)
     (error,) = refused.value.errors()
-    wanted = messages_zh.MAINTENANCE_WITHOUT_COMMUNITY if parts else messages_zh.MAINTENANCE_WITHOUT_SCOPE
+    wanted = maintenance_zh.MAINTENANCE_WITHOUT_COMMUNITY if parts else maintenance_zh.MAINTENANCE_WITHOUT_SCOPE
     assert error["msg"] == wanted

@@ -173,3 +173,45 @@ def test_an_unknown_window_is_not_found(api: Any) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
     assert api.get(f"/silences/{unknown}").status_code == 404
     assert api.client.post(f"/silences/{unknown}/end").status_code == 404
+
+
+def test_a_planned_power_cut_is_announced_listed_and_called_off(api: Any, community: Any) -> None:
+    community.device("meter", "electricity_meter", building="3")
+    cut = announced(
+        api,
+        purpose="power_cut",
+        community=community.id,
+        building="3",
+        starts_at=at(1),
+        reason="变压器检修",
+        by="王经理",
+    )
+    assert (cut["purpose"], cut["purpose_zh"], cut["state"]) == ("power_cut", "计划停电", "scheduled")
+    assert cut["lets_through"] == ["critical"]
+    assert "来电后半小时" in cut["effect_zh"]
+    assert api.items("/silences", community=community.id) == [cut]
+    (entry,) = api.items("/audit", subject="silence", subject_id=cut["id"])
+    assert (entry["after"]["purpose"], entry["after"]["reason"]) == ("power_cut", "变压器检修")
+    ended = api.client.post(f"/silences/{cut['id']}/end").json()
+    assert ended["state"] == "over"
+
+
+def test_a_power_cut_suppresses_missing_data_and_nothing_else(api: Any, community: Any) -> None:
+    meter = community.device("meter", "electricity_meter", building="3")
+    other, silent = community.alert(meter), community.alert(meter)
+    community.connection.execute("UPDATE alert SET rule = 'electricity_silent' WHERE id = %s", (silent,))
+    community.connection.commit()
+    announced(api, purpose="power_cut", community=community.id, reason="变压器检修")
+    assert suppressed(api, community) == {silent}
+    (cause,) = api.get(f"/alerts/{silent}").json()["suppressions"]
+    assert cause["detail"] == "计划停电：变压器检修"
+    assert api.get(f"/alerts/{other}").json()["suppressions"] == []
+
+
+def test_a_power_cut_for_more_than_a_place_is_refused_in_words(api: Any, community: Any) -> None:
+    for body, words in (
+        ({}, "须指定小区"), ({"community": community.id, "kind": "water_meter"}, "只按小区和楼栋"),
+        ({"community": community.id, "building": "99"}, "没有楼栋"),
+    ):  # fmt: skip
+        refused = announce(api, purpose="power_cut", **body)
+        assert (refused.status_code, words in refused.json()["detail_zh"]) == (422, True), refused.text
