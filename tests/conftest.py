@@ -26,17 +26,46 @@ settings.register_profile("quick", patience, max_examples=25, derandomize=True)
 settings.register_profile("thorough", patience, max_examples=1000)
 settings.load_profile("full")
 
-# A worker takes a whole file, or all files of a group: those share fixtures that are expensive and last for a session.
+# A worker takes a whole file, or all files of a group: those share a fixture that is expensive and lasts for a session.
 GROUPS = {
     "tests/acceptance/test_up_demo.py": "demo",
     "tests/acceptance/test_verify.py": "demo",
-    "tests/acceptance/": "house",
-    "tests/integration/api/": "api",
+    **dict.fromkeys(
+        [
+            "tests/acceptance/test_commissioning.py",
+            "tests/acceptance/test_doctor.py",
+            "tests/acceptance/test_import_commands.py",
+            "tests/acceptance/test_logins.py",
+            "tests/acceptance/test_replacement_commands.py",
+            "tests/acceptance/test_replay.py",
+            "tests/acceptance/test_secrets.py",
+            "tests/acceptance/test_simulate.py",
+            "tests/acceptance/test_tls.py",
+            "tests/acceptance/test_up.py",
+        ],
+        "house",
+    ),
     # The role `anju_grafana` belongs to a server, not to a database, so two at once would meet.
     "tests/integration/grafana/": "grafana",
 }
-# The longest tests come first, so that all workers end at about the same time.
-ORDER = ("tests/acceptance/", "tests/integration/", "tests/")
+# The longest come first, so that all workers end at about the same time.
+ORDER = (
+    *GROUPS,
+    "tests/integration/ingest/test_history_replayed.py",
+    "tests/integration/ingest/test_promise.py",
+    "tests/integration/ingest/test_spool.py",
+    "tests/integration/ingest/test_part",
+    "tests/integration/test_local_",
+    "tests/integration/api/test_api_refused.py",
+    "tests/integration/api/test_api_schema.py",
+    "tests/unit/test_recorded_meters.py",
+    "tests/chaos/",
+    "tests/integration/ingest/",
+    "tests/integration/notify/",
+    "tests/acceptance/",
+    "tests/integration/",
+    "tests/",
+)
 
 _guard = pytest.StashKey[RunGuard]()
 _failed = pytest.StashKey[bool]()

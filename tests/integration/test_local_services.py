@@ -19,7 +19,7 @@ from local.process import Part, Process
 from local.services import Services, prepare_broker, prepare_database, start_services
 from local.supervisor import Supervisor
 from local.users import service_user
-from patience import eventually, patient, slowness
+from patience import eventually, patient, slowness, within
 from store.admin.roles import Role
 
 ROOT = Path(__file__).parents[2]
@@ -223,14 +223,15 @@ def test_a_killed_database_under_supervision_is_started_again_within_five_second
     with Home(tmp_path) as home, Supervisor(home, print) as supervisor:
         parts = [prepare_database(home, print).part(), *prepare_broker(home, print).parts]
         database, _ = supervisor.start_together(parts)
-        stop = threading.Event()
-        killer = threading.Timer(0.3, lambda: os.kill(database.pid, signal.SIGKILL))
-        ending = threading.Timer(0.3 + 5 * slowness(), stop.set)
-        killer.start()
-        ending.start()
-        first = database.pid
-        supervisor.watch(stop)
-        assert database.pid != first
+        stop, first = threading.Event(), database.pid
+        watching = threading.Thread(target=supervisor.watch, args=(stop,))
+        watching.start()
+        try:
+            os.kill(first, signal.SIGKILL)
+            within(5, lambda: database.pid not in {0, first})
+        finally:
+            stop.set()
+            watching.join(patient(10))
         eventually(lambda: is_ready(parts[0]), timeout_s=60)  # the time of the recovery depends on the disk
 
 

@@ -265,9 +265,9 @@ def test_an_account_that_makes_no_sense_is_refused(api: Any, change: dict[str, A
     assert why in refused.json()["detail_zh"]
 
 
-def test_the_last_administrator_stays_one(mortal_database: str, start_api: Any) -> None:
-    api = start_api(mortal_database)
-    account = add_test_account(mortal_database, Role.ADMIN)
+def test_the_last_administrator_stays_one(database_url: str, start_api: Any) -> None:
+    api = start_api(database_url)
+    account = add_test_account(database_url, Role.ADMIN)
     for change in ({"role": "street"}, {"disabled": True}):
         refused = api.client.patch(f"/accounts/{account.name}", json=change)
         assert refused.status_code == 422

@@ -70,9 +70,9 @@ def test_an_unknown_route_is_a_problem_too(api: Any, method: str, path: str, sta
     assert answer.json()["status"] == status
 
 
-def test_an_internal_error_reveals_no_internals(mortal_database: str, start_api: Callable[[str], Any]) -> None:
-    api = start_api(mortal_database)
-    with connect(mortal_database, application_name="test") as connection:
+def test_an_internal_error_reveals_no_internals(database_url: str, start_api: Callable[[str], Any]) -> None:
+    api = start_api(database_url)
+    with connect(database_url, application_name="test") as connection:
         connection.execute("ALTER TABLE community ALTER COLUMN built_year TYPE text USING 'old'")
         connection.execute(
             "INSERT INTO community (id, name, banner, street, built_year) VALUES ('a', '甲', '东胜区', '街道', 'old')"
@@ -93,10 +93,10 @@ def test_an_internal_error_reveals_no_internals(mortal_database: str, start_api:
 
 
 def test_a_database_of_another_version_is_reported_as_unavailable(
-    mortal_database: str, start_api: Callable[[str], Any]
+    database_url: str, start_api: Callable[[str], Any]
 ) -> None:
-    api = start_api(mortal_database)
-    with connect(mortal_database, application_name="test") as connection:
+    api = start_api(database_url)
+    with connect(database_url, application_name="test") as connection:
         connection.execute("ALTER TABLE community RENAME TO elsewhere")
     answer = api.get("/communities")
     assert answer.status_code == 503
@@ -163,10 +163,10 @@ def test_an_api_that_starts_before_its_database_waits_for_it(
 
 
 def test_metrics_count_requests_by_route_and_the_state_of_the_community(
-    mortal_database: str, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
+    database_url: str, start_api: Callable[[str], Any], community_in: Callable[[str], Any]
 ) -> None:
-    api = start_api(mortal_database)
-    with community_in(mortal_database) as community:
+    api = start_api(database_url)
+    with community_in(database_url) as community:
         meter = community.device("meter", "electricity_meter")
         community.device("new", "water_meter")
         record_connections(community.connection, [ConnectionRow(meter, NOON, NOON, "online")])
