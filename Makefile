@@ -110,6 +110,10 @@ format: $(READY)
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
+# The matrix of roles in docs/roles.md.
+roles: $(READY)
+	@$(VENV)/bin/python -m tools.roles
+
 site: $(READY)
 	@$(VENV)/bin/python -m tools.site
 

@@ -20,6 +20,9 @@ from console.services import Services
 from console.viewer import LoginNeededError, PageForbiddenError, PageNotFoundError, session_of
 from store.database import DatabaseFullError, DatabaseUnavailableError, UnusableDataError
 
+PARTS = (inbox_page, live_page, alert_page, work_order_page, me_page)
+"""Areas with pages that need a login; the path of the stream would match that of an alert."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -33,8 +36,7 @@ def create_console(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(static_files.router)
     app.include_router(login_pages.router)
-    # The stream's path would match that of an alert.
-    for part in (inbox_page, live_page, alert_page, work_order_page, me_page):
+    for part in PARTS:
         app.include_router(part.router)
         if missing := sorted(route.name for route in part.router.routes if route.name not in PAGES):
             raise LookupError(f"accounts/rights.py has no line for {', '.join(missing)}")

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 import api
+import console
 from app.cli import app
 from app.output import Exit
 from app.settings import Settings
@@ -140,8 +141,13 @@ def test_the_architecture_shows_every_room() -> None:
 
 @every_page
 def test_a_route_exists(page: Path) -> None:
-    modules = [import_module(f"api.{each.name}") for each in iter_modules(api.__path__)]
-    routers = [module.router for module in modules if hasattr(module, "router")]
+    folders = (api, console)
+    modules = [
+        import_module(f"{each.__name__}.{found.name}") for each in folders for found in iter_modules(each.__path__)
+    ]
+    routers = [
+        getattr(module, name) for module in modules for name in ("router", "open_router") if hasattr(module, name)
+    ]
     routes = {shape(f"{method} {route.path}") for each in routers for route in each.routes for method in route.methods}
     text = page.read_text(encoding="utf-8")
     named = {match[0].rstrip("/") for match in re.finditer(r"\b(GET|POST) /[\w{}/-]+", text.replace(" /api/v1/", " /"))}
