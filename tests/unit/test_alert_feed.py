@@ -17,7 +17,8 @@ def feed(places=2):
 
 
 def step(number):
-    return RenderedStep(number, "linyin", "major", "{}")
+    # The feed looks at the number alone; transition, alert and causes are for those who draw the step.
+    return RenderedStep(number, "linyin", "major", "{}", transition=None, alert=None, causes=())
 
 
 # Numbers of transitions only rise, with gaps where others took one; None is a part that could not be read.
