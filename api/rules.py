@@ -74,15 +74,19 @@ class TooManyBacktestsProblem(BusyProblem):
         )
 
 
-def _rules_in_force(request: Request) -> RulePack:
+def rules_in_force(source: RuleFolder) -> RulePack:
     """Return the rules in force. As in ingest, invalid changed files leave the previous rules in force."""
-    source = request.app.state.rules
-    assert isinstance(source, RuleFolder)  # noqa: S101
     try:
         source.reload()
     except (RuleFileError, OSError) as error:
         _log.warning("the changed rules are invalid, the previous rules stay in force", error=str(error))
     return source.pack
+
+
+def _rules_in_force(request: Request) -> RulePack:
+    source = request.app.state.rules
+    assert isinstance(source, RuleFolder)  # noqa: S101
+    return rules_in_force(source)
 
 
 Pack = Annotated[RulePack, Depends(_rules_in_force)]

@@ -3,6 +3,7 @@
 from starlette.datastructures import State
 from starlette.types import ASGIApp
 
+from api.rules import rules_in_force
 from console.app import create_console
 from console.files import read_files
 from console.services import DemoAccount, Services
@@ -13,6 +14,6 @@ def console_pages(state: State, *, demo_accounts: tuple[DemoAccount, ...] = ()) 
     return create_console(
         Services(
             database=state.database, seal=state.seal, files=read_files(), feed=state.feed, find=state.guard.find,
-            forget=state.guard.forget, demo_accounts=demo_accounts,
+            forget=state.guard.forget, rules_in_force=lambda: rules_in_force(state.rules), demo_accounts=demo_accounts,
         )
     )  # fmt: skip

@@ -13,14 +13,24 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from accounts.rights import PAGES
-from console import alert_page, inbox_page, live_page, login_pages, me_page, static_files, work_order_page
+from console import (
+    alert_page,
+    devices_page,
+    inbox_page,
+    live_page,
+    login_pages,
+    maintenance_page,
+    me_page,
+    static_files,
+    work_order_page,
+)
 from console.navigation import places
 from console.rendering import redirect, render
 from console.services import Services
 from console.viewer import LoginNeededError, PageForbiddenError, PageNotFoundError, session_of
 from store.database import DatabaseFullError, DatabaseUnavailableError, UnusableDataError
 
-PARTS = (inbox_page, live_page, alert_page, work_order_page, me_page)
+PARTS = (inbox_page, live_page, alert_page, work_order_page, devices_page, maintenance_page, me_page)
 """Areas with pages that need a login; the path of the stream would match that of an alert."""
 
 _log = structlog.get_logger(__name__)

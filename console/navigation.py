@@ -18,6 +18,8 @@ class Place:
 
 _PLACES = (
     Place("/", "报警", "bell", "inbox_page"),
+    Place("/devices", "设备", "device", "devices_page"),
+    Place("/maintenance", "维护", "wrench", "maintenance_page"),
     Place("/me", "我的", "person", "me_page"),
 )
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from accounts.login import Authenticated
 from console.files import Files
 from devices.seal import Seal
+from rules.model.rule import RulePack
 from store.alerts.alerts import AlertRow
 from store.alerts.suppression import Cause
 from store.alerts.transitions import StoredTransition
@@ -74,6 +75,7 @@ class Services:
         files: styles, scripts and libraries, by the names that templates use.
         feed: the newest steps of alerts.
         find: returns the account behind a token, or None.
+        rules_in_force: returns the rules as they are now.
         forget: makes the gate ask again about a token whose rights have changed.
         demo_accounts: accounts of the demo; empty outside of it.
     """
@@ -84,4 +86,5 @@ class Services:
     feed: StepFeed
     find: Callable[[str], Awaitable[Authenticated | None]]
     forget: Callable[[str], None]
+    rules_in_force: Callable[[], RulePack]
     demo_accounts: tuple[DemoAccount, ...] = ()

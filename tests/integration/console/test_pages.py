@@ -248,3 +248,44 @@ def test_a_work_order_is_one_tap_from_its_alert_and_keeps_its_policy(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.goto("/alerts/00000000-0000-4000-8000-000000000000/work-order")
         expect(page.get_by_role("heading", name="没有找到")).to_be_visible()
+
+
+def test_a_window_says_what_it_holds_back_before_it_is_saved_and_is_ended(
+    open_page: Any, community: Any, manager: TestAccount
+) -> None:
+    with open_page() as page:
+        log_in(page, manager)
+        page.get_by_role("link", name="维护").click()
+        page.get_by_role("link", name="登记").click()
+        page.get_by_label("原因").fill("换表")
+        page.get_by_role("combobox", name="小区").select_option(community.id)
+        page.get_by_role("button", name="看看会挡住哪些报警").click()
+        expect(page.get_by_text("紧急报警")).to_be_visible()
+        page.get_by_role("button", name="确认登记").click()
+        expect(page.get_by_role("status")).to_have_text("已登记。")
+        page.get_by_role("button", name="提前结束").click()
+        expect(page.get_by_role("status")).to_have_text("已结束，报警恢复通知。")
+
+
+def test_a_window_without_a_place_is_told_what_is_missing(open_page: Any, community: Any, manager: TestAccount) -> None:
+    with open_page() as page:
+        log_in(page, manager)
+        page.goto("/maintenance/new")
+        page.get_by_label("原因").fill("停电")
+        page.get_by_label("计划停电").check()
+        page.get_by_role("button", name="看看会挡住哪些报警").click()
+        expect(page.get_by_role("alert")).to_have_text("计划停电须指定小区，可以再指定楼栋")
+
+
+def test_devices_stand_by_building_those_without_data_first(
+    open_page: Any, community: Any, manager: TestAccount
+) -> None:
+    community.device("b03-u2-0501-water", "water_meter", building="3", unit="2", room="501")
+    community.device("gate-01", "vehicle_gate", location="南门出入口")
+    with open_page() as page:
+        log_in(page, manager)
+        page.get_by_role("link", name="设备").click()
+        expect(page.get_by_text("3号楼（1 台，1 台没有数据）")).to_be_visible()
+        expect(page.get_by_text("b03-u2-0501-water")).to_be_visible()
+        page.get_by_text("楼外").click()
+        expect(page.get_by_text("南门出入口")).to_be_visible()
