@@ -1,11 +1,13 @@
 """Routes of the statistics of alerts: as JSON, and as an Excel workbook."""
 
 import re
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -13,7 +15,7 @@ from accounts.rights import RIGHTS
 from api import messages_zh
 from api.models import ResponseModel
 from api.parameters import Caller, Now, Store
-from api.problems import InvalidProblem, Mistake
+from api.problems import BusyProblem, InvalidProblem, Mistake, UnavailableProblem, problem_responses
 from api.validation_zh import ParameterError
 from handling.statistics import Months, MonthsError, read_people, read_statistics
 from handling.statistics_workbook import MEDIA_TYPE, Selection, to_workbook
@@ -22,7 +24,9 @@ from rules.model.kind_labels import kind_label
 from store.alerts.statistics import AlertCounts, PersonCounts
 from store.registry.communities import find_community
 
-router = APIRouter(prefix="/statistics", tags=["statistics 统计"])
+_AT_ONCE = 2
+_WAIT_S = 5.0
+_PLACES = threading.BoundedSemaphore(_AT_ONCE)
 
 _MONTH = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 
@@ -127,6 +131,32 @@ class People(ResponseModel):
 
 
 Filters = Annotated[StatisticsQuery, Query()]
+
+
+class TooManyStatisticsProblem(BusyProblem):
+    """All places of statistics are taken."""
+
+    def __init__(self) -> None:
+        """Ask for patience."""
+        super().__init__(f"{_AT_ONCE} statistics are being counted; try again later.", messages_zh.STATISTICS_BUSY)
+
+
+def _take_place() -> Iterator[None]:
+    """Hold one of the places: a year of a city is seconds of work for the database."""
+    if not _PLACES.acquire(timeout=_WAIT_S):
+        raise TooManyStatisticsProblem
+    try:
+        yield
+    finally:
+        _PLACES.release()
+
+
+router = APIRouter(
+    prefix="/statistics",
+    tags=["statistics 统计"],
+    dependencies=[Depends(_take_place)],
+    responses=problem_responses(UnavailableProblem(), TooManyStatisticsProblem()),
+)
 
 
 @router.get("", summary="Statistics of alerts (统计)")

@@ -129,20 +129,14 @@ _ORDERS: dict[AlertOrder, tuple[LiteralString, LiteralString]] = {
     ),
 }
 # What people search in: an alert about several devices has no device, and one about Anju itself no community.
-_WORDS: LiteralString = """
-    NOT EXISTS (
-        SELECT FROM unnest(%(words)s::text[]) AS word
-        WHERE strpos(
-            lower(concat_ws(
-                ' ', community.name, community.id, device.name, alert.title, alert.id,
-                compose_place(
-                    coalesce(device.building, alert.building, ''), coalesce(device.unit, ''),
-                    coalesce(device.room, ''), coalesce(device.location, '')
-                )
-            )),
-            lower(word)
-        ) = 0
-    )
+_SEARCHED: LiteralString = """
+    lower(concat_ws(
+        ' ', community.name, community.id, device.name, alert.title, alert.id,
+        compose_place(
+            coalesce(device.building, alert.building, ''), coalesce(device.unit, ''), coalesce(device.room, ''),
+            coalesce(device.location, '')
+        )
+    ))
 """
 
 
@@ -218,12 +212,17 @@ def list_alerts(
                 """
             ).format(
                 select=_SELECT,
-                words=sql.SQL(_WORDS if conditions.words else "true"),
+                words=sql.SQL(" AND ").join([sql.SQL("true"), *map(_has_word, range(1, len(conditions.words) + 1))]),
                 follows=sql.SQL(follows if after else "true"),
                 order=sql.SQL(columns),
             ),
             facts,
         ).fetchall()
+
+
+def _has_word(number: int) -> sql.Composed:
+    """Return the condition that the word of that number, counted from 1, stands where people search."""
+    return sql.SQL("strpos({}, lower((%(words)s::text[])[{}])) > 0").format(sql.SQL(_SEARCHED), sql.Literal(number))
 
 
 def find_alert(connection: Connection, alert_id: UUID) -> AlertRow | None:

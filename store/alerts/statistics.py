@@ -79,6 +79,7 @@ _STEPS: LiteralString = "axis = 'attention' AND actor IS NOT NULL AND decided_at
 
 def count_alerts(connection: Connection, conditions: StatisticsFilter) -> list[AlertCounts]:
     """Return the numbers of all alerts, and those by month (of Shanghai), community and kind, in order of keys."""
+    _allow_sorting(connection)
     with connection.cursor(row_factory=class_row(AlertCounts)) as cursor:
         return cursor.execute(
             sql.SQL(
@@ -131,6 +132,7 @@ def count_alerts(connection: Connection, conditions: StatisticsFilter) -> list[A
 
 def count_people(connection: Connection, conditions: StatisticsFilter) -> list[PersonCounts]:
     """Return the persons who acknowledged or resolved alerts, by name."""
+    _allow_sorting(connection)
     with connection.cursor(row_factory=class_row(PersonCounts)) as cursor:
         return cursor.execute(
             sql.SQL(
@@ -167,3 +169,8 @@ def count_people(connection: Connection, conditions: StatisticsFilter) -> list[P
             ),
             asdict(conditions),
         ).fetchall()  # fmt: skip
+
+
+def _allow_sorting(connection: Connection) -> None:
+    """Let the transaction sort a year of a city in memory: three times as fast as on disk."""
+    connection.execute("SET LOCAL work_mem = '32MB'")

@@ -74,9 +74,11 @@ class Known:
         exchange = {"old_register": 8.0, "at": NOON.isoformat()}
         base = f"/devices/{community.id}/meter/replacement"
         replacement = api.client.post(base, json=exchange).raise_for_status().json()["id"]
+        entry = {"communities": [community.id], "person": "王师傅", "ends_at": window["ends_at"]}
+        shift = api.client.post("/duty", json=entry).raise_for_status().json()["items"][0]["id"]
         self.values = {
             "community": community.id, "device": "meter", "alert_id": alert, "silence_id": silence,
-            "replacement_id": replacement,
+            "replacement_id": replacement, "alerts": [alert], "communities": [community.id], "shift_id": shift,
         }  # fmt: skip
 
 
