@@ -15,10 +15,12 @@ from api.models import ResponseModel
 from api.paging import Page
 from api.parameters import Store, read_clock
 from api.problems import (
+    BusyProblem,
     InvalidProblem,
     Mistake,
     RefusedProblem,
     TooLargeProblem,
+    UnavailableProblem,
     UnknownProblem,
     problem_responses,
 )
@@ -30,7 +32,7 @@ from handling.attachments import (
     read_photo_of,
     remove_photo,
 )
-from handling.photos import LARGEST_BYTES, PhotoError, read_photo
+from handling.photos import LARGEST_BYTES, PhotoError, PhotosBusyError, read_photo
 from handling.signature import Signature
 from handling.text import Name, Remark
 from store.alerts.attachments import AttachmentRow, find_attachment
@@ -49,6 +51,14 @@ class UnknownAttachmentProblem(UnknownProblem):
         super().__init__(
             "The alert has no photo of that id; GET .../attachments lists them.", messages_zh.ATTACHMENT_NOT_FOUND
         )
+
+
+class PhotosBusyProblem(BusyProblem):
+    """Many photos are being read already."""
+
+    def __init__(self) -> None:
+        """Say when to try again."""
+        super().__init__("Many photos are being read; try again a little later.", messages_zh.PHOTOS_BUSY)
 
 
 class Attachment(ResponseModel):
@@ -81,7 +91,12 @@ def list_alert_attachments(store: Store, alert_id: AlertId) -> Page[Attachment]:
     "",
     summary="Add a photo to an alert (照片)",
     status_code=201,
-    responses=problem_responses(UnknownAlertProblem(), RefusedProblem(messages_zh.TOO_MANY_PHOTOS_EXAMPLE)),
+    responses=problem_responses(
+        UnknownAlertProblem(),
+        RefusedProblem(messages_zh.TOO_MANY_PHOTOS_EXAMPLE),
+        UnavailableProblem(),
+        PhotosBusyProblem(),
+    ),
 )
 def create_attachment(
     request: Idempotent,
@@ -102,6 +117,8 @@ def create_attachment(
         upload = Upload(read_photo(data), caption)
     except PhotoError as error:
         raise InvalidProblem(Mistake(["body", "file"], str(error), error.code)) from None
+    except PhotosBusyError:
+        raise PhotosBusyProblem from None
     with request.store.connection() as connection:
         earlier = request.earlier_subject_id(connection, "create", "attachment", None)
         try:

@@ -132,6 +132,7 @@ def unroutable(status: int) -> tuple[str, str]:
 
 CONTACT_NOT_FOUND = "没有这个联系人，或者已经删除。"
 ATTACHMENT_NOT_FOUND = "没有这张照片，或者已经删除。"
+PHOTOS_BUSY = "正在处理的照片太多，请过几秒再上传。"
 TOO_MANY_PHOTOS_EXAMPLE = "这条报警已有 20 张照片，不能再加：请先删除不需要的照片。"
 PHOTO_REMOVED_EXAMPLE = "这张照片已由 王师傅 删除。"
 TEST_WITHDRAWN = "这次测试已经撤回。"

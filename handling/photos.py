@@ -22,6 +22,8 @@ _MOST_PIXELS = {"JPEG": 64_000_000, "PNG": 24_000_000, "WEBP": 24_000_000}
 _QUALITY = 85
 _HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
 _ONE_AT_A_TIME = threading.Lock()
+_PLACES = threading.BoundedSemaphore(8)
+"""Places of photos that are decoded or wait for it: others are turned away, rather than hold up all other requests."""
 
 
 class PhotoError(ValueError):
@@ -30,6 +32,10 @@ class PhotoError(ValueError):
     def __init__(self, code: str, message: str) -> None:
         self.code = code
         super().__init__(message)
+
+
+class PhotosBusyError(Exception):
+    """So many photos are being read that this one would wait too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +60,19 @@ def read_photo(data: bytes) -> Photo:
 
     Raises:
         PhotoError: The file is empty, too large, in no format that is kept, damaged, or has too many pixels.
+        PhotosBusyError: Eight others are being read or wait.
     """
     if not data:
         raise PhotoError("photo_empty", "照片是空的：请重新选择照片")
     if len(data) > LARGEST_BYTES:
         raise PhotoError("photo_too_large", f"照片超过 {LARGEST_BYTES // 1024**2} MiB：请压缩后再上传")
-    with _ONE_AT_A_TIME:
-        image = _open(data)
-        try:
-            content, size = _encode(image)
-        except Exception as error:  # decoders meet hostile files with errors of any type
-            raise PhotoError("photo_damaged", "照片已损坏或不完整：请重新拍摄或重新上传") from error
+    if not _PLACES.acquire(blocking=False):
+        raise PhotosBusyError
+    try:
+        with _ONE_AT_A_TIME:
+            content, size = _encode(_open(data))
+    finally:
+        _PLACES.release()
     return Photo(content, *size, hashlib.sha256(data).hexdigest())
 
 
@@ -92,6 +100,16 @@ def _too_many_pixels(most: int) -> PhotoError:
 
 def _encode(image: Image.Image) -> tuple[bytes, tuple[int, int]]:
     """Return the pixels of an image as a JPEG, upright, on white where they are transparent; and its size."""
+    try:
+        kept = _pixels(image)
+    except Exception as error:  # decoders meet hostile files with errors of any type
+        raise PhotoError("photo_damaged", "照片已损坏或不完整：请重新拍摄或重新上传") from error
+    output = BytesIO()
+    kept.save(output, "JPEG", quality=_QUALITY, optimize=True)
+    return output.getvalue(), kept.size
+
+
+def _pixels(image: Image.Image) -> Image.Image:
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     upright = ImageOps.exif_transpose(image)
     # A new image: a copy would take over comments and profiles.
@@ -101,6 +119,4 @@ def _encode(image: Image.Image) -> tuple[bytes, tuple[int, int]]:
         kept.paste(layer, mask=layer.getchannel("A"))
     else:
         kept.paste(upright.convert("RGB"))
-    output = BytesIO()
-    kept.save(output, "JPEG", quality=_QUALITY, optimize=True)
-    return output.getvalue(), kept.size
+    return kept

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from handling import photos
 from handling.photos import LARGEST_BYTES, LONGEST_SIDE, PhotoError, read_photo
 from laws import examples
 
@@ -138,3 +139,16 @@ def test_a_damaged_file_is_a_photo_or_refused(data, changes, tail):
     except PhotoError:
         return
     assert opened(photo).size == (photo.width, photo.height)
+
+
+def test_a_ninth_photo_at_once_is_turned_away_and_the_places_come_back():
+    taken = [photos._PLACES.acquire(blocking=False) for _ in range(8)]  # noqa: SLF001
+    assert all(taken)
+    with pytest.raises(photos.PhotosBusyError):
+        read_photo(encoded("PNG"))
+    for _ in taken:
+        photos._PLACES.release()  # noqa: SLF001
+    for _ in range(20):
+        assert read_photo(encoded("PNG"))
+        with pytest.raises(PhotoError):
+            read_photo(b"no photo")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from patience import patient
+from patience import eventually, patient
 from running import query
 from store.database import connect
 
@@ -197,6 +197,11 @@ def test_text_with_hidden_characters_is_refused_wherever_text_comes_in(api: Any,
             refuse(api, place, f"王{HIDDEN[kind]}师傅")
 
 
+def within_the_rate(answer: httpx.Response) -> httpx.Response | None:
+    """Return an answer; None if there were more requests in a second than the API allows one key."""
+    return None if answer.status_code == 429 else answer
+
+
 def refuse(api: Any, where: tuple[str, str, str, str], text: str) -> None:
     method, path, place, name = where
     url = api.url + filled(path)
@@ -210,9 +215,9 @@ def refuse(api: Any, where: tuple[str, str, str, str], text: str) -> None:
             return  # a header has no other characters
         arguments["headers"] = {name: latin.encode("latin-1")}
     else:
-        value = [text] if name in {"rules", "scope"} else text
+        value = [text] if name in {"rules", "scope", "communities"} else text
         arguments |= {"content": json.dumps({name: value}), "headers": {"Content-Type": "application/json"}}
-    answer = api.client.request(method, url, **arguments)
+    answer = eventually(lambda: within_the_rate(api.client.request(method, url, **arguments)))
     assert answer.status_code == 422, (method, path, place, name, text, answer.text)
     found = [error for error in answer.json()["errors"] if error["type"] == "hidden_character"]
     assert found, (method, path, name, answer.text)
