@@ -21,6 +21,7 @@ from handling.maintenance import (
     WindowOrder,
     WindowOverError,
     announce,
+    check_reach,
     check_scope,
     effect_zh,
     end_early,
@@ -173,15 +174,13 @@ def create_silence(request: Idempotent, pack: Pack, announcement: Announcement) 
     Critical alerts can hurt people: only a window that names their `rule` suppresses them. The answer says so.
     """
     now, signature = read_clock(), request.sign(announcement)
-    if announcement.community is None and not request.principal.scope.is_whole:
-        raise InvalidProblem(Mistake(["body", "community"], maintenance_zh.WINDOW_NEEDS_COMMUNITY, "community_missing"))
+    order = announcement.order()
     with request.store.connection() as connection:
         earlier = request.earlier_subject_id(connection, "create", "silence", None)
         try:
+            check_reach(order, request.principal.scope)
             silence_id = (
-                UUID(earlier)
-                if earlier
-                else announce(connection, announcement.order(), signature, pack, now=now, key=request.key)
+                UUID(earlier) if earlier else announce(connection, order, signature, pack, now=now, key=request.key)
             )
         except WindowError as error:
             raise InvalidProblem(Mistake(["body", *filter(None, [error.field])], str(error), error.code)) from None

@@ -18,6 +18,7 @@ from handling.maintenance import (
     WindowOrder,
     WindowOverError,
     announce,
+    check_reach,
     check_scope,
     effect_zh,
     end_early,
@@ -99,6 +100,7 @@ def create_window_page(
     try:
         order = form.order(viewer.now)
         check_scope(order)
+        check_reach(order, viewer.principal.scope)
         if not form.saved:
             return _ask(request, viewer, form, effect=effect_zh(order, pack), ends_at=order.ends_at)
         _save(viewer, order, pack, form.key)

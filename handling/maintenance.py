@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from accounts.principal import Scope
 from handling import maintenance_zh
 from handling.signature import Signature
 from rules.model.condition import fields_of
@@ -80,6 +81,16 @@ def check_scope(order: WindowOrder) -> None:
         raise WindowError(None, "matches_all", maintenance_zh.MAINTENANCE_WITHOUT_SCOPE)
     if (order.building or order.device) and not order.community:
         raise WindowError(None, "no_community", maintenance_zh.MAINTENANCE_WITHOUT_COMMUNITY)
+
+
+def check_reach(order: WindowOrder, scope: Scope) -> None:
+    """Check that an account of some communities announces no window for all of them.
+
+    Raises:
+        WindowError: It does.
+    """
+    if order.community is None and not scope.is_whole:
+        raise WindowError("community", "community_missing", maintenance_zh.WINDOW_NEEDS_COMMUNITY)
 
 
 def announce(

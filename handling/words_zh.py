@@ -9,6 +9,9 @@ from store.notices.delivery import WaitReason
 
 HIDDEN_CHARACTERS = "含有换行或不可见字符，请重新输入"
 
+_POWER_CUT = "计划停电："
+"""Begin of the reason of a planned power cut, as the function `suppression_at` of the database words it."""
+
 REFUSED_ACTION_EXAMPLE = "报警已解决，不能再“确认”；可以“关闭”。最近一次操作：王师傅 于7月1日 12:05:03“解决”。"
 SHELVING_OUT_OF_RANGE = "搁置的截止时间须在现在之后、24 小时之内"
 ENDED_ALERT_NOT_SHELVED = "报警已结束，无需搁置。"
@@ -52,8 +55,8 @@ def waits_for_shelving(actor: str | None, reason: str) -> str:
 
 
 def waits_for_maintenance(actor: str | None, reason: str) -> str:
-    """Return why a notice waits for the end of a maintenance window."""
-    return f"{actor}登记了维护窗口：{reason}"
+    """Return why a notice waits for the end of a maintenance window; that of a planned power cut says what it is."""
+    return f"{actor}登记了{reason}" if reason.startswith(_POWER_CUT) else f"{actor}登记了维护窗口：{reason}"
 
 
 def notice_failed(error: str) -> str:

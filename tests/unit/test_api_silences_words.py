@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from accounts.principal import Scope
 from api.silences import Announcement, Silence
 from handling import maintenance_zh
-from handling.maintenance import rules_of_a_cut
+from handling.maintenance import WindowError, WindowOrder, check_reach, rules_of_a_cut
 from rules.model.rule import RulePack, Severity
 from shipped_rules import SHIPPED
 from store.alerts.maintenance import MaintenanceRow
@@ -104,6 +105,15 @@ def test_a_power_cut_without_a_community_is_refused(parts):
 def test_a_power_cut_is_for_a_place(part):
     with pytest.raises(ValidationError, match="只按小区和楼栋登记"):
         announce(purpose="power_cut", community="linyin", **{part: "x"})
+
+
+@pytest.mark.parametrize("scope", [Scope(communities=frozenset({"linyin"})), Scope(True, within=Scope())])
+def test_an_account_of_some_communities_announces_no_window_for_all_of_them(scope):
+    order = WindowOrder(kind="water_meter", ends_at=NOW + HOUR, reason="检修")
+    with pytest.raises(WindowError, match="请选择小区"):
+        check_reach(order, scope)
+    check_reach(order, Scope(everything=True))
+    check_reach(replace(order, community="linyin"), scope)
 
 
 def announce(**parts):

@@ -115,6 +115,20 @@ def test_a_notice_in_a_maintenance_window_names_the_person_and_the_work(api: Any
     ]
 
 
+def test_a_notice_in_a_planned_power_cut_says_so_and_waits_until_devices_have_reported(
+    api: Any, community: Any
+) -> None:
+    queue = Queue(community)
+    queue.add()
+    community.connection.execute("UPDATE alert SET rule = 'electricity_silent' WHERE id = %s", (queue.alert,))
+    community.connection.commit()
+    ends_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+    window = {"purpose": "power_cut", "community": community.id, "reason": "变压器检修", "by": "王经理"}
+    api.client.post("/silences", json={**window, "ends_at": stamp(ends_at)}).raise_for_status()
+    until = stamp(ends_at + timedelta(minutes=30))
+    assert waits(api, queue.alert) == [("maintenance", "王经理登记了计划停电：变压器检修", until)]
+
+
 @pytest.mark.parametrize("reason", [each for each in WaitReason if each is not WaitReason.SUPPRESSED])
 def test_a_postponed_notice_says_why_it_waits_and_until_when(api: Any, community: Any, reason: WaitReason) -> None:
     queue = Queue(community)
