@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends
 from pydantic import BaseModel
 
 from accounts.principal import Principal
 from api.parameters import Caller, Now
-from store.admin.audit import READ, Change, record_change
+from handling.household_reads import record_household_read
+from handling.signature import Signature
 from store.database import Connection
 from store.registry.devices import DeviceRow
 
@@ -41,11 +42,7 @@ def record_read(
         data: the type of the data, such as `telemetry`.
         query: the parameters of the request, of which those that were given are recorded.
     """
-    if not device.room:
-        return
-    given: dict[str, Any] = query.model_dump(mode="json", exclude_defaults=True) if query else {}
-    change = Change(
-        at=read.now, actor=read.principal.name, person=read.principal.person, action=READ,
-        subject="device", subject_id=f"{device.community}/{device.name}", before={}, after={"data": data, **given},
-    )  # fmt: skip
-    record_change(connection, change)
+    principal = read.principal
+    reader = Signature(principal.name, principal.person, principal.display_name)
+    given = query.model_dump(mode="json", exclude_defaults=True) if query else None
+    record_household_read(connection, reader, device, data, now=read.now, query=given)

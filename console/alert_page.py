@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from accounts.rights import RIGHTS
+from console.curve import drawn
 from console.rendering import redirect, render
 from console.viewer import PageForbiddenError, PageNotFoundError, Viewer, Viewing
 from handling.actions import (
@@ -23,6 +24,8 @@ from handling.actions import (
     UnknownAlertError,
     take_action,
 )
+from handling.alert_curve import Curve, alert_curve
+from handling.household_reads import record_household_read
 from handling.notices import reason_of, waits_of
 from handling.reasons import explain_step, reasons_of
 from handling.signature import KeyReusedError
@@ -31,8 +34,10 @@ from rules.model.attention import Action, Attention, possible_actions
 from store.alerts.alerts import AlertRow, find_alert
 from store.alerts.earlier import earlier_alerts
 from store.alerts.suppression import Cause, CauseName, causes_of
-from store.alerts.transitions import list_transitions
+from store.alerts.transitions import StoredTransition, list_transitions
+from store.database import Connection
 from store.notices.delivery import list_notices
+from store.registry.devices import find_device
 
 router = APIRouter()
 
@@ -103,13 +108,24 @@ def _show(request: Request, viewer: Viewer, alert_id: UUID, *, error: str | None
         causes = causes_of(connection, [alert_id], now).get(alert_id, ())
         notices = list_notices(connection, alert_id) if _may(viewer, "list_notices_of") else []
         earlier = earlier_alerts(connection, row, _EARLIER)
+        curve = _curve(connection, viewer, row, steps) if _may(viewer, "read_series") else None
     return render(
         request, "alert.html", viewer=viewer, status=HTTPStatus.CONFLICT if error else HTTPStatus.OK, row=row,
-        why=reasons_of(steps, row.kind), steps=list(reversed(steps)), causes=causes, earlier=earlier, error=error,
+        why=reasons_of(steps, row.kind), curve=curve and drawn(curve), curve_of=curve,
+        steps=list(reversed(steps)), causes=causes, earlier=earlier, error=error,
         explanation=lambda step: explain_step(step, row.kind),
         notices=[(each, list(waits_of(each, causes, now)), reason_of(each)) for each in notices],
         actions=_actions(viewer, row, causes), done=request.query_params.get("done", ""),
     )  # fmt: skip
+
+
+def _curve(connection: Connection, viewer: Viewer, row: AlertRow, steps: Sequence[StoredTransition]) -> Curve | None:
+    """Return the readings around the alert; of a household, the read is recorded."""
+    curve = alert_curve(connection, row, steps, viewer.now)
+    if curve and row.community and row.device and (device := find_device(connection, row.community, row.device)):
+        query = {"alert": str(row.id)}
+        record_household_read(connection, viewer.sign(), device, "telemetry", now=viewer.now, query=query)
+    return curve
 
 
 def _actions(viewer: Viewer, row: AlertRow, causes: Sequence[Cause]) -> list[str]:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -279,3 +280,19 @@ def test_devices_stand_by_building_those_without_data_first(
         expect(page.get_by_text("b03-u2-0501-water")).to_be_visible()
         page.get_by_text("楼外").click()
         expect(page.get_by_text("南门出入口")).to_be_visible()
+
+
+def test_an_alert_shows_the_readings_around_it_and_the_read_is_recorded(
+    open_page: Any, api_database: str, community: Any, manager: TestAccount
+) -> None:
+    now = datetime.now(UTC)
+    device = community.device("b01-u1-0301-e", "electricity_meter", building="1", unit="1", room="301")
+    readings = {now - timedelta(minutes=n): {"voltage_v": 230.0 + n % 5} for n in range(60)}
+    community.readings("electricity_meter", device, readings)
+    alert = community.alert(device, opened_at=now - timedelta(minutes=10))
+    with open_page() as page:
+        page.goto(f"/alerts/{alert}")
+        log_in(page, manager)
+        expect(page.get_by_role("img", name="最低 230 V，最高 234 V")).to_be_visible()
+    reads = "SELECT person FROM audit_log WHERE action = 'read' AND subject_id = %s"
+    assert query(api_database, reads, f"{community.id}/b01-u1-0301-e") == [("王经理",)]
