@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from console.assets import MissingAssetsError, read_assets
 
@@ -81,26 +81,22 @@ def site():
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_form_stream_and_curve_work_without_a_violation_of_the_policy(site):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        complaints = []
-        page.on(
-            "console", lambda message: complaints.append(message.text) if "Security Policy" in message.text else None
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(site.address)
-        page.get_by_role("button", name="确认").click()
-        expect(page.locator("#state")).to_have_text("已确认", timeout=60_000)
-        expect(page.locator("#live b")).to_be_visible(timeout=60_000)
-        page.evaluate(
-            "() => { window.curve = new uPlot({width: 300, height: 200, series: [{}, {stroke: 'black'}]},"
-            " [[1, 2], [3, 4]], document.body); }"
-        )
-        assert page.locator("canvas").count() == 1
-        # The stream ended: the extension opens it again, after the event that it has seen.
-        expect(page.locator("#live b")).not_to_have_text("第 1 条", timeout=60_000)
-        browser.close()
+def test_form_stream_and_curve_work_without_a_violation_of_the_policy(site, browser):
+    page = browser.new_page()
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if "Security Policy" in message.text else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(site.address)
+    page.get_by_role("button", name="确认").click()
+    expect(page.locator("#state")).to_have_text("已确认", timeout=60_000)
+    expect(page.locator("#live b")).to_be_visible(timeout=60_000)
+    page.evaluate(
+        "() => { window.curve = new uPlot({width: 300, height: 200, series: [{}, {stroke: 'black'}]},"
+        " [[1, 2], [3, 4]], document.body); }"
+    )
+    assert page.locator("canvas").count() == 1
+    # The stream ended: the extension opens it again, after the event that it has seen.
+    expect(page.locator("#live b")).not_to_have_text("第 1 条", timeout=60_000)
+    page.close()
     assert complaints == []
     assert site.streams[:2] == [None, "7"]
