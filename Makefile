@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: assets demo test test-slow laws api-laws coverage chaos fuzz check format hooks site bench brokers prose sbom audit lock clean
+.PHONY: assets demo test test-slow laws api-laws coverage chaos fuzz check format hooks site bench brokers prose roles sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make bench      the measurements of docs/performance.md (FULL=1 for full size)"
 	@echo "make brokers    NATS, Mosquitto and RabbitMQ side by side, into docs/operations.md (FULL=1: an hour)"
 	@echo "make prose      how docstrings and comments read, by file, worst first (FILES=\"rules ingest/worker.py\")"
+	@echo "make roles      what each role may do, by the code, into docs/roles.md"
 	@echo "make sbom       the list of all packages of the lock, in CycloneDX's format, into dist/"
 	@echo "make audit      known vulnerabilities of the packages of the lock (asks PyPI)"
 	@echo "make lock       resolve the dependency ranges of pyproject.toml anew"
