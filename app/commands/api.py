@@ -35,7 +35,7 @@ def api() -> None:
     )
     database_url, api_key = settings.need("database_url"), settings.need("api_key")
     secret_keys = (settings.need("secret_key").encode(), *settings.earlier_secret_keys)
-    demo_password = settings.need("demo_password") if settings.demo_password else None
+    demo_password = settings.demo_password.get_secret_value() if settings.demo_password else None
     serve(
         database_url, settings.http_host, settings.http_port, api_key, rules, secret_keys=secret_keys, limits=limits,
         make_pages=partial(console_pages, demo_accounts=demo_accounts(demo_password)),

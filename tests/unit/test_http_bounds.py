@@ -147,7 +147,8 @@ def test_limits_count_an_address_or_the_network_of_a_customer(client: tuple[str,
 
 def test_only_an_operation_with_files_takes_large_bodies() -> None:
     files = {"requestBody": {"content": {"multipart/form-data": {}}}}
-    assert body_limits(with_files=takes_files(files))[0] == 8 * 1024 * 1024
+    around = 64 * 1024  # the form around the file
+    assert body_limits(with_files=takes_files(files))[0] == 8 * 1024 * 1024 + around
     for other in ({}, {"requestBody": {"content": {"application/json": {}}}}):
         assert body_limits(with_files=takes_files(other))[0] == 64 * 1024
 
