@@ -19,6 +19,7 @@ from app.commands.backup import backups_in
 from app.failures import explain
 from app.settings import SettingsError
 from cli import environment, invoke
+from database_roles import as_role
 from disk import fill, small_disk
 from local.binaries import find_postgres_clients
 from patience import eventually
@@ -27,6 +28,7 @@ from running import ANJU, SECRET_KEY, query, register
 from shared_database import empty_database, execute
 from store.admin.backup import dumped, last_backup
 from store.admin.migrate import migrate
+from store.admin.roles import Role
 from store.database import StoreError, connect
 
 OTHER_KEY = "another key of the same length"
@@ -77,8 +79,8 @@ def run(tmp_path):
 
 @pytest.fixture
 def file(run, filled, tmp_path):
-    """Return a backup of the filled database."""
-    code, said = run("backup", tmp_path / "backups", database_url=filled)
+    """Return a backup of the filled database, made by the role that makes it every night."""
+    code, said = run("backup", tmp_path / "backups", database_url=as_role(filled, Role.OPERATOR))
     assert code == 0, said
     (made,) = backups_in(tmp_path / "backups")
     return made
