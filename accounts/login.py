@@ -5,6 +5,9 @@ or not, so that nobody learns which names exist.
 """
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,6 +43,10 @@ from store.database import Connection
 
 SEAL_PURPOSE = "second factor"
 
+# Half of the connections of a process: a crowd of guessers waits for hashes, and everybody else goes on reading.
+_AT_ONCE = 4
+_PLACES = threading.BoundedSemaphore(_AT_ONCE)
+
 
 class Step(StrEnum):
     """What a login still needs."""
@@ -72,9 +79,24 @@ class LoginRefusedError(Exception):
 class TooManyLoginsError(Exception):
     """Too many failed logins of late; the next may be tried after `wait`."""
 
-    def __init__(self, wait: timedelta) -> None:
+    def __init__(self, wait: timedelta, why: str = "尝试次数过多") -> None:
         self.wait = wait
-        super().__init__(f"尝试次数过多，请在 {_seconds(wait)} 秒后再试")
+        super().__init__(f"{why}，请在 {_seconds(wait)} 秒后再试")
+
+
+@contextmanager
+def login_place() -> Iterator[None]:
+    """Hold one of the places for checks of passwords and codes; take it before the connection.
+
+    Raises:
+        TooManyLoginsError: all are taken now.
+    """
+    if not _PLACES.acquire(blocking=False):
+        raise TooManyLoginsError(timedelta(seconds=1), "现在登录的人太多")
+    try:
+        yield
+    finally:
+        _PLACES.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

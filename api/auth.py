@@ -22,6 +22,7 @@ from accounts.login import (
     give_code,
     log_in,
     log_out,
+    login_place,
 )
 from accounts.management import Author, sign_out_everywhere
 from accounts.passwords import PasswordError
@@ -179,16 +180,17 @@ class Desk:
             TooManyProblem: There were too many wrong ones.
             InvalidProblem: The new password can't be chosen.
         """
-        with self.store.connection() as connection:
-            try:
-                yield connection
-            except LoginRefusedError as error:
-                connection.commit()
-                raise LoginRefusedProblem(str(error)) from None
-            except TooManyLoginsError as error:
-                raise TooManyProblem(error.wait.total_seconds()) from None
-            except PasswordError as error:
-                raise InvalidProblem(Mistake(["body", "new"], str(error), "password_refused")) from None
+        try:
+            with login_place(), self.store.connection() as connection:
+                try:
+                    yield connection
+                except LoginRefusedError as error:
+                    connection.commit()
+                    raise LoginRefusedProblem(str(error)) from None
+        except TooManyLoginsError as error:
+            raise TooManyProblem(error.wait.total_seconds()) from None
+        except PasswordError as error:
+            raise InvalidProblem(Mistake(["body", "new"], str(error), "password_refused")) from None
         self.guard.forget(self.token)
 
 

@@ -1,5 +1,7 @@
 """Pages of a login: name and password, then the steps that the account still needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -18,14 +20,17 @@ from accounts.login import (
     give_code,
     log_in,
     log_out,
+    login_place,
 )
 from accounts.page_session import cookie_name, session_cookie
 from accounts.passwords import PasswordError
 from accounts.second_factor import enrolment_url, new_recovery_codes, new_secret, recovery_hash
 from console.enrolment_code import drawn_code
 from console.rendering import local_path, redirect, render
+from console.services import Services
 from console.viewer import LoginNeededError, Serving, Viewer, client_of, session_of
 from store.accounts.accounts import read_account, set_second_factor
+from store.database import Connection
 
 router = APIRouter()
 
@@ -61,12 +66,11 @@ def log_in_page(
 ) -> Response:
     """Open a session, and go on to the page that was asked for."""
     client = client_of(request)
-    with services.database.connection() as connection:
-        try:
+    try:
+        with _checking(services) as connection:
             login = log_in(connection, name, password, client, for_page=True)
-        except (LoginRefusedError, TooManyLoginsError) as error:
-            connection.commit()
-            return _ask(request, local_path(next), name=name, error=str(error))
+    except (LoginRefusedError, TooManyLoginsError) as error:
+        return _ask(request, local_path(next), name=name, error=str(error))
     onward = local_path(next)
     if login.step is not Step.DONE:
         onward = f"{_STEPS}?next={quote(onward, safe='')}"
@@ -90,11 +94,11 @@ def code_page(request: Request, services: Serving, code: Text, next: Text = "/")
     viewer, client = _session(request), client_of(request)
     if viewer.caller.step not in {Step.SECOND_FACTOR, Step.ENROL_SECOND_FACTOR}:
         return redirect(request, _STEPS)
-    with services.database.connection() as connection:
-        try:
+    try:
+        with _checking(services) as connection:
             error = None if give_code(connection, viewer.caller, code, client, services.seal) else _CODE_WRONG
-        except (LoginRefusedError, TooManyLoginsError) as refused:
-            error = str(refused)
+    except (LoginRefusedError, TooManyLoginsError) as refused:
+        error = str(refused)
     if error:
         return _ask_step(request, viewer, local_path(next), error=error)
     return _go_on(request, services, viewer, local_path(next))
@@ -145,14 +149,11 @@ def changed_password(request: Request, services: Serving, viewer: Viewer, form: 
     """Change the password of an account; return why not, or None."""
     if form.new != form.again:
         return "两次输入的新密码不一样，请重新输入。"
-    with services.database.connection() as connection:
-        try:
+    try:
+        with _checking(services) as connection:
             change_password(connection, viewer.caller, form.old, form.new, client_of(request))
-        except PasswordError as error:
-            return str(error)
-        except (LoginRefusedError, TooManyLoginsError) as error:
-            connection.commit()
-            return str(error)
+    except (PasswordError, LoginRefusedError, TooManyLoginsError) as error:
+        return str(error)
     return None
 
 
@@ -162,6 +163,17 @@ def renewed_session(request: Request, services: Serving, viewer: Viewer) -> tupl
         login = advance(connection, viewer.caller, viewer.now)
     services.forget(viewer.token)
     return login.step, _cookie(request, login.token, login.expires_at, viewer.now)
+
+
+@contextmanager
+def _checking(services: Services) -> Iterator[Connection]:
+    """Provide a connection for the check of a password or a code; what a refusal counts is committed."""
+    with login_place(), services.database.connection() as connection:
+        try:
+            yield connection
+        except LoginRefusedError:
+            connection.commit()
+            raise
 
 
 def _go_on(request: Request, services: Serving, viewer: Viewer, onward: str) -> Response:

@@ -1,5 +1,6 @@
 """Passwords, waits after failed logins, second factors and scopes: laws and tables without a database."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.lockout import FREE, wait_after
+from accounts.login import TooManyLoginsError, login_place
 from accounts.passwords import (
     LONGEST,
     SHORTEST,
@@ -171,3 +173,13 @@ def test_the_matrix_has_no_route_that_nobody_or_an_unknown_one_may_call() -> Non
     assert all(RIGHTS.values())
     assert RIGHTS.keys() >= UNFINISHED
     assert RIGHTS.keys() >= CITY_WIDE
+
+
+def test_a_crowd_of_logins_takes_half_of_the_connections_at_most():
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(login_place())
+        with pytest.raises(TooManyLoginsError, match="1 秒后"), login_place():
+            pass
+    with login_place():
+        pass
