@@ -15,9 +15,6 @@ COPY pyproject.toml requirements.lock ./
 ENV URLLIB3_NO_OVERRIDE=true
 RUN uv pip install --no-cache --compile-bytecode --require-hashes --no-binary urllib3-future --constraint requirements.lock --requirement pyproject.toml
 COPY . .
-# The browser libraries of the console, from another registry where needed: --build-arg NPM_REGISTRY=https://registry.npmmirror.com
-ARG NPM_REGISTRY=https://registry.npmjs.org
-RUN npm_config_registry=${NPM_REGISTRY} python -m tools.console_assets
 RUN uv pip install --no-cache --compile-bytecode --no-deps .
 
 FROM ${PYTHON}

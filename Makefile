@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ANJU := $(VENV)/bin/anju
 
-.PHONY: assets demo test test-slow laws api-laws coverage chaos fuzz check format hooks site bench brokers prose roles sbom audit lock clean
+.PHONY: demo test test-slow laws api-laws coverage chaos fuzz check format hooks site bench brokers prose roles sbom audit lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,7 +17,6 @@ help:
 	@echo "make chaos      every fault, with a table of what became of the messages (most of an hour)"
 	@echo "make check      format, lint, types, import layers, rules, migrations, spelling, the site"
 	@echo "make format     what ruff can put right by itself"
-	@echo "make assets     the browser libraries of the console, from npm (Node of PATH, else of PyPI)"
 	@echo "make site       the documentation as a site, English and Chinese, into site/"
 	@echo "make hooks      the quick checks before each commit"
 	@echo "make fuzz       hunts for messages that break the decoder (a minute; Linux on amd64)"
@@ -50,16 +49,7 @@ $(READY): requirements.lock pyproject.toml Makefile
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
-ASSETS := console/vendor/manifest.json
-
-# The browser libraries of the console, by the lock file of npm.
-$(ASSETS): console/package.json console/package-lock.json console/.npmrc tools/console_assets.py | $(READY)
-	@echo "==> Browser libraries of the console"
-	@$(VENV)/bin/python -m tools.console_assets
-
-assets: $(ASSETS)
-
-demo: $(READY) $(ASSETS)
+demo: $(READY)
 	@$(ANJU) up --demo
 
 # Six workers, because tests of servers wait much. Files that share an expensive fixture run in one of them (GROUPS in
@@ -68,11 +58,11 @@ PYTEST_ARGUMENTS := -m pytest --durations 20
 PYTEST := $(VENV)/bin/python $(PYTEST_ARGUMENTS) --numprocesses 6
 
 # A part of them: make test TESTS=tests/integration/api
-test: $(READY) $(ASSETS)
+test: $(READY)
 	@$(PYTEST) $(TESTS) -m "not slow and not recorded_data and not chaos" --hypothesis-profile quick
 
 # A law runs in both: here with all of its examples.
-test-slow: $(READY) $(ASSETS)
+test-slow: $(READY)
 	@$(PYTEST) -m "(slow or recorded_data or hypothesis) and not chaos" --hypothesis-profile full
 
 # The hunt for examples that no run has drawn yet: make laws LAWS="-k notify"
@@ -96,7 +86,7 @@ coverage: $(READY)
 chaos: $(READY)
 	@$(VENV)/bin/python -m pytest tests/chaos -m "" --randomly-dont-reorganize $(CHAOS)
 
-check: $(READY) $(ASSETS)
+check: $(READY)
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
@@ -152,4 +142,4 @@ lock:
 	  --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) console/vendor site .anju .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .anju .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

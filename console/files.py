@@ -2,11 +2,9 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from console.assets import MissingAssetsError, read_assets
 
 OWN = Path(__file__).with_name("static")
 PREFIX = "/static/"
@@ -25,34 +23,23 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files by their served name, and served names by the names that templates use."""
+    """Files by their served name, and served names by those that templates use."""
 
     served: Mapping[str, File]
     names: Mapping[str, str]
 
-    def path(self, name: str) -> str | None:
-        """Return the path of a file; None where the machine lacks a library, and the page does without."""
-        served = self.names.get(name)
-        return served and PREFIX + served
+    def path(self, name: str) -> str:
+        """Return the path of a file."""
+        return PREFIX + self.names[name]
 
 
 def read_files() -> Files:
-    """Read the console's own files, and the libraries as far as `make assets` has built them."""
+    """Read the files of the folder `static`."""
     served: dict[str, File] = {}
     names: dict[str, str] = {}
-    for name, path in (*((path.name, path) for path in sorted(OWN.iterdir())), *_libraries()):
-        if (media_type := _TYPES.get(path.suffix)) is None:
-            continue
+    for path in sorted(OWN.iterdir()):
         content = path.read_bytes()
-        stem, _, ending = name.rpartition(".")
-        names[name] = f"{stem}.{hashlib.sha256(content).hexdigest()[:12]}.{ending}"
-        served[names[name]] = File(media_type, content, gzip.compress(content, 9, mtime=0))
+        name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:12]}{path.suffix}"
+        names[path.name] = name
+        served[name] = File(_TYPES[path.suffix], content, gzip.compress(content, 9, mtime=0))
     return Files(served, names)
-
-
-def _libraries() -> Iterable[tuple[str, Path]]:
-    try:
-        assets = read_assets()
-    except MissingAssetsError:
-        return ()
-    return ((name, assets.folder / built) for name, built in assets.names.items())

@@ -72,7 +72,7 @@ class Services:
     Attributes:
         database: the database, with the rows of all tenants.
         seal: seal on secrets of second factors.
-        files: styles, scripts and libraries, by the names that templates use.
+        files: styles, scripts and icons, by the names that templates use.
         feed: the newest steps of alerts.
         find: returns the account behind a token, or None.
         rules_in_force: returns the rules as they are now.

@@ -1,4 +1,4 @@
-"""Route of styles, scripts and libraries; their names hold a hash of the content, so a browser keeps them."""
+"""Route of styles, scripts and icons; their names hold a hash of the content, so a browser keeps them."""
 
 from http import HTTPStatus
 

@@ -10,7 +10,6 @@ from app.demo_accounts import demo_accounts
 from app.logging import configure_logging
 from app.rule_files import rules_folder
 from app.settings import Settings, split_list
-from console.assets import MissingAssetsError, read_assets
 from rules.language.reload import RuleFolder
 
 
@@ -21,10 +20,6 @@ def api() -> None:
     """
     configure_logging(library_level=logging.INFO)
     settings = Settings.load()
-    try:
-        read_assets()
-    except MissingAssetsError as missing:
-        logging.getLogger(__name__).warning("%s", missing)
     rules = RuleFolder(rules_folder(settings.rules_dir))
     limits = HttpLimits(
         hosts=(*split_list(settings.http_hosts or ""), settings.http_host),

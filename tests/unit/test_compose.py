@@ -353,8 +353,7 @@ def test_the_image_is_made_of_every_package_and_of_nothing_secret() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     taken = {line.removeprefix("!") for line in lines if line.startswith("!")}
     assert "*" in lines
-    builder = {"tools/__init__.py", "tools/console_assets.py"}
-    assert taken == packages | builder | {"pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    assert taken == packages | {"pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
 
 
 def test_the_image_installs_by_hash() -> None:
