@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from api.rules import MAX_SAMPLES
+from api_site import NOON
 from app.rule_files import rules_folder
-from tests.integration.api.conftest import NOON
 
 QUARTER = timedelta(minutes=15)
 END = (NOON + timedelta(hours=4)).isoformat()

@@ -21,7 +21,8 @@ __all__ = ["api", "api_database", "community", "community_in", "make_community",
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+# As long as it is open, the loop of Playwright runs in this thread, and other tests start loops of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
